@@ -1,0 +1,1 @@
+"""Amaranth HDL: modulator drive, homodyne digitiser, registers, host link, nodes and boards."""

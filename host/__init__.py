@@ -1,0 +1,1 @@
+"""What a person runs: layerwise inference, leakage bounds, verification, command line, reports."""

@@ -1,0 +1,47 @@
+"""Refusal of bad input: one error type, one sentence naming the value and what is allowed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+class RangeError(ValueError):
+    """A value is outside what is allowed; the message names the value and the allowed range."""
+
+
+def require(
+    name: str,
+    value: Any,
+    *,
+    above: float | None = None,
+    at_least: float | None = None,
+    below: float | None = None,
+    at_most: float | None = None,
+    integer: bool = False,
+) -> None:
+    """Raise `RangeError` unless every element of `value` is finite and within the bounds given.
+
+    `above` and `below` are open ends of the range, `at_least` and `at_most` closed ones.
+    """
+    low = f"({above:g}" if above is not None else "(−∞" if at_least is None else f"[{at_least:g}"
+    high = f"{below:g})" if below is not None else "∞)" if at_most is None else f"{at_most:g}]"
+    allowed = f"{'an integer in ' if integer else ''}{low}, {high}"
+    try:
+        array = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise RangeError(f"{name} = {value!r} is not a number; allowed: {allowed}") from None
+    good = np.isfinite(array)
+    if above is not None:
+        good &= array > above
+    if at_least is not None:
+        good &= array >= at_least
+    if below is not None:
+        good &= array < below
+    if at_most is not None:
+        good &= array <= at_most
+    if integer:
+        good &= array == np.rint(array)
+    if not good.all():
+        raise RangeError(f"{name} = {array[~good].flat[0]:g} is outside {allowed}")
