@@ -93,6 +93,19 @@ class Link:
         return self.transmittance_out * self.transmittance_back
 
     @property
+    def coherence(self) -> float:
+        """Fraction exp(−2σ²) of the returned power that keeps its phase, σ the rms of either way.
+
+        The rest reaches the server as noise it cannot tell from any other: see docs/physics.md.
+        """
+        return math.exp(-2 * self.phase_error**2)
+
+    @property
+    def declared_transmittance(self) -> float:
+        """T as the server sees it, what phase errors blur counted as lost."""
+        return self.transmittance * self.coherence
+
+    @property
     def modulation_variance(self) -> float:
         """V_A = 2μ (SNU per quadrature) at the server's output."""
         return 2 * self.photons
@@ -120,19 +133,22 @@ class Link:
         return replace(self, photons=photons)
 
     def declared_excess_noise(self, modes: int) -> float:
-        """ε = g/N + ε_tech (SNU): what the server grants a client that uses N `modes`.
+        """ε = g/N + ε_tech + phase noise (SNU): what the server grants a client of N `modes`.
 
         The amplifier's part counts as if no loss lay behind it, since the server cannot know where
         in the loop the loss sits: an upper bound of `returned_excess_noise`, equal to it where
         T_back = 1.
         """
-        require("modes", modes, at_least=1, integer=True)
-        return self.noise_quantum / modes + self.excess_noise
+        return self._excess_noise(self.noise_quantum, modes)
 
     def returned_excess_noise(self, modes: int) -> float:
-        """ε = T_back·g/N + ε_tech (SNU): what honest light shows at the server's input."""
+        """ε = T_back·g/N + ε_tech + phase noise (SNU): what honest light shows the server."""
+        return self._excess_noise(self.transmittance_back * self.noise_quantum, modes)
+
+    def _excess_noise(self, amplifier: float, modes: int) -> float:
         require("modes", modes, at_least=1, integer=True)
-        return self.transmittance_back * self.noise_quantum / modes + self.excess_noise
+        blurred = (1 - self.coherence) * self.transmittance * self.modulation_variance
+        return amplifier / modes + self.excess_noise + blurred
 
 
 def split_transmittance(
