@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from host.leakage.certificate import (
     Channel,
     Receiver,
@@ -87,7 +89,7 @@ def verify(
     repeatedly and stopping at will needs them split over the looks.
     Raises `RangeError` for anything outside these ranges, fewer than 2 symbols or Σq² = 0.
     """
-    if any(getattr(part, "shape", ()) for part in vars(statistics).values()):
+    if any(np.shape(part) for part in vars(statistics).values()):
         raise RangeError("statistics hold an array; allowed: four numbers, as pooled() gives")
     require("declared transmittance", declared.transmittance, above=0, at_most=1)
     require("declared excess_noise", declared.excess_noise, at_least=0)

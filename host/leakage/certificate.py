@@ -93,9 +93,8 @@ def standard_errors(
 
     Raises `RangeError` for fewer than 2 symbols or Σq² = 0.
     """
+    of_transmittance = 2 * np.abs(statistics.slope) * _slope_error(statistics) / receiver.efficiency
     variance = _unbiased_variance(statistics)
-    of_slope = np.sqrt(variance / np.asarray(statistics.qq, dtype=np.float64))
-    of_transmittance = 2 * np.abs(statistics.slope) * of_slope / receiver.efficiency
     of_excess = variance * np.sqrt(2 / _freedom(statistics)) / receiver.efficiency
     return of_transmittance, of_excess
 
@@ -107,8 +106,8 @@ def slope_min(statistics: SymbolStatistics, failure_probability: ArrayLike) -> N
     symbols or Σq² = 0.
     """
     require("failure_probability", failure_probability, above=0, below=0.5)
-    error = np.sqrt(_unbiased_variance(statistics) / np.asarray(statistics.qq, dtype=np.float64))
-    return statistics.slope + stdtrit(_freedom(statistics), failure_probability) * error
+    quantile = stdtrit(_freedom(statistics), failure_probability)  # negative
+    return statistics.slope + quantile * _slope_error(statistics)
 
 
 def noise_variance_max(
@@ -149,8 +148,7 @@ def transmittance_below(
     Raises `RangeError` as `slope_min`.
     """
     require("false_alarm_probability", false_alarm_probability, above=0, below=0.5)
-    error = np.sqrt(_unbiased_variance(statistics) / np.asarray(statistics.qq, dtype=np.float64))
-    allowed = stdtrit(_freedom(statistics), false_alarm_probability) * error
+    allowed = stdtrit(_freedom(statistics), false_alarm_probability) * _slope_error(statistics)
     return np.asarray(statistics.slope - receiver.slope(transmittance) < allowed)
 
 
@@ -182,3 +180,9 @@ def _freedom(statistics: SymbolStatistics) -> NDArray[np.float64]:
 def _unbiased_variance(statistics: SymbolStatistics) -> NDArray[np.float64]:
     _require_symbols(statistics)
     return statistics.residual / _freedom(statistics)
+
+
+def _slope_error(statistics: SymbolStatistics) -> NDArray[np.float64]:
+    """s/√Σq², the standard error of t̂."""
+    variance = _unbiased_variance(statistics)
+    return np.sqrt(variance / np.asarray(statistics.qq, dtype=np.float64))
