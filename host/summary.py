@@ -93,6 +93,8 @@ def verification_of(network: Network, link: Link, inference: Inference) -> dict[
         "symbols": sum(symbols),
         "transmittance": mean([layer.transmittance for layer in layers], symbols),
         "excess_noise": mean([layer.excess_noise for layer in layers], symbols),
+        "transmittance_min": mean([layer.transmittance_min for layer in layers], symbols),
+        "excess_noise_max": mean([layer.excess_noise_max for layer in layers], symbols),
         "declared_transmittance": link.declared_transmittance,
         "declared_excess_noise": mean(
             [link.declared_excess_noise(layer.modes) for layer in network.layers], symbols

@@ -1,82 +1,35 @@
-"""What `demo` and `infer` share: load, run with a progress bar, summarise, show."""
+"""A run on the terminal: a bar while it goes on, a summary for a person when it is done."""
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-import host.inference
-from host.summary import summarise
-from models.checks import RangeError, require
-from models.mnist import load_mnist
-from models.network import Network
-from models.optics import Link
 
-
-@dataclass(frozen=True, eq=False)
-class Run:
-    """A finished run, with all that a report needs."""
-
-    network: Network
-    images: NDArray[np.float32]
-    labels: NDArray[np.uint8]
-    link: Link
-    inference: host.inference.Inference
-    summary: dict[str, Any]
-    seed: int
-
-
-def run(
-    network: Network,
-    link: Link,
-    *,
-    images: int | None,
-    data: Path | None,
-    seed: int,
-    symbol_level: bool = False,
-) -> Run:
-    """Classify the first `images` test images, all if None; raises `RangeError`."""
-    require("seed", seed, at_least=0)
-    pixels, labels = load_mnist(data, "test")
-    if images is not None:
-        require("images", images, at_least=1, at_most=len(pixels))
-        pixels, labels = pixels[:images], labels[:images]
-    if network.outputs <= int(labels.max()):
-        raise RangeError(
-            f"network {network.name} has {network.outputs} outputs; "
-            f"allowed: at least {int(labels.max()) + 1}, one for each class"
-        )
-    columns = (
+@contextmanager
+def progress_bar(description: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error, if that is a terminal; call it with (done since, total)."""
+    console = Console(stderr=True)
+    bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
     )
-    # Progress goes to standard error, so that standard output holds the result alone.
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("images through the link", total=len(pixels))
-        start = time.perf_counter()
-        inference = host.inference.infer(
-            network,
-            pixels,
-            link,
-            np.random.default_rng(seed),
-            symbol_level=symbol_level,
-            progress=lambda done: bar.advance(task, done),
-        )
-        seconds = time.perf_counter() - start
-    summary = summarise(network, labels, link, inference, seconds, seed)
-    summary["symbol_level"] = symbol_level
-    return Run(network, pixels, labels, link, inference, summary, seed)
+    with bar:
+        task = bar.add_task(description, total=None)
+
+        def advance(done: int, total: int) -> None:
+            bar.update(task, advance=done, total=total)
+
+        yield advance
 
 
 def show(summary: dict[str, Any]) -> None:
@@ -118,10 +71,10 @@ def _leaks(s: dict[str, Any]) -> list[tuple[str, str]]:
         after, count = s["weight_leakage_bits_after"], s["inferences"]
         rows.append(("", f"{after:.3g} bits per weight after all {count:,} inferences"))
     named = {
-        "crb_v1": "crb_v1, estimate for homodyning, as first published",
-        "crb_prx": "crb_prx, estimate for homodyning",
-        "qcrb": "qcrb, estimate for any measurement of each row",
-        "holevo": "holevo, a theorem: any collective measurement",
+        "crb_v1": "crb_v1: homodyning, arXiv v1",
+        "crb_prx": "crb_prx: homodyning, PRX",
+        "qcrb": "qcrb: any measurement of a row",
+        "holevo": "holevo: anything, a theorem",
     }
     for i, (bound, label) in enumerate(named.items()):
         bits = s["data_leakage_bits"][bound]
@@ -139,16 +92,16 @@ def _verdict(v: dict[str, Any]) -> list[tuple[str, str]]:
         ("[bold]verification[/bold]", f"{verdict} by the server, {v['symbols']:,} symbols"),
         (
             "  transmittance",
-            f"{v['transmittance']:.6f} estimated, {v['declared_transmittance']:.6f} declared",
+            f"{v['declared_transmittance']:.6f} declared, {v['transmittance']:.6f} estimated",
         ),
         (
             "  excess noise",
-            f"{v['excess_noise']:.6f} SNU estimated, {v['declared_excess_noise']:.6f} declared",
+            f"{v['declared_excess_noise']:.6f} declared, {v['excess_noise']:.6f} estimated (SNU)",
         ),
         (
             "  weights → client",
             f"{bits['declared']:.3g} declared, {bits['estimated']:.3g} estimated, "
-            f"{bits['certified']:.3g} certified (bits, at {v['failure_probability']:g})",
+            f"{bits['certified']:.3g} certified (bits)",
         ),
     ]
     if not v["accepted"]:
