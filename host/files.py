@@ -1,0 +1,27 @@
+"""Files that are there whole or not at all, whatever interrupts their writing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from models.checks import RangeError
+
+
+def write_atomically(path: Path, data: bytes | str) -> None:
+    """Write `data` (text as UTF-8) beside `path`, flush it to disk, then rename it in one step.
+
+    Makes missing folders. Raises `RangeError` when the file cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(data.encode() if isinstance(data, str) else data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise RangeError(f"file {path} cannot be written: {error.strerror}") from None
+    finally:  # after Ctrl-C too; gone already where all went well
+        temporary.unlink(missing_ok=True)
