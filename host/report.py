@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +14,7 @@ from matplotlib.figure import Figure
 
 from host import report_figures
 from host.run import Run
-from host.style import style
+from host.style import rendered, style
 from models.checks import RangeError
 from models.files import write_atomically
 
@@ -85,9 +84,7 @@ def _settings(summary: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _embed(picture: Callable[[Run], Figure], run: Run) -> Markup:
     """The picture as an <img> that holds its own bytes, described by its docstring."""
-    buffer = io.BytesIO()
     with style():
-        picture(run).savefig(buffer, format="png", dpi=150, metadata={"Software": None})
-    data = base64.b64encode(buffer.getvalue()).decode()
+        data = base64.b64encode(rendered(picture(run), "png")).decode()
     image = Markup('<img alt="{}" src="data:image/png;base64,{}">')
     return image.format(picture.__doc__ or "", data)

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from host.inference import infer
+from host import curves
 from host.leakage import data_leakage
 from host.leakage.declared import network_leakage
 from host.reconstruction import (
@@ -49,33 +49,24 @@ def digits(run: Run) -> Figure:
         top.set_title(
             f"{prediction}" if good else f"{prediction}, is {label}",
             color="black" if good else COLOURS[1],
+            loc="center",
         )
         below = figure.add_subplot(grid[2 * line + 1, column])
         colours = [COLOURS[0] if k == prediction else "0.75" for k in range(run.network.outputs)]
         below.bar(range(run.network.outputs), run.inference.outputs[index], color=colours)
         below.axhline(0, color="0.5", lw=0.5)
         below.set(xticks=[0, 5, 9] if run.network.outputs == 10 else [], yticks=[])
-        for side in ("left", "top", "right"):
-            below.spines[side].set_visible(False)
+        below.grid(False)
+        below.spines[:].set_visible(False)
     return figure
 
 
 def accuracy_curve(run: Run) -> Figure:
     """Accuracy against F², with this run marked."""
-    f2 = np.geomspace(0.01, 100, 25)
+    f2 = np.geomspace(0.01, 100, 49)
     images, labels = run.images[:CURVE_IMAGES], run.labels[:CURVE_IMAGES]
-    children = np.random.default_rng([run.seed, 1]).spawn(len(f2))
-    accuracy = np.array(
-        [
-            (
-                infer(run.network, images, run.link.with_f2(x), rng, verify=False).predictions
-                == labels
-            )
-            .mean()
-            .item()
-            for x, rng in zip(f2, children, strict=True)
-        ]
-    )
+    rng = np.random.default_rng([run.seed, 1])
+    accuracy = curves.accuracy_curve(run.network, images, labels, f2, rng)
     error = np.sqrt(accuracy * (1 - accuracy) / len(labels))
     figure = new_figure(6.4, 3.8)
     axes = figure.add_subplot()
@@ -112,7 +103,7 @@ def leakages(run: Run) -> Figure:
         this = gain == link.gain
         left.plot(photons, curve, color=colour, lw=2.2 if this else 1.2, label=f"G = {gain:.6g}")
     left.axhline(PAPER_WEIGHT_BITS, color="0.3", ls="--", lw=1)
-    left.annotate("the paper's budget", (photons[0], PAPER_WEIGHT_BITS), va="bottom", fontsize=8)
+    _name_budget(left, photons[0], PAPER_WEIGHT_BITS, "left")
     left.plot(link.photons, bits, "o", color="black", label="this run", zorder=3)
     left.set(
         xscale="log",
@@ -131,7 +122,7 @@ def leakages(run: Run) -> Figure:
             link.gain - 1, run.summary["data_leakage_bits"][name], "o", color="black", zorder=3
         )
     right.axhline(PAPER_DATA_BITS, color="0.3", ls="--", lw=1)
-    right.annotate("the paper's budget", (rise[0], PAPER_DATA_BITS), va="bottom", fontsize=8)
+    _name_budget(right, rise[-1], PAPER_DATA_BITS, "right")
     right.set(
         xscale="log",
         yscale="log",
@@ -156,7 +147,7 @@ def what_the_server_sees(run: Run) -> Figure:
         guess = image_by_homodyning(link, rows, xi[0], layer.columns, rng)
         panels.append((f"homodyning\nG = {gain:.6g}", guess[: image.size]))
         guess, clicks = image_by_photon_counting(link, xi[0], layer.rows, layer.columns, rng)
-        panels.append((f"photon counting\nG = {gain:.6g}: {clicks} clicks", guess[: image.size]))
+        panels.append((f"photon counting\nG = {gain:.6g}, clicks: {clicks}", guess[: image.size]))
     figure = new_figure(9.2, 2.5)
     for axes, (title, pixels) in zip(figure.subplots(1, len(panels)), panels, strict=True):
         _picture(axes, pixels)
@@ -167,14 +158,14 @@ def what_the_server_sees(run: Run) -> Figure:
 def what_the_client_sees(run: Run) -> Figure:
     """One weight row as a client reconstructs it after 1, 10 and 100 inferences."""
     layer = run.network.layers[0]
-    row = int(np.abs(layer.weights).max(axis=1).argmax())
+    # A typical row: the bound is a mean, and strong rows show through earlier than weak ones.
+    row = int(np.abs(np.square(layer.weights).mean(axis=1) - layer.rms**2).argmin())
     sent = encode_rows(layer.weights, run.link.modulation_variance)
     weights = layer.weights[row]
-    largest = float(np.abs(weights).max())
     figure = new_figure(7.4, 3.9)
     grid = figure.add_gridspec(2, 1 + len(INFERENCES))
     truth = figure.add_subplot(grid[:, 0])
-    _picture(truth, weights[: SIDE**2], largest)
+    _picture(truth, weights[: SIDE**2], signed=True)
     truth.set_title(f"row {row} of the server's\nfirst layer", fontsize=9)
     for line, (name, guess) in enumerate(
         (("amplifying client", row_by_amplifying), ("at the Holevo bound", row_at_the_bound))
@@ -183,7 +174,7 @@ def what_the_client_sees(run: Run) -> Figure:
             rng = np.random.default_rng([run.seed, 3, line, column])
             axes = figure.add_subplot(grid[line, 1 + column])
             pixels = guess(run.link, sent, row, layer.columns, count, rng)[: SIDE**2]
-            _picture(axes, pixels, largest)
+            _picture(axes, pixels, signed=True)
             like = np.corrcoef(weights[: SIDE**2], pixels)[0, 1]
             title = f"{count} inference{'s' if count > 1 else ''}\n" if line == 0 else ""
             axes.set_title(f"{title}correlation {like:.2f}", fontsize=9)
@@ -192,11 +183,18 @@ def what_the_client_sees(run: Run) -> Figure:
     return figure
 
 
-def _picture(axes: Axes, pixels: NDArray[np.floating], largest: float | None = None) -> None:
-    """Pixels as a square: grey from 0 up, or red and blue about 0 where `largest` is given."""
+def _name_budget(axes: Axes, x: float, bits: float, side: str) -> None:
+    axes.text(x, bits, "the paper's budget", ha=side, va="bottom", fontsize=8)
+
+
+def _picture(axes: Axes, pixels: NDArray[np.floating], signed: bool = False) -> None:
+    """Pixels as a square: grey from 0 up, or red to blue about 0, to the largest that it holds."""
     square = pixels.reshape(SIDE, SIDE)
-    if largest is None:
-        axes.imshow(square, cmap="gray_r", vmin=0)
-    else:
+    if signed:
+        largest = float(np.abs(square).max())
         axes.imshow(square, cmap="RdBu", vmin=-largest, vmax=largest)
+    else:
+        axes.imshow(square, cmap="gray_r", vmin=0)
     axes.set(xticks=[], yticks=[])
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
