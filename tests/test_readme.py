@@ -1,0 +1,50 @@
+"""What the README says is so."""
+
+import contextlib
+import io
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from host.cli import cli
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_python_example_runs_in_ten_lines_and_prints_what_it_should():
+    (code,) = blocks("python")
+    assert sum(bool(line.strip()) for line in code.splitlines()) <= 11
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(code, "README.md", "exec"), {})
+    accuracy = re.search(r"accuracy (\d+\.\d)%", printed.getvalue())
+    assert accuracy and float(accuracy[1]) > 95
+    assert re.search(r"0\.\d{4} bits leak per weight", printed.getvalue())
+
+
+@pytest.mark.parametrize(
+    "command", re.findall(r"^(?:make \S+ && )?shotveil (.+?)(?:\s+#.*)?$", README, re.MULTILINE)
+)
+def test_commands_parse(command):
+    name, *arguments = shlex.split(command)
+    with click.Context(cli) as context:
+        cli.commands[name].make_context(name, arguments, parent=context)
+
+
+def test_make_targets_exist():
+    targets = set(re.findall(r"^([a-z%.-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"\bmake ([a-z-]+)", README))
+    assert named - targets - {"setup-train"} == set()
+
+
+def test_links_lead_somewhere():
+    for target in re.findall(r"\]\(([^)#]+)", README):
+        assert target.startswith("https://") or (ROOT / target).exists(), target
