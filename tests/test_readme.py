@@ -21,13 +21,13 @@ def blocks(language):
 
 def test_python_example_runs_in_ten_lines_and_prints_what_it_should():
     (code,) = blocks("python")
-    assert sum(bool(line.strip()) for line in code.splitlines()) <= 11
+    assert sum(bool(line.strip()) for line in code.splitlines()) <= 10
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         exec(compile(code, "README.md", "exec"), {})
-    accuracy = re.search(r"accuracy (\d+\.\d)%", printed.getvalue())
-    assert accuracy and float(accuracy[1]) > 95
-    assert re.search(r"0\.\d{4} bits leak per weight", printed.getvalue())
+    accuracy, leakage = (float(word) for word in printed.getvalue().split())
+    assert 0.95 < accuracy < 1
+    assert 0 < leakage < 0.1
 
 
 @pytest.mark.parametrize(
@@ -41,8 +41,9 @@ def test_commands_parse(command):
 
 def test_make_targets_exist():
     targets = set(re.findall(r"^([a-z%.-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = set(re.findall(r"\bmake ([a-z-]+)", README))
-    assert named - targets - {"setup-train"} == set()
+    named = set(re.findall(r"(?:^|`)make ([a-z-]+)", README, re.MULTILINE))
+    assert len(named) >= 4
+    assert {name for name in named if not name.startswith("setup-")} <= targets
 
 
 def test_links_lead_somewhere():
