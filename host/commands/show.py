@@ -37,9 +37,9 @@ def show(summary: dict[str, Any]) -> None:
     console = Console(highlight=False)
     error = 100 * summary["accuracy_error"]
     console.print(
-        f"\n[bold]{summary['network']}[/bold]: {summary['images']:,} images, "
-        f"accuracy [bold]{summary['accuracy']:.2%}[/bold] (± {error:.2f} counting error), "
-        f"{summary['images_per_second']:,.0f} images a second"
+        f"\n[bold]{summary['network']}[/bold]: [bold]{summary['accuracy']:.2%}[/bold] of "
+        f"{summary['images']:,} images right (± {error:.2f} counting error), "
+        f"{summary['images_per_second']:,.0f} a second"
     )
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for name, value in _optics(summary) + _leaks(summary) + _verdict(summary["verification"]):
@@ -50,7 +50,7 @@ def show(summary: dict[str, Any]) -> None:
 def _optics(s: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         ("", ""),
-        ("[bold]optics[/bold]", f"F² = {s['f2']:.4g} at the client (declared settings)"),
+        ("[bold]optics[/bold]", f"F² = {s['f2']:.4g} at the client"),
         ("  gain of the client", f"G = {s['gain']:.7g}"),
         ("  light of the server", f"μ = {s['photons']:.4g} photons per mode"),
         (
