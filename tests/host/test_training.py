@@ -55,6 +55,23 @@ def test_noise_enters_every_layer_and_vanishes_in_bright_light():
 
 
 @pytest.mark.parametrize(
+    "name, f2, floor",
+    [
+        ("mnist-paper", 9.5, 0.977),  # below what 0.1 bit per weight buys
+        ("mnist-paper", 2.4, 0.960),
+        ("mnist", 0.67, 0.986),  # below what 0.01 bit per weight buys
+        ("mnist", 0.3, 0.975),
+    ],
+)
+def test_shipped_networks_need_little_light(name, f2, floor):
+    images, labels = load_mnist(None, "test")
+    accuracy, _ = noisy_accuracy(
+        load_network(name), images, labels, f2, np.random.default_rng(7), repeats=1
+    )
+    assert accuracy >= floor
+
+
+@pytest.mark.parametrize(
     "change",
     [
         {"hidden": (0,)},
@@ -193,6 +210,30 @@ class TestWithTorch:
             assert shift.std() == pytest.approx(2 / math.sqrt(3), rel=0.1)
         still = training._distort(batch[:1], TrainingSettings(**PLAIN), torch.Generator())
         np.testing.assert_allclose(still.numpy().reshape(28, 28), image, atol=1e-5)
+
+    def test_elastic_displacement_has_the_stated_size(self, torch):
+        """On a ramp of one level per pixel, the change of a pixel is its displacement."""
+        settings = TrainingSettings(**PLAIN | {"elastic": 0.5})
+        ramp = np.tile(np.arange(28, dtype=np.float32), (28, 1))
+        batch = torch.from_numpy(ramp.reshape(1, -1)).repeat(2000, 1)
+        moved = training._distort(batch, settings, torch.Generator().manual_seed(1)).numpy()
+        displacement = moved.reshape(-1, 28, 28)[:, 4:-4, 4:-4] - ramp[4:-4, 4:-4]
+        assert np.sqrt((displacement**2).mean()) == pytest.approx(0.5, rel=0.02)
+        # Smooth: neighbours move together, pixels far apart on their own.
+        flat = displacement.reshape(2000, -1)
+        assert np.corrcoef(flat[:, 0], flat[:, 1])[0, 1] > 0.9
+        assert abs(np.corrcoef(flat[:, 0], flat[:, -1])[0, 1]) < 0.15
+
+    def test_bfloat16_changes_rounding_only(self, torch):
+        exact = TrainingSettings(hidden=(64,))
+        weights = training._initial_weights([784, 64, 10], exact, torch.Generator().manual_seed(1))
+        x = torch.from_numpy(load_mnist(None, "test")[0][:200])
+        outputs = [
+            training._forward(weights, x, settings, torch.Generator().manual_seed(2)).detach()
+            for settings in (exact, TrainingSettings(hidden=(64,), bfloat16=True))
+        ]
+        difference = (outputs[0] - outputs[1]).std() / outputs[0].std()
+        assert 0 < difference < 2**-6
 
     def test_distortion_keeps_digits_recognisable(self, torch):
         images, labels = load_mnist(None, "test")
