@@ -59,7 +59,7 @@ class TrainingSettings:
     rotation, scale, shear, shift  largest random affine distortion per image: degrees, relative,
                    tangent, pixels
     elastic        rms displacement, in pixels, of a smooth random distortion per image
-    bfloat16       multiply matrices in bfloat16, two to three times faster where the processor
+    bfloat16       multiply matrices in bfloat16, up to three times faster where the processor
                    has it (AVX-512 BF16, AMX); its rounding, 2⁻⁹, is far below the noise of the link
     int8           round the result so that it is kept in one byte per weight
     seed           of the initial weights, the order, the distortions and the noise
