@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test results clean
+.PHONY: help setup demo test test-train results clean
 
 help:  ## list the targets
 	@grep -E '^[a-z%-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -34,6 +34,9 @@ test: .venv/.setup-test-gateware  ## linter, type check and all tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pytest
+
+test-train: .venv/.setup-test-gateware-train  ## the tests that need PyTorch (a large download)
+	$(BIN)/pytest tests/host/test_training.py tests/host/test_train_command.py
 
 results: .venv/.setup  ## reprint the README's table of results (half a minute)
 	$(BIN)/python -m host.results

@@ -172,44 +172,6 @@ def train(
     return Network(name, tuple(layers), about)
 
 
-def noisy_outputs(
-    network: Network, images: NDArray[np.floating[Any]], f2: float, rng: np.random.Generator
-) -> NDArray[np.float32]:
-    """Return outputs (n, outputs) with the noise of the link at F² = `f2` in every layer.
-
-    The model that `train` differentiates, in NumPy; raises `RangeError` for f2 ≤ 0.
-    """
-    require("f2", f2, above=0)
-    x = np.asarray(images, np.float32)
-    for i, layer in enumerate(network.layers):
-        x = layer.inputs_of(np.maximum(x, 0) if i else x)
-        noise = rng.standard_normal((len(x), layer.rows), np.float32)
-        noise *= np.linalg.norm(x, axis=1, keepdims=True) * np.float32(layer.rms / math.sqrt(f2))
-        x = x @ layer.weights.T + noise
-    return x
-
-
-def noisy_accuracy(
-    network: Network,
-    images: NDArray[np.floating[Any]],
-    labels: NDArray[np.integer[Any]],
-    f2: float,
-    rng: np.random.Generator,
-    repeats: int = 5,
-) -> tuple[float, float]:
-    """Return mean accuracy (a fraction) at F² = `f2` over `repeats` draws, and its standard error.
-
-    The error is that of the noise drawn, for these images; nan for one draw.
-    """
-    require("repeats", repeats, at_least=1, integer=True)
-    draws = [
-        (noisy_outputs(network, images, f2, rng).argmax(axis=1) == labels).mean()
-        for _ in range(repeats)
-    ]
-    error = np.std(draws, ddof=1) / math.sqrt(repeats) if repeats > 1 else math.nan
-    return float(np.mean(draws)), float(error)
-
-
 def fetch_mnist(folder: str | Path, mirror: str = MIRROR) -> None:
     """Download what is missing of MNIST's four gzipped IDX files into `folder`, and check all four.
 

@@ -10,6 +10,7 @@ import click
 import pytest
 
 from host.cli import cli
+from host.results import accuracies
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -49,3 +50,12 @@ def test_make_targets_exist():
 def test_links_lead_somewhere():
     for target in re.findall(r"\]\(([^)#]+)", README):
         assert target.startswith("https://") or (ROOT / target).exists(), target
+
+
+def test_results_are_those_that_make_results_prints():
+    # 0.1 points: another processor rounds sums in another order, which may turn an image or two.
+    for setting, accuracy, leakage in accuracies():
+        (line,) = (line for line in README.splitlines() if line.startswith(f"| {setting} |"))
+        assert line.endswith(f"| {leakage} |")
+        stated = float(line.split("|")[2].strip(" %"))
+        assert abs(stated - float(accuracy.strip("%"))) <= 0.1

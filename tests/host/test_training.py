@@ -8,67 +8,23 @@ import numpy as np
 import pytest
 
 from host import training
+from host.inference import infer
 from host.training import (
     TrainingSettings,
     fetch_mnist,
-    noisy_accuracy,
-    noisy_outputs,
     train,
 )
 from models.checks import RangeError
 from models.mnist import load_mnist
 from models.network import Layer, Network, load_network
+from models.optics import Link
 
 PLAIN = {"rotation": 0, "scale": 0, "shear": 0, "shift": 0, "elastic": 0}
 
 
-@pytest.mark.parametrize("bias", [False, True])
-def test_noise_has_the_stated_variance(bias):
-    rng = np.random.default_rng(3)
-    layer = Layer(rng.standard_normal((4, 5)), bias)
-    x = rng.random((1, layer.inputs), np.float32)
-    network, f2, draws = Network("one", (layer,)), 2.5, 20_000
-    y = noisy_outputs(network, np.repeat(x, draws, axis=0), f2, rng)
-    norm = math.sqrt((x**2).sum() + bias)
-    rms = math.sqrt((layer.weights**2).sum() / (4 * 6))  # 5 columns travel in 6 quadratures
-    expected = norm * rms / math.sqrt(f2)
-    # 5 standard errors of mean and of standard deviation, four outputs each
-    error = 5 * expected / math.sqrt(draws)
-    np.testing.assert_allclose(y.mean(axis=0), network.forward(x)[0], atol=error)
-    np.testing.assert_allclose(y.std(axis=0), expected, atol=error / math.sqrt(2))
-    correlations = np.corrcoef(y.T)[np.triu_indices(4, 1)]
-    assert np.abs(correlations).max() < 5 / math.sqrt(draws)
-
-
-def test_noise_enters_every_layer_and_vanishes_in_bright_light():
-    network = load_network("mnist-paper")
-    images, labels = load_mnist(None, "test")
-    images, labels = images[:500], labels[:500]
-    bright = noisy_outputs(network, images, 1e12, np.random.default_rng(1))
-    np.testing.assert_allclose(bright, network.forward(images), atol=1e-3)
-    dim, error = noisy_accuracy(network, images, labels, 1e-3, np.random.default_rng(1), repeats=4)
-    assert dim < 0.2 and 0 < error < 0.02
-    assert noisy_accuracy(network, images, labels, 1.0, np.random.default_rng(1), repeats=2) == (
-        noisy_accuracy(network, images, labels, 1.0, np.random.default_rng(1), repeats=2)
-    )
-    assert math.isnan(noisy_accuracy(network, images, labels, 1.0, np.random.default_rng(1), 1)[1])
-
-
-@pytest.mark.parametrize(
-    "name, f2, floor",
-    [
-        ("mnist-paper", 9.5, 0.977),  # below what 0.1 bit per weight buys
-        ("mnist-paper", 2.4, 0.960),
-        ("mnist", 0.67, 0.986),  # below what 0.01 bit per weight buys
-        ("mnist", 0.3, 0.975),
-    ],
-)
-def test_shipped_networks_need_little_light(name, f2, floor):
-    images, labels = load_mnist(None, "test")
-    accuracy, _ = noisy_accuracy(
-        load_network(name), images, labels, f2, np.random.default_rng(7), repeats=1
-    )
-    assert accuracy >= floor
+def through_the_link(network, images, f2):
+    link = Link(gain=1.3, photons=1).with_f2(f2)
+    return infer(network, images, link, np.random.default_rng(3), verify=False)
 
 
 @pytest.mark.parametrize(
@@ -124,14 +80,14 @@ class TestWithTorch:
         return np.clip(centres[labels] + 0.1 * rng.standard_normal((n, 8)), 0, 1), labels
 
     @pytest.mark.parametrize("bias", [False, True])
-    def test_forward_is_the_one_of_numpy(self, torch, bias):
+    def test_forward_has_the_noise_of_the_link(self, torch, bias):
         settings = TrainingSettings(hidden=(7,), bias=bias, f2=3.0)
         generator = torch.Generator().manual_seed(1)
         weights = training._initial_weights([9, 7, 10], settings, generator)
         layers = tuple(Layer(w.detach().numpy(), bias) for w in weights)
         x = np.random.default_rng(2).random((1, 9), np.float32)
         repeated = np.repeat(x, 20_000, axis=0)
-        ours = noisy_outputs(Network("n", layers), repeated, 3.0, np.random.default_rng(3))
+        ours = through_the_link(Network("n", layers), repeated, 3.0).outputs
         theirs = training._forward(weights, torch.from_numpy(repeated), settings, generator)
         theirs = theirs.detach().numpy()
         # Both estimate the same means and standard deviations: 5 standard errors of a difference
@@ -169,8 +125,8 @@ class TestWithTorch:
         for f2 in (None, 1.0):
             settings = TrainingSettings(hidden=(64,), f2=f2, epochs=40, batch=50, **PLAIN)
             network = train(settings, images, labels)
-            rng = np.random.default_rng(6)
-            at[f2] = noisy_accuracy(network, test_images, test_labels, 1.0, rng)[0]
+            seen = through_the_link(network, test_images, 1.0)
+            at[f2] = (seen.predictions == test_labels).mean()
         assert at[1.0] > at[None] + 0.03
 
     def test_reports_progress_and_settings(self):
