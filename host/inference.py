@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from models.checks import RangeError
+from models.checks import RangeError, require
 from models.encoding import EncodedRows, Real, directions, encode_rows
 from models.network import Network
 from models.optics import Link
@@ -66,8 +66,8 @@ def infer(
         raise RangeError(
             f"images of shape {images.shape} do not fit; allowed: (n, {network.inputs}), n ≥ 1"
         )
-    if link.photons == 0:
-        raise RangeError("photons = 0 is outside (0, ∞): inference needs light")
+    # With less light the noise, in units of the weights, would leave the range of float32.
+    require("photons", link.photons, at_least=1e-12)
     read = read_symbols if symbol_level else read_sufficient
     rows = [encode_rows(layer.weights, link.modulation_variance) for layer in network.layers]
 

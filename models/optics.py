@@ -14,6 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from models.checks import RangeError, require
 
+# Of a mode: a tenth of a millijoule at telecom wavelengths, far beyond any use, and far from where
+# sums over modes and inferences would leave the range of floating point.
+MOST_PHOTONS = 1e15
+
 
 def noise_quantum(gain: float) -> float:
     """Variance per quadrature g = 2(G−1)/G (SNU) of the noise ν that the client's amplifier leaves.
@@ -94,7 +98,7 @@ class Link:
 
     def __post_init__(self) -> None:
         require("gain", self.gain, above=1)
-        require("photons", self.photons, at_least=0)
+        require("photons", self.photons, at_least=0, at_most=MOST_PHOTONS)
         require("transmittance out", self.transmittance_out, above=0, at_most=1)
         require("transmittance back", self.transmittance_back, above=0, at_most=1)
         require("excess noise", self.excess_noise, at_least=0)

@@ -186,6 +186,8 @@ LIGHT = "--gain 1.3 --photons 6"
         ("infer --gain 1.3 --photons -1", "photons = -1 is outside (0, ∞)"),
         ("infer --gain 1.3 --photons 0", "photons = 0 is outside (0, ∞)"),
         ("infer --gain 1.3 --f2 0", "f2 = 0 is outside (0, ∞)"),
+        ("infer --gain 1.3 --f2 1e-300", "is outside [1e-12, ∞)"),
+        ("infer --gain 1.3 --photons 1e300", "photons = 1e+300 is outside [0, 1e+15]"),
         ("infer --gain 1.3", "neither of --photons and --f2 given; allowed: exactly one of them"),
         (f"infer {LIGHT} --f2 1", "both of --photons and --f2 given"),
         (f"infer {LIGHT} --transmittance 0", "transmittance = 0 is outside (0, 1]"),

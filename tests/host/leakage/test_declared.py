@@ -43,7 +43,9 @@ def test_phase_errors_count_as_loss_and_noise():
     )
 
 
-@pytest.mark.parametrize("arguments", [(0, 784, 1), (784, 0, 1), (784, 784, 0), (1.5, 784, 1)])
+@pytest.mark.parametrize(
+    "arguments", [(0, 784, 1), (784, 0, 1), (784, 784, 0), (1.5, 784, 1), (9, 9, 1e16)]
+)
 def test_refuses(arguments):
     with pytest.raises(RangeError):
         layer_leakage(LINK, *arguments)
