@@ -73,12 +73,12 @@ class AmaranthBench:
                     _set(ctx, port.valid, 0)
                     continue
                 if not offering[name] and position[name] < len(words[name]):
-                    offering[name] = run.stall == 0 or rng.random() >= run.stall
+                    offering[name] = rng.random() >= run.stall_of(name)
                 _set(ctx, port.valid, offering[name])
                 if offering[name]:
                     ctx.set(Value.cast(port.p), words[name][position[name]])
-            for port in ports.outputs.values():
-                _set(ctx, port.ready, run.stall == 0 or rng.random() >= run.stall)
+            for name, port in ports.outputs.items():
+                _set(ctx, port.ready, rng.random() >= run.stall_of(name))
             for name in words:
                 if offering[name] and ctx.get(ports.inputs[name].ready):
                     first.setdefault(name, clock)

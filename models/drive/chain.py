@@ -22,7 +22,7 @@ class DriveOutput:
 
     `codes` has shape (frames, 2, samples of a frame). `clipped` counts samples whose symbol or
     shaped value was limited, `refused` those beyond the modulator's reach, `saturated` those beyond
-    the DAC's. `tripped` tells whether a fault switched the output off.
+    the DAC's, as long as the output is on. `tripped` tells whether a fault switched it off.
     """
 
     codes: IntArray
@@ -55,9 +55,6 @@ def model(spec: DriveSpec, settings: Registers, rows: npt.ArrayLike) -> DriveOut
         clipped += int(np.count_nonzero(fault))
         voltages, fault, lost = linearisation.model(spec, settings, shaped, fault)
         refused += int(np.count_nonzero(lost))
-        sent, limited, off = dac.model(spec, settings, voltages, fault)
+        codes[part], limited, tripped = dac.model(spec, settings, voltages, fault, tripped)
         saturated += int(np.count_nonzero(limited))
-        if not tripped:
-            codes[part] = sent
-            tripped = bool(off.any())
     return DriveOutput(codes, clipped, refused, saturated, tripped)

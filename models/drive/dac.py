@@ -21,12 +21,17 @@ from models.fixedpoint import (
 
 
 def model(
-    spec: DriveSpec, settings: Registers, voltages: IntArray, fault: BoolArray
-) -> tuple[IntArray, BoolArray, BoolArray]:
+    spec: DriveSpec,
+    settings: Registers,
+    voltages: IntArray,
+    fault: BoolArray,
+    tripped: bool = False,
+) -> tuple[IntArray, BoolArray, bool]:
     """Codes, shape (…, 2, n), from voltages of that shape, in the order in which they are sent.
 
-    The drive is armed at the first sample. `fault`, shape (…, n), marks samples that are wrong.
-    Returns the codes, where a code saturated, and where the output is off; both of shape (…, n).
+    The drive is armed at the first sample, unless it already `tripped`. `fault`, shape (…, n),
+    marks samples that are wrong. Returns the codes, where a code saturated while the output was on,
+    shape (…, n), and whether the drive has tripped.
     """
     shift = spec.voltage.fraction - spec.dac.fraction
     rounded = round_shift(voltages, shift, Rounding.HALF_EVEN)
@@ -37,8 +42,10 @@ def model(
         trip |= fault
     if settings.stop_on_saturation:
         trip |= saturated
-    off = trip
-    if trip.any():
-        off = np.logical_or.accumulate(trip.ravel()).reshape(trip.shape)
-        codes = np.where(off[..., None, :], 0, codes)
-    return codes, saturated, off
+    if not tripped and not trip.any():
+        return codes, saturated, False
+    off = np.logical_or.accumulate(trip.ravel()) | tripped
+    # The pair that trips is still looked at; those behind it are not.
+    on = ~np.concatenate([[tripped], off[:-1]]).reshape(trip.shape)
+    codes = np.where(off.reshape(trip.shape)[..., None, :], 0, codes)
+    return codes, saturated & on, True
