@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from amaranth.hdl import Const, Value
+from amaranth.hdl import Const, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.sim import Simulator
 
@@ -36,7 +36,12 @@ class AmaranthBench:
 
         `waveform` names a VCD file to write.
         """
-        simulator = Simulator(self._dut)
+        # A register beside the design makes sure that there is a clock even if the design has none.
+        top = Module()
+        top.submodules.dut = self._dut
+        alive = Signal()
+        top.d.sync += alive.eq(1)
+        simulator = Simulator(top)
         simulator.add_clock(8e-9)  # 125 MHz
         results: list[Result] = []
 

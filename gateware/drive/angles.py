@@ -37,7 +37,7 @@ class Angles(wiring.Component):
     @property
     def latency(self) -> int:
         """Clocks from `play` to the first pair."""
-        return 2  # the decision to play, the read
+        return 3  # the decision to play, the read, the register behind it
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -58,20 +58,25 @@ class Angles(wiring.Component):
 
         playing = Signal()
         position = Signal(range(depth))
-        step = Signal()
+        known = Signal()  # the memory shows an entry
+        entry = Signal(layout, reset_less=True)
+        step, move = Signal(), Signal()
         m.d.sync += playing.eq(self.play & (self.length != 0))
         m.d.comb += [
-            step.eq(self.o.ready | ~self.o.valid),
+            move.eq(self.o.ready | ~self.o.valid),
+            step.eq(move | ~known),
             read.addr.eq(position),
             read.en.eq(step),
-            self.o.payload.eq(read.data),
+            self.o.payload.eq(entry),
         ]
+        with m.If(move):
+            m.d.sync += [self.o.valid.eq(known), entry.eq(read.data)]
         with m.If(step):
-            m.d.sync += self.o.valid.eq(playing)
+            m.d.sync += known.eq(playing)
             with m.If(playing):
                 m.d.sync += position.eq(position + 1)
                 with m.If(position == (self.length - 1)[: len(position)]):
                     m.d.sync += position.eq(0)
         with m.If(~self.play):
-            m.d.sync += [position.eq(0), playing.eq(0), self.o.valid.eq(0)]
+            m.d.sync += [position.eq(0), playing.eq(0), known.eq(0), self.o.valid.eq(0)]
         return m

@@ -34,7 +34,8 @@ class Drive(wiring.Component):
     * `clipped`, `refused`, `saturated` and `starved` count what could not be sent as asked; the
       flags of the same names are sticky. `clear` resets all of them. `clipped` counts samples whose
       symbol or shaped value was limited, as seen in front of the linearisation.
-    * `latency`: clocks from the last symbol of a row to the first code of its frame, when idle.
+    * `latency`: clocks from the last symbol of a row to the first code of its frame, at most, when
+      no other frame is on its way.
     """
 
     def __init__(self, spec: DriveSpec):
@@ -84,11 +85,15 @@ class Drive(wiring.Component):
     def latency(self) -> int:
         """Clocks from a row's last symbol at `i` to its frame's first code, at most.
 
-        The shaping takes a symbol only every `spec.samples_per_symbol` clocks, so a frame may have
-        to wait for as many clocks less one.
+        The shaping takes a symbol every `spec.samples_per_symbol` clocks. Symbols in front of it
+        advance at that pace, and a new frame first waits for its turn: up to that many clocks less
+        one, which is why it may also be faster.
         """
-        blocks = (self._framing, self._scaling, self._shaping, self._linearisation, self._dac)
-        return sum(block.latency for block in blocks) + self.spec.samples_per_symbol - 1
+        pace = self.spec.samples_per_symbol
+        start = self._framing.latency - 2  # until the frame may start; the other two are paced
+        fast = (self._shaping, self._linearisation, self._dac)
+        paced = 2 + self._scaling.latency
+        return start + pace - 1 + pace * paced + sum(block.latency for block in fast)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -56,7 +56,7 @@ class Framing(wiring.Component):
     @property
     def latency(self) -> int:
         """Clocks from the last symbol of a row at `i` to the first of its frame at `o`."""
-        return 3  # buffer's level, its comparison with the row's length, output register
+        return 4  # count of buffered symbols, its comparison, start, output register
 
     def elaborate(self, platform: object) -> Module:
         spec = self._spec
@@ -65,14 +65,19 @@ class Framing(wiring.Component):
         m.submodules.buffer = buffer = fifo.SyncFIFOBuffered(
             width=layout.size, depth=spec.row_capacity
         )
-        head = Signal(layout)
+        # The row's next symbol, in a register: a block RAM is slow to give its word.
+        head = Signal(layout, reset_less=True)
+        head_valid = Signal()
+        take = Signal()
         m.d.comb += [
             buffer.w_data.eq(self.i.payload.as_value()),
             buffer.w_en.eq(self.i.valid),
             self.i.ready.eq(buffer.w_rdy),
-            self.buffered.eq(buffer.level),
-            head.eq(buffer.r_data),
+            buffer.r_en.eq(take | ~head_valid),
         ]
+        with m.If(buffer.r_en):
+            m.d.sync += [head.eq(buffer.r_data), head_valid.eq(buffer.r_rdy)]
+        m.d.sync += self.buffered.eq(self.buffered + (self.i.valid & self.i.ready) - take)
 
         # Lengths of the frame on its way. Counters hold one less than what is left, so that zero
         # is the last symbol: nothing but a comparison with zero decides what follows.
@@ -87,7 +92,7 @@ class Framing(wiring.Component):
         m.d.comb += self.busy.eq(section != Section.IDLE)
 
         ready_to_start = Signal()
-        m.d.sync += ready_to_start.eq(self.run & (buffer.level >= self.row))
+        m.d.sync += ready_to_start.eq(self.run & (self.buffered >= self.row))
         step = Signal()
         m.d.comb += step.eq(self.o.ready | ~self.o.valid)
 
@@ -176,7 +181,9 @@ class Framing(wiring.Component):
                 m.d.comb += [symbol.i.eq(i), symbol.q.eq(q), symbol.reference.eq(1)]
             with m.Case(Section.ROW):
                 m.d.comb += [symbol.i.eq(head.i), symbol.q.eq(head.q)]
-                m.d.comb += buffer.r_en.eq(step)
+                m.d.comb += take.eq(step)
+        sent = Signal(payloads.framed(spec), reset_less=True)
+        m.d.comb += self.o.payload.eq(sent)
         with m.If(step):
-            m.d.sync += [self.o.valid.eq(1), self.o.payload.eq(symbol)]
+            m.d.sync += [self.o.valid.eq(1), sent.eq(symbol)]
         return m

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
+from amaranth.hdl import C, Cat, Module, Mux, Value, ValueLike
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -89,43 +87,30 @@ class Linearisation(wiring.Component):
         """One arm of the modulator; gives its refusals."""
         spec = self._spec
 
-        def register(value: Value, name: str) -> Signal:
-            signal = Signal(value.shape(), reset_less=True, name=f"{name}_{arm}")
-            with m.If(enable):
-                m.d.sync += signal.eq(value)
-            return signal
+        def register(value: ValueLike, clocks: int = 1) -> Value:
+            return delay(m, value, clocks, enable)
 
-        def multiply(name: str, a: Value, b: Value) -> Value:
-            m.submodules[f"{name}_{arm}_multiplier"] = multiplier = Multiplier(len(a), len(b))
-            m.d.comb += [multiplier.enable.eq(enable), multiplier.a.eq(a), multiplier.b.eq(b)]
-            return multiplier.o
-
-        product = multiply("gain", self.i.p[arm], getattr(self, f"gain_{arm}"))
-        request = register(
-            fixedpoint.round_shift(product, spec.gain.fraction, Rounding.HALF_EVEN), "request"
-        )
+        product = _multiply(m, f"gain_{arm}", self.i.p[arm], getattr(self, f"gain_{arm}"), enable)
+        request = register(fixedpoint.round_shift(product, spec.gain.fraction, Rounding.HALF_EVEN))
         size = Mux(request < 0, -request, request).as_unsigned()
         reach = spec.sample.fraction
         beyond = size[reach:].any()
-        magnitude = register(Mux(beyond, 0, size[:reach]), "magnitude")
-        refused = register(beyond, "refused")
-        negative = register(request[-1], "negative")
+        magnitude = register(Mux(beyond, 0, size[:reach]))
+        refused = register(beyond)
 
-        curved = self._arcsine(m, arm, magnitude, multiply, register, enable)
-        straight = delay(m, self._align(magnitude), self._TABLE, enable)
+        curved = self._arcsine(m, arm, magnitude, enable)
+        straight = register(self._align(magnitude), self._TABLE)
         phase_size = Mux(self.angle, straight, curved)
-        sign = delay(m, negative, self._TABLE, enable)
-        phase = Signal(fixedpoint.shape(spec.phase), reset_less=True, name=f"phase_{arm}")
-        with m.If(enable):
-            m.d.sync += phase.eq(Mux(sign, -phase_size, phase_size))
+        negative = register(request[-1], self._MAGNITUDE + self._TABLE)
+        phase = register(Mux(negative, -phase_size, phase_size)[: spec.phase.width].as_signed())
 
-        swing = multiply("voltage", phase, getattr(self, f"half_wave_{arm}"))
+        half_wave, bias = (getattr(self, f"{name}_{arm}") for name in ("half_wave", "bias"))
+        swing = _multiply(m, f"half_wave_{arm}", phase, half_wave, enable)
         fine = spec.half_wave.fraction + spec.phase.fraction
-        offset = getattr(self, f"bias_{arm}") << (fine - spec.bias.fraction)
-        exact = register(swing + offset, "exact")
+        exact = register(swing + (bias << (fine - spec.bias.fraction)))
         shift = fine - spec.voltage.fraction
-        with m.If(enable):
-            m.d.sync += self.o.p[arm].eq(fixedpoint.round_shift(exact, shift, Rounding.HALF_EVEN))
+        voltage = fixedpoint.round_shift(exact, shift, Rounding.HALF_EVEN)
+        m.d.comb += self.o.p[arm].eq(register(voltage))
         return refused
 
     def _align(self, magnitude: Value) -> Value:
@@ -136,15 +121,7 @@ class Linearisation(wiring.Component):
         unsigned = Q(0, spec.phase.fraction, signed=False)
         return fixedpoint.constrain(rounded, unsigned, Overflow.SATURATE)
 
-    def _arcsine(
-        self,
-        m: Module,
-        arm: str,
-        magnitude: Signal,
-        multiply: Callable[[str, Value, Value], Value],
-        register: Callable[[Value, str], Signal],
-        enable: Value,
-    ) -> Value:
+    def _arcsine(self, m: Module, arm: str, magnitude: Value, enable: Value) -> Value:
         """(2/π)·arcsin of a magnitude from the table of chords, `_TABLE` clocks later."""
         spec = self._spec
         table = arcsine_table(spec)
@@ -160,12 +137,21 @@ class Linearisation(wiring.Component):
         port = memory.read_port()
         m.d.comb += [port.addr.eq(magnitude[bits:]), port.en.eq(enable)]
         # A second register, since a block RAM is slow to give its word.
-        word = register(port.data, "word")
+        word = delay(m, port.data, 1, enable)
         value, slope = word[:value_width], word[value_width:]
         inside = delay(m, magnitude[:bits], 2, enable)
-        risen = multiply("table", Cat(slope, C(0, 1)).as_signed(), Cat(inside, C(0, 1)).as_signed())
+        # Both factors are unsigned: a zero on top makes them signed.
+        slope, inside = (Cat(factor, C(0, 1)).as_signed() for factor in (slope, inside))
+        risen = _multiply(m, f"table_multiplier_{arm}", slope, inside, enable)
         base = delay(m, value, Multiplier.LATENCY, enable)
-        exact = register((base << (table.slope_shift + bits)) + risen, "chord")
+        exact = delay(m, (base << (table.slope_shift + bits)) + risen, 1, enable)
         fine = table.value_bits + table.slope_shift + bits
         rounded = fixedpoint.round_shift(exact, fine - spec.phase.fraction, Rounding.HALF_UP)
-        return register(rounded[: spec.phase.fraction], "curved")
+        return delay(m, rounded[: spec.phase.fraction], 1, enable)
+
+
+def _multiply(m: Module, name: str, a: Value, b: Value, enable: Value) -> Value:
+    """The product of two signed values, `Multiplier.LATENCY` clocks later."""
+    m.submodules[name] = multiplier = Multiplier(len(a), len(b))
+    m.d.comb += [multiplier.enable.eq(enable), multiplier.a.eq(a), multiplier.b.eq(b)]
+    return multiplier.o

@@ -5,7 +5,7 @@ Model: `models.drive.scaling`.
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -59,14 +59,10 @@ class Scaling(wiring.Component):
                 multiplier.b.eq(factor),
             ]
             nearest = fixedpoint.round_shift(multiplier.o, shift, Rounding.HALF_EVEN)
-            rounded = Signal(nearest.shape(), reset_less=True, name=f"rounded_{arm}")
-            with m.If(enable):
-                m.d.sync += [
-                    rounded.eq(nearest),
-                    self.o.p[arm].eq(fixedpoint.constrain(rounded, spec.scaled, Overflow.SATURATE)),
-                ]
+            rounded = delay(m, nearest, 1, enable)
+            limited = fixedpoint.constrain(rounded, spec.scaled, Overflow.SATURATE)
+            m.d.comb += self.o.p[arm].eq(delay(m, limited, 1, enable))
             faults.append(fixedpoint.overflows(rounded, spec.scaled))
-        with m.If(enable):
-            m.d.sync += self.o.p.fault.eq(faults[0] | faults[1])
+        m.d.comb += self.o.p.fault.eq(delay(m, faults[0] | faults[1], 1, enable))
         m.d.comb += self.o.p.first.eq(delay(m, self.i.p.first, self.latency, enable))
         return m

@@ -84,7 +84,9 @@ class Shaping(wiring.Component):
         taps = self._taps(m, phase, enable)
         limited = []
         for arm in ("i", "q"):
-            line = [Signal(fixedpoint.shape(spec.scaled), name=f"{arm}_{j}") for j in range(span)]
+            # No reset: the symbols of zero between frames empty the line.
+            shape = fixedpoint.shape(spec.scaled)
+            line = [Signal(shape, reset_less=True, name=f"{arm}_{j}") for j in range(span)]
             with m.If(taken):
                 m.d.sync += [s.eq(p) for s, p in zip(line, [self.i.p[arm], *line], strict=False)]
             products = []
@@ -101,16 +103,14 @@ class Shaping(wiring.Component):
             total = _adder_tree(m, products, enable)
             shift = spec.scaled.fraction + spec.coefficient.fraction - spec.sample.fraction
             nearest = fixedpoint.round_shift(total, shift, Rounding.HALF_EVEN)
-            rounded = Signal(nearest.shape(), reset_less=True, name=f"rounded_{arm}")
-            with m.If(enable):
-                m.d.sync += [
-                    rounded.eq(nearest),
-                    self.o.p[arm].eq(fixedpoint.constrain(rounded, spec.sample, Overflow.SATURATE)),
-                ]
+            rounded = delay(m, nearest, 1, enable)
+            held = fixedpoint.constrain(rounded, spec.sample, Overflow.SATURATE)
+            m.d.comb += self.o.p[arm].eq(delay(m, held, 1, enable))
             limited.append(fixedpoint.overflows(rounded, spec.sample))
-        with m.If(enable):
-            m.d.sync += self.o.p.fault.eq(limited[0] | limited[1] | fault)
-        m.d.comb += self.o.p.first.eq(first)
+        m.d.comb += [
+            self.o.p.fault.eq(delay(m, limited[0] | limited[1] | fault, 1, enable)),
+            self.o.p.first.eq(first),
+        ]
         return m
 
     def _taps(self, m: Module, phase: Signal, enable: Signal) -> list[Value]:
@@ -150,9 +150,6 @@ def _adder_tree(m: Module, terms: list[Value], enable: Signal) -> Value:
         for pair in zip(terms[::2], [*terms[1::2], None], strict=False):
             a, b = pair
             total = a if b is None else a + b
-            register = Signal(total.shape(), reset_less=True)
-            with m.If(enable):
-                m.d.sync += register.eq(total)
-            sums.append(register)
+            sums.append(delay(m, total, 1, enable))
         terms = sums
     return terms[0]
