@@ -21,6 +21,7 @@ Preamble and pilots are sent at the *reference* level, set apart from the scale 
 from __future__ import annotations
 
 import enum
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,24 +83,12 @@ class FrameLayout:
         return self.preamble + self.groups * self.pilots + self.row + self.vacuum + self.guard
 
     def slots(self) -> npt.NDArray[np.int8]:
-        """The `Slot` of each symbol, shape (length,)."""
-        middle: list[int] = []
-        for start in range(0, self.row, self.pilot_spacing):
-            middle += [Slot.PILOT] * self.pilots
-            middle += [Slot.ROW] * min(self.pilot_spacing, self.row - start)
-        middle += [Slot.PILOT] * self.pilots
-        ends = [Slot.VACUUM] * self.vacuum + [Slot.GUARD] * self.guard
-        return np.array([Slot.PREAMBLE] * self.preamble + middle + ends, dtype=np.int8)
+        """The `Slot` of each symbol, shape (length,), read-only."""
+        return _slots(self)
 
     def references(self) -> npt.NDArray[np.int8]:
-        """Signs of the two quadratures of preamble and pilots, 0 elsewhere; shape (2, length)."""
-        slots = self.slots()
-        signs = np.zeros((2, self.length), dtype=np.int8)
-        for slot, code in ((Slot.PREAMBLE, FRANK), (Slot.PILOT, PILOTS)):
-            (where,) = np.nonzero(slots == slot)
-            turns = np.resize(np.array(code), len(where))
-            signs[:, where] = diagonal(turns)
-        return signs
+        """Signs of preamble and pilots in both quadratures, 0 elsewhere, shape (2, length)."""
+        return _references(self)
 
 
 def diagonal(turns: npt.ArrayLike) -> npt.NDArray[np.int8]:
@@ -107,3 +96,27 @@ def diagonal(turns: npt.ArrayLike) -> npt.NDArray[np.int8]:
     turn = np.asarray(turns) % 4
     negative = np.stack([(turn == 1) | (turn == 2), turn >= 2])
     return np.where(negative, -1, 1).astype(np.int8)
+
+
+@functools.lru_cache(maxsize=64)
+def _slots(layout: FrameLayout) -> npt.NDArray[np.int8]:
+    middle: list[int] = []
+    for start in range(0, layout.row, layout.pilot_spacing):
+        middle += [Slot.PILOT] * layout.pilots
+        middle += [Slot.ROW] * min(layout.pilot_spacing, layout.row - start)
+    middle += [Slot.PILOT] * layout.pilots
+    ends = [Slot.VACUUM] * layout.vacuum + [Slot.GUARD] * layout.guard
+    slots = np.array([Slot.PREAMBLE] * layout.preamble + middle + ends, dtype=np.int8)
+    slots.setflags(write=False)
+    return slots
+
+
+@functools.lru_cache(maxsize=64)
+def _references(layout: FrameLayout) -> npt.NDArray[np.int8]:
+    slots = _slots(layout)
+    signs = np.zeros((2, layout.length), dtype=np.int8)
+    for slot, code in ((Slot.PREAMBLE, FRANK), (Slot.PILOT, PILOTS)):
+        (where,) = np.nonzero(slots == slot)
+        signs[:, where] = diagonal(np.resize(np.array(code), len(where)))
+    signs.setflags(write=False)
+    return signs

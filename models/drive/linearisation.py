@@ -51,8 +51,8 @@ def arcsine(spec: DriveSpec, magnitude: IntArray) -> IntArray:
     segment = magnitude >> bits
     inside = magnitude & ((1 << bits) - 1)
     # Both terms in units of 2^−(value_bits + slope_shift + bits).
-    exact = table.value[segment] << (table.slope_shift + bits)
-    exact += table.slope[segment] * inside
+    exact = np.take(table.value, segment) << (table.slope_shift + bits)
+    exact += np.take(table.slope, segment) * inside
     fine = table.value_bits + table.slope_shift + bits
     return round_shift(exact, fine - spec.phase.fraction, Rounding.HALF_UP)
 

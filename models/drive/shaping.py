@@ -27,23 +27,24 @@ def model(
     `fault`, shape (…, n), marks symbols that were limited; the second result, shape (…, nL), marks
     their samples and those that are limited here.
     """
-    length = spec.samples_per_symbol
-    n = symbols.shape[-1]
-    taps = coefficients.reshape(spec.span, length)
-    total = np.zeros((length, *symbols.shape), dtype=np.int64)
-    for j in range(min(spec.span, n)):
-        past = symbols[..., : n - j]
-        for p in range(length):
-            if taps[j, p]:
-                total[p, ..., j:] += taps[j, p] * past
+    total = _interpolate(spec, coefficients, symbols)
     shift = spec.scaled.fraction + spec.coefficient.fraction - spec.sample.fraction
     rounded = round_shift(total, shift, Rounding.HALF_EVEN)
-    limited = np.any(overflows(rounded, spec.sample), axis=-2) | fault
-    samples = constrain(rounded, spec.sample, Overflow.SATURATE)
-    return _interleave(samples), _interleave(limited)
+    own = np.repeat(fault, spec.samples_per_symbol, axis=-1)
+    limited = np.any(overflows(rounded, spec.sample), axis=-2) | own
+    return constrain(rounded, spec.sample, Overflow.SATURATE), limited
 
 
-def _interleave(phases: np.ndarray) -> np.ndarray:
-    """(phase, …, n) to (…, n·phases), phase running fastest."""
-    moved = np.moveaxis(phases, 0, -1)
-    return np.ascontiguousarray(moved).reshape(*moved.shape[:-2], -1)
+def _interpolate(spec: DriveSpec, coefficients: IntArray, symbols: IntArray) -> IntArray:
+    """The exact sums Σ_j h[jL + p]·x[n − j], shape (…, nL).
+
+    Computed in float64, for the sake of its fast matrix product; it is exact, since every partial
+    sum is an integer below 2^53: 18 bits times 18 bits times at most 512 terms.
+    """
+    before = spec.span - 1
+    padded = np.zeros((*symbols.shape[:-1], before + symbols.shape[-1]))
+    padded[..., before:] = symbols
+    windows = np.lib.stride_tricks.sliding_window_view(padded, spec.span, axis=-1)
+    taps = coefficients.reshape(spec.span, spec.samples_per_symbol)[::-1].astype(np.float64)
+    sums = (windows @ taps).astype(np.int64)
+    return sums.reshape(*symbols.shape[:-1], -1)
