@@ -62,6 +62,9 @@ class Framing(wiring.Component):
         spec = self._spec
         m = Module()
         layout = payloads.host_symbol(spec)
+        # Known a clock late, when one more symbol may have come: it stops one short of the buffer's
+        # depth, and the symbol at the head makes up for that.
+        room = Signal()
         m.submodules.buffer = buffer = fifo.SyncFIFOBuffered(
             width=layout.size, depth=spec.row_capacity
         )
@@ -71,10 +74,11 @@ class Framing(wiring.Component):
         take = Signal()
         m.d.comb += [
             buffer.w_data.eq(self.i.payload.as_value()),
-            buffer.w_en.eq(self.i.valid),
-            self.i.ready.eq(buffer.w_rdy),
+            buffer.w_en.eq(self.i.valid & room),
+            self.i.ready.eq(room),
             buffer.r_en.eq(take | ~head_valid),
         ]
+        m.d.sync += room.eq(buffer.level < spec.row_capacity - 1)
         with m.If(buffer.r_en):
             m.d.sync += [head.eq(buffer.r_data), head_valid.eq(buffer.r_rdy)]
         m.d.sync += self.buffered.eq(self.buffered + (self.i.valid & self.i.ready) - take)

@@ -78,6 +78,19 @@ def test_run_holds_frames_back_but_completes_the_one_on_its_way():
     assert (stopped.status["buffered"], stopped.status["busy"]) == (24, 0)
 
 
+def test_a_row_as_long_as_the_buffer():
+    layout = FrameLayout(preamble=4, row=64, pilots=0, vacuum=0, guard=8)
+    given = rows(3, layout)
+    run = Run(
+        settings(layout), {"i": both(given)}, {"o": 3 * layout.length + 300}, stall={"o": 0.5}
+    )
+    (result,) = bench().run(run)
+    (starts,) = np.nonzero(result.outputs["o"]["first"])
+    assert len(starts) == 3
+    for start, row in zip(starts, given, strict=True):
+        np.testing.assert_array_equal(result.outputs["o"]["q"][start + 4 : start + 68], row[1])
+
+
 def test_a_full_buffer_stalls_the_host():
     run = Run(settings(LAYOUT, run=0), {"i": both(rows(7))}, timeout=300)
     with pytest.raises(AssertionError, match="after 301 clocks"):
