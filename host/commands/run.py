@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 import host.inference
+from host.commands.progress import progress
 from host.summary import summarise
 from models.checks import RangeError, require
 from models.mnist import load_mnist
@@ -54,16 +54,7 @@ def run(
             f"network {network.name} has {network.outputs} outputs; "
             f"allowed: at least {int(labels.max()) + 1}, one for each class"
         )
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    # Progress goes to standard error, so that standard output holds the result alone.
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("images through the link", total=len(pixels))
+    with progress("images through the link", len(pixels)) as advance:
         start = time.perf_counter()
         inference = host.inference.infer(
             network,
@@ -71,7 +62,7 @@ def run(
             link,
             np.random.default_rng(seed),
             symbol_level=symbol_level,
-            progress=lambda done: bar.advance(task, done),
+            progress=advance,
         )
         seconds = time.perf_counter() - start
     summary = summarise(network, labels, link, inference, seconds, seed)
