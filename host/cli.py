@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import click
 
 from host.commands.demo import demo
+from host.commands.figures import figures
 from host.commands.infer import infer
 from host.commands.leakage import leakage
 from host.commands.plan import plan
@@ -23,7 +24,7 @@ def cli() -> None:
     """Quantum-secure multiparty deep learning: networks evaluated through weak light."""
 
 
-for command in (demo, infer, leakage, plan, train):
+for command in (demo, figures, infer, leakage, plan, train):
     cli.add_command(command)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 
+from host.bisection import greatest
 from host.leakage.data import crb_prx, crb_v1, holevo, qcrb
 from host.leakage.weights import weight_leakage_after
 from models.checks import RangeError, require
@@ -66,9 +67,9 @@ def weight_bits(
     over the network, K = `inferences` together.
     """
     modulation = 2 * np.asarray(photons, dtype=np.float64)
-    g = noise_quantum(np.asarray(gain, dtype=np.float64))  # type: ignore[arg-type]
+    g = noise_quantum(np.asarray(gain, dtype=np.float64))
     blurred = (1 - channel.coherence) * channel.transmittance * modulation
-    total = np.zeros(np.broadcast_shapes(g.shape, modulation.shape))  # type: ignore[attr-defined]
+    total = np.zeros(np.broadcast_shapes(g.shape, modulation.shape))
     for layer in network.layers:
         excess = g / layer.modes + channel.excess_noise + blurred
         bits = weight_leakage_after(inferences, modulation, channel.declared_transmittance, excess)
@@ -78,7 +79,7 @@ def weight_bits(
 
 def data_bits(network: Network, gain: ArrayLike, bound: str) -> Real:
     """Declared data leakage of the input layer under the bound named, over arrays of gain."""
-    g = noise_quantum(np.asarray(gain, dtype=np.float64))  # type: ignore[arg-type]
+    g = noise_quantum(np.asarray(gain, dtype=np.float64))
     layer = network.layers[0]
     return DATA_BOUNDS[bound](g, layer.rows, layer.modes)
 
@@ -103,18 +104,14 @@ def photons_for(channel: Link, gain: ArrayLike, f2: ArrayLike) -> Real:
 def photons_within(network: Network, channel: Link, gain: ArrayLike, budgets: Budgets) -> Real:
     """The most photons μ per mode, up to 10¹², inside the weight budget, at every gain."""
     gain = np.asarray(gain, dtype=np.float64)
-    low, high = (
-        np.full(gain.shape, -math.log(_MOST_PHOTONS)),
-        np.full(gain.shape, math.log(_MOST_PHOTONS)),
-    )
     if budgets.weight_bits is None:
-        return np.exp(high)
-    for _ in range(64):
-        middle = (low + high) / 2
-        bits = weight_bits(network, channel, gain, np.exp(middle), budgets.inferences)
-        inside = bits <= budgets.weight_bits * (1 - _INSIDE)
-        low, high = np.where(inside, middle, low), np.where(inside, high, middle)
-    return np.exp(low)
+        return np.full(gain.shape, _MOST_PHOTONS)
+    return greatest(
+        lambda photons: weight_bits(network, channel, gain, photons, budgets.inferences),
+        np.full(gain.shape, budgets.weight_bits * (1 - _INSIDE)),
+        1 / _MOST_PHOTONS,
+        _MOST_PHOTONS,
+    )
 
 
 def greatest_gain(network: Network, budgets: Budgets) -> float:
@@ -192,7 +189,7 @@ def within_budgets(
 def _noise(channel: Link, gain: ArrayLike) -> Real:
     detector = channel.client_detector
     noise = inference_noise(
-        np.asarray(gain, dtype=np.float64),  # type: ignore[arg-type]
+        np.asarray(gain, dtype=np.float64),
         detector.efficiency,
         detector.electronic_noise,
     )
