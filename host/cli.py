@@ -12,6 +12,7 @@ from host.commands.figures import figures
 from host.commands.infer import infer
 from host.commands.leakage import leakage
 from host.commands.plan import plan
+from host.commands.sweep import sweep
 from host.commands.train import train
 from models.checks import RangeError
 
@@ -24,7 +25,7 @@ def cli() -> None:
     """Quantum-secure multiparty deep learning: networks evaluated through weak light."""
 
 
-for command in (demo, figures, infer, leakage, plan, train):
+for command in (demo, figures, infer, leakage, plan, sweep, train):
     cli.add_command(command)
 
 

@@ -125,9 +125,7 @@ def accuracy_over_leakage(
             (weights, data),
             xytext=(9, -4),
             textcoords="offset points",
-            color="white",
-            fontweight="bold",
-            path_effects=[withStroke(linewidth=2.5, foreground=BLACK)],
+            path_effects=[withStroke(linewidth=2.5, foreground="white")],
         )
     return figure
 
