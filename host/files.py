@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -24,4 +25,5 @@ def write_atomically(path: Path, data: bytes | str) -> None:
     except OSError as error:
         raise RangeError(f"file {path} cannot be written: {error.strerror}") from None
     finally:  # after Ctrl-C too; gone already where all went well
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
