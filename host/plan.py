@@ -56,13 +56,14 @@ def find(
     channel: Link,
     budgets: Budgets,
     min_accuracy: float | None = None,
+    aim: float | None = None,
 ) -> OperatingPoint | Infeasible:
     """The point of highest accuracy inside the budgets, or of least leakage at `min_accuracy`.
 
     channel: all settings but gain and photon number. With `min_accuracy` the weight leakage is
-    minimised; the data leakage instead, where there is a weight budget and no data budget. The
-    curve is asked for one counting error more than `min_accuracy`, so that a run that confirms it
-    rarely falls short by chance.
+    minimised; the data leakage instead, where there is a weight budget and no data budget. aim is
+    what the curve has to reach for it, by default one counting error more, so that a run that
+    confirms `min_accuracy` rarely falls short by chance.
     Raises `RangeError` where neither a weight budget nor an accuracy is given.
     """
     if min_accuracy is None:
@@ -80,8 +81,9 @@ def find(
             f"accuracy {min_accuracy:.2%} is infeasible with any amount of light: "
             f"{network.name} reaches {most:.2%} at most, {min_accuracy - most:.2%} less",
         )
-    margin = math.sqrt(min_accuracy * (1 - min_accuracy) / curve.images)
-    f2 = curve.f2_for(min(most, min_accuracy + margin))
+    if aim is None:
+        aim = min_accuracy + math.sqrt(min_accuracy * (1 - min_accuracy) / curve.images)
+    f2 = curve.f2_for(min(most, aim))
     link = least_leakage(network, channel, f2, budgets)
     bits = float(weight_bits(network, channel, link.gain, link.photons, budgets.inferences))
     if budgets.weight_bits is None or bits <= budgets.weight_bits:

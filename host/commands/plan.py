@@ -27,6 +27,7 @@ from models.mnist import load_mnist
 from models.network import load_network
 
 INFEASIBLE = 1
+ATTEMPTS = 5  # runs that may confirm a least accuracy, each with a little more light
 
 
 @click.command()
@@ -88,6 +89,18 @@ def plan(
         curve = calibrated_curve(chosen, pixels, labels, progress=advance)
 
     point = find(chosen, curve, channel, budgets, min_accuracy)
+    confirmed: dict[str, Any] = {}
+    for attempt in range(1, ATTEMPTS + 1):
+        if isinstance(point, Infeasible):
+            break
+        confirmed = run(chosen, point.link, images=images, data=data, seed=seed).summary
+        short = 0.0 if min_accuracy is None else min_accuracy - confirmed["accuracy"]
+        if short <= 0 or attempt == ATTEMPTS:
+            break
+        # The seed stays, so the next run differs by its light alone and falls short by less.
+        aim = point.accuracy + short
+        point = find(chosen, curve, channel, budgets, min_accuracy, aim)
+
     with style():
         figure = picture(chosen, curve, channel, budgets, min_accuracy, point)
         write_atomically(plot, rendered(figure, plot.suffix[1:]))
@@ -104,22 +117,33 @@ def plan(
         "weight_bits": float(weight_bits(chosen, link, link.gain, link.photons, inferences)),
         "data_bits": float(data_bits(chosen, link.gain, data_bound)),
     }
-    confirmed = run(chosen, link, images=images, data=data, seed=seed).summary
     if as_json:
-        found = {"feasible": True, "expected_accuracy": point.accuracy, "against_budgets": leaks}
+        found = {
+            "feasible": True,
+            "expected_accuracy": point.accuracy,
+            "confirmed": _agrees(point.accuracy, min_accuracy, confirmed),
+            "against_budgets": leaks,
+        }
         print_json({**found, **asked, **confirmed})
         return 0
     show(confirmed)
     after = f" after {inferences:,} inferences" if inferences > 1 else ""
     click.echo(
         f"\nexpected accuracy   {point.accuracy:.2%} from the calibrated curve, "
-        f"{confirmed['accuracy']:.2%} in the run above\n"
+        f"{confirmed['accuracy']:.2%} in the run above: "
+        f"{'' if _agrees(point.accuracy, min_accuracy, confirmed) else 'not '}confirmed\n"
         f"against the budgets {leaks['weight_bits']:.4g} bits per weight{after}"
         f"{_of(max_weight_bits)}, {leaks['data_bits']:.4g} bits per data element "
         f"({data_bound}){_of(max_data_bits)}\n"
         f"feasible region     {plot}"
     )
     return 0
+
+
+def _agrees(expected: float, least: float | None, confirmed: dict[str, Any]) -> bool:
+    """Whether a run reached what was asked, and what the curve promised, in 3 counting errors."""
+    accuracy, error = confirmed["accuracy"], confirmed["accuracy_error"]
+    return (least is None or accuracy >= least) and abs(accuracy - expected) <= 3 * error
 
 
 def _of(budget: float | None) -> str:
