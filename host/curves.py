@@ -30,8 +30,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import curve_fit, isotonic_regression
 from threadpoolctl import threadpool_limits
 
-from host.files import write_atomically
 from models.checks import RangeError, require
+from models.files import write_atomically
 from models.network import Layer, Network
 from models.normals import fill_normals
 

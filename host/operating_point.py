@@ -54,7 +54,9 @@ class Budgets:
             if bits is not None:
                 require(name, bits, above=0)
         if self.data_bound not in DATA_BOUNDS:
-            raise RangeError(f"data bound = {self.data_bound!r}; allowed: {', '.join(DATA_BOUNDS)}")
+            raise RangeError(
+                f"data bound = {self.data_bound!r} is none of {', '.join(DATA_BOUNDS)}"
+            )
         require("inferences", self.inferences, at_least=1, integer=True)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from host.inference import Inference
-from host.leakage import Channel, Receiver
+from host.leakage import Channel
 from host.leakage.declared import network_leakage
 from host.verification import verify
 from models.network import Network
@@ -70,13 +70,12 @@ def verification_of(network: Network, link: Link, inference: Inference) -> dict[
     """
     if not inference.statistics:
         return {}
-    detector = link.server_detector
     layers = [
         verify(
             statistics,
             declared=Channel(link.declared_transmittance, link.declared_excess_noise(layer.modes)),
             modulation_variance=link.modulation_variance,
-            receiver=Receiver(detector.efficiency, detector.electronic_noise),
+            receiver=link.server_detector,
             failure_probability=FAILURE_PROBABILITY / len(network.layers),
             false_alarm_probability=FALSE_ALARM_PROBABILITY / len(network.layers),
         )
@@ -93,6 +92,8 @@ def verification_of(network: Network, link: Link, inference: Inference) -> dict[
         "symbols": sum(symbols),
         "transmittance": mean([layer.transmittance for layer in layers], symbols),
         "excess_noise": mean([layer.excess_noise for layer in layers], symbols),
+        "transmittance_min": mean([layer.transmittance_min for layer in layers], symbols),
+        "excess_noise_max": mean([layer.excess_noise_max for layer in layers], symbols),
         "declared_transmittance": link.declared_transmittance,
         "declared_excess_noise": mean(
             [link.declared_excess_noise(layer.modes) for layer in network.layers], symbols

@@ -36,12 +36,12 @@ from threadpoolctl import threadpool_limits
 import host
 import models
 from host.extras import import_extra
-from host.files import write_atomically
 from host.inference import infer
 from host.leakage.declared import network_leakage
 from host.operating_point import DATA_BOUNDS
 from host.summary import summarise
 from models.checks import RangeError, require
+from models.files import write_atomically
 from models.mnist import load_mnist
 from models.network import Network, load_network
 from models.optics import Detector, Link, split_transmittance

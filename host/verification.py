@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from host.leakage.certificate import (
     Channel,
-    Receiver,
     certified_channel,
     estimated_channel,
     excess_noise_above,
@@ -20,6 +21,7 @@ from host.leakage.certificate import (
 )
 from host.leakage.weights import weight_leakage_after
 from models.checks import RangeError, require
+from models.optics import Detector
 from models.statistics import SymbolStatistics
 
 
@@ -67,7 +69,7 @@ def verify(
     *,
     declared: Channel,
     modulation_variance: float,
-    receiver: Receiver = Receiver(),  # noqa: B008 — frozen, so safe as a default
+    receiver: Detector = Detector(),  # noqa: B008 — frozen, so safe as a default
     inferences: int = 1,
     failure_probability: float = 1e-10,
     false_alarm_probability: float = 1e-6,
@@ -87,7 +89,7 @@ def verify(
     repeatedly and stopping at will needs them split over the looks.
     Raises `RangeError` for anything outside these ranges, fewer than 2 symbols or Σq² = 0.
     """
-    if any(getattr(part, "shape", ()) for part in vars(statistics).values()):
+    if any(np.shape(part) for part in vars(statistics).values()):
         raise RangeError("statistics hold an array; allowed: four numbers, as pooled() gives")
     require("declared transmittance", declared.transmittance, above=0, at_most=1)
     require("declared excess_noise", declared.excess_noise, at_least=0)

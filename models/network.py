@@ -15,7 +15,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,6 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.checks import RangeError
+from models.encoding import modes_of
+from models.files import write_atomically
 
 NETWORK_FOLDER = Path(__file__).with_name("data")
 _FORMAT, _VERSION = "shotveil network", 1
@@ -79,7 +80,7 @@ class Layer:
     @property
     def modes(self) -> int:
         """Complex modes per row, N = ⌈n/2⌉; the last quadrature of an odd row carries 0."""
-        return (self.columns + 1) // 2
+        return modes_of(self.columns)
 
     @property
     def rms(self) -> float:
@@ -182,7 +183,7 @@ class Network:
             arrays |= {f"{key}_{i}": array for key, array in _packed(layer.weights).items()}
         buffer = io.BytesIO()
         np.savez_compressed(buffer, allow_pickle=False, **arrays)
-        _write_atomically(path, buffer.getvalue())
+        write_atomically(path, buffer.getvalue())
 
 
 def shipped_networks() -> tuple[str, ...]:
@@ -268,15 +269,3 @@ def _unpacked(stored: NDArray[Any], exponents: NDArray[Any] | None) -> NDArray[n
         raise RangeError("int8 weights come without one int8 exponent per row")
     with np.errstate(over="ignore"):  # a layer refuses the infinity
         return np.ldexp(weights, exponents[:, None].astype(np.int32))
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    """Write beside `path` and rename, which replaces a file in one step."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    except OSError as error:
-        raise RangeError(f"network file {path} cannot be written: {error.strerror}") from None
-    finally:  # after Ctrl-C too; gone already where all went well
-        temporary.unlink(missing_ok=True)

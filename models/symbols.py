@@ -67,12 +67,9 @@ def transmit(link: Link, sent: Complex, xi: Complex, rng: np.random.Generator) -
 
     # Client: U takes ⟨ξ, a⟩ into mode 1. Its other modes come back through U† as they were, so
     # that all it does to the light is to add ξ·ν, where ν is what mode 1 gained.
-    gain = link.gain
     one = np.einsum("...k,...k->...", xi.conj(), light)
-    idler, port = vacuum(shape[:-1], rng), vacuum(shape[:-1], rng)
-    amplified = math.sqrt(gain) * one + math.sqrt(gain - 1) * idler.conj()
-    tapped = math.sqrt(1 - 1 / gain) * amplified + math.sqrt(1 / gain) * port
-    nu = math.sqrt(1 / gain) * amplified - math.sqrt(1 - 1 / gain) * port - one
+    tapped, kept = amplify_and_tap(one, link.gain, rng)
+    nu = kept - one
     detector = link.client_detector
     noise = rng.standard_normal(shape[:-1])
     inference = math.sqrt(detector.efficiency) * tapped.real
@@ -81,6 +78,16 @@ def transmit(link: Link, sent: Complex, xi: Complex, rng: np.random.Generator) -
     light += xi * nu[..., None]
     light = _attenuate(light, link.transmittance_back, link.excess_noise, rng)
     return Transmission(inference, _drift(light, link.phase_error, rng))
+
+
+def amplify_and_tap(
+    light: Complex, gain: float, rng: np.random.Generator
+) -> tuple[Complex, Complex]:
+    """Amplify `light` by the power gain G, then split it: (tapped 1 − 1/G, sent on 1/G)."""
+    idler, port = vacuum(light.shape, rng), vacuum(light.shape, rng)
+    amplified = math.sqrt(gain) * light + math.sqrt(gain - 1) * idler.conj()
+    tapped = math.sqrt(1 - 1 / gain) * amplified + math.sqrt(1 / gain) * port
+    return tapped, math.sqrt(1 / gain) * amplified - math.sqrt(1 - 1 / gain) * port
 
 
 def homodyne(

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from host.commands.options import json_option, print_json
-from host.commands.progress import progress
+from host.commands.show import progress_bar
 from host.curves import calibrated_curve
 from host.figures.collection import Drawing, accuracy_drawings, leakage_drawings, save_all
 from host.figures.tables import GAIN, PHOTONS
@@ -66,8 +66,10 @@ def figures(
     drawings: Iterable[Drawing] = ()
     written: list[str] = []
     for network in chosen:
-        with progress(f"accuracy of {network.name}: images", len(pixels)) as advance:
-            curve = calibrated_curve(network, pixels, labels, progress=advance)
+        with progress_bar(f"images of the curve of {network.name}") as progress:
+            curve = calibrated_curve(
+                network, pixels, labels, progress=lambda done: progress(done, len(pixels))
+            )
         drawings = chain(drawings, accuracy_drawings(network, curve, data_bound))
     for files in save_all(chain(drawings, leakage_drawings(gain, photons)), out):
         written += map(str, files)

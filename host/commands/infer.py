@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from host.commands.options import json_option, link_of, link_options, print_json, seed_option
-from host.commands.run import run, show
-from host.report import write_report
+from host.commands.show import progress_bar, show
+from host.report import check_writable, write_report
+from host.run import run
 from models.network import load_network
 
 
@@ -33,14 +34,18 @@ def infer(
     **options: Any,
 ) -> None:
     """Classify test images layer by layer through the optical link."""
-    result = run(
-        load_network(network),
-        link_of(**options),
-        images=images,
-        data=data,
-        seed=seed,
-        symbol_level=symbol_level,
-    )
+    if report is not None:
+        check_writable(report)
+    with progress_bar("images through the link") as progress:
+        result = run(
+            load_network(network),
+            link_of(**options),
+            images=images,
+            data=data,
+            seed=seed,
+            symbol_level=symbol_level,
+            progress=progress,
+        )
     if report is not None:
         write_report(result, report)
     if as_json:

@@ -15,14 +15,14 @@ from host.commands.options import (
     print_json,
     seed_option,
 )
-from host.commands.progress import progress
-from host.commands.run import run, show
+from host.commands.show import progress_bar, show
 from host.curves import calibrated_curve
-from host.files import write_atomically
 from host.operating_point import DATA_BOUNDS, Budgets, data_bits, weight_bits
 from host.plan import Infeasible, find, picture
+from host.run import run
 from host.style import rendered, style
 from models.checks import RangeError, require
+from models.files import write_atomically
 from models.mnist import load_mnist
 from models.network import load_network
 
@@ -85,15 +85,20 @@ def plan(
     if images is not None:
         require("images", images, at_least=1, at_most=len(pixels))
         pixels, labels = pixels[:images], labels[:images]
-    with progress("calibrating images", len(pixels)) as advance:
-        curve = calibrated_curve(chosen, pixels, labels, progress=advance)
+    with progress_bar("images of the calibration") as progress:
+        curve = calibrated_curve(
+            chosen, pixels, labels, progress=lambda done: progress(done, len(pixels))
+        )
 
     point = find(chosen, curve, channel, budgets, min_accuracy)
     confirmed: dict[str, Any] = {}
     for attempt in range(1, ATTEMPTS + 1):
         if isinstance(point, Infeasible):
             break
-        confirmed = run(chosen, point.link, images=images, data=data, seed=seed).summary
+        with progress_bar("images through the link") as progress:
+            confirmed = run(
+                chosen, point.link, images=images, data=data, seed=seed, progress=progress
+            ).summary
         short = 0.0 if min_accuracy is None else min_accuracy - confirmed["accuracy"]
         if short <= 0 or attempt == ATTEMPTS:
             break

@@ -8,7 +8,7 @@ import click
 
 import host.sweep
 from host.commands.options import json_option, print_json
-from host.commands.progress import progress
+from host.commands.show import progress_bar
 from models.checks import require
 
 
@@ -37,14 +37,14 @@ def sweep(
     if workers is not None:
         require("workers", workers, at_least=1)
     points = host.sweep.read_points(settings)
-    with progress("points", len(points)) as advance:
+    with progress_bar("points") as progress:
         computed = host.sweep.run(
             points,
             out,
             data=None if data is None else str(data.resolve()),
             scheduler=scheduler,
             workers=workers,
-            progress=advance,
+            progress=lambda done: progress(done, len(points)),
         )
     if as_json:
         print_json({"out": str(out), "points": len(points), "computed": computed})

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 
 from host.curves import AccuracyCurve
 from host.figures import pictures, tables
-from host.files import write_atomically
 from host.style import rendered, style
+from models.files import write_atomically
 from models.network import Network
 
 

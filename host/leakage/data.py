@@ -49,7 +49,8 @@ def qcrb(g: ArrayLike, rows: ArrayLike, modes: ArrayLike) -> NDArray[np.float64]
     """½·log2(1 + 2g·M/n), n = 2N: any measurement on each row.
 
     Quantum Fisher information 4n̄ = 2g per row and tangent direction (docs/physics.md), M rows,
-    prior variance 1/n. Displacing the light back to vacuum and counting photons attains it.
+    prior variance 1/n. Displacing the light back to vacuum and counting photons attains it for the
+    magnitudes |ξ_k|.
     """
     g, rows, modes = _checked(g, rows, modes)
     return _half_log2_1p(rows / modes * g)

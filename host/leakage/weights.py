@@ -53,8 +53,9 @@ def holevo_per_mode(
 
     χ = h(ν1) + h(ν2) − h(ν3), with ν1, ν2 the symplectic eigenvalues of
     [[V, c·Z], [c·Z, T(V−1)+1+ε]], c² = T(V²−1), and ν3 = 1 + ε.
-    Bounds any collective attack by a client (or channel) that leaves V, T, ε as they are, for any
-    distribution of the weights with this variance, as Gaussian states maximise it.
+    Bounds what anyone holding the rest of the light can learn by a collective attack that leaves
+    V, T, ε as they are: any such attack for Gaussian weights, any Gaussian attack for weights of
+    any distribution with this variance.
     Source: Sulimany et al., PRX 15, 041056 (2025); García-Patrón and Cerf, PRL 97, 190503 (2006).
     Raises `RangeError` outside the ranges above.
     """

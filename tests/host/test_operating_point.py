@@ -107,6 +107,12 @@ def test_least_data_leakage_inside_a_weight_budget(network):
     assert (weight_bits(network, REAL, gain, photons_for(REAL, gain, 0.7)) > 0.8).all()
 
 
+def test_high_data_budget_leaves_the_gain_free():
+    wide = Network("wide", (Layer(np.ones((784, 784))), Layer(np.ones((10, 784)))))
+    link = within_budgets(wide, 0.1, 50, "qcrb", IDEAL)
+    assert link.gain == pytest.approx(4 / 3, abs=0.05)  # where gD is smallest, docs/physics.md
+
+
 def test_within_budgets_is_most_light(network):
     assert within_budgets(network, 0.1, 0.01, "crb_v1", REAL) == most_light(
         network, REAL, Budgets(0.1, 0.01, "crb_v1")
@@ -116,7 +122,7 @@ def test_within_budgets_is_most_light(network):
 def test_refuses(network):
     with pytest.raises(RangeError, match="weight budget = 0 "):
         Budgets(0.0)
-    with pytest.raises(RangeError, match="data bound = 'crb'"):
+    with pytest.raises(RangeError, match="'crb' is none of crb_v1, crb_prx, qcrb, holevo"):
         Budgets(0.1, 0.1, "crb")
     with pytest.raises(RangeError, match="inferences = 0"):
         Budgets(0.1, inferences=0)

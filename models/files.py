@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from models.checks import RangeError
 
 
-def write_atomically(path: Path, data: bytes | str) -> None:
+def write_atomically(path: str | Path, data: bytes | str) -> None:
     """Write `data` (text as UTF-8) beside `path`, flush it to disk, then rename it in one step.
 
-    Makes missing folders. Raises `RangeError` when the file cannot be written.
+    An interruption leaves the old file, or none. Makes missing folders. Raises `RangeError` when
+    the file cannot be written.
     """
+    path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -25,5 +27,5 @@ def write_atomically(path: Path, data: bytes | str) -> None:
     except OSError as error:
         raise RangeError(f"file {path} cannot be written: {error.strerror}") from None
     finally:  # after Ctrl-C too; gone already where all went well
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             temporary.unlink()

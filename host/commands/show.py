@@ -1,0 +1,133 @@
+"""A run on the terminal: a bar while it goes on, a summary for a person when it is done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+SECONDS_BETWEEN_LINES = 30.0
+
+
+@contextmanager
+def progress_bar(description: str) -> Iterator[Callable[[int, int], None]]:
+    """Progress and time left, on standard error; call it with (done since, total).
+
+    A bar on a terminal; in a file or a batch system's log a line twice a minute.
+    """
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _lines(description, console)
+        return
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    )
+    with bar:
+        task = bar.add_task(description, total=None)
+
+        def advance(done: int, total: int) -> None:
+            bar.update(task, advance=done, total=total)
+
+        yield advance
+
+
+def _lines(description: str, console: Console) -> Callable[[int, int], None]:
+    start = shown = time.monotonic()
+    count = 0
+
+    def advance(done: int, total: int) -> None:
+        nonlocal count, shown
+        count += done
+        now = time.monotonic()
+        if count and now - shown >= SECONDS_BETWEEN_LINES:
+            shown = now
+            left = (now - start) * (total - count) / count
+            console.print(f"{description}: {count:,} of {total:,}, {left:,.0f} s left")
+
+    return advance
+
+
+def show(summary: dict[str, Any]) -> None:
+    """Print a summary for a person to read."""
+    console = Console(highlight=False)
+    error = 100 * summary["accuracy_error"]
+    console.print(
+        f"\n[bold]{summary['network']}[/bold]: [bold]{summary['accuracy']:.2%}[/bold] of "
+        f"{summary['images']:,} images right (± {error:.2f} counting error), "
+        f"{summary['images_per_second']:,.0f} a second"
+    )
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for name, value in _optics(summary) + _leaks(summary) + _verdict(summary["verification"]):
+        table.add_row(name, value)
+    console.print(table)
+
+
+def _optics(s: dict[str, Any]) -> list[tuple[str, str]]:
+    return [
+        ("", ""),
+        ("[bold]optics[/bold]", f"F² = {s['f2']:.4g} at the client"),
+        ("  gain of the client", f"G = {s['gain']:.7g}"),
+        ("  light of the server", f"μ = {s['photons']:.4g} photons per mode"),
+        (
+            "  loop",
+            f"transmittance {s['transmittance']:.4g}, "
+            f"technical excess noise {s['excess_noise']:.4g} SNU",
+        ),
+    ]
+
+
+def _leaks(s: dict[str, Any]) -> list[tuple[str, str]]:
+    rows = [
+        ("", ""),
+        ("[bold]leakage, declared[/bold]", "upper bounds that the settings imply"),
+        ("  weights → client", f"{s['weight_leakage_bits']:.3g} bits per weight and inference"),
+    ]
+    if s["inferences"] > 1:
+        after, count = s["weight_leakage_bits_after"], s["inferences"]
+        rows.append(("", f"{after:.3g} bits per weight after all {count:,} inferences"))
+    named = {
+        "crb_v1": "crb_v1: homodyning, arXiv v1",
+        "crb_prx": "crb_prx: homodyning, PRX",
+        "qcrb": "qcrb: any measurement of a row",
+        "holevo": "holevo: anything, a theorem",
+    }
+    for i, (bound, label) in enumerate(named.items()):
+        bits = s["data_leakage_bits"][bound]
+        rows.append(("" if i else "  data → server", f"{bits:.3g} bits per pixel ({label})"))
+    return rows
+
+
+def _verdict(v: dict[str, Any]) -> list[tuple[str, str]]:
+    if not v:
+        return []
+    bits = v["weight_leakage_bits"]
+    verdict = "[green]accepted[/green]" if v["accepted"] else "[red]rejected[/red]"
+    rows = [
+        ("", ""),
+        ("[bold]verification[/bold]", f"{verdict} by the server, {v['symbols']:,} symbols"),
+        (
+            "  transmittance",
+            f"{v['declared_transmittance']:.6f} declared, {v['transmittance']:.6f} estimated",
+        ),
+        (
+            "  excess noise",
+            f"{v['declared_excess_noise']:.6f} declared, {v['excess_noise']:.6f} estimated (SNU)",
+        ),
+        (
+            "  weights → client",
+            f"{bits['declared']:.3g} declared, {bits['estimated']:.3g} estimated, "
+            f"{bits['certified']:.3g} certified (bits)",
+        ),
+    ]
+    if not v["accepted"]:
+        rows += [("", layer["reason"]) for layer in v["layers"] if not layer["accepted"]]
+    return rows
