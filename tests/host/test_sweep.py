@@ -292,7 +292,7 @@ def test_killed_three_times(tmp_path, undisturbed):
     journal = tmp_path / "killed.parquet.journal"
     finished = 0
     for _ in range(3):
-        process = subprocess.Popen(command(settings, out, "--workers", "2"), stderr=subprocess.PIPE)
+        process = subprocess.Popen(command(settings, out, "--workers", "1"), stderr=subprocess.PIPE)
         with process:
             wait_until(lambda enough=finished + 5: lines(journal) >= enough, process)
             children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
@@ -305,7 +305,7 @@ def test_killed_three_times(tmp_path, undisturbed):
             assert time.monotonic() < end
             time.sleep(0.01)
     last = subprocess.run(
-        command(settings, out, "--workers", "2", "--json"),
+        command(settings, out, "--workers", "1", "--json"),
         check=True,
         capture_output=True,
         text=True,
@@ -321,7 +321,7 @@ def test_killed_three_times(tmp_path, undisturbed):
 def test_two_at_once_are_refused(tmp_path, undisturbed):
     settings, _ = undisturbed
     out = tmp_path / "out.parquet"
-    with subprocess.Popen(command(settings, out)) as process:
+    with subprocess.Popen(command(settings, out, "--workers", "1")) as process:
         wait_until(lambda: lines(tmp_path / "out.parquet.journal") > 1, process)
         process.send_signal(signal.SIGSTOP)
         with pytest.raises(RangeError, match="in use by another sweep"):

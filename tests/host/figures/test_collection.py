@@ -6,6 +6,7 @@ import xml.etree.ElementTree
 import numpy as np
 import pytest
 
+import host.style
 from host.curves import AccuracyCurve, Logistic
 from host.figures import tables
 from host.figures.collection import accuracy_drawings, leakage_drawings, save_all
@@ -21,13 +22,15 @@ def files(tmp_path_factory):
     layers = (Layer(rng.normal(size=(784, 784))), Layer(rng.normal(size=(10, 784))))
     curve = AccuracyCurve("net", "0", 10_000, F2, Logistic(0.1, 0.98, 0.3, 1.7)(F2))
     folder = tmp_path_factory.mktemp("figures") / "new"
+    coarse = pytest.MonkeyPatch()
+    for setting in ("figure.dpi", "savefig.dpi"):
+        coarse.setitem(host.style._STYLE, setting, 40)  # a sixteenth of the dots to draw
     with style():
         drawings = [*accuracy_drawings(Network("net", layers), curve, "crb_prx")]
         drawings += leakage_drawings(1.3, 6.0)
     written = list(save_all(iter(drawings), folder))
-    return {
-        drawing.name: (drawing, paths) for drawing, paths in zip(drawings, written, strict=True)
-    }
+    yield {drawing.name: (drawing, paths) for drawing, paths in zip(drawings, written, strict=True)}
+    coarse.undo()
 
 
 def test_every_figure_in_either_convention(files):
