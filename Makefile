@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test test-train results drive-report waveform synth-drive clean
+.PHONY: help setup demo test test-train figures bench results drive-report waveform synth-drive clean
 
 help:  ## list the targets
 	@grep -E '^[a-z%-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -36,7 +36,14 @@ test: .venv/.setup-test-gateware  ## linter, type check and all tests
 	$(BIN)/pytest
 
 test-train: .venv/.setup-test-gateware-train  ## the tests that need PyTorch (a large download)
-	$(BIN)/pytest tests/host/test_training.py tests/host/test_train_command.py
+	$(BIN)/pytest tests/host/test_training.py tests/host/test_train_command.py \
+	    tests/host/test_bench.py
+
+figures: .venv/.setup  ## draw the paper's figures into reports/figures (PNG, SVG and the numbers as CSV)
+	$(BIN)/shotveil figures --out reports/figures
+
+bench: .venv/.setup-train  ## time accuracy curves against dense forward passes in PyTorch (a minute)
+	$(BIN)/python -m host.bench
 
 results: .venv/.setup  ## reprint the README's table of results (half a minute)
 	$(BIN)/python -m host.results

@@ -11,7 +11,7 @@ import click
 from models.checks import RangeError
 
 # Each is a function of the same name in a module of the same name in host/commands.
-COMMANDS = ("demo", "infer", "leakage", "train")
+COMMANDS = ("demo", "figures", "infer", "leakage", "plan", "sweep", "train")
 BAD_INPUT, INTERRUPTED = 2, 130
 
 

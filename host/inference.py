@@ -50,12 +50,14 @@ def infer(
     *,
     symbol_level: bool = False,
     verify: bool = True,
+    threads: int | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Inference:
     """Run `images` (n, inputs) through every layer of `network` over the optical `link`.
 
     symbol_level: simulate every mode instead of drawing from the sufficient statistics.
     verify: gather the server's statistics of the light that returns, layer by layer.
+    threads: how many run at once, as many as there are processors if None.
     progress: called with the number of images done since the last call.
 
     The result depends on `rng` alone, not on the number of processors: images are cut into chunks
@@ -84,7 +86,7 @@ def infer(
     size = max(1, READINGS_IN_CHUNK // max(layer.rows for layer in network.layers))
     chunks = [images[i : i + size] for i in range(0, len(images), size)]
     # Chunks run in parallel, so the matrix products inside each must not.
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(threads or os.cpu_count()) as pool:
         done = list(pool.map(run, chunks, rng.spawn(len(chunks))))
     return Inference(
         np.concatenate([readouts[-1].values for readouts in done]),

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,8 +22,10 @@ from models.checks import RangeError, require
 # sums over modes and inferences would leave the range of floating point.
 MOST_PHOTONS = 1e15
 
+Gain = TypeVar("Gain", float, NDArray[np.float64])  # one gain, or many at once
 
-def noise_quantum(gain: float) -> float:
+
+def noise_quantum(gain: Gain) -> Gain:
     """Variance per quadrature g = 2(G−1)/G (SNU) of the noise ν that the client's amplifier leaves.
 
     The returned light carries g·|ξ_k|² of it in mode k, on average over N modes g/N.
@@ -28,7 +34,7 @@ def noise_quantum(gain: float) -> float:
     return 2 * (gain - 1) / gain
 
 
-def inference_noise(gain: float, efficiency: float = 1.0, electronic_noise: float = 0.0) -> float:
+def inference_noise(gain: Gain, efficiency: float = 1.0, electronic_noise: float = 0.0) -> Gain:
     """Variance D (SNU) of the client's inference value ẑ = s·w·x̂ + noise, referred to mode 1.
 
     D = [(2G² − 3G + 2)/G + (1−η)/η + v/η] / (G − 1), where η and v are efficiency and electronic

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,18 +11,25 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+SECONDS_BETWEEN_LINES = 30.0
+
 
 @contextmanager
 def progress_bar(description: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on standard error, if that is a terminal; call it with (done since, total)."""
+    """Progress and time left, on standard error; call it with (done since, total).
+
+    A bar on a terminal; in a file or a batch system's log a line twice a minute.
+    """
     console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _lines(description, console)
+        return
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         console=console,
-        disable=not console.is_terminal,
     )
     with bar:
         task = bar.add_task(description, total=None)
@@ -30,6 +38,22 @@ def progress_bar(description: str) -> Iterator[Callable[[int, int], None]]:
             bar.update(task, advance=done, total=total)
 
         yield advance
+
+
+def _lines(description: str, console: Console) -> Callable[[int, int], None]:
+    start = shown = time.monotonic()
+    count = 0
+
+    def advance(done: int, total: int) -> None:
+        nonlocal count, shown
+        count += done
+        now = time.monotonic()
+        if count and now - shown >= SECONDS_BETWEEN_LINES:
+            shown = now
+            left = (now - start) * (total - count) / count
+            console.print(f"{description}: {count:,} of {total:,}, {left:,.0f} s left")
+
+    return advance
 
 
 def show(summary: dict[str, Any]) -> None:
