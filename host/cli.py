@@ -10,6 +10,7 @@ import click
 from host.commands.demo import demo
 from host.commands.infer import infer
 from host.commands.leakage import leakage
+from host.commands.ledger import ledger
 from host.commands.train import train
 from models.checks import RangeError
 
@@ -22,7 +23,7 @@ def cli() -> None:
     """Quantum-secure multiparty deep learning: networks evaluated through weak light."""
 
 
-for command in (demo, infer, leakage, train):
+for command in (demo, infer, leakage, ledger, train):
     cli.add_command(command)
 
 
