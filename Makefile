@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test lint check clean
+.PHONY: help setup demo test protocol soak clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -31,6 +31,12 @@ test: .venv/.setup-test-gateware  ## linter, type check and all tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pytest
+
+protocol: .venv/.setup-protocol  ## regenerate the messages between the parties from their .proto
+	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. host/protocol/messages.proto
+
+soak: .venv/.setup-test  ## the long floors: 500 kills, 10^5 malformed messages, 10^4 sessions
+	SHOTVEIL_SOAK=1 $(BIN)/pytest -s tests/host/test_soak.py
 
 clean:  ## remove the environment and everything that commands wrote
 	rm -rf .venv build reports sim_build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

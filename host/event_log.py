@@ -137,6 +137,11 @@ class EventLog:
         """The last event; for a reader, as the file says now."""
         return self._head if self._lock_file is not None else self._stored_head()
 
+    @property
+    def secret(self) -> bytes:
+        """A key for hashes that only the log's owner can make."""
+        return hmac.new(self._key, b"names", hashlib.sha256).digest()
+
     def append(self, kind: str, body: Mapping[str, Any]) -> Event:
         """Write one event; when this returns it is on disk."""
         return self.append_all([(kind, body)])[0]
