@@ -7,10 +7,14 @@ from collections.abc import Sequence
 
 import click
 
+from host.commands.ask import ask
 from host.commands.demo import demo
 from host.commands.infer import infer
+from host.commands.keys import keys
 from host.commands.leakage import leakage
 from host.commands.ledger import ledger
+from host.commands.link import link
+from host.commands.serve import serve
 from host.commands.train import train
 from models.checks import RangeError
 
@@ -23,7 +27,7 @@ def cli() -> None:
     """Quantum-secure multiparty deep learning: networks evaluated through weak light."""
 
 
-for command in (demo, infer, leakage, ledger, train):
+for command in (ask, demo, infer, keys, leakage, ledger, link, serve, train):
     cli.add_command(command)
 
 

@@ -40,6 +40,7 @@ from models.symbols import inference_scale, read_symbols
 
 MOST_HELD = 1 << 27  # numbers in all rows held: 1 GiB
 MOST_WAITING = 256  # batches whose light is on its way
+LATER_SESSIONS = 1 << 24  # above any layer, so that no two streams of randomness coincide
 
 Key = tuple[str, int, int]  # session, batch, layer
 
@@ -50,7 +51,7 @@ class _Exchange:
 
     xi: Complex
     gain: float
-    stream: int
+    seeds: np.random.SeedSequence
     readings: queue.SimpleQueue[pb.Reading | None] = field(default_factory=queue.SimpleQueue)
     next_part: int = 0
 
@@ -58,7 +59,9 @@ class _Exchange:
 class SimulatedLink:
     """Both ends of a link with the physics of `link`; its gain and photon number do not enter.
 
-    seed: one seed and one schedule give one result. symbol_level: simulate every mode.
+    seed: one seed and one schedule give one result; the first session has the same noise as
+    `host.inference.infer` with a generator of that seed, later ones have noise of their own.
+    symbol_level: simulate every mode.
     patience: seconds that one end waits for the other. record: called with every shot before its
     light is simulated, for whoever wants to hold the server's ledger against what was sent.
     """
@@ -81,6 +84,7 @@ class SimulatedLink:
         self._held: dict[str, tuple[EncodedRows, set[int]]] = {}
         self._exchanges: dict[Key, _Exchange] = {}
         self._used: dict[str, set[tuple[int, int]]] = {}
+        self._ordinals: dict[str, int] = {}
         self._dropped: set[str] = set()
         self._arrived = threading.Condition()
 
@@ -160,7 +164,7 @@ class SimulatedLink:
         self._record(shot)
 
         link = replace(self._link, gain=exchange.gain)
-        seeds = np.random.SeedSequence(self._seed, spawn_key=(exchange.stream,))
+        seeds = exchange.seeds
         block = block_of(weights, shot.first, shot.stop)
         seen = self._read(link, block, exchange.xi, generator(seeds, shot.layer, shot.first))
         values = np.empty((shot.images, len(slots)))
@@ -246,7 +250,6 @@ class SimulatedLink:
         if np.abs(norms - 1).max() > 1e-5:
             raise invalid("a direction is not of unit length")
         key = settings.session, settings.batch, settings.layer
-        exchange = _Exchange(xi, settings.gain, settings.stream)
         with self._arrived:
             if settings.session in self._dropped:
                 raise ProtocolError(Refusal.FAILED_PRECONDITION, "the session was dropped")
@@ -258,6 +261,12 @@ class SimulatedLink:
                 raise ProtocolError(
                     Refusal.RESOURCE_EXHAUSTED, f"{MOST_WAITING} batches are on their way already"
                 )
+            if settings.session not in self._ordinals:
+                self._ordinals[settings.session] = len(self._ordinals)
+            ordinal = self._ordinals[settings.session]
+            branch = (settings.stream, *([LATER_SESSIONS + ordinal] if ordinal else []))
+            seeds = np.random.SeedSequence(self._seed, spawn_key=branch)
+            exchange = _Exchange(xi, settings.gain, seeds)
             self._used.setdefault(settings.session, set()).add(key[1:])
             self._exchanges[key] = exchange
             self._arrived.notify_all()
