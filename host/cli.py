@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import click
 
 from host.commands.ask import ask
+from host.commands.attack import attack
 from host.commands.demo import demo
 from host.commands.infer import infer
 from host.commands.keys import keys
@@ -27,7 +28,7 @@ def cli() -> None:
     """Quantum-secure multiparty deep learning: networks evaluated through weak light."""
 
 
-for command in (ask, demo, infer, keys, leakage, ledger, link, serve, train):
+for command in (ask, attack, demo, infer, keys, leakage, ledger, link, serve, train):
     cli.add_command(command)
 
 

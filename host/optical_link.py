@@ -86,6 +86,7 @@ class SimulatedLink:
         self._used: dict[str, set[tuple[int, int]]] = {}
         self._ordinals: dict[str, int] = {}
         self._dropped: set[str] = set()
+        self._closed = False
         self._arrived = threading.Condition()
 
     # The server's end.
@@ -210,6 +211,14 @@ class SimulatedLink:
                 self._arrived.notify_all()
         return pb.Loaded(rows=0)
 
+    def shut_down(self) -> None:
+        """Let everybody go who waits for the other end."""
+        with self._arrived:
+            self._closed = True
+            for exchange in self._exchanges.values():
+                exchange.readings.put(None)
+            self._arrived.notify_all()
+
     def _rows(self, key: str) -> EncodedRows:
         with self._arrived:
             if key not in self._held:
@@ -223,7 +232,8 @@ class SimulatedLink:
         """The client's settings for a layer of a batch, waited for."""
         with self._arrived:
             if not self._arrived.wait_for(
-                lambda: key in self._exchanges or key[0] in self._dropped, self._patience
+                lambda: key in self._exchanges or key[0] in self._dropped or self._closed,
+                self._patience,
             ):
                 raise ProtocolError(
                     Refusal.DEADLINE_EXCEEDED,
@@ -251,7 +261,7 @@ class SimulatedLink:
             raise invalid("a direction is not of unit length")
         key = settings.session, settings.batch, settings.layer
         with self._arrived:
-            if settings.session in self._dropped:
+            if settings.session in self._dropped or self._closed:
                 raise ProtocolError(Refusal.FAILED_PRECONDITION, "the session was dropped")
             if key[1:] in self._used.get(settings.session, ()):
                 raise ProtocolError(

@@ -110,6 +110,8 @@ class ModelServer:
         self._rng = rng
         self._guard = threading.Lock()
         self._sessions: dict[str, _Session] = {}
+        # Why sessions ended, for whoever asks on in one: of the last few.
+        self._refused: dict[str, tuple[str, ProtocolError]] = {}
         variance = settings.link.modulation_variance
         self._rows = [encode_rows(layer.weights, variance) for layer in network.layers]
         name = secrets.token_hex(8)
@@ -204,6 +206,10 @@ class ModelServer:
     def _session(self, session_id: str, client: str) -> _Session:
         with self._guard:
             session = self._sessions.get(session_id)
+            if session is None and session_id in self._refused:
+                owner, refusal = self._refused[session_id]
+                if owner == client:
+                    raise refusal
             # Somebody else's session looks like none at all.
             if session is None or session.client != client:
                 raise ProtocolError(Refusal.NOT_FOUND, "there is no such session")
@@ -238,14 +244,14 @@ class ModelServer:
                     progress, first = self._part(session, request, next(part), first, stop)
                     yield progress
             finished = True
-        except BudgetExhausted as error:
-            self._end(request.session, session, "budget exhausted")
-            raise ProtocolError(Refusal.RESOURCE_EXHAUSTED, str(error)) from None
-        except RangeError as error:  # the ledger: the session ended meanwhile
-            raise ProtocolError(Refusal.FAILED_PRECONDITION, str(error)) from None
-        except ProtocolError as error:
-            self._end(request.session, session, f"{error.refusal.value}: {error}")
-            raise
+        except (RangeError, ProtocolError) as error:
+            if isinstance(error, BudgetExhausted):
+                error = ProtocolError(Refusal.RESOURCE_EXHAUSTED, str(error))
+            elif isinstance(error, RangeError):
+                error = ProtocolError(Refusal.FAILED_PRECONDITION, str(error))
+            self._end(request.session, session, f"{error.refusal.value}: {error}", error)
+            # The first refusal ends the session; what runs beside it fails for the same reason.
+            raise self._refused.get(request.session, (session.client, error))[1] from None
         finally:
             with session.lock:
                 session.running.discard(request.batch)
@@ -311,10 +317,20 @@ class ModelServer:
             reserve.stop,
         )
 
-    def _end(self, session_id: str, session: _Session, reason: str) -> None:
+    def _end(
+        self,
+        session_id: str,
+        session: _Session,
+        reason: str,
+        refusal: ProtocolError | None = None,
+    ) -> None:
         with self._guard:
             if self._sessions.pop(session_id, None) is None:
                 return
+            if refusal is not None:
+                self._refused[session_id] = session.client, refusal
+                while len(self._refused) > MOST_SESSIONS:
+                    del self._refused[next(iter(self._refused))]
         log.info("session %s of client %s ends: %s", session_id[:8], session.client, reason)
         self._ledger.end_session(session_id, reason)
         try:

@@ -66,5 +66,10 @@ def link(
     # Many calls run side by side, so the matrix products inside each must not.
     with refusals(), threadpool_limits(1, "blas"):
         server, port = serve_link(simulated, address, read_keys(folder, LINK))
+
+        def stop() -> None:
+            simulated.shut_down()
+            server.stop(grace=2).wait()
+
         host = address.rpartition(":")[0]
-        run_until_told(f"link ready at {host}:{port}", lambda: server.stop(grace=2).wait())
+        run_until_told(f"link ready at {host}:{port}", stop)
