@@ -50,7 +50,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_kills_at_random_moments_under_load(tmp_path):
-    """SIGKILL; then the ledger verifies, and holds all that was sent, at most as it was reserved."""
+    """SIGKILL; the ledger verifies, and holds what was sent, at most as it was reserved."""
     rng = np.random.default_rng(SEED)
     for _ in range(KILLS):
         process = subprocess.Popen(
@@ -142,16 +142,16 @@ def test_faults_are_detected_almost_surely(name, strength):
 
 def test_malformed_messages_harm_nobody(tmp_path):
     """Random, truncated, altered, replayed and out-of-order bytes at server and link, over TLS."""
-    logging.getLogger("shotveil").setLevel(logging.CRITICAL)
+    logging.getLogger("shotveil").setLevel(logging.ERROR)
     make_keys(tmp_path, ["alice"])
     shots = []
-    link = SimulatedLink(SETTINGS, SEED, patience=0.05, record=shots.append)
+    link = SimulatedLink(SETTINGS, SEED, patience=0.02, record=shots.append)
     link_server, link_port = serve_link(link, "127.0.0.1:0", read_keys(tmp_path, LINK))
     at_link = f"127.0.0.1:{link_port}"
     server_port = RemoteServerPort(at_link, read_keys(tmp_path, SERVER))
     keys = read_keys(tmp_path, f"{CLIENT}-alice")
     with BudgetFilter(tmp_path / "ledger.db") as ledger:
-        settings = ServerSettings(SETTINGS, patience=0.1)
+        settings = ServerSettings(SETTINGS, patience=0.05)
         rng = np.random.default_rng(SEED)
         server = ModelServer(NETWORK, settings, ledger, server_port, rng)
         model_server, port = serve_model(server, "127.0.0.1:0", read_keys(tmp_path, SERVER))
@@ -164,6 +164,8 @@ def test_malformed_messages_harm_nobody(tmp_path):
         targets = raw_calls(tmp_path, at_server, at_link)
         statuses = {}
         for number in range(MESSAGES):
+            if number % 50 == 0:
+                session = model.open(pb.Hello(version=1)).session
             kind, message, call = targets[rng.integers(len(targets))]
             example = message(session, rng)
             status = throw(call, kind, malform(example, rng))
@@ -172,6 +174,8 @@ def test_malformed_messages_harm_nobody(tmp_path):
                 client = DataClient(model, light, rng)
                 assert client.classify(IMAGES[:5]).shape == expected
                 client.close()
+                server.shut_down()
+                session = model.open(pb.Hello(version=1)).session
         print(f"\n{MESSAGES} messages: {statuses}")
         assert statuses.get("UNKNOWN", 0) == 0
         assert DataClient(model, light, rng).classify(IMAGES[:5]).shape == expected
@@ -313,7 +317,8 @@ def throw(call, kind, messages):
     try:
         call(messages)
     except grpc.RpcError as error:
-        assert error.code() is not grpc.StatusCode.INTERNAL, (kind, error.details())
+        refused = grpc.StatusCode.INTERNAL, grpc.StatusCode.UNAVAILABLE
+        assert error.code() not in refused, (kind, error.details())
         return error.code().name
     return "OK"
 
@@ -353,7 +358,7 @@ def test_malformed_answers_do_not_harm_a_client(tmp_path):
     """A client ends with a refusal or with numbers, whatever server and link tell it."""
     rng = np.random.default_rng(SEED)
     lies, refusals, answered = 0, 0, 0
-    most = MESSAGES if SOAK else 300
+    most = MESSAGES // 10 if SOAK else 60
     with parties(tmp_path) as (_, server, client):
         honest = client()
         while lies < most:
