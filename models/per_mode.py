@@ -37,9 +37,8 @@ def read_per_mode(link: Link, rows: EncodedRows, xi: Complex, rng: np.random.Gen
     measure_p = rng.random(shape) < 0.5
 
     # Sums over rows of α·q and β·q for each image and mode, q the quadrature that was measured.
-    turned = rows.p - rows.x
-    alpha_q = alpha @ rows.x + (alpha * measure_p) @ turned
-    beta_q = beta @ rows.x + (beta * measure_p) @ turned
+    alpha_q = (alpha * ~measure_p) @ rows.x + (alpha * measure_p) @ rows.p
+    beta_q = (beta * ~measure_p) @ rows.x + (beta * measure_p) @ rows.p
     qa = np.sum(p * alpha_q + q * beta_q, axis=0)
     aa = np.sum(alpha**2, axis=1) @ p**2
     aa += 2 * np.sum(alpha * beta, axis=1) @ (p * q)
@@ -49,11 +48,14 @@ def read_per_mode(link: Link, rows: EncodedRows, xi: Complex, rng: np.random.Gen
 
     sigma2 = 1 + server.electronic_noise + server.efficiency * link.excess_noise
     (zq, za), energy, rank = project_noise([[qq], [qa, aa]], math.sqrt(sigma2), rng)
-    outside = 2 * sigma2 * rng.standard_gamma((values.size - rank) / 2)
+    # A single symbol leaves room for one direction, whatever rounding makes of two.
+    outside = 2 * sigma2 * rng.standard_gamma(np.maximum(values.size - rank, 0) / 2)
     t = math.sqrt(server.efficiency * link.transmittance)
     count = np.full(rows.modes, values.size, dtype=np.int64)
     qy = t * qq + qa + zq
     yy = t**2 * qq + 2 * t * (qa + zq) + aa + 2 * za + energy + outside
+    # Where a single symbol is near 0 the terms cancel; what is left must still be possible.
+    yy = np.maximum(yy, np.divide(qy**2, qq, out=np.zeros_like(qq), where=qq > 0))
     return Readout(values, SymbolStatistics(count, qq, qy, yy))
 
 

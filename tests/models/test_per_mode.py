@@ -59,6 +59,15 @@ def test_excess_noise_of_a_mode_is_its_share_of_the_clients():
     assert variance == pytest.approx(expected, rel=5 * np.sqrt(2 / 20_000))
 
 
+def test_a_single_symbol_a_mode_is_possible_however_bright_it_is():
+    """One image, one row: Σqy² = Σq²·Σy² to the last digit, symbols near 0 too."""
+    link, rng = Link(1.00175, 195.0), np.random.default_rng(7)
+    xi, _ = directions(rng.uniform(size=(1, 800)))
+    for _ in range(300):
+        rows = encode_rows(rng.normal(size=(1, 800)), link.modulation_variance)
+        assert (read_per_mode(link, rows, xi, rng).statistics.count == 1).all()
+
+
 def test_phase_errors_are_simulated_symbol_by_symbol():
     link = Link(3.0, 6, phase_error=0.3)
     rows, (xi, _) = encode_rows(ROWS, 12.0), directions(DATA)
