@@ -197,9 +197,19 @@ class SimulatedLink:
         return returned
 
     def drop(self, dropped: pb.Dropped) -> pb.Loaded:
-        """Forget a session, and the rows under the keys given."""
+        """Forget a session and the rows under the keys given, or everything that is held.
+
+        A link has one server at a time; one that begins anew, perhaps after it was killed, clears
+        what the last one left.
+        """
         check_version(dropped)
         with self._arrived:
+            if dropped.everything:
+                self._held.clear()
+                for (session, _, _), exchange in self._exchanges.items():
+                    self._dropped.add(session)
+                    exchange.readings.put(None)
+                self._arrived.notify_all()
             for key in dropped.keys:
                 self._held.pop(key, None)
             if dropped.session:

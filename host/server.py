@@ -90,7 +90,7 @@ class _Session:
 
 
 class ModelServer:
-    """Serves one network over a link. Threads may call all methods at once.
+    """Serves one network over a link of its own. Threads may call all methods at once.
 
     rng: secret; draws decoys and the order of slots.
     """
@@ -117,6 +117,7 @@ class ModelServer:
         name = secrets.token_hex(8)
         self._keys = [f"weights {name} {i}" for i in range(len(self._rows))]
         ledger.register(network)
+        port.drop(pb.Dropped(version=VERSION, everything=True))
         for key, rows in zip(self._keys, self._rows, strict=True):
             port.load(_emissions(key, rows))
 

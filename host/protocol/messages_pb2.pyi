@@ -171,14 +171,16 @@ class Returned(_message.Message):
     def __init__(self, weights: _Optional[_Union[Sums, _Mapping]] = ..., modes: _Optional[int] = ..., decoy_count: _Optional[int] = ..., decoy_qq: _Optional[bytes] = ..., decoy_qy: _Optional[bytes] = ..., decoy_yy: _Optional[bytes] = ...) -> None: ...
 
 class Dropped(_message.Message):
-    __slots__ = ("version", "session", "keys")
+    __slots__ = ("version", "session", "keys", "everything")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     SESSION_FIELD_NUMBER: _ClassVar[int]
     KEYS_FIELD_NUMBER: _ClassVar[int]
+    EVERYTHING_FIELD_NUMBER: _ClassVar[int]
     version: int
     session: str
     keys: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, version: _Optional[int] = ..., session: _Optional[str] = ..., keys: _Optional[_Iterable[str]] = ...) -> None: ...
+    everything: bool
+    def __init__(self, version: _Optional[int] = ..., session: _Optional[str] = ..., keys: _Optional[_Iterable[str]] = ..., everything: _Optional[bool] = ...) -> None: ...
 
 class Settings(_message.Message):
     __slots__ = ("version", "session", "batch", "layer", "gain", "images", "modes", "real", "imaginary", "stream")
