@@ -42,7 +42,7 @@ _OPTIONS = [
 ]
 _SERVER_OPTIONS = [
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-    ("grpc.max_concurrent_streams", WORKERS),
+    ("grpc.max_concurrent_streams", 4 * WORKERS),
     # Two servers on one port would share its clients at random.
     ("grpc.so_reuseport", 0),
 ]
