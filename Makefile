@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test test-train figures bench results drive-report waveform synth-drive clean
+.PHONY: help setup demo test test-train figures bench results protocol soak drive-report waveform synth-drive clean
 
 help:  ## list the targets
 	@grep -E '^[a-z%-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -56,6 +56,12 @@ waveform: .venv/.setup-test-gateware  ## simulate one frame of the drive, write 
 
 synth-drive: .venv/.setup-test-gateware  ## size and clock of the drive on ECP5 and Zynq; some minutes
 	$(BIN)/python -m sim.drive_report --synthesis
+
+protocol: .venv/.setup-protocol  ## regenerate the messages between the parties from their .proto
+	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. host/protocol/messages.proto
+
+soak: .venv/.setup-test  ## the long floors: 500 kills, 10^5 malformed messages, 10^4 sessions
+	SHOTVEIL_SOAK=1 $(BIN)/pytest -s tests/host/test_soak.py
 
 clean:  ## remove the environment and everything that commands wrote
 	rm -rf .venv build reports sim_build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

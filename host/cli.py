@@ -11,7 +11,10 @@ import click
 from models.checks import RangeError
 
 # Each is a function of the same name in a module of the same name in host/commands.
-COMMANDS = ("demo", "figures", "infer", "leakage", "plan", "sweep", "train")
+COMMANDS = (
+    *("demo", "infer", "leakage", "plan", "figures", "sweep", "train"),
+    *("serve", "ask", "link", "keys", "ledger", "attack"),
+)
 BAD_INPUT, INTERRUPTED = 2, 130
 
 

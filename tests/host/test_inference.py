@@ -69,7 +69,8 @@ def test_one_seed_one_result_whatever_the_number_of_processors(
     small_network, symbol_level, monkeypatch
 ):
     images = np.random.default_rng(4).random((30, 784))
-    monkeypatch.setattr("host.inference.READINGS_IN_CHUNK", 24 * 7)
+    monkeypatch.setattr("host.inference.IMAGES_IN_BATCH", 7)
+    monkeypatch.setattr("host.schedule.READINGS_IN_BLOCK", 7 * 11)
 
     def run(seed):
         return infer(
@@ -77,10 +78,11 @@ def test_one_seed_one_result_whatever_the_number_of_processors(
         )
 
     one = run(5)
-    monkeypatch.setattr(os, "cpu_count", lambda: 5)
-    again = run(5)
-    np.testing.assert_array_equal(one.outputs, again.outputs)
-    assert [s.yy for s in one.statistics] == [s.yy for s in again.statistics]
+    for processors in (1, 3, 9):  # of 5 batches: one after another, in parallel, block by block
+        monkeypatch.setattr(os, "cpu_count", lambda: processors)  # noqa: B023
+        again = run(5)
+        np.testing.assert_array_equal(one.outputs, again.outputs)
+        assert [s.yy for s in one.statistics] == [s.yy for s in again.statistics]
     assert not np.array_equal(one.outputs, run(6).outputs)
 
 
