@@ -11,9 +11,6 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
-
-import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from models.checks import RangeError, require
