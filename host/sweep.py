@@ -89,7 +89,7 @@ class Point:
             if kinds == (int, float):  # 1 and 1.0 are one setting
                 object.__setattr__(self, field.name, float(value))
         require("images", self.images, at_least=0)
-        require("seed", self.seed, at_least=0)
+        require("seed", self.seed, at_least=0, below=2**63)
         require("inferences", self.inferences, at_least=1)
         if (self.photons is None) == (self.f2 is None):
             given = "neither" if self.photons is None else "both"

@@ -28,6 +28,9 @@ class Drawing:
     def save(self, folder: Path) -> tuple[Path, ...]:
         """Write NAME.png, NAME.svg and NAME.csv; raises `RangeError` where that is impossible."""
         paths = tuple(folder / f"{self.name}.{kind}" for kind in ("png", "svg", "csv"))
+        # One layout serves both files; finding it takes as long as drawing.
+        self.figure.draw_without_rendering()
+        self.figure.set_layout_engine("none")
         for path in paths[:2]:
             write_atomically(path, rendered(self.figure, path.suffix[1:]))
         write_atomically(paths[2], as_csv(self.columns))

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from host.cli import main
-from host.curves import AccuracyCurve, Logistic
+from host.curves import AccuracyCurve, Logistic, accuracy_curve
 from host.leakage.declared import network_leakage
-from host.operating_point import Budgets, least_leakage
+from host.operating_point import Budgets, least_leakage, most_light
 from host.plan import Infeasible, OperatingPoint, find, picture
 from host.style import rendered, style
 from models.checks import RangeError
 from models.mnist import load_mnist
-from models.network import Layer, Network
+from models.network import Layer, Network, load_network
 from models.optics import Link
 
 IDEAL = Link(1.3, 0.0)
@@ -168,3 +168,13 @@ def test_command_refuses(shotveil, small, arguments, message):
     # An --images given twice counts as the last one.
     code, _, errors = shotveil("plan", "--network", small, "--images", 50, *arguments)
     assert code == 2 and message in errors and errors.count("\n") == 1
+
+
+def test_half_a_bit_over_a_lossy_loop():
+    # 3 dB that nobody trusts: 95 % for at most 0.5 bit per weight, data at 0.1 bit (crb_prx).
+    network = load_network("mnist-lossy")
+    loop = Link(1.3, 0.0, transmittance_out=10**-0.15, transmittance_back=10**-0.15)
+    link = most_light(network, loop, Budgets(0.5, 0.1, "crb_prx"))
+    images, labels = load_mnist(None, "test")
+    accuracy = accuracy_curve(network, images, labels, link.f2, np.random.default_rng(1))
+    assert accuracy >= 0.95
