@@ -218,8 +218,8 @@ class SimulatedLink:
             if dropped.session:
                 self._dropped.add(dropped.session)
                 self._used.pop(dropped.session, None)
-                for key in [key for key in self._exchanges if key[0] == dropped.session]:
-                    self._exchanges.pop(key).readings.put(None)
+                for waiting in [k for k in self._exchanges if k[0] == dropped.session]:
+                    self._exchanges.pop(waiting).readings.put(None)
                 self._arrived.notify_all()
         return pb.Loaded(rows=0)
 
