@@ -19,6 +19,7 @@ from host.probe_check import ProbeCheck
 from host.protocol import messages_pb2 as pb
 from host.protocol.wire import (
     MOST_IMAGES,
+    MOST_MAGNITUDE,
     MOST_MODES,
     MOST_ROWS,
     VERSION,
@@ -241,7 +242,7 @@ class DataClient:
         for layer in welcome.layers:
             check_range("rows", layer.rows, 1, MOST_ROWS)
             check_range("columns", layer.columns, 1 + layer.bias, 2 * MOST_MODES)
-            check_range("scale", layer.scale, 1e-300, 1e300)
+            check_range("scale", layer.scale, 1 / MOST_MAGNITUDE, MOST_MAGNITUDE)
         for before, after in zip(welcome.layers[:-1], welcome.layers[1:], strict=True):
             if before.rows != after.columns - after.bias:
                 raise invalid(f"{before.rows} outputs do not fit {after.columns} columns")

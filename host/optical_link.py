@@ -20,6 +20,7 @@ import numpy as np
 from host.protocol import messages_pb2 as pb
 from host.protocol.wire import (
     MOST_IMAGES,
+    MOST_MAGNITUDE,
     MOST_MODES,
     MOST_ROWS,
     ProtocolError,
@@ -54,6 +55,7 @@ class _Exchange:
     seeds: np.random.SeedSequence
     readings: queue.SimpleQueue[pb.Reading | None] = field(default_factory=queue.SimpleQueue)
     next_part: int = 0
+    since: float = field(default_factory=time.monotonic)
 
 
 class SimulatedLink:
@@ -99,7 +101,7 @@ class SimulatedLink:
             check_name("key", emission.key)
             check_range("rows", emission.rows, 1, MOST_ROWS)
             check_range("modes", emission.modes, 1, MOST_MODES)
-            check_range("scale", emission.scale, 1e-300, 1e300)
+            check_range("scale", emission.scale, 1 / MOST_MAGNITUDE, MOST_MAGNITUDE)
             if len(emission.x) % (8 * emission.modes):
                 raise invalid(f"x has {len(emission.x)} bytes; allowed: whole rows")
             number = len(emission.x) // (8 * emission.modes)
@@ -209,15 +211,15 @@ class SimulatedLink:
                 for (session, _, _), exchange in self._exchanges.items():
                     self._dropped.add(session)
                     exchange.readings.put(None)
+                self._exchanges.clear()
                 self._arrived.notify_all()
             for key in dropped.keys:
                 self._held.pop(key, None)
             if dropped.session:
                 self._dropped.add(dropped.session)
                 self._used.pop(dropped.session, None)
-                for (session, _, _), exchange in self._exchanges.items():
-                    if session == dropped.session:
-                        exchange.readings.put(None)
+                for waiting in [k for k in self._exchanges if k[0] == dropped.session]:
+                    self._exchanges.pop(waiting).readings.put(None)
                 self._arrived.notify_all()
         return pb.Loaded(rows=0)
 
@@ -278,6 +280,8 @@ class SimulatedLink:
                     Refusal.ALREADY_EXISTS, f"batch {key[1]}, layer {key[2]} was measured already"
                 )
             if len(self._exchanges) >= MOST_WAITING:
+                self._clear_abandoned()
+            if len(self._exchanges) >= MOST_WAITING:
                 raise ProtocolError(
                     Refusal.RESOURCE_EXHAUSTED, f"{MOST_WAITING} batches are on their way already"
                 )
@@ -291,6 +295,13 @@ class SimulatedLink:
             self._exchanges[key] = exchange
             self._arrived.notify_all()
         return self._readings(key, exchange)
+
+    def _clear_abandoned(self) -> None:
+        """Forget batches whose client left before it read anything, and so before it could say."""
+        oldest = time.monotonic() - 3 * self._patience
+        for key, exchange in list(self._exchanges.items()):
+            if exchange.since < oldest and not exchange.next_part:
+                del self._exchanges[key]
 
     def _readings(self, key: Key, exchange: _Exchange) -> Iterator[pb.Reading]:
         try:
@@ -308,4 +319,5 @@ class SimulatedLink:
                 deadline = time.monotonic() + 3 * self._patience
         finally:
             with self._arrived:
-                self._exchanges.pop(key, None)
+                if self._exchanges.get(key) is exchange:
+                    del self._exchanges[key]

@@ -21,6 +21,7 @@ from host.commands.parties import (
     folder_of,
     keys_option,
     refusals,
+    require_extra,
 )
 from host.schedule import IMAGES_IN_BATCH
 from models.checks import RangeError, require
@@ -68,6 +69,7 @@ def ask(
     as_json: bool,
 ) -> None:
     """Classify images with a network that another process serves."""
+    require_extra()
     from host.client import DataClient
     from host.data_ledger import DataLedger
     from host.keys import CLIENT, read_keys, require_client_name

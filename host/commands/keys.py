@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from host.commands.parties import require_extra
+
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
@@ -13,6 +15,7 @@ import click
 @click.option("--days", type=int, default=365, show_default=True, help="Until they expire.")
 def keys(folder: Path, clients: tuple[str, ...], days: int) -> None:
     """Make what is missing in FOLDER. Give each party authority.pem and its own two files."""
+    require_extra()
     from host.keys import make_keys
 
     for path in make_keys(folder, clients, days):

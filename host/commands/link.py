@@ -18,6 +18,7 @@ from host.commands.parties import (
     keys_option,
     log_to_stderr,
     refusals,
+    require_extra,
     run_until_told,
 )
 from models.checks import require
@@ -41,6 +42,7 @@ def link(
     **options: Any,
 ) -> None:
     """Simulate the fibre and both parties' optics; neither party sees more than its own end."""
+    require_extra()
     from threadpoolctl import threadpool_limits
 
     from host.keys import LINK, read_keys

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import signal
@@ -22,6 +23,17 @@ keys_option = click.option(
     "--keys", "keys_folder", type=click.Path(path_type=Path), help="Folder `shotveil keys` made."
 )
 demo_option = click.option("--demo", is_flag=True, help="Everything by itself, on loopback.")
+
+
+def require_extra() -> None:
+    """Raise `RangeError` where the packages that the parties talk with are not installed."""
+    for package in ("grpc", "google.protobuf", "cryptography"):
+        try:
+            importlib.import_module(package)
+        except ModuleNotFoundError:
+            raise RangeError(
+                f"package {package} is not installed; `make setup-parties` installs it"
+            ) from None
 
 
 def demo_folder() -> Path:

@@ -21,6 +21,7 @@ from host.commands.parties import (
     keys_option,
     log_to_stderr,
     refusals,
+    require_extra,
     run_until_told,
 )
 from host.ledger import Sense
@@ -76,6 +77,7 @@ def serve(
     **channel: Any,
 ) -> None:
     """Serve a network through the optical link; charge every row before its light leaves."""
+    require_extra()
     from host.budget import BudgetFilter
     from host.keys import SERVER, read_keys
     from host.monitor import MonitorSettings

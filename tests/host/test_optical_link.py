@@ -1,6 +1,7 @@
 """The simulated link at its two ends: order, limits, and one server at a time."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -73,7 +74,7 @@ def test_rows_are_loaded_once_and_whole(link):
         link.emit(shot(weights="half"))
     with refused("no rows are held"):
         link.emit(shot(weights="none"))
-    with refused("not finite"):
+    with refused("hold a number outside"):
         link.load([emission("bad", x=pack(np.full((ROWS, MODES), np.nan)))])
     with refused("x has 7 bytes"):
         link.load([emission("bad", x=b"1234567")])
@@ -93,7 +94,7 @@ def test_rows_are_loaded_once_and_whole(link):
         ({"images": 2}, "has 144 bytes"),
         ({"modes": 5}, "has 144 bytes"),
         ({"real": pack(XI.real * 1.1)}, "not of unit length"),
-        ({"real": pack(XI.real * np.nan)}, "not finite"),
+        ({"real": pack(XI.real * np.nan)}, "hold a number outside"),
     ],
 )
 def test_bad_optics_are_refused(link, bad, text):
@@ -160,3 +161,14 @@ def test_a_new_server_clears_what_the_last_one_left(link):
     with refused("no rows are held"):
         link.emit(shot())
     link.load([emission()])
+
+
+def test_batches_whose_client_left_make_room(monkeypatch):
+    monkeypatch.setattr("host.optical_link.MOST_WAITING", 3)
+    link = SimulatedLink(LINK, 1, patience=0.05)
+    for batch in range(3):
+        link.measure(settings(batch=batch))  # and never read
+    with refused("on their way already"):
+        link.measure(settings(batch=3))
+    time.sleep(0.2)
+    link.measure(settings(batch=4))

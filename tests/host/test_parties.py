@@ -22,11 +22,11 @@ from models.optics import Link
 from tests.host.parties import IMAGES, LINK, NETWORK, SEED, parties
 
 
-class Tap:
+class TappedLink:
     """Passes everything on and keeps every message, with who sent and who received it."""
 
-    def __init__(self, link):
-        self._link, self.messages = link, []
+    def __init__(self, link, messages):
+        self._link, self.messages = link, messages
 
     def load(self, emissions):
         def seen():
@@ -48,17 +48,7 @@ class Tap:
 
     def measure(self, settings):
         self.messages.append(("client", "link", settings))
-        for reading in self._link.measure(settings):
-            self.messages.append(("link", "client", reading))
-            yield reading
-
-
-class Eager(Tap):
-    """As `Tap`, but sets the optics at once, as the link itself does."""
-
-    def measure(self, settings):
-        self.messages.append(("client", "link", settings))
-        readings = self._link.measure(settings)
+        readings = self._link.measure(settings)  # at once, as the link itself does
 
         def seen():
             for reading in readings:
@@ -133,14 +123,8 @@ def numbers(message):
 def test_no_message_carries_data_to_the_server_or_weights_to_the_client(tmp_path):
     """Every message is unpacked and held against the secrets, exactly and by correlation."""
     messages = []
-
-    def tap(link):
-        eager = Eager(link)
-        eager.messages = messages
-        return eager
-
     images = IMAGES[:40]
-    with parties(tmp_path, tap=tap) as (_, server, _):
+    with parties(tmp_path, tap=lambda link: TappedLink(link, messages)) as (_, server, _):
         port = server._port
         model = TappedModel(server, "alice", messages)
         DataClient(model, port, np.random.default_rng(3)).classify(images, 20)
@@ -180,13 +164,11 @@ def test_no_message_carries_data_to_the_server_or_weights_to_the_client(tmp_path
 def test_decoys_look_like_weights_to_the_client(tmp_path):
     """Readings in decoy slots have the spread of the others, and any place among them."""
     messages = []
-
-    def tap(link):
-        eager = Eager(link)
-        eager.messages = messages
-        return eager
-
-    with parties(tmp_path, tap=tap, decoy_rate=0.5) as (_, server, _):
+    with parties(tmp_path, tap=lambda link: TappedLink(link, messages), decoy_rate=0.5) as (
+        _,
+        server,
+        _,
+    ):
         model = TappedModel(server, "alice", messages)
         DataClient(model, server._port, np.random.default_rng(3)).classify(IMAGES, 600)
     reading = next(m for _, _, m in messages if isinstance(m, pb.Reading))

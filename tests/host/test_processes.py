@@ -96,7 +96,7 @@ def test_mnist_through_three_processes_gives_the_in_process_predictions(three):
 
 
 def test_refusals_are_one_line_and_cost_nothing(three, tmp_path_factory):
-    three.serve("--budget", 1)
+    three.serve("--budget", 0.003)  # less than one row sent 256 times and lost
     ledger = three.folder / "ledger.db"
     other = tmp_path_factory.mktemp("other")
     make_keys(other, ["alice"])
@@ -111,11 +111,11 @@ def test_refusals_are_one_line_and_cost_nothing(three, tmp_path_factory):
     missing = three.ask("--images", 5, "--network", "nothing", check=False)
     assert missing.returncode == 2 and "is not served; allowed: mnist" in missing.stderr
     assert read_accounts(ledger).sessions == before.sessions == {}
-    spent = three.ask("--images", 3000, check=False)
-    assert spent.returncode == 2 and "budget exhausted" in spent.stderr
+    spent = three.ask("--images", 600, check=False)
+    assert spent.returncode == 2 and "with fewer images at once" in spent.stderr
     assert "Traceback" not in spent.stderr + wrong.stderr + missing.stderr
     digest = load_network("mnist").digest
-    assert 0 < read_accounts(ledger).networks[digest].total.bits("declared") <= 1
+    assert read_accounts(ledger).networks[digest].total.copies() == 0
 
 
 def test_a_killed_server_leaves_a_whole_ledger_and_no_light_uncharged(three):
