@@ -12,8 +12,8 @@ def import_extra(module: str, extra: str) -> Any:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         package = module.split(".")[0]
-        if error.name != package:
+        if error.name not in (package, module):
             raise
         raise ModuleNotFoundError(
-            f"this needs the package {package}; run `make setup-{extra}`", name=package
+            f"this needs the package {error.name}; run `make setup-{extra}`", name=error.name
         ) from None

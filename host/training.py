@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from host.extras import import_extra
 from models.checks import RangeError, require
 from models.mnist import CLASSES, SIDE
 from models.network import Layer, Network
@@ -139,7 +140,7 @@ def train(
     Raises `RangeError` for data that does not fit together, `ModuleNotFoundError` when PyTorch is
     not installed.
     """
-    torch = _import("torch")
+    torch = import_extra("torch", "train")
     images, labels = np.asarray(images, np.float32), np.asarray(labels)
     if images.ndim != 2 or labels.shape != images.shape[:1] or len(images) == 0:
         raise RangeError(
@@ -178,27 +179,13 @@ def fetch_mnist(folder: str | Path, mirror: str = MIRROR) -> None:
     Raises `RangeError` when a file cannot be fetched or does not have its published SHA-256,
     `ModuleNotFoundError` when pooch is not installed.
     """
-    pooch = _import("pooch")
+    pooch = import_extra("pooch", "train")
     for stem, checksum in CHECKSUMS.items():
         name = f"{stem}.gz"
         try:
             pooch.retrieve(mirror + name, f"sha256:{checksum}", fname=name, path=folder)
         except (OSError, ValueError) as error:  # requests' errors are OSErrors
             raise RangeError(f"{name} cannot be fetched from {mirror}: {error}") from None
-
-
-def _import(name: str) -> Any:
-    """Import a package of the `train` extra, or say how to get it."""
-    import importlib
-
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name != name:
-            raise
-        raise ModuleNotFoundError(
-            f"training needs the package {name}; run `make setup-train`", name=name
-        ) from None
 
 
 def _fit(

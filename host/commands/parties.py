@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
 import signal
@@ -15,6 +14,7 @@ from typing import Any
 
 import click
 
+from host.extras import import_extra
 from models.checks import RangeError
 
 DEMO_SERVER, DEMO_LINK, DEMO_CLIENT = "127.0.0.1:47101", "127.0.0.1:47102", "demo"
@@ -26,14 +26,9 @@ demo_option = click.option("--demo", is_flag=True, help="Everything by itself, o
 
 
 def require_extra() -> None:
-    """Raise `RangeError` where the packages that the parties talk with are not installed."""
+    """Raise `ModuleNotFoundError` where packages that the parties talk with are not installed."""
     for package in ("grpc", "google.protobuf", "cryptography"):
-        try:
-            importlib.import_module(package)
-        except ModuleNotFoundError:
-            raise RangeError(
-                f"package {package} is not installed; `make setup-parties` installs it"
-            ) from None
+        import_extra(package, "parties")
 
 
 def demo_folder() -> Path:

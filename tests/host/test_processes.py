@@ -96,7 +96,7 @@ def test_mnist_through_three_processes_gives_the_in_process_predictions(three):
 
 
 def test_refusals_are_one_line_and_cost_nothing(three, tmp_path_factory):
-    three.serve("--budget", 0.003)  # less than one row sent 256 times and lost
+    three.serve("--budget", 0.002)  # less than one row sent 256 times and lost
     ledger = three.folder / "ledger.db"
     other = tmp_path_factory.mktemp("other")
     make_keys(other, ["alice"])
@@ -111,7 +111,7 @@ def test_refusals_are_one_line_and_cost_nothing(three, tmp_path_factory):
     missing = three.ask("--images", 5, "--network", "nothing", check=False)
     assert missing.returncode == 2 and "is not served; allowed: mnist" in missing.stderr
     assert read_accounts(ledger).sessions == before.sessions == {}
-    spent = three.ask("--images", 600, check=False)
+    spent = three.ask("--images", 512, check=False)
     assert spent.returncode == 2 and "with fewer images at once" in spent.stderr
     assert "Traceback" not in spent.stderr + wrong.stderr + missing.stderr
     digest = load_network("mnist").digest
