@@ -369,7 +369,7 @@ def test_malformed_answers_do_not_harm_a_client(tmp_path):
             liar = Liar(honest._model, server._port, rng, 0.2)
             try:
                 outputs = DataClient(liar, liar, rng).classify(IMAGES[:20], 10)
-                assert outputs.shape == (20, 10)
+                assert len(outputs) == 20 and np.isfinite(outputs).all()
                 answered += 1
             except (ProtocolError, RangeError):
                 refusals += 1
