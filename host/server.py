@@ -110,8 +110,9 @@ class ModelServer:
         self._rng = rng
         self._guard = threading.Lock()
         self._sessions: dict[str, _Session] = {}
-        # Why sessions ended, for whoever asks on in one: of the last few.
-        self._refused: dict[str, tuple[str, ProtocolError]] = {}
+        # Why sessions ended, for whoever asks on in one: of the last few. Not the errors, whose
+        # tracebacks would keep their calls, and with them their streams, alive.
+        self._refused: dict[str, tuple[str, Refusal, str]] = {}
         variance = settings.link.modulation_variance
         self._rows = [encode_rows(layer.weights, variance) for layer in network.layers]
         name = secrets.token_hex(8)
@@ -208,9 +209,9 @@ class ModelServer:
         with self._guard:
             session = self._sessions.get(session_id)
             if session is None and session_id in self._refused:
-                owner, refusal = self._refused[session_id]
+                owner, refusal, reason = self._refused[session_id]
                 if owner == client:
-                    raise refusal
+                    raise ProtocolError(refusal, reason)
             # Somebody else's session looks like none at all.
             if session is None or session.client != client:
                 raise ProtocolError(Refusal.NOT_FOUND, "there is no such session")
@@ -252,7 +253,9 @@ class ModelServer:
                 error = ProtocolError(Refusal.FAILED_PRECONDITION, str(error))
             self._end(request.session, session, f"{error.refusal.value}: {error}", error)
             # The first refusal ends the session; what runs beside it fails for the same reason.
-            raise self._refused.get(request.session, (session.client, error))[1] from None
+            known = (session.client, error.refusal, str(error))
+            _, refusal, reason = self._refused.get(request.session, known)
+            raise ProtocolError(refusal, reason) from None
         finally:
             with session.lock:
                 session.running.discard(request.batch)
@@ -329,7 +332,7 @@ class ModelServer:
             if self._sessions.pop(session_id, None) is None:
                 return
             if refusal is not None:
-                self._refused[session_id] = session.client, refusal
+                self._refused[session_id] = session.client, refusal.refusal, str(refusal)
                 while len(self._refused) > MOST_SESSIONS:
                     del self._refused[next(iter(self._refused))]
         log.info("session %s of client %s ends: %s", session_id[:8], session.client, reason)

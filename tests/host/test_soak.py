@@ -140,12 +140,15 @@ def test_faults_are_detected_almost_surely(name, strength):
     assert outcome.detected >= 0.999
 
 
-def test_malformed_messages_harm_nobody(tmp_path):
+def test_malformed_messages_harm_nobody(tmp_path, monkeypatch):
     """Random, truncated, altered, replayed and out-of-order bytes at server and link, over TLS."""
+    # Few streams, so that one that never ends is noticed soon.
+    few = [("grpc.max_concurrent_streams", 8), ("grpc.so_reuseport", 0)]
+    monkeypatch.setattr("host.protocol.rpc._SERVER_OPTIONS", few)
     logging.getLogger("shotveil").setLevel(logging.ERROR)
     make_keys(tmp_path, ["alice"])
     shots = []
-    link = SimulatedLink(SETTINGS, SEED, patience=0.01, record=shots.append)
+    link = SimulatedLink(SETTINGS, SEED, patience=0.05, record=shots.append)
     link_server, link_port = serve_link(link, "127.0.0.1:0", read_keys(tmp_path, LINK))
     at_link = f"127.0.0.1:{link_port}"
     server_port = RemoteServerPort(at_link, read_keys(tmp_path, SERVER))
@@ -317,10 +320,9 @@ def throw(call, kind, messages):
     try:
         call(messages)
     except grpc.RpcError as error:
-        assert error.code() is not grpc.StatusCode.INTERNAL, (kind, error.details())
-        if error.code() is grpc.StatusCode.UNAVAILABLE:
-            # gRPC itself turned the stream away because it was busy; nothing else may say so.
-            assert "RST_STREAM" in error.details(), (kind, error.details())
+        # Neither a failure inside, nor a stream turned away because older ones never ended.
+        unforeseen = grpc.StatusCode.INTERNAL, grpc.StatusCode.UNAVAILABLE
+        assert error.code() not in unforeseen, (kind, error.details())
         return error.code().name
     return "OK"
 
@@ -367,7 +369,7 @@ def test_malformed_answers_do_not_harm_a_client(tmp_path):
             liar = Liar(honest._model, server._port, rng, 0.2)
             try:
                 outputs = DataClient(liar, liar, rng).classify(IMAGES[:20], 10)
-                assert outputs.shape == (20, 10)
+                assert len(outputs) == 20 and np.isfinite(outputs).all()
                 answered += 1
             except (ProtocolError, RangeError):
                 refusals += 1
