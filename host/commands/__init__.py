@@ -1,0 +1,1 @@
+"""One file for each command of `shotveil`; host/cli.py gathers them."""

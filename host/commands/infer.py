@@ -1,0 +1,54 @@
+"""`shotveil infer`: a network of one's choice through a link of one's choice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from host.commands.options import json_option, link_of, link_options, print_json, seed_option
+from host.commands.show import progress_bar, show
+from host.report import check_writable, write_report
+from host.run import run
+from models.network import load_network
+
+
+@click.command()
+@click.option("--network", default="mnist", show_default=True, help="Shipped name, or a file.")
+@click.option("--images", type=int, help="How many test images, from the first. [default: all]")
+@link_options
+@click.option("--data", type=click.Path(path_type=Path), help="Folder of IDX files. [shipped]")
+@click.option("--symbol-level", is_flag=True, help="Simulate every mode: slow, same distribution.")
+@click.option("--report", type=click.Path(path_type=Path), help="Write an HTML report there.")
+@seed_option
+@json_option
+def infer(
+    network: str,
+    images: int | None,
+    data: Path | None,
+    symbol_level: bool,
+    report: Path | None,
+    seed: int,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Classify test images layer by layer through the optical link."""
+    if report is not None:
+        check_writable(report)
+    with progress_bar("images through the link") as progress:
+        result = run(
+            load_network(network),
+            link_of(**options),
+            images=images,
+            data=data,
+            seed=seed,
+            symbol_level=symbol_level,
+            progress=progress,
+        )
+    if report is not None:
+        write_report(result, report)
+    if as_json:
+        print_json(result.summary)
+    else:
+        show(result.summary)

@@ -1,0 +1,51 @@
+"""`shotveil leakage`: what a layer of given size leaks under given optical settings."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from host.commands.options import json_option, link_of, link_options, print_json
+from host.leakage.declared import layer_leakage
+from host.summary import settings_of
+from models.checks import require
+
+
+@click.command()
+@link_options
+@click.option("--modes", type=int, required=True, help="Complex modes N per row, half its length.")
+@click.option("--rows", type=int, required=True, help="Rows M sent with the same data.")
+@click.option(
+    "--inferences", type=int, default=1, show_default=True, help="K, of the same weights."
+)
+@json_option
+def leakage(modes: int, rows: int, inferences: int, as_json: bool, **options: Any) -> None:
+    """Bits that leak in either direction, under every bound, as the settings imply."""
+    link = link_of(**options)
+    require("modes", modes, at_least=1)
+    layer = layer_leakage(link, rows, 2 * modes, inferences)
+    result = {
+        **asdict(layer),
+        "inferences": inferences,
+        "declared_excess_noise": link.declared_excess_noise(modes),
+        "f2": link.f2,
+        **settings_of(link),
+    }
+    del result["columns"]
+    if as_json:
+        print_json(result)
+        return
+    click.echo(
+        f"F² = {link.f2:.4g} with G = {link.gain:.6g}, μ = {link.photons:.6g} photons per mode, "
+        f"T = {link.transmittance:.4g}, ε = {result['declared_excess_noise']:.4g} SNU"
+    )
+    click.echo(f"weights → client   {layer.weight_leakage_bits:.6g} bits per weight (Holevo)")
+    if inferences > 1:
+        after = layer.weight_leakage_bits_after
+        click.echo(
+            f"                   {after:.6g} bits per weight after {inferences:,} inferences"
+        )
+    for name, bits in layer.data_leakage_bits.items():
+        click.echo(f"data → server      {bits:.6g} bits per data element ({name})")

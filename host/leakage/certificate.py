@@ -1,0 +1,188 @@
+"""The channel as seen in finite data: estimates, and worst cases at a stated failure probability.
+
+From m verified symbols y = t·q + noise, least squares gives t̂ = Σqy/Σq² and the residual sum
+R = Σ(y − t̂q)². For independent Gaussian noise of one variance σ² these are independent, and
+
+    (t̂ − t)/(s/√Σq²), s² = R/(m − 1), has Student's t distribution,
+    R/σ² has the χ² distribution, both with m − 1 degrees of freedom,
+
+exactly and at every m. (For the m of practice, Student's t is the normal distribution.)
+Every function broadcasts over arrays of statistics.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import gammainccinv, gammaincinv, stdtrit
+
+from models.checks import require
+from models.statistics import SymbolStatistics
+
+
+@dataclass(frozen=True)
+class Receiver:
+    """The server's homodyne receiver: calibrated and trusted, so its loss is not the client's.
+
+    `efficiency`: η_s in (0, 1], power. A heterodyne receiver counts as half its efficiency.
+    `electronic_noise`: v_el ≥ 0, variance at the output, SNU.
+    Of a returned mode with quadrature variance 1 + ε it shows 1 + η_s·ε + v_el.
+    Raises `RangeError` outside these ranges.
+    """
+
+    efficiency: float = 1.0
+    electronic_noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        require("efficiency", self.efficiency, above=0, at_most=1)
+        require("electronic_noise", self.electronic_noise, at_least=0)
+
+    def slope(self, transmittance: ArrayLike) -> NDArray[np.float64]:
+        """t = √(η_s·T), what the receiver shows of a channel with power transmittance T."""
+        return np.sqrt(self.efficiency * np.asarray(transmittance, dtype=np.float64))
+
+    def noise_variance(self, excess_noise: ArrayLike) -> NDArray[np.float64]:
+        """σ² = 1 + v_el + η_s·ε, SNU."""
+        excess = np.asarray(excess_noise, dtype=np.float64)
+        return 1 + self.electronic_noise + self.efficiency * excess
+
+    def channel(self, slope: ArrayLike, noise_variance: ArrayLike) -> Channel:
+        """The channel behind t and σ²: T = t·|t|/η_s (t's sign kept), ε = (σ² − 1 − v_el)/η_s."""
+        t = np.asarray(slope, dtype=np.float64)
+        excess = np.asarray(noise_variance, dtype=np.float64) - 1 - self.electronic_noise
+        return Channel(t * np.abs(t) / self.efficiency, excess / self.efficiency)
+
+
+class Channel(NamedTuple):
+    """Power transmittance T and excess noise ε (SNU, at the returned mode); signs are kept.
+
+    An estimate may fall outside what a channel can do, T > 1 or ε < 0, by chance alone.
+    """
+
+    transmittance: NDArray[np.float64] | float
+    excess_noise: NDArray[np.float64] | float
+
+    def nearest_physical(self) -> Channel:
+        """min(1, max(0, T)) and max(0, ε): the channel whose leakage is reported for this one.
+
+        The one rule by which an estimate outside the physical range gets a leakage. It never
+        lowers the bound: χ at T = 1 exceeds that of a channel that amplifies (T > 1) with the same
+        ε, and χ grows with ε. At T ≤ 0 nothing is known to come back, and all weights' light is
+        counted as the client's.
+        """
+        return Channel(np.clip(self.transmittance, 0.0, 1.0), np.maximum(self.excess_noise, 0.0))
+
+
+def estimated_channel(statistics: SymbolStatistics, receiver: Receiver) -> Channel:
+    """T̂ = t̂|t̂|/η_s and ε̂ = (σ̂² − 1 − v_el)/η_s with σ̂² = R/m.
+
+    Raises `RangeError` for fewer than 2 symbols or Σq² = 0.
+    """
+    _require_symbols(statistics)
+    variance = statistics.residual / np.asarray(statistics.count, dtype=np.float64)
+    return receiver.channel(statistics.slope, variance)
+
+
+def standard_errors(
+    statistics: SymbolStatistics, receiver: Receiver
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Standard errors of T̂, 2|t̂|·s/√Σq²/η_s, and of ε̂, s²·√(2/(m−1))/η_s.
+
+    Raises `RangeError` for fewer than 2 symbols or Σq² = 0.
+    """
+    of_transmittance = 2 * np.abs(statistics.slope) * _slope_error(statistics) / receiver.efficiency
+    variance = _unbiased_variance(statistics)
+    of_excess = variance * np.sqrt(2 / _freedom(statistics)) / receiver.efficiency
+    return of_transmittance, of_excess
+
+
+def slope_min(statistics: SymbolStatistics, failure_probability: ArrayLike) -> NDArray[np.float64]:
+    """t_min: lower confidence limit of t, wrong (t < t_min) with the probability given, in (0, ½).
+
+    t_min = t̂ − Student⁻¹(1 − p; m − 1)·s/√Σq². Raises `RangeError` otherwise, for fewer than 2
+    symbols or Σq² = 0.
+    """
+    require("failure_probability", failure_probability, above=0, below=0.5)
+    quantile = stdtrit(_freedom(statistics), failure_probability)  # negative
+    return statistics.slope + quantile * _slope_error(statistics)
+
+
+def noise_variance_max(
+    statistics: SymbolStatistics, failure_probability: ArrayLike
+) -> NDArray[np.float64]:
+    """σ²_max = R/χ²⁻¹(p; m − 1): upper confidence limit of σ², wrong with the probability given.
+
+    Raises `RangeError` as `slope_min`.
+    """
+    require("failure_probability", failure_probability, above=0, below=0.5)
+    quantile = 2 * gammaincinv(_freedom(statistics) / 2, failure_probability)
+    return statistics.residual / quantile
+
+
+def certified_channel(
+    statistics: SymbolStatistics, receiver: Receiver, failure_probability: ArrayLike
+) -> Channel:
+    """(T_min, ε_max): the true channel is no worse in either, except with probability δ.
+
+    Half of `failure_probability` δ in (0, 1) goes to each limit. As χ falls with T and grows with
+    ε, its value at (T_min, ε_max) bounds the leakage with the same δ.
+    Raises `RangeError` outside that range, for fewer than 2 symbols or Σq² = 0.
+    """
+    require("failure_probability", failure_probability, above=0, below=1)
+    share = np.asarray(failure_probability, dtype=np.float64) / 2
+    return receiver.channel(slope_min(statistics, share), noise_variance_max(statistics, share))
+
+
+def transmittance_below(
+    statistics: SymbolStatistics,
+    receiver: Receiver,
+    transmittance: ArrayLike,
+    false_alarm_probability: ArrayLike,
+) -> NDArray[np.bool_]:
+    """Whether t̂ is too small for the declared T: one-sided test at the level given, in (0, ½).
+
+    Says so of a channel with exactly the declared T with that probability.
+    Raises `RangeError` as `slope_min`.
+    """
+    require("false_alarm_probability", false_alarm_probability, above=0, below=0.5)
+    allowed = stdtrit(_freedom(statistics), false_alarm_probability) * _slope_error(statistics)
+    return np.asarray(statistics.slope - receiver.slope(transmittance) < allowed)
+
+
+def excess_noise_above(
+    statistics: SymbolStatistics,
+    receiver: Receiver,
+    excess_noise: ArrayLike,
+    false_alarm_probability: ArrayLike,
+) -> NDArray[np.bool_]:
+    """Whether R is too large for the declared ε: one-sided test at the level given, in (0, ½).
+
+    Says so of a channel with exactly the declared ε with that probability.
+    Raises `RangeError` as `slope_min`.
+    """
+    require("false_alarm_probability", false_alarm_probability, above=0, below=0.5)
+    _require_symbols(statistics)
+    limit = 2 * gammainccinv(_freedom(statistics) / 2, false_alarm_probability)
+    return np.asarray(statistics.residual / receiver.noise_variance(excess_noise) > limit)
+
+
+def _require_symbols(statistics: SymbolStatistics) -> None:
+    require("count of verified symbols", statistics.count, at_least=2, integer=True)
+
+
+def _freedom(statistics: SymbolStatistics) -> NDArray[np.float64]:
+    return np.asarray(statistics.count, dtype=np.float64) - 1
+
+
+def _unbiased_variance(statistics: SymbolStatistics) -> NDArray[np.float64]:
+    _require_symbols(statistics)
+    return statistics.residual / _freedom(statistics)
+
+
+def _slope_error(statistics: SymbolStatistics) -> NDArray[np.float64]:
+    """s/√Σq², the standard error of t̂."""
+    variance = _unbiased_variance(statistics)
+    return np.sqrt(variance / np.asarray(statistics.qq, dtype=np.float64))

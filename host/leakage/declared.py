@@ -1,0 +1,75 @@
+"""Declared leakage of a whole network: what the settings imply, before any light is sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from host.leakage.data import data_leakage
+from host.leakage.weights import weight_leakage_after
+from models.checks import require
+from models.encoding import modes_of
+from models.network import Network
+from models.optics import Link
+
+
+@dataclass(frozen=True)
+class LayerLeakage:
+    """Of one layer, in bits: per real weight for one and for K inferences, per data element."""
+
+    rows: int
+    columns: int
+    modes: int
+    weight_leakage_bits: float
+    weight_leakage_bits_after: float
+    data_leakage_bits: dict[str, float]
+
+
+@dataclass(frozen=True)
+class NetworkLeakage:
+    """Of a network. The weights' figures are means over all weights, the data's that of the input.
+
+    inferences: K, over which `weight_leakage_bits_after` is taken.
+    """
+
+    inferences: int
+    weight_leakage_bits: float
+    weight_leakage_bits_after: float
+    data_leakage_bits: dict[str, float]
+    layers: tuple[LayerLeakage, ...]
+
+
+def layer_leakage(link: Link, rows: int, columns: int, inferences: int = 1) -> LayerLeakage:
+    """Leakage of a layer of `rows` × `columns` weights under the settings of `link`.
+
+    Raises `RangeError` for anything but integers ≥ 1.
+    """
+    require("rows", rows, at_least=1, integer=True)
+    require("columns", columns, at_least=1, integer=True)
+    require("inferences", inferences, at_least=1, integer=True)
+    modes = modes_of(columns)
+    channel = link.declared_transmittance, link.declared_excess_noise(modes)
+    once, after = (
+        float(weight_leakage_after(k, link.modulation_variance, *channel)) for k in (1, inferences)
+    )
+    data = data_leakage(link.noise_quantum, rows, modes)
+    data_bits = {name: float(bits) for name, bits in data.items()}
+    return LayerLeakage(rows, columns, modes, once, after, data_bits)
+
+
+def network_leakage(network: Network, link: Link, inferences: int = 1) -> NetworkLeakage:
+    """Leakage of every layer of `network` and of all together, see `NetworkLeakage`."""
+    layers = tuple(
+        layer_leakage(link, layer.rows, layer.columns, inferences) for layer in network.layers
+    )
+
+    def mean(name: str) -> float:
+        total = sum(getattr(layer, name) * layer.rows * layer.columns for layer in layers)
+        return float(total / network.weights)
+
+    return NetworkLeakage(
+        inferences,
+        mean("weight_leakage_bits"),
+        mean("weight_leakage_bits_after"),
+        layers[0].data_leakage_bits,
+        layers,
+    )
