@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test lint check clean
+.PHONY: help setup demo drive-report waveform synth-drive test lint check clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -31,6 +31,15 @@ test: .venv/.setup-test-gateware  ## linter, type check and all tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pytest
+
+drive-report: .venv/.setup-test-gateware  ## excess noise, rounding errors and speeds of the modulator drive
+	$(BIN)/python -m sim.drive_report
+
+waveform: .venv/.setup-test-gateware  ## simulate one frame of the drive, write reports/drive.vcd and reports/drive.png
+	$(BIN)/python -m sim.drive_waveform reports
+
+synth-drive: .venv/.setup-test-gateware  ## size and clock of the drive on ECP5 and Zynq; some minutes
+	$(BIN)/python -m sim.drive_report --synthesis
 
 clean:  ## remove the environment and everything that commands wrote
 	rm -rf .venv build reports sim_build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from amaranth.hdl import Const, Value
+from amaranth.hdl import Const, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.sim import Simulator
 
@@ -36,7 +36,12 @@ class AmaranthBench:
 
         `waveform` names a VCD file to write.
         """
-        simulator = Simulator(self._dut)
+        # A register beside the design makes sure that there is a clock even if the design has none.
+        top = Module()
+        top.submodules.dut = self._dut
+        alive = Signal()
+        top.d.sync += alive.eq(1)
+        simulator = Simulator(top)
         simulator.add_clock(8e-9)  # 125 MHz
         results: list[Result] = []
 
@@ -73,12 +78,12 @@ class AmaranthBench:
                     _set(ctx, port.valid, 0)
                     continue
                 if not offering[name] and position[name] < len(words[name]):
-                    offering[name] = run.stall == 0 or rng.random() >= run.stall
+                    offering[name] = rng.random() >= run.stall_of(name)
                 _set(ctx, port.valid, offering[name])
                 if offering[name]:
                     ctx.set(Value.cast(port.p), words[name][position[name]])
-            for port in ports.outputs.values():
-                _set(ctx, port.ready, run.stall == 0 or rng.random() >= run.stall)
+            for name, port in ports.outputs.items():
+                _set(ctx, port.ready, rng.random() >= run.stall_of(name))
             for name in words:
                 if offering[name] and ctx.get(ports.inputs[name].ready):
                     first.setdefault(name, clock)

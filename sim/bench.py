@@ -43,7 +43,8 @@ class Run:
 
     `settings` are values of plain input ports, held for the run. `inputs` are the samples of each
     input stream. `due` is the number of samples expected from each output stream. `stall` is the
-    probability that a side of a stream pauses in a clock, 0 for none. `linger` is how many clocks
+    probability that the bench's side of a stream pauses in a clock, 0 for none, or one for each
+    stream by name (0 where none is given). `linger` is how many clocks
     to watch for extra output after the last sample; `timeout` is in clocks (default: 1000 and 8
     per sample, at the given stall).
     """
@@ -51,15 +52,21 @@ class Run:
     settings: Mapping[str, int] = field(default_factory=dict)
     inputs: Mapping[str, Samples] = field(default_factory=dict)
     due: Mapping[str, int] = field(default_factory=dict)
-    stall: float = 0.0
+    stall: float | Mapping[str, float] = 0.0
     seed: int = 1
     linger: int = 64
     timeout: int | None = None
 
     def __post_init__(self) -> None:
-        require("stall", self.stall, at_least=0, at_most=0.95)
+        given = self.stall.values() if isinstance(self.stall, Mapping) else [self.stall]
+        for stall in given:
+            require("stall", stall, at_least=0, at_most=0.99)
         require("seed", self.seed, at_least=1, below=2**31, integer=True)
         require("linger", self.linger, at_least=0, integer=True)
+
+    def stall_of(self, name: str) -> float:
+        """The probability for one stream."""
+        return self.stall.get(name, 0.0) if isinstance(self.stall, Mapping) else self.stall
 
 
 @dataclass(frozen=True)
@@ -149,7 +156,8 @@ def default_timeout(run: Run) -> int:
     if run.timeout is not None:
         return run.timeout
     samples = sum(_length(s) for s in run.inputs.values()) + sum(run.due.values())
-    return int(1000 + run.linger + 8 * samples / (1 - run.stall))
+    slowest = max([0.0, *(run.stall_of(name) for name in (*run.inputs, *run.due))])
+    return int(1000 + run.linger + 8 * samples / (1 - slowest))
 
 
 def _length(samples: Samples) -> int:

@@ -36,8 +36,8 @@ from sim.verilog import emit
 
 PRIMITIVES = Path(__file__).parent / "primitives"
 
-# 32-bit words of a run's header, before the counts of the streams and the settings.
-HEADER = ("stall", "seed", "timeout", "linger")
+# 32-bit words of a run's header, before two for each stream and three for each setting.
+HEADER = ("seed", "timeout", "linger")
 
 
 class VerilatorBench:
@@ -96,16 +96,16 @@ class VerilatorBench:
         return [self._read(run, folder, i, timing[i]) for i, run in enumerate(runs)]
 
     def _write(self, run: Run, folder: Path, index: int) -> None:
-        words = [round(run.stall * 65536), run.seed, default_timeout(run), run.linger]
+        words = [run.seed, default_timeout(run), run.linger]
         for name, port in self._ports.inputs.items():
             packed = pack(port.p, run.inputs[name]) if name in run.inputs else np.zeros(0, "u8")
             require(f"samples of {name}", len(packed), at_most=self._depth)
             packed.astype(">u8").tofile(folder / f"{index}.{name}.in")
-            words.append(len(packed))
+            words += [len(packed), round(run.stall_of(name) * 65536)]
         for name in self._ports.outputs:
             due = run.due.get(name, 0)
             require(f"samples due from {name}", due, at_most=self._depth)
-            words.append(due)
+            words += [due, round(run.stall_of(name) * 65536)]
         unknown = {*run.settings} - {*self._ports.settings} | {*run.inputs} - {*self._ports.inputs}
         unknown |= {*run.due} - {*self._ports.outputs}
         if unknown:
@@ -150,7 +150,7 @@ class VerilatorBench:
 def bench_text(ports: Ports, endless: Collection[str], start: str | None, depth: int) -> str:
     """The bench module around a module `dut` with the given ports, as Verilog."""
     streams = [*ports.inputs, *ports.outputs]
-    header_words = len(HEADER) + len(streams) + 3 * len(ports.settings)
+    header_words = len(HEADER) + 2 * len(streams) + 3 * len(ports.settings)
     status_words = 3 + 3 * len(streams) + 2 * len(ports.status)
     declare: list[str] = []
     connect = [".clk(clk)", ".rst(rst)"]
@@ -178,15 +178,17 @@ def bench_text(ports: Ports, endless: Collection[str], start: str | None, depth:
             f"  reg [63:0] {name}_memory [0:{depth - 1}];",
             f"  reg [31:0] {name}_count, {name}_taken, {name}_first, {name}_last;",
             f"  reg [31:0] {name}_random = 1;",
-            f"  wire {name}_go = stall == 0 || {{16'd0, {name}_random[31:16]}} >= stall;",
+            f"  reg [31:0] {name}_stall = 0;",
+            f"  wire {name}_go = {{16'd0, {name}_random[31:16]}} >= {name}_stall;",
         ]
         begin += [
             f"      {name}_count = header[{word}];",
+            f"      {name}_stall = header[{word + 1}];",
             f"      {name}_taken = 0;",
             f"      {name}_random = (seed ^ 32'h{0x9E3779B9 * (number + 1) & 0xFFFFFFFF:08x}) | 1;",
         ]
         step.append(f"      {name}_random <= xorshift({name}_random);")
-        word += 1
+        word += 2
         done.append(f"{name}_taken >= {name}_count")
         if incoming:
             declare += [
@@ -296,7 +298,7 @@ def bench_text(ports: Ports, endless: Collection[str], start: str | None, depth:
             "  reg rst = 1;",
             "  reg load = 0, loading = 0, running = 0, done = 0;",
             "  reg [31:0] run = 0, clock = 0, quiet = 0;",
-            "  reg [31:0] stall = 0, seed = 1, timeout = 0, linger = 0;",
+            "  reg [31:0] seed = 1, timeout = 0, linger = 0;",
             "  reg extra = 0, late = 0;",
             f"  reg [31:0] header [0:{header_words - 1}];",
             f"  reg [31:0] status [0:{status_words - 1}];",
@@ -322,7 +324,7 @@ def bench_text(ports: Ports, endless: Collection[str], start: str | None, depth:
             '      file = $fopen($sformatf("%0d.header", run), "rb");',
             "      got = $fread(header, file);",
             "      $fclose(file);",
-            "      stall = header[0]; seed = header[1]; timeout = header[2]; linger = header[3];",
+            "      seed = header[0]; timeout = header[1]; linger = header[2];",
             "      clock = 0; quiet = 0; extra = 0; late = 0; done <= 0; running <= 1;",
             *begin,
             "    end else if (running) begin",

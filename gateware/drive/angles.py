@@ -1,0 +1,82 @@
+"""A replayed table of beam-splitter angles. Model and physics: `models.drive.angles`."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from gateware.drive import payloads
+from models.drive.spec import DriveSpec
+
+
+class Angles(wiring.Component):
+    """Gives the loaded table again and again, as the rows of frames.
+
+    * `i`: the table, pairs of angles in `spec.symbol`, accepted while `play` is low and until the
+      memory is full; `o`: its entries in order, from the first, for as long as `play` is high.
+    * `clear`: empties the table, while `play` is low. `length`: entries loaded.
+    * One pair a clock, `latency` clocks from a rise of `play` to the first; block RAM for
+      `spec.row_capacity` pairs, no multiplier. An empty table gives nothing.
+    """
+
+    def __init__(self, spec: DriveSpec):
+        self._spec = spec
+        layout = payloads.host_symbol(spec)
+        super().__init__(
+            {
+                "i": In(stream.Signature(layout)),
+                "o": Out(stream.Signature(layout)),
+                "play": In(1),
+                "clear": In(1),
+                "length": Out(spec.length_width),
+            }
+        )
+
+    @property
+    def latency(self) -> int:
+        """Clocks from `play` to the first pair."""
+        return 3  # the decision to play, the read, the register behind it
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        layout = payloads.host_symbol(self._spec)
+        depth = self._spec.row_capacity
+        m.submodules.table = table = Memory(shape=layout, depth=depth, init=[])
+        write, read = table.write_port(), table.read_port()
+        m.d.comb += [
+            self.i.ready.eq(~self.play & ~self.clear & (self.length != depth)),
+            write.addr.eq(self.length),
+            write.data.eq(self.i.payload),
+            write.en.eq(self.i.valid & self.i.ready),
+        ]
+        with m.If(self.clear & ~self.play):
+            m.d.sync += self.length.eq(0)
+        with m.Elif(write.en):
+            m.d.sync += self.length.eq(self.length + 1)
+
+        playing = Signal()
+        position = Signal(range(depth))
+        known = Signal()  # the memory shows an entry
+        entry = Signal(layout, reset_less=True)
+        step, move = Signal(), Signal()
+        m.d.sync += playing.eq(self.play & (self.length != 0))
+        m.d.comb += [
+            move.eq(self.o.ready | ~self.o.valid),
+            step.eq(move | ~known),
+            read.addr.eq(position),
+            read.en.eq(step),
+            self.o.payload.eq(entry),
+        ]
+        with m.If(move):
+            m.d.sync += [self.o.valid.eq(known), entry.eq(read.data)]
+        with m.If(step):
+            m.d.sync += known.eq(playing)
+            with m.If(playing):
+                m.d.sync += position.eq(position + 1)
+                with m.If(position == (self.length - 1)[: len(position)]):
+                    m.d.sync += position.eq(0)
+        with m.If(~self.play):
+            m.d.sync += [position.eq(0), playing.eq(0), known.eq(0), self.o.valid.eq(0)]
+        return m

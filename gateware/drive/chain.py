@@ -1,0 +1,168 @@
+"""The whole drive, from rows of symbols or a table of angles to DAC codes.
+
+Model: `models.drive.chain`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Module, Mux
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out, connect
+
+from gateware import fixedpoint
+from gateware.counter import EventCounter
+from gateware.drive import payloads
+from gateware.drive.angles import Angles
+from gateware.drive.dac import Dac
+from gateware.drive.framing import LENGTHS, Framing
+from gateware.drive.linearisation import ARMS, Linearisation
+from gateware.drive.scaling import Scaling
+from gateware.drive.shaping import Shaping
+from models.drive.spec import DriveSpec, Registers
+
+
+class Drive(wiring.Component):
+    """framing → scaling → shaping → linearisation → DAC; in angle mode the rows are a table.
+
+    * `i`: rows of symbols from the host; `o`: DAC codes, one pair a clock, always valid.
+    * `coefficients` (taps of the pulse) and `angles` (the table) are accepted only while disarmed.
+      In angle mode load the taps of a hold (`DriveSpec.hold`) and set `scale` to 1.
+    * `run` lets frames start; `arm` lets them reach the DAC. All other settings are registers that
+      may change only while disarmed; `settings` gives them for `DriveSettings`.
+    * `clipped`, `refused`, `saturated` and `starved` count what could not be sent as asked; the
+      flags of the same names are sticky. `clear` resets all of them. `clipped` counts samples whose
+      symbol or shaped value was limited, as seen in front of the linearisation.
+    * `latency`: clocks from the last symbol of a row to the first code of its frame, at most, when
+      no other frame is on its way.
+    """
+
+    def __init__(self, spec: DriveSpec):
+        self.spec = spec
+        shape = fixedpoint.shape
+        count = spec.counter_bits
+        super().__init__(
+            {
+                "i": In(stream.Signature(payloads.host_symbol(spec))),
+                "coefficients": In(stream.Signature(shape(spec.coefficient))),
+                "angles": In(stream.Signature(payloads.host_symbol(spec))),
+                "o": Out(
+                    stream.Signature(payloads.code(spec), always_valid=True, always_ready=True)
+                ),
+                "run": In(1),
+                "arm": In(1),
+                "clear": In(1),
+                "angle": In(1),
+                "clear_angles": In(1),
+                "stop_on_fault": In(1),
+                "stop_on_saturation": In(1),
+                **{name: In(spec.length_width) for name in LENGTHS},
+                "scale": In(shape(spec.scale)),
+                "reference": In(shape(spec.scale)),
+                **{f"gain_{arm}": In(shape(spec.gain)) for arm in ARMS},
+                **{f"half_wave_{arm}": In(shape(spec.half_wave)) for arm in ARMS},
+                **{f"bias_{arm}": In(shape(spec.bias)) for arm in ARMS},
+                "busy": Out(1),
+                "armed": Out(1),
+                "tripped": Out(1),
+                "angles_loaded": Out(spec.length_width),
+                **{name: Out(count) for name in ("clipped", "refused", "saturated", "starved")},
+                **{
+                    f"{name}_flag": Out(1)
+                    for name in ("clipped", "refused", "saturated", "starved")
+                },
+            }
+        )
+        self._framing = Framing(spec)
+        self._scaling = Scaling(spec)
+        self._shaping = Shaping(spec)
+        self._linearisation = Linearisation(spec)
+        self._angles = Angles(spec)
+        self._dac = Dac(spec)
+
+    @property
+    def latency(self) -> int:
+        """Clocks from a row's last symbol at `i` to its frame's first code, at most.
+
+        The shaping takes a symbol every `spec.samples_per_symbol` clocks. Symbols in front of it
+        advance at that pace, and a new frame first waits for its turn: up to that many clocks less
+        one, which is why it may also be faster.
+        """
+        pace = self.spec.samples_per_symbol
+        start = self._framing.latency - 2  # until the frame may start; the other two are paced
+        fast = (self._shaping, self._linearisation, self._dac)
+        paced = 2 + self._scaling.latency
+        return start + pace - 1 + pace * paced + sum(block.latency for block in fast)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        framing, scaling, shaping = self._framing, self._scaling, self._shaping
+        linearisation, angles, dac = self._linearisation, self._angles, self._dac
+        m.submodules.framing = framing
+        m.submodules.scaling = scaling
+        m.submodules.shaping = shaping
+        m.submodules.linearisation = linearisation
+        m.submodules.angles = angles
+        m.submodules.dac = dac
+
+        # Rows come from the host or from the table.
+        m.d.comb += [
+            framing.i.payload.eq(Mux(self.angle, angles.o.payload, self.i.payload)),
+            framing.i.valid.eq(Mux(self.angle, angles.o.valid, self.i.valid)),
+            self.i.ready.eq(framing.i.ready & ~self.angle),
+            angles.o.ready.eq(framing.i.ready & self.angle),
+            angles.play.eq(self.angle & self.run),
+            angles.clear.eq(self.clear_angles),
+            self.angles_loaded.eq(angles.length),
+        ]
+        # Tables do not change under a light that is on.
+        m.d.comb += [
+            self.coefficients.ready.eq(~self.arm),
+            shaping.coefficients.valid.eq(self.coefficients.valid & ~self.arm),
+            shaping.coefficients.payload.eq(self.coefficients.payload),
+            angles.i.valid.eq(self.angles.valid & ~self.arm),
+            angles.i.payload.eq(self.angles.payload),
+            self.angles.ready.eq(angles.i.ready & ~self.arm),
+        ]
+        connect(m, framing.o, scaling.i)
+        connect(m, scaling.o, shaping.i)
+        connect(m, shaping.o, linearisation.i)
+        connect(m, linearisation.o, dac.i)
+        m.d.comb += self.o.payload.eq(dac.o.payload)
+
+        m.submodules.clipped_counter = clipped = EventCounter(self.spec.counter_bits)
+        m.d.comb += [
+            clipped.event.eq(shaping.o.valid & shaping.o.ready & shaping.o.p.fault),
+            clipped.clear.eq(self.clear),
+            self.clipped.eq(clipped.count),
+            self.clipped_flag.eq(clipped.flag),
+        ]
+        for name in LENGTHS:
+            m.d.comb += getattr(framing, name).eq(getattr(self, name))
+        m.d.comb += [framing.run.eq(self.run), self.busy.eq(framing.busy)]
+        m.d.comb += [scaling.scale.eq(self.scale), scaling.reference.eq(self.reference)]
+        for name in (
+            "angle",
+            "clear",
+            *(f"{n}_{a}" for n in ("gain", "half_wave", "bias") for a in ARMS),
+        ):
+            m.d.comb += getattr(linearisation, name).eq(getattr(self, name))
+        for name in ("refused", "refused_flag"):
+            m.d.comb += getattr(self, name).eq(getattr(linearisation, name))
+        for name in ("arm", "clear", "stop_on_fault", "stop_on_saturation"):
+            m.d.comb += getattr(dac, name).eq(getattr(self, name))
+        for name in ("armed", "tripped", "saturated", "saturated_flag", "starved", "starved_flag"):
+            m.d.comb += getattr(self, name).eq(getattr(dac, name))
+        return m
+
+
+def settings(registers: Registers) -> dict[str, int]:
+    """Values of the drive's setting ports for raw registers, by port name; `run` and `arm` low."""
+    values: dict[str, Any] = {name: getattr(registers.layout, name) for name in LENGTHS}
+    for name in ("scale", "reference", "angle", "stop_on_fault", "stop_on_saturation"):
+        values[name] = int(getattr(registers, name))
+    for name in ("gain", "half_wave", "bias"):
+        for arm, value in zip(ARMS, getattr(registers, name), strict=True):
+            values[f"{name}_{arm}"] = int(value)
+    return {**values, "run": 0, "arm": 0}

@@ -1,0 +1,193 @@
+"""Framing: rows of symbols become frames. Model: `models.drive.framing`, format: `models.frame`."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Array, C, Module, Mux, Signal, Value
+from amaranth.lib import enum, fifo, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gateware.drive import payloads
+from models.drive.spec import DriveSpec
+from models.frame import FRANK, PILOTS, diagonal
+
+LENGTHS = ("preamble", "row", "pilots", "pilot_spacing", "vacuum", "guard")
+
+
+class Section(enum.Enum, shape=3):  # type: ignore[call-arg]
+    """Where in a frame the next symbol lies."""
+
+    IDLE = 0
+    PREAMBLE = 1
+    PILOTS = 2
+    ROW = 3
+    VACUUM = 4
+    GUARD = 5
+
+
+class Framing(wiring.Component):
+    """Frames around rows, and symbols of zero between frames, so the output never pauses.
+
+    * `i`: symbols of rows in `spec.symbol`; `o`: symbols of frames in the same format, references
+      as ±½, with their flags. Nothing is rounded.
+    * `run`: high lets a frame start, once a whole row is buffered; a frame once started is always
+      completed. So rows may arrive at any pace without a gap inside a frame.
+    * One register a section with its length (`models.frame.FrameLayout` says what is allowed);
+      taken over when a frame starts.
+    * `busy`: a frame is on its way; `buffered`: symbols in the row buffer.
+    * Throughput one symbol a clock, frames back to back. Latency: `latency` clocks from a row's
+      last symbol to the first symbol of its frame.
+    * Takes block RAM for `spec.row_capacity` symbols, no multiplier.
+    """
+
+    def __init__(self, spec: DriveSpec):
+        self._spec = spec
+        width = spec.length_width
+        super().__init__(
+            {
+                "i": In(stream.Signature(payloads.host_symbol(spec))),
+                "o": Out(stream.Signature(payloads.framed(spec))),
+                "run": In(1),
+                **{name: In(width) for name in LENGTHS},
+                "busy": Out(1),
+                "buffered": Out(width),
+            }
+        )
+
+    @property
+    def latency(self) -> int:
+        """Clocks from the last symbol of a row at `i` to the first of its frame at `o`."""
+        return 4  # count of buffered symbols, its comparison, start, output register
+
+    def elaborate(self, platform: object) -> Module:
+        spec = self._spec
+        m = Module()
+        layout = payloads.host_symbol(spec)
+        # Known a clock late, when one more symbol may have come: it stops one short of the buffer's
+        # depth, and the symbol at the head makes up for that.
+        room = Signal()
+        m.submodules.buffer = buffer = fifo.SyncFIFOBuffered(
+            width=layout.size, depth=spec.row_capacity
+        )
+        # The row's next symbol, in a register: a block RAM is slow to give its word.
+        head = Signal(layout, reset_less=True)
+        head_valid = Signal()
+        take = Signal()
+        m.d.comb += [
+            buffer.w_data.eq(self.i.payload.as_value()),
+            buffer.w_en.eq(self.i.valid & room),
+            self.i.ready.eq(room),
+            buffer.r_en.eq(take | ~head_valid),
+        ]
+        m.d.sync += room.eq(buffer.level < spec.row_capacity - 1)
+        with m.If(buffer.r_en):
+            m.d.sync += [head.eq(buffer.r_data), head_valid.eq(buffer.r_rdy)]
+        m.d.sync += self.buffered.eq(self.buffered + (self.i.valid & self.i.ready) - take)
+
+        # Lengths of the frame on its way. Counters hold one less than what is left, so that zero
+        # is the last symbol: nothing but a comparison with zero decides what follows.
+        taken = {name: Signal(spec.length_width, name=f"{name}_taken") for name in LENGTHS}
+        left = Signal(spec.length_width)  # of the section, or of the block of a row
+        row_left = Signal(spec.length_width)
+        row_done = Signal()
+        group = Signal(range(len(PILOTS)))  # which of the alternating pilots is next
+        code = Signal(range(len(FRANK)))  # position in the preamble's code
+        section = Signal(Section)
+        opening = Signal()  # the section's symbol is a frame's first
+        m.d.comb += self.busy.eq(section != Section.IDLE)
+
+        ready_to_start = Signal()
+        m.d.sync += ready_to_start.eq(self.run & (self.buffered >= self.row))
+        step = Signal()
+        m.d.comb += step.eq(self.o.ready | ~self.o.valid)
+
+        last = Signal()
+        m.d.comb += last.eq(left == 0)
+
+        def start_frame() -> None:
+            m.d.sync += section.eq(Section.IDLE)
+            with m.If(ready_to_start):
+                m.d.sync += [
+                    section.eq(Section.PREAMBLE),
+                    left.eq(self.preamble - 1),
+                    row_left.eq(self.row - 1),
+                    row_done.eq(0),
+                    group.eq(0),
+                    code.eq(0),
+                    opening.eq(1),
+                    *(signal.eq(getattr(self, name)) for name, signal in taken.items()),
+                ]
+
+        def start_guard() -> None:
+            m.d.sync += [section.eq(Section.GUARD), left.eq(taken["guard"] - 1)]
+
+        def start_vacuum() -> None:
+            with m.If(taken["vacuum"] == 0):
+                start_guard()
+            with m.Else():
+                m.d.sync += [section.eq(Section.VACUUM), left.eq(taken["vacuum"] - 1)]
+
+        def start_block() -> None:
+            spacing = taken["pilot_spacing"]
+            whole = (taken["pilots"] == 0) | (row_left < spacing)
+            m.d.sync += [
+                section.eq(Section.ROW),
+                left.eq(Mux(whole, row_left, spacing - 1)),
+                row_done.eq(whole),
+                row_left.eq(row_left - spacing),
+            ]
+
+        def start_pilots() -> None:
+            m.d.sync += [section.eq(Section.PILOTS), left.eq(taken["pilots"] - 1)]
+
+        with m.If(step):
+            m.d.sync += [left.eq(left - 1), code.eq(code + 1), opening.eq(0)]
+            with m.Switch(section):
+                with m.Case(Section.IDLE):
+                    start_frame()
+                with m.Case(Section.PREAMBLE), m.If(last):
+                    with m.If(taken["pilots"] == 0):
+                        start_block()
+                    with m.Else():
+                        start_pilots()
+                with m.Case(Section.PILOTS):
+                    m.d.sync += group.eq(group + 1)
+                    with m.If(last):
+                        with m.If(row_done):
+                            start_vacuum()
+                        with m.Else():
+                            start_block()
+                with m.Case(Section.ROW), m.If(last):
+                    with m.If(taken["pilots"] == 0):
+                        start_vacuum()
+                    with m.Else():
+                        start_pilots()
+                with m.Case(Section.VACUUM), m.If(last):
+                    start_guard()
+                with m.Case(Section.GUARD), m.If(last):
+                    start_frame()
+
+        # The symbol of the section, registered at the output.
+        half = 1 << (spec.symbol.fraction - 1)
+
+        def reference(turns: tuple[int, ...], position: Signal) -> list[Value]:
+            signs = diagonal(turns)
+            levels = [Array(C(int(s) * half, layout["i"].shape) for s in row) for row in signs]
+            return [levels[0][position], levels[1][position]]
+
+        symbol = Signal(payloads.framed(spec))
+        m.d.comb += symbol.first.eq(opening)
+        with m.Switch(section):
+            with m.Case(Section.PREAMBLE):
+                i, q = reference(FRANK, code)
+                m.d.comb += [symbol.i.eq(i), symbol.q.eq(q), symbol.reference.eq(1)]
+            with m.Case(Section.PILOTS):
+                i, q = reference(PILOTS, group)
+                m.d.comb += [symbol.i.eq(i), symbol.q.eq(q), symbol.reference.eq(1)]
+            with m.Case(Section.ROW):
+                m.d.comb += [symbol.i.eq(head.i), symbol.q.eq(head.q)]
+                m.d.comb += take.eq(step)
+        sent = Signal(payloads.framed(spec), reset_less=True)
+        m.d.comb += self.o.payload.eq(sent)
+        with m.If(step):
+            m.d.sync += [self.o.valid.eq(1), sent.eq(symbol)]
+        return m

@@ -1,0 +1,60 @@
+"""The whole drive: rows of symbols to DAC codes. Integer model of `gateware.drive.chain`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from models.checks import RangeError
+from models.drive import dac, framing, linearisation, scaling, shaping
+from models.drive.spec import DriveSpec, Registers
+from models.fixedpoint import IntArray
+
+# Samples handled at once: few enough for a processor's cache, many enough to hide Python.
+CHUNK = 8192
+
+
+@dataclass(frozen=True)
+class DriveOutput:
+    """What the drive sends for some frames.
+
+    `codes` has shape (frames, 2, samples of a frame). `clipped` counts samples whose symbol or
+    shaped value was limited, `refused` those beyond the modulator's reach, `saturated` those beyond
+    the DAC's, as long as the output is on. `tripped` tells whether a fault switched it off.
+    """
+
+    codes: IntArray
+    clipped: int
+    refused: int
+    saturated: int
+    tripped: bool
+
+
+def model(spec: DriveSpec, settings: Registers, rows: npt.ArrayLike) -> DriveOutput:
+    """DAC codes of one frame for each row; `rows` has shape (frames, 2, row) in `spec.symbol`.
+
+    The guard is no shorter than the pulse, so frames do not touch and can be computed apart.
+    """
+    symbols = np.asarray(rows, dtype=np.int64)
+    if symbols.ndim != 3:
+        raise RangeError(f"rows have shape {symbols.shape}; allowed: (frames, 2, row)")
+    layout = settings.layout
+    reference = framing.is_reference(layout)
+    samples = layout.length * spec.samples_per_symbol
+    codes = np.zeros((len(symbols), 2, samples), dtype=np.int64)
+    clipped = refused = saturated = 0
+    tripped = False
+    step = max(1, CHUNK // samples)
+    for start in range(0, len(symbols), step):
+        part = slice(start, start + step)
+        framed = framing.model(spec, layout, symbols[part])
+        scaled, fault = scaling.model(spec, settings, framed, reference)
+        shaped, fault = shaping.model(spec, settings.coefficients, scaled, fault)
+        clipped += int(np.count_nonzero(fault))
+        voltages, fault, lost = linearisation.model(spec, settings, shaped, fault)
+        refused += int(np.count_nonzero(lost))
+        codes[part], limited, tripped = dac.model(spec, settings, voltages, fault, tripped)
+        saturated += int(np.count_nonzero(limited))
+    return DriveOutput(codes, clipped, refused, saturated, tripped)

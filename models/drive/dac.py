@@ -1,0 +1,51 @@
+"""DAC formatting: voltages to codes, and the switch that keeps the output at zero.
+
+The output is zero until the drive is armed, and from the first fault on until it is armed anew.
+Integer model of `gateware.drive.dac`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from models.drive.spec import DriveSpec, Registers
+from models.fixedpoint import (
+    BoolArray,
+    IntArray,
+    Overflow,
+    Rounding,
+    constrain,
+    overflows,
+    round_shift,
+)
+
+
+def model(
+    spec: DriveSpec,
+    settings: Registers,
+    voltages: IntArray,
+    fault: BoolArray,
+    tripped: bool = False,
+) -> tuple[IntArray, BoolArray, bool]:
+    """Codes, shape (…, 2, n), from voltages of that shape, in the order in which they are sent.
+
+    The drive is armed at the first sample, unless it already `tripped`. `fault`, shape (…, n),
+    marks samples that are wrong. Returns the codes, where a code saturated while the output was on,
+    shape (…, n), and whether the drive has tripped.
+    """
+    shift = spec.voltage.fraction - spec.dac.fraction
+    rounded = round_shift(voltages, shift, Rounding.HALF_EVEN)
+    saturated = np.any(overflows(rounded, spec.dac), axis=-2)
+    codes = constrain(rounded, spec.dac, Overflow.SATURATE)
+    trip = np.zeros_like(saturated)
+    if settings.stop_on_fault:
+        trip |= fault
+    if settings.stop_on_saturation:
+        trip |= saturated
+    if not tripped and not trip.any():
+        return codes, saturated, False
+    off = np.logical_or.accumulate(trip.ravel()) | tripped
+    # The pair that trips is still looked at; those behind it are not.
+    on = ~np.concatenate([[tripped], off[:-1]]).reshape(trip.shape)
+    codes = np.where(off.reshape(trip.shape)[..., None, :], 0, codes)
+    return codes, saturated & on, True

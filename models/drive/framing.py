@@ -1,0 +1,36 @@
+"""Framing: rows of symbols become frames, in the format of `models.frame`.
+
+Integer model of `gateware.drive.framing`.
+
+References are stored as quadratures of ±½; the scaling behind gives them their level.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from models.checks import RangeError
+from models.drive.spec import DriveSpec
+from models.fixedpoint import BoolArray, IntArray, overflows
+from models.frame import FrameLayout, Slot
+
+
+def model(spec: DriveSpec, layout: FrameLayout, rows: npt.ArrayLike) -> IntArray:
+    """Frames of raw symbols, shape (…, 2, layout.length), from rows of shape (…, 2, layout.row)."""
+    symbols = np.asarray(rows, dtype=np.int64)
+    if symbols.shape[-2:] != (2, layout.row):
+        raise RangeError(f"rows have shape {symbols.shape}; allowed: (…, 2, {layout.row})")
+    if overflows(symbols, spec.symbol).any():
+        raise RangeError(f"rows reach beyond {spec.symbol}")
+    half = 1 << (spec.symbol.fraction - 1)
+    frames = np.empty((*symbols.shape[:-1], layout.length), dtype=np.int64)
+    frames[...] = layout.references().astype(np.int64) * half
+    frames[..., layout.slots() == Slot.ROW] = symbols
+    return frames
+
+
+def is_reference(layout: FrameLayout) -> BoolArray:
+    """Which symbols of a frame are sent at the reference level, shape (layout.length,)."""
+    slots = layout.slots()
+    return (slots == Slot.PREAMBLE) | (slots == Slot.PILOT)

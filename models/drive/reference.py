@@ -1,0 +1,157 @@
+"""What the drive is meant to do, in float64, and how far the integers are from it.
+
+Also the ideal receiver that the drive's error is measured with: an ideal modulator and the matched
+filter of the pulse that was designed.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from models import pulse
+from models.checks import RangeError
+from models.drive.framing import is_reference
+from models.drive.spec import Arm, DriveSettings, DriveSpec, Registers, registers
+from models.fixedpoint import IntArray, quantise, to_float
+from models.frame import Slot
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def symbols_of(rows: npt.ArrayLike) -> FloatArray:
+    """Real weight rows, shape (frames, n), as quadratures, shape (frames, 2, ⌈n/2⌉).
+
+    Odd-numbered weights go to I, even-numbered ones to Q; an odd n is filled up with a zero.
+    """
+    weights = np.atleast_2d(np.asarray(rows, dtype=np.float64))
+    if weights.shape[-1] % 2:
+        weights = np.concatenate([weights, np.zeros((*weights.shape[:-1], 1))], axis=-1)
+    return np.moveaxis(weights.reshape(*weights.shape[:-1], -1, 2), -1, -2)
+
+
+def raw_symbols(spec: DriveSpec, symbols: npt.ArrayLike) -> IntArray:
+    """Symbols in [−1, 1) as the host sends them. Raises `RangeError` outside that range."""
+    return quantise(symbols, spec.symbol, name="symbol")
+
+
+def normalised(spec: DriveSpec, weights: npt.ArrayLike) -> FloatArray:
+    """Weights divided by one constant, such that the largest magnitude of all is the largest that
+    a symbol can have. The constant belongs into the layer's s."""
+    w = np.asarray(weights, dtype=np.float64)
+    largest = np.abs(w).max()
+    if not largest > 0:
+        raise RangeError("weights are all zero: there is no scale that they could be brought to")
+    return w * (spec.symbol.highest * spec.symbol.lsb / largest)
+
+
+def field(spec: DriveSpec, settings: DriveSettings, symbols: FloatArray) -> FloatArray:
+    """The field each frame asks for, as a fraction of the largest; shape (frames, 2, samples).
+
+    `symbols` in [−1, 1), shape (frames, 2, row). The pulse is the integer taps' when the settings
+    name some, and otherwise the designed one, without any rounding.
+    """
+    raw = registers(spec, settings)
+    layout = settings.layout
+    frames = np.zeros((*symbols.shape[:-1], layout.length))
+    frames[...] = layout.references() * settings.reference
+    frames[..., layout.slots() == Slot.ROW] = symbols * settings.scale
+    taps = float_taps(spec, settings, raw)
+    line = np.zeros((*frames.shape[:-1], layout.length * spec.samples_per_symbol))
+    line[..., :: spec.samples_per_symbol] = frames
+    shaped = np.zeros_like(line)
+    for delay, tap in enumerate(taps):
+        shaped[..., delay:] += tap * line[..., : line.shape[-1] - delay]
+    return shaped
+
+
+def float_taps(spec: DriveSpec, settings: DriveSettings, raw: Registers) -> FloatArray:
+    """The taps that the settings mean, before any rounding; peak as in the integer ones."""
+    if settings.angle or settings.coefficients is not None:
+        return to_float(raw.coefficients, spec.coefficient)
+    designed = pulse.design(spec.samples_per_symbol, spec.taps, spec.rolloff)
+    integers = to_float(raw.coefficients, spec.coefficient)
+    return designed * (integers @ designed / (designed @ designed))
+
+
+def voltages(spec: DriveSpec, settings: DriveSettings, fields: FloatArray) -> FloatArray:
+    """The voltages that give the fields, over the DAC's full scale; shape as `fields`.
+
+    Raises `RangeError` where a field is out of the modulator's reach.
+    """
+    arms = settings.arms
+    gain, half_wave, bias = (
+        np.array([getattr(arm, name) for arm in arms])[:, None]
+        for name in ("gain", "half_wave", "bias")
+    )
+    asked = fields * gain
+    if np.abs(asked).max(initial=0) >= 1:
+        raise RangeError(f"field = {np.abs(asked).max():g} is outside (−1, 1)")
+    phase = asked if settings.angle else np.arcsin(asked) * 2 / np.pi
+    return half_wave * phase + bias
+
+
+def modulator(arms: tuple[Arm, Arm], voltage: FloatArray) -> FloatArray:
+    """The field of an ideal I/Q modulator with these arms, shape as `voltage` (…, 2, n)."""
+    gain, half_wave, bias = (
+        np.array([getattr(arm, name) for arm in arms])[:, None]
+        for name in ("gain", "half_wave", "bias")
+    )
+    return np.sin(np.pi / 2 * (voltage - bias) / half_wave) / gain
+
+
+def matched(spec: DriveSpec, fields: FloatArray, symbols: int) -> FloatArray:
+    """The matched filter's output at the symbol instants, shape (…, symbols).
+
+    Correlates the samples from each symbol's first on with the designed pulse of unit energy.
+    """
+    taps = pulse.design(spec.samples_per_symbol, spec.taps, spec.rolloff)
+    padded = np.concatenate([fields, np.zeros((*fields.shape[:-1], spec.taps))], axis=-1)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, spec.taps, axis=-1)
+    return windows[..., : symbols * spec.samples_per_symbol : spec.samples_per_symbol, :] @ taps
+
+
+def excess_noise(received: FloatArray, sent: FloatArray, modulation_variance: float) -> float:
+    """Error of the received symbols as excess noise in shot-noise units.
+
+    ε = V_A · Σ(y/t − q)²/Σq² with t = Σqy/Σq², one real gain for all symbols and both quadratures.
+    That constant is no error: the sender measures it once and counts it into s. Whatever differs
+    between rows, quadratures or symbols stays in, and so does a mean.
+    """
+    q, y = sent.ravel(), received.ravel()
+    gain = (q @ y) / (q @ q)
+    error = y / gain - q
+    return float(modulation_variance * (error @ error) / (q @ q))
+
+
+def drive_excess_noise(
+    spec: DriveSpec,
+    settings: DriveSettings,
+    codes: IntArray,
+    sent: FloatArray,
+    modulation_variance: float = 12.0,
+) -> float:
+    """Excess noise of row symbols after DAC codes, ideal modulator and ideal matched filter.
+
+    `codes` has shape (frames, 2, samples), `sent` (frames, 2, row) are the symbols before rounding.
+    """
+    layout = settings.layout
+    fields = modulator(settings.arms, to_float(codes, spec.dac))
+    received = matched(spec, fields, layout.length)
+    row = layout.slots() == Slot.ROW
+    return excess_noise(received[..., row], sent, modulation_variance)
+
+
+__all__ = [
+    "drive_excess_noise",
+    "excess_noise",
+    "field",
+    "float_taps",
+    "is_reference",
+    "matched",
+    "modulator",
+    "normalised",
+    "raw_symbols",
+    "symbols_of",
+    "voltages",
+]

@@ -1,0 +1,34 @@
+"""Scaling: symbols times the layer's s, or times the reference level.
+
+Integer model of `gateware.drive.scaling`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from models.drive.spec import DriveSpec, Registers
+from models.fixedpoint import (
+    BoolArray,
+    IntArray,
+    Overflow,
+    Rounding,
+    constrain,
+    overflows,
+    round_shift,
+)
+
+
+def model(
+    spec: DriveSpec, settings: Registers, symbols: IntArray, reference: BoolArray
+) -> tuple[IntArray, BoolArray]:
+    """Scaled symbols and where one overflowed, from symbols of shape (…, 2, n).
+
+    `reference`, shape (n,), tells which symbols are preamble and pilots. The second result has
+    shape (…, n): a symbol of which either quadrature had to be limited.
+    """
+    factor = np.where(reference, settings.reference, settings.scale)
+    shift = spec.symbol.fraction + spec.scale.fraction - spec.scaled.fraction
+    product = round_shift(symbols * factor, shift, Rounding.HALF_EVEN)
+    fault = np.any(overflows(product, spec.scaled), axis=-2)
+    return constrain(product, spec.scaled, Overflow.SATURATE), fault

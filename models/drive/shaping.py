@@ -1,0 +1,50 @@
+"""Pulse shaping: a polyphase interpolating filter, y[nL + p] = Σ_j h[jL + p]·x[n − j].
+
+Integer model of `gateware.drive.shaping`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from models.drive.spec import DriveSpec
+from models.fixedpoint import (
+    BoolArray,
+    IntArray,
+    Overflow,
+    Rounding,
+    constrain,
+    overflows,
+    round_shift,
+)
+
+
+def model(
+    spec: DriveSpec, coefficients: IntArray, symbols: IntArray, fault: BoolArray
+) -> tuple[IntArray, BoolArray]:
+    """Shaped samples, shape (…, 2, nL), from symbols of shape (…, 2, n); the filter starts empty.
+
+    `fault`, shape (…, n), marks symbols that were limited; the second result, shape (…, nL), marks
+    their samples and those that are limited here.
+    """
+    total = _interpolate(spec, coefficients, symbols)
+    shift = spec.scaled.fraction + spec.coefficient.fraction - spec.sample.fraction
+    rounded = round_shift(total, shift, Rounding.HALF_EVEN)
+    own = np.repeat(fault, spec.samples_per_symbol, axis=-1)
+    limited = np.any(overflows(rounded, spec.sample), axis=-2) | own
+    return constrain(rounded, spec.sample, Overflow.SATURATE), limited
+
+
+def _interpolate(spec: DriveSpec, coefficients: IntArray, symbols: IntArray) -> IntArray:
+    """The exact sums Σ_j h[jL + p]·x[n − j], shape (…, nL).
+
+    Computed in float64, for the sake of its fast matrix product; it is exact, since every partial
+    sum is an integer below 2^53: 18 bits times 18 bits times at most 512 terms.
+    """
+    before = spec.span - 1
+    padded = np.zeros((*symbols.shape[:-1], before + symbols.shape[-1]))
+    padded[..., before:] = symbols
+    windows = np.lib.stride_tricks.sliding_window_view(padded, spec.span, axis=-1)
+    taps = coefficients.reshape(spec.span, spec.samples_per_symbol)[::-1].astype(np.float64)
+    sums = (windows @ taps).astype(np.int64)
+    return sums.reshape(*symbols.shape[:-1], -1)

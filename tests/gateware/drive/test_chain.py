@@ -1,0 +1,98 @@
+"""The drive as a whole: latency, pace, idle light, and what must not happen while it is armed."""
+
+import numpy as np
+import pytest
+
+from gateware.drive.chain import Drive, settings
+from models.drive import chain
+from models.drive.spec import DriveSettings, DriveSpec, registers
+from models.frame import FrameLayout
+from sim.bench import Run, Timeout
+from sim.drive import UNEVEN, both, pairs, weight_symbols
+from sim.equality import Case, check
+from sim.verilator_bench import VerilatorBench
+
+SPEC = DriveSpec(row_capacity=512)
+
+
+@pytest.fixture(scope="module")
+def bench():
+    # The same design, and so the same compiled simulation, as in test_bit_true.
+    return VerilatorBench(Drive(SPEC), "drive_chain", {"o"}, "first", depth=1 << 20)
+
+
+def setup(row=24, **changes):
+    layout = FrameLayout(preamble=5, row=row, pilots=1, pilot_spacing=9, vacuum=3, guard=SPEC.span)
+    raw = registers(SPEC, DriveSettings(layout=layout, arms=UNEVEN, **changes))
+    return raw, {**settings(raw), "run": 1, "arm": 1, "clear": 0, "clear_angles": 0}
+
+
+def rows_of(raw, count):
+    symbols = pairs(SPEC.symbol, count * raw.layout.row, np.random.default_rng(9))[:, 36:]
+    return symbols.reshape(2, count, -1).swapaxes(0, 1)
+
+
+def test_latency_over_every_alignment(bench):
+    """Rows that end at different clocks meet the symbol clock at every phase."""
+    measured = []
+    for row in range(20, 28):
+        raw, go = setup(row)
+        (result,) = bench.run(Run(go, {"i": both(rows_of(raw, 1))}, {"o": 8}))
+        measured.append(result.first["o"] - result.last["i"])
+    latency = Drive(SPEC).latency
+    assert max(measured) == latency
+    assert min(measured) == latency - SPEC.samples_per_symbol + 1
+
+
+def test_zero_stall_throughput(bench):
+    """Frame after frame, one sample a clock, from a host that is fast enough."""
+    raw, go = setup(392)
+    rows = rows_of(raw, 20)
+    due = 20 * raw.layout.length * SPEC.samples_per_symbol
+    (result,) = bench.run(Run(go, {"i": both(rows)}, {"o": due}))
+    length = raw.layout.length * SPEC.samples_per_symbol
+    (starts,) = np.nonzero(result.outputs["o"]["first"])
+    np.testing.assert_array_equal(starts, np.arange(20) * length)
+    assert result.last["o"] - result.first["o"] == due - 1
+
+
+def test_a_slow_host_gives_idle_light_between_frames_and_no_other_change(bench):
+    raw, go = setup()
+    rows = rows_of(raw, 12)
+    want = chain.model(SPEC, raw, rows)
+    length = raw.layout.length * SPEC.samples_per_symbol
+    first = np.zeros((12, length), dtype=np.int64)
+    first[:, 0] = 1
+    # Between frames the modulator stays at its null: the bias codes.
+    null = dict(zip(("i", "q"), (int(b) for b in np.rint(raw.bias / 16)), strict=True))
+    case = Case(
+        Run(go, {"i": both(rows)}, {"o": 40_000}, stall={"i": 0.99}, seed=5),
+        {"o": {**both(want.codes), "first": first.ravel()}},
+        {"starved": 0, "tripped": 0},
+        framed=length,
+        idle=null,
+    )
+    (result,) = check(bench, [case])
+    (starts,) = np.nonzero(result.outputs["o"]["first"])
+    assert np.diff(starts).max() > length
+
+
+def test_tables_are_refused_while_armed(bench):
+    _, go = setup()
+    for stream in ({"coefficients": SPEC.pulse()}, {"angles": both(np.zeros((2, 4), dtype=int))}):
+        with pytest.raises(Timeout):
+            bench.run(Run(go, stream, timeout=200))
+
+
+def test_weights_of_a_trained_row_need_no_headroom(bench):
+    """With s = 1 and the taps of the spec nothing can clip, whatever the row."""
+    raw, go = setup(392)
+    worst = np.where(np.arange(392) % 2, SPEC.symbol.lowest, SPEC.symbol.highest)
+    rows = np.stack([np.stack([worst, worst]), np.full((2, 392), SPEC.symbol.lowest)])
+    want = chain.model(SPEC, raw, rows)
+    assert (want.clipped, want.refused, want.saturated) == (0, 0, 0)
+    due = want.codes.shape[0] * want.codes.shape[2]
+    check(
+        bench, [Case(Run(go, {"i": both(rows)}, {"o": due}), status={"clipped": 0, "tripped": 0})]
+    )
+    assert weight_symbols(2).shape == (2, 2, 392)
