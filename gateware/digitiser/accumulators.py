@@ -55,17 +55,21 @@ class Accumulators(wiring.Component):
 
         # A symbol and its q, taken together; one of four products of each lane a clock after that.
         row = (self.i.p.kind == ROW) & (self.record == SIGNAL_RECORD)
-        busy = Signal(3)
+        busy = Signal(2)
         ending = Signal(20)  # clocks since the last symbol of a frame: all sums are done by then
-        free = Signal()
+        free = Signal(init=1)
         taken = Signal()
         m.d.comb += [
-            free.eq(~busy.any() & ~ending.any()),
             self.i.ready.eq(free & (self.q.valid | ~row)),
             self.q.ready.eq(free & self.i.valid & row),
             taken.eq(self.i.valid & self.i.ready),
         ]
-        m.d.sync += [busy.eq(Cat(taken, busy)), ending.eq(Cat(taken & self.i.p.last, ending))]
+        m.d.sync += [
+            busy.eq(Cat(taken, busy)),
+            ending.eq(Cat(taken & self.i.p.last, ending)),
+            # A register, so that nothing in front waits for it: free again 4 clocks after a symbol.
+            free.eq(~(taken | busy.any() | ending[:-1].any())),
+        ]
 
         symbol = fixedpoint.shape(spec.symbol)
         x, p = Signal(symbol, reset_less=True), Signal(symbol, reset_less=True)

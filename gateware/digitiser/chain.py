@@ -28,7 +28,8 @@ from models.digitiser.spec import ROW, DigitiserSpec
 class Receiver(wiring.Component):
     """ADC entry → synchroniser → matched filter → framing → offset, scale → phase → sums.
 
-    * `i`: ADC words, one a clock, never stalled. `q`: the row symbols that were sent, in order,
+    * `i`: ADC words, one a clock, never stalled; `always_valid` for a converter without pauses,
+      which leaves out the enables of everything up to the symbols. `q`: the row symbols that were sent, in order,
       beginning with the first frame that comes out. `coefficients`: of the matched filter.
     * `symbols`: every symbol with frame number and flags. `inference`: for each row its symbol
       `mode`. Both come from FIFOs; what does not fit is lost, and `symbols_lost`, `inference_lost`
@@ -40,12 +41,12 @@ class Receiver(wiring.Component):
     * `clear` sets all sticky flags and counters back.
     """
 
-    def __init__(self, spec: DigitiserSpec):
+    def __init__(self, spec: DigitiserSpec, always_valid: bool = False):
         self._spec = spec
         self._parts = {
-            "entry": Entry(spec),
-            "synchroniser": Synchroniser(spec),
-            "matched": MatchedFilter(spec),
+            "entry": Entry(spec, always_valid=always_valid),
+            "synchroniser": Synchroniser(spec, always_valid),
+            "matched": MatchedFilter(spec, always_valid),
             "framing": Framing(spec),
             "normalisation": Normalisation(spec),
             "phase": Phase(spec),
@@ -56,7 +57,11 @@ class Receiver(wiring.Component):
         symbol = fixedpoint.shape(spec.symbol)
         sums = stream.Signature(signed(SUM_BITS))
         members: dict[str, object] = {
-            "i": In(stream.Signature(payloads.codes(spec), always_ready=True)),
+            "i": In(
+                stream.Signature(
+                    payloads.codes(spec), always_ready=True, always_valid=always_valid
+                )
+            ),
             "q": In(stream.Signature(payloads.sent(spec))),
             "coefficients": In(
                 stream.Signature(fixedpoint.shape(spec.coefficient), always_ready=True)
@@ -144,18 +149,8 @@ class Receiver(wiring.Component):
         ]
 
         # Sums take 4 clocks a symbol, as long as a symbol lasts. They catch up on what they missed in
-        # a pause during the next one, from this queue.
-        m.submodules.queue = queue = SyncFIFOBuffered(
-            width=len(phase.o.payload.as_value()), depth=spec.symbol_fifo
-        )
-        m.d.comb += [
-            queue.w_data.eq(phase.o.payload),
-            queue.w_en.eq(phase.o.valid),
-            phase.o.ready.eq(queue.w_rdy),
-            accumulators.i.valid.eq(queue.r_rdy),
-            accumulators.i.payload.eq(queue.r_data),
-            queue.r_en.eq(accumulators.i.ready),
-        ]
+        # a pause of the phase during the next one, from its queue.
+        connect(m, phase.o, accumulators.i)
 
         # Copies of the symbols go to the host where there is room.
         frame = Signal(spec.frame_bits)

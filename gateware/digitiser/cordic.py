@@ -52,8 +52,8 @@ class Cordic(wiring.Component):
     @property
     def latency(self) -> int:
         """Clocks with `enable` from input to output."""
-        # Quarter turn, iterations, narrowing, product, rounding, saturation.
-        return 1 + self._spec.iterations + 1 + Multiplier.LATENCY + 2
+        # Choice of the quarter, its turn, iterations, narrowing, product, rounding, saturation.
+        return 2 + self._spec.iterations + 1 + Multiplier.LATENCY + 2
 
     def elaborate(self, platform: object) -> Module:
         spec = self._spec
@@ -69,32 +69,41 @@ class Cordic(wiring.Component):
             return taken
 
         # Into the range of the iterations: by a quarter turn, or by half a turn.
-        turns = Signal(2)
-        rest = Signal(signed(bits))
         nearest = Signal(signed(bits))
+        m.d.comb += nearest.eq(self.turn + (1 << (bits - 3)))
+        turns = register(
+            Mux(self.vectoring, Cat(C(0, 1), self.x < 0), nearest[-2:]), 2, "turns"
+        )
+        given = register(self.turn, signed(bits), "given")
+        rest = Signal(signed(bits))
+        # Below the two bits of the quarter both are the same; above, the difference is one of sign.
+        m.d.comb += rest.eq(given - Cat(C(0, bits - 2), turns))
+        first = register(self.vectoring, 1, "first")
+        x = Signal(inner)
+        y = Signal(inner)
         m.d.comb += [
-            nearest.eq(self.turn + (1 << (bits - 3))),
-            turns.eq(Mux(self.vectoring, Cat(C(0, 1), self.x < 0), nearest[-2:])),
-            rest.eq(self.turn - Cat(C(0, bits - 2), nearest[-2:])),
+            x.eq(register(self.x, self.x.shape(), "x_given") << spec.guard_bits),
+            y.eq(register(self.y, self.y.shape(), "y_given") << spec.guard_bits),
         ]
-        x, y = Signal(inner), Signal(inner)
-        m.d.comb += [x.eq(self.x << spec.guard_bits), y.eq(self.y << spec.guard_bits)]
-        u = register(Mux(turns[0], Mux(turns[1], y, -y), Mux(turns[1], -x, x)), inner, "u0")
-        v = register(Mux(turns[0], Mux(turns[1], -x, x), Mux(turns[1], -y, y)), inner, "v0")
+        swapped_x, swapped_y = Mux(turns[0], y, x), Mux(turns[0], x, y)
+        minus_x, minus_y = turns[0] ^ turns[1], turns[1]
+        u = register(_add_or_subtract(C(0, inner), swapped_x, minus_x), inner, "u0")
+        v = register(_add_or_subtract(C(0, inner), swapped_y, minus_y), inner, "v0")
         start = Mux(
-            self.vectoring,
+            first,
             Cat(C(0, wide - 1), turns[1]).as_signed(),
             Cat(C(0, ANGLE_GUARD), rest).as_signed(),
         )
         z = register(start, signed(wide), "z0")
-        vectoring = register(self.vectoring, 1, "vectoring0")
+        vectoring = register(first, 1, "vectoring0")
         for k, angle in enumerate(angles(spec)):
             up = Signal(name=f"up{k}")
             m.d.comb += up.eq(Mux(vectoring, v < 0, z >= 0))
             # Half a turn is carried along in z, modulo one turn: its sign means nothing then.
-            next_u = register(Mux(up, u - (v >> k), u + (v >> k)), inner, f"u{k + 1}")
-            next_v = register(Mux(up, v + (u >> k), v - (u >> k)), inner, f"v{k + 1}")
-            z = register(Mux(up, z - angle, z + angle), signed(wide), f"z{k + 1}")
+            next_u = register(_add_or_subtract(u, v >> k, up), inner, f"u{k + 1}")
+            next_v = register(_add_or_subtract(v, u >> k, ~up), inner, f"v{k + 1}")
+            turned = _add_or_subtract(z, C(angle, signed(wide)), up)
+            z = register(turned, signed(wide), f"z{k + 1}")
             vectoring = register(vectoring, 1, f"vectoring{k + 1}")
             u, v = next_u, next_v
 
@@ -118,6 +127,17 @@ class Cordic(wiring.Component):
         measured = register(
             round_shift(z, ANGLE_GUARD, Rounding.HALF_EVEN), signed(bits), "measured"
         )
-        late = self.latency - 2 - spec.iterations
+        late = self.latency - 3 - spec.iterations
         m.d.comb += self.angle.eq(delay(m, measured, late, self.enable))
         return m
+
+
+def _add_or_subtract(a: Value, b: Value, subtract: Value) -> Value:
+    """a − b where `subtract` is high, a + b elsewhere, modulo the width of a, with one adder.
+
+    a − b = a + ~b + 1, and the 1 is a carry from a bit below.
+    """
+    width = len(a)
+    extended = b + C(0, signed(width))
+    flipped = extended[:width] ^ subtract.replicate(width)
+    return (Cat(C(1, 1), a) + Cat(subtract, flipped))[1 : width + 1].as_signed()

@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from gateware.digitiser import payloads
 from gateware.digitiser.delay_line import DelayLine
+from gateware.digitiser.payloads import forward_valid
 from gateware.fixedpoint import round_shift
 from gateware.multiplier import Multiplier
 from gateware.pipeline import delay
@@ -27,12 +28,20 @@ class Correlator(wiring.Component):
 
     LAG = 12
 
-    def __init__(self, spec: DigitiserSpec):
+    def __init__(self, spec: DigitiserSpec, always_valid: bool = False):
         self._spec = spec
         super().__init__(
             {
-                "i": In(stream.Signature(payloads.samples(spec), always_ready=True)),
-                "o": Out(stream.Signature(payloads.CORRELATION, always_ready=True)),
+                "i": In(
+                    stream.Signature(
+                        payloads.samples(spec), always_ready=True, always_valid=always_valid
+                    )
+                ),
+                "o": Out(
+                    stream.Signature(
+                        payloads.CORRELATION, always_ready=True, always_valid=always_valid
+                    )
+                ),
                 "minimum": In(payloads.POWER_BITS),
             }
         )
@@ -105,7 +114,7 @@ class Correlator(wiring.Component):
         with m.If(step):
             m.d.sync += self.o.p.power.eq(power)
         m.d.comb += self.o.p.hit.eq(coherent & strong)
-        m.d.sync += self.o.valid.eq(self.i.valid)
+        forward_valid(m, self.i, self.o)
         return m
 
     def _line(self, m: Module, value: Value, step: Value) -> list[Value]:

@@ -31,11 +31,15 @@ class MatchedFilter(wiring.Component):
 
     latency = 7
 
-    def __init__(self, spec: DigitiserSpec):
+    def __init__(self, spec: DigitiserSpec, always_valid: bool = False):
         self._spec = spec
         super().__init__(
             {
-                "i": In(stream.Signature(payloads.placed(spec), always_ready=True)),
+                "i": In(
+                    stream.Signature(
+                        payloads.placed(spec), always_ready=True, always_valid=always_valid
+                    )
+                ),
                 "o": Out(stream.Signature(payloads.filtered(spec), always_ready=True)),
                 "coefficients": In(
                     stream.Signature(fixedpoint.shape(spec.coefficient), always_ready=True)

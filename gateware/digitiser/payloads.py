@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Shape, ShapeLike, signed, unsigned
+from typing import Any
+
+from amaranth.hdl import Const, Module, Shape, ShapeLike, signed, unsigned
 from amaranth.lib import data
 
 from gateware import fixedpoint
@@ -78,3 +80,9 @@ def sent(spec: DigitiserSpec) -> data.StructLayout:
 def phases(spec: DigitiserSpec) -> data.StructLayout:
     """Phases measured from pilots."""
     return data.StructLayout({"angle": signed(spec.phase_bits), "bad": 1})
+
+
+def forward_valid(m: Module, i: Any, o: Any) -> None:
+    """The output of a block without stalls is valid a clock after its input, or always."""
+    if not isinstance(o.valid, Const):
+        m.d.sync += o.valid.eq(i.valid)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value, signed
 from amaranth.lib import enum, stream, wiring
+from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
 from gateware.digitiser import payloads
@@ -25,7 +26,8 @@ class Phase(wiring.Component):
     """De-rotates symbols by the phase of the pilots; in homodyne mode only measures it.
 
     * `i`, `o`: symbols, one a clock; after a pilot (homodyne: a frame) the block pauses until its
-      phase is known, `pause` clocks. `latency` clocks otherwise.
+      phase is known, `pause` clocks. `latency` clocks of pipeline, and a queue of
+      `spec.symbol_fifo` symbols behind it.
     * `phases`: the phase after each pilot (homodyne: of each frame).
     * `record`, `phase_shift`: see the model. `theta`: the phase in use.
     * The CORDIC's 2 multipliers.
@@ -47,7 +49,7 @@ class Phase(wiring.Component):
 
     @property
     def latency(self) -> int:
-        """Clocks from a symbol to its output."""
+        """Clocks from a symbol to the queue."""
         return self._cordic.latency if self._spec.quadratures == 2 else 1
 
     @property
@@ -61,30 +63,39 @@ class Phase(wiring.Component):
         m.submodules.cordic = cordic = self._cordic
         two = spec.quadratures == 2
         state = Signal(State)
-        valid = Signal(self.latency)
-        enable = Signal()
         taken = Signal()
-        m.d.comb += [
-            enable.eq(self.o.ready | ~valid[-1]),
-            self.i.ready.eq(enable & (state == State.PASS)),
-            self.o.valid.eq(valid[-1]),
-            taken.eq(self.i.ready & self.i.valid),
+        # The pipeline runs freely; its results go to a queue, and symbols are taken only as long
+        # as the queue has room for all of them.
+        layout = payloads.symbols(spec)
+        depth = spec.symbol_fifo
+        m.submodules.queue = queue = SyncFIFOBuffered(width=Shape.cast(layout).width, depth=depth)
+        result = Signal(layout)
+        room = Signal()
+        valid = Signal(self.latency)
+        m.d.sync += [
+            room.eq(queue.w_level < depth - self.latency - 4),
+            valid.eq(Cat(taken, valid)),
         ]
-        with m.If(enable):
-            m.d.sync += valid.eq(Cat(taken, valid))
+        m.d.comb += [
+            self.i.ready.eq(room & (state == State.PASS)),
+            taken.eq(self.i.ready & self.i.valid),
+            queue.w_data.eq(result),
+            queue.w_en.eq(valid[-1]),
+            self.o.valid.eq(queue.r_rdy),
+            self.o.payload.eq(queue.r_data),
+            queue.r_en.eq(self.o.ready),
+        ]
 
-        # The measurement runs on its own clock enable where symbols do not pass the CORDIC.
-        turning = enable if two else 1
         vector = Signal(cordic.latency)
         x, y = Signal.like(cordic.x), Signal.like(cordic.y)
         bad = Signal()
         good = Signal()
+        back = Signal.like(self.theta)  # −θ
         m.d.comb += [
-            cordic.enable.eq(turning),
+            cordic.enable.eq(1),
             good.eq(~(self.i.p.lost | self.i.p.over | self.i.p.saturated)),
         ]
-        with m.If(turning):
-            m.d.sync += vector.eq(Cat(state == State.MEASURE, vector))
+        m.d.sync += [vector.eq(Cat(state == State.MEASURE, vector)), back.eq(-self.theta)]
 
         pilot = self.i.p.kind == PILOT
         if two:
@@ -92,7 +103,7 @@ class Phase(wiring.Component):
                 cordic.vectoring.eq(state == State.MEASURE),
                 cordic.x.eq(Mux(state == State.MEASURE, x, self.i.p.x)),
                 cordic.y.eq(Mux(state == State.MEASURE, y, self.i.p.p)),
-                cordic.turn.eq(-self.theta),
+                cordic.turn.eq(back),
             ]
             with m.If(taken & pilot):
                 m.d.sync += [
@@ -132,9 +143,9 @@ class Phase(wiring.Component):
                 m.d.comb += size.eq(bit + 1)
         m.d.sync += gain.eq(Mux(size < self.phase_shift, size, self.phase_shift))
         error = Signal(signed(spec.phase_bits), reset_less=True)
-        with m.If((state == State.MEASURE) & turning):
+        with m.If(state == State.MEASURE):
             m.d.sync += state.eq(State.WAIT)
-        with m.If((state == State.WAIT) & vector[-1] & turning):
+        with m.If((state == State.WAIT) & vector[-1]):
             m.d.sync += [error.eq(cordic.angle - self.theta), state.eq(State.UPDATE)]
         with m.If(state == State.UPDATE):
             m.d.sync += state.eq(State.REPORT)
@@ -150,19 +161,17 @@ class Phase(wiring.Component):
         with m.If((state == State.REPORT) & self.phases.ready):
             m.d.sync += state.eq(State.PASS)
 
-        label = payloads.label(spec)
-        held = {name: delay(m, self.i.p[name], self.latency, enable) for name in label}
-        saturated = delay(m, self.i.p.saturated, self.latency, enable)
-        m.d.comb += [self.o.p[name].eq(value) for name, value in held.items()]
+        def late(value: Value) -> Value:
+            return delay(m, value, self.latency, 1)
+
+        m.d.comb += [result[name].eq(late(self.i.p[name])) for name in payloads.label(spec)]
+        saturated = late(self.i.p.saturated)
         if two:
             m.d.comb += [
-                self.o.p.x.eq(cordic.u),
-                self.o.p.p.eq(cordic.v),
-                self.o.p.saturated.eq(saturated | cordic.saturated),
+                result.x.eq(cordic.u),
+                result.p.eq(cordic.v),
+                result.saturated.eq(saturated | cordic.saturated),
             ]
         else:
-            m.d.comb += [
-                self.o.p.x.eq(delay(m, self.i.p.x, 1, enable)),
-                self.o.p.saturated.eq(saturated),
-            ]
+            m.d.comb += [result.x.eq(late(self.i.p.x)), result.saturated.eq(saturated)]
         return m

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Const, Module, Signal
 from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out, connect
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from gateware.digitiser import payloads
 from gateware.digitiser.correlator import Correlator
@@ -19,15 +19,23 @@ class Synchroniser(wiring.Component):
     Settings and status are those of `Correlator` and `Timing`.
     """
 
-    def __init__(self, spec: DigitiserSpec):
+    def __init__(self, spec: DigitiserSpec, always_valid: bool = False):
         self._spec = spec
-        self._correlator = Correlator(spec)
-        self._timing = Timing(spec, spec.delay - Correlator.LAG, behind=Correlator.LAG)
+        self._correlator = Correlator(spec, always_valid)
+        self._timing = Timing(spec, spec.delay - Correlator.LAG, behind=Correlator.LAG, always_valid=always_valid)
         timing = self._timing.signature.members
         super().__init__(
             {
-                "i": In(stream.Signature(payloads.samples(spec), always_ready=True)),
-                "o": Out(stream.Signature(payloads.placed(spec), always_ready=True)),
+                "i": In(
+                    stream.Signature(
+                        payloads.samples(spec), always_ready=True, always_valid=always_valid
+                    )
+                ),
+                "o": Out(
+                    stream.Signature(
+                        payloads.placed(spec), always_ready=True, always_valid=always_valid
+                    )
+                ),
                 "minimum": In(payloads.POWER_BITS),
                 **{name: timing[name] for name in timing if name not in ("i", "o")},
             }
@@ -38,9 +46,8 @@ class Synchroniser(wiring.Component):
         m.submodules.correlator = correlator = self._correlator
         m.submodules.timing = timing = self._timing
         connect(m, correlator.o, timing.i)
+        connect(m, flipped(self.i), correlator.i)
         m.d.comb += [
-            correlator.i.valid.eq(self.i.valid),
-            correlator.i.payload.eq(self.i.payload),
             correlator.minimum.eq(self.minimum),
         ]
         for name, member in timing.signature.members.items():
@@ -60,7 +67,8 @@ class Synchroniser(wiring.Component):
             m.d.sync += held.eq(line.o)
         with m.If(correlator.o.valid):
             m.d.sync += again.eq(held)
-        m.d.comb += self.o.valid.eq(timing.o.valid)
+        if not isinstance(self.o.valid, Const):
+            m.d.comb += self.o.valid.eq(timing.o.valid)
         at = 0
         for name in names:
             width = len(self.o.p[name])

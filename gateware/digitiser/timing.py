@@ -8,6 +8,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from gateware.digitiser import payloads
+from gateware.digitiser.payloads import forward_valid
 from gateware.multiplier import Multiplier
 from models.digitiser.spec import DigitiserSpec
 from models.digitiser.timing import (
@@ -43,7 +44,9 @@ class Timing(wiring.Component):
     * One multiplier, a table of 64 words.
     """
 
-    def __init__(self, spec: DigitiserSpec, lag: int, behind: int = 0):
+    def __init__(
+        self, spec: DigitiserSpec, lag: int, behind: int = 0, always_valid: bool = False
+    ):
         self._spec = spec
         self._behind = behind
         self._lag = lag
@@ -51,8 +54,16 @@ class Timing(wiring.Component):
         assert lag + START > JUDGE + 8
         super().__init__(
             {
-                "i": In(stream.Signature(payloads.CORRELATION, always_ready=True)),
-                "o": Out(stream.Signature(payloads.MARKS, always_ready=True)),
+                "i": In(
+                    stream.Signature(
+                        payloads.CORRELATION, always_ready=True, always_valid=always_valid
+                    )
+                ),
+                "o": Out(
+                    stream.Signature(
+                        payloads.MARKS, always_ready=True, always_valid=always_valid
+                    )
+                ),
                 "period": In(20),
                 "timing_shift": In(4),
                 "free_run": In(1),
@@ -66,7 +77,7 @@ class Timing(wiring.Component):
         m = Module()
         step = self.i.valid
         now = Signal(TIME_BITS, init=-self._behind % (1 << TIME_BITS))
-        m.d.sync += self.o.valid.eq(step)
+        forward_valid(m, self.i, self.o)
         with m.If(self.clear):
             m.d.sync += self.loss.eq(0)
 

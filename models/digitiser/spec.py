@@ -172,6 +172,8 @@ class DigitiserSettings:
         require("pilot groups", layout.groups - 1, at_least=1, at_most=spec.segments)
         require("vacuum", layout.vacuum, at_least=1, at_most=255, integer=True)
         require("guard", layout.guard, at_least=spec.span)
+        # The frame's sums, 16 of each word, leave before the next ones are due.
+        require("samples in a frame", self.period, at_least=24 * spec.words + 40)
         require("offset_binary", self.offset_binary, at_least=0, at_most=1, integer=True)
         require("minimum", self.minimum, at_least=1, below=2**36, integer=True)
         require("free_run", self.free_run, at_least=0, at_most=1, integer=True)
