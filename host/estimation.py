@@ -108,9 +108,7 @@ class Calibration:
     @property
     def receiver(self) -> Receiver:
         """The trusted receiver: a phase-diverse one counts as half its efficiency."""
-        return Receiver(
-            self.efficiency / self.quadratures, self.dark_variance / self.shot_variance
-        )
+        return Receiver(self.efficiency / self.quadratures, self.dark_variance / self.shot_variance)
 
     @property
     def vacuum_error(self) -> float:
@@ -243,9 +241,7 @@ def estimate(
     # Per quadrature: loss of coherent signal power that appears as noise at the output.
     scattered = t2 * float(whole.power[0] / whole.symbols[0]) * -float(np.expm1(-(residual**2)))
     return Estimate(
-        transmittance=quantity(
-            0, 1 / efficiency, 0.0, t2 / efficiency * calibration.shot_error
-        ),
+        transmittance=quantity(0, 1 / efficiency, 0.0, t2 / efficiency * calibration.shot_error),
         # ε = (σ² − vacuum)/η: of the calibration, the vacuum's error is all that counts.
         excess_noise=quantity(
             1,

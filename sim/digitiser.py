@@ -155,11 +155,19 @@ def entry_cases(spec: DigitiserSpec, size: int, rng: np.random.Generator) -> lis
     count = 0
     for binary in (0, 1):
         words = rng.integers(0, 1 << spec.adc_bits, (spec.quadratures, 64 + size))
-        ends = [0, 1, (1 << spec.adc_bits) - 1, 1 << (spec.adc_bits - 1), (1 << (spec.adc_bits - 1)) - 1]
+        ends = [
+            0,
+            1,
+            (1 << spec.adc_bits) - 1,
+            1 << (spec.adc_bits - 1),
+            (1 << (spec.adc_bits - 1)) - 1,
+        ]
         words[0, : len(ends)] = ends
         samples, over = entry.model(spec, words, binary)
         count += int(over.sum())
-        run = Run({"offset_binary": binary, "clear": 0}, {"i": fields(words)}, {"o": words.shape[1]})
+        run = Run(
+            {"offset_binary": binary, "clear": 0}, {"i": fields(words)}, {"o": words.shape[1]}
+        )
         expected = {**fields(samples), "over": over.astype(np.int64)}
         cases.append(
             Case(run, {"o": expected}, {"overrange": int(count > 0), "overrange_count": count})
@@ -171,7 +179,9 @@ def correlator_cases(spec: DigitiserSpec, size: int, rng: np.random.Generator) -
     """A preamble in light, and words of full scale."""
     given = light(spec, Channel(delay=40.4, phase=0.1), 2 + size // 1000, rng, SHORT)
     samples, over = entry.model(spec, given.codes)
-    samples = np.concatenate([samples[:, : 600 + size], wide(spec.sample, (spec.quadratures, 300 + size), rng)], axis=1)
+    samples = np.concatenate(
+        [samples[:, : 600 + size], wide(spec.sample, (spec.quadratures, 300 + size), rng)], axis=1
+    )
     found = correlator.model(spec, samples, given.settings.minimum)
     n = samples.shape[1]
     early = np.zeros(Correlator.LAG, dtype=np.int64)
@@ -304,9 +314,7 @@ def framing_cases(spec: DigitiserSpec, size: int, rng: np.random.Generator) -> l
             "lost": lost[starts][keep],
             "over": over[keep],
         }
-        ports = settings_of(
-            DigitiserSettings(layout=layout), "row", "pilots", "spacing", "vacuum"
-        )
+        ports = settings_of(DigitiserSettings(layout=layout), "row", "pilots", "spacing", "vacuum")
         stimulus = {**fields(value), "mark": mark, "lost": lost, "over": over}
         cases.append(Case(Run(ports, {"i": stimulus}, {"o": int(keep.sum())}), {"o": expected}))
     return cases
@@ -439,7 +447,7 @@ def accumulators_cases(spec: DigitiserSpec, size: int, rng: np.random.Generator)
         snapshot = int(number in (1, 2))
         frames = 1 if number % 2 else 2 + size // 180
         # Long enough for a frame's sums to be sent before the next one's are due.
-        layout = replace(SHORT, row=64, vacuum=112)
+        layout = replace(SHORT, row=64, vacuum=150)
         setup = DigitiserSettings(layout=layout, record=record, pilot=spec.reference.highest)
         labels = _labels(spec, setup, frames, rng)
         n = len(labels["kind"])
@@ -535,7 +543,7 @@ def receiver_cases(
             "frame": want.frame,
             **flags,
         },
-        "inference": {**fields(shown[:, at]), "bad": bad[at]},
+        "inference": {**fields(shown[:, at]), "bad": bad[at].astype(np.int64)},
         "phases": {"angle": want.phases.angle, "bad": want.phases.bad},
         "frames": streamed(want.sums.frames),
         "session": streamed(want.sums.frames[0]),

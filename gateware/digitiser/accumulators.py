@@ -73,7 +73,9 @@ class Accumulators(wiring.Component):
 
         symbol = fixedpoint.shape(spec.symbol)
         x, p = Signal(symbol, reset_less=True), Signal(symbol, reset_less=True)
-        qx, qp = (Signal(signed(spec.reference.width), name=n, reset_less=True) for n in ("qx", "qp"))
+        qx, qp = (
+            Signal(signed(spec.reference.width), name=n, reset_less=True) for n in ("qx", "qp")
+        )
         good = Signal()
         word = Signal(range(spec.words))
         index = Signal(range(spec.modes))

@@ -5,6 +5,8 @@ Model: `models.digitiser.chain`.
 
 from __future__ import annotations
 
+from typing import Any
+
 from amaranth.hdl import Cat, Module, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
@@ -19,9 +21,9 @@ from gateware.digitiser.matched import MatchedFilter
 from gateware.digitiser.normalisation import Normalisation
 from gateware.digitiser.phase import Phase
 from gateware.digitiser.phase_lock import PhaseLock
+from gateware.digitiser.stage import Stage, read
 from gateware.digitiser.sum_bank import SUM_BITS
 from gateware.digitiser.synchroniser import Synchroniser
-from models.digitiser.phase_lock import GAIN_BITS
 from models.digitiser.spec import ROW, DigitiserSpec
 
 
@@ -43,7 +45,7 @@ class Receiver(wiring.Component):
 
     def __init__(self, spec: DigitiserSpec, always_valid: bool = False):
         self._spec = spec
-        self._parts = {
+        self._parts: dict[str, Any] = {
             "entry": Entry(spec, always_valid=always_valid),
             "synchroniser": Synchroniser(spec, always_valid),
             "matched": MatchedFilter(spec, always_valid),
@@ -58,9 +60,7 @@ class Receiver(wiring.Component):
         sums = stream.Signature(signed(SUM_BITS))
         members: dict[str, object] = {
             "i": In(
-                stream.Signature(
-                    payloads.codes(spec), always_ready=True, always_valid=always_valid
-                )
+                stream.Signature(payloads.codes(spec), always_ready=True, always_valid=always_valid)
             ),
             "q": In(stream.Signature(payloads.sent(spec))),
             "coefficients": In(
@@ -86,7 +86,7 @@ class Receiver(wiring.Component):
             for name, member in part.signature.members.items():
                 if member.is_port:
                     members.setdefault(name, member)
-        super().__init__(members)  # type: ignore[arg-type]
+        super().__init__(members)
 
     @staticmethod
     def symbol_layout(spec: DigitiserSpec) -> data.StructLayout:
@@ -142,11 +142,9 @@ class Receiver(wiring.Component):
         m.submodules.waiting = waiting = self._fifo(
             m, framing.o.valid, framing.o.payload, spec.symbol_fifo, self.backlog
         )
-        m.d.comb += [
-            normalisation.i.valid.eq(waiting.r_rdy),
-            normalisation.i.payload.eq(waiting.r_data),
-            waiting.r_en.eq(normalisation.i.ready),
-        ]
+        m.submodules.stage = stage = Stage(payloads.framed(spec))
+        read(m, waiting, stage)
+        connect(m, stage.o, normalisation.i)
 
         # Sums take 4 clocks a symbol, as long as a symbol lasts. They catch up on what they missed in
         # a pause of the phase during the next one, from its queue.
@@ -193,7 +191,7 @@ class Receiver(wiring.Component):
         self, m: Module, valid: object, payload: object, depth: int, lost: Signal
     ) -> SyncFIFOBuffered:
         """A FIFO that never stalls its source; `lost` sticks where there was no room."""
-        word = Cat(payload)  # type: ignore[arg-type]
+        word = Cat(payload)
         fifo = SyncFIFOBuffered(width=len(word), depth=depth)
         m.d.comb += [fifo.w_data.eq(word), fifo.w_en.eq(valid)]
         with m.If(self.clear):

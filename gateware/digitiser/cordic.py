@@ -63,7 +63,7 @@ class Cordic(wiring.Component):
         wide = bits + ANGLE_GUARD
 
         def register(value: Value, shape: object, name: str) -> Signal:
-            taken = Signal(shape, name=name, reset_less=True)  # type: ignore[arg-type]
+            taken = Signal(shape, name=name, reset_less=True)
             with m.If(self.enable):
                 m.d.sync += taken.eq(value)
             return taken
@@ -71,9 +71,7 @@ class Cordic(wiring.Component):
         # Into the range of the iterations: by a quarter turn, or by half a turn.
         nearest = Signal(signed(bits))
         m.d.comb += nearest.eq(self.turn + (1 << (bits - 3)))
-        turns = register(
-            Mux(self.vectoring, Cat(C(0, 1), self.x < 0), nearest[-2:]), 2, "turns"
-        )
+        turns = register(Mux(self.vectoring, Cat(C(0, 1), self.x < 0), nearest[-2:]), 2, "turns")
         given = register(self.turn, signed(bits), "given")
         rest = Signal(signed(bits))
         # Below the two bits of the quarter both are the same; above, the difference is one of sign.

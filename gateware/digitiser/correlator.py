@@ -154,9 +154,7 @@ def _tree(m: Module, terms: list[tuple[int, Value]], step: Value, levels: int) -
             with m.If(step):
                 m.d.sync += taken.eq(value)
             registers.append(taken)
-        values = [
-            sum(registers[k + 1 : k + 2], registers[k]) for k in range(0, len(registers), 2)
-        ]
+        values = [sum(registers[k + 1 : k + 2], registers[k]) for k in range(0, len(registers), 2)]
     # 18 bits hold 16 symbols; the expressions above are wider than their values.
     total = Signal(signed(18))
     m.d.comb += total.eq(values[0])

@@ -23,9 +23,7 @@ class Entry(wiring.Component):
 
     latency = 1
 
-    def __init__(
-        self, spec: DigitiserSpec, counter_bits: int = 32, always_valid: bool = False
-    ):
+    def __init__(self, spec: DigitiserSpec, counter_bits: int = 32, always_valid: bool = False):
         self._spec = spec
         self._counter_bits = counter_bits
         super().__init__(

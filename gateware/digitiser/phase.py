@@ -5,10 +5,11 @@ from __future__ import annotations
 from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value, signed
 from amaranth.lib import enum, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from gateware.digitiser import payloads
 from gateware.digitiser.cordic import Cordic
+from gateware.digitiser.stage import Stage, read
 from gateware.pipeline import delay
 from models.digitiser.phase import COUNT_BITS, SUM_SHIFT
 from models.digitiser.spec import PILOT, SIGNAL_RECORD, DigitiserSpec
@@ -81,10 +82,10 @@ class Phase(wiring.Component):
             taken.eq(self.i.ready & self.i.valid),
             queue.w_data.eq(result),
             queue.w_en.eq(valid[-1]),
-            self.o.valid.eq(queue.r_rdy),
-            self.o.payload.eq(queue.r_data),
-            queue.r_en.eq(self.o.ready),
         ]
+        m.submodules.stage = stage = Stage(layout)
+        read(m, queue, stage)
+        connect(m, stage.o, flipped(self.o))
 
         vector = Signal(cordic.latency)
         x, y = Signal.like(cordic.x), Signal.like(cordic.y)

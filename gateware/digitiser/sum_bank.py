@@ -16,7 +16,8 @@ class Dump(enum.Enum):
     IDLE = 0
     READ = 1
     FETCH = 2
-    SEND = 3
+    LATCH = 3
+    SEND = 4
 
 
 class SumBank(wiring.Component):
@@ -25,7 +26,7 @@ class SumBank(wiring.Component):
     * With `add` high, `value_0`, `value_1`, … are added at `place`. The same place may return after
       4 clocks at the earliest.
     * `swap` exchanges the banks, and sends the sums taken so far through `o`: place by place, lane
-      by lane. What was sent starts from 0 again. Swap when no addition is under way, 4 clocks after
+      by lane. What was sent starts from 0 again. Swap when no addition is under way, 5 clocks after
       the last. If the last sums are still being sent, nothing is exchanged, sums go on in the same
       bank, and `late` is high for a clock.
     * Sums are 64 bits wide and wrap; the user shows that they cannot get there.
@@ -56,9 +57,13 @@ class SumBank(wiring.Component):
         lane = Signal(range(max(lanes, 2)))
         clear = Signal()
 
-        # place → memory → register → sum → memory
-        add = Signal(3)
-        place = [Signal(range(places), name=f"place_{n}", reset_less=True) for n in range(3)]
+        # place → memory → register → choice of bank → sum → memory: block RAM is slow, and has a
+        # clock of its own. So a place that returns after 4 clocks is read before it is written, and
+        # its sum is taken from the pipeline instead.
+        add = Signal(5)
+        place = [Signal(range(places), name=f"place_{n}", reset_less=True) for n in range(4)]
+        again = Signal(2, reset_less=True)
+        m.d.sync += again.eq(Cat((place[3] == self.place) & add[3], again))
         m.d.sync += add.eq(Cat(self.add, add))
         m.d.sync += [a.eq(b) for a, b in zip(place, [self.place, *place], strict=False)]
         read_out = []
@@ -66,6 +71,10 @@ class SumBank(wiring.Component):
             value = getattr(self, f"value_{n}")
             late = Signal(value.shape(), name=f"late_{n}", reset_less=True)
             later = Signal(value.shape(), name=f"later_{n}", reset_less=True)
+            latest = Signal(value.shape(), name=f"latest_{n}", reset_less=True)
+            kept = [
+                Signal(signed(SUM_BITS), name=f"kept_{n}_{k}", reset_less=True) for k in range(2)
+            ]
             before = Signal(signed(SUM_BITS), name=f"before_{n}", reset_less=True)
             total = Signal(signed(SUM_BITS), name=f"total_{n}", reset_less=True)
             data = []
@@ -78,19 +87,24 @@ class SumBank(wiring.Component):
                 mine = bank == b
                 m.d.comb += [
                     read.addr.eq(Mux(mine, self.place, at)),
-                    write.addr.eq(Mux(mine, place[2], at)),
+                    write.addr.eq(Mux(mine, place[3], at)),
                     write.data.eq(Mux(mine, total, 0)),
-                    write.en.eq(Mux(mine, add[2], clear)),
+                    write.en.eq(Mux(mine, add[3], clear)),
                 ]
-                data.append(read.data)
+                got = Signal(signed(SUM_BITS), name=f"got_{n}_{b}", reset_less=True)
+                m.d.sync += got.eq(read.data)
+                data.append(got)
             m.d.sync += [
                 late.eq(value),
                 later.eq(late),
-                before.eq(Mux(bank, data[1], data[0])),
-                total.eq(before + later),
+                latest.eq(later),
+                kept[0].eq(total),
+                kept[1].eq(kept[0]),
+                before.eq(Mux(again[1], kept[1], Mux(bank, data[1], data[0]))),
+                total.eq(before + latest),
             ]
             sent = Signal(signed(SUM_BITS), name=f"sent_{n}", reset_less=True)
-            with m.If(state == Dump.FETCH):
+            with m.If(state == Dump.LATCH):
                 m.d.sync += sent.eq(Mux(bank, data[0], data[1]))
             read_out.append(sent)
 
@@ -101,12 +115,13 @@ class SumBank(wiring.Component):
             self.o.p.eq(Array(read_out)[lane] if lanes > 1 else read_out[0]),
         ]
         with m.Switch(state):
-            with m.Case(Dump.IDLE):
-                with m.If(self.swap):
-                    m.d.sync += [bank.eq(~bank), state.eq(Dump.READ), at.eq(0), lane.eq(0)]
+            with m.Case(Dump.IDLE), m.If(self.swap):
+                m.d.sync += [bank.eq(~bank), state.eq(Dump.READ), at.eq(0), lane.eq(0)]
             with m.Case(Dump.READ):
                 m.d.sync += state.eq(Dump.FETCH)
             with m.Case(Dump.FETCH):
+                m.d.sync += state.eq(Dump.LATCH)
+            with m.Case(Dump.LATCH):
                 m.d.sync += state.eq(Dump.SEND)
             with m.Case(Dump.SEND), m.If(self.o.ready):
                 m.d.sync += lane.eq(lane + 1)

@@ -22,7 +22,9 @@ class Synchroniser(wiring.Component):
     def __init__(self, spec: DigitiserSpec, always_valid: bool = False):
         self._spec = spec
         self._correlator = Correlator(spec, always_valid)
-        self._timing = Timing(spec, spec.delay - Correlator.LAG, behind=Correlator.LAG, always_valid=always_valid)
+        self._timing = Timing(
+            spec, spec.delay - Correlator.LAG, behind=Correlator.LAG, always_valid=always_valid
+        )
         timing = self._timing.signature.members
         super().__init__(
             {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import C, Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import C, Cat, Module, Mux, Signal, signed
 from amaranth.lib import enum, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -27,7 +27,7 @@ TIME_BITS = 28  # of sample numbers, which wrap: 2 s, longer than any frame
 SUB = 6 + FINE  # bits of a position below the sample
 
 
-class Mode(enum.Enum, shape=unsigned(2)):
+class Mode(enum.Enum):
     IDLE = 0  # no peak seen
     SEARCH = 1  # the largest peak of a period is sought
     LOCKED = 2
@@ -44,9 +44,7 @@ class Timing(wiring.Component):
     * One multiplier, a table of 64 words.
     """
 
-    def __init__(
-        self, spec: DigitiserSpec, lag: int, behind: int = 0, always_valid: bool = False
-    ):
+    def __init__(self, spec: DigitiserSpec, lag: int, behind: int = 0, always_valid: bool = False):
         self._spec = spec
         self._behind = behind
         self._lag = lag
@@ -60,9 +58,7 @@ class Timing(wiring.Component):
                     )
                 ),
                 "o": Out(
-                    stream.Signature(
-                        payloads.MARKS, always_ready=True, always_valid=always_valid
-                    )
+                    stream.Signature(payloads.MARKS, always_ready=True, always_valid=always_valid)
                 ),
                 "period": In(20),
                 "timing_shift": In(4),

@@ -83,15 +83,13 @@ def model(
     one = np.ones_like(x)
     terms = [x, p, a, b, x * x, p * p, x * p, one * good]
     terms += [a * x, a * p, b * x, b * p, a * a, b * b, a * b, one * ~good]
-    frame = (np.cumsum(last) - last)[:complete]
+    frame: IntArray = (np.cumsum(last) - last)[:complete]
     place = frame * spec.words + words(spec, settings, kind, segment)[:complete]
     sums = np.zeros((frames * spec.words, 16), dtype=np.int64)
     for column, term in enumerate(terms):
         np.add.at(sums[:, column], place, term)
     modes = np.zeros((spec.modes, 4), dtype=np.int64)
     row = (kind[:complete] == ROW) & (settings.record == SIGNAL_RECORD)
-    for column, term in enumerate(
-        (x * x + p * p, a * x + b * p, a * p - b * x, a * a + b * b)
-    ):
+    for column, term in enumerate((x * x + p * p, a * x + b * p, a * p - b * x, a * a + b * b)):
         np.add.at(modes[:, column], index[:complete][row], term[row])
     return Sums(sums.reshape(frames, spec.words, 16), modes)

@@ -21,6 +21,7 @@ from models.digitiser import (
     timing,
 )
 from models.digitiser.accumulators import Sums
+from models.digitiser.phase import Phases
 from models.digitiser.spec import (
     PILOT,
     ROW,
@@ -30,10 +31,9 @@ from models.digitiser.spec import (
     DigitiserSettings,
     DigitiserSpec,
 )
+from models.digitiser.timing import Frame
 from models.fixedpoint import BoolArray, IntArray
 from models.frame import Slot
-from models.digitiser.phase import Phases
-from models.digitiser.timing import Frame
 
 # Samples between the delayed stream and a finished symbol: registers of the matched filter.
 MATCHED_LATENCY = 7
@@ -125,8 +125,7 @@ def model(
         return np.broadcast_to(values, present.shape)[present]
 
     kind, index, pilot, segment = (
-        flat(v).astype(np.int64)
-        for v in (steps.kind, steps.index, steps.pilot, steps.segment)
+        flat(v).astype(np.int64) for v in (steps.kind, steps.index, steps.pilot, steps.segment)
     )
     lost = flat(np.array([f.lost for f in frames], dtype=np.bool_)[:, None]).astype(np.bool_)
     last = flat(np.arange(symbols) == symbols - 1).astype(np.bool_)

@@ -70,7 +70,9 @@ def framed(
     return frames
 
 
-def waveform(spec: DigitiserSpec, symbols: npt.ArrayLike, delay: float) -> npt.NDArray[np.complex128]:
+def waveform(
+    spec: DigitiserSpec, symbols: npt.ArrayLike, delay: float
+) -> npt.NDArray[np.complex128]:
     """Samples of a stream of symbols, pulses of unit energy, `delay` samples late.
 
     Symbol k's pulse begins at sample 4k + delay.

@@ -34,8 +34,17 @@ def angles(spec: DigitiserSpec) -> list[int]:
 
 def inverse_gain(spec: DigitiserSpec) -> int:
     """1/K in 2^−17."""
-    gain = np.prod([np.sqrt(1 + 4.0**-k) for k in range(spec.iterations)])
-    return round(2**INVERSE_BITS / float(gain))
+    growth = np.prod([np.sqrt(1 + 4.0**-k) for k in range(spec.iterations)])
+    return round(2**INVERSE_BITS / float(growth))
+
+
+def gain(spec: DigitiserSpec) -> float:
+    """What a rotation multiplies lengths with: 1 but for the rounding of 1/K.
+
+    Calibration records take the same path, so it drops out of all that is in shot-noise units.
+    """
+    growth = np.prod([np.sqrt(1 + 4.0**-k) for k in range(spec.iterations)])
+    return float(growth) * inverse_gain(spec) / 2**INVERSE_BITS
 
 
 def _iterate(

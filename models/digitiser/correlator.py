@@ -52,7 +52,9 @@ def boxcar(spec: DigitiserSpec, samples: npt.ArrayLike) -> IntArray:
     for lag in range(1, 4):
         total[:, lag:] += x[:, :-lag]
     # Rounding up may reach one beyond the format: the largest sum is 4·(2^13 − 1).
-    return np.minimum(round_shift(total, DROPPED, Rounding.HALF_EVEN), (1 << (spec.adc_bits - 3)) - 1)
+    return np.minimum(
+        round_shift(total, DROPPED, Rounding.HALF_EVEN), (1 << (spec.adc_bits - 3)) - 1
+    )
 
 
 def model(spec: DigitiserSpec, samples: npt.ArrayLike, minimum: int) -> Correlation:

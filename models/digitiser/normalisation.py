@@ -75,4 +75,5 @@ def model(
     shift = spec.centred.fraction + spec.scale.fraction - spec.symbol.fraction
     rounded = round_shift(scaled, shift, Rounding.HALF_EVEN)
     limited |= overflows(rounded, spec.symbol)
-    return constrain(rounded, spec.symbol, Overflow.SATURATE), limited.any(axis=0)
+    any_limited: BoolArray = np.logical_or.reduce(limited, axis=0)
+    return constrain(rounded, spec.symbol, Overflow.SATURATE), any_limited

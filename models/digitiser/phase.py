@@ -63,7 +63,11 @@ def model(
     or −1; `last` marks the last symbol of each frame. A call starts at the start of a frame.
     """
     if spec.quadratures == 1:
-        return value, np.zeros(value.shape[1], np.bool_), _homodyne(spec, value[0], pilot, good, last)
+        return (
+            value,
+            np.zeros(value.shape[1], np.bool_),
+            _homodyne(spec, value[0], pilot, good, last),
+        )
     (at,) = np.nonzero(pilot >= 0)
     # Pilots alternate between 1 + i and 1 − i.
     x, p = value[0, at], value[1, at]
@@ -87,7 +91,7 @@ def model(
 def _homodyne(
     spec: DigitiserSpec, value: IntArray, pilot: IntArray, good: BoolArray, last: BoolArray
 ) -> Phases:
-    frame = np.cumsum(last) - last
+    frame: IntArray = np.cumsum(last) - last
     frames = int(last.sum())
     even, odd = np.zeros(frames + 1, np.int64), np.zeros(frames + 1, np.int64)
     np.add.at(even, frame, np.where((pilot >= 0) & (pilot % 2 == 0), value, 0))

@@ -73,8 +73,7 @@ def model(
     """DAC codes and lock for the good frames of a sequence that begins at reset."""
     state = State()
     taken = [
-        step(spec, settings, state, a, b)
-        for a, b in zip(angle.tolist(), bad.tolist(), strict=True)
+        step(spec, settings, state, a, b) for a, b in zip(angle.tolist(), bad.tolist(), strict=True)
     ]
     good = [pair for pair in taken if pair is not None]
     return np.array([c for c, _ in good], np.int64), np.array([lock for _, lock in good], np.bool_)

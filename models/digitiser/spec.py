@@ -39,7 +39,7 @@ class DigitiserSpec:
     fractions: int = 64  # phases of the matched filter, a step is 1/64 sample
     coefficient: Q = Q(1, 17)  # taps of the matched filter, unit energy
     filtered: Q = Q(16, 6)  # behind the matched filter, in ADC steps
-    centred: Q = Q(16, 2)  # offset removed: a multiplier's width
+    centred: Q = Q(15, 3)  # offset removed: a multiplier's width
     scale: Q = Q(-4, 22)  # register: √SNU per ADC step, so shot noise of 32 steps or more
     symbol: Q = Q(6, 11)  # √SNU; 10⁹ squares fit a 64-bit sum
     phase_bits: int = 16  # angles are fractions of a turn
@@ -125,10 +125,14 @@ def fractional_delay(pulse_taps: np.ndarray, delay: float) -> np.ndarray:
 
 @functools.cache
 def matched_taps(spec: DigitiserSpec) -> IntArray:
-    """The drive's pulse, later by j/fractions sample for j = −fractions/2 …, in `coefficient`."""
+    """The drive's pulse, later by j/fractions sample for j = −fractions/2 …, in `coefficient`.
+
+    Each of unit energy, so that shot noise is the same whatever the fraction.
+    """
     designed = pulse.design(spec.samples_per_symbol, spec.taps, spec.rolloff)
     steps = np.arange(spec.fractions) / spec.fractions - 0.5
     shifted = np.array([fractional_delay(designed, step) for step in steps])
+    shifted /= np.linalg.norm(shifted, axis=1, keepdims=True)
     taps = np.rint(shifted * 2.0**spec.coefficient.fraction).astype(np.int64)
     taps.setflags(write=False)
     return taps
@@ -173,7 +177,7 @@ class DigitiserSettings:
         require("vacuum", layout.vacuum, at_least=1, at_most=255, integer=True)
         require("guard", layout.guard, at_least=spec.span)
         # The frame's sums, 16 of each word, leave before the next ones are due.
-        require("samples in a frame", self.period, at_least=24 * spec.words + 40)
+        require("samples in a frame", self.period, at_least=28 * spec.words + 40)
         require("offset_binary", self.offset_binary, at_least=0, at_most=1, integer=True)
         require("minimum", self.minimum, at_least=1, below=2**36, integer=True)
         require("free_run", self.free_run, at_least=0, at_most=1, integer=True)

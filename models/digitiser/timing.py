@@ -99,8 +99,7 @@ def peaks(correlation: Correlation) -> list[Peak]:
     power, hit = correlation.power, correlation.hit
     found: list[Peak] = []
     best = -1
-    for n in np.nonzero(hit)[0]:
-        n = int(n)
+    for n in np.nonzero(hit)[0].tolist():
         if best >= 0 and n - best > HOLD:
             found.append(_peak(power, best))
             best = -1
@@ -172,9 +171,7 @@ def model(
             missed = missed + 1 if lost else 0
             if missed > PATIENCE:
                 # Peaks that end before the frame is judged still belong to the lock.
-                while following < len(found) and (
-                    found[following].position + HOLD <= due + JUDGE
-                ):
+                while following < len(found) and (found[following].position + HOLD <= due + JUDGE):
                     following += 1
                 break
             whole = (place + (1 << (FINE - 1))) >> FINE

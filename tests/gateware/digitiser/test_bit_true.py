@@ -30,7 +30,7 @@ def cases(name, size, spec, seed=4):
 
 def small(name, spec, seed=4):
     if name == "chain":
-        layout = FrameLayout(preamble=16, row=64, pilot_spacing=64, vacuum=40)
+        layout = FrameLayout(preamble=16, row=64, pilot_spacing=64, vacuum=64)
         return chain_cases(spec, 2000, np.random.default_rng(seed), layout)
     return cases(name, SMALL.get(name, 40), spec, seed)
 
