@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo drive-report waveform synth-drive test lint check clean
+.PHONY: help setup demo drive-report waveform synth-drive digitiser-report digitiser-waveform synth-digitiser test lint check clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -40,6 +40,17 @@ waveform: .venv/.setup-test-gateware  ## simulate one frame of the drive, write 
 
 synth-drive: .venv/.setup-test-gateware  ## size and clock of the drive on ECP5 and Zynq; some minutes
 	$(BIN)/python -m sim.drive_report --synthesis
+
+digitiser-report: .venv/.setup-test-gateware  ## accuracy, excess noise, acquisition and lock of the digitiser
+	$(BIN)/python -m sim.digitiser_report
+	$(BIN)/python -m sim.digitiser_report --vacuum 100000000
+	$(BIN)/python -m sim.digitiser_report --sessions 200
+
+digitiser-waveform: .venv/.setup-test-gateware  ## simulate the digitiser, write reports/digitiser.vcd and reports/digitiser.png
+	$(BIN)/python -m sim.digitiser_waveform reports
+
+synth-digitiser: .venv/.setup-test-gateware  ## size and clock of the digitiser on ECP5; many minutes
+	$(BIN)/python -m sim.digitiser_report --synthesis
 
 clean:  ## remove the environment and everything that commands wrote
 	rm -rf .venv build reports sim_build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -178,7 +178,7 @@ def entry_cases(spec: DigitiserSpec, size: int, rng: np.random.Generator) -> lis
 def correlator_cases(spec: DigitiserSpec, size: int, rng: np.random.Generator) -> list[Case]:
     """A preamble in light, and words of full scale."""
     given = light(spec, Channel(delay=40.4, phase=0.1), 2 + size // 1000, rng, SHORT)
-    samples, over = entry.model(spec, given.codes)
+    samples, _ = entry.model(spec, given.codes)
     samples = np.concatenate(
         [samples[:, : 600 + size], wide(spec.sample, (spec.quadratures, 300 + size), rng)], axis=1
     )
@@ -397,7 +397,7 @@ def phase_cases(spec: DigitiserSpec, size: int, rng: np.random.Generator) -> lis
         out, limited, phases = phase.model(
             spec, setup, state, value, number, good, labels["last"] > 0
         )
-        expected = {**fields(out), **labels, "saturated": saturated | limited}
+        expected = {**fields(out), **labels, "saturated": (saturated | limited).astype(np.int64)}
         stimulus = {**fields(value), **labels, "saturated": saturated}
         run = Run(
             {"record": record, "phase_shift": shift},
@@ -405,7 +405,13 @@ def phase_cases(spec: DigitiserSpec, size: int, rng: np.random.Generator) -> lis
             {"o": n, "phases": len(phases.angle)},
         )
         cases.append(
-            Case(run, {"o": expected, "phases": {"angle": phases.angle, "bad": phases.bad}})
+            Case(
+                run,
+                {
+                    "o": expected,
+                    "phases": {"angle": phases.angle, "bad": phases.bad.astype(np.int64)},
+                },
+            )
         )
     return cases
 

@@ -261,7 +261,7 @@ def _offsets(
     """The offset that a float64 receiver with the same rule takes off each symbol."""
     steps = chain.plan(sent.settings)
     vacuum = np.flatnonzero(steps.kind == 2)
-    frames, n = values.shape[1:]
+    frames = values.shape[1]
     out = np.zeros_like(values)
     offset = np.zeros(spec.quadratures)
     seen = 0
@@ -292,7 +292,9 @@ def _turned(
     y = (scaled[0] + 1j * scaled[1]) * cordic.gain(spec)
     if still:
         return y
-    pilots: IntArray = np.cumsum(np.tile(steps.pilot >= 0, frames)) - np.tile(steps.pilot >= 0, frames)
+    pilots: IntArray = np.cumsum(np.tile(steps.pilot >= 0, frames)) - np.tile(
+        steps.pilot >= 0, frames
+    )
     theta = np.concatenate([[0], got.phases.angle])[pilots].reshape(y.shape)
     return y * np.exp(-2j * np.pi * theta / 2.0**spec.phase_bits)
 

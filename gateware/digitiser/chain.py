@@ -31,8 +31,8 @@ class Receiver(wiring.Component):
     """ADC entry → synchroniser → matched filter → framing → offset, scale → phase → sums.
 
     * `i`: ADC words, one a clock, never stalled; `always_valid` for a converter without pauses,
-      which leaves out the enables of everything up to the symbols. `q`: the row symbols that were sent, in order,
-      beginning with the first frame that comes out. `coefficients`: of the matched filter.
+      which leaves out the enables of everything up to the symbols. `q`: the row symbols that were
+      sent, in order, beginning with the first frame that comes out. `coefficients`: of the matched filter.
     * `symbols`: every symbol with frame number and flags. `inference`: for each row its symbol
       `mode`. Both come from FIFOs; what does not fit is lost, and `symbols_lost`, `inference_lost`
       stick. `phases`: phases of the pilots, likewise, with `phases_lost`.
@@ -146,8 +146,8 @@ class Receiver(wiring.Component):
         read(m, waiting, stage)
         connect(m, stage.o, normalisation.i)
 
-        # Sums take 4 clocks a symbol, as long as a symbol lasts. They catch up on what they missed in
-        # a pause of the phase during the next one, from its queue.
+        # Sums take 4 clocks a symbol, as long as a symbol lasts. They catch up on what they missed
+        # in a pause of the phase during the next one, from its queue.
         connect(m, phase.o, accumulators.i)
 
         # Copies of the symbols go to the host where there is room.

@@ -36,8 +36,8 @@ class Mode(enum.Enum):
 class Timing(wiring.Component):
     """Says for each sample where it is: phase in the symbol, fraction, start and loss of frames.
 
-    * `i`: correlation, `o`: marks, one for each. The mark of sample k leaves with the correlation of
-      sample k + `lag`. No stalls.
+    * `i`: correlation, `o`: marks, one for each. The mark of sample k leaves with the correlation
+      of sample k + `lag`. No stalls.
     * The first `behind` correlations are of samples before the first.
     * `period`: samples from frame to frame; `timing_shift`, `free_run`: see the model.
     * `locked`: frames are being found; `loss`: sticky, a lock was given up; `clear` sets it back.

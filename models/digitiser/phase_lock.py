@@ -26,7 +26,7 @@ GAIN_BITS = 16  # of ki and kp, in 2^−16
 
 @dataclass(frozen=True)
 class LoopSettings:
-    """Registers of the loop: gains and window in 2^−16 (of one, and of a turn), `span` codes a turn."""
+    """Registers: gains and window in 2^−16 (of one, and of a turn), `span` codes a turn."""
 
     ki: int = 1 << 14
     kp: int = 1 << 14

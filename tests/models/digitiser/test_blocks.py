@@ -137,8 +137,8 @@ def test_rotation_and_angle():
     u, v, limited = cordic.rotate(SPEC, x, y, angle)
     turned = (x + 1j * y) * np.exp(2j * np.pi * angle / 65536)
     good = ~limited
-    # Last iteration's angle 2^−15 of a vector of 85,000, roundings of 16 iterations in guard bits, one
-    # bit dropped in front of the product.
+    # Last iteration's angle 2^−15 of a vector of 85,000, roundings of 16 iterations in guard bits,
+    # one bit dropped in front of the product.
     assert np.abs((u + 1j * v - turned)[good]).max() < 85_000 * 2**-15 + 16 / 16 + 2
     # The mean error of each quadrature stays below a hundredth of an LSB.
     assert abs((u - turned.real)[good].mean()) < 0.01 + 3 / np.sqrt(50_000)
