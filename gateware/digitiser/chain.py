@@ -32,7 +32,8 @@ class Receiver(wiring.Component):
 
     * `i`: ADC words, one a clock, never stalled; `always_valid` for a converter without pauses,
       which leaves out the enables of everything up to the symbols. `q`: the row symbols that were
-      sent, in order, beginning with the first frame that comes out. `coefficients`: of the matched filter.
+      sent, in order, beginning with the first frame that comes out. `coefficients`: of the matched
+      filter.
     * `symbols`: every symbol with frame number and flags. `inference`: for each row its symbol
       `mode`. Both come from FIFOs; what does not fit is lost, and `symbols_lost`, `inference_lost`
       stick. `phases`: phases of the pilots, likewise, with `phases_lost`.
