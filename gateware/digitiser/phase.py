@@ -56,7 +56,7 @@ class Phase(wiring.Component):
     @property
     def pause(self) -> int:
         """Clocks that a measurement takes."""
-        return self._cordic.latency + 4
+        return self._cordic.latency + 3
 
     def elaborate(self, platform: object) -> Module:
         spec = self._spec
