@@ -593,11 +593,3 @@ BLOCKS: dict[str, Block] = {
     "accumulators": Block(Accumulators, accumulators_cases),
     "chain": Block(Receiver, chain_cases),
 }
-
-
-def stalled(cases: list[Case], stall: float, seed: int) -> list[Case]:
-    """The same cases with pauses on both sides of every stream."""
-    return [
-        replace(case, run=replace(case.run, stall=stall, seed=seed + k))
-        for k, case in enumerate(cases)
-    ]

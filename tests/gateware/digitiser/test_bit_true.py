@@ -14,7 +14,8 @@ from gateware.multiplier import Primitive
 from models.digitiser.spec import DigitiserSpec
 from models.frame import FrameLayout
 from sim.amaranth_bench import AmaranthBench
-from sim.digitiser import BLOCKS, chain_cases, stalled, synchroniser_cases
+from sim.digitiser import BLOCKS, chain_cases, synchroniser_cases
+from sim.drive import stalled
 from sim.equality import check
 from sim.verilator_bench import VerilatorBench
 
