@@ -3,7 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test test-train figures bench results protocol soak drive-report waveform synth-drive clean
+.PHONY: help setup demo test test-train results figures bench protocol soak drive-report waveform \
+    synth-drive digitiser-report digitiser-waveform synth-digitiser clean
 
 help:  ## list the targets
 	@grep -E '^[a-z%-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -56,6 +57,17 @@ waveform: .venv/.setup-test-gateware  ## simulate one frame of the drive, write 
 
 synth-drive: .venv/.setup-test-gateware  ## size and clock of the drive on ECP5 and Zynq; some minutes
 	$(BIN)/python -m sim.drive_report --synthesis
+
+digitiser-report: .venv/.setup-test-gateware  ## accuracy, excess noise, acquisition and lock of the digitiser
+	$(BIN)/python -m sim.digitiser_report
+	$(BIN)/python -m sim.digitiser_report --vacuum 100000000
+	$(BIN)/python -m sim.digitiser_report --sessions 200
+
+digitiser-waveform: .venv/.setup-test-gateware  ## simulate the digitiser, write reports/digitiser.vcd and reports/digitiser.png
+	$(BIN)/python -m sim.digitiser_waveform reports
+
+synth-digitiser: .venv/.setup-test-gateware  ## size and clock of the digitiser on ECP5; many minutes
+	$(BIN)/python -m sim.digitiser_report --synthesis
 
 protocol: .venv/.setup-protocol  ## regenerate the messages between the parties from their .proto
 	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. host/protocol/messages.proto

@@ -1,0 +1,1 @@
+"""The homodyne digitiser: Amaranth components for the models of `models.digitiser`."""

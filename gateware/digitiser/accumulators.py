@@ -1,0 +1,204 @@
+"""Sums over symbols, for the estimate of the channel. Model: `models.digitiser.accumulators`."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Array, C, Cat, Module, Mux, Signal, Value, signed
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gateware import fixedpoint
+from gateware.digitiser import payloads
+from gateware.digitiser.sum_bank import SUM_BITS, SumBank
+from gateware.multiplier import Multiplier
+from models.digitiser.spec import DARK_RECORD, PILOT, ROW, SIGNAL_RECORD, DigitiserSpec
+
+
+class Accumulators(wiring.Component):
+    """Σy, Σy², Σq, Σq², Σqy and counts, for each run of the row, pilots, vacuum and dark.
+
+    * `i`: symbols, one every 4 clocks; `q`: the row symbols that were sent, taken one with each row
+      symbol of a signal record. A row symbol waits for its q.
+    * `frames`: sums of each frame, 16 a word: place by place, then lane by lane.
+    * `session`, `modes`: sums since the last `snapshot`, sent at the next frame's end after the
+      level of `snapshot` changed; all of them belong to the same whole frames.
+    * `late`: sticky, a frame's sums were not fetched in time and went on with the next frame's.
+    * 4 multipliers; exact.
+    """
+
+    def __init__(self, spec: DigitiserSpec):
+        self._spec = spec
+        sums = stream.Signature(signed(SUM_BITS))
+        super().__init__(
+            {
+                "i": In(stream.Signature(payloads.symbols(spec))),
+                "q": In(stream.Signature(payloads.sent(spec))),
+                "frames": Out(sums),
+                "session": Out(sums),
+                "modes": Out(sums),
+                "record": In(2),
+                "pilot": In(spec.reference.width - 1),
+                "snapshot": In(1),
+                "clear": In(1),
+                "late": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        spec = self._spec
+        m = Module()
+        value_bits = max(2 * spec.symbol.width, spec.symbol.width + spec.reference.width) + 1
+        m.submodules.frames = frames = SumBank(spec.words, 4, value_bits)
+        m.submodules.session = session = SumBank(spec.words, 4, value_bits)
+        m.submodules.modes = modes = SumBank(spec.modes, 1, value_bits)
+        for name, bank in (("frames", frames), ("session", session), ("modes", modes)):
+            wiring.connect(m, bank.o, wiring.flipped(getattr(self, name)))
+
+        # A symbol and its q, taken together; one of four products of each lane a clock after that.
+        row = (self.i.p.kind == ROW) & (self.record == SIGNAL_RECORD)
+        busy = Signal(2)
+        ending = Signal(20)  # clocks since the last symbol of a frame: all sums are done by then
+        free = Signal(init=1)
+        taken = Signal()
+        m.d.comb += [
+            self.i.ready.eq(free & (self.q.valid | ~row)),
+            self.q.ready.eq(free & self.i.valid & row),
+            taken.eq(self.i.valid & self.i.ready),
+        ]
+        m.d.sync += [
+            busy.eq(Cat(taken, busy)),
+            ending.eq(Cat(taken & self.i.p.last, ending)),
+            # A register, so that nothing in front waits for it: free again 4 clocks after a symbol.
+            free.eq(~(taken | busy.any() | ending[:-1].any())),
+        ]
+
+        symbol = fixedpoint.shape(spec.symbol)
+        x, p = Signal(symbol, reset_less=True), Signal(symbol, reset_less=True)
+        qx, qp = (
+            Signal(signed(spec.reference.width), name=n, reset_less=True) for n in ("qx", "qp")
+        )
+        good = Signal()
+        word = Signal(range(spec.words))
+        index = Signal(range(spec.modes))
+        in_row = Signal()
+        turn = Signal(2)
+        going = Signal()
+        pilot = self.i.p.kind == PILOT
+        reference = Cat(self.pilot, C(0, 1)).as_signed()
+        usable = ~(self.i.p.lost | self.i.p.over | self.i.p.saturated)
+        with m.If(taken):
+            m.d.sync += [
+                x.eq(Mux(usable, self.i.p.x, 0)),
+                p.eq(Mux(usable, self.i.p.p, 0) if spec.quadratures == 2 else 0),
+                good.eq(usable),
+                index.eq(self.i.p.index),
+                in_row.eq(row),
+                turn.eq(0),
+                going.eq(1),
+                qx.eq(0),
+                qp.eq(0),
+            ]
+            with m.If(usable & (self.record == SIGNAL_RECORD)):
+                with m.If(row):
+                    m.d.sync += [qx.eq(self.q.p.x), qp.eq(self.q.p.p)]
+                with m.Elif(pilot):
+                    m.d.sync += [qx.eq(reference), qp.eq(Mux(self.i.p.odd, -reference, reference))]
+            with m.If(self.record == SIGNAL_RECORD):
+                m.d.sync += word.eq(
+                    Mux(row, self.i.p.segment, Mux(pilot, spec.pilot_word, spec.vacuum_word))
+                )
+            with m.Else():
+                m.d.sync += word.eq(
+                    Mux(self.record == DARK_RECORD, spec.dark_word, spec.vacuum_word)
+                )
+        with m.Elif(going):
+            m.d.sync += turn.eq(turn + 1)
+            with m.If(turn == 3):
+                m.d.sync += going.eq(0)
+
+        one = C(1, 2)
+        lanes: tuple[tuple[tuple[Value, Value], ...], ...] = (
+            ((x, one), (p, one), (qx, one), (qp, one)),
+            ((x, x), (p, p), (x, p), (Cat(good, C(0, 1)), one)),
+            ((qx, x), (qx, p), (qp, x), (qp, p)),
+            ((qx, qx), (qp, qp), (qx, qp), (Cat(~good, C(0, 1)), one)),
+        )
+        products = []
+        for number, lane in enumerate(lanes):
+            m.submodules[f"product_{number}"] = product = Multiplier(18, 18)
+            a, b = Signal(signed(18), name=f"a{number}"), Signal(signed(18), name=f"b{number}")
+            m.d.sync += [
+                a.eq(Array([_wide(pair[0]) for pair in lane])[turn]),
+                b.eq(Array([_wide(pair[1]) for pair in lane])[turn]),
+            ]
+            m.d.comb += [product.enable.eq(1), product.a.eq(a), product.b.eq(b)]
+            products.append(product.o)
+
+        # With the products: 1 clock for the factors, 3 for the multiplier.
+        behind = 1 + Multiplier.LATENCY
+        add = _later(m, going, behind)
+        place = _later(m, Cat(turn, word), behind)
+        for bank in (frames, session):
+            m.d.comb += [bank.add.eq(add), bank.place.eq(place)]
+            m.d.comb += [getattr(bank, f"value_{n}").eq(o) for n, o in enumerate(products)]
+
+        # The sums of a mode need pairs of products: kept, and added up in the 4 clocks after.
+        late_turn = place[:2]
+        kept = [[Signal(signed(36), name=f"kept_{n}_{j}", reset_less=True) for j in range(4)]
+                for n in range(1, 4)]  # fmt: skip
+        for line, product in zip(kept, products[1:], strict=True):
+            for j, signal in enumerate(line):
+                with m.If(add & (late_turn == j)):
+                    m.d.sync += signal.eq(product)
+        mode = _later(m, Cat(in_row, index), behind)
+        complete = Signal()
+        mode_place = Signal(range(spec.modes), reset_less=True)
+        pairs = [Signal(signed(value_bits), name=f"pair_{j}", reset_less=True) for j in range(4)]
+        m.d.sync += complete.eq(add & (late_turn == 3) & mode[0])
+        with m.If(add & (late_turn == 3)):
+            m.d.sync += mode_place.eq(mode[1:])
+        squares, cross, sent = kept
+        with m.If(complete):
+            m.d.sync += [
+                pairs[0].eq(squares[0] + squares[1]),
+                pairs[1].eq(cross[0] + cross[3]),
+                pairs[2].eq(cross[1] - cross[2]),
+                pairs[3].eq(sent[0] + sent[1]),
+            ]
+        adding = Signal(4)
+        m.d.sync += adding.eq(Cat(complete, adding))
+        which = Signal(2)
+        m.d.comb += [
+            which.eq(Cat(adding[1] | adding[3], adding[2] | adding[3])),
+            modes.add.eq(adding.any()),
+            modes.place.eq(Cat(which, _later(m, mode_place, 1))),
+            modes.value_0.eq(Array(pairs)[which]),
+        ]
+
+        # Sums are exchanged once all additions of the frame are done.
+        seen = Signal()
+        asked = Signal()
+        m.d.comb += [asked.eq(self.snapshot != seen), frames.swap.eq(ending[-1])]
+        with m.If(ending[-1] & asked):
+            m.d.comb += [session.swap.eq(1), modes.swap.eq(1)]
+            m.d.sync += seen.eq(self.snapshot)
+        with m.If(self.clear):
+            m.d.sync += self.late.eq(0)
+        with m.Elif(frames.late | session.late | modes.late):
+            m.d.sync += self.late.eq(1)
+        return m
+
+
+def _wide(value: Value) -> Value:
+    """Any factor as 18 bits, so that an `Array` of them is uniform."""
+    shape = value.shape()
+    extended = value if shape.signed else Cat(value, C(0, 1)).as_signed()
+    taken = extended + C(0, signed(18))
+    return taken[:18].as_signed()
+
+
+def _later(m: Module, value: Value, clocks: int) -> Value:
+    for _ in range(clocks):
+        register = Signal(value.shape(), reset_less=True)
+        m.d.sync += register.eq(value)
+        value = register
+    return value

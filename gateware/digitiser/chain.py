@@ -1,0 +1,202 @@
+"""The whole receiver: ADC words to symbols, sums and inference values.
+
+Model: `models.digitiser.chain`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Signal, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.fifo import SyncFIFOBuffered
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from gateware import fixedpoint
+from gateware.digitiser import payloads
+from gateware.digitiser.accumulators import Accumulators
+from gateware.digitiser.entry import Entry
+from gateware.digitiser.framing import Framing
+from gateware.digitiser.matched import MatchedFilter
+from gateware.digitiser.normalisation import Normalisation
+from gateware.digitiser.phase import Phase
+from gateware.digitiser.phase_lock import PhaseLock
+from gateware.digitiser.stage import Stage, read
+from gateware.digitiser.sum_bank import SUM_BITS
+from gateware.digitiser.synchroniser import Synchroniser
+from models.digitiser.spec import ROW, DigitiserSpec
+
+
+class Receiver(wiring.Component):
+    """ADC entry → synchroniser → matched filter → framing → offset, scale → phase → sums.
+
+    * `i`: ADC words, one a clock, never stalled; `always_valid` for a converter without pauses,
+      which leaves out the enables of everything up to the symbols. `q`: the row symbols that were
+      sent, in order, beginning with the first frame that comes out. `coefficients`: of the matched
+      filter.
+    * `symbols`: every symbol with frame number and flags. `inference`: for each row its symbol
+      `mode`. Both come from FIFOs; what does not fit is lost, and `symbols_lost`, `inference_lost`
+      stick. `phases`: phases of the pilots, likewise, with `phases_lost`.
+    * `frames`, `session`, `modes`, `snapshot`: see `Accumulators`.
+    * `dac` (homodyne): codes of the phase shifter, with the registers and `steady` of `PhaseLock`.
+    * `backlog`: sticky, symbols came faster than they could be handled and some were lost.
+    * `locked`: frames are being found. Other ports are those of the parts, under the same names.
+    * `clear` sets all sticky flags and counters back.
+    """
+
+    def __init__(self, spec: DigitiserSpec, always_valid: bool = False):
+        self._spec = spec
+        self._parts: dict[str, Any] = {
+            "entry": Entry(spec, always_valid=always_valid),
+            "synchroniser": Synchroniser(spec, always_valid),
+            "matched": MatchedFilter(spec, always_valid),
+            "framing": Framing(spec),
+            "normalisation": Normalisation(spec),
+            "phase": Phase(spec),
+            "accumulators": Accumulators(spec),
+        }
+        if spec.quadratures == 1:
+            self._parts["phase_lock"] = PhaseLock(spec)
+        symbol = fixedpoint.shape(spec.symbol)
+        sums = stream.Signature(signed(SUM_BITS))
+        members: dict[str, object] = {
+            "i": In(
+                stream.Signature(payloads.codes(spec), always_ready=True, always_valid=always_valid)
+            ),
+            "q": In(stream.Signature(payloads.sent(spec))),
+            "coefficients": In(
+                stream.Signature(fixedpoint.shape(spec.coefficient), always_ready=True)
+            ),
+            "symbols": Out(stream.Signature(self.symbol_layout(spec))),
+            "inference": Out(stream.Signature(payloads.quadratures(spec, symbol, bad=1))),
+            "phases": Out(stream.Signature(payloads.phases(spec))),
+            "frames": Out(sums),
+            "session": Out(sums),
+            "modes": Out(sums),
+            "mode": In(range(spec.modes)),
+            "symbols_lost": Out(1),
+            "inference_lost": Out(1),
+            "phases_lost": Out(1),
+            "backlog": Out(1),
+        }
+        if spec.quadratures == 1:
+            members["dac"] = Out(stream.Signature(14, always_ready=True))
+            members["steady"] = Out(1)
+        # Registers and status of the parts, under their own names; shared ones go to all.
+        for part in self._parts.values():
+            for name, member in part.signature.members.items():
+                if member.is_port:
+                    members.setdefault(name, member)
+        super().__init__(members)
+
+    @staticmethod
+    def symbol_layout(spec: DigitiserSpec) -> data.StructLayout:
+        """What `symbols` carries."""
+        return payloads.quadratures(
+            spec,
+            fixedpoint.shape(spec.symbol),
+            kind=2,
+            index=(spec.modes - 1).bit_length(),
+            frame=spec.frame_bits,
+            last=1,
+            lost=1,
+            over=1,
+            saturated=1,
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        spec = self._spec
+        m = Module()
+        parts = self._parts
+        for name, part in parts.items():
+            m.submodules[name] = part
+            for port, member in part.signature.members.items():
+                if not member.is_port:
+                    continue
+                inner, outer = getattr(part, port), getattr(self, port)
+                if port == "locked" and name == "phase_lock":
+                    m.d.comb += self.steady.eq(inner)
+                elif member.flow is In:
+                    m.d.comb += inner.eq(outer)
+                else:
+                    m.d.comb += outer.eq(inner)
+        entry, synchroniser, matched, framing, normalisation, phase, accumulators = (
+            parts[name]
+            for name in ("entry", "synchroniser", "matched", "framing", "normalisation",
+                         "phase", "accumulators")
+        )  # fmt: skip
+        for source, sink in (
+            (flipped(self.i), entry.i),
+            (entry.o, synchroniser.i),
+            (synchroniser.o, matched.i),
+            (matched.o, framing.i),
+            (normalisation.o, phase.i),
+            (flipped(self.coefficients), matched.coefficients),
+            (flipped(self.q), accumulators.q),
+            (accumulators.frames, flipped(self.frames)),
+            (accumulators.session, flipped(self.session)),
+            (accumulators.modes, flipped(self.modes)),
+        ):
+            connect(m, source, sink)
+
+        # While the phase is measured, symbols wait here.
+        m.submodules.waiting = waiting = self._fifo(
+            m, framing.o.valid, framing.o.payload, spec.symbol_fifo, self.backlog
+        )
+        m.submodules.stage = stage = Stage(payloads.framed(spec))
+        read(m, waiting, stage)
+        connect(m, stage.o, normalisation.i)
+
+        # Sums take 4 clocks a symbol, as long as a symbol lasts. They catch up on what they missed
+        # in a pause of the phase during the next one, from its queue.
+        connect(m, phase.o, accumulators.i)
+
+        # Copies of the symbols go to the host where there is room.
+        frame = Signal(spec.frame_bits)
+        taken = Signal()
+        copy = Signal(payloads.symbols(spec))
+        number = Signal(spec.frame_bits)
+        m.d.sync += [taken.eq(phase.o.valid & phase.o.ready), copy.eq(phase.o.p), number.eq(frame)]
+        with m.If(phase.o.valid & phase.o.ready & phase.o.p.last):
+            m.d.sync += frame.eq(frame + 1)
+        symbol = Signal(self.symbol_layout(spec))
+        value = Signal(self.inference.payload.shape())
+        m.d.comb += [
+            symbol.frame.eq(number),
+            *(symbol[n].eq(copy[n]) for n in symbol.shape().members if n != "frame"),
+            *(value[axis].eq(copy[axis]) for axis in payloads.axes(spec)),
+            value.bad.eq(copy.lost | copy.over | copy.saturated),
+        ]
+        wanted = taken & (copy.kind == ROW) & (copy.index == self.mode)
+        measured = phase.phases
+        to_loop = parts.get("phase_lock")
+        phase_taken = measured.valid & measured.ready
+        m.d.comb += measured.ready.eq(to_loop.i.ready if to_loop else 1)
+        if to_loop:
+            m.d.comb += [to_loop.i.valid.eq(measured.valid), to_loop.i.payload.eq(measured.payload)]
+            connect(m, to_loop.o, flipped(self.dac))
+        for name, valid, payload, out, lost in (
+            ("symbol_fifo", taken, symbol, self.symbols, self.symbols_lost),
+            ("inference_fifo", wanted, value, self.inference, self.inference_lost),
+            ("phase_fifo", phase_taken, measured.payload, self.phases, self.phases_lost),
+        ):
+            m.submodules[name] = fifo = self._fifo(m, valid, payload, spec.output_fifo, lost)
+            m.d.comb += [
+                out.valid.eq(fifo.r_rdy),
+                out.payload.eq(fifo.r_data),
+                fifo.r_en.eq(out.ready),
+            ]
+        return m
+
+    def _fifo(
+        self, m: Module, valid: object, payload: object, depth: int, lost: Signal
+    ) -> SyncFIFOBuffered:
+        """A FIFO that never stalls its source; `lost` sticks where there was no room."""
+        word = Cat(payload)
+        fifo = SyncFIFOBuffered(width=len(word), depth=depth)
+        m.d.comb += [fifo.w_data.eq(word), fifo.w_en.eq(valid)]
+        with m.If(self.clear):
+            m.d.sync += lost.eq(0)
+        with m.Elif(valid & ~fifo.w_rdy):
+            m.d.sync += lost.eq(1)
+        return fifo

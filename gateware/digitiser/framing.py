@@ -1,0 +1,87 @@
+"""Labels for the symbols of a frame. Model: `models.digitiser.chain.plan`."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gateware.digitiser import payloads
+from models.digitiser.spec import PILOT, ROW, VACUUM, DigitiserSpec
+
+
+class Framing(wiring.Component):
+    """Counts symbols from the mark on: pilots, row, pilots, row, …, pilots, vacuum.
+
+    * `i`: filtered symbols; `o`: those of frames, labelled; others are dropped. No stalls.
+    * `row`, `pilots`, `spacing`, `vacuum`: the frame's layout, as in `models.frame`.
+    """
+
+    latency = 1
+
+    def __init__(self, spec: DigitiserSpec):
+        self._spec = spec
+        super().__init__(
+            {
+                "i": In(stream.Signature(payloads.filtered(spec), always_ready=True)),
+                "o": Out(stream.Signature(payloads.framed(spec), always_ready=True)),
+                "row": In(13),
+                "pilots": In(4),
+                "spacing": In(13),
+                "vacuum": In(8),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        active = Signal()
+        kind = Signal(2)
+        within = Signal(13)  # number of the symbol in its section
+        index = Signal(13)  # number of the next row symbol
+        segment = Signal(4)
+        odd = Signal()
+        lost = Signal()
+        # A mark begins a frame whatever came before.
+        fresh = self.i.p.mark
+        here = {name: Signal.like(s, name=f"{name}_now") for name, s in
+                (("kind", kind), ("within", within), ("index", index),
+                 ("segment", segment), ("odd", odd))}  # fmt: skip
+        m.d.comb += [
+            here["kind"].eq(Mux(fresh, PILOT, kind)),
+            here["within"].eq(Mux(fresh, 0, within)),
+            here["index"].eq(Mux(fresh, 0, index)),
+            here["segment"].eq(Mux(fresh, 0, segment)),
+            here["odd"].eq(Mux(fresh, 0, odd)),
+        ]
+        last = (here["kind"] == VACUUM) & (here["within"] + 1 == self.vacuum)
+        done = here["index"] == self.row
+        used = Signal()
+        m.d.comb += used.eq(self.i.valid & (active | fresh))
+        with m.If(used):
+            m.d.sync += [within.eq(here["within"] + 1), kind.eq(here["kind"]), active.eq(~last)]
+            m.d.sync += [index.eq(here["index"]), segment.eq(here["segment"])]
+            m.d.sync += odd.eq(here["odd"])
+            with m.If(here["kind"] == PILOT):
+                m.d.sync += odd.eq(~here["odd"])
+                with m.If(here["within"] + 1 == self.pilots):
+                    m.d.sync += [kind.eq(Mux(done, VACUUM, ROW)), within.eq(0)]
+            with m.Elif(here["kind"] == ROW):
+                m.d.sync += index.eq(here["index"] + 1)
+                end = here["index"] + 1 == self.row
+                with m.If(end | (here["within"] + 1 == self.spacing)):
+                    m.d.sync += [kind.eq(PILOT), within.eq(0), segment.eq(here["segment"] + ~end)]
+            with m.If(fresh):
+                m.d.sync += lost.eq(self.i.p.lost)
+        out = self.o.p
+        m.d.sync += [
+            self.o.valid.eq(used),
+            *(out[axis].eq(self.i.p[axis]) for axis in payloads.axes(self._spec)),
+            out.kind.eq(here["kind"]),
+            out.index.eq(Mux(here["kind"] == ROW, here["index"], 0)),
+            out.segment.eq(Mux(here["kind"] == ROW, here["segment"], 0)),
+            out.odd.eq((here["kind"] == PILOT) & here["odd"]),
+            out.last.eq(last),
+            out.lost.eq(Mux(fresh, self.i.p.lost, lost)),
+            out.over.eq(self.i.p.over),
+        ]
+        return m

@@ -1,0 +1,140 @@
+"""Matched filter at symbol rate. Model: `models.digitiser.matched`."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.lib import stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from gateware import fixedpoint
+from gateware.digitiser import payloads
+from gateware.fixedpoint import round_shift
+from gateware.multiplier import Multiplier
+from gateware.pipeline import delay
+from models.digitiser.spec import DigitiserSpec
+from models.fixedpoint import Rounding
+
+
+class MatchedFilter(wiring.Component):
+    """y = Σ_n h[n]·s[n] for each symbol's 32 samples, computed while they pass.
+
+    Each sample belongs to 8 symbols, and is multiplied with 8 taps, one of each; 8 sums move on by
+    one symbol with every 4th sample.
+
+    * `i`: placed samples; `o`: a symbol with every 4th. No stalls. `latency` steps from a symbol's
+      last sample.
+    * Exact up to the end, then rounded half to even to `spec.filtered`, which holds any sum.
+    * `coefficients`: 64 × 32 taps, fraction by fraction, in `spec.coefficient`; load whole sets.
+    * 8 multipliers a quadrature, 8 memories of 256 taps.
+    """
+
+    latency = 7
+
+    def __init__(self, spec: DigitiserSpec, always_valid: bool = False):
+        self._spec = spec
+        super().__init__(
+            {
+                "i": In(
+                    stream.Signature(
+                        payloads.placed(spec), always_ready=True, always_valid=always_valid
+                    )
+                ),
+                "o": Out(stream.Signature(payloads.filtered(spec), always_ready=True)),
+                "coefficients": In(
+                    stream.Signature(fixedpoint.shape(spec.coefficient), always_ready=True)
+                ),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        spec = self._spec
+        span = spec.span
+        m = Module()
+        step = self.i.valid
+        payload = self.i.p
+
+        # Taps: the memory of tap group k holds h[4k + phase] of all fractions.
+        table = spec.coefficients().reshape(spec.fractions, span, 4)
+        place = Signal(11)
+        with m.If(self.coefficients.valid):
+            m.d.sync += place.eq(place + 1)
+        taps = []
+        for k in range(span):
+            m.submodules[f"taps_{k}"] = memory = Memory(
+                shape=fixedpoint.shape(spec.coefficient),
+                depth=spec.fractions * 4,
+                init=[int(tap) for tap in table[:, k].ravel()],
+            )
+            write = memory.write_port()
+            read = memory.read_port()
+            m.d.comb += [
+                write.addr.eq(Cat(place[:2], place[5:])),
+                write.data.eq(self.coefficients.payload),
+                write.en.eq(self.coefficients.valid & (place[2:5] == k)),
+                read.addr.eq(Cat(payload.phase, payload.fraction)),
+                read.en.eq(step),
+            ]
+            tap = Signal(fixedpoint.shape(spec.coefficient), name=f"tap_{k}", reset_less=True)
+            with m.If(step):
+                m.d.sync += tap.eq(read.data)
+            taps.append(tap)
+
+        # Memory, its output register, multiplier: five steps.
+        ahead = 2 + Multiplier.LATENCY
+        begins = delay(m, payload.mark, ahead, step)
+        ends = delay(m, payload.phase == 3, ahead, step)
+        width = spec.adc_bits + spec.coefficient.width + 3
+        totals = {}
+        for axis in payloads.axes(spec):
+            late = delay(m, payload[axis], 2, step)
+            sums = [Signal(signed(width), name=f"sum_{axis}_{k}") for k in range(span)]
+            following = []
+            for k in range(span):
+                m.submodules[f"product_{axis}_{k}"] = multiplier = Multiplier(
+                    spec.coefficient.width, spec.adc_bits
+                )
+                m.d.comb += [
+                    multiplier.enable.eq(step),
+                    multiplier.a.eq(taps[k]),
+                    multiplier.b.eq(late),
+                ]
+                before = Mux(begins, 0, sums[k]) if k == 0 else sums[k]
+                following.append(before + multiplier.o)
+            total = Signal(signed(width), name=f"total_{axis}", reset_less=True)
+            with m.If(step):
+                with m.If(ends):
+                    m.d.sync += total.eq(following[-1])
+                    m.d.sync += sums[0].eq(0)
+                    m.d.sync += [s.eq(f) for s, f in zip(sums[1:], following, strict=False)]
+                with m.Else():
+                    m.d.sync += [s.eq(f) for s, f in zip(sums, following, strict=True)]
+            totals[axis] = total
+
+        # What any sample of a symbol's window says is true of the symbol.
+        flags = {}
+        for name in ("mark", "lost", "over"):
+            given = delay(m, payload[name] & (payload.mark | (name == "over")), ahead, step)
+            line = [Signal(name=f"{name}_{k}") for k in range(span)]
+            before = [line[0] & ~begins, *line[1:]]
+            # A mark belongs to the one symbol that it begins.
+            now = [b | (given if name == "over" or k == 0 else 0) for k, b in enumerate(before)]
+            flag = Signal(name=f"{name}_total")
+            with m.If(step):
+                with m.If(ends):
+                    m.d.sync += [flag.eq(now[-1]), Cat(line).eq(Cat(0, *now[:-1]))]
+                with m.Else():
+                    m.d.sync += Cat(line).eq(Cat(*now))
+            flags[name] = flag
+        finished = Signal()
+        with m.If(step):
+            m.d.sync += finished.eq(ends)
+
+        dropped = spec.coefficient.fraction - spec.filtered.fraction
+        with m.If(step):
+            for axis, total in totals.items():
+                m.d.sync += self.o.p[axis].eq(round_shift(total, dropped, Rounding.HALF_EVEN))
+            for name, flag in flags.items():
+                m.d.sync += self.o.p[name].eq(flag)
+        m.d.sync += self.o.valid.eq(step & finished)
+        return m

@@ -1,0 +1,88 @@
+"""What the digitiser's streams carry. With one quadrature the fields `p` are absent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Const, Module, Shape, ShapeLike, signed, unsigned
+from amaranth.lib import data
+
+from gateware import fixedpoint
+from models.digitiser.spec import DigitiserSpec
+
+
+def axes(spec: DigitiserSpec) -> tuple[str, ...]:
+    """Names of the quadratures that the receiver samples."""
+    return ("x", "p")[: spec.quadratures]
+
+
+def quadratures(spec: DigitiserSpec, shape: Shape, **more: ShapeLike) -> data.StructLayout:
+    """A field of `shape` for each quadrature, and others."""
+    return data.StructLayout({**dict.fromkeys(axes(spec), shape), **more})
+
+
+def codes(spec: DigitiserSpec) -> data.StructLayout:
+    """Words of the ADC."""
+    return quadratures(spec, unsigned(spec.adc_bits))
+
+
+def samples(spec: DigitiserSpec) -> data.StructLayout:
+    """Samples behind the entry."""
+    return quadratures(spec, fixedpoint.shape(spec.sample), over=1)
+
+
+POWER_BITS = 36
+CORRELATION = data.StructLayout({"power": unsigned(POWER_BITS), "hit": 1})
+MARKS = data.StructLayout({"phase": 2, "fraction": 6, "mark": 1, "lost": 1})
+
+
+def placed(spec: DigitiserSpec) -> data.StructLayout:
+    """Samples of which is known where in which symbol they are; `mark` starts a frame."""
+    return quadratures(
+        spec, fixedpoint.shape(spec.sample), over=1, phase=2, fraction=6, mark=1, lost=1
+    )
+
+
+def filtered(spec: DigitiserSpec) -> data.StructLayout:
+    """Symbols behind the matched filter."""
+    return quadratures(spec, fixedpoint.shape(spec.filtered), mark=1, lost=1, over=1)
+
+
+def label(spec: DigitiserSpec) -> dict[str, ShapeLike]:
+    """What a symbol is: kind, number in the row, run of the row, whether the pilot is an odd one,
+    whether the frame ends, and its flags."""
+    return {
+        "kind": 2,
+        "index": (spec.modes - 1).bit_length(),
+        "segment": 4,
+        "odd": 1,
+        "last": 1,
+        "lost": 1,
+        "over": 1,
+    }
+
+
+def framed(spec: DigitiserSpec) -> data.StructLayout:
+    """Symbols with their labels, in ADC steps."""
+    return quadratures(spec, fixedpoint.shape(spec.filtered), **label(spec))
+
+
+def symbols(spec: DigitiserSpec) -> data.StructLayout:
+    """Symbols with their labels, in √SNU."""
+    return quadratures(spec, fixedpoint.shape(spec.symbol), **label(spec), saturated=1)
+
+
+def sent(spec: DigitiserSpec) -> data.StructLayout:
+    """Symbols that were sent, for comparison."""
+    return data.StructLayout(dict.fromkeys(("x", "p"), fixedpoint.shape(spec.reference)))
+
+
+def phases(spec: DigitiserSpec) -> data.StructLayout:
+    """Phases measured from pilots."""
+    return data.StructLayout({"angle": signed(spec.phase_bits), "bad": 1})
+
+
+def forward_valid(m: Module, i: Any, o: Any) -> None:
+    """The output of a block without stalls is valid a clock after its input, or always."""
+    if not isinstance(o.valid, Const):
+        m.d.sync += o.valid.eq(i.valid)

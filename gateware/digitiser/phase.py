@@ -1,0 +1,178 @@
+"""Phase of the pilots, and de-rotation. Model: `models.digitiser.phase`."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value, signed
+from amaranth.lib import enum, stream, wiring
+from amaranth.lib.fifo import SyncFIFOBuffered
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from gateware.digitiser import payloads
+from gateware.digitiser.cordic import Cordic
+from gateware.digitiser.stage import Stage, read
+from gateware.pipeline import delay
+from models.digitiser.phase import COUNT_BITS, SUM_SHIFT
+from models.digitiser.spec import PILOT, SIGNAL_RECORD, DigitiserSpec
+
+
+class State(enum.Enum):
+    PASS = 0  # symbols go through
+    MEASURE = 1  # a vector enters the CORDIC
+    WAIT = 2  # its angle is on the way
+    UPDATE = 3  # the angle counts
+    REPORT = 4  # the phase is offered to the next block
+
+
+class Phase(wiring.Component):
+    """De-rotates symbols by the phase of the pilots; in homodyne mode only measures it.
+
+    * `i`, `o`: symbols, one a clock; after a pilot (homodyne: a frame) the block pauses until its
+      phase is known, `pause` clocks. `latency` clocks of pipeline, and a queue of
+      `spec.symbol_fifo` symbols behind it.
+    * `phases`: the phase after each pilot (homodyne: of each frame).
+    * `record`, `phase_shift`: see the model. `theta`: the phase in use.
+    * The CORDIC's 2 multipliers.
+    """
+
+    def __init__(self, spec: DigitiserSpec):
+        self._spec = spec
+        self._cordic = Cordic(spec)
+        super().__init__(
+            {
+                "i": In(stream.Signature(payloads.symbols(spec))),
+                "o": Out(stream.Signature(payloads.symbols(spec))),
+                "phases": Out(stream.Signature(payloads.phases(spec))),
+                "record": In(2),
+                "phase_shift": In(3),
+                "theta": Out(signed(spec.phase_bits)),
+            }
+        )
+
+    @property
+    def latency(self) -> int:
+        """Clocks from a symbol to the queue."""
+        return self._cordic.latency if self._spec.quadratures == 2 else 1
+
+    @property
+    def pause(self) -> int:
+        """Clocks that a measurement takes."""
+        return self._cordic.latency + 3
+
+    def elaborate(self, platform: object) -> Module:
+        spec = self._spec
+        m = Module()
+        m.submodules.cordic = cordic = self._cordic
+        two = spec.quadratures == 2
+        state = Signal(State)
+        taken = Signal()
+        # The pipeline runs freely; its results go to a queue, and symbols are taken only as long
+        # as the queue has room for all of them.
+        layout = payloads.symbols(spec)
+        depth = spec.symbol_fifo
+        m.submodules.queue = queue = SyncFIFOBuffered(width=Shape.cast(layout).width, depth=depth)
+        result = Signal(layout)
+        room = Signal()
+        valid = Signal(self.latency)
+        m.d.sync += [
+            room.eq(queue.w_level < depth - self.latency - 4),
+            valid.eq(Cat(taken, valid)),
+        ]
+        m.d.comb += [
+            self.i.ready.eq(room & (state == State.PASS)),
+            taken.eq(self.i.ready & self.i.valid),
+            queue.w_data.eq(result),
+            queue.w_en.eq(valid[-1]),
+        ]
+        m.submodules.stage = stage = Stage(layout)
+        read(m, queue, stage)
+        connect(m, stage.o, flipped(self.o))
+
+        vector = Signal(cordic.latency)
+        x, y = Signal.like(cordic.x), Signal.like(cordic.y)
+        bad = Signal()
+        good = Signal()
+        back = Signal.like(self.theta)  # −θ
+        m.d.comb += [
+            cordic.enable.eq(1),
+            good.eq(~(self.i.p.lost | self.i.p.over | self.i.p.saturated)),
+        ]
+        m.d.sync += [vector.eq(Cat(state == State.MEASURE, vector)), back.eq(-self.theta)]
+
+        pilot = self.i.p.kind == PILOT
+        if two:
+            m.d.comb += [
+                cordic.vectoring.eq(state == State.MEASURE),
+                cordic.x.eq(Mux(state == State.MEASURE, x, self.i.p.x)),
+                cordic.y.eq(Mux(state == State.MEASURE, y, self.i.p.p)),
+                cordic.turn.eq(back),
+            ]
+            with m.If(taken & pilot):
+                m.d.sync += [
+                    x.eq(Mux(self.i.p.odd, self.i.p.x - self.i.p.p, self.i.p.x + self.i.p.p)),
+                    y.eq(Mux(self.i.p.odd, self.i.p.p + self.i.p.x, self.i.p.p - self.i.p.x)),
+                    bad.eq(~good),
+                    state.eq(State.MEASURE),
+                ]
+        else:
+            width = spec.symbol.width + 6
+            even, odd = Signal(signed(width)), Signal(signed(width))
+            bad_pilot = Signal()
+            m.d.comb += [cordic.vectoring.eq(1), cordic.x.eq(x), cordic.y.eq(y)]
+            with m.If(taken & pilot):
+                with m.If(self.i.p.odd):
+                    m.d.sync += odd.eq(odd + self.i.p.x)
+                with m.Else():
+                    m.d.sync += even.eq(even + self.i.p.x)
+                m.d.sync += bad_pilot.eq(bad_pilot | ~good)
+            with m.If(taken & self.i.p.last):
+                # The last symbol is no pilot, so the sums are complete.
+                m.d.sync += [
+                    x.eq((even + odd) >> SUM_SHIFT),
+                    y.eq((odd - even) >> SUM_SHIFT),
+                    even.eq(0),
+                    odd.eq(0),
+                    bad_pilot.eq(0),
+                    bad.eq(bad_pilot),
+                    state.eq(State.MEASURE),
+                ]
+        seen = Signal(COUNT_BITS)
+        size = Signal(4)
+        gain = Signal(4)
+        m.d.comb += size.eq(0)
+        for bit in range(COUNT_BITS):
+            with m.If(seen[bit]):
+                m.d.comb += size.eq(bit + 1)
+        m.d.sync += gain.eq(Mux(size < self.phase_shift, size, self.phase_shift))
+        error = Signal(signed(spec.phase_bits), reset_less=True)
+        with m.If(state == State.MEASURE):
+            m.d.sync += state.eq(State.WAIT)
+        with m.If((state == State.WAIT) & vector[-1]):
+            m.d.sync += [error.eq(cordic.angle - self.theta), state.eq(State.UPDATE)]
+        with m.If(state == State.UPDATE):
+            m.d.sync += state.eq(State.REPORT)
+            with m.If((~bad & (self.record == SIGNAL_RECORD)) if two else 1):
+                m.d.sync += self.theta.eq(self.theta + ((error >> gain) if two else error))
+                if two:
+                    m.d.sync += seen.eq(seen + ~seen.all())
+        m.d.comb += [
+            self.phases.valid.eq(state == State.REPORT),
+            self.phases.p.angle.eq(self.theta),
+            self.phases.p.bad.eq(bad),
+        ]
+        with m.If((state == State.REPORT) & self.phases.ready):
+            m.d.sync += state.eq(State.PASS)
+
+        def late(value: Value) -> Value:
+            return delay(m, value, self.latency, 1)
+
+        m.d.comb += [result[name].eq(late(self.i.p[name])) for name in payloads.label(spec)]
+        saturated = late(self.i.p.saturated)
+        if two:
+            m.d.comb += [
+                result.x.eq(cordic.u),
+                result.p.eq(cordic.v),
+                result.saturated.eq(saturated | cordic.saturated),
+            ]
+        else:
+            m.d.comb += [result.x.eq(late(self.i.p.x)), result.saturated.eq(saturated)]
+        return m

@@ -1,0 +1,84 @@
+"""The PI loop of homodyne mode. Model: `models.digitiser.phase_lock`."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gateware.digitiser import payloads
+from gateware.multiplier import Multiplier
+from models.digitiser.phase_lock import GAIN_BITS, STEADY
+from models.digitiser.spec import DigitiserSpec
+
+
+class PhaseLock(wiring.Component):
+    """DAC codes for the phase shifter in the local oscillator, one for each good frame.
+
+    * `i`: phases; `o`: codes of 14 bits, `latency` clocks after their phase. The converter takes
+      every code as it comes.
+    * `ki`, `kp`, `setpoint`, `window`, `span`: see the model. `locked`: the loop is steady.
+    * All modulo one turn: nothing saturates. One multiplier, used three times a phase.
+    """
+
+    latency = 18
+
+    def __init__(self, spec: DigitiserSpec):
+        self._spec = spec
+        bits = spec.phase_bits
+        super().__init__(
+            {
+                "i": In(stream.Signature(payloads.phases(spec))),
+                "o": Out(stream.Signature(14, always_ready=True)),
+                "ki": In(GAIN_BITS),
+                "kp": In(GAIN_BITS),
+                "setpoint": In(signed(bits)),
+                "window": In(bits - 1),
+                "span": In(14),
+                "locked": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        bits = self._spec.phase_bits
+        m.submodules.product = product = Multiplier(GAIN_BITS + 1, bits + 1)
+        error = Signal(signed(bits))
+        integral = Signal(32)
+        total = Signal(32)
+        size = Signal(bits)
+        within = Signal()
+        steady = Signal(range(STEADY + 1))
+        # Time since a phase was taken; products appear four clocks after their factors.
+        clock = Signal(self.latency)
+        m.d.comb += [
+            product.enable.eq(1),
+            self.i.ready.eq(~clock.any()),
+            self.locked.eq(steady == STEADY),
+        ]
+        taken = self.i.valid & self.i.ready
+        m.d.sync += [clock.eq(clock << 1), self.o.valid.eq(clock[-2])]
+        with m.If(taken):
+            with m.If(self.i.p.bad):
+                m.d.sync += steady.eq(0)
+            with m.Else():
+                m.d.sync += [error.eq(self.i.p.angle - self.setpoint), clock.eq(1)]
+        with m.If(clock[0]):
+            m.d.sync += size.eq(Mux(error < 0, -error, error))
+        with m.If(clock[1]):
+            m.d.sync += within.eq(size <= self.window)
+        with m.If(clock[2]):
+            m.d.sync += steady.eq(Mux(within, Mux(steady == STEADY, STEADY, steady + 1), 0))
+        with m.If(clock[:5].any()):
+            m.d.comb += [product.a.eq(self.ki), product.b.eq(error)]
+        with m.Elif(clock[5:10].any()):
+            m.d.comb += [product.a.eq(self.kp), product.b.eq(error)]
+        with m.Else():
+            m.d.comb += [product.a.eq(self.span), product.b.eq(total[16:])]
+        with m.If(clock[4]):
+            m.d.sync += integral.eq(integral + product.o)
+        with m.If(clock[9]):
+            m.d.sync += total.eq(integral + product.o)
+        with m.If(clock[14]):
+            m.d.sync += self.o.p.eq(product.o >> 16)
+        return m

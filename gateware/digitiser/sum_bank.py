@@ -1,0 +1,132 @@
+"""Sums in memory that are read out whole while the next ones are being taken."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed
+from amaranth.lib import enum, stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from models.checks import require
+
+SUM_BITS = 64
+
+
+class Dump(enum.Enum):
+    IDLE = 0
+    READ = 1
+    FETCH = 2
+    LATCH = 3
+    SEND = 4
+
+
+class SumBank(wiring.Component):
+    """`lanes` sums in each of 4·`words` places, in two banks.
+
+    * With `add` high, `value_0`, `value_1`, … are added at `place`. The same place may return after
+      4 clocks at the earliest.
+    * `swap` exchanges the banks, and sends the sums taken so far through `o`: place by place, lane
+      by lane. What was sent starts from 0 again. Swap when no addition is under way, 5 clocks after
+      the last. If the last sums are still being sent, nothing is exchanged, sums go on in the same
+      bank, and `late` is high for a clock.
+    * Sums are 64 bits wide and wrap; the user shows that they cannot get there.
+    """
+
+    def __init__(self, words: int, lanes: int, value_bits: int):
+        require("words", words, at_least=1, at_most=4096, integer=True)
+        require("lanes", lanes, at_least=1, at_most=8, integer=True)
+        self._places = words * 4
+        self._lanes = lanes
+        super().__init__(
+            {
+                "add": In(1),
+                "place": In(range(words * 4)),
+                **{f"value_{n}": In(signed(value_bits)) for n in range(lanes)},
+                "swap": In(1),
+                "late": Out(1),
+                "o": Out(stream.Signature(signed(SUM_BITS))),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        places, lanes = self._places, self._lanes
+        bank = Signal()  # the one that sums are taken in
+        state = Signal(Dump)
+        at = Signal(range(places))
+        lane = Signal(range(max(lanes, 2)))
+        clear = Signal()
+
+        # place → memory → register → choice of bank → sum → memory: block RAM is slow, and has a
+        # clock of its own. So a place that returns after 4 clocks is read before it is written, and
+        # its sum is taken from the pipeline instead.
+        add = Signal(5)
+        place = [Signal(range(places), name=f"place_{n}", reset_less=True) for n in range(4)]
+        again = Signal(2, reset_less=True)
+        m.d.sync += again.eq(Cat((place[3] == self.place) & add[3], again))
+        m.d.sync += add.eq(Cat(self.add, add))
+        m.d.sync += [a.eq(b) for a, b in zip(place, [self.place, *place], strict=False)]
+        read_out = []
+        for n in range(lanes):
+            value = getattr(self, f"value_{n}")
+            late = Signal(value.shape(), name=f"late_{n}", reset_less=True)
+            later = Signal(value.shape(), name=f"later_{n}", reset_less=True)
+            latest = Signal(value.shape(), name=f"latest_{n}", reset_less=True)
+            kept = [
+                Signal(signed(SUM_BITS), name=f"kept_{n}_{k}", reset_less=True) for k in range(2)
+            ]
+            before = Signal(signed(SUM_BITS), name=f"before_{n}", reset_less=True)
+            total = Signal(signed(SUM_BITS), name=f"total_{n}", reset_less=True)
+            data = []
+            for b in range(2):
+                m.submodules[f"memory_{n}_{b}"] = memory = Memory(
+                    shape=signed(SUM_BITS), depth=places, init=[]
+                )
+                read = memory.read_port()
+                write = memory.write_port()
+                mine = bank == b
+                m.d.comb += [
+                    read.addr.eq(Mux(mine, self.place, at)),
+                    write.addr.eq(Mux(mine, place[3], at)),
+                    write.data.eq(Mux(mine, total, 0)),
+                    write.en.eq(Mux(mine, add[3], clear)),
+                ]
+                got = Signal(signed(SUM_BITS), name=f"got_{n}_{b}", reset_less=True)
+                m.d.sync += got.eq(read.data)
+                data.append(got)
+            m.d.sync += [
+                late.eq(value),
+                later.eq(late),
+                latest.eq(later),
+                kept[0].eq(total),
+                kept[1].eq(kept[0]),
+                before.eq(Mux(again[1], kept[1], Mux(bank, data[1], data[0]))),
+                total.eq(before + latest),
+            ]
+            sent = Signal(signed(SUM_BITS), name=f"sent_{n}", reset_less=True)
+            with m.If(state == Dump.LATCH):
+                m.d.sync += sent.eq(Mux(bank, data[0], data[1]))
+            read_out.append(sent)
+
+        m.d.sync += self.late.eq(self.swap & (state != Dump.IDLE))
+        m.d.comb += [
+            clear.eq(state == Dump.FETCH),
+            self.o.valid.eq(state == Dump.SEND),
+            self.o.p.eq(Array(read_out)[lane] if lanes > 1 else read_out[0]),
+        ]
+        with m.Switch(state):
+            with m.Case(Dump.IDLE), m.If(self.swap):
+                m.d.sync += [bank.eq(~bank), state.eq(Dump.READ), at.eq(0), lane.eq(0)]
+            with m.Case(Dump.READ):
+                m.d.sync += state.eq(Dump.FETCH)
+            with m.Case(Dump.FETCH):
+                m.d.sync += state.eq(Dump.LATCH)
+            with m.Case(Dump.LATCH):
+                m.d.sync += state.eq(Dump.SEND)
+            with m.Case(Dump.SEND), m.If(self.o.ready):
+                m.d.sync += lane.eq(lane + 1)
+                with m.If(lane == lanes - 1):
+                    m.d.sync += [lane.eq(0), at.eq(at + 1), state.eq(Dump.READ)]
+                    with m.If(at == places - 1):
+                        m.d.sync += state.eq(Dump.IDLE)
+        return m

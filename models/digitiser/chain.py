@@ -1,0 +1,183 @@
+"""The whole receiver: ADC codes to symbols, sums and inference values.
+
+Integer model of `gateware.digitiser.chain`, for a stretch of samples that begins at reset.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from models.checks import RangeError
+from models.digitiser import (
+    accumulators,
+    correlator,
+    entry,
+    matched,
+    normalisation,
+    phase,
+    timing,
+)
+from models.digitiser.accumulators import Sums
+from models.digitiser.phase import Phases
+from models.digitiser.spec import (
+    PILOT,
+    ROW,
+    SIGNAL_RECORD,
+    VACUUM,
+    VACUUM_RECORD,
+    DigitiserSettings,
+    DigitiserSpec,
+)
+from models.digitiser.timing import Frame
+from models.fixedpoint import BoolArray, IntArray
+from models.frame import Slot
+
+# Samples between the delayed stream and a finished symbol: registers of the matched filter.
+MATCHED_LATENCY = 7
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the symbols of one frame are, in order, guard and preamble left out; shapes (n,).
+
+    `kind`, the row symbol's number `index` (0 elsewhere), the `pilot`'s number (−1 elsewhere), the
+    `segment` of the row (number of pilot groups before it, less one).
+    """
+
+    kind: IntArray
+    index: IntArray
+    pilot: IntArray
+    segment: IntArray
+
+
+def plan(settings: DigitiserSettings) -> Plan:
+    """The symbols that the receiver takes from each frame."""
+    slots = settings.layout.slots()
+    slots = slots[(slots != Slot.PREAMBLE) & (slots != Slot.GUARD)]
+    kind = np.select([slots == Slot.PILOT, slots == Slot.ROW], [PILOT, ROW], VACUUM)
+    index = np.where(kind == ROW, np.cumsum(kind == ROW) - 1, 0)
+    pilot = np.where(kind == PILOT, np.cumsum(kind == PILOT) - 1, -1)
+    segment = np.where(kind == ROW, index // settings.layout.pilot_spacing, 0)
+    return Plan(kind.astype(np.int64), index, pilot, segment)
+
+
+@dataclass(frozen=True)
+class Received:
+    """All that the receiver gives. Symbols in time order: `value` (2, n), the others (n,).
+
+    `frame` wraps at 2^frame_bits. `over`, `saturated` and `lost` are the flags of each symbol.
+    `inference` are the values of the chosen mode, shape (2, frames that reached it).
+    """
+
+    frames: list[Frame]
+    value: IntArray
+    kind: IntArray
+    index: IntArray
+    frame: IntArray
+    over: BoolArray
+    saturated: BoolArray
+    lost: BoolArray
+    last: BoolArray
+    q: IntArray
+    phases: Phases
+    sums: Sums
+    inference: IntArray
+    overrange: int
+    offset: tuple[int, ...]
+    theta: int
+
+
+def model(
+    spec: DigitiserSpec,
+    settings: DigitiserSettings,
+    codes: npt.ArrayLike,
+    q: npt.ArrayLike,
+    offset: tuple[int, ...] | None = None,
+    taps: IntArray | None = None,
+) -> Received:
+    """Receive `codes`, shape (quadratures, n); `q`, shape (2, symbols), are the row symbols sent.
+
+    `offset` starts the offset at a calibrated value, as `Received.offset` gives it. Raises
+    `RangeError` if q holds fewer symbols than the frames found.
+    """
+    settings.validate(spec)
+    samples, over = entry.model(spec, codes, settings.offset_binary)
+    n = samples.shape[1]
+    correlation = correlator.model(spec, samples, settings.minimum)
+    frames = timing.model(spec, settings, correlation)
+    steps = plan(settings)
+    symbols = len(steps.kind)
+    # Symbols that have left the filter when the samples end.
+    end = n - spec.delay - MATCHED_LATENCY - spec.taps
+    whole = [min(symbols, max(0, (end - frame.start) // 4 + 1)) for frame in frames]
+    starts = np.array([f.start for f in frames], dtype=np.int64)
+    fractions = np.array([f.fraction for f in frames], dtype=np.int64)
+    room = 4 * symbols + spec.taps
+    padded = np.concatenate([samples, np.zeros((len(samples), room), np.int64)], axis=1)
+    marked = np.concatenate([over, np.zeros(room, np.bool_)])
+    filtered = matched.frames(spec, padded, marked, starts, fractions, symbols, taps)
+    present = np.arange(symbols) < np.array(whole, dtype=np.int64)[:, None]
+
+    def flat(values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+        return np.broadcast_to(values, present.shape)[present]
+
+    kind, index, pilot, segment = (
+        flat(v).astype(np.int64) for v in (steps.kind, steps.index, steps.pilot, steps.segment)
+    )
+    lost = flat(np.array([f.lost for f in frames], dtype=np.bool_)[:, None]).astype(np.bool_)
+    last = flat(np.arange(symbols) == symbols - 1).astype(np.bool_)
+    number = flat(np.arange(len(frames))[:, None]).astype(np.int64)
+    seen_over = filtered.over[present]
+
+    state = normalisation.State.reset(spec)
+    if offset is not None:
+        state = normalisation.State(list(offset), (1 << normalisation.COUNT_BITS) - 1)
+    measures = (kind == VACUUM) & (settings.record == SIGNAL_RECORD)
+    measures |= settings.record == VACUUM_RECORD
+    value, limited = normalisation.model(
+        spec, settings, state, filtered.value[:, present], measures, ~(seen_over | lost)
+    )
+    turning = phase.State()
+    value, also, phases = phase.model(
+        spec, settings, turning, value, pilot, ~(seen_over | lost | limited), last
+    )
+    limited |= also
+    if spec.quadratures == 1:
+        value = np.concatenate([value, np.zeros_like(value)])
+
+    sent = np.zeros_like(value)
+    if settings.record == SIGNAL_RECORD:
+        (rows,) = np.nonzero(kind == ROW)
+        replay = np.asarray(q, dtype=np.int64)
+        if replay.shape[1] < len(rows):
+            raise RangeError(
+                f"q holds {replay.shape[1]} symbols; allowed: at least {len(rows)}, those received"
+            )
+        sent[:, rows] = replay[:, : len(rows)]
+        sign = np.where(pilot % 2 == 0, 1, -1)
+        sent[:, kind == PILOT] = settings.pilot
+        sent[1] = np.where(kind == PILOT, sign * settings.pilot, sent[1])
+    bad = seen_over | lost | limited
+    sums = accumulators.model(spec, settings, value, sent, kind, index, segment, bad, last)
+    wanted = (kind == ROW) & (index == settings.mode)
+    return Received(
+        frames=frames,
+        value=value,
+        kind=kind,
+        index=index,
+        frame=number % (1 << spec.frame_bits),
+        over=seen_over,
+        saturated=limited,
+        lost=lost,
+        last=last,
+        q=sent,
+        phases=phases,
+        sums=sums,
+        inference=value[:, wanted],
+        overrange=int(over.sum()),
+        offset=tuple(state.offset),
+        theta=turning.theta,
+    )

@@ -1,0 +1,111 @@
+"""CORDIC: turns a vector by an angle, or finds its angle. Model of `gateware.digitiser.cordic`.
+
+J. E. Volder, IRE Trans. Electron. Comput. EC-8, 330 (1959). Angles are fractions of a turn in
+`phase_bits` bits. A quarter turn brings the rest within ±1/8 turn of where iterations converge;
+iteration k then adds ±atan(2^−k). The vector grows by K = Π√(1 + 4^−k), which the rotation takes
+out with one multiplication.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from models.digitiser.spec import DigitiserSpec
+from models.fixedpoint import (
+    BoolArray,
+    IntArray,
+    Overflow,
+    Rounding,
+    constrain,
+    overflows,
+    round_shift,
+)
+
+INVERSE_BITS = 17  # fraction bits of 1/K
+ANGLE_GUARD = 4  # bits of an angle below `phase_bits` inside
+
+
+def angles(spec: DigitiserSpec) -> list[int]:
+    """atan(2^−k) in 2^−(phase_bits + 4) turn."""
+    unit = 2.0 ** (spec.phase_bits + ANGLE_GUARD) / (2 * np.pi)
+    return [round(np.arctan(2.0**-k) * unit) for k in range(spec.iterations)]
+
+
+def inverse_gain(spec: DigitiserSpec) -> int:
+    """1/K in 2^−17."""
+    growth = np.prod([np.sqrt(1 + 4.0**-k) for k in range(spec.iterations)])
+    return round(2**INVERSE_BITS / float(growth))
+
+
+def gain(spec: DigitiserSpec) -> float:
+    """What a rotation multiplies lengths with: 1 but for the rounding of 1/K.
+
+    Calibration records take the same path, so it drops out of all that is in shot-noise units.
+    """
+    growth = np.prod([np.sqrt(1 + 4.0**-k) for k in range(spec.iterations)])
+    return float(growth) * inverse_gain(spec) / 2**INVERSE_BITS
+
+
+def _iterate(
+    spec: DigitiserSpec, x: IntArray, y: IntArray, z: IntArray, vectoring: bool
+) -> tuple[IntArray, IntArray, IntArray]:
+    for k, angle in enumerate(angles(spec)):
+        up = y < 0 if vectoring else z >= 0
+        sign = np.where(up, 1, -1)
+        x, y, z = x - sign * (y >> k), y + sign * (x >> k), z - sign * angle
+    return x, y, z
+
+
+def _quarter(x: IntArray, y: IntArray, turns: IntArray) -> tuple[IntArray, IntArray]:
+    turns = turns & 3
+    return (
+        np.choose(turns, [x, -y, -x, y]),
+        np.choose(turns, [y, x, -y, -x]),
+    )
+
+
+def rotate(
+    spec: DigitiserSpec, x: npt.ArrayLike, y: npt.ArrayLike, angle: npt.ArrayLike
+) -> tuple[IntArray, IntArray, BoolArray]:
+    """(x, y) turned by `angle`, in the format of the symbols, and where it saturated."""
+    a = np.asarray(angle, dtype=np.int64)
+    # The nearest quarter turn, and the rest, −1/8 … 1/8 turn.
+    turns = (a + (1 << (spec.phase_bits - 3))) >> (spec.phase_bits - 2)
+    rest = (a - (turns << (spec.phase_bits - 2))) << ANGLE_GUARD
+    u, v = _quarter(
+        np.asarray(x, np.int64) << spec.guard_bits,
+        np.asarray(y, np.int64) << spec.guard_bits,
+        turns,
+    )
+    u, v, _ = _iterate(spec, u, v, rest, vectoring=False)
+    out = []
+    limited = np.zeros(np.shape(u), dtype=np.bool_)
+    for w in (u, v):
+        # To a multiplier's width, without the gain, to the symbols' format.
+        narrow = round_shift(w, spec.guard_bits - PRODUCT_GUARD, Rounding.HALF_EVEN)
+        scaled = narrow * inverse_gain(spec)
+        rounded = round_shift(scaled, INVERSE_BITS + PRODUCT_GUARD, Rounding.HALF_EVEN)
+        limited |= overflows(rounded, spec.symbol)
+        out.append(constrain(rounded, spec.symbol, Overflow.SATURATE))
+    return out[0], out[1], limited
+
+
+# Bits below the symbol's last one in front of the product with 1/K. The widest vector, √2·K times
+# the largest symbol, takes 2 bits on top: none are left in a multiplier of 18 bits.
+PRODUCT_GUARD = -1
+
+
+def arctangent(spec: DigitiserSpec, x: npt.ArrayLike, y: npt.ArrayLike) -> IntArray:
+    """The angle of (x, y), in 2^−phase_bits turn, signed. Of (0, 0) it has no meaning."""
+    u = np.asarray(x, np.int64)
+    v = np.asarray(y, np.int64)
+    # By half a turn into the right half plane, where the iterations converge.
+    left = u < 0
+    u, v = np.where(left, -u, u) << spec.guard_bits, np.where(left, -v, v) << spec.guard_bits
+    zero = np.zeros(np.shape(u), np.int64)
+    _, _, z = _iterate(spec, u, v, zero, vectoring=True)
+    z = z + np.where(left, 1 << (spec.phase_bits + ANGLE_GUARD - 1), 0)
+    rounded = round_shift(z, ANGLE_GUARD, Rounding.HALF_EVEN)
+    half = 1 << (spec.phase_bits - 1)
+    return ((rounded + half) & (2 * half - 1)) - half

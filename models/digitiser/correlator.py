@@ -1,0 +1,98 @@
+"""Preamble correlation at every sample. Integer model of `gateware.digitiser.correlator`.
+
+A boxcar over one symbol stands in for the matched filter. The samples are correlated with the
+preamble's code, whose symbols are diagonal phases, so nothing is multiplied. Phase-diverse:
+
+    power = |Σ_k c_k*·b[n − 4(15−k)]|², which by Cauchy and Schwarz is at most 32·energy
+
+with energy = Σ_k |b|². Homodyne sees of each symbol one quadrature only, at an unknown angle. The
+symbols on the +45° diagonal and those on the −45° one are then orthogonal in the sum, whatever
+the angle: power = U² + 3·V² ≤ 12·energy with U, V the sums over the 12 and the 4 of them.
+A sample is a *hit* if the power exceeds half of the bound, and the register `minimum`. The first
+is blind to the signal's strength and keeps most data out, whose peaks are smaller than the
+preamble's anyway; the second keeps vacuum out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from models.digitiser.spec import PREAMBLE, DigitiserSpec
+from models.fixedpoint import BoolArray, IntArray, Rounding, round_shift
+
+DROPPED = 4  # bits of the boxcar's sum that are rounded away: 12 remain
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """For each sample the power of the correlation, and whether it is a hit."""
+
+    power: IntArray
+    hit: BoolArray
+
+
+def bound(spec: DigitiserSpec) -> int:
+    """Half of the largest power per unit of energy."""
+    return 16 if spec.quadratures == 2 else 6
+
+
+def diagonals(spec: DigitiserSpec) -> tuple[list[int], list[int]]:
+    """Indices of the code's symbols on the +45° diagonal, and of those on the −45° one."""
+    same = spec.code[0] == spec.code[1]
+    return [int(k) for k in np.nonzero(same)[0]], [int(k) for k in np.nonzero(~same)[0]]
+
+
+def boxcar(spec: DigitiserSpec, samples: npt.ArrayLike) -> IntArray:
+    """Sums of 4 samples, rounded half to even to `adc_bits` − 2 bits."""
+    x = np.asarray(samples, dtype=np.int64)
+    total = x.copy()
+    for lag in range(1, 4):
+        total[:, lag:] += x[:, :-lag]
+    # Rounding up may reach one beyond the format: the largest sum is 4·(2^13 − 1).
+    return np.minimum(
+        round_shift(total, DROPPED, Rounding.HALF_EVEN), (1 << (spec.adc_bits - 3)) - 1
+    )
+
+
+def model(spec: DigitiserSpec, samples: npt.ArrayLike, minimum: int) -> Correlation:
+    """Correlation at each sample; `samples` has shape (quadratures, n), zeros before the first."""
+    b = boxcar(spec, samples)
+    n = b.shape[1]
+    padded = np.concatenate([np.zeros((len(b), 4 * PREAMBLE), np.int64), b], axis=1)
+
+    def at(row: int, k: int) -> IntArray:
+        start = 4 * PREAMBLE - 4 * (PREAMBLE - 1 - k)
+        return padded[row, start : start + n]
+
+    re, im = np.zeros(n, np.int64), np.zeros(n, np.int64)
+    energy = np.zeros(n, np.int64)
+    a, c = spec.code
+    for k in range(PREAMBLE):
+        x = at(0, k)
+        energy += x * x
+        if spec.quadratures == 2:
+            p = at(1, k)
+            energy += p * p
+            re += a[k] * x + c[k] * p
+            im += a[k] * p - c[k] * x
+        elif a[k] == c[k]:
+            re += a[k] * x
+        else:
+            im += a[k] * x
+    power = re * re + im * im * (1 if spec.quadratures == 2 else 3)
+    return Correlation(power, (power > bound(spec) * energy) & (power >= minimum))
+
+
+def threshold(spec: DigitiserSpec, shot_noise: float, false_rate: float = 1e-15) -> int:
+    """The register `minimum` for vacuum of standard deviation `shot_noise` ADC steps a sample.
+
+    In vacuum the power is exponentially distributed, as the squares of two equal Gaussians are; a
+    sample exceeds the threshold with probability `false_rate`.
+    """
+    boxes = 4 * shot_noise**2 / 4.0**DROPPED + 1 / 12
+    # Homodyne: U² + 3V² is 12 σ² times the sum of two squares of unit variance.
+    mean = (32 * 2 if spec.quadratures == 2 else 24) * boxes
+    return int(np.ceil(-np.log(false_rate) * mean))

@@ -1,0 +1,26 @@
+"""ADC entry: code format and overrange. Integer model of `gateware.digitiser.entry`."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from models.checks import require
+from models.digitiser.spec import DigitiserSpec
+from models.fixedpoint import BoolArray, IntArray
+
+
+def model(
+    spec: DigitiserSpec, codes: npt.ArrayLike, offset_binary: int = 0
+) -> tuple[IntArray, BoolArray]:
+    """Samples, shape (quadratures, n), and where any quadrature is at an end of the ADC's range.
+
+    `codes` are the ADC's unsigned words, in two's complement or in offset binary.
+    """
+    word = np.asarray(codes, dtype=np.int64)
+    require("codes", word, at_least=0, below=1 << spec.adc_bits)
+    half = 1 << (spec.adc_bits - 1)
+    flipped = word ^ half if offset_binary else word
+    sample = flipped - ((flipped & half) << 1)
+    over = (sample == spec.sample.lowest) | (sample == spec.sample.highest)
+    return sample, over.any(axis=0)

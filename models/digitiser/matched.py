@@ -1,0 +1,55 @@
+"""Matched filter at symbol rate. Integer model of `gateware.digitiser.matched`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from models.digitiser.spec import DigitiserSpec
+from models.fixedpoint import BoolArray, IntArray, Rounding, round_shift
+
+
+def model(spec: DigitiserSpec, windows: npt.ArrayLike, taps: npt.ArrayLike) -> IntArray:
+    """y = Σ_n h[n]·s[n], rounded half to even to `spec.filtered`.
+
+    `windows` of shape (…, taps) hold each symbol's samples, `taps` its fraction's coefficients.
+    """
+    total = np.asarray(windows, dtype=np.int64) @ np.asarray(taps, dtype=np.int64)
+    dropped = spec.coefficient.fraction - spec.filtered.fraction
+    return round_shift(total, dropped, Rounding.HALF_EVEN)
+
+
+@dataclass(frozen=True)
+class Symbols:
+    """Symbols of some frames, shape (quadratures, frames, symbols), in `spec.filtered`.
+
+    `over`, of shape (frames, symbols), marks symbols with an overrange sample in their window.
+    """
+
+    value: IntArray
+    over: BoolArray
+
+
+def frames(
+    spec: DigitiserSpec,
+    samples: IntArray,
+    over: BoolArray,
+    starts: IntArray,
+    fractions: IntArray,
+    symbols: int,
+    taps: IntArray | None = None,
+) -> Symbols:
+    """The first `symbols` symbols of each frame whose samples are all there."""
+    table = spec.coefficients() if taps is None else taps
+    length = 4 * symbols + spec.taps - 4
+    value = np.empty((spec.quadratures, len(starts), symbols), dtype=np.int64)
+    bad = np.zeros((len(starts), symbols), dtype=np.bool_)
+    for index, (start, fraction) in enumerate(zip(starts, fractions, strict=True)):
+        part = samples[:, start : start + length]
+        windows = np.lib.stride_tricks.sliding_window_view(part, spec.taps, axis=1)[:, ::4]
+        value[:, index] = model(spec, windows, table[fraction])
+        marked = over[start : start + length]
+        bad[index] = np.lib.stride_tricks.sliding_window_view(marked, spec.taps)[::4].any(axis=1)
+    return Symbols(value, bad)

@@ -1,0 +1,79 @@
+"""Offset removal and shot-noise units. Integer model of `gateware.digitiser.normalisation`.
+
+The offset is measured where it acts, behind the matched filter, in the vacuum slots, and
+subtracted there; the filter is linear, so that is the same as at its input, and costs nothing in
+resolution. Each good vacuum symbol moves the offset by 2^−g of its distance, where g grows from 0
+with the logarithm of their number up to the register `offset_shift`: the mean of all, then of the
+last 2^offset_shift. Nothing is filtered out of the row's symbols.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.digitiser.spec import DigitiserSettings, DigitiserSpec
+from models.fixedpoint import (
+    BoolArray,
+    IntArray,
+    Overflow,
+    Rounding,
+    constrain,
+    overflows,
+    round_shift,
+)
+
+
+@dataclass
+class State:
+    """Offset of each quadrature, and how many vacuum symbols it has seen (saturating)."""
+
+    offset: list[int]
+    seen: int = 0
+
+    @classmethod
+    def reset(cls, spec: DigitiserSpec) -> State:
+        return cls([0] * spec.quadratures)
+
+
+COUNT_BITS = 15  # of the number of vacuum symbols seen
+
+
+def model(
+    spec: DigitiserSpec,
+    settings: DigitiserSettings,
+    state: State,
+    value: IntArray,
+    vacuum: BoolArray,
+    good: BoolArray,
+) -> tuple[IntArray, BoolArray]:
+    """Symbols in √SNU and where one saturated; `value` has shape (quadratures, n) in time order.
+
+    `vacuum` and `good`, of shape (n,), tell which symbols measure the offset. Updates `state`.
+    """
+    offsets = np.empty_like(value)
+    begin = 0
+    # Symbol by symbol where the offset moves, at once where it stands still.
+    for at in [*np.nonzero(vacuum & good)[0], value.shape[1]]:
+        stop = min(int(at) + 1, value.shape[1])
+        for row, offset in enumerate(state.offset):
+            offsets[row, begin:stop] = offset
+        begin = stop
+        if at == value.shape[1]:
+            break
+        gain = min(state.seen.bit_length(), settings.offset_shift)
+        for row in range(spec.quadratures):
+            error = (int(value[row, at]) << spec.offset_guard) - state.offset[row]
+            state.offset[row] += error >> gain
+        state.seen = min(state.seen + 1, (1 << COUNT_BITS) - 1)
+    dropped = spec.filtered.fraction + spec.offset_guard - spec.centred.fraction
+    difference = round_shift((value << spec.offset_guard) - offsets, dropped, Rounding.HALF_EVEN)
+    centred = constrain(difference, spec.centred, Overflow.SATURATE)
+    limited = overflows(difference, spec.centred)
+    scaled = centred * np.array(settings.scale[: spec.quadratures])[:, None]
+    shift = spec.centred.fraction + spec.scale.fraction - spec.symbol.fraction
+    rounded = round_shift(scaled, shift, Rounding.HALF_EVEN)
+    limited |= overflows(rounded, spec.symbol)
+    any_limited: BoolArray = np.logical_or.reduce(limited, axis=0)
+    return constrain(rounded, spec.symbol, Overflow.SATURATE), any_limited

@@ -1,0 +1,217 @@
+"""What is fixed when the digitiser is built, and what is set while it runs.
+
+`DigitiserSpec` holds every width, length and table; model and gateware are both made from it.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from models import pulse
+from models.checks import RangeError, require
+from models.fixedpoint import IntArray, Q
+from models.frame import FRANK, FrameLayout, diagonal
+
+# The correlator's code; the drive's preamble must be this long.
+PREAMBLE = len(FRANK)
+KINDS = ("pilot", "row", "vacuum")
+PILOT, ROW, VACUUM = range(3)
+RECORDS = ("signal", "vacuum", "dark")
+SIGNAL_RECORD, VACUUM_RECORD, DARK_RECORD = range(3)
+
+
+@dataclass(frozen=True)
+class DigitiserSpec:
+    """Everything about the digitiser that is fixed in hardware. Raises `RangeError`.
+
+    With `quadratures` = 2 the receiver is phase-diverse: it samples x and p and turns them by
+    CORDIC. With 1 it is homodyne: it samples x, and a PI loop holds the local oscillator's phase.
+    """
+
+    quadratures: int = 2
+    samples_per_symbol: int = 4
+    taps: int = 32
+    rolloff: float = 0.5
+    adc_bits: int = 14
+    fractions: int = 64  # phases of the matched filter, a step is 1/64 sample
+    coefficient: Q = Q(1, 17)  # taps of the matched filter, unit energy
+    filtered: Q = Q(16, 6)  # behind the matched filter, in ADC steps
+    centred: Q = Q(15, 3)  # offset removed: a multiplier's width
+    scale: Q = Q(-4, 22)  # register: √SNU per ADC step, so shot noise of 32 steps or more
+    symbol: Q = Q(6, 11)  # √SNU; 10⁹ squares fit a 64-bit sum
+    phase_bits: int = 16  # angles are fractions of a turn
+    iterations: int = 16  # of the CORDIC
+    guard_bits: int = 4  # of the CORDIC below the symbol's last bit
+    reference: Q = Q(1, 15)  # symbols that were sent, as the drive counts them
+    offset_guard: int = 16  # bits of the offset below `filtered`
+    segments: int = 16  # runs of row symbols between pilots that are summed apart
+    modes: int = 512  # row symbols summed apart over a session
+    symbol_fifo: int = 64  # symbols waiting while the phase is measured, and for their sums
+    output_fifo: int = 512  # symbols, and inference values, waiting for the host
+    delay: int = 192  # samples held back until the preamble has been judged
+    frame_bits: int = 12  # of the frame number, which wraps
+
+    def __post_init__(self) -> None:
+        require("quadratures", self.quadratures, at_least=1, at_most=2, integer=True)
+        # Blocks behind the matched filter share a multiplier over the clocks of a symbol.
+        require("samples_per_symbol", self.samples_per_symbol, at_least=4, at_most=4, integer=True)
+        pulse.require_shape(self.samples_per_symbol, self.taps)
+        require("taps", self.taps, at_least=32, at_most=32, integer=True)
+        require("rolloff", self.rolloff, above=0, at_most=1)
+        require("adc_bits", self.adc_bits, at_least=8, at_most=14, integer=True)
+        require("fractions", self.fractions, at_least=64, at_most=64, integer=True)
+        require("width of symbol", self.symbol.width, at_least=10, at_most=17, integer=True)
+        require("width of centred", self.centred.width, at_least=10, at_most=18, integer=True)
+        require("width of scale", self.scale.width, at_least=8, at_most=18, integer=True)
+        require("width of reference", self.reference.width, at_least=8, at_most=17, integer=True)
+        require("delay", self.delay, at_least=160, at_most=1024, integer=True)
+        require("segments", self.segments, at_least=1, at_most=16, integer=True)
+        require("modes", self.modes, at_least=16, at_most=4096, integer=True)
+        require("iterations", self.iterations, at_least=8, at_most=20, integer=True)
+        if self.coefficient.width > 18:
+            raise RangeError(f"coefficient = {self.coefficient} is wider than 18 bits")
+
+    @property
+    def sample(self) -> Q:
+        """Format of ADC samples, in ADC steps."""
+        return Q(self.adc_bits, 0)
+
+    @property
+    def span(self) -> int:
+        """Length of the pulse in symbols."""
+        return self.taps // self.samples_per_symbol
+
+    @property
+    def words(self) -> int:
+        """Words of the frame and session sums: segments, then pilot, vacuum, dark and a spare."""
+        return self.segments + 4
+
+    @property
+    def pilot_word(self) -> int:
+        return self.segments
+
+    @property
+    def vacuum_word(self) -> int:
+        return self.segments + 1
+
+    @property
+    def dark_word(self) -> int:
+        return self.segments + 2
+
+    def coefficients(self) -> IntArray:
+        """Taps of the matched filter, shape (fractions, taps), first row for −½ sample."""
+        return matched_taps(self)
+
+    @property
+    def code(self) -> IntArray:
+        """Signs of the preamble's quadratures, shape (2, 16)."""
+        return diagonal(np.array(FRANK)).astype(np.int64)
+
+
+def fractional_delay(pulse_taps: np.ndarray, delay: float) -> np.ndarray:
+    """Band-limited delay of a pulse by `delay` samples, cut to the pulse's own length.
+
+    The sinc interpolation of the taps, taken on a grid long enough not to wrap.
+    """
+    size = 1024
+    spectrum = np.fft.rfft(pulse_taps, size)
+    turn = np.exp(-2j * np.pi * np.fft.rfftfreq(size) * delay)
+    shifted: np.ndarray = np.fft.irfft(spectrum * turn, size)[: len(pulse_taps)]
+    return shifted
+
+
+@functools.cache
+def matched_taps(spec: DigitiserSpec) -> IntArray:
+    """The drive's pulse, later by j/fractions sample for j = −fractions/2 …, in `coefficient`.
+
+    Each of unit energy, so that shot noise is the same whatever the fraction.
+    """
+    designed = pulse.design(spec.samples_per_symbol, spec.taps, spec.rolloff)
+    steps = np.arange(spec.fractions) / spec.fractions - 0.5
+    shifted = np.array([fractional_delay(designed, step) for step in steps])
+    shifted /= np.linalg.norm(shifted, axis=1, keepdims=True)
+    taps = np.rint(shifted * 2.0**spec.coefficient.fraction).astype(np.int64)
+    taps.setflags(write=False)
+    return taps
+
+
+@dataclass(frozen=True)
+class DigitiserSettings:
+    """Registers of the digitiser, in raw integers.
+
+    Scales come from calibration records alone; nothing here follows the signal's strength.
+    """
+
+    layout: FrameLayout = field(default_factory=lambda: FrameLayout(preamble=PREAMBLE))
+    offset_binary: int = 0  # 1 where the ADC counts from its lower end
+    minimum: int = 1 << 22  # least correlation power of a preamble; see `correlator.threshold`
+    free_run: int = 0  # 1: frames start by the clock alone, for calibration records
+    record: int = SIGNAL_RECORD
+    timing_shift: int = 6  # averages the delay over 2^6 frames
+    offset_shift: int = 14  # averages the offset over 2^14 vacuum symbols
+    phase_shift: int = 1  # a pilot moves the phase by 2^−1 of its error
+    scale: tuple[int, int] = (1 << 14, 1 << 14)  # of each quadrature
+    pilot: int = 1 << 14  # quadratures of the pilots in `reference`
+    mode: int = 0  # row symbol that carries the inference value
+
+    def validate(self, spec: DigitiserSpec) -> None:
+        """Raise `RangeError` for what the digitiser cannot do, naming value and range."""
+        layout = self.layout
+        require("preamble", layout.preamble, at_least=PREAMBLE, at_most=PREAMBLE)
+        require("row", layout.row, at_least=1, at_most=spec.modes)
+        require("pilots", layout.pilots, at_least=1, at_most=8, integer=True)
+        # The phase of a pilot takes as long as 8 symbols; the row has to leave time for that.
+        require("pilot_spacing", layout.pilot_spacing, at_least=8 * layout.pilots)
+        if spec.quadratures == 1:
+            # Homodyne sums the even and the odd pilots of a frame, as many of each.
+            require("pilots in a frame", layout.groups * layout.pilots, at_least=2, at_most=32)
+            if layout.groups * layout.pilots % 2:
+                raise RangeError(
+                    f"pilots in a frame = {layout.groups * layout.pilots} is odd; homodyne mode "
+                    "needs an even number"
+                )
+        require("pilot groups", layout.groups - 1, at_least=1, at_most=spec.segments)
+        require("vacuum", layout.vacuum, at_least=1, at_most=255, integer=True)
+        require("guard", layout.guard, at_least=spec.span)
+        # The frame's sums, 16 of each word, leave before the next ones are due.
+        require("samples in a frame", self.period, at_least=28 * spec.words + 40)
+        require("offset_binary", self.offset_binary, at_least=0, at_most=1, integer=True)
+        require("minimum", self.minimum, at_least=1, below=2**36, integer=True)
+        require("free_run", self.free_run, at_least=0, at_most=1, integer=True)
+        require("record", self.record, at_least=0, at_most=2, integer=True)
+        require("timing_shift", self.timing_shift, at_least=0, at_most=9, integer=True)
+        require("offset_shift", self.offset_shift, at_least=0, at_most=15, integer=True)
+        require("phase_shift", self.phase_shift, at_least=0, at_most=7, integer=True)
+        require("scale", self.scale, at_least=1, at_most=spec.scale.highest, integer=True)
+        require("pilot", self.pilot, at_least=1, at_most=spec.reference.highest, integer=True)
+        require("mode", self.mode, at_least=0, below=layout.row, integer=True)
+
+    @property
+    def period(self) -> int:
+        """Samples from one frame to the next."""
+        return self.layout.length * 4
+
+    def ports(self) -> dict[str, int]:
+        """Values of the receiver's setting ports, by name."""
+        layout = self.layout
+        return {
+            "offset_binary": self.offset_binary,
+            "minimum": self.minimum,
+            "free_run": self.free_run,
+            "record": self.record,
+            "period": self.period,
+            "row": layout.row,
+            "pilots": layout.pilots,
+            "spacing": layout.pilot_spacing,
+            "vacuum": layout.vacuum,
+            "timing_shift": self.timing_shift,
+            "offset_shift": self.offset_shift,
+            "phase_shift": self.phase_shift,
+            "scale_x": self.scale[0],
+            "scale_p": self.scale[1],
+            "pilot": self.pilot,
+            "mode": self.mode,
+        }
