@@ -119,7 +119,7 @@ def bits(copies, channel):
 
 @pytest.mark.parametrize("gain", [1.00175, 1.3])
 def test_false_alarms_of_honest_sessions_of_ten_thousand_images(gain):
-    """At a level of 1e-2 the rate over many sessions is no higher: looks after every image."""
+    """At a level of 1e-2 the rate over many sessions is no higher, looked at some 80 times each."""
     setting = Setting(
         Link(gain, 6.0), sessions=SESSIONS, monitor=MonitorSettings(false_alarm_probability=1e-2)
     )
