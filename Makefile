@@ -3,10 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo drive-report waveform synth-drive digitiser-report digitiser-waveform synth-digitiser test lint check clean
+.PHONY: help setup demo test test-train figures bench results protocol soak drive-report waveform synth-drive digitiser-report digitiser-waveform synth-digitiser clean
 
 help:  ## list the targets
-	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -E '^[a-z%-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
 
 # One stamp per set of extras; pyproject.toml is what they depend on.
 .venv/bin/python:
@@ -27,10 +27,26 @@ setup: .venv/.setup  ## install the shotveil command into .venv
 demo: .venv/.setup  ## classify the 10,000 MNIST test images through the optical link, write reports/demo.html
 	$(BIN)/shotveil demo
 
+setup-%: .venv/.setup-%  ## install an extra into .venv, e.g. setup-train
+	@true
+
 test: .venv/.setup-test-gateware  ## linter, type check and all tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pytest
+
+test-train: .venv/.setup-test-gateware-train  ## the tests that need PyTorch (a large download)
+	$(BIN)/pytest tests/host/test_training.py tests/host/test_train_command.py \
+	    tests/host/test_bench.py
+
+figures: .venv/.setup  ## draw the paper's figures into reports/figures (PNG, SVG and the numbers as CSV)
+	$(BIN)/shotveil figures --out reports/figures
+
+bench: .venv/.setup-train  ## time accuracy curves against dense forward passes in PyTorch (a minute)
+	$(BIN)/python -m host.bench
+
+results: .venv/.setup  ## reprint the README's table of results (half a minute)
+	$(BIN)/python -m host.results
 
 drive-report: .venv/.setup-test-gateware  ## excess noise, rounding errors and speeds of the modulator drive
 	$(BIN)/python -m sim.drive_report
@@ -51,6 +67,12 @@ digitiser-waveform: .venv/.setup-test-gateware  ## simulate the digitiser, write
 
 synth-digitiser: .venv/.setup-test-gateware  ## size and clock of the digitiser on ECP5; many minutes
 	$(BIN)/python -m sim.digitiser_report --synthesis
+
+protocol: .venv/.setup-protocol  ## regenerate the messages between the parties from their .proto
+	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. host/protocol/messages.proto
+
+soak: .venv/.setup-test  ## the long floors: 500 kills, 10^5 malformed messages, 10^4 sessions
+	SHOTVEIL_SOAK=1 $(BIN)/pytest -s tests/host/test_soak.py
 
 clean:  ## remove the environment and everything that commands wrote
 	rm -rf .venv build reports sim_build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

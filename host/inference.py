@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import reduce
+from itertools import repeat
 from operator import add
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from models.checks import RangeError
-from models.encoding import EncodedRows, Real, directions, encode_rows
+from host.schedule import IMAGES_IN_BATCH, block_of, generator, row_blocks
+from models.checks import RangeError, require
+from models.encoding import Real, directions, encode_rows
 from models.network import Network
 from models.optics import Link
 from models.statistics import SymbolStatistics
 from models.sufficient import read_sufficient
 from models.symbols import Readout, read_symbols
-
-# Rows × images handled at once by one thread: 512 KiB for each array of the fast path, of which
-# some 40 are alive, so that they stay in the cache and memory stays small whatever the batch.
-READINGS_IN_CHUNK = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,60 +49,65 @@ def infer(
     *,
     symbol_level: bool = False,
     verify: bool = True,
+    threads: int | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Inference:
     """Run `images` (n, inputs) through every layer of `network` over the optical `link`.
 
     symbol_level: simulate every mode instead of drawing from the sufficient statistics.
     verify: gather the server's statistics of the light that returns, layer by layer.
+    threads: how many run at once, as many as there are processors if None.
     progress: called with the number of images done since the last call.
 
-    The result depends on `rng` alone, not on the number of processors: images are cut into chunks
-    of fixed size, each with a generator of its own. Raises `RangeError` when the images do not fit
-    the network or the link carries no light.
+    The result depends on `rng` alone, not on the number of processors: the work is cut into parts
+    of fixed size, each with a generator of its own (`host.schedule`). Raises `RangeError` when the
+    images do not fit the network or the link carries no light.
     """
     if images.ndim != 2 or images.shape[1] != network.inputs or not len(images):
         raise RangeError(
             f"images of shape {images.shape} do not fit; allowed: (n, {network.inputs}), n ≥ 1"
         )
-    if link.photons == 0:
-        raise RangeError("photons = 0 is outside (0, ∞): inference needs light")
+    # With less light the noise, in units of the weights, would leave the range of float32.
+    require("photons", link.photons, at_least=1e-12)
     read = read_symbols if symbol_level else read_sufficient
     rows = [encode_rows(layer.weights, link.modulation_variance) for layer in network.layers]
 
-    def run(chunk: NDArray[np.floating], child: np.random.Generator) -> list[Readout]:
+    def run(
+        batch: NDArray[np.floating], child: np.random.Generator, over: Callable[..., Iterable[Any]]
+    ) -> list[Readout]:
+        seeds = child.bit_generator.seed_seq
+        if not isinstance(seeds, np.random.SeedSequence):
+            raise TypeError("rng has no SeedSequence; allowed: numpy.random.default_rng(seed)")
         readouts: list[Readout] = []
-        data: NDArray[np.floating] = chunk
-        for layer, encoded in zip(network.layers, rows, strict=True):
+        data: NDArray[np.floating] = batch
+        for number, (layer, encoded) in enumerate(zip(network.layers, rows, strict=True)):
             if readouts:
                 data = np.maximum(readouts[-1].values, 0)
-            readouts.append(_measure(read, link, encoded, layer.inputs_of(data), child, verify))
-        progress(len(chunk))
+            xi, norms = directions(layer.inputs_of(data))
+            blocks = list(row_blocks(layer.rows, len(batch)))
+            sent = [block_of(encoded, first, stop) for first, stop in blocks]
+            random = [generator(seeds, number, first) for first, _ in blocks]
+            parts = list(over(lambda s, r, xi=xi: read(link, s, xi, r, verify), sent, random))
+            # The norm stays with the client, which multiplies it back onto what it reads.
+            values = np.concatenate([part.values for part in parts], axis=1) * norms[:, None]
+            readouts.append(Readout(values, _pool(parts) if verify else None))
+        progress(len(batch))
         return readouts
 
-    size = max(1, READINGS_IN_CHUNK // max(layer.rows for layer in network.layers))
-    chunks = [images[i : i + size] for i in range(0, len(images), size)]
-    # Chunks run in parallel, so the matrix products inside each must not.
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
-        done = list(pool.map(run, chunks, rng.spawn(len(chunks))))
+    batches = [images[i : i + IMAGES_IN_BATCH] for i in range(0, len(images), IMAGES_IN_BATCH)]
+    children = rng.spawn(len(batches))
+    workers = threads or os.cpu_count() or 1
+    # Batches run in parallel, or the blocks of one where there are few; so the matrix products
+    # inside must not.
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(workers) as pool:
+        if len(batches) < workers:
+            done = [run(b, child, pool.map) for b, child in zip(batches, children, strict=True)]
+        else:
+            done = list(pool.map(run, batches, children, repeat(map)))
     return Inference(
         np.concatenate([readouts[-1].values for readouts in done]),
         tuple(_pool(layer) for layer in zip(*done, strict=True)) if verify else (),
     )
-
-
-def _measure(
-    read: Callable[..., Readout],
-    link: Link,
-    rows: EncodedRows,
-    data: NDArray[np.floating],
-    rng: np.random.Generator,
-    verify: bool,
-) -> Readout:
-    """One layer: the norm stays with the client, which multiplies it back onto what it reads."""
-    xi, norms = directions(data)
-    seen = read(link, rows, xi, rng, verify)
-    return Readout(seen.values * norms[:, None], seen.statistics)
 
 
 def _pool(readouts: Sequence[Readout]) -> SymbolStatistics:

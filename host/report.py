@@ -37,12 +37,9 @@ def write_report(run: Run, path: Path) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Make the folder that `path` will lie in; raises `RangeError` before any work is lost."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RangeError(f"folder {path.parent} cannot be made: {error.strerror}") from None
-    if path.is_dir() or not os.access(path.parent, os.W_OK):
+    """Raise `RangeError` where `path` can be no file: to be asked before the work it is to hold."""
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
         raise RangeError(f"report = {path} cannot be written; allowed: a file in a folder of yours")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from host.inference import Inference
-from host.leakage import Channel, Receiver
+from host.leakage import Channel
 from host.leakage.declared import network_leakage
 from host.verification import verify
 from models.network import Network
@@ -70,13 +70,12 @@ def verification_of(network: Network, link: Link, inference: Inference) -> dict[
     """
     if not inference.statistics:
         return {}
-    detector = link.server_detector
     layers = [
         verify(
             statistics,
             declared=Channel(link.declared_transmittance, link.declared_excess_noise(layer.modes)),
             modulation_variance=link.modulation_variance,
-            receiver=Receiver(detector.efficiency, detector.electronic_noise),
+            receiver=link.server_detector,
             failure_probability=FAILURE_PROBABILITY / len(network.layers),
             false_alarm_probability=FALSE_ALARM_PROBABILITY / len(network.layers),
         )

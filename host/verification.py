@@ -13,7 +13,6 @@ import numpy as np
 
 from host.leakage.certificate import (
     Channel,
-    Receiver,
     certified_channel,
     estimated_channel,
     excess_noise_above,
@@ -22,6 +21,7 @@ from host.leakage.certificate import (
 )
 from host.leakage.weights import weight_leakage_after
 from models.checks import RangeError, require
+from models.optics import Detector
 from models.statistics import SymbolStatistics
 
 
@@ -69,7 +69,7 @@ def verify(
     *,
     declared: Channel,
     modulation_variance: float,
-    receiver: Receiver = Receiver(),  # noqa: B008 — frozen, so safe as a default
+    receiver: Detector = Detector(),  # noqa: B008 — frozen, so safe as a default
     inferences: int = 1,
     failure_probability: float = 1e-10,
     false_alarm_probability: float = 1e-6,

@@ -27,7 +27,9 @@ def require(
     """
     low = f"({above:g}" if above is not None else "(−∞" if at_least is None else f"[{at_least:g}"
     high = f"{below:g})" if below is not None else "∞)" if at_most is None else f"{at_most:g}]"
-    allowed = f"{'an integer in ' if integer else ''}{low}, {high}"
+    allowed = f"{low}, {high}"
+    if integer:
+        allowed = f"the integers in {allowed}"
     try:
         array = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):

@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.checks import RangeError
+from models.encoding import modes_of
 from models.files import write_atomically
 
 NETWORK_FOLDER = Path(__file__).with_name("data")
@@ -79,7 +80,7 @@ class Layer:
     @property
     def modes(self) -> int:
         """Complex modes per row, N = ⌈n/2⌉; the last quadrature of an odd row carries 0."""
-        return (self.columns + 1) // 2
+        return modes_of(self.columns)
 
     @property
     def rms(self) -> float:

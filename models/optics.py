@@ -8,11 +8,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from models.checks import RangeError, require
 
+# Of a mode: a tenth of a millijoule at telecom wavelengths, far beyond any use, and far from where
+# sums over modes and inferences would leave the range of floating point.
+MOST_PHOTONS = 1e15
 
-def noise_quantum(gain: float) -> float:
+Gain = TypeVar("Gain", float, NDArray[np.float64])  # one gain, or many at once
+
+
+def noise_quantum(gain: Gain) -> Gain:
     """Variance per quadrature g = 2(G−1)/G (SNU) of the noise ν that the client's amplifier leaves.
 
     The returned light carries g·|ξ_k|² of it in mode k, on average over N modes g/N.
@@ -21,7 +31,7 @@ def noise_quantum(gain: float) -> float:
     return 2 * (gain - 1) / gain
 
 
-def inference_noise(gain: float, efficiency: float = 1.0, electronic_noise: float = 0.0) -> float:
+def inference_noise(gain: Gain, efficiency: float = 1.0, electronic_noise: float = 0.0) -> Gain:
     """Variance D (SNU) of the client's inference value ẑ = s·w·x̂ + noise, referred to mode 1.
 
     D = [(2G² − 3G + 2)/G + (1−η)/η + v/η] / (G − 1), where η and v are efficiency and electronic
@@ -39,7 +49,8 @@ class Detector:
     """A homodyne detector: quantum `efficiency` in (0, 1], `electronic_noise` in SNU at its output.
 
     SNU here means the vacuum noise of an ideal detector, so that a detected vacuum has variance
-    1 + electronic_noise whatever the efficiency.
+    1 + electronic_noise whatever the efficiency. A heterodyne receiver, which splits the light to
+    measure both quadratures, counts as half its efficiency.
     """
 
     efficiency: float = 1.0
@@ -53,6 +64,15 @@ class Detector:
     def added_noise(self) -> float:
         """Noise (1 − η + v)/η that the detector adds, referred to its input (SNU)."""
         return (1 - self.efficiency + self.electronic_noise) / self.efficiency
+
+    def slope(self, transmittance: ArrayLike) -> NDArray[np.float64]:
+        """t = √(η·T): amplitude that is seen of one sent through power transmittance T."""
+        return np.sqrt(self.efficiency * np.asarray(transmittance, dtype=np.float64))
+
+    def noise_variance(self, excess_noise: ArrayLike) -> NDArray[np.float64]:
+        """σ² = 1 + v + η·ε (SNU): what is seen of a mode of variance 1 + ε."""
+        excess = np.asarray(excess_noise, dtype=np.float64)
+        return 1 + self.electronic_noise + self.efficiency * excess
 
 
 @dataclass(frozen=True)
@@ -81,7 +101,7 @@ class Link:
 
     def __post_init__(self) -> None:
         require("gain", self.gain, above=1)
-        require("photons", self.photons, at_least=0)
+        require("photons", self.photons, at_least=0, at_most=MOST_PHOTONS)
         require("transmittance out", self.transmittance_out, above=0, at_most=1)
         require("transmittance back", self.transmittance_back, above=0, at_most=1)
         require("excess noise", self.excess_noise, at_least=0)

@@ -78,7 +78,7 @@ def _read_both(link: Link, rows: EncodedRows, xi: Complex, rng: np.random.Genera
     kappa2 = server.efficiency * link.transmittance_back
     sigma2 = 1 + server.electronic_noise + server.efficiency * link.excess_noise
     gram = [[ff], [fh, hh], [cf, ch, cc], [ef, eh, ce, ee]]
-    (zf, zh, zc, *rest_z), energy, rank = _project(
+    (zf, zh, zc, *rest_z), energy, rank = project_noise(
         gram if link.phase_error else gram[:3], math.sqrt(sigma2), rng
     )
     freedom = rows.modes * rows.rows - rank.sum(axis=1)
@@ -134,7 +134,7 @@ def _read_both(link: Link, rows: EncodedRows, xi: Complex, rng: np.random.Genera
     )
 
 
-def _project(
+def project_noise(
     gram: list[list[Real]], sigma: float, rng: np.random.Generator
 ) -> tuple[list[Real], Real, NDArray[np.int64]]:
     """Components of white noise along vectors known by the lower triangle of their Gram matrix.

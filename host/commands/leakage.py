@@ -22,7 +22,10 @@ from models.checks import require
 )
 @json_option
 def leakage(modes: int, rows: int, inferences: int, as_json: bool, **options: Any) -> None:
-    """Bits that leak in either direction, under every bound, as the settings imply."""
+    """What leaks in either direction, as settings imply.
+
+    For one layer of given size, under every bound.
+    """
     link = link_of(**options)
     require("modes", modes, at_least=1)
     layer = layer_leakage(link, rows, 2 * modes, inferences)

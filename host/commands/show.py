@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,18 +11,25 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+SECONDS_BETWEEN_LINES = 30.0
+
 
 @contextmanager
 def progress_bar(description: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on standard error, if that is a terminal; call it with (done since, total)."""
+    """Progress and time left, on standard error; call it with (done since, total).
+
+    A bar on a terminal; in a file or a batch system's log a line twice a minute.
+    """
     console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _lines(description, console)
+        return
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         console=console,
-        disable=not console.is_terminal,
     )
     with bar:
         task = bar.add_task(description, total=None)
@@ -32,14 +40,30 @@ def progress_bar(description: str) -> Iterator[Callable[[int, int], None]]:
         yield advance
 
 
+def _lines(description: str, console: Console) -> Callable[[int, int], None]:
+    start = shown = time.monotonic()
+    count = 0
+
+    def advance(done: int, total: int) -> None:
+        nonlocal count, shown
+        count += done
+        now = time.monotonic()
+        if count and now - shown >= SECONDS_BETWEEN_LINES:
+            shown = now
+            left = (now - start) * (total - count) / count
+            console.print(f"{description}: {count:,} of {total:,}, {left:,.0f} s left")
+
+    return advance
+
+
 def show(summary: dict[str, Any]) -> None:
     """Print a summary for a person to read."""
     console = Console(highlight=False)
     error = 100 * summary["accuracy_error"]
     console.print(
-        f"\n[bold]{summary['network']}[/bold]: {summary['images']:,} images, "
-        f"accuracy [bold]{summary['accuracy']:.2%}[/bold] (± {error:.2f} counting error), "
-        f"{summary['images_per_second']:,.0f} images a second"
+        f"\n[bold]{summary['network']}[/bold]: [bold]{summary['accuracy']:.2%}[/bold] of "
+        f"{summary['images']:,} images right (± {error:.2f} counting error), "
+        f"{summary['images_per_second']:,.0f} a second"
     )
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for name, value in _optics(summary) + _leaks(summary) + _verdict(summary["verification"]):
@@ -50,7 +74,7 @@ def show(summary: dict[str, Any]) -> None:
 def _optics(s: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         ("", ""),
-        ("[bold]optics[/bold]", f"F² = {s['f2']:.4g} at the client (declared settings)"),
+        ("[bold]optics[/bold]", f"F² = {s['f2']:.4g} at the client"),
         ("  gain of the client", f"G = {s['gain']:.7g}"),
         ("  light of the server", f"μ = {s['photons']:.4g} photons per mode"),
         (

@@ -33,6 +33,8 @@ def _widths(context: click.Context, option: click.Parameter, text: str) -> tuple
 @click.option("--name", help="Name of the network. [default: that of the file]")
 @click.option("--bias/--no-bias", default=_DEFAULTS.bias)
 @click.option("--int8/--no-int8", default=_DEFAULTS.int8, help="Round to a byte per weight.")
+@click.option("--bfloat16", is_flag=True, help="Multiply in bfloat16: faster where in hardware.")
+@click.option("--no-distortion", is_flag=True, help="Train on the images as they are.")
 @click.option("--seed", type=int, default=_DEFAULTS.seed, show_default=True)
 def train(
     data: Path,
@@ -40,9 +42,12 @@ def train(
     out: Path,
     name: str | None,
     hidden: tuple[int, ...],
+    no_distortion: bool,
     **settings: Any,
 ) -> None:
     """Train on MNIST with the loss taken through the noisy link. Needs `make setup-train`."""
+    if no_distortion:
+        settings |= dict.fromkeys(("rotation", "scale", "shear", "shift", "elastic"), 0.0)
     chosen = TrainingSettings(hidden=hidden, **settings)
     if out.is_dir() or not out.parent.is_dir():
         raise RangeError(f"out = {out} is no file in a folder that exists")

@@ -6,7 +6,7 @@ client's data. `certificate`: channel estimates and confidence limits from finit
 All equations are derived in docs/physics.md.
 """
 
-from host.leakage.certificate import Channel, Receiver, certified_channel, estimated_channel
+from host.leakage.certificate import Channel, certified_channel, estimated_channel
 from host.leakage.data import crb_prx, crb_v1, data_leakage, holevo, qcrb
 from host.leakage.weights import (
     entropy,
@@ -18,7 +18,6 @@ from host.leakage.weights import (
 
 __all__ = [
     "Channel",
-    "Receiver",
     "certified_channel",
     "crb_prx",
     "crb_v1",

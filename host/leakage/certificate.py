@@ -12,7 +12,6 @@ Every function broadcasts over arrays of statistics.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -20,40 +19,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammainccinv, gammaincinv, stdtrit
 
 from models.checks import require
+from models.optics import Detector
 from models.statistics import SymbolStatistics
-
-
-@dataclass(frozen=True)
-class Receiver:
-    """The server's homodyne receiver: calibrated and trusted, so its loss is not the client's.
-
-    `efficiency`: η_s in (0, 1], power. A heterodyne receiver counts as half its efficiency.
-    `electronic_noise`: v_el ≥ 0, variance at the output, SNU.
-    Of a returned mode with quadrature variance 1 + ε it shows 1 + η_s·ε + v_el.
-    Raises `RangeError` outside these ranges.
-    """
-
-    efficiency: float = 1.0
-    electronic_noise: float = 0.0
-
-    def __post_init__(self) -> None:
-        require("efficiency", self.efficiency, above=0, at_most=1)
-        require("electronic_noise", self.electronic_noise, at_least=0)
-
-    def slope(self, transmittance: ArrayLike) -> NDArray[np.float64]:
-        """t = √(η_s·T), what the receiver shows of a channel with power transmittance T."""
-        return np.sqrt(self.efficiency * np.asarray(transmittance, dtype=np.float64))
-
-    def noise_variance(self, excess_noise: ArrayLike) -> NDArray[np.float64]:
-        """σ² = 1 + v_el + η_s·ε, SNU."""
-        excess = np.asarray(excess_noise, dtype=np.float64)
-        return 1 + self.electronic_noise + self.efficiency * excess
-
-    def channel(self, slope: ArrayLike, noise_variance: ArrayLike) -> Channel:
-        """The channel behind t and σ²: T = t·|t|/η_s (t's sign kept), ε = (σ² − 1 − v_el)/η_s."""
-        t = np.asarray(slope, dtype=np.float64)
-        excess = np.asarray(noise_variance, dtype=np.float64) - 1 - self.electronic_noise
-        return Channel(t * np.abs(t) / self.efficiency, excess / self.efficiency)
 
 
 class Channel(NamedTuple):
@@ -76,18 +43,18 @@ class Channel(NamedTuple):
         return Channel(np.clip(self.transmittance, 0.0, 1.0), np.maximum(self.excess_noise, 0.0))
 
 
-def estimated_channel(statistics: SymbolStatistics, receiver: Receiver) -> Channel:
+def estimated_channel(statistics: SymbolStatistics, receiver: Detector) -> Channel:
     """T̂ = t̂|t̂|/η_s and ε̂ = (σ̂² − 1 − v_el)/η_s with σ̂² = R/m.
 
     Raises `RangeError` for fewer than 2 symbols or Σq² = 0.
     """
     _require_symbols(statistics)
     variance = statistics.residual / np.asarray(statistics.count, dtype=np.float64)
-    return receiver.channel(statistics.slope, variance)
+    return _channel_behind(receiver, statistics.slope, variance)
 
 
 def standard_errors(
-    statistics: SymbolStatistics, receiver: Receiver
+    statistics: SymbolStatistics, receiver: Detector
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Standard errors of T̂, 2|t̂|·s/√Σq²/η_s, and of ε̂, s²·√(2/(m−1))/η_s.
 
@@ -123,7 +90,7 @@ def noise_variance_max(
 
 
 def certified_channel(
-    statistics: SymbolStatistics, receiver: Receiver, failure_probability: ArrayLike
+    statistics: SymbolStatistics, receiver: Detector, failure_probability: ArrayLike
 ) -> Channel:
     """(T_min, ε_max): the true channel is no worse in either, except with probability δ.
 
@@ -133,12 +100,14 @@ def certified_channel(
     """
     require("failure_probability", failure_probability, above=0, below=1)
     share = np.asarray(failure_probability, dtype=np.float64) / 2
-    return receiver.channel(slope_min(statistics, share), noise_variance_max(statistics, share))
+    return _channel_behind(
+        receiver, slope_min(statistics, share), noise_variance_max(statistics, share)
+    )
 
 
 def transmittance_below(
     statistics: SymbolStatistics,
-    receiver: Receiver,
+    receiver: Detector,
     transmittance: ArrayLike,
     false_alarm_probability: ArrayLike,
 ) -> NDArray[np.bool_]:
@@ -154,7 +123,7 @@ def transmittance_below(
 
 def excess_noise_above(
     statistics: SymbolStatistics,
-    receiver: Receiver,
+    receiver: Detector,
     excess_noise: ArrayLike,
     false_alarm_probability: ArrayLike,
 ) -> NDArray[np.bool_]:
@@ -167,6 +136,13 @@ def excess_noise_above(
     _require_symbols(statistics)
     limit = 2 * gammainccinv(_freedom(statistics) / 2, false_alarm_probability)
     return np.asarray(statistics.residual / receiver.noise_variance(excess_noise) > limit)
+
+
+def _channel_behind(receiver: Detector, slope: ArrayLike, noise_variance: ArrayLike) -> Channel:
+    """The channel behind t and σ²: T = t·|t|/η_s (t's sign kept), ε = (σ² − 1 − v_el)/η_s."""
+    t = np.asarray(slope, dtype=np.float64)
+    excess = np.asarray(noise_variance, dtype=np.float64) - 1 - receiver.electronic_noise
+    return Channel(t * np.abs(t) / receiver.efficiency, excess / receiver.efficiency)
 
 
 def _require_symbols(statistics: SymbolStatistics) -> None:

@@ -45,7 +45,7 @@ def layer_leakage(link: Link, rows: int, columns: int, inferences: int = 1) -> L
     """
     require("rows", rows, at_least=1, integer=True)
     require("columns", columns, at_least=1, integer=True)
-    require("inferences", inferences, at_least=1, integer=True)
+    require("inferences", inferences, at_least=1, at_most=1e15, integer=True)
     modes = modes_of(columns)
     channel = link.declared_transmittance, link.declared_excess_noise(modes)
     once, after = (

@@ -96,5 +96,5 @@ def test_emitted_primitives():
 
 
 def test_too_wide_is_refused():
-    with pytest.raises(RangeError, match=r"a_width = 19 is outside an integer in \[1, 18\]"):
+    with pytest.raises(RangeError, match=r"a_width = 19 is outside the integers in \[1, 18\]"):
         Multiplier(19, 18)

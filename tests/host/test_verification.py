@@ -7,16 +7,17 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from host.leakage.certificate import Channel, Receiver
+from host.leakage.certificate import Channel
 from host.leakage.weights import weight_leakage, weight_leakage_after
 from host.verification import verify
 from models.checks import RangeError
+from models.optics import Detector
 from models.statistics import SymbolStatistics
 
 MODES = 392
 G_NOISE = 2 * 0.3 / 1.3
 DECLARED = Channel(1.0, G_NOISE / MODES)
-RECEIVER = Receiver(efficiency=0.9, electronic_noise=0.05)
+RECEIVER = Detector(efficiency=0.9, electronic_noise=0.05)
 V_A = 12.0
 
 

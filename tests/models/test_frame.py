@@ -69,7 +69,7 @@ def test_preamble_has_no_periodic_sidelobes():
 @pytest.mark.parametrize(
     "lengths, message",
     [
-        ({"row": 0}, r"row = 0 is outside an integer in \[1, 4096\]"),
+        ({"row": 0}, r"row = 0 is outside the integers in \[1, 4096\]"),
         ({"row": 5000}, "row = 5000 is outside"),
         ({"preamble": 3}, "preamble = 3 is outside"),
         ({"guard": 1}, "guard = 1 is outside"),

@@ -244,13 +244,15 @@ def test_never_unpickles(tmp_path):
 
 
 def test_missing_network_names_the_shipped_ones(tmp_path):
-    with pytest.raises(RangeError, match=r"nonesuch is not found; .* mnist, mnist-paper"):
+    with pytest.raises(RangeError, match=r"is not found; .* mnist, mnist-lossy, mnist-paper"):
         load_network("nonesuch")
     with pytest.raises(RangeError, match="is not found"):
         load_network(tmp_path)
 
 
-@pytest.mark.parametrize("name, floor", [("mnist-paper", 0.98), ("mnist", 0.985)])
+@pytest.mark.parametrize(
+    "name, floor", [("mnist-paper", 0.98), ("mnist", 0.985), ("mnist-lossy", 0.965)]
+)
 def test_shipped_networks_classify(name, floor):
     network = load_network(name)
     assert (network.name, network.inputs, network.outputs) == (name, 784, 10)
@@ -274,5 +276,5 @@ def test_shipped_files_are_those_the_readme_lists():
     for name, path in files.items():
         assert hashlib.sha256(path.read_bytes()).hexdigest() == listed[name]
         assert path.stat().st_size < 3_000_000
-    assert shipped_networks() == ("mnist", "mnist-paper")
+    assert shipped_networks() == ("mnist", "mnist-lossy", "mnist-paper")
     assert zipfile.is_zipfile(files["mnist.npz"])

@@ -47,7 +47,8 @@ def test_with_f2_is_what_arrives():
     "settings, message",
     [
         ({"gain": 1}, r"gain = 1 is outside \(1, ∞\)"),
-        ({"photons": -1}, r"photons = -1 is outside \[0, ∞\)"),
+        ({"photons": -1}, r"photons = -1 is outside \[0, 1e\+15\]"),
+        ({"photons": 1e300}, r"photons = 1e\+300 is outside \[0, 1e\+15\]"),
         ({"transmittance_out": 0}, r"transmittance out = 0 is outside \(0, 1\]"),
         ({"transmittance_back": 1.1}, r"transmittance back = 1.1 is outside \(0, 1\]"),
         ({"excess_noise": -0.01}, r"excess noise = -0.01 is outside \[0, ∞\)"),

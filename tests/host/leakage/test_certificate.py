@@ -7,7 +7,6 @@ from scipy.stats import binom
 
 from host.leakage.certificate import (
     Channel,
-    Receiver,
     certified_channel,
     estimated_channel,
     excess_noise_above,
@@ -18,9 +17,10 @@ from host.leakage.certificate import (
 )
 from host.leakage.weights import holevo_per_mode
 from models.checks import RangeError
+from models.optics import Detector
 from models.statistics import SymbolStatistics
 
-RECEIVER = Receiver(efficiency=0.85, electronic_noise=0.1)
+RECEIVER = Detector(efficiency=0.85, electronic_noise=0.1)
 TRUE = Channel(0.7, 0.02)
 MODULATION = 12.0
 
@@ -97,7 +97,7 @@ def test_a_layer_of_784_by_784_certifies_little():
     m, excess = 784 * 392, 6 / 13 / 392
     assert m == 307_328
     typical = SymbolStatistics(m, m * 12.0, m * 12.0, m * (13 + excess))  # t̂ = 1, σ̂² = 1 + ε
-    certified = certified_channel(typical, Receiver(), 1e-10)
+    certified = certified_channel(typical, Detector(), 1e-10)
     assert certified.transmittance == pytest.approx(0.99327, abs=5e-6)
     assert certified.excess_noise == pytest.approx(0.01788, abs=5e-6)
     assert holevo_per_mode(13, *certified) == pytest.approx(0.6925, abs=5e-5)
@@ -111,7 +111,7 @@ def test_a_layer_of_784_by_784_certifies_little():
 def test_symbols_for_a_thousandth_of_a_shot_noise_unit():
     m, excess = 8e7, 6 / 13 / 392
     typical = SymbolStatistics(m, m * 12.0, m * 12.0, m * (13 + excess))
-    certified = certified_channel(typical, Receiver(), 1e-10)
+    certified = certified_channel(typical, Detector(), 1e-10)
     assert certified.excess_noise - excess == pytest.approx(1.0e-3, rel=0.05)
 
 
@@ -123,25 +123,25 @@ def test_nearest_physical_channel():
 
 def test_sign_of_the_slope_is_kept():
     turned = SymbolStatistics(100, 1200.0, -1000.0, 1000.0)
-    assert estimated_channel(turned, Receiver()).transmittance == pytest.approx(-((10 / 12) ** 2))
-    assert certified_channel(turned, Receiver(), 1e-3).transmittance < -((10 / 12) ** 2)
+    assert estimated_channel(turned, Detector()).transmittance == pytest.approx(-((10 / 12) ** 2))
+    assert certified_channel(turned, Detector(), 1e-3).transmittance < -((10 / 12) ** 2)
 
 
 @pytest.mark.parametrize(
     "call, message",
     [
-        (lambda: Receiver(efficiency=0), "efficiency = 0"),
-        (lambda: Receiver(efficiency=1.2), r"efficiency = 1\.2"),
-        (lambda: Receiver(electronic_noise=-0.1), r"electronic_noise = -0\.1"),
+        (lambda: Detector(efficiency=0), "efficiency = 0"),
+        (lambda: Detector(efficiency=1.2), r"efficiency = 1\.2"),
+        (lambda: Detector(electronic_noise=-0.1), r"electronic noise = -0\.1"),
         (lambda: slope_min(SymbolStatistics(1, 1, 1, 1), 0.1), "count of verified symbols = 1"),
         (lambda: slope_min(SymbolStatistics(9, 0, 0, 9), 0.1), "qq = 0"),
         (lambda: noise_variance_max(SymbolStatistics(9, 9, 0, 9), 0), "failure_probability = 0"),
         (
-            lambda: certified_channel(SymbolStatistics(9, 9, 0, 9), Receiver(), 1),
+            lambda: certified_channel(SymbolStatistics(9, 9, 0, 9), Detector(), 1),
             "failure_probability = 1",
         ),
         (
-            lambda: excess_noise_above(SymbolStatistics(9, 9, 0, 9), Receiver(), 0, 0.5),
+            lambda: excess_noise_above(SymbolStatistics(9, 9, 0, 9), Detector(), 0, 0.5),
             r"false_alarm_probability = 0\.5",
         ),
     ],

@@ -8,6 +8,7 @@ import pytest
 
 from host import leakage
 from host.leakage.weights import weight_leakage_after
+from models import optics
 
 PAGE = (Path(__file__).parents[3] / "docs" / "physics.md").read_text(encoding="utf-8")
 CHECKPOINTS = re.findall(r"^\| `(.+)` \| ([0-9.]+) \|$", PAGE.split("## Checkpoints")[1], re.M)
@@ -19,8 +20,9 @@ def test_the_table_is_found():
 
 @pytest.mark.parametrize("call, printed", CHECKPOINTS)
 def test_checkpoint(call, printed):
-    value = float(eval(call, {name: getattr(leakage, name) for name in leakage.__all__}))
-    assert f"{value:.{len(printed.split('.')[1])}f}" == printed
+    names = {name: getattr(leakage, name) for name in leakage.__all__}
+    value = float(eval(call, names | vars(optics)))
+    assert f"{value:.{len(printed.partition('.')[2])}f}" == printed
 
 
 def test_functions_named_on_the_page_exist():
@@ -33,7 +35,7 @@ def test_functions_named_on_the_page_exist():
 
     known = {
         f"{module.__name__}.{name}": True
-        for module in (certificate, data, published, weights, verification, statistics)
+        for module in (certificate, data, published, weights, verification, optics, statistics)
         for name in vars(module)
     } | {"host.leakage.published": True}
     named = set(re.findall(r"→ `((?:host|models)\.[\w.]+)`", PAGE))

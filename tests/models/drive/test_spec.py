@@ -22,9 +22,9 @@ from models.frame import FrameLayout
     "changes, message",
     [
         ({"taps": 30}, "taps = 30 is not a multiple of samples_per_symbol = 4"),
-        ({"samples_per_symbol": 17}, r"samples_per_symbol = 17 is outside an integer in \[2, 16\]"),
+        ({"samples_per_symbol": 17}, r"samples_per_symbol = 17 is outside .*\[2, 16\]"),
         ({"rolloff": 0}, r"rolloff = 0 is outside \(0, 1\]"),
-        ({"dac_bits": 7}, r"dac_bits = 7 is outside an integer in \[8, 16\]"),
+        ({"dac_bits": 7}, r"dac_bits = 7 is outside the integers in \[8, 16\]"),
         ({"row_capacity": 500}, "row_capacity = 500 is not a power of two"),
         ({"row_capacity": 8192}, "row_capacity = 8192 is outside"),
         ({"arcsine_segments": 300}, "arcsine_segments = 300 is not a power of two"),

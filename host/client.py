@@ -1,0 +1,251 @@
+"""The data owner's side: normalises, sets its optics, reads its detector, activates.
+
+It knows the data and never the weights. Batches run side by side, so that one batch's light fills
+the time in which another's messages are on their way.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from host.data_ledger import DataLedger
+from host.probe_check import ProbeCheck
+from host.protocol import messages_pb2 as pb
+from host.protocol.wire import (
+    MOST_IMAGES,
+    MOST_MAGNITUDE,
+    MOST_MODES,
+    MOST_ROWS,
+    VERSION,
+    ProtocolError,
+    Refusal,
+    check_range,
+    check_version,
+    invalid,
+    pack,
+    unpack,
+)
+from host.schedule import IMAGES_IN_BATCH
+from models.checks import RangeError, require
+from models.encoding import Complex, Real, directions, modes_of
+from models.optics import Detector
+
+IN_FLIGHT = 3  # batches
+FIRST_CHECK = 1 << 24  # streams of the simulation's randomness that no batch of data uses
+
+
+class ModelPort(Protocol):
+    """The classical channel's end at the client, in this process or another."""
+
+    def open(self, hello: pb.Hello) -> pb.Welcome: ...
+
+    def run_layer(self, request: pb.LayerRequest) -> Iterator[pb.Progress]: ...
+
+    def close(self, goodbye: pb.Goodbye) -> pb.Receipt: ...
+
+
+class ClientPort(Protocol):
+    """The link's end at the client, in this process or another."""
+
+    def measure(self, settings: pb.Settings) -> Iterator[pb.Reading]: ...
+
+
+class DataClient:
+    """A session of a data owner with a model server.
+
+    max_gain: the most that this client amplifies, whatever the server grants; it limits what leaks
+    of the data. ledger: what leaked of each image, charged before its light is set; None keeps no
+    account. check_rate: how many batches in the mean are spent, per batch of data, on checking that
+    the server's light is coherent. rng: secret; when and along which direction to check.
+    Raises `ProtocolError` for answers that are refused or make no sense.
+    """
+
+    def __init__(
+        self,
+        model: ModelPort,
+        light: ClientPort,
+        rng: np.random.Generator,
+        *,
+        network: str = "",
+        max_gain: float = math.inf,
+        detector: Detector | None = None,
+        ledger: DataLedger | None = None,
+        check_rate: float = 0.0,
+        false_alarm_probability: float = 1e-6,
+    ) -> None:
+        require("check rate", check_rate, at_least=0, at_most=1)
+        self._model, self._light, self._rng, self._ledger = model, light, rng, ledger
+        self._detector = detector or Detector()
+        self._check_rate = check_rate
+        self.welcome = model.open(pb.Hello(version=VERSION, network=network))
+        self._check_welcome(self.welcome)
+        self.gain = min(self.welcome.gain, max_gain)
+        self.check = ProbeCheck(self.gain, self._detector, false_alarm_probability)
+        self.warnings: list[str] = []
+        self._next_batch = 0
+
+    @property
+    def inputs(self) -> int:
+        """Numbers per image that the network takes."""
+        first = self.welcome.layers[0]
+        return int(first.columns) - first.bias
+
+    def classify(
+        self,
+        images: NDArray[np.floating],
+        batch: int = IMAGES_IN_BATCH,
+        progress: Callable[[int], None] = lambda done: None,
+    ) -> Real:
+        """Outputs (n, classes) for `images` (n, inputs), `batch` at a time.
+
+        Raises `RangeError` for images that do not fit and `ProtocolError` when the server refuses,
+        when an answer makes no sense or when the server's light is found not to be coherent.
+        """
+        require("batch", batch, at_least=1, at_most=MOST_IMAGES, integer=True)
+        if images.ndim != 2 or images.shape[1] != self.inputs or not len(images):
+            raise RangeError(
+                f"images of shape {images.shape} do not fit; allowed: (n, {self.inputs}), n ≥ 1"
+            )
+        chunks = [images[i : i + batch] for i in range(0, len(images), batch)]
+        jobs: list[tuple[int, int, NDArray[np.floating] | Complex]] = []
+        for stream, chunk in enumerate(chunks):
+            if self._rng.random() < self._check_rate:
+                jobs.append((self._number(), FIRST_CHECK + stream, self._probe_batch(len(chunk))))
+            jobs.append((self._number(), stream, chunk))
+
+        def run(job: tuple[int, int, NDArray[np.floating] | Complex]) -> Real | None:
+            number, stream, chunk = job
+            if np.iscomplexobj(chunk):
+                self._check(number, stream, np.asarray(chunk))
+                return None
+            outputs = self._batch(number, stream, np.asarray(chunk, dtype=np.float32))
+            progress(len(chunk))
+            return outputs
+
+        with ThreadPoolExecutor(min(IN_FLIGHT, len(jobs))) as pool:
+            futures = [pool.submit(run, job) for job in jobs]
+            try:
+                results = [future.result() for future in futures]
+            except BaseException:
+                for future in futures:
+                    future.cancel()
+                raise
+        return np.concatenate([outputs for outputs in results if outputs is not None])
+
+    def close(self) -> pb.Receipt:
+        """End the session."""
+        return self._model.close(pb.Goodbye(version=VERSION, session=self.welcome.session))
+
+    def _number(self) -> int:
+        self._next_batch += 1
+        return self._next_batch - 1
+
+    def _batch(self, number: int, stream: int, chunk: NDArray[np.float32]) -> Real:
+        if self._ledger is not None:
+            rows = [self._most_slots(layer.rows) for layer in self.welcome.layers]
+            columns = [int(layer.columns) for layer in self.welcome.layers]
+            self._ledger.charge(chunk, self.gain, rows, columns)
+        data: NDArray[np.floating] = chunk
+        for index, layer in enumerate(self.welcome.layers):
+            data = np.asarray(data, dtype=np.float32)
+            if layer.bias:
+                data = np.pad(data, ((0, 0), (0, 1)), constant_values=1)
+            xi, norms = directions(data)
+            read, _ = self._layer(number, stream, index, xi)
+            detected = self._detector.efficiency * self.welcome.transmittance_out * (self.gain - 1)
+            outputs = read * (1 / (layer.scale * math.sqrt(detected)))
+            outputs = outputs * norms[:, None]
+            data = np.maximum(outputs, 0)
+        return outputs
+
+    def _layer(self, number: int, stream: int, index: int, xi: Complex) -> tuple[Real, Real]:
+        """Quadratures (images, rows) of the weights, and (images, slots) of all, decoys too."""
+        session, shape = self.welcome.session, self.welcome.layers[index]
+        settings = pb.Settings(
+            version=VERSION,
+            session=session,
+            batch=number,
+            layer=index,
+            gain=self.gain,
+            images=len(xi),
+            modes=xi.shape[1],
+            real=pack(xi.real),
+            imaginary=pack(xi.imag),
+            stream=stream,
+        )
+        readings = self._light.measure(settings)
+        request = pb.LayerRequest(
+            version=VERSION, session=session, batch=number, layer=index, images=len(xi)
+        )
+        values = np.empty((len(xi), shape.rows))
+        missing = np.ones(shape.rows, dtype=bool)
+        raw: list[Real] = []
+        for part, progress in enumerate(self._model.run_layer(request)):
+            reading = next(readings, None)
+            if reading is None or reading.part != part or progress.part != part:
+                raise invalid(f"part {part} of layer {index} is missing or out of order")
+            slots = np.array(progress.slots, dtype=np.int64)
+            if reading.slots != len(slots):
+                raise invalid(f"{len(slots)} slots are named but {reading.slots} were read")
+            seen = unpack("readings", reading.values, (len(xi), len(slots)))
+            raw.append(seen)
+            if sum(block.shape[1] for block in raw) > self._most_slots(shape.rows):
+                raise invalid("the server sends more rows than it declared")
+            rows = slots[slots >= 0]
+            if len(rows) != len(set(rows.tolist())) or np.any(rows >= shape.rows):
+                raise invalid("a row is named that does not exist or came twice")
+            if np.any(slots < -1) or not missing[rows].all():
+                raise invalid("a row is named that does not exist or came twice")
+            missing[rows] = False
+            values[:, rows] = seen[:, slots >= 0]
+            if progress.warning:
+                self.warnings.append(progress.reason)
+        if missing.any():
+            raise invalid(f"{int(missing.sum())} rows of layer {index} never came")
+        return values, np.concatenate(raw, axis=1)
+
+    def _most_slots(self, rows: int) -> int:
+        return int(rows) + math.ceil(self.welcome.decoy_rate * rows)
+
+    def _probe_batch(self, images: int) -> Complex:
+        """One secret random direction for a whole batch, which looks like any other to the server.
+
+        A batch needs at least two images to be compared with one another.
+        """
+        modes = modes_of(self.welcome.layers[0].columns)
+        parts = self._rng.standard_normal((2, modes))
+        direction = parts[0] + 1j * parts[1]
+        return np.repeat(direction[None] / np.linalg.norm(direction), max(2, images), axis=0)
+
+    def _check(self, number: int, stream: int, xi: Complex) -> None:
+        _, raw = self._layer(number, stream, 0, xi)
+        found = self.check.add(raw)
+        if found:
+            raise ProtocolError(Refusal.ABORTED, f"the server's light is refused: {found}")
+        # The server saw a batch begin; it sees it end like any other.
+        for index, layer in enumerate(self.welcome.layers[1:], start=1):
+            modes = modes_of(layer.columns)
+            noise = self._rng.spawn(1)[0].standard_normal((2, len(xi), modes))
+            decoy = noise[0] + 1j * noise[1]
+            decoy /= np.linalg.norm(decoy, axis=1, keepdims=True)
+            self._layer(number, stream, index, decoy)
+
+    def _check_welcome(self, welcome: pb.Welcome) -> None:
+        check_version(welcome)
+        check_range("number of layers", len(welcome.layers), 1, 1000)
+        for layer in welcome.layers:
+            check_range("rows", layer.rows, 1, MOST_ROWS)
+            check_range("columns", layer.columns, 1 + layer.bias, 2 * MOST_MODES)
+            check_range("scale", layer.scale, 1 / MOST_MAGNITUDE, MOST_MAGNITUDE)
+        for before, after in zip(welcome.layers[:-1], welcome.layers[1:], strict=True):
+            if before.rows != after.columns - after.bias:
+                raise invalid(f"{before.rows} outputs do not fit {after.columns} columns")
+        check_range("gain", welcome.gain, 1 + 1e-9, 1e6)
+        check_range("transmittance out", welcome.transmittance_out, 1e-9, 1)
+        check_range("decoy rate", welcome.decoy_rate, 0, 1)

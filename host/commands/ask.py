@@ -1,0 +1,148 @@
+"""`shotveil ask`: the data owner's process: images in, predictions out."""
+
+from __future__ import annotations
+
+import math
+import secrets
+import time
+from pathlib import Path
+
+import click
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from host.commands.options import json_option, print_json
+from host.commands.parties import (
+    DEMO_CLIENT,
+    DEMO_LINK,
+    DEMO_SERVER,
+    demo_option,
+    folder_of,
+    keys_option,
+    refusals,
+    require_extra,
+)
+from host.schedule import IMAGES_IN_BATCH
+from models.checks import RangeError, require
+from models.mnist import load_mnist
+from models.optics import Detector
+
+
+@click.command()
+@keys_option
+@demo_option
+@click.option("--name", help="Of the client, as in its certificate.")
+@click.option("--server", default=DEMO_SERVER, show_default=True, help="Its HOST:PORT.")
+@click.option("--link", default=DEMO_LINK, show_default=True, help="Its HOST:PORT.")
+@click.option("--network", default="", help="Name or digest. [default: what is served]")
+@click.option("--images", type=int, help="How many test images, from the first. [default: all]")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder of IDX files. [shipped]")
+@click.option("--batch", type=int, default=IMAGES_IN_BATCH, show_default=True, help="Images each.")
+@click.option("--max-gain", type=float, help="The most to amplify. [default: what is granted]")
+@click.option("--client-efficiency", type=float, default=1.0, show_default=True)
+@click.option("--client-electronic-noise", type=float, default=0.0, show_default=True, help="SNU.")
+@click.option("--ledger", type=click.Path(path_type=Path), help="What leaked of the images.")
+@click.option("--data-budget", type=float, help="Bits per data element and image, over all time.")
+@click.option("--data-bound", default="qcrb", show_default=True, help="That the budget is under.")
+@click.option("--check-rate", type=float, default=0.02, show_default=True, help="Per batch.")
+@click.option("--false-alarm-probability", type=float, default=1e-6, show_default=True)
+@json_option
+def ask(
+    keys_folder: Path | None,
+    demo: bool,
+    name: str | None,
+    server: str,
+    link: str,
+    network: str,
+    images: int | None,
+    data: Path | None,
+    batch: int,
+    max_gain: float | None,
+    client_efficiency: float,
+    client_electronic_noise: float,
+    ledger: Path | None,
+    data_budget: float | None,
+    data_bound: str,
+    check_rate: float,
+    false_alarm_probability: float,
+    as_json: bool,
+) -> None:
+    """Classify images with a network that another process serves."""
+    require_extra()
+    from host.client import DataClient
+    from host.data_ledger import DataLedger
+    from host.keys import CLIENT, read_keys, require_client_name
+    from host.protocol.rpc import RemoteClientPort, RemoteModel
+
+    if max_gain is not None:
+        require("max gain", max_gain, above=1)
+    if data_budget is not None and ledger is None:
+        raise RangeError("--data-budget is given without --ledger; allowed: both")
+    folder = folder_of(keys_folder, demo)
+    name = name or (DEMO_CLIENT if demo else "")
+    require_client_name(name)
+    keys = read_keys(folder, f"{CLIENT}-{name}")
+    pixels, labels = load_mnist(data, "test")
+    if images is not None:
+        require("images", images, at_least=1, at_most=len(pixels))
+        pixels, labels = pixels[:images], labels[:images]
+    accounts = DataLedger(ledger, data_budget, data_bound) if ledger else None
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with refusals(), Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        model, light = RemoteModel(server, keys), RemoteClientPort(link, keys)
+        client = DataClient(
+            model,
+            light,
+            # Not from a seed: a server that can guess when it is checked can behave then.
+            np.random.default_rng(secrets.randbits(128)),
+            network=network,
+            max_gain=math.inf if max_gain is None else max_gain,
+            detector=Detector(client_efficiency, client_electronic_noise),
+            ledger=accounts,
+            check_rate=check_rate,
+            false_alarm_probability=false_alarm_probability,
+        )
+        task = bar.add_task("images through the link", total=len(pixels))
+        start = time.perf_counter()
+        outputs = client.classify(pixels, batch, lambda done: bar.advance(task, done))
+        seconds = time.perf_counter() - start
+        client.close()
+        model.hang_up()
+        light.hang_up()
+    predictions = outputs.argmax(axis=1)
+    result = {
+        "network": client.welcome.network,
+        "images": len(pixels),
+        "accuracy": float((predictions == labels).mean()),
+        "predictions": predictions.tolist(),
+        "gain": client.gain,
+        "photons": client.welcome.photons,
+        "decoy_rate": client.welcome.decoy_rate,
+        "warnings": len(client.warnings),
+        "probe_variance": client.check.variance if client.check.count else None,
+        "probe_variance_expected": client.check.expected,
+        "data_leakage_bits": accounts.leakage() if accounts else None,
+        "seconds": seconds,
+        "images_per_second": len(pixels) / seconds,
+    }
+    if accounts is not None:
+        accounts.close()
+    if as_json:
+        print_json(result)
+        return
+    click.echo(
+        f"{result['network']}: {len(pixels):,} images, accuracy {result['accuracy']:.2%}, "
+        f"{result['images_per_second']:,.0f} images a second"
+    )
+    if client.check.count:
+        click.echo(
+            f"probe check: variance {client.check.variance:.5g} SNU, "
+            f"coherent light has {client.check.expected:.5g}"
+        )

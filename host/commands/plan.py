@@ -1,0 +1,155 @@
+"""`shotveil plan`: the gain and photon number to use with given budgets and a given channel."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from host.commands.options import (
+    channel_of,
+    channel_options,
+    json_option,
+    print_json,
+    seed_option,
+)
+from host.commands.show import progress_bar, show
+from host.curves import calibrated_curve
+from host.operating_point import DATA_BOUNDS, Budgets, data_bits, weight_bits
+from host.plan import Infeasible, find, picture
+from host.run import run
+from host.style import rendered, style
+from models.checks import RangeError, require
+from models.files import write_atomically
+from models.mnist import load_mnist
+from models.network import load_network
+
+INFEASIBLE = 1
+ATTEMPTS = 5  # runs that may confirm a least accuracy, each with a little more light
+
+
+@click.command()
+@click.option("--network", default="mnist", show_default=True, help="Shipped name, or a file.")
+@click.option("--max-weight-bits", type=float, help="Per real weight, mean over the network.")
+@click.option("--max-data-bits", type=float, help="Per data element of the input layer.")
+@click.option(
+    "--data-bound",
+    type=click.Choice(list(DATA_BOUNDS)),
+    default="qcrb",
+    show_default=True,
+    help="Bound that --max-data-bits is held against.",
+)
+@click.option(
+    "--inferences", type=int, default=1, show_default=True, help="K, that share the weight budget."
+)
+@click.option("--min-accuracy", type=float, help="A fraction. Then: least leakage that keeps it.")
+@channel_options
+@click.option("--images", type=int, help="How many test images to use. [default: all]")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder of IDX files. [shipped]")
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path),
+    default=Path("reports/plan.png"),
+    show_default=True,
+    help="Picture of the feasible region, .png or .svg.",
+)
+@seed_option
+@json_option
+def plan(
+    network: str,
+    max_weight_bits: float | None,
+    max_data_bits: float | None,
+    data_bound: str,
+    inferences: int,
+    min_accuracy: float | None,
+    images: int | None,
+    data: Path | None,
+    plot: Path,
+    seed: int,
+    as_json: bool,
+    **channel_settings: Any,
+) -> int:
+    """Find the operating point: most accuracy inside the budgets, or least leakage for an accuracy.
+
+    The accuracy is read off a curve that is measured once for a network and kept, then confirmed by
+    a run at the point found. Ends with exit code 1 where nothing is feasible.
+    """
+    if plot.suffix not in (".png", ".svg"):
+        raise RangeError(f"plot = {plot} ends in {plot.suffix!r}; allowed: .png or .svg")
+    budgets = Budgets(max_weight_bits, max_data_bits, data_bound, inferences)
+    channel = channel_of(**channel_settings)
+    chosen = load_network(network)
+    pixels, labels = load_mnist(data, "test")
+    if images is not None:
+        require("images", images, at_least=1, at_most=len(pixels))
+        pixels, labels = pixels[:images], labels[:images]
+    with progress_bar("images of the calibration") as progress:
+        curve = calibrated_curve(
+            chosen, pixels, labels, progress=lambda done: progress(done, len(pixels))
+        )
+
+    point = find(chosen, curve, channel, budgets, min_accuracy)
+    confirmed: dict[str, Any] = {}
+    for attempt in range(1, ATTEMPTS + 1):
+        if isinstance(point, Infeasible):
+            break
+        with progress_bar("images through the link") as progress:
+            confirmed = run(
+                chosen, point.link, images=images, data=data, seed=seed, progress=progress
+            ).summary
+        short = 0.0 if min_accuracy is None else min_accuracy - confirmed["accuracy"]
+        if short <= 0 or attempt == ATTEMPTS:
+            break
+        # The seed stays, so the next run differs by its light alone and falls short by less.
+        aim = point.accuracy + short
+        point = find(chosen, curve, channel, budgets, min_accuracy, aim)
+
+    with style():
+        figure = picture(chosen, curve, channel, budgets, min_accuracy, point)
+        write_atomically(plot, rendered(figure, plot.suffix[1:]))
+    asked = {"budgets": asdict(budgets), "min_accuracy": min_accuracy, "plot": str(plot)}
+    if isinstance(point, Infeasible):
+        if as_json:
+            print_json({"feasible": False, **asdict(point), **asked})
+        else:
+            click.echo(f"infeasible: {point.reason}\n\nfeasible region: {plot}")
+        return INFEASIBLE
+
+    link = point.link
+    leaks = {
+        "weight_bits": float(weight_bits(chosen, link, link.gain, link.photons, inferences)),
+        "data_bits": float(data_bits(chosen, link.gain, data_bound)),
+    }
+    if as_json:
+        found = {
+            "feasible": True,
+            "expected_accuracy": point.accuracy,
+            "confirmed": _agrees(point.accuracy, min_accuracy, confirmed),
+            "against_budgets": leaks,
+        }
+        print_json({**found, **asked, **confirmed})
+        return 0
+    show(confirmed)
+    after = f" after {inferences:,} inferences" if inferences > 1 else ""
+    click.echo(
+        f"\nexpected accuracy   {point.accuracy:.2%} from the calibrated curve, "
+        f"{confirmed['accuracy']:.2%} in the run above: "
+        f"{'' if _agrees(point.accuracy, min_accuracy, confirmed) else 'not '}confirmed\n"
+        f"against the budgets {leaks['weight_bits']:.4g} bits per weight{after}"
+        f"{_of(max_weight_bits)}, {leaks['data_bits']:.4g} bits per data element "
+        f"({data_bound}){_of(max_data_bits)}\n"
+        f"feasible region     {plot}"
+    )
+    return 0
+
+
+def _agrees(expected: float, least: float | None, confirmed: dict[str, Any]) -> bool:
+    """Whether a run reached what was asked, and what the curve promised, in 3 counting errors."""
+    accuracy, error = confirmed["accuracy"], confirmed["accuracy_error"]
+    return (least is None or accuracy >= least) and abs(accuracy - expected) <= 3 * error
+
+
+def _of(budget: float | None) -> str:
+    return "" if budget is None else f" of {budget:g}"

@@ -1,0 +1,156 @@
+"""`shotveil serve`: the model owner's process, with its network and its ledger."""
+
+from __future__ import annotations
+
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from host.commands.demo import DATA_BOUND, DATA_BUDGET, WEIGHT_BUDGET
+from host.commands.options import channel_of, channel_options
+from host.commands.parties import (
+    DEMO_LINK,
+    DEMO_SERVER,
+    demo_option,
+    folder_of,
+    keys_option,
+    log_to_stderr,
+    refusals,
+    require_extra,
+    run_until_told,
+)
+from host.ledger import Sense
+from host.operating_point import within_budgets
+from models.checks import RangeError, require
+from models.network import Network, load_network
+from models.optics import Link
+
+DEMO_BUDGET = 8.0  # bits: what a weight of the demo's networks has at most
+
+
+@click.command()
+@keys_option
+@demo_option
+@click.option("--address", default=DEMO_SERVER, show_default=True, help="HOST:PORT to listen on.")
+@click.option("--link", "link_address", default=DEMO_LINK, show_default=True, help="Its HOST:PORT.")
+@click.option("--network", default="mnist", show_default=True, help="Shipped name, or a file.")
+@click.option("--ledger", type=click.Path(path_type=Path), help="What left, for ever.")
+@click.option("--budget", type=float, help="Bits per weight over all clients. [as in the ledger]")
+@click.option("--client-budget", type=float, help="The same for each client. [as in the ledger]")
+@click.option(
+    "--sense",
+    type=click.Choice(["declared", "certified"]),
+    default="declared",
+    show_default=True,
+    help="What --budget and --client-budget limit.",
+)
+@click.option("--gain", type=float, help="Granted to clients. [0.01 bit per weight and pixel]")
+@click.option("--photons", type=float, help="Mean photons μ per mode.")
+@click.option("--f2", type=float, help="Instead of --photons: F² as it arrives at the client.")
+@channel_options
+@click.option("--decoy-rate", type=float, default=1 / 16, show_default=True, help="Per row.")
+@click.option("--false-alarm-probability", type=float, default=1e-6, show_default=True)
+@click.option("--failure-probability", type=float, default=1e-10, show_default=True)
+@click.option("--peak", type=float, default=64.0, show_default=True, help="Of a mode, over 1/N.")
+def serve(
+    keys_folder: Path | None,
+    demo: bool,
+    address: str,
+    link_address: str,
+    network: str,
+    ledger: Path | None,
+    budget: float | None,
+    client_budget: float | None,
+    sense: str,
+    gain: float | None,
+    photons: float | None,
+    f2: float | None,
+    decoy_rate: float,
+    false_alarm_probability: float,
+    failure_probability: float,
+    peak: float,
+    **channel: Any,
+) -> None:
+    """Serve a network through the optical link; charge every row before its light leaves."""
+    require_extra()
+    from host.budget import BudgetFilter
+    from host.keys import SERVER, read_keys
+    from host.monitor import MonitorSettings
+    from host.protocol.rpc import RemoteServerPort, serve_model
+    from host.server import ModelServer, ServerSettings
+
+    log_to_stderr()
+    folder = folder_of(keys_folder, demo)
+    keys = read_keys(folder, SERVER)
+    served = load_network(network)
+    settings = ServerSettings(
+        _declared(served, gain, photons, f2, **channel),
+        decoy_rate,
+        MonitorSettings(
+            false_alarm_probability=false_alarm_probability,
+            failure_probability=failure_probability,
+            peak=peak,
+        ),
+    )
+    if ledger is None:
+        if not demo:
+            raise RangeError("--ledger is not given; allowed: a file")
+        ledger = folder / "ledger.db"
+        budget = DEMO_BUDGET if budget is None else budget
+    child = _own_link(link_address) if demo else None
+    try:
+        with refusals(), BudgetFilter(ledger) as accounts:
+            accounts.register(served)
+            in_sense: Sense = "certified" if sense == "certified" else "declared"
+            for bits, whose in ((budget, None), (client_budget, "")):
+                if bits is not None:
+                    accounts.set_budget(served.digest, bits, in_sense, whose)
+            port_of_link = RemoteServerPort(link_address, keys)
+            # Not from a seed: who can guess decoys can spare them.
+            rng = np.random.default_rng(secrets.randbits(128))
+            server = ModelServer(served, settings, accounts, port_of_link, rng)
+            answering, port = serve_model(server, address, keys)
+
+            def stop() -> None:
+                answering.stop(grace=2).wait()
+                server.shut_down()
+                port_of_link.hang_up()
+
+            run_until_told(
+                f"{served.name} ready at {address.rpartition(':')[0]}:{port}, ledger {ledger}", stop
+            )
+    finally:
+        if child is not None:
+            child.terminate()
+            child.wait()
+
+
+def _declared(
+    network: Network, gain: float | None, photons: float | None, f2: float | None, **channel: Any
+) -> Link:
+    """The link from the options, or the demo's operating point where no light is given."""
+    if gain is None:
+        if photons is not None or f2 is not None:
+            raise RangeError("--photons or --f2 given without --gain; allowed: both or neither")
+        dark = channel_of(**channel)
+        return within_budgets(network, WEIGHT_BUDGET, DATA_BUDGET, DATA_BOUND, dark)
+    from host.commands.options import link_of
+
+    require("gain", gain, above=1)
+    return link_of(gain, photons, f2, **channel)
+
+
+def _own_link(address: str) -> subprocess.Popen[str]:
+    """The demo's link, in a process of its own."""
+    command = [sys.executable, "-c", "from host.cli import main; main()", "link", "--demo"]
+    child = subprocess.Popen([*command, "--address", address], stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    if not child.stdout.readline().startswith("link ready"):
+        child.wait()
+        raise RangeError(f"the link at {address} did not start; is another one running there?")
+    return child

@@ -1,0 +1,201 @@
+"""What the figures show, as columns of numbers.
+
+The *published* convention is that of the authors' figures (`host.leakage.published`): the accuracy
+curve is evaluated at √(μ/D), a channel of power transmittance η enters the bound as √η, and the
+rows of all layers count as carrying the same data. The *consistent* one is that of everything else
+here: F² = 2μ/D, T = η of the whole loop, M the rows of the input layer.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from host.bisection import greatest
+from host.curves import AccuracyCurve
+from host.leakage.data import crb_prx, crb_v1, data_leakage
+from host.leakage.published import (
+    accuracy_argument,
+    loss_transmittance,
+    weight_leakage_prx,
+    weight_leakage_v1,
+)
+from host.leakage.weights import weight_leakage
+from host.operating_point import DATA_BOUNDS, f2_of, weight_bits
+from models.network import Network
+from models.optics import Link, inference_noise, noise_quantum
+
+Convention = Literal["published", "consistent"]
+CONVENTIONS: tuple[Convention, ...] = ("published", "consistent")
+Columns = dict[str, NDArray[np.float64]]
+
+# The operating point of the paper's leakage figures: V = 2μ + 1 = 13 SNU, a 784-784-10 network.
+GAIN, PHOTONS = 1.3, 6.0
+MODES = 392
+INPUT_ROWS, OUTPUT_ROWS = 784, 10  # of a network whose hidden layer is as wide as its input
+
+IDEAL = Link(gain=GAIN, photons=0.0)
+
+
+def accuracy_against_f2(curve: AccuracyCurve) -> Columns:
+    """Measured accuracy, the fitted logistic and what it misses, at every point of the curve."""
+    fit = curve.logistic(curve.f2)
+    return {
+        "f2": curve.f2,
+        "accuracy": curve.accuracy,
+        "counting_error": np.sqrt(curve.accuracy * (1 - curve.accuracy) / curve.images),
+        "logistic": fit,
+        "residual": curve.accuracy - fit,
+    }
+
+
+def accuracy_over_light(curve: AccuracyCurve, convention: Convention, points: int = 161) -> Columns:
+    """Accuracy at photon numbers 10⁻¹ to 10³ and G − 1 from 10⁻³ to 10, gain by gain."""
+    photons, excess_gain = _grid(np.geomspace(1e-1, 1e3, points), np.geomspace(1e-3, 10, points))
+    return {
+        "photons": photons,
+        "excess_gain": excess_gain,
+        "accuracy": _accuracy(curve, convention, photons, 1 + excess_gain),
+    }
+
+
+def accuracy_over_leakage(
+    network: Network,
+    curve: AccuracyCurve,
+    convention: Convention,
+    bound: str = "crb_prx",
+    points: int = 161,
+) -> Columns:
+    """Accuracy where weights leak 10⁻³ to 1 bit and data 10⁻⁴ to 0.3 bit under `bound`; T = 1.
+
+    The data figure determines the gain and the weight figure then the photon number. Published: M
+    is the number of all rows, and all weights leak like those of the input layer. Consistent: M
+    counts the rows of the input layer, and the weight figure is the mean over the network.
+    """
+    weights, data = _grid(np.geomspace(1e-3, 1, points), np.geomspace(1e-4, 0.3, points))
+    gain, photons = light_at_leakage(network, convention, bound, weights, data)
+    return {
+        "weight_leakage_bits": weights,
+        "data_leakage_bits": data,
+        "gain": gain,
+        "photons": photons,
+        "accuracy": _accuracy(curve, convention, photons, gain),
+    }
+
+
+def light_at_leakage(
+    network: Network,
+    convention: Convention,
+    bound: str,
+    weights: NDArray[np.float64],
+    data: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Gain and photons per mode at which `weights` and `data` bits leak, arrays of one shape.
+
+    Gains stop at 1 + 10³ and photons at 10⁹, far beyond what the figures show.
+    """
+    layer = network.layers[0]
+    published = convention == "published"
+    rows = sum(each.rows for each in network.layers) if published else layer.rows
+
+    def data_at(excess_gain: NDArray[np.float64]) -> NDArray[np.float64]:
+        return DATA_BOUNDS[bound](noise_quantum(1 + excess_gain), rows, layer.modes)
+
+    gain = 1 + greatest(data_at, data, 1e-7, 1e3)
+
+    def weights_at(photons: NDArray[np.float64]) -> NDArray[np.float64]:
+        if published:
+            return weight_leakage_prx(1 + 2 * photons, 1.0, noise_quantum(gain) / layer.modes)
+        return weight_bits(network, IDEAL, gain, photons)
+
+    return gain, greatest(weights_at, weights, 1e-9, 1e9)
+
+
+def leakage_against_dimension(
+    convention: Convention, gain: float = GAIN, photons: float = PHOTONS, points: int = 101
+) -> Columns:
+    """Leakage of an n-n-10 network with n from 10² to 10⁴, at fixed light, T = 1."""
+    modes = np.unique(np.rint(np.geomspace(50, 5000, points)))
+    dimension = {"dimension": 2 * modes}
+    return dimension | _leakage(convention, gain, photons, modes, 2 * modes, 1.0)
+
+
+def leakage_against_loss(
+    convention: Convention, gain: float = GAIN, photons: float = PHOTONS, points: int = 161
+) -> Columns:
+    """Leakage of a 784-784-10 network at 0 to 8 dB of channel loss, none of it trusted.
+
+    Consistent: loss is that of the loop, split evenly; once with the photon number held and once
+    with F² held, for which the server has to send more.
+    """
+    loss = np.linspace(0, 8, points)
+    transmittance = 10 ** (-loss / 10)
+    rows = np.full(points, float(INPUT_ROWS))
+    columns: Columns = {"loss_db": loss}
+    columns |= _leakage(convention, gain, photons, np.full(points, MODES), rows, transmittance)
+    if convention == "consistent":
+        excess = noise_quantum(gain) / MODES
+        more = photons / np.sqrt(transmittance)
+        columns["weight_leakage_bits_at_fixed_f2"] = weight_leakage(
+            1 + 2 * more, transmittance, excess
+        )
+    return columns
+
+
+def leakage_over_loss_and_noise(
+    convention: Convention, gain: float = GAIN, photons: float = PHOTONS, points: int = 81
+) -> Columns:
+    """Weight leakage at 0 to 8 dB of channel loss and 0 to 0.2 SNU of technical excess noise."""
+    loss, noise = _grid(np.linspace(0, 8, points), np.linspace(0, 0.2, points))
+    transmittance = 10 ** (-loss / 10)
+    if convention == "published":
+        transmittance = loss_transmittance(transmittance)
+    bits = weight_leakage(1 + 2 * photons, transmittance, noise_quantum(gain) / MODES + noise)
+    return {"loss_db": loss, "technical_noise_snu": noise, "weight_leakage_bits": bits}
+
+
+def _leakage(
+    convention: Convention,
+    gain: float,
+    photons: float,
+    modes: NDArray[np.float64],
+    input_rows: NDArray[np.float64],
+    transmittance: NDArray[np.float64] | float,
+) -> Columns:
+    """Of weights and data, in bits, under each bound of that convention."""
+    g, variance = noise_quantum(gain), 1 + 2 * photons
+    if convention == "published":
+        channel = loss_transmittance(transmittance), g / modes
+        rows = input_rows + OUTPUT_ROWS
+        return {
+            "weight_leakage_v1_bits": weight_leakage_v1(variance, *channel),
+            "weight_leakage_prx_bits": weight_leakage_prx(variance, *channel),
+            "data_leakage_crb_v1_bits": crb_v1(g, rows, modes),
+            "data_leakage_crb_prx_bits": crb_prx(g, rows, modes),
+        }
+    data = data_leakage(g, input_rows, modes)
+    return {
+        "weight_leakage_bits": weight_leakage(variance, transmittance, g / modes),
+        **{f"data_leakage_{name}_bits": bits for name, bits in data.items()},
+    }
+
+
+def _accuracy(
+    curve: AccuracyCurve,
+    convention: Convention,
+    photons: NDArray[np.float64],
+    gain: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    if convention == "published":
+        return curve.logistic(accuracy_argument(photons, inference_noise(gain)))
+    return curve.at(f2_of(IDEAL, gain, photons))
+
+
+def _grid(
+    across: NDArray[np.float64], down: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """All pairs as two columns, the first changing fastest."""
+    first, second = np.meshgrid(across, down)
+    return first.ravel(), second.ravel()

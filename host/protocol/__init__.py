@@ -1,0 +1,1 @@
+"""Messages between the parties: `messages.proto`, and the modules generated from it."""

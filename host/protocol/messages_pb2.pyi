@@ -1,0 +1,217 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Hello(_message.Message):
+    __slots__ = ("version", "network")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    NETWORK_FIELD_NUMBER: _ClassVar[int]
+    version: int
+    network: str
+    def __init__(self, version: _Optional[int] = ..., network: _Optional[str] = ...) -> None: ...
+
+class LayerShape(_message.Message):
+    __slots__ = ("rows", "columns", "bias", "scale")
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    BIAS_FIELD_NUMBER: _ClassVar[int]
+    SCALE_FIELD_NUMBER: _ClassVar[int]
+    rows: int
+    columns: int
+    bias: bool
+    scale: float
+    def __init__(self, rows: _Optional[int] = ..., columns: _Optional[int] = ..., bias: _Optional[bool] = ..., scale: _Optional[float] = ...) -> None: ...
+
+class Welcome(_message.Message):
+    __slots__ = ("version", "session", "network", "layers", "gain", "transmittance_out", "decoy_rate", "photons")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    NETWORK_FIELD_NUMBER: _ClassVar[int]
+    LAYERS_FIELD_NUMBER: _ClassVar[int]
+    GAIN_FIELD_NUMBER: _ClassVar[int]
+    TRANSMITTANCE_OUT_FIELD_NUMBER: _ClassVar[int]
+    DECOY_RATE_FIELD_NUMBER: _ClassVar[int]
+    PHOTONS_FIELD_NUMBER: _ClassVar[int]
+    version: int
+    session: str
+    network: str
+    layers: _containers.RepeatedCompositeFieldContainer[LayerShape]
+    gain: float
+    transmittance_out: float
+    decoy_rate: float
+    photons: float
+    def __init__(self, version: _Optional[int] = ..., session: _Optional[str] = ..., network: _Optional[str] = ..., layers: _Optional[_Iterable[_Union[LayerShape, _Mapping]]] = ..., gain: _Optional[float] = ..., transmittance_out: _Optional[float] = ..., decoy_rate: _Optional[float] = ..., photons: _Optional[float] = ...) -> None: ...
+
+class LayerRequest(_message.Message):
+    __slots__ = ("version", "session", "batch", "layer", "images")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    BATCH_FIELD_NUMBER: _ClassVar[int]
+    LAYER_FIELD_NUMBER: _ClassVar[int]
+    IMAGES_FIELD_NUMBER: _ClassVar[int]
+    version: int
+    session: str
+    batch: int
+    layer: int
+    images: int
+    def __init__(self, version: _Optional[int] = ..., session: _Optional[str] = ..., batch: _Optional[int] = ..., layer: _Optional[int] = ..., images: _Optional[int] = ...) -> None: ...
+
+class Progress(_message.Message):
+    __slots__ = ("part", "slots", "warning", "reason")
+    PART_FIELD_NUMBER: _ClassVar[int]
+    SLOTS_FIELD_NUMBER: _ClassVar[int]
+    WARNING_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    part: int
+    slots: _containers.RepeatedScalarFieldContainer[int]
+    warning: bool
+    reason: str
+    def __init__(self, part: _Optional[int] = ..., slots: _Optional[_Iterable[int]] = ..., warning: _Optional[bool] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class Goodbye(_message.Message):
+    __slots__ = ("version", "session")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    version: int
+    session: str
+    def __init__(self, version: _Optional[int] = ..., session: _Optional[str] = ...) -> None: ...
+
+class Receipt(_message.Message):
+    __slots__ = ("network", "images")
+    NETWORK_FIELD_NUMBER: _ClassVar[int]
+    IMAGES_FIELD_NUMBER: _ClassVar[int]
+    network: str
+    images: int
+    def __init__(self, network: _Optional[str] = ..., images: _Optional[int] = ...) -> None: ...
+
+class Emission(_message.Message):
+    __slots__ = ("version", "key", "scale", "rows", "modes", "first", "x", "p")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    SCALE_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    MODES_FIELD_NUMBER: _ClassVar[int]
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    X_FIELD_NUMBER: _ClassVar[int]
+    P_FIELD_NUMBER: _ClassVar[int]
+    version: int
+    key: str
+    scale: float
+    rows: int
+    modes: int
+    first: int
+    x: bytes
+    p: bytes
+    def __init__(self, version: _Optional[int] = ..., key: _Optional[str] = ..., scale: _Optional[float] = ..., rows: _Optional[int] = ..., modes: _Optional[int] = ..., first: _Optional[int] = ..., x: _Optional[bytes] = ..., p: _Optional[bytes] = ...) -> None: ...
+
+class Loaded(_message.Message):
+    __slots__ = ("rows",)
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    rows: int
+    def __init__(self, rows: _Optional[int] = ...) -> None: ...
+
+class Shot(_message.Message):
+    __slots__ = ("version", "session", "batch", "layer", "part", "images", "weights", "decoys", "first", "stop", "slots", "last")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    BATCH_FIELD_NUMBER: _ClassVar[int]
+    LAYER_FIELD_NUMBER: _ClassVar[int]
+    PART_FIELD_NUMBER: _ClassVar[int]
+    IMAGES_FIELD_NUMBER: _ClassVar[int]
+    WEIGHTS_FIELD_NUMBER: _ClassVar[int]
+    DECOYS_FIELD_NUMBER: _ClassVar[int]
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    STOP_FIELD_NUMBER: _ClassVar[int]
+    SLOTS_FIELD_NUMBER: _ClassVar[int]
+    LAST_FIELD_NUMBER: _ClassVar[int]
+    version: int
+    session: str
+    batch: int
+    layer: int
+    part: int
+    images: int
+    weights: str
+    decoys: str
+    first: int
+    stop: int
+    slots: _containers.RepeatedScalarFieldContainer[int]
+    last: bool
+    def __init__(self, version: _Optional[int] = ..., session: _Optional[str] = ..., batch: _Optional[int] = ..., layer: _Optional[int] = ..., part: _Optional[int] = ..., images: _Optional[int] = ..., weights: _Optional[str] = ..., decoys: _Optional[str] = ..., first: _Optional[int] = ..., stop: _Optional[int] = ..., slots: _Optional[_Iterable[int]] = ..., last: _Optional[bool] = ...) -> None: ...
+
+class Sums(_message.Message):
+    __slots__ = ("count", "qq", "qy", "yy")
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    QQ_FIELD_NUMBER: _ClassVar[int]
+    QY_FIELD_NUMBER: _ClassVar[int]
+    YY_FIELD_NUMBER: _ClassVar[int]
+    count: int
+    qq: float
+    qy: float
+    yy: float
+    def __init__(self, count: _Optional[int] = ..., qq: _Optional[float] = ..., qy: _Optional[float] = ..., yy: _Optional[float] = ...) -> None: ...
+
+class Returned(_message.Message):
+    __slots__ = ("weights", "modes", "decoy_count", "decoy_qq", "decoy_qy", "decoy_yy")
+    WEIGHTS_FIELD_NUMBER: _ClassVar[int]
+    MODES_FIELD_NUMBER: _ClassVar[int]
+    DECOY_COUNT_FIELD_NUMBER: _ClassVar[int]
+    DECOY_QQ_FIELD_NUMBER: _ClassVar[int]
+    DECOY_QY_FIELD_NUMBER: _ClassVar[int]
+    DECOY_YY_FIELD_NUMBER: _ClassVar[int]
+    weights: Sums
+    modes: int
+    decoy_count: int
+    decoy_qq: bytes
+    decoy_qy: bytes
+    decoy_yy: bytes
+    def __init__(self, weights: _Optional[_Union[Sums, _Mapping]] = ..., modes: _Optional[int] = ..., decoy_count: _Optional[int] = ..., decoy_qq: _Optional[bytes] = ..., decoy_qy: _Optional[bytes] = ..., decoy_yy: _Optional[bytes] = ...) -> None: ...
+
+class Dropped(_message.Message):
+    __slots__ = ("version", "session", "keys", "everything")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    KEYS_FIELD_NUMBER: _ClassVar[int]
+    EVERYTHING_FIELD_NUMBER: _ClassVar[int]
+    version: int
+    session: str
+    keys: _containers.RepeatedScalarFieldContainer[str]
+    everything: bool
+    def __init__(self, version: _Optional[int] = ..., session: _Optional[str] = ..., keys: _Optional[_Iterable[str]] = ..., everything: _Optional[bool] = ...) -> None: ...
+
+class Settings(_message.Message):
+    __slots__ = ("version", "session", "batch", "layer", "gain", "images", "modes", "real", "imaginary", "stream")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    BATCH_FIELD_NUMBER: _ClassVar[int]
+    LAYER_FIELD_NUMBER: _ClassVar[int]
+    GAIN_FIELD_NUMBER: _ClassVar[int]
+    IMAGES_FIELD_NUMBER: _ClassVar[int]
+    MODES_FIELD_NUMBER: _ClassVar[int]
+    REAL_FIELD_NUMBER: _ClassVar[int]
+    IMAGINARY_FIELD_NUMBER: _ClassVar[int]
+    STREAM_FIELD_NUMBER: _ClassVar[int]
+    version: int
+    session: str
+    batch: int
+    layer: int
+    gain: float
+    images: int
+    modes: int
+    real: bytes
+    imaginary: bytes
+    stream: int
+    def __init__(self, version: _Optional[int] = ..., session: _Optional[str] = ..., batch: _Optional[int] = ..., layer: _Optional[int] = ..., gain: _Optional[float] = ..., images: _Optional[int] = ..., modes: _Optional[int] = ..., real: _Optional[bytes] = ..., imaginary: _Optional[bytes] = ..., stream: _Optional[int] = ...) -> None: ...
+
+class Reading(_message.Message):
+    __slots__ = ("part", "slots", "values")
+    PART_FIELD_NUMBER: _ClassVar[int]
+    SLOTS_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    part: int
+    slots: int
+    values: bytes
+    def __init__(self, part: _Optional[int] = ..., slots: _Optional[int] = ..., values: _Optional[bytes] = ...) -> None: ...

@@ -1,0 +1,383 @@
+"""The model owner's side: sends rows and decoys, charges them, judges what returns.
+
+It knows the weights and never the data. Per layer and batch it goes on only while its session is
+accepted; every part of a layer is reserved in the ledger before its light leaves and committed
+after its verification.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import math
+import secrets
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from host.budget import BudgetExhausted, BudgetFilter
+from host.composition import ChannelClass
+from host.monitor import MonitorSettings, SessionMonitor, Verdict
+from host.protocol import messages_pb2 as pb
+from host.protocol.wire import (
+    MOST_IMAGES,
+    VERSION,
+    ProtocolError,
+    Refusal,
+    check_range,
+    check_version,
+    invalid,
+    pack,
+    unpack,
+)
+from host.schedule import row_blocks
+from models.checks import RangeError, require
+from models.decoys import decoy_rows
+from models.encoding import EncodedRows, encode_rows
+from models.network import Network
+from models.optics import Link
+from models.statistics import SymbolStatistics
+
+log = logging.getLogger("shotveil.server")
+
+MOST_SESSIONS = 64
+IDLE_SECONDS = 600.0
+ROWS_IN_MESSAGE = 1 << 19  # numbers: 4 MiB for each of x and p
+
+
+class ServerPort(Protocol):
+    """The link's end at the server, in this process or another."""
+
+    def load(self, emissions: Iterable[pb.Emission]) -> pb.Loaded: ...
+
+    def emit(self, shot: pb.Shot) -> pb.Returned: ...
+
+    def drop(self, dropped: pb.Dropped) -> pb.Loaded: ...
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """link: declared, photon number and granted gain included. decoy_rate: decoys per row of
+    weights, in (0, 1]. monitor: levels of verification. patience: seconds that a reserve waits.
+    """
+
+    link: Link
+    decoy_rate: float = 1 / 16
+    monitor: MonitorSettings = field(default_factory=MonitorSettings)
+    patience: float = 10.0
+
+    def __post_init__(self) -> None:
+        require("decoy rate", self.decoy_rate, above=0, at_most=1)
+        require("photons", self.link.photons, above=0)
+
+
+@dataclass(eq=False)
+class _Session:
+    client: str
+    monitor: SessionMonitor
+    decoys: list[str]
+    rng: np.random.Generator
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    # Per batch: images, and the layer that may come next; len(layers) when done.
+    batches: dict[int, tuple[int, int]] = field(default_factory=dict)
+    running: set[int] = field(default_factory=set)
+    used: float = field(default_factory=time.monotonic)
+    images: int = 0
+
+
+class ModelServer:
+    """Serves one network over a link of its own. Threads may call all methods at once.
+
+    rng: secret; draws decoys and the order of slots.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        settings: ServerSettings,
+        ledger: BudgetFilter,
+        port: ServerPort,
+        rng: np.random.Generator,
+    ) -> None:
+        self._network = network
+        self._settings = settings
+        self._ledger = ledger
+        self._port = port
+        self._rng = rng
+        self._guard = threading.Lock()
+        self._sessions: dict[str, _Session] = {}
+        # Why sessions ended, for whoever asks on in one: of the last few.
+        self._refused: dict[str, tuple[str, ProtocolError]] = {}
+        variance = settings.link.modulation_variance
+        self._rows = [encode_rows(layer.weights, variance) for layer in network.layers]
+        name = secrets.token_hex(8)
+        self._keys = [f"weights {name} {i}" for i in range(len(self._rows))]
+        ledger.register(network)
+        port.drop(pb.Dropped(version=VERSION, everything=True))
+        for key, rows in zip(self._keys, self._rows, strict=True):
+            port.load(_emissions(key, rows))
+
+    def open(self, hello: pb.Hello, client: str) -> pb.Welcome:
+        """Begin a session with `client`, the name in its certificate."""
+        check_version(hello)
+        name = hello.network
+        digest = self._network.digest
+        if name and name != self._network.name and not (len(name) > 7 and digest.startswith(name)):
+            raise ProtocolError(
+                Refusal.NOT_FOUND,
+                f"network {name!r} is not served; allowed: {self._network.name}",
+            )
+        self._expire()
+        link, settings = self._settings.link, self._settings
+        session_id = secrets.token_hex(16)
+        with self._guard:
+            if len(self._sessions) >= MOST_SESSIONS:
+                raise ProtocolError(
+                    Refusal.RESOURCE_EXHAUSTED, f"{MOST_SESSIONS} sessions are open already"
+                )
+            rng = self._rng.spawn(1)[0]
+            layers = self._network.layers
+            session = _Session(
+                client,
+                SessionMonitor(link, [layer.modes for layer in layers], settings.monitor),
+                [f"decoys {session_id} {i}" for i in range(len(layers))],
+                rng,
+            )
+            self._sessions[session_id] = session
+        try:
+            for key, rows in zip(session.decoys, self._rows, strict=True):
+                number = math.ceil(settings.decoy_rate * rows.rows)
+                self._port.load(_emissions(key, decoy_rows(rows, number, rng)))
+            self._ledger.open_session(
+                session_id,
+                digest,
+                client,
+                link.modulation_variance,
+                [
+                    ChannelClass(link.declared_transmittance, link.declared_excess_noise(x.modes))
+                    for x in layers
+                ],
+                settings.monitor.failure_probability,
+            )
+        except BaseException:
+            with self._guard:
+                del self._sessions[session_id]
+            raise
+        log.info("session %s of client %s begins", session_id[:8], client)
+        return pb.Welcome(
+            version=VERSION,
+            session=session_id,
+            network=self._network.name,
+            layers=[
+                pb.LayerShape(
+                    rows=layer.rows, columns=layer.columns, bias=layer.bias, scale=rows.scale
+                )
+                for layer, rows in zip(layers, self._rows, strict=True)
+            ],
+            gain=link.gain,
+            transmittance_out=link.transmittance_out,
+            decoy_rate=settings.decoy_rate,
+            photons=link.photons,
+        )
+
+    def run_layer(self, request: pb.LayerRequest, client: str) -> Iterator[pb.Progress]:
+        """Send one layer's rows for a batch; yield, part by part, which slot carried which row."""
+        check_version(request)
+        session = self._session(request.session, client)
+        check_range("images", request.images, 1, MOST_IMAGES)
+        self._begin(session, request)
+        return self._parts(session, request)
+
+    def close(self, goodbye: pb.Goodbye, client: str) -> pb.Receipt:
+        """End a session."""
+        check_version(goodbye)
+        session = self._session(goodbye.session, client)
+        self._end(goodbye.session, session, "closed by the client")
+        return pb.Receipt(network=self._network.name, images=session.images)
+
+    def shut_down(self) -> None:
+        """End all sessions."""
+        for session_id, session in list(self._sessions.items()):
+            self._end(session_id, session, "the server shut down")
+
+    def _session(self, session_id: str, client: str) -> _Session:
+        with self._guard:
+            session = self._sessions.get(session_id)
+            if session is None and session_id in self._refused:
+                owner, refusal = self._refused[session_id]
+                if owner == client:
+                    raise refusal
+            # Somebody else's session looks like none at all.
+            if session is None or session.client != client:
+                raise ProtocolError(Refusal.NOT_FOUND, "there is no such session")
+            session.used = time.monotonic()
+            return session
+
+    def _begin(self, session: _Session, request: pb.LayerRequest) -> None:
+        """Check the order of layers: each of a batch once, in turn, one at a time."""
+        with session.lock:
+            images, layer = session.batches.get(request.batch, (request.images, 0))
+            if request.batch in session.running or request.layer < layer:
+                raise ProtocolError(
+                    Refusal.ALREADY_EXISTS,
+                    f"layer {request.layer} of batch {request.batch} was asked for already",
+                )
+            if request.layer >= len(self._rows):
+                raise invalid(f"layer {request.layer} is outside [0, {len(self._rows) - 1}]")
+            if request.layer != layer or request.images != images:
+                raise ProtocolError(
+                    Refusal.FAILED_PRECONDITION,
+                    f"batch {request.batch} goes on with layer {layer} and {images} images",
+                )
+            session.batches[request.batch] = images, layer
+            session.running.add(request.batch)
+
+    def _parts(self, session: _Session, request: pb.LayerRequest) -> Iterator[pb.Progress]:
+        layer, finished = request.layer, False
+        try:
+            part = itertools.count()
+            for first, stop in row_blocks(self._rows[layer].rows, request.images):
+                while first < stop:
+                    progress, first = self._part(session, request, next(part), first, stop)
+                    yield progress
+            finished = True
+        except (RangeError, ProtocolError) as error:
+            if isinstance(error, BudgetExhausted):
+                error = ProtocolError(Refusal.RESOURCE_EXHAUSTED, str(error))
+            elif isinstance(error, RangeError):
+                error = ProtocolError(Refusal.FAILED_PRECONDITION, str(error))
+            self._end(request.session, session, f"{error.refusal.value}: {error}", error)
+            # The first refusal ends the session; what runs beside it fails for the same reason.
+            raise self._refused.get(request.session, (session.client, error))[1] from None
+        finally:
+            with session.lock:
+                session.running.discard(request.batch)
+                # What was not finished is not repeated: the same light twice is another charge.
+                done = layer + 1 if finished else len(self._rows)
+                session.batches[request.batch] = request.images, done
+                if finished and done == len(self._rows):
+                    session.images += request.images
+
+    def _part(
+        self, session: _Session, request: pb.LayerRequest, part: int, first: int, stop: int
+    ) -> tuple[pb.Progress, int]:
+        layer, rows = request.layer, self._rows[request.layer]
+        reserve = self._ledger.reserve(
+            request.session, layer, first, stop, request.images, self._settings.patience
+        )
+        # On disk: from here on the light may leave.
+        number = math.ceil(self._settings.decoy_rate * rows.rows)
+        decoys = [d for d in range(number) if first <= d * rows.rows // number < reserve.stop]
+        with session.lock:
+            slots = session.rng.permutation(
+                [*range(first, reserve.stop), *(-1 - d for d in decoys)]
+            )
+        returned = self._port.emit(
+            pb.Shot(
+                version=VERSION,
+                session=request.session,
+                batch=request.batch,
+                layer=layer,
+                part=part,
+                images=request.images,
+                weights=self._keys[layer],
+                decoys=session.decoys[layer],
+                first=first,
+                stop=reserve.stop,
+                slots=slots.tolist(),
+                last=reserve.stop == rows.rows,
+            )
+        )
+        weights, per_mode = _statistics(returned, rows.modes)
+        with session.lock:
+            judgement = session.monitor.add(layer, weights, per_mode)
+            if judgement.verdict is Verdict.ABORT:
+                for i in range(len(self._rows)):
+                    self._ledger.restate(request.session, i, session.monitor.channel(i))
+            else:
+                self._ledger.commit(reserve)
+                if session.monitor.new_certificate(layer):
+                    self._ledger.restate(request.session, layer, session.monitor.channel(layer))
+        if judgement.verdict is Verdict.ABORT:
+            log.warning("client %s is refused: %s", session.client, judgement.reason)
+            raise ProtocolError(Refusal.ABORTED, f"verification refused: {judgement.reason}")
+        warning = judgement.verdict is Verdict.WARN
+        if warning:
+            log.warning("client %s: %s", session.client, judgement.reason)
+        return (
+            pb.Progress(
+                part=part,
+                slots=np.maximum(slots, -1).tolist(),
+                warning=warning,
+                reason=judgement.reason,
+            ),
+            reserve.stop,
+        )
+
+    def _end(
+        self,
+        session_id: str,
+        session: _Session,
+        reason: str,
+        refusal: ProtocolError | None = None,
+    ) -> None:
+        with self._guard:
+            if self._sessions.pop(session_id, None) is None:
+                return
+            if refusal is not None:
+                self._refused[session_id] = session.client, refusal
+                while len(self._refused) > MOST_SESSIONS:
+                    del self._refused[next(iter(self._refused))]
+        log.info("session %s of client %s ends: %s", session_id[:8], session.client, reason)
+        self._ledger.end_session(session_id, reason)
+        try:
+            self._port.drop(pb.Dropped(version=VERSION, session=session_id, keys=session.decoys))
+        except ProtocolError as error:
+            log.warning("the link did not drop session %s: %s", session_id[:8], error)
+
+    def _expire(self) -> None:
+        now = time.monotonic()
+        for session_id, session in list(self._sessions.items()):
+            if now - session.used > IDLE_SECONDS and not session.running:
+                self._end(session_id, session, "idle")
+
+
+def _emissions(key: str, rows: EncodedRows) -> Iterator[pb.Emission]:
+    step = max(1, ROWS_IN_MESSAGE // rows.modes)
+    for first in range(0, rows.rows, step):
+        yield pb.Emission(
+            version=VERSION,
+            key=key,
+            scale=rows.scale,
+            rows=rows.rows,
+            modes=rows.modes,
+            first=first,
+            x=pack(rows.x[first : first + step]),
+            p=pack(rows.p[first : first + step]),
+        )
+
+
+def _statistics(
+    returned: pb.Returned, modes: int
+) -> tuple[SymbolStatistics, SymbolStatistics | None]:
+    """Sums over the weights' rows, and per mode over the decoys'; `ProtocolError` if impossible."""
+    sums = returned.weights
+    try:
+        weights = SymbolStatistics(sums.count, sums.qq, sums.qy, sums.yy)
+        if not returned.decoy_count:
+            return weights, None
+        if returned.modes != modes:
+            raise invalid(f"the link speaks of {returned.modes} modes; allowed: {modes}")
+        decoys = SymbolStatistics(
+            np.full(modes, returned.decoy_count, dtype=np.int64),
+            unpack("decoys' sums", returned.decoy_qq, (modes,)),
+            unpack("decoys' sums", returned.decoy_qy, (modes,)),
+            unpack("decoys' sums", returned.decoy_yy, (modes,)),
+        )
+    except (RangeError, OverflowError) as error:
+        raise invalid(f"the link's record is impossible: {error}") from None
+    return weights, decoys

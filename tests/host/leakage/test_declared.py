@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+
+from host.leakage import data_leakage, weight_leakage, weight_leakage_after
+from host.leakage.declared import layer_leakage, network_leakage
+from models.checks import RangeError
+from models.optics import Link
+
+LINK = Link(1.3, 6, transmittance_out=0.9, transmittance_back=0.8, excess_noise=0.01)
+
+
+def test_layer_is_the_bounds_at_the_declared_channel():
+    leakage = layer_leakage(LINK, rows=30, columns=785, inferences=7)
+    channel = (0.72, 0.461538461538 / 393 + 0.01)
+    assert leakage.modes == 393
+    assert leakage.weight_leakage_bits == pytest.approx(weight_leakage(13, *channel))
+    assert leakage.weight_leakage_bits_after == pytest.approx(weight_leakage_after(7, 12, *channel))
+    assert leakage.data_leakage_bits == pytest.approx(data_leakage(0.461538461538, 30, 393))
+
+
+def test_network_takes_the_mean_over_weights_and_the_data_of_the_input(small_network):
+    leakage = network_leakage(small_network, LINK, 5)
+    first, second = leakage.layers
+    assert (first.rows, first.columns, second.rows, second.columns) == (24, 785, 10, 24)
+    mean = np.average(
+        [first.weight_leakage_bits, second.weight_leakage_bits], weights=[24 * 785, 240]
+    )
+    assert leakage.weight_leakage_bits == pytest.approx(mean)
+    assert leakage.data_leakage_bits == first.data_leakage_bits
+    assert leakage.inferences == 5
+
+
+def test_phase_errors_count_as_loss_and_noise():
+    calm, shaky = Link(1.3, 6), Link(1.3, 6, phase_error=0.02)
+    lost = 1 - np.exp(-2 * 0.02**2)
+    assert shaky.declared_transmittance == pytest.approx(1 - lost)
+    assert shaky.declared_excess_noise(392) == pytest.approx(
+        calm.declared_excess_noise(392) + 12 * lost
+    )
+    assert (
+        layer_leakage(shaky, 784, 784).weight_leakage_bits
+        > layer_leakage(calm, 784, 784).weight_leakage_bits
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments", [(0, 784, 1), (784, 0, 1), (784, 784, 0), (1.5, 784, 1), (9, 9, 1e16)]
+)
+def test_refuses(arguments):
+    with pytest.raises(RangeError):
+        layer_leakage(LINK, *arguments)

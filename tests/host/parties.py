@@ -1,0 +1,49 @@
+"""A small network, its link and its parties, as the tests of the parties share them."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+import numpy as np
+
+from host.budget import BudgetFilter
+from host.client import DataClient
+from host.local import LocalModel
+from host.monitor import MonitorSettings
+from host.optical_link import SimulatedLink
+from host.server import ModelServer, ServerSettings
+from models.network import Layer, Network
+from models.optics import Link
+
+SEED = 11
+LINK = Link(gain=1.3, photons=6.0)
+_RNG = np.random.default_rng(1)
+NETWORK = Network(
+    "small",
+    (
+        Layer(_RNG.normal(size=(64, 41)).astype(np.float32), bias=True),
+        Layer(_RNG.normal(size=(10, 64)).astype(np.float32)),
+    ),
+)
+IMAGES = _RNG.uniform(size=(600, 40)).astype(np.float32)
+
+
+@contextmanager
+def parties(folder, *, true_link=LINK, seed=SEED, tap=None, budget=None, sense="declared", **kw):
+    """Ledger, server, and a function that makes clients; `tap` wraps the link before it is used."""
+    monitor = kw.pop("monitor", MonitorSettings())
+    with BudgetFilter(folder / "ledger.db") as ledger:
+        ledger.register(NETWORK)
+        if budget is not None:
+            ledger.set_budget(NETWORK.digest, budget, sense)
+        link = SimulatedLink(true_link, seed, patience=2.0, record=kw.pop("record", lambda s: None))
+        port = tap(link) if tap else link
+        settings = ServerSettings(LINK, monitor=monitor, patience=0.5, **kw)
+        server = ModelServer(NETWORK, settings, ledger, port, np.random.default_rng(seed))
+
+        def client(name="alice", **options):
+            rng = np.random.default_rng([seed, len(name)])
+            return DataClient(LocalModel(server, name), port, rng, **options)
+
+        yield ledger, server, client
+        server.shut_down()

@@ -1,0 +1,380 @@
+"""The long floors, at small size by default; `make soak` runs them whole.
+
+Kills at random moments, malformed messages at every party, and false alarms of many sessions.
+"""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+from google.protobuf.message import DecodeError
+
+from host.attacks import Setting, run_attack
+from host.budget import BudgetFilter
+from host.client import DataClient
+from host.composition import LOST
+from host.event_log import EventLog
+from host.keys import CLIENT, LINK, SERVER, make_keys, read_keys, role_name
+from host.leakage.weights import weight_leakage_after
+from host.ledger import Accounts
+from host.monitor import MonitorSettings
+from host.odometer import read_accounts
+from host.optical_link import SimulatedLink
+from host.protocol import messages_pb2 as pb
+from host.protocol.rpc import (
+    RemoteClientPort,
+    RemoteModel,
+    RemoteServerPort,
+    serve_link,
+    serve_model,
+)
+from host.protocol.wire import ProtocolError, Refusal
+from host.server import ModelServer, ServerSettings
+from models.checks import RangeError
+from models.optics import Link
+from tests.host.parties import IMAGES, NETWORK, SEED, parties
+from tests.host.parties import LINK as SETTINGS
+
+SOAK = bool(os.environ.get("SHOTVEIL_SOAK"))
+KILLS = 500 if SOAK else 4
+MESSAGES = 100_000 if SOAK else 1500
+SESSIONS = 10_000 if SOAK else 1000
+ROOT = Path(__file__).parents[2]
+
+
+def test_kills_at_random_moments_under_load(tmp_path):
+    """SIGKILL; the ledger verifies, and holds what was sent, at most as it was reserved."""
+    rng = np.random.default_rng(SEED)
+    for _ in range(KILLS):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.host.soak_worker", str(tmp_path)],
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
+        )
+        assert process.stdout.readline() == b"ready\n"
+        time.sleep(rng.exponential(0.15))
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        sent = check_ledger(tmp_path)
+        if sent > 3000:  # a fresh one, so that the check stays quick
+            for path in tmp_path.iterdir():
+                path.unlink()
+    print(f"\n{KILLS} kills: every ledger whole, no light without a reserve")
+
+
+def check_ledger(folder):
+    """Hold the ledger against what the link sent; return how much that was."""
+    light = folder / "light"
+    sent = [json.loads(line) for line in light.read_text().splitlines()] if light.exists() else []
+    with EventLog(folder / "ledger.db", writable=False) as log:
+        events = list(log.events())
+    accounts = Accounts()
+    for event in events:
+        accounts.apply(event)
+    reserved = [e.body for e in events if e.kind == "reserve"]
+    committed = [e.body["reserve"] for e in events if e.kind == "commit"]
+    assert len(committed) == len(set(committed)), "a charge was released twice"
+
+    def copies(entries):
+        total = {}
+        for session, layer, first, stop, images in entries:
+            key = session, layer
+            rows = total.setdefault(key, np.zeros(NETWORK.layers[layer].rows, dtype=int))
+            rows[first:stop] += images
+        return total
+
+    names = ("session", "layer", "first", "stop", "inferences")
+    on_disk = copies([[body[name] for name in names] for body in reserved])
+    gone = copies([[s, layer, a, b, n] for s, _, layer, a, b, n in sent])
+    for key, rows in gone.items():
+        assert key in on_disk and (rows <= on_disk[key]).all(), "light without a reserve on disk"
+    assert len(committed) <= len(sent)
+    if NETWORK.digest in accounts.networks:
+        total = accounts.networks[NETWORK.digest].total
+        least, most = bits(gone, None), bits(on_disk, LOST)
+        assert least * (1 - 1e-9) <= total.bits("declared") <= most * (1 + 1e-9)
+    return len(sent)
+
+
+def bits(copies, channel):
+    """Leakage of all copies at one channel, or as declared; a plain sum over rows."""
+    found = 0.0
+    for i, layer in enumerate(NETWORK.layers):
+        rows = sum(
+            (n for (_, number), n in copies.items() if number == i), np.zeros(layer.rows, dtype=int)
+        )
+        rate = channel or (1.0, SETTINGS.declared_excess_noise(layer.modes))
+        each = weight_leakage_after(rows, SETTINGS.modulation_variance, *rate)
+        found += layer.columns * float(each.sum())
+    return found / NETWORK.weights
+
+
+@pytest.mark.parametrize("gain", [1.00175, 1.3])
+def test_false_alarms_of_honest_sessions_of_ten_thousand_images(gain):
+    """At a level of 1e-2 the rate over many sessions is no higher: looks after every image."""
+    setting = Setting(
+        Link(gain, 6.0), sessions=SESSIONS, monitor=MonitorSettings(false_alarm_probability=1e-2)
+    )
+    outcome = run_attack("over-amplification", gain, setting, SEED)
+    print(f"\nG = {gain}: {outcome.detected:.2e} of {SESSIONS} honest sessions refused at 1e-2")
+    assert outcome.detected <= 1e-2
+
+
+@pytest.mark.parametrize(
+    "name, strength", [("intercept-resend", 0.05), ("over-amplification", 1.5), ("tap", 0.01)]
+)
+def test_faults_are_detected_almost_surely(name, strength):
+    outcome = run_attack(name, strength, Setting(Link(1.3, 6.0), sessions=SESSIONS), SEED)
+    print(
+        f"\n{name} {strength}: detected in {outcome.detected:.4f} of {SESSIONS}, after "
+        f"{outcome.images_median:.0f} images, {outcome.images_most:.0f} at most"
+    )
+    assert outcome.detected >= 0.999
+
+
+def test_malformed_messages_harm_nobody(tmp_path):
+    """Random, truncated, altered, replayed and out-of-order bytes at server and link, over TLS."""
+    logging.getLogger("shotveil").setLevel(logging.ERROR)
+    make_keys(tmp_path, ["alice"])
+    shots = []
+    link = SimulatedLink(SETTINGS, SEED, patience=0.01, record=shots.append)
+    link_server, link_port = serve_link(link, "127.0.0.1:0", read_keys(tmp_path, LINK))
+    at_link = f"127.0.0.1:{link_port}"
+    server_port = RemoteServerPort(at_link, read_keys(tmp_path, SERVER))
+    keys = read_keys(tmp_path, f"{CLIENT}-alice")
+    with BudgetFilter(tmp_path / "ledger.db") as ledger:
+        settings = ServerSettings(SETTINGS, patience=0.05)
+        rng = np.random.default_rng(SEED)
+        server = ModelServer(NETWORK, settings, ledger, server_port, rng)
+        model_server, port = serve_model(server, "127.0.0.1:0", read_keys(tmp_path, SERVER))
+        at_server = f"127.0.0.1:{port}"
+        model, light = RemoteModel(at_server, keys), RemoteClientPort(at_link, keys)
+        expected = DataClient(model, light, rng).classify(IMAGES[:5]).shape
+        session = model.open(pb.Hello(version=1)).session
+        before = len(shots)
+
+        targets = raw_calls(tmp_path, at_server, at_link)
+        statuses = {}
+        for number in range(MESSAGES):
+            if number % 50 == 0:
+                session = model.open(pb.Hello(version=1)).session
+            kind, message, call = targets[rng.integers(len(targets))]
+            example = message(session, rng)
+            status = throw(call, kind, malform(example, rng))
+            statuses[status] = statuses.get(status, 0) + 1
+            if number % 500 == 499:  # nobody is tired
+                client = DataClient(model, light, rng)
+                assert client.classify(IMAGES[:5]).shape == expected
+                client.close()
+                server.shut_down()
+                session = model.open(pb.Hello(version=1)).session
+        print(f"\n{MESSAGES} messages: {statuses}")
+        assert statuses.get("UNKNOWN", 0) == 0
+        assert DataClient(model, light, rng).classify(IMAGES[:5]).shape == expected
+        for connection in (model, light):
+            connection.hang_up()
+        for _, _, call in targets:
+            call.channel.close()
+        link.shut_down()
+        model_server.stop(grace=1).wait()
+        server.shut_down()
+        server_port.hang_up()
+        link_server.stop(grace=1).wait()
+    # No charge lost, none twice: all light that left through the server is on the ledger.
+    with EventLog(tmp_path / "ledger.db", writable=False) as log:
+        events = list(log.events())
+    reserves = [e for e in events if e.kind == "reserve"]
+    committed = [e.body["reserve"] for e in events if e.kind == "commit"]
+    assert len(committed) == len(set(committed)) <= len(reserves)
+    digest = read_accounts(tmp_path / "ledger.db").networks[NETWORK.digest]
+    assert digest.total.copies() == sum(
+        (e.body["stop"] - e.body["first"]) * e.body["inferences"] for e in reserves
+    )
+    assert len(shots) >= before
+
+
+class Call:
+    """A raw method of a party: bytes in, whatever comes back is read and thrown away."""
+
+    def __init__(self, channel, path, shape):
+        self.channel, self.shape = channel, shape
+        make = {"unary": channel.unary_unary, "collect": channel.stream_unary}
+        self.method = make.get(shape, channel.unary_stream)(path, None, None)
+
+    def __call__(self, messages):
+        if self.shape == "collect":
+            return self.method(iter(messages), timeout=5)
+        if self.shape == "unary":
+            return [self.method(message, timeout=5) for message in messages]
+        return [list(self.method(message, timeout=5)) for message in messages]
+
+
+def raw_calls(folder, at_server, at_link):
+    """(kind, maker of valid examples, call) of each method; every peer with its own certificate."""
+
+    def channel(address, role, stem):
+        authority, certificate, key = read_keys(folder, stem)
+        credentials = grpc.ssl_channel_credentials(authority, key, certificate)
+        options = [("grpc.ssl_target_name_override", role_name(role))]
+        return grpc.secure_channel(address, credentials, options)
+
+    model = channel(at_server, SERVER, f"{CLIENT}-alice")
+    server = channel(at_link, LINK, SERVER)
+    client = channel(at_link, LINK, f"{CLIENT}-alice")
+
+    def number(rng, most=4):
+        return int(rng.integers(most))
+
+    def settings(session, rng):
+        images, modes = 1 + number(rng), 21
+        xi = np.zeros((images, modes))
+        xi[:, 0] = 1
+        return pb.Settings(
+            version=1,
+            session=session,
+            batch=number(rng, 1000),
+            layer=number(rng, 2),
+            gain=1.3,
+            images=images,
+            modes=modes,
+            real=xi.tobytes(),
+            imaginary=(0 * xi).tobytes(),
+        )
+
+    def emission(session, rng):
+        x = rng.normal(size=(2, 3)).tobytes()
+        key = f"fuzz {number(rng)}"
+        return pb.Emission(version=1, key=key, scale=1.0, rows=2, modes=3, x=x, p=x)
+
+    def shot(session, rng):
+        first, stop = number(rng), number(rng, 8)
+        return pb.Shot(
+            version=1,
+            session=session,
+            batch=number(rng, 1000),
+            layer=0,
+            part=number(rng, 2),
+            images=1 + number(rng),
+            weights=f"fuzz {number(rng)}",
+            first=first,
+            stop=stop,
+            slots=list(range(first, stop)),
+            last=True,
+        )
+
+    def request(session, rng):
+        return pb.LayerRequest(
+            version=1, session=session, batch=number(rng, 3), layer=number(rng), images=number(rng)
+        )
+
+    return [
+        (pb.Hello, lambda s, r: pb.Hello(version=2), Call(model, f"/{M}/Open", "unary")),
+        (pb.LayerRequest, request, Call(model, f"/{M}/RunLayer", "stream")),
+        (
+            pb.Goodbye,
+            lambda s, r: pb.Goodbye(version=1, session="0" * 32),
+            Call(model, f"/{M}/Close", "unary"),
+        ),
+        (pb.Emission, emission, Call(server, f"/{S}/Load", "collect")),
+        (pb.Shot, shot, Call(server, f"/{S}/Emit", "unary")),
+        (
+            pb.Dropped,
+            lambda s, r: pb.Dropped(version=1, session="x", keys=["fuzz 1"]),
+            Call(server, f"/{S}/Drop", "unary"),
+        ),
+        (pb.Settings, settings, Call(client, f"/{C}/Measure", "stream")),
+    ]
+
+
+M, S, C = "shotveil.v1.Model", "shotveil.v1.ServerPort", "shotveil.v1.ClientPort"
+
+
+def malform(message, rng):
+    """One or more raw messages: random, truncated, with bits flipped, or twice the same."""
+    data = message.SerializeToString()
+    choice = rng.integers(5)
+    if choice == 0:
+        return [rng.bytes(int(rng.integers(200)))]
+    if choice == 1:
+        return [data[: int(rng.integers(len(data) + 1))]]
+    if choice == 2:
+        altered = bytearray(data)
+        for _ in range(int(rng.integers(1, 4))):
+            altered[int(rng.integers(len(altered)))] ^= 1 << int(rng.integers(8))
+        return [bytes(altered)]
+    return [data] * int(rng.integers(1, 3))
+
+
+def throw(call, kind, messages):
+    try:
+        call(messages)
+    except grpc.RpcError as error:
+        assert error.code() is not grpc.StatusCode.INTERNAL, (kind, error.details())
+        if error.code() is grpc.StatusCode.UNAVAILABLE:
+            # gRPC itself turned the stream away because it was busy; nothing else may say so.
+            assert "RST_STREAM" in error.details(), (kind, error.details())
+        return error.code().name
+    return "OK"
+
+
+class Liar:
+    """A server and a link that answer a client with bytes of their own."""
+
+    def __init__(self, model, light, rng, rate):
+        self._model, self._light, self._rng, self._rate = model, light, rng, rate
+        self.lies = 0
+
+    def _bent(self, message):
+        if self._rng.random() > self._rate:
+            return message
+        self.lies += 1
+        try:
+            return type(message).FromString(malform(message, self._rng)[0])
+        except DecodeError:
+            raise ProtocolError(Refusal.UNAVAILABLE, "no message at all") from None
+
+    def open(self, hello):
+        return self._bent(self._model.open(hello))
+
+    def close(self, goodbye):
+        return self._bent(self._model.close(goodbye))
+
+    def run_layer(self, request):
+        for progress in self._model.run_layer(request):
+            yield self._bent(progress)
+
+    def measure(self, settings):
+        readings = self._light.measure(settings)
+        return (self._bent(reading) for reading in readings)
+
+
+def test_malformed_answers_do_not_harm_a_client(tmp_path):
+    """A client ends with a refusal or with numbers, whatever server and link tell it."""
+    rng = np.random.default_rng(SEED)
+    lies, refusals, answered = 0, 0, 0
+    most = MESSAGES // 10 if SOAK else 60
+    with parties(tmp_path) as (_, server, client):
+        honest = client()
+        while lies < most:
+            liar = Liar(honest._model, server._port, rng, 0.2)
+            try:
+                outputs = DataClient(liar, liar, rng).classify(IMAGES[:20], 10)
+                assert outputs.shape == (20, 10)
+                answered += 1
+            except (ProtocolError, RangeError):
+                refusals += 1
+            lies += liar.lies
+            for session_id, session in list(server._sessions.items()):
+                if session_id != honest.welcome.session:
+                    server._end(session_id, session, "test")
+        assert honest.classify(IMAGES[:20]).shape == (20, 10)
+    print(f"\n{lies} malformed answers: {refusals} refusals, {answered} runs answered")
+    assert refusals > 0
