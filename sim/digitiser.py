@@ -486,7 +486,7 @@ def accumulators_cases(spec: DigitiserSpec, size: int, rng: np.random.Generator)
             {"record": record, "pilot": setup.pilot, "snapshot": snapshot, "clear": 0},
             inputs,
             {name: len(line) for name, line in expected.items()},
-            timeout=60 * n + 60_000,
+            timeout=30 * n + 60 * spec.modes + 8_000,
         )
         cases.append(Case(run, expected, {"late": 0}))
     return cases
@@ -567,7 +567,7 @@ def receiver_cases(
         {"i": fields(codes), "q": fields(q[:, :used])},
         due,
         linger=2000,
-        timeout=4 * codes.shape[1] + frames * 20_000,
+        timeout=4 * codes.shape[1] + 1_000 * frames + 60 * spec.modes + 8_000,
     )
     status = {
         "overrange_count": want.overrange,
