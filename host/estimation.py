@@ -30,10 +30,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri, stdtrit
 
-from host.leakage.certificate import Receiver
 from models.checks import RangeError, require
 from models.digitiser.accumulators import NAMES
 from models.digitiser.spec import DigitiserSettings, DigitiserSpec
+from models.optics import Detector
 from models.statistics import SymbolStatistics
 
 FloatArray = npt.NDArray[np.float64]
@@ -106,9 +106,9 @@ class Calibration:
         return self.vacuum_variance - self.dark_variance
 
     @property
-    def receiver(self) -> Receiver:
+    def receiver(self) -> Detector:
         """The trusted receiver: a phase-diverse one counts as half its efficiency."""
-        return Receiver(self.efficiency / self.quadratures, self.dark_variance / self.shot_variance)
+        return Detector(self.efficiency / self.quadratures, self.dark_variance / self.shot_variance)
 
     @property
     def vacuum_error(self) -> float:

@@ -2,7 +2,7 @@
 
 For tests and measurements of the receiver. The physics of the link, symbol by symbol, is in
 `models.optics`; this adds what happens within a symbol. Shot-noise units throughout, in the
-convention of `host.leakage.certificate.Receiver`: a phase-diverse receiver counts as half its
+convention of `models.optics.Detector`: a phase-diverse receiver counts as half its
 efficiency.
 """
 
