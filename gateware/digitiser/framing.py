@@ -53,8 +53,21 @@ class Framing(wiring.Component):
             here["segment"].eq(Mux(fresh, 0, segment)),
             here["odd"].eq(Mux(fresh, 0, odd)),
         ]
-        last = (here["kind"] == VACUUM) & (here["within"] + 1 == self.vacuum)
-        done = here["index"] == self.row
+        # One less than each length, kept in a register, spares an adder before each comparison. A
+        # mark is always a pilot, so other kinds need not ask for one.
+        row, pilots, spacing, vacuum = (
+            Signal.like(length, name=f"{length.name}_less_1")
+            for length in (self.row, self.pilots, self.spacing, self.vacuum)
+        )
+        for less, length in (
+            (row, self.row),
+            (pilots, self.pilots),
+            (spacing, self.spacing),
+            (vacuum, self.vacuum),
+        ):
+            m.d.sync += less.eq(length - 1)
+        last = ~fresh & (kind == VACUUM) & (within == vacuum)
+        done = Mux(fresh, self.row == 0, index == self.row)
         used = Signal()
         m.d.comb += used.eq(self.i.valid & (active | fresh))
         with m.If(used):
@@ -63,12 +76,12 @@ class Framing(wiring.Component):
             m.d.sync += odd.eq(here["odd"])
             with m.If(here["kind"] == PILOT):
                 m.d.sync += odd.eq(~here["odd"])
-                with m.If(here["within"] + 1 == self.pilots):
+                with m.If(Mux(fresh, self.pilots == 1, within == pilots)):
                     m.d.sync += [kind.eq(Mux(done, VACUUM, ROW)), within.eq(0)]
             with m.Elif(here["kind"] == ROW):
                 m.d.sync += index.eq(here["index"] + 1)
-                end = here["index"] + 1 == self.row
-                with m.If(end | (here["within"] + 1 == self.spacing)):
+                end = index == row
+                with m.If(end | (within == spacing)):
                     m.d.sync += [kind.eq(PILOT), within.eq(0), segment.eq(here["segment"] + ~end)]
             with m.If(fresh):
                 m.d.sync += lost.eq(self.i.p.lost)
