@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import Protocol
 
 import numpy as np
@@ -186,10 +187,18 @@ class DataClient:
         values = np.empty((len(xi), shape.rows))
         missing = np.ones(shape.rows, dtype=bool)
         raw: list[Real] = []
-        for part, progress in enumerate(self._model.run_layer(request)):
-            reading = next(readings, None)
-            if reading is None or reading.part != part or progress.part != part:
-                raise invalid(f"part {part} of layer {index} is missing or out of order")
+        answers = iter(self._model.run_layer(request))
+        for part, progress in enumerate(answers):
+            try:
+                reading = next(readings, None)
+                if reading is None or reading.part != part or progress.part != part:
+                    raise invalid(f"part {part} of layer {index} is missing or out of order")
+            except ProtocolError:
+                # A session that the server ended is dropped at the link too, and that may be heard
+                # first; the server's refusal, if one follows, says why.
+                for _ in islice(answers, shape.rows):
+                    pass
+                raise
             slots = np.array(progress.slots, dtype=np.int64)
             if reading.slots != len(slots):
                 raise invalid(f"{len(slots)} slots are named but {reading.slots} were read")
