@@ -73,8 +73,8 @@ class Link:
 
     def turn(self, codes: IntArray) -> FloatArray:
         """The phase shifter's turn, in rad, at each sample of blocks with these codes."""
-        turn: FloatArray = np.repeat(codes, self.block) * (2 * np.pi / self.span)
-        return turn
+        turn: FloatArray = np.repeat(codes.astype(np.float64), self.block)
+        return turn * (2 * np.pi / self.span)
 
     def words(self, spec: DigitiserSpec, codes: IntArray, first: int = 0) -> IntArray:
         """ADC words, shape (1, n), of the blocks from `first` on that the codes are for."""
