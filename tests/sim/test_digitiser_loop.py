@@ -9,9 +9,11 @@ from models.checks import RangeError
 from models.digitiser import chain, phase_lock
 from models.digitiser.channel import Channel
 from models.digitiser.phase_lock import LoopSettings
-from models.digitiser.spec import DigitiserSpec
+from models.digitiser.spec import DigitiserSettings, DigitiserSpec
 from models.frame import FrameLayout
+from sim.digitiser import receiver_cases
 from sim.digitiser_loop import LoopBench, close_model, lock_case, residual
+from sim.equality import check
 
 SPEC = DigitiserSpec(quadratures=1, modes=128)
 # The shortest that homodyne allows, so that the bench has least to do.
@@ -45,6 +47,22 @@ def test_the_design_locks_as_its_model_does():
         line = np.rad2deg(residual(SPEC, settings, link, model))
         assert model.steady[49:].all()
         assert np.sqrt(np.mean(line[50:] ** 2)) <= 1
+
+
+def test_the_code_comes_in_time():
+    """The latency that decides which runs the phase shifter moves in, measured."""
+    settings, link, q = case(0.3, frames=4)
+    words = link.words(SPEC, np.zeros(link.blocks, np.int64))
+    (given,) = receiver_cases(SPEC, settings, words, q)
+    (result,) = check(LoopBench(SPEC, "digitiser_loop"), [given])
+    start = chain.model(SPEC, settings, words, q).frames[0].start
+    taken = result.first["dac"] - result.first["i"]
+    late = taken - chain.finished(SPEC, settings, start)
+    assert 0 < late <= chain.CODE_LATENCY
+    # Of the default frame that is within the first run; of a short one, within the first four.
+    assert chain.moving_runs(SPEC, DigitiserSettings()) == 1
+    assert chain.moving_runs(SPEC, settings) == 4
+    assert chain.moving_runs(DigitiserSpec(), DigitiserSettings()) == 0
 
 
 def test_the_closed_model_is_causal():
