@@ -366,7 +366,7 @@ def test_malformed_answers_do_not_harm_a_client(tmp_path):
     with parties(tmp_path) as (_, server, client):
         honest = client()
         while lies < most:
-            liar = Liar(honest._model, server._port, rng, 0.2)
+            liar = Liar(honest._model, server._light._port, rng, 0.2)
             try:
                 outputs = DataClient(liar, liar, rng).classify(IMAGES[:20], 10)
                 assert len(outputs) == 20 and np.isfinite(outputs).all()
