@@ -97,4 +97,4 @@ def test_light_of_another_variance_ends_the_session(tmp_path, more):
         asked = client(check_rate=0.2)
         asked.check = ProbeCheck(1.1 if more else 1.6, Detector())
         with pytest.raises(ProtocolError, match="light is refused"):
-            asked.classify(IMAGES, 200)
+            asked.classify(np.repeat(IMAGES, 3, axis=0), 200)
