@@ -328,6 +328,69 @@ def throw(call, kind, messages):
     return "OK"
 
 
+def test_malformed_light_harms_nobody():
+    """At symbol level: truncated, altered, replayed and misplaced light, sent by whoever may."""
+    rng = np.random.default_rng(SEED)
+    link = SimulatedLink(SETTINGS, SEED, symbol_level=True, patience=0.05)
+    modes, slots, repetitions = 6, 4, 3
+    xi = np.full((repetitions, modes), modes**-0.5).tobytes()
+    counted = {"refused": 0, "accepted": 0}
+
+    def optics(session):
+        return pb.Settings(
+            version=1,
+            session=session,
+            gain=1.3,
+            images=repetitions,
+            modes=modes,
+            real=xi,
+            imaginary=bytes(len(xi)),
+        )
+
+    def lights(session):
+        for repetition in range(repetitions):
+            for first in (0, 2):
+                yield pb.Light(
+                    version=1,
+                    session=session,
+                    repetitions=repetitions,
+                    slots=slots,
+                    modes=modes,
+                    last=True,
+                    repetition=repetition,
+                    first=first,
+                    x=rng.normal(size=(2, modes)).tobytes(),
+                    p=rng.normal(size=(2, modes)).tobytes(),
+                    measure_p=b"\0\1",
+                )
+
+    for number in range(MESSAGES):
+        session = f"s{number}"
+        readings = link.measure(optics(session))
+        sent = [light.SerializeToString() for light in lights(session)]
+        place = int(rng.integers(len(sent)))
+        bent = malform(pb.Light.FromString(sent[place]), rng)
+        sent[place : place + 1] = bent
+        try:
+            # As the RPC layer does it: one message after another, parsed when its turn comes.
+            assert len(list(link.send(parsed(sent)))) <= len(sent)
+            assert len(list(readings)) == 1
+            counted["accepted"] += 1
+        except (ProtocolError, DecodeError):
+            counted["refused"] += 1
+        link.drop(pb.Dropped(version=1, session=session))
+    print(f"\n{MESSAGES} malformed lights: {counted}")
+    assert counted["refused"] > MESSAGES / 2
+    readings = link.measure(optics("last"))
+    assert len(list(link.send(lights("last")))) == 6 and len(list(readings)) == 1
+    assert not link._exchanges
+
+
+def parsed(sent):
+    for data in sent:
+        yield pb.Light.FromString(data)
+
+
 class Recording:
     """What honest parties answered in one batch, layer by layer, to be replayed bent."""
 
