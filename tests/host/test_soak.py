@@ -5,8 +5,8 @@ Kills at random moments, malformed messages at every party, and false alarms of 
 
 import json
 import logging
+import multiprocessing
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -44,31 +44,95 @@ from tests.host.parties import IMAGES, NETWORK, SEED, parties
 from tests.host.parties import LINK as SETTINGS
 
 SOAK = bool(os.environ.get("SHOTVEIL_SOAK"))
-KILLS = 500 if SOAK else 4
+KILLS = 500 if SOAK else 6
 MESSAGES = 100_000 if SOAK else 1500
 SESSIONS = 10_000 if SOAK else 1000
-ROOT = Path(__file__).parents[2]
 
 
-def test_kills_at_random_moments_under_load(tmp_path):
-    """SIGKILL; the ledger verifies, and holds what was sent, at most as it was reserved."""
+def serve(arguments, ready):
+    """`shotveil serve`, in a process that was forked with all modules loaded."""
+    os.dup2(ready.fileno(), 1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    sys.argv = ["shotveil", "serve", *arguments]
+    from host.cli import main
+
+    main()
+
+
+def test_kills_at_random_moments_under_load(tmp_path, monkeypatch):
+    """SIGKILL of `shotveil serve`; ledgers verify, and hold what was sent, at most as reserved."""
+    logging.getLogger("shotveil").setLevel(logging.CRITICAL)
+    keys, folder = tmp_path / "keys", tmp_path / "ledger"
+    make_keys(keys, ["alice"])
+    folder.mkdir()
+    NETWORK.save(tmp_path / "small.npz")
+    # What leaves is written down before it is simulated, as a fibre would have it: gone.
+    light = os.open(folder / "light", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    def record(shot):
+        fields = ("session", "batch", "layer", "first", "stop", "images")
+        os.write(light, (json.dumps([getattr(shot, name) for name in fields]) + "\n").encode())
+
+    link = SimulatedLink(SETTINGS, SEED, patience=2.0, record=record)
+    link_server, link_port = serve_link(link, "127.0.0.1:0", read_keys(keys, LINK))
+    at_link, of_client = f"127.0.0.1:{link_port}", read_keys(keys, f"{CLIENT}-alice")
+    arguments = ["--keys", keys, "--address", "127.0.0.1:0", "--link", at_link]
+    arguments += ["--network", tmp_path / "small.npz", "--ledger", folder / "ledger.db"]
+    arguments += ["--gain", SETTINGS.gain, "--photons", SETTINGS.photons]
+
+    def load(at_server):
+        try:
+            model = RemoteModel(at_server, of_client, 2.0)
+            ends = model, RemoteClientPort(at_link, of_client)
+            while True:
+                DataClient(*ends, np.random.default_rng(SEED)).classify(IMAGES, 20)
+        except ProtocolError:
+            return
+
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))  # for the process that forks
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["host.cli", "host.commands.serve", "host.protocol.rpc"])
     rng = np.random.default_rng(SEED)
+    early = total = 0
     for _ in range(KILLS):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.host.soak_worker", str(tmp_path)],
-            stdout=subprocess.PIPE,
-            cwd=ROOT,
-        )
-        assert process.stdout.readline() == b"ready\n"
-        time.sleep(rng.exponential(0.15))
+        reader, writer = context.Pipe(duplex=False)
+        process = context.Process(target=serve, args=([str(a) for a in arguments], writer))
+        process.start()
+        writer.close()
+        threads = []
+        if rng.random() < 0.1:  # while it begins
+            time.sleep(rng.exponential(0.1))
+            early += 1
+        else:
+            with os.fdopen(os.dup(reader.fileno())) as lines:
+                ready = lines.readline()
+            at_server = ready.split(" ready at ")[1].split(",")[0]
+            threads = [threading.Thread(target=load, args=[at_server]) for _ in range(2)]
+            for thread in threads:
+                thread.start()
+            time.sleep(rng.exponential(0.25))
         process.kill()
-        process.wait()
-        process.stdout.close()
-        sent = check_ledger(tmp_path)
-        if sent > 3000:  # a fresh one, so that the check stays quick
-            for path in tmp_path.iterdir():
-                path.unlink()
-    print(f"\n{KILLS} kills: every ledger whole, no light without a reserve")
+        process.join()
+        reader.close()
+        for thread in threads:
+            thread.join()
+        if (folder / "ledger.db").exists():
+            sent = check_ledger(folder)
+            if sent > 3000:  # a fresh one, so that the check stays quick
+                total += sent
+                for path in folder.iterdir():
+                    if path.name != "light":
+                        path.unlink()
+                os.ftruncate(light, 0)
+    total += check_ledger(folder)
+    os.close(light)
+    link.shut_down()
+    link_server.stop(grace=1).wait()
+    print(
+        f"\n{KILLS} kills of shotveil serve, {early} while it began, {total} parts sent: "
+        "every ledger whole, no light without a reserve"
+    )
+    assert total > KILLS / 2
 
 
 def check_ledger(folder):
@@ -76,6 +140,7 @@ def check_ledger(folder):
     light = folder / "light"
     sent = [json.loads(line) for line in light.read_text().splitlines()] if light.exists() else []
     with EventLog(folder / "ledger.db", writable=False) as log:
+        log.verify()
         events = list(log.events())
     accounts = Accounts()
     for event in events:
