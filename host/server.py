@@ -13,7 +13,7 @@ import math
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -34,8 +34,8 @@ from host.protocol.wire import (
 from host.schedule import row_blocks
 from host.transmitter import ServerPort, Transmitter, transmitter_for
 from models.checks import RangeError, require
-from models.decoys import decoy_rows
-from models.encoding import encode_rows
+from models.decoys import RowMoments, decoy_rows
+from models.encoding import EncodedRows, encode_rows
 from models.network import Network
 from models.optics import Link
 
@@ -137,9 +137,6 @@ class ModelServer:
             )
             self._sessions[session_id] = session
         try:
-            for key, rows in zip(session.decoys, self._rows, strict=True):
-                number = math.ceil(settings.decoy_rate * rows.rows)
-                self._light.hold(key, decoy_rows(rows, number, rng))
             self._ledger.open_session(
                 session_id,
                 digest,
@@ -150,10 +147,20 @@ class ModelServer:
                     for x in layers
                 ],
                 settings.monitor.failure_probability,
+                disclosed_bits(self._rows),
             )
-        except BaseException:
+        except BaseException as error:
             with self._guard:
                 del self._sessions[session_id]
+            if isinstance(error, BudgetExhausted):
+                raise ProtocolError(Refusal.RESOURCE_EXHAUSTED, str(error)) from None
+            raise
+        try:
+            for key, rows in zip(session.decoys, self._rows, strict=True):
+                number = math.ceil(settings.decoy_rate * rows.rows)
+                self._light.hold(key, decoy_rows(rows, number, rng))
+        except BaseException as error:
+            self._end(session_id, session, f"it could not begin: {error}")
             raise
         log.info("session %s of client %s begins", session_id[:8], client)
         return pb.Welcome(
@@ -341,3 +348,11 @@ class ModelServer:
         for session_id, session in list(self._sessions.items()):
             if now - session.used > IDLE_SECONDS and not session.running:
                 self._end(session_id, session, "idle")
+
+
+def disclosed_bits(layers: Sequence[EncodedRows]) -> float:
+    """What a session tells of a network besides its rows' light, in all: the same in any session.
+
+    Each layer's scale, 64 bits as it is sent, and the moments that decoys are drawn from.
+    """
+    return sum(64 + RowMoments.of(rows).bits for rows in layers)

@@ -224,7 +224,8 @@ def test_a_client_that_vanishes_leaves_what_was_sent_charged(tmp_path):
         account = ledger.accounts.networks[NETWORK.digest]
         lost = float(weight_leakage_after(5, LINK.modulation_variance, *LOST))
         share = NETWORK.layers[0].weights.size / NETWORK.weights
-        assert account.total.bits("declared") == pytest.approx(share * lost)
+        told = account.total.disclosed / NETWORK.weights
+        assert account.total.bits("declared") == pytest.approx(share * lost + told)
         assert ledger.accounts.sessions[session].ended
         with _Refused(Refusal.DEADLINE_EXCEEDED):  # the session's last word
             server.run_layer(request, "alice")
@@ -243,6 +244,7 @@ def test_the_session_is_charged_as_its_images_say(tmp_path):
             )
             for layer in NETWORK.layers
         )
+        expected += account.total.disclosed
         assert account.total.bits("declared") == pytest.approx(expected / NETWORK.weights)
         assert account.total.bits("certified") > account.total.bits("declared")
         assert not ledger.accounts.outstanding
