@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from host.leakage.data import crb_prx, qcrb
 from host.leakage.weights import weight_leakage
 from host.monitor import MonitorSettings, SessionMonitor, Verdict
-from host.probe_check import ProbeCheck
+from host.probe_check import CHECK_RATE, ProbeCheck, checks_for
 from host.sequential import HonestNoise, excess_evidence, loss_evidence
 from models.adversaries.channels import (
     Channel,
@@ -174,6 +174,7 @@ def _squeezer(name: str, decibels: float, s: Setting, rng: np.random.Generator) 
     learned = _reconstruction(server, s, rng)
     found = []
     slots, batch = s.rows + s.decoys, 256
+    checks = checks_for(batch, CHECK_RATE)
     for _ in range(min(s.sessions, 20)):
         check = ProbeCheck(s.link.gain, s.link.client_detector, s.monitor.false_alarm_probability)
         found.append(math.inf)
@@ -181,11 +182,11 @@ def _squeezer(name: str, decibels: float, s: Setting, rng: np.random.Generator) 
             direction = vacuum((s.modes,), rng)
             direction /= np.linalg.norm(direction)
             means = rng.normal(0, math.sqrt(s.link.modulation_variance), slots)
-            if check.add(server.readings(s.link, direction, means, batch, rng)):
+            if check.add(server.readings(s.link, direction, means, checks, rng)):
                 found[-1] = number * batch
                 break
     return _outcome(
-        name, learned, math.nan, "", np.array(found), "probe check (images spent on checks)"
+        name, learned, math.nan, "", np.array(found), f"probe check ({checks} in {batch} images)"
     )
 
 

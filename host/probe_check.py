@@ -25,6 +25,8 @@ from models.checks import require
 from models.encoding import Real
 from models.optics import Detector, inference_noise
 
+CHECK_RATE = 0.02  # checks of a slot for each image, where nobody says otherwise
+
 
 class ProbeCheck:
     """Collects checks of one session; holds at the false-alarm probability however often it looks.

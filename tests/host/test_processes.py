@@ -189,7 +189,7 @@ def test_a_server_that_squeezes_is_refused_by_the_client(tmp_path, small):
     three = Parties(tmp_path, "--symbol-level")
     try:
         three.serve(*small, "--attack", "squeezing-server")
-        answer = three.ask("--images", 40, "--check-rate", 0.1, check=False)
+        answer = three.ask("--images", 200, "--check-rate", 0.1, check=False)
         assert answer.returncode == 2 and "the server's light is refused" in answer.stderr
     finally:
         three.stop()
