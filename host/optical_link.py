@@ -27,6 +27,7 @@ from host.protocol.wire import (
     MOST_IMAGES,
     MOST_MAGNITUDE,
     MOST_MODES,
+    MOST_REASON,
     MOST_ROWS,
     ProtocolError,
     Refusal,
@@ -52,8 +53,6 @@ MOST_HELD = 1 << 27  # numbers in all rows held: 1 GiB
 MOST_WAITING = 256  # batches whose light is on its way
 MOST_READINGS = MOST_BYTES // 8  # of the client in one part
 LATER_SESSIONS = 1 << 24  # above any layer, so that no two streams of randomness coincide
-
-MOST_REASON = 1000  # characters of why a session ended
 
 Key = tuple[str, int, int]  # session, batch, layer
 

@@ -24,6 +24,7 @@ from host.monitor import MonitorSettings, SessionMonitor, Verdict
 from host.protocol import messages_pb2 as pb
 from host.protocol.wire import (
     MOST_IMAGES,
+    MOST_REASON,
     VERSION,
     ProtocolError,
     Refusal,
@@ -338,6 +339,8 @@ class ModelServer:
         if refusal is not None:
             # Whoever waits at the link is to hear what the server says, whichever comes first.
             dropped.refusal, dropped.reason = refusal.refusal.name, str(refusal)
+        if len(dropped.reason) > MOST_REASON:
+            dropped.reason = dropped.reason[: MOST_REASON - 1] + "…"
         try:
             self._light.drop(dropped)
         except ProtocolError as error:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from host.protocol import messages_pb2 as pb
-from host.protocol.wire import VERSION, invalid, pack, unpack
+from host.protocol.wire import VERSION, ProtocolError, Refusal, invalid, pack, unpack
 from models.checks import RangeError
 from models.encoding import EncodedRows, Real
 from models.statistics import SymbolStatistics
@@ -115,7 +115,9 @@ class SymbolTransmitter:
         is_decoy = slots < 0
         x, p = (np.empty((len(slots), weights.modes)) for _ in range(2))
         x[~is_decoy], p[~is_decoy] = weights.x[slots[~is_decoy]], weights.p[slots[~is_decoy]]
-        if decoys is not None:
+        if is_decoy.any():
+            if decoys is None:
+                raise ProtocolError(Refusal.FAILED_PRECONDITION, "the session has ended")
             drawn = -1 - slots[is_decoy]
             x[is_decoy], p[is_decoy] = decoys.x[drawn], decoys.p[drawn]
         step = max(1, NUMBERS_IN_MESSAGE // weights.modes)
