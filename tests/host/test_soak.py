@@ -552,7 +552,8 @@ def test_malformed_answers_do_not_harm_a_client(tmp_path):
         liar = Liar(recording, rng, 0.3)
         try:
             outputs = ask(liar)
-            assert outputs.shape == honest.shape and np.isfinite(outputs).all()
+            # Of another network, perhaps: a client cannot know how many classes there are.
+            assert len(outputs) == len(honest) and np.isfinite(outputs).all()
             answered += 1
         except (ProtocolError, RangeError):
             refusals += 1
