@@ -5,8 +5,7 @@ from __future__ import annotations
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-ADDRESS_BITS = 12
-WORD = 32
+from gateware.register_map import ADDRESS_BITS, WORD
 
 
 class RegisterBus(wiring.Signature):
@@ -14,7 +13,7 @@ class RegisterBus(wiring.Signature):
 
     * `w_strobe`: in this clock `w_data` is written at `address`.
     * `r_strobe`: in this clock the word at `address` is read; it appears at `r_data` in the one
-      clock in which `r_valid` is high, some fixed number of clocks later, at every address.
+      clock in which `r_valid` is high, `RegisterBank.latency` clocks later.
     * Never both strobes in one clock, and no strobe between a read and its answer. `address` and
       `w_data` mean nothing without a strobe.
     """
