@@ -39,6 +39,13 @@ from models.frame import Slot
 MATCHED_LATENCY = 7
 
 
+def finished(spec: DigitiserSpec, settings: DigitiserSettings, start: int) -> int:
+    """Samples that the receiver has taken when the last symbol leaves the matched filter, for a
+    frame that starts at sample `start`. Its phase, and the homodyne loop's code, need no more."""
+    symbols = len(plan(settings).kind)
+    return start + 4 * (symbols - 1) + spec.taps + MATCHED_LATENCY + spec.delay
+
+
 @dataclass(frozen=True)
 class Plan:
     """What the symbols of one frame are, in order, guard and preamble left out; shapes (n,).

@@ -152,7 +152,7 @@ class DigitiserSettings:
     record: int = SIGNAL_RECORD
     timing_shift: int = 6  # averages the delay over 2^6 frames
     offset_shift: int = 14  # averages the offset over 2^14 vacuum symbols
-    phase_shift: int = 1  # a pilot moves the phase by 2^−1 of its error
+    phase_shift: int = 3  # a pilot moves the phase by 2^−3 of its error; see `phase`
     scale: tuple[int, int] = (1 << 14, 1 << 14)  # of each quadrature
     pilot: int = 1 << 14  # quadratures of the pilots in `reference`
     mode: int = 0  # row symbol that carries the inference value
