@@ -146,7 +146,7 @@ def addresses(path):
 
     def named(node):
         name = getattr(node, "id", None) or getattr(node, "attr", None) or ""
-        return "address" in name.lower()
+        return name.lower().endswith("address")
 
     for node in ast.walk(ast.parse(path.read_text())):
         pairs = []
