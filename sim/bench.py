@@ -114,7 +114,7 @@ class Ports:
                 ):
                     if len(Value.cast(port.payload)) > 64:
                         raise TypeError(
-                            f"stream {name} is {len(port.payload)} bits wide, 64 are allowed"
+                            f"stream {name} is {len(Value.cast(port.payload))} bits wide, 64 are allowed"
                         )
                     found["inputs" if incoming else "outputs"][name] = port
                 else:
