@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-import numpy as np
 from amaranth.hdl import Module, Signal
 from amaranth.lib import fifo, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from gateware.host_link.link import FRAME_COUNTERS, HostLink
 from gateware.host_link.endpoint import COUNTER_BITS, COUNTERS
+from gateware.host_link.link import FRAME_COUNTERS, HostLink
 from gateware.pipeline import delay
-from models.host_link import packet
-from models.host_link.endpoint import Endpoint
-from models.host_link.packet import MAX_WORDS, Op, Request
 
 WRITE_PORTS, READ_PORTS, WINDOW = 2, 3, 4
 DEPTH = 600  # words between a write port and the read port of the same number
