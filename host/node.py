@@ -23,6 +23,7 @@ from gateware.register_map import CLOCK_HZ, WATCHDOG_TICK, Access
 from host.devices.device import Device, DeviceError, Words
 from host.registers import Registers, Value, to_physical
 from models.checks import RangeError, require
+from models.digitiser import entry
 from models.digitiser.accumulators import MODE_SUMS, NAMES
 from models.digitiser.phase_lock import LoopSettings
 from models.digitiser.spec import DigitiserSettings
@@ -170,9 +171,7 @@ class Node:
         self.device.strobe("clear_angles")
         self.device.send(WritePort.ANGLES, pack_pairs(angles))
 
-    def play(
-        self, rows: npt.ArrayLike, progress: Callable[[int], None] | None = None
-    ) -> Batch:
+    def play(self, rows: npt.ArrayLike, progress: Callable[[int], None] | None = None) -> Batch:
         """Send rows, shape (rows, 2, row) in `DriveSpec.symbol`, and collect what came back.
 
         Not one row more can leave the node than are given here. `progress` is called with the
@@ -209,9 +208,7 @@ class Node:
             raise RangeError(f"{name} reach beyond {self.spec.drive.symbol}")
         return whole
 
-    def _play(
-        self, count: int, words: Words, progress: Callable[[int], None] | None
-    ) -> Batch:
+    def _play(self, count: int, words: Words, progress: Callable[[int], None] | None) -> Batch:
         device = self.device
         require("rows", count, at_least=1, at_most=device.map["grant"].highest, integer=True)
         device.write(arm=0)
@@ -307,3 +304,43 @@ class Node:
     def _sums(self, port: ReadPort, shape: tuple[int, int]) -> IntArray:
         words = self._await(port, 2 * shape[0] * shape[1])
         return words.astype("<u4").view("<i8").astype(np.int64).reshape(shape)
+
+    def _sticky(self) -> list[str]:
+        """Names of the flags that tell that something went wrong."""
+        return [r.name for r in self.device.map.of(Access.STATUS).values()
+                if r.width == 1 and r.doc.startswith("sticky")]  # fmt: skip
+
+    def _faults(self, raw: int) -> frozenset[str]:
+        names = to_physical(self.device.map["fault"], raw)
+        assert isinstance(names, frozenset)
+        return names
+
+    def capture(self, on_frame: bool = False) -> IntArray:
+        """Record raw ADC words; signed samples of shape (quadratures, capture depth).
+
+        With `on_frame` the record begins with the next frame's first DAC code, and with nothing
+        if no frame comes: then `DeviceError`. Words of an offset-binary converter are converted.
+        """
+        device, spec = self.device, self.spec.digitiser
+        while len(self._take(ReadPort.CAPTURE)):
+            pass
+        device.write(capture_on_frame=int(on_frame))
+        device.strobe("capture")
+        words = self._await(ReadPort.CAPTURE, self.spec.capture).astype(np.int64)
+        pair = np.stack([words & 0xFFFF, words >> 16])[: spec.quadratures]
+        binary = device.read("digitiser_offset_binary")
+        samples, _ = entry.model(spec, pair & ((1 << spec.adc_bits) - 1), binary)
+        return samples
+
+
+def pack_pairs(pairs: IntArray) -> Words:
+    """Pairs of 16-bit integers, shape (2, n), as words with the first in bits 0 … 15."""
+    first, second = pairs & 0xFFFF
+    return (first | second << 16).astype(np.uint32)
+
+
+def unpack_marked(words: Words, width: int) -> tuple[IntArray, BoolArray]:
+    """Signed values and flags of words that carry a flag in bit 31."""
+    raw = words.astype(np.int64)
+    value = raw & ((1 << width) - 1)
+    return value - ((value >> (width - 1)) << width), raw >> 31 == 1

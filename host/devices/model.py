@@ -222,7 +222,9 @@ class ModelDevice(Device):
             taps = self._loading[port]
             taps.extend(_signed(int(word), 32) for word in given)
             spec = self.spec
-            size = spec.drive.taps if port is WritePort.PULSE else spec.digitiser.coefficients().size
+            size = (
+                spec.drive.taps if port is WritePort.PULSE else spec.digitiser.coefficients().size
+            )
             while len(taps) >= size:
                 whole = np.array(taps[:size], dtype=np.int64)
                 del taps[:size]
@@ -250,9 +252,7 @@ class ModelDevice(Device):
         self._advance()
         self._give(port)
         queue = self._waiting[port]
-        return np.array(
-            [queue.popleft() for _ in range(min(count, len(queue)))], dtype=np.uint32
-        )
+        return np.array([queue.popleft() for _ in range(min(count, len(queue)))], dtype=np.uint32)
 
     def close(self) -> None:
         """Nothing is open."""
@@ -291,9 +291,7 @@ class ModelDevice(Device):
         quiet = np.zeros((2, length), dtype=np.int64)
         frames: list[IntArray | None] = [*([None] * self._lead_in), *rows]
         for frame in frames:
-            out = drive.model(
-                self.spec.drive, registers, [quiet if frame is None else frame]
-            )
+            out = drive.model(self.spec.drive, registers, [quiet if frame is None else frame])
             for name in self._events:
                 self._events[name] += getattr(out, name)
             self._sent.append(_Sent(self._samples, frame))
@@ -370,7 +368,9 @@ class ModelDevice(Device):
         layout = FrameLayout(PREAMBLE, row, pilots, spacing, vacuum, guard)
         plain = ("offset_binary", "minimum", "free_run", "record", "timing_shift", "offset_shift",
                  "phase_shift", "pilot", "mode")  # fmt: skip
-        second = "digitiser_scale_p" if self.spec.digitiser.quadratures == 2 else "digitiser_scale_x"
+        second = (
+            "digitiser_scale_p" if self.spec.digitiser.quadratures == 2 else "digitiser_scale_x"
+        )
         return DigitiserSettings(
             layout=layout,
             scale=(of("scale_x"), self._set[second]),
