@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from gateware.register_map import FAULTS, STATES, Access, Register
+from gateware.register_map import STATES, Access, Register
 from host.devices.device import COMMIT, Device, DeviceError, Words, as_words
 from models.checks import RangeError, require
 from models.digitiser import chain as receiver
@@ -27,6 +27,7 @@ from models.fixedpoint import BoolArray, IntArray
 from models.frame import FrameLayout
 from models.node import replay
 from models.node.ports import ReadPort, WritePort
+from models.node.sequencer import FAULTS
 from models.node.spec import NodeSpec
 
 # DAC codes of shape (2, n) → ADC words of shape (quadratures, n), with memory between calls.
