@@ -469,7 +469,9 @@ def _node_status() -> tuple[Register, ...]:
 
     return (
         status("state", 3, "of the sequencer", choices=STATES, high=len(STATES) - 1),
-        status("rows_granted_left", GRANT_BITS, "rows of the grant that were not sent", unit="rows"),
+        status(
+            "rows_granted_left", GRANT_BITS, "rows of the grant that were not sent", unit="rows"
+        ),
         status("rows_sent", COUNT_BITS, "since `clear`", unit="rows"),
         status("frames_sent", COUNT_BITS, "since `clear`, lead-in included", unit="frames"),
         status("frames_matched", COUNT_BITS, "received and found among those sent", unit="frames"),

@@ -49,7 +49,8 @@ class Batch:
     (modes, 4) with `MODE_SUMS`; a client knows no rows to compare with, so its are zero.
     `inference` are raw values of the chosen mode, shape (frames received, quadratures), and `bad`,
     (frames received,), marks those that are not to be used. `faults` tell why emission stopped
-    early, `flags` what else was noticed, `counters` all counters of the node, by name.
+    early, `flags` what else was noticed, `counters` all counters of the node, by name. `samples`
+    is the raw record from the first frame on, if one was asked for, as `Node.capture` gives it.
     """
 
     rows_sent: int
@@ -61,6 +62,7 @@ class Batch:
     faults: frozenset[str]
     flags: frozenset[str]
     counters: Mapping[str, int]
+    samples: IntArray | None = None
 
     def last(self, rows: int) -> tuple[IntArray, BoolArray]:
         """`inference` and `bad` of the last `rows` frames that carried light.
@@ -88,7 +90,7 @@ class Node:
         self.registers = Registers(device)
         self._patience = patience
         self._layout: FrameLayout | None = None
-        self._lead_in = 0
+        self._armed = False
 
     def __enter__(self) -> Self:
         return self
@@ -104,11 +106,17 @@ class Node:
     def close(self) -> None:
         """Switch the light off and let go of the device."""
         try:
-            self.device.write(arm=0)
+            self._disarm()
         except DeviceError:
             pass  # gone already; its watchdog does the same
         finally:
             self.device.close()
+
+    def _disarm(self) -> None:
+        """Let no more light out. Touches nothing if none was let out from here."""
+        if self._armed:
+            self.device.write(arm=0)
+            self._armed = False
 
     def configure(
         self,
@@ -157,7 +165,7 @@ class Node:
         self.device.write(**values)
         # Tables are taken only while the light is off.
         self.device.send(WritePort.PULSE, raw.coefficients)
-        self._layout, self._lead_in = drive.layout, lead_in
+        self._layout = drive.layout
         return {n: to_physical(self.device.map[n], value) for n, value in values.items()}
 
     def _drive_values(self, raw: DriveRegisters) -> dict[str, int]:
@@ -189,12 +197,14 @@ class Node:
         rows: npt.ArrayLike,
         progress: Callable[[int], None] | None = None,
         grant: int | None = None,
+        capture: bool = False,
     ) -> Batch:
         """Send rows, shape (rows, 2, row) in `DriveSpec.symbol`, and collect what came back.
 
-        The node lets `grant` rows out, all that are given by default, and drops the others.
-        `progress` is called with the number of rows sent so far. Raises `RangeError` for rows that
-        cannot be sent, and `DeviceError` if the node stands still.
+        The node lets `grant` rows out, all that are given by default, and drops the others. With
+        `capture` it also makes a raw record that begins with the batch. `progress` is called with
+        the number of rows sent so far. Raises `RangeError` for rows that cannot be sent, and
+        `DeviceError` if the node stands still.
         """
         layout = self._configured()
         symbols = self._pairs("rows", rows, 3)
@@ -203,12 +213,12 @@ class Node:
                 f"rows have shape {symbols.shape}; allowed: (rows, 2, {layout.row}), as configured"
             )
         words = pack_pairs(symbols.swapaxes(0, 1).reshape(2, -1))
-        return self._play(len(symbols) if grant is None else grant, words, progress)
+        return self._play(len(symbols) if grant is None else grant, words, progress, capture)
 
     def play_angles(self, frames: int, progress: Callable[[int], None] | None = None) -> Batch:
         """Send the table of angles in some frames and collect what was received meanwhile."""
         self._configured()
-        return self._play(frames, np.zeros(0, dtype=np.uint32), progress)
+        return self._play(frames, np.zeros(0, dtype=np.uint32), progress, False)
 
     def _configured(self) -> FrameLayout:
         if self._layout is None:
@@ -226,7 +236,9 @@ class Node:
             raise RangeError(f"{name} reach beyond {self.spec.drive.symbol}")
         return whole
 
-    def _play(self, count: int, words: Words, progress: Callable[[int], None] | None) -> Batch:
+    def _play(
+        self, count: int, words: Words, progress: Callable[[int], None] | None, capture: bool
+    ) -> Batch:
         device = self.device
         require("rows", count, at_least=1, at_most=device.map["grant"].highest, integer=True)
         device.write(arm=0)
@@ -234,6 +246,9 @@ class Node:
         self._empty()
         ahead = min(len(words), device.room(WritePort.ROWS))
         device.send(WritePort.ROWS, words[:ahead])
+        if capture:
+            self._request_record(on_frame=True)
+        self._armed = True
         device.write(arm=1, grant=count)
         device.strobe("start")
         inference = self._feed(words[ahead:], progress)
@@ -243,7 +258,7 @@ class Node:
         session = self._sums(ReadPort.SESSION, (spec.words, len(NAMES)))
         modes = self._sums(ReadPort.MODES, (spec.modes, len(MODE_SUMS)))
         inference.append(self._take(ReadPort.INFERENCE))
-        device.write(arm=0)
+        self._disarm()
         status = device.read_all(device.map.of(Access.STATUS))
         values, bad = unpack_marked(np.concatenate(inference), spec.symbol.width)
         shape = (-1, spec.quadratures)
@@ -258,6 +273,7 @@ class Node:
             faults=self._faults(status["fault"]),
             flags=frozenset(n for n in self._sticky() if status[n]),
             counters={n: v for n, v in status.items() if n in self._counted()},
+            samples=self._record() if capture else None,
         )
 
     def _feed(self, words: Words, progress: Callable[[int], None] | None) -> list[Words]:
@@ -357,14 +373,20 @@ class Node:
         With `on_frame` the record begins with the next frame's first DAC code, and with nothing
         if no frame comes: then `DeviceError`. Words of an offset-binary converter are converted.
         """
-        device, spec = self.device, self.spec.digitiser
+        self._request_record(on_frame)
+        return self._record()
+
+    def _request_record(self, on_frame: bool) -> None:
         while len(self._take(ReadPort.CAPTURE)):
             pass
-        device.write(capture_on_frame=int(on_frame))
-        device.strobe("capture")
+        self.device.write(capture_on_frame=int(on_frame))
+        self.device.strobe("capture")
+
+    def _record(self) -> IntArray:
+        spec = self.spec.digitiser
         words = self._await(ReadPort.CAPTURE, self.spec.capture).astype(np.int64)
         pair = np.stack([words & 0xFFFF, words >> 16])[: spec.quadratures]
-        binary = device.read("digitiser_offset_binary")
+        binary = self.device.read("digitiser_offset_binary")
         samples, _ = entry.model(spec, pair & ((1 << spec.adc_bits) - 1), binary)
         return samples
 

@@ -25,7 +25,7 @@ from models.drive import chain as drive
 from models.drive.spec import Registers
 from models.fixedpoint import BoolArray, IntArray
 from models.frame import FrameLayout
-from models.node import replay
+from models.node import capture, replay
 from models.node.ports import ReadPort, WritePort
 from models.node.sequencer import FAULTS
 from models.node.spec import NodeSpec
@@ -81,6 +81,8 @@ class ModelDevice(Device):
         self._disarmed = False  # by a stop: `arm` has to go low first
         self._granted = self._lead_in = 0
         self._offset: tuple[int, ...] | None = None
+        self._wants_frame = False  # a raw record is to begin with the next frame
+        self._record_from: int | None = None
         self._counts = dict.fromkeys(("rows_sent", "frames_sent"), 0)
         self._events = dict.fromkeys(("clipped", "refused", "saturated"), 0)
         self._forget()
@@ -190,6 +192,7 @@ class ModelDevice(Device):
 
     def _do_restart(self) -> None:
         self._advance()
+        self._finish_record()
         self._forget()
 
     def _do_snapshot(self) -> None:
@@ -204,14 +207,18 @@ class ModelDevice(Device):
 
     def _do_capture(self) -> None:
         self._advance()
-        self._record_from = self._samples
-        self._advance()
-        if self._samples - self._record_from < self.spec.capture:
-            self._idle(self.spec.capture - (self._samples - self._record_from))
-        words = np.concatenate(self._words, axis=1)[:, self._record_from :][:, : self.spec.capture]
-        both = np.zeros((2, words.shape[1]), dtype=np.int64)
-        both[: len(words)] = words
-        self._put(ReadPort.CAPTURE, both[0] | both[1] << 16)
+        self._wants_frame = bool(self._set["capture_on_frame"])
+        self._record_from = None if self._wants_frame else self._samples
+
+    def _finish_record(self) -> None:
+        """Give the raw record whose time has come."""
+        if self._record_from is None:
+            return
+        end = self._record_from + self.spec.capture
+        self._idle(max(0, end - self._samples))
+        words = np.concatenate(self._words, axis=1)
+        self._put(ReadPort.CAPTURE, capture.model(words, 0, self.spec.capture, self._record_from))
+        self._record_from = None
 
     def _do_clear_angles(self) -> None:
         self._table.clear()
@@ -298,6 +305,8 @@ class ModelDevice(Device):
             for name in self._events:
                 self._events[name] += getattr(out, name)
             self._sent.append(_Sent(self._samples, frame))
+            if self._wants_frame:
+                self._wants_frame, self._record_from = False, self._samples
             self._through_plant(out.codes[0])
             self._counts["frames_sent"] += 1
             if frame is None:
@@ -417,6 +426,8 @@ class ModelDevice(Device):
 
     def _give(self, port: ReadPort) -> None:
         """Make what has come since the last look available at a port that gives by itself."""
+        if port is ReadPort.CAPTURE:
+            self._finish_record()
         if not self._sent or port in (ReadPort.SESSION, ReadPort.MODES, ReadPort.CAPTURE):
             return
         got = self._received()
