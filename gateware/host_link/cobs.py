@@ -8,7 +8,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from gateware.host_link import payloads
-from gateware.host_link.payloads import Fault
+from gateware.host_link.payloads import NO_COLLISIONS, Fault
 from gateware.pipeline import flow
 from models.host_link.cobs import LONGEST
 
@@ -87,7 +87,7 @@ class Encoder(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.ring = ring = Memory(shape=8, depth=RING, init=[])
+        m.submodules.ring = ring = Memory(shape=8, depth=RING, init=[], attrs=NO_COLLISIONS)
         write, read = ring.write_port(), ring.read_port()
         head = Signal(range(RING), init=1)  # where the next byte goes
         hole = Signal(range(RING))  # where the code of this block goes

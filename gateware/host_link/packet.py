@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from gateware.counter import EventCounter
 from gateware.host_link import payloads
-from gateware.host_link.payloads import Fault
+from gateware.host_link.payloads import NO_COLLISIONS, Fault
 from gateware.pipeline import flow
 from models.host_link.packet import ANSWER, MAX_WORDS, REQUEST
 
@@ -45,7 +45,9 @@ class Store(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.memory = memory = Memory(shape=32, depth=2 * MAX_WORDS, init=[])
+        m.submodules.memory = memory = Memory(
+            shape=32, depth=2 * MAX_WORDS, init=[], attrs=NO_COLLISIONS
+        )
         write, read = memory.write_port(), memory.read_port()
         header_bits = 8 * REQUEST.size
         headers = [Signal(header_bits, name=f"header_{k}", reset_less=True) for k in range(2)]
