@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +27,8 @@ from models.digitiser import entry
 from models.digitiser.accumulators import MODE_SUMS, NAMES
 from models.digitiser.phase_lock import LoopSettings
 from models.digitiser.spec import DigitiserSettings
-from models.drive.spec import Arm, DriveSettings
+from models.digitiser.timing import PATIENCE
+from models.drive.spec import DriveSettings
 from models.drive.spec import Registers as DriveRegisters
 from models.drive.spec import registers as drive_registers
 from models.fixedpoint import BoolArray, IntArray, overflows
@@ -36,6 +37,7 @@ from models.node.ports import ReadPort, WritePort
 
 # Words that wait at a port are asked for in portions of this.
 PORTION = 4096
+COUNTER = 32  # bits of every counter
 OVER = ("done", "stopped")
 
 
@@ -44,10 +46,10 @@ class Batch:
     """What came of a batch.
 
     `session` has shape (words, 16) and the sums `models.digitiser.accumulators.NAMES`, `modes`
-    (modes, 4) with `MODE_SUMS`; a client's are of its own pilots and vacuum. `inference` are raw
-    values of the chosen mode, shape (frames received, quadratures), and `bad`, (frames received,),
-    marks those that are not to be used. `faults` tell why emission stopped early, `flags` what else
-    was noticed, `counters` all counters of the node, by name.
+    (modes, 4) with `MODE_SUMS`; a client knows no rows to compare with, so its are zero.
+    `inference` are raw values of the chosen mode, shape (frames received, quadratures), and `bad`,
+    (frames received,), marks those that are not to be used. `faults` tell why emission stopped
+    early, `flags` what else was noticed, `counters` all counters of the node, by name.
     """
 
     rows_sent: int
@@ -59,6 +61,17 @@ class Batch:
     faults: frozenset[str]
     flags: frozenset[str]
     counters: Mapping[str, int]
+
+    def last(self, rows: int) -> tuple[IntArray, BoolArray]:
+        """`inference` and `bad` of the last `rows` frames that carried light.
+
+        Counted from the end, since nobody knows how many frames went by before the receiver found
+        the first. Behind the batch it goes on by the clock for `PATIENCE` frames, which are left
+        out. Raises `RangeError` if there are not as many.
+        """
+        end = len(self.inference) - PATIENCE
+        require("rows", rows, at_least=0, at_most=max(end, 0), integer=True)
+        return self.inference[end - rows : end], self.bad[end - rows : end]
 
 
 class Node:
@@ -171,12 +184,17 @@ class Node:
         self.device.strobe("clear_angles")
         self.device.send(WritePort.ANGLES, pack_pairs(angles))
 
-    def play(self, rows: npt.ArrayLike, progress: Callable[[int], None] | None = None) -> Batch:
+    def play(
+        self,
+        rows: npt.ArrayLike,
+        progress: Callable[[int], None] | None = None,
+        grant: int | None = None,
+    ) -> Batch:
         """Send rows, shape (rows, 2, row) in `DriveSpec.symbol`, and collect what came back.
 
-        Not one row more can leave the node than are given here. `progress` is called with the
-        number of rows sent so far. Raises `RangeError` for rows that cannot be sent, and
-        `DeviceError` if the node stands still.
+        The node lets `grant` rows out, all that are given by default, and drops the others.
+        `progress` is called with the number of rows sent so far. Raises `RangeError` for rows that
+        cannot be sent, and `DeviceError` if the node stands still.
         """
         layout = self._configured()
         symbols = self._pairs("rows", rows, 3)
@@ -185,7 +203,7 @@ class Node:
                 f"rows have shape {symbols.shape}; allowed: (rows, 2, {layout.row}), as configured"
             )
         words = pack_pairs(symbols.swapaxes(0, 1).reshape(2, -1))
-        return self._play(len(symbols), words, progress)
+        return self._play(len(symbols) if grant is None else grant, words, progress)
 
     def play_angles(self, frames: int, progress: Callable[[int], None] | None = None) -> Batch:
         """Send the table of angles in some frames and collect what was received meanwhile."""
@@ -219,6 +237,7 @@ class Node:
         device.write(arm=1, grant=count)
         device.strobe("start")
         inference = self._feed(words[ahead:], progress)
+        self._settle(inference)
         device.strobe("snapshot")
         spec = self.spec.digitiser
         session = self._sums(ReadPort.SESSION, (spec.words, len(NAMES)))
@@ -235,10 +254,10 @@ class Node:
             session=lanes,
             modes=modes,
             inference=values.reshape(shape),
-            bad=bad.reshape(shape).any(axis=1),
+            bad=np.asarray(bad.reshape(shape).any(axis=1)),
             faults=self._faults(status["fault"]),
             flags=frozenset(n for n in self._sticky() if status[n]),
-            counters={n: v for n, v in status.items() if n in COUNTERS},
+            counters={n: v for n, v in status.items() if n in self._counted()},
         )
 
     def _feed(self, words: Words, progress: Callable[[int], None] | None) -> list[Words]:
@@ -249,15 +268,16 @@ class Node:
         moved = time.monotonic()
         before: tuple[int, ...] = ()
         while True:
-            room = min(len(words), device.room(WritePort.ROWS)) if len(words) else 0
+            taken.append(self._take(ReadPort.INFERENCE))
+            now = device.read_all(["state", "rows_sent", "frames_sent"])
+            over = states[now["state"]] in OVER
+            room = min(len(words), device.room(WritePort.ROWS)) if len(words) and not over else 0
             if room:
                 device.send(WritePort.ROWS, words[:room])
                 words = words[room:]
-            taken.append(self._take(ReadPort.INFERENCE))
-            now = device.read_all(["state", "rows_sent", "frames_sent"])
             if progress is not None:
                 progress(now["rows_sent"])
-            if states[now["state"]] in OVER:
+            if over:
                 return taken
             if tuple(now.values()) != before or room:
                 before, moved = tuple(now.values()), time.monotonic()
@@ -265,6 +285,18 @@ class Node:
                 raise DeviceError(
                     f"the node at {device.name} stands still in state {states[now['state']]} after "
                     f"{now['rows_sent']} rows: is it waiting for a trigger, or for light?"
+                )
+
+    def _settle(self, inference: list[Words]) -> None:
+        """Wait until the light of the last frame is back, and the receiver sees that it was."""
+        moved = time.monotonic()
+        free = self.device.read("digitiser_free_run")
+        while self.device.read("digitiser_locked") and not free:
+            inference.append(self._take(ReadPort.INFERENCE))
+            if time.monotonic() - moved > self._patience:
+                raise DeviceError(
+                    f"the receiver of the node at {self.device.name} finds frames although none "
+                    "are sent: is light of another node coming in?"
                 )
 
     def _take(self, port: ReadPort) -> Words:
@@ -309,6 +341,10 @@ class Node:
         """Names of the flags that tell that something went wrong."""
         return [r.name for r in self.device.map.of(Access.STATUS).values()
                 if r.width == 1 and r.doc.startswith("sticky")]  # fmt: skip
+
+    def _counted(self) -> list[str]:
+        """Names of the counters of events, and of frames."""
+        return [r.name for r in self.device.map.of(Access.STATUS).values() if r.width == COUNTER]
 
     def _faults(self, raw: int) -> frozenset[str]:
         names = to_physical(self.device.map["fault"], raw)
