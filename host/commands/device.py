@@ -21,8 +21,8 @@ record_option = click.option(
 def device() -> None:
     """Nodes: models, simulated gateware, boards.
 
-    URL is model:server or model:client, rtl:server or rtl:client, tcp:HOST:PORT, serial:PORT[@BAUD],
-    or replay:FILE for a session that was recorded.
+    URL is model:server, model:client, rtl:server, rtl:client, tcp:HOST:PORT, serial:PORT[@BAUD], or
+    replay:FILE for a session that was recorded.
     """
 
 
@@ -84,19 +84,10 @@ def _plain(value: Any) -> Any:
 
 
 @_command("selftest")
-@click.option(
-    "--loop-delay",
-    type=int,
-    default=0,
-    show_default=True,
-    help="Samples from the DAC back to the ADC, to half a frame.",
-)
 @seed_option
 @json_option
 @click.pass_context
-def selftest(
-    ctx: click.Context, url: str, record: Path | None, loop_delay: int, seed: int, as_json: bool
-) -> None:
+def selftest(ctx: click.Context, url: str, record: Path | None, seed: int, as_json: bool) -> None:
     """Play a batch through a loopback and compare every sum with the models, to the bit.
 
     For the models, simulated gateware and boards with a loopback bitstream. Exits with 1 if
@@ -105,7 +96,7 @@ def selftest(
     from host.selftest import selftest as run
 
     with _opened(url, record) as node:
-        checks = run(node, np.random.default_rng(seed), loop_delay)
+        checks = run(node, np.random.default_rng(seed))
     failed = [check for check in checks if not check.passed]
     if as_json:
         print_json(
