@@ -74,11 +74,11 @@ class Encoder(wiring.Component):
     * Bytes go to a ring, with a hole before each block for its code. What ends a block fills the
       hole, and all before the next hole may leave.
     * A byte a clock in and out, but for a clock more for each full block and each end of a frame.
-      Latency: `latency` clocks from the end of a frame to its delimiter, with nothing before it.
+      Latency: `latency` clocks from what ends a block to the block's code, with nothing before it.
     * Takes one block RAM.
     """
 
-    latency = 5
+    latency = 3
 
     def __init__(self) -> None:
         super().__init__(

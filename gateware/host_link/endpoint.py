@@ -19,7 +19,6 @@ from gateware.register_bus import RegisterBus
 from models.host_link.endpoint import require_shape
 from models.host_link.packet import ADDRESSES, MAX_WORDS, Op, Status, hello_word
 
-COUNTER_BITS = 32
 COUNTERS = ("link_repeated", "link_gap", "link_accepted")
 
 
@@ -76,7 +75,7 @@ class Endpoint(wiring.Component):
                 "o_words": Out(words),
                 **inside(write_ports, read_ports),
                 "clear": In(1),
-                **{name: Out(COUNTER_BITS) for name in COUNTERS},
+                **{name: Out(payloads.COUNTERS[name]) for name in COUNTERS},
             }
         )
 
@@ -348,7 +347,7 @@ class Endpoint(wiring.Component):
                         m.d.sync += stored.eq(stored + 1)
 
         for name, event in events.items():
-            m.submodules[name] = counter = EventCounter(COUNTER_BITS)
+            m.submodules[name] = counter = EventCounter(payloads.COUNTERS[name])
             m.d.comb += [
                 counter.event.eq(event),
                 counter.clear.eq(self.clear),

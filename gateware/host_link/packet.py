@@ -13,7 +13,7 @@ from gateware.host_link.payloads import NO_COLLISIONS, Fault
 from gateware.pipeline import flow
 from models.host_link.packet import ANSWER, MAX_WORDS, REQUEST
 
-COUNTER_BITS = 32
+COUNTERS = ("link_bad_crc", "link_bad_frame")
 
 
 class Store(wiring.Component):
@@ -29,7 +29,7 @@ class Store(wiring.Component):
     * Takes one block RAM.
     """
 
-    latency = 2
+    latency = 1
 
     def __init__(self) -> None:
         super().__init__(
@@ -38,8 +38,7 @@ class Store(wiring.Component):
                 "o": Out(stream.Signature(payloads.request())),
                 "words": Out(stream.Signature(32)),
                 "clear": In(1),
-                "link_bad_crc": Out(COUNTER_BITS),
-                "link_bad_frame": Out(COUNTER_BITS),
+                **{name: Out(payloads.COUNTERS[name]) for name in COUNTERS},
             }
         )
 
@@ -88,7 +87,7 @@ class Store(wiring.Component):
             ("link_bad_frame", take & end & bad_shape),
             ("link_bad_crc", take & end & ~bad_shape & (self.i.p.fault == Fault.CRC)),
         ):
-            m.submodules[name] = counter = EventCounter(COUNTER_BITS)
+            m.submodules[name] = counter = EventCounter(payloads.COUNTERS[name])
             m.d.comb += [
                 counter.event.eq(event),
                 counter.clear.eq(self.clear),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import fifo, stream, wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
@@ -55,17 +55,19 @@ class Receiver(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         line = Signal(init=1)
+        before = Signal(init=1)  # after a framing error the line has to rise before the next byte
         m.submodules.synchroniser = FFSynchronizer(self.rx, line, init=1)
         phase = Signal(PHASE_BITS)
         carry = Signal()
         left = Signal(range(10))  # bits to come, with start and stop bit
         bits = Signal(8, reset_less=True)
+        m.d.sync += before.eq(line)
         with m.If(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
         with m.If(left == 0):
             # The first edge: from here half a bit to the middle of the start bit.
             m.d.sync += [phase.eq(1 << (PHASE_BITS - 1)), carry.eq(0)]
-            with m.If(~line & was_high(m, line)):
+            with m.If(~line & before):
                 m.d.sync += left.eq(10)
         with m.Else():
             m.d.sync += Cat(phase, carry).eq(phase + self._step)
@@ -82,13 +84,6 @@ class Receiver(wiring.Component):
         return m
 
 
-def was_high(m: Module, line: Signal) -> Signal:
-    """The line a clock ago: after a framing error it has to rise before a byte can begin."""
-    before = Signal(init=1)
-    m.d.sync += before.eq(line)
-    return before
-
-
 class Transmitter(wiring.Component):
     """Bytes to a line."""
 
@@ -102,15 +97,13 @@ class Transmitter(wiring.Component):
         carry = Signal()
         bits = Signal(9, init=0x1FF)  # ahead of the line; ones behind the last
         left = Signal(range(11))  # bits to be held on the line for their time
-        m.d.comb += self.i.ready.eq(left == 0)
-        with m.If(left == 0):
-            m.d.sync += [phase.eq(0), carry.eq(0)]
-            with m.If(self.i.valid):
-                m.d.sync += [self.tx.eq(0), bits.eq(Cat(self.i.payload, 1)), left.eq(10)]
-        with m.Else():
-            m.d.sync += Cat(phase, carry).eq(phase + self._step)
-            with m.If(carry):
-                m.d.sync += [self.tx.eq(bits[0]), bits.eq(Cat(bits[1:], 1)), left.eq(left - 1)]
+        # The next byte follows the stop bit at once, or the rate would fall behind.
+        m.d.comb += self.i.ready.eq((left == 0) | (carry & (left == 1)))
+        m.d.sync += Cat(phase, carry).eq(Mux(left == 0, 0, phase + self._step))
+        with m.If(self.i.ready & self.i.valid):
+            m.d.sync += [self.tx.eq(0), bits.eq(Cat(self.i.payload, 1)), left.eq(10)]
+        with m.Elif(carry):
+            m.d.sync += [self.tx.eq(bits[0]), bits.eq(Cat(bits[1:], 1)), left.eq(left - 1)]
         return m
 
 
