@@ -34,6 +34,7 @@ from models.drive.spec import Registers as DriveRegisters
 from models.drive.spec import registers as drive_registers
 from models.fixedpoint import BoolArray, IntArray, overflows
 from models.frame import FrameLayout
+from models.node import chain
 from models.node.ports import ReadPort, WritePort
 
 # Words that wait at a port are asked for in portions of this.
@@ -147,11 +148,8 @@ class Node:
         """
         spec = self.spec
         raw = drive_registers(spec.drive, drive)
-        digitiser.validate(spec.digitiser)
-        if drive.layout != digitiser.layout:
-            raise RangeError(
-                f"layout = {drive.layout} of the drive is not the receiver's {digitiser.layout}"
-            )
+        setup = chain.Setup(raw, digitiser, loop_delay=loop_delay, lead_in=lead_in)
+        setup.validate(spec)
         values = self._drive_values(raw) | self._digitiser_values(digitiser)
         if spec.digitiser.quadratures == 1:
             loop = loop or LoopSettings()
@@ -222,10 +220,18 @@ class Node:
         words = pack_pairs(symbols.swapaxes(0, 1).reshape(2, -1))
         return self._play(len(symbols) if grant is None else grant, words, progress, capture)
 
-    def play_angles(self, frames: int, progress: Callable[[int], None] | None = None) -> Batch:
-        """Send the table of angles in some frames and collect what was received meanwhile."""
+    def play_angles(
+        self,
+        frames: int,
+        progress: Callable[[int], None] | None = None,
+        capture: bool = False,
+    ) -> Batch:
+        """Send the table of angles in some frames and collect what was received meanwhile.
+
+        The frames' rows are the table again and again, so it should be as long as a row.
+        """
         self._configured()
-        return self._play(frames, np.zeros(0, dtype=np.uint32), progress, False)
+        return self._play(frames, np.zeros(0, dtype=np.uint32), progress, capture)
 
     def _configured(self) -> FrameLayout:
         if self._layout is None:

@@ -75,8 +75,13 @@ def info(url: str, record: Path | None, as_json: bool) -> None:
             title = head
             click.echo(f"\n{title}")
         value = shown[register.name]
-        text = ", ".join(value) or "none" if isinstance(value, list) else value
-        click.echo(f"  {register.name:{width}}  {text} {register.unit}".rstrip())
+        click.echo(f"  {register.name:{width}}  {_text(value)} {register.unit}".rstrip())
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(value) or "none"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _plain(value: Any) -> Any:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from gateware.register_map import STATES, Access, Register
 from host.devices.device import COMMIT, Device, DeviceError, Words, as_words
-from models.checks import RangeError
+from models.checks import RangeError, require
 from models.digitiser.phase_lock import LoopSettings
 from models.digitiser.spec import PREAMBLE, DigitiserSettings
 from models.digitiser.timing import PATIENCE
@@ -59,6 +59,8 @@ class ModelDevice(Device):
         self._faults: set[str] = set()
         self._disarmed = False  # by a stop: `arm` has to go low first
         self._granted = self._lead_in = 0
+        self._place = 0  # in the table of angles
+        self._edges = 0  # at the trigger input, not used yet
         self._offset: tuple[int, ...] | None = None
         self._wants_frame = False  # a raw record is to begin with the next frame
         self._record_from: int | None = None
@@ -160,6 +162,7 @@ class ModelDevice(Device):
         if not self._set["arm"] or self._state != "idle":
             return
         self._granted, self._lead_in = self._set["grant"], self._set["lead_in"]
+        self._place = 0
         self._state = "lead-in" if self._lead_in else "playing"
         self._advance()
 
@@ -260,6 +263,13 @@ class ModelDevice(Device):
         queue = self._waiting[port]
         return np.array([queue.popleft() for _ in range(min(count, len(queue)))], dtype=np.uint32)
 
+    def trigger(self, edges: int = 1) -> None:
+        """Edges at the trigger input, each far enough from the one before."""
+        require("edges", edges, at_least=1, integer=True)
+        if self._state in ON and self._set["triggered"]:
+            self._edges += edges
+            self._advance()
+
     def close(self) -> None:
         """Nothing is open."""
 
@@ -274,16 +284,28 @@ class ModelDevice(Device):
             return
         registers = self._drive_registers()
         length = registers.layout.row
+        more = self._granted
+        if self._set["triggered"]:
+            # Each edge lets one frame start, of the lead-in as well.
+            more = max(0, min(more, self._edges - self._lead_in))
         if registers.angle:
-            whole = self._granted if len(self._table) >= length else 0
-            table = np.array(self._table, dtype=np.int64).T
-            rows = [np.resize(table, (2, length))] * whole
+            # The table is played again and again, whatever the length of a row.
+            whole = more if self._table else 0
+            places = self._place + np.arange(whole * length)
+            table = np.array(self._table, dtype=np.int64).reshape(-1, 2)
+            taken = table[places % max(len(table), 1)]
+            self._place += len(places)
         else:
-            whole = min(self._granted, len(self._rows) // length)
-            taken = [self._rows.popleft() for _ in range(whole * length)]
-            rows = list(np.array(taken, np.int64).reshape(-1, length, 2).swapaxes(1, 2))
+            whole = min(more, len(self._rows) // length)
+            pairs = [self._rows.popleft() for _ in range(whole * length)]
+            taken = np.array(pairs, dtype=np.int64)
+        rows = list(taken.reshape(-1, length, 2).swapaxes(1, 2))
+        lead_in = self._lead_in
+        if self._set["triggered"]:
+            lead_in = min(lead_in, self._edges)
+            self._edges -= lead_in + whole
         quiet = np.zeros((2, length), dtype=np.int64)
-        frames: list[IntArray | None] = [*([None] * self._lead_in), *rows]
+        frames: list[IntArray | None] = [*([None] * lead_in), *rows]
         for frame in frames:
             out = drive.model(self.spec.drive, registers, [quiet if frame is None else frame])
             for name in self._events:
@@ -302,7 +324,7 @@ class ModelDevice(Device):
                 self._faults.add("tripped")
                 self._end("stopped")
                 return
-        if self._granted == 0:
+        if self._granted == self._lead_in == 0:
             self._end("done")
         else:
             self._state = "waiting"

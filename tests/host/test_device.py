@@ -131,6 +131,42 @@ def test_selftest_finds_a_wrong_bit():
     assert {c.name for c in checks if not c.passed} >= {"session"}
 
 
+@pytest.mark.parametrize("length", [LAYOUT.row, 50])
+def test_a_table_of_angles(backend, length):
+    """The client's drive plays its table in every frame: same light, same bits, wherever."""
+    table = np.random.default_rng(2).integers(-9_000, 9_000, (2, length))
+    batches = []
+    for device in (backend("client"), model("client")):
+        with configured(device, angle=True, scale=1.0) as node:
+            node.load_angles(table)
+            assert node.device.read("drive_angles_loaded") == length
+            batches.append(node.play_angles(6, capture=True))
+    got, due = batches
+    assert got.frames_sent == 8 and np.array_equal(got.session, due.session)
+    begins = [next(k for k in range(4096) if b.samples[0, k]) for b in batches]
+    n = got.samples.shape[1] - max(begins)
+    assert np.array_equal(*(b.samples[0, k : k + n] for b, k in zip(batches, begins, strict=True)))
+
+
+def test_frames_wait_for_the_trigger():
+    device = model("server")
+    node = configured(device)
+    device.write(triggered=1)
+    seen = []
+
+    def edge(rows):
+        seen.append(rows)
+        device.trigger()
+
+    batch = node.play(ROWS, edge)
+    assert batch.rows_sent == len(ROWS) and batch.frames_sent == len(ROWS) + 2
+    assert seen[:5] == [0, 0, 0, 1, 2]
+    impatient = Node(model("server"), patience=0.05)
+    impatient.configure(DRIVE, DIGITISER, loop_delay=DELAY, triggered=True)
+    with pytest.raises(DeviceError, match=r"stands still .* waiting for a trigger"):
+        impatient.play(ROWS)
+
+
 def test_the_loop_delay_is_measured(backend):
     with configured(backend("client")) as node:
         due = loop_delay(node.device)
