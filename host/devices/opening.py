@@ -18,10 +18,11 @@ from typing import Any
 
 from host.devices.device import Device, DeviceError
 from host.devices.link import LinkDevice
-from host.devices.model import ModelDevice, Plant
+from host.devices.model import ModelDevice
 from host.devices.record import RecordingDevice, ReplayDevice
 from host.devices.transport import BytePipe, LinkError, Transport
 from models.checks import RangeError, require
+from models.node.chain import Plant
 from models.node.spec import ROLES, NodeSpec
 
 KINDS = ("model", "rtl", "tcp", "serial", "replay")
@@ -63,14 +64,14 @@ def _spec_of(url: str, role: str, spec: NodeSpec | None) -> NodeSpec:
         raise RangeError(f"device = {url!r} names no role; allowed: {', '.join(ROLES)}")
     if spec is not None and spec.role != role:
         raise RangeError(f"device = {url!r} is given the spec of a {spec.role}")
-    return spec or NodeSpec(role=role)  # type: ignore[arg-type]
+    return spec or NodeSpec(role=role)
 
 
 def _linked(url: str, pipe: Callable[[], BytePipe], spec: NodeSpec | None) -> LinkDevice:
     try:
         transport = Transport(pipe())
-    except (LinkError, OSError) as error:
-        raise DeviceError(f"no node answers at {url}: {error}") from error
+    except LinkError as error:
+        raise DeviceError(f"{url}: {error}") from error
     return LinkDevice(transport, url, spec)
 
 
@@ -94,6 +95,6 @@ def _serial(where: str) -> BytePipe:
     port, at, baud = where.partition("@")
     if at and not baud.isdecimal():
         raise RangeError(f"baud rate = {baud!r}; allowed: a whole number, serial:PORT@BAUD")
-    from host.devices.serial_port import SerialPipe
+    from host.devices.serial_port import SerialPort
 
-    return SerialPipe(port, **({"baud": int(baud)} if at else {}))
+    return SerialPort(port, **({"baud": int(baud)} if at else {}))
