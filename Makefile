@@ -69,6 +69,10 @@ digitiser-waveform: .venv/.setup-test-gateware  ## simulate the digitiser, write
 synth-digitiser: .venv/.setup-test-gateware  ## size and clock of the digitiser on ECP5; many minutes
 	$(BIN)/python -m sim.digitiser_report --synthesis
 
+.PHONY: registers
+registers: .venv/.setup  ## write the table of registers, docs/registers.md, from the one map
+	$(BIN)/python -m gateware.register_map > docs/registers.md
+
 protocol: .venv/.setup-protocol  ## regenerate the messages between the parties from their .proto
 	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. host/protocol/messages.proto
 
