@@ -4,7 +4,7 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 
 .PHONY: help setup demo test test-train results figures bench protocol soak drive-report waveform \
-    synth-drive digitiser-report digitiser-waveform synth-digitiser clean
+    synth-drive digitiser-report digitiser-waveform synth-digitiser formal synth synth-update clean
 
 help:  ## list the targets
 	@grep -E '^[a-z%-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -68,6 +68,15 @@ digitiser-waveform: .venv/.setup-test-gateware  ## simulate the digitiser, write
 
 synth-digitiser: .venv/.setup-test-gateware  ## size and clock of the digitiser on ECP5; many minutes
 	$(BIN)/python -m sim.digitiser_report --synthesis
+
+formal: .venv/.setup-test-gateware  ## prove what the gateware promises, and that each proof can fail
+	$(BIN)/python -m sim.formal
+
+synth: .venv/.setup-test-gateware  ## measure size and clock of all blocks and tops, compare with docs/synthesis.json (BLOCKS=… for some)
+	$(BIN)/python -m sim.synthesis_figures $(BLOCKS)
+
+synth-update: .venv/.setup-test-gateware  ## measure them and write docs/synthesis.json and docs/synthesis.md
+	$(BIN)/python -m sim.synthesis_figures --update $(BLOCKS)
 
 protocol: .venv/.setup-protocol  ## regenerate the messages between the parties from their .proto
 	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. host/protocol/messages.proto
