@@ -1,0 +1,137 @@
+"""LambdaConcept ECPIX-5 with LFE5UM5G-85F, four parallel 14-bit converters on its PMODs.
+
+Each converter takes two neighbouring PMODs: 14 data pins, its clock, and one pin more. A server has
+the drive's DACs on the first two places and the receiver's ADCs on the others; a client has its ADC
+on the third and the phase shifter's DAC on the fourth. `docs/boards.md` has the table.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.build import Attrs, Pins, Resource, Subsignal
+from amaranth.hdl import C, Cat, ClockDomain, ClockSignal, Elaboratable, Instance, Module, Signal
+from amaranth.lib import io
+from amaranth_boards.ecpix5 import ECPIX585Platform
+
+from gateware.host_link.uart import Uart
+from gateware.node.chain import Node
+from models.node.spec import NodeSpec
+
+CLOCK_HZ = 125_000_000
+BAUD = 2_500_000  # 50 clocks a bit; the board's FT2232 makes it of its 12 MHz within 1.1 %
+WIDTH = 14
+PMOD_PINS = (1, 2, 3, 4, 7, 8, 9, 10)
+
+
+def _converter(place: int) -> Resource:
+    """The converter on PMODs 2·place and 2·place + 1; direction is chosen where it is used."""
+    names = [f"pmod_{2 * place + k}:{pin}" for k in range(2) for pin in PMOD_PINS]
+    return Resource(
+        "converter",
+        place,
+        Subsignal("data", Pins(" ".join(names[:WIDTH]), dir="io")),
+        Subsignal("clock", Pins(names[14], dir="o")),
+        Subsignal("extra", Pins(names[15], dir="io")),
+        Attrs(IO_TYPE="LVCMOS33", SLEWRATE="FAST", DRIVE="8"),
+    )
+
+
+class Ecpix5(ECPIX585Platform):
+    """The board, with converters on its PMODs."""
+
+    default_clk = None  # `Clocks` makes the domain
+    default_rst = None
+    resources = [*ECPIX585Platform.resources, *(_converter(place) for place in range(4))]  # noqa: RUF012
+
+
+class Clocks(Elaboratable):
+    """125 MHz from the board's 100 MHz; everything is held in reset until it is locked.
+
+    The reset goes through the device's own global network: as a net in the fabric it would limit
+    the clock.
+    """
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        m.submodules.pin = pin = io.Buffer("i", platform.request("clk100", dir="-"))
+        m.submodules.button = button = io.Buffer("i", platform.request("rst", dir="-"))
+        clock, locked = Signal(), Signal()
+        m.submodules.pll = Instance(
+            "EHXPLLL",
+            a_FREQUENCY_PIN_CLKI="100",
+            a_FREQUENCY_PIN_CLKOP="125",
+            a_ICP_CURRENT="12",
+            a_LPF_RESISTOR="8",
+            p_CLKI_DIV=4,
+            p_CLKFB_DIV=5,
+            p_CLKOP_DIV=5,  # of 625 MHz
+            p_CLKOP_CPHASE=2,
+            p_CLKOP_FPHASE=0,
+            p_CLKOP_ENABLE="ENABLED",
+            p_FEEDBK_PATH="CLKOP",
+            p_OUTDIVIDER_MUXA="DIVA",
+            i_CLKI=pin.i,
+            i_CLKFB=clock,
+            i_RST=C(0),
+            i_STDBY=C(0),
+            i_PHASESEL0=C(0),
+            i_PHASESEL1=C(0),
+            i_PHASEDIR=C(0),
+            i_PHASESTEP=C(0),
+            i_PHASELOADREG=C(0),
+            i_PLLWAKESYNC=C(0),
+            i_ENCLKOP=C(0),
+            o_CLKOP=clock,
+            o_LOCK=locked,
+        )
+        m.domains.sync = ClockDomain("sync", reset_less=True)
+        m.d.comb += ClockSignal("sync").eq(clock)
+        platform.add_clock_constraint(clock, CLOCK_HZ)
+        first, second = Signal(), Signal()
+        for d, q in ((locked & ~button.i, first), (first, second)):
+            m.submodules += Instance(
+                "FD1S3AX", p_GSR="DISABLED", i_CK=ClockSignal("sync"), i_D=d, o_Q=q
+            )
+        m.submodules += Instance("SGSR", i_CLK=ClockSignal("sync"), i_GSR=second)
+        return m
+
+
+class Top(Elaboratable):
+    """A node on the board. With `spec.loopback` no converter is used."""
+
+    def __init__(self, spec: NodeSpec):
+        self._spec = spec
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        m.submodules.clocks = Clocks()
+        m.submodules.node = node = Node(self._spec)
+        m.submodules.uart = uart = Uart(CLOCK_HZ // BAUD)
+        pins = platform.request("uart", 0, dir={"rx": "-", "tx": "-"})
+        m.submodules.rx = rx = io.Buffer("i", pins.rx)
+        m.submodules.tx = tx = io.Buffer("o", pins.tx)
+        m.d.comb += [uart.rx.eq(rx.i), tx.o.eq(uart.tx)]
+        del node
+        return m
+
+
+def dac(m: Module, platform: Any, place: int, code: Signal) -> None:
+    """Send a signed code to a DAC a clock; it takes the code in the middle of its time."""
+    pins = platform.request("converter", place, dir={"data": "-", "clock": "-", "extra": "-"})
+    m.submodules[f"data_{place}"] = data = io.FFBuffer("o", pins.data)
+    m.d.comb += data.o.eq(code)
+    _forward_clock(m, place, pins.clock, (0, 1))
+
+
+def adc(m: Module, platform: Any, place: int) -> Signal:
+    """The signed code that an ADC puts out, a clock behind the pins."""
+    pins = platform.request("converter", place, dir={"data": "-", "clock": "-", "extra": "-"})
+    m.submodules[f"data_{place}"] = data = io.FFBuffer("i", pins.data)
+    _forward_clock(m, place, pins.clock, (1, 0))
+    return data.i
+
+
+def _forward_clock(m: Module, place: int, pin: Any, levels: tuple[int, int]) -> None:
+    m.submodules[f"clock_{place}"] = clock = io.DDRBuffer("o", pin)
+    m.d.comb += [clock.o[0].eq(levels[0]), clock.o[1].eq(levels[1])]
