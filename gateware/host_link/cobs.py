@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import C, Module, Mux, Signal
-from amaranth.lib import data, fifo, stream, wiring
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from gateware.host_link import payloads
 from gateware.host_link.payloads import Fault
+from gateware.pipeline import flow
 from models.host_link.cobs import LONGEST
+
+RING = 512  # bytes: two blocks and more
 
 
 class Decoder(wiring.Component):
@@ -67,11 +71,11 @@ class Encoder(wiring.Component):
     """Stuffs frames, and puts 0x00 behind each.
 
     * `i`: frames, each closed by its end; `o`: bytes.
-    * A byte a clock: in, as long as the output keeps up, and out, as long as blocks are complete.
-      The output has a byte more for each block and each frame.
-    * A block leaves when it is complete, so the last byte of a block is `latency` clocks ahead of
-      its code at the output.
-    * Takes one block RAM for the bytes of two blocks.
+    * Bytes go to a ring, with a hole before each block for its code. What ends a block fills the
+      hole, and all before the next hole may leave.
+    * A byte a clock in and out, but for a clock more for each full block and each end of a frame.
+      Latency: `latency` clocks from the end of a frame to its delimiter, with nothing before it.
+    * Takes one block RAM.
     """
 
     latency = 5
@@ -83,65 +87,55 @@ class Encoder(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        block = data.StructLayout({"code": 8, "end": 1})  # code 0: none, only the end
-        m.submodules.bytes = held = fifo.SyncFIFOBuffered(width=8, depth=512)
-        m.submodules.blocks = blocks = fifo.SyncFIFO(width=block.size, depth=16)
-
-        # In: count the bytes of a block; what ends it gives its code.
+        m.submodules.ring = ring = Memory(shape=8, depth=RING, init=[])
+        write, read = ring.write_port(), ring.read_port()
+        head = Signal(range(RING), init=1)  # where the next byte goes
+        hole = Signal(range(RING))  # where the code of this block goes
+        tail = Signal(range(RING))  # the next byte to leave
         code = Signal(8, init=1)
-        open_end = Signal()  # the frame so far ends with a full block, which implies nothing
-        pushed = data.View(block, blocks.w_data)
-        byte, end = self.i.payload.byte, self.i.payload.end
-        zero = Signal()
-        last = Signal()
-        take = Signal()
-        m.d.comb += [
-            zero.eq(~end & (byte == 0)),
-            last.eq(~end & (code == LONGEST)),
-            self.i.ready.eq(held.w_rdy & blocks.w_rdy),
-            take.eq(self.i.valid & self.i.ready),
-            held.w_data.eq(byte),
-            held.w_en.eq(take & ~end & ~zero),
-            blocks.w_en.eq(take & (end | zero | last)),
-            pushed.end.eq(end),
-            pushed.code.eq(Mux(end & open_end, 0, Mux(last & ~zero, LONGEST + 1, code))),
-        ]
-        with m.If(take):
-            m.d.sync += open_end.eq(last & ~zero)
-            with m.If(end | zero | last):
-                m.d.sync += code.eq(1)
-            with m.Else():
-                m.d.sync += code.eq(code + 1)
+        open_end = Signal()  # the frame so far ends with a full block, which needs no other behind
+        room = Signal()  # known a clock late: some bytes are spared
+        free = Signal(range(RING))
+        byte, end = self.i.p.byte, self.i.p.end
+        fill = Signal()  # the hole, and leave the next one
+        value = Signal(8)
+        m.d.comb += [free.eq(tail - head), write.addr.eq(Mux(fill, hole, head))]
+        m.d.comb += write.data.eq(Mux(fill, value, byte))
+        m.d.sync += room.eq(free >= 8)
 
-        # Out: a code, its bytes, and behind the last block of a frame the delimiter.
-        left = Signal(8)
-        ends = Signal()
+        with m.FSM():
+            with m.State("BYTES"):
+                m.d.comb += [self.i.ready.eq(room), write.en.eq(self.i.valid & room)]
+                m.d.comb += [fill.eq(end | (byte == 0)), value.eq(Mux(end & open_end, 0, code))]
+                with m.If(self.i.valid & room):
+                    m.d.sync += open_end.eq(0)
+                    with m.If(end & ~open_end):
+                        m.next = "END"
+                    with m.Elif(~fill & (code == LONGEST)):
+                        m.next = "FULL"
+            with m.State("FULL"):
+                m.d.comb += [write.en.eq(1), fill.eq(1), value.eq(LONGEST + 1)]
+                m.d.sync += open_end.eq(1)
+                m.next = "BYTES"
+            with m.State("END"):
+                m.d.comb += [write.en.eq(1), fill.eq(1), value.eq(0)]
+                m.next = "BYTES"
+        with m.If(write.en):
+            m.d.sync += [head.eq(head + 1), code.eq(Mux(fill, 1, code + 1))]
+            with m.If(fill):
+                m.d.sync += hole.eq(head)
+
+        addresses = stream.Signature(len(tail)).create()
+        enable = flow(m, addresses, self.o, latency=2)
         given = Signal(8, reset_less=True)
-        popped = data.View(block, blocks.r_data)
-        step = Signal()
-        more = Signal()
         m.d.comb += [
-            step.eq(self.o.ready | ~self.o.valid),
+            addresses.valid.eq(tail != hole),
+            read.addr.eq(tail),
+            read.en.eq(enable),
             self.o.payload.eq(given),
-            more.eq(left != 0),
-            held.r_en.eq(step & more),
-            blocks.r_en.eq(step & ~more & ~ends),
         ]
-        with m.If(step):
-            with m.If(more):
-                m.d.sync += [
-                    self.o.valid.eq(held.r_rdy),
-                    given.eq(held.r_data),
-                    left.eq(left - held.r_rdy),
-                ]
-            with m.Elif(ends):
-                m.d.sync += [self.o.valid.eq(1), given.eq(C(0, 8)), ends.eq(0)]
-            with m.Else():
-                none = popped.code == 0
-                m.d.sync += [
-                    self.o.valid.eq(blocks.r_rdy & ~none),
-                    given.eq(popped.code),
-                    left.eq(Mux(blocks.r_rdy & ~none, popped.code - 1, 0)),
-                    ends.eq(blocks.r_rdy & popped.end),
-                ]
+        with m.If(enable):
+            m.d.sync += given.eq(read.data)
+        with m.If(addresses.valid & addresses.ready):
+            m.d.sync += tail.eq(tail + 1)
         return m

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Array, C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -106,14 +106,18 @@ class Endpoint(wiring.Component):
         m.submodules.headers = headers = Memory(shape=kept, depth=window, init=[])
         headers_write, headers_read = headers.write_port(), headers.read_port(domain="comb")
         put = Signal()
-        put_data = Signal(32)
+        # What can be put: words of read ports, of a register, and the two of HELLO.
+        shape = hello_word(window, self._write_ports, self._read_ports)
+        sources = Array([*(port.p for port in reads), self.bus.r_data, nonce, C(shape, 32)])
+        register, first, second = range(len(reads), len(sources))
+        source = Signal(range(len(sources)), reset_less=True)
         put_en = Signal()
         put_addr = Signal(slot_bits + 8, reset_less=True)
         put_word = Signal(32, reset_less=True)
         m.d.sync += [
             put_en.eq(put),
             put_addr.eq(Cat(response.count[:8], slot)),
-            put_word.eq(put_data),
+            put_word.eq(sources[source]),
         ]
         with m.If(put):
             m.d.sync += response.count.eq(response.count + 1)
@@ -233,13 +237,14 @@ class Endpoint(wiring.Component):
 
             with m.State("OPEN"), m.If(~slot_busy):
                 m.d.comb += [credits.clear.eq(1), self.fault.eq(session)]
-                m.d.comb += [put.eq(1), put_data.eq(self.words.p)]
                 m.d.sync += [session.eq(1), nonce.eq(self.words.p), stored.eq(0), applied.eq(1)]
+                m.d.sync += source.eq(first)
                 m.next = "INTRODUCE"
             with m.State("INTRODUCE"):
-                shape = hello_word(window, self._write_ports, self._read_ports)
-                m.d.comb += [put.eq(1), put_data.eq(shape)]
-                m.next = "DRAIN"
+                m.d.comb += put.eq(1)
+                m.d.sync += source.eq(second)
+                with m.If(source == second):
+                    m.next = "DRAIN"
 
             with m.State("REPLAY"):
                 m.d.comb += events["link_repeated"].eq(1)
@@ -261,13 +266,13 @@ class Endpoint(wiring.Component):
                 m.d.sync += [
                     applied.eq(1),
                     remaining.eq(Mux(op[Op.RECEIVE] & fewer, level, request.count)),
+                    source.eq(Mux(op[Op.READ], register, request.target)),
                 ]
                 m.next = "DRAIN"
                 with m.If(~permitted):
                     m.d.sync += response.status.eq(Status.REFUSED)
-                with m.Elif(op[Op.READ]):
-                    with m.If(request.count != 0):
-                        m.next = "READ"
+                with m.Elif(op[Op.READ]), m.If(request.count != 0):
+                    m.next = "READ"
                 with m.Elif(op[Op.WRITE]):
                     m.next = "WRITE"
                 with m.Elif(op[Op.SEND]):
@@ -286,7 +291,7 @@ class Endpoint(wiring.Component):
                 m.d.comb += self.bus.r_strobe.eq(1)
                 m.next = "ANSWER"
             with m.State("ANSWER"):
-                m.d.comb += [put.eq(self.bus.r_valid), put_data.eq(self.bus.r_data)]
+                m.d.comb += put.eq(self.bus.r_valid)
                 with m.If(self.bus.r_valid):
                     m.d.sync += [address.eq(address + 1), remaining.eq(remaining - 1)]
                     m.next = "READ"
@@ -299,18 +304,20 @@ class Endpoint(wiring.Component):
                 with m.If(left == 0):
                     m.next = "DRAIN"
             with m.State("SEND"):
-                for n, port in enumerate(writes):
-                    with m.If(request.target == n):
-                        m.d.comb += [
-                            port.valid.eq(self.words.valid),
-                            self.words.ready.eq(port.ready),
-                        ]
+                with m.Switch(_index(request.target, writes)):
+                    for n, port in enumerate(writes):
+                        with m.Case(n):
+                            m.d.comb += [
+                                port.valid.eq(self.words.valid),
+                                self.words.ready.eq(port.ready),
+                            ]
                 with m.If(left == 0):
                     m.next = "DRAIN"
             with m.State("RECEIVE"):
-                for n, port in enumerate(reads):
-                    with m.If(request.target == n):
-                        m.d.comb += [port.ready.eq(1), put.eq(port.valid), put_data.eq(port.p)]
+                with m.Switch(_index(request.target, reads)):
+                    for n, port in enumerate(reads):
+                        with m.Case(n):
+                            m.d.comb += [port.ready.eq(1), put.eq(port.valid)]
                 with m.If(put):
                     m.d.sync += remaining.eq(remaining - 1)
                     with m.If(last):

@@ -135,12 +135,11 @@ class Store(wiring.Component):
             ),
             self.o.p.words.eq(Array(counts)[outgoing]),
         ]
-        with m.If(sending):
-            with m.If(addresses.ready):
-                m.d.sync += [position.eq(position + 1), left.eq(left - 1)]
-                with m.If(left == 1):
-                    m.d.sync += sending.eq(0)
-                    m.d.comb += release.eq(1)
+        with m.If(sending), m.If(addresses.ready):
+            m.d.sync += [position.eq(position + 1), left.eq(left - 1)]
+            with m.If(left == 1):
+                m.d.sync += sending.eq(0)
+                m.d.comb += release.eq(1)
         with m.Elif(self.o.valid & self.o.ready):
             m.d.sync += [position.eq(0), left.eq(self.o.p.words)]
             with m.If(self.o.p.words == 0):

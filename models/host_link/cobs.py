@@ -59,3 +59,8 @@ def decode_part(frame: bytes) -> tuple[bytes, bool]:
         position += code
         implied = code <= LONGEST
     return bytes(out), position == size
+
+
+def frames(data: bytes) -> list[tuple[bytes, bool]]:
+    """What a decoder makes of a stream: the bytes in each ended frame, and whether it is whole."""
+    return [decode_part(frame) for frame in data.split(DELIMITER)[:-1] if frame]

@@ -170,7 +170,7 @@ class Endpoint:
         return frame
 
     def _execute(self, request: Request) -> Response:
-        seq, op, target, count, words = request
+        op, target, count, words = request.op, request.target, request.count, request.words
         inside = self._inside
         status, credit = Status.OK, 0
         out: tuple[int, ...] = ()
@@ -194,7 +194,7 @@ class Endpoint:
             credit = available - len(out)
         else:
             status = Status.REFUSED
-        return Response(seq, op & 0x7F, status, credit, out)
+        return Response(request.seq, op & 0x7F, status, credit, out)
 
 
 def names() -> tuple[str, ...]:

@@ -24,7 +24,7 @@ from __future__ import annotations
 import enum
 import struct
 import zlib
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from models.host_link import cobs
 from models.host_link.cobs import FrameError
@@ -63,7 +63,8 @@ class CrcError(FrameError):
     """A packet whose CRC does not hold."""
 
 
-class Request(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Request:
     """What the host asks; `words` go with it."""
 
     seq: int
@@ -81,10 +82,12 @@ class Request(NamedTuple):
     def of(cls, body: bytes) -> Request:
         """The request with this header and these words. Raises `FrameError` for a wrong length."""
         words = _words(body, REQUEST.size)
-        return cls(*REQUEST.unpack_from(body), words)
+        seq, op, target, count = REQUEST.unpack_from(body)
+        return cls(seq, op, target, count, words)
 
 
-class Response(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Response:
     """What the device answers; `op` is the request's."""
 
     seq: int

@@ -1,0 +1,1 @@
+"""Ways to reach a node, and the link's end at the host."""
