@@ -229,7 +229,7 @@ def _dimensions(spec: NodeSpec) -> tuple[Register, ...]:
         "fractions": (digitiser.fractions, "sets of taps of the matched filter"),
         "segments": (digitiser.segments, "runs of row symbols that are summed apart"),
         "words": (digitiser.words, f"of the frame and session sums, {len(NAMES)} sums each"),
-        "modes": (digitiser.modes, "row symbols that are summed apart over a session"),
+        "modes": (digitiser.modes, "runs of row symbols that are summed apart over a session"),
         "output_fifo": (digitiser.output_fifo, "symbols, values and phases waiting for the host"),
         "capture_depth": (spec.capture, "samples of a raw record"),
         "replay_depth": (spec.replay, "symbols of frames in flight kept for comparison"),
@@ -394,7 +394,7 @@ def _digitiser_settings(node: NodeSpec) -> tuple[Register, ...]:
             "record", 2, "what is summed", high=2, choices=("signal", "vacuum", "dark")
         ),
         setting("period", 20, "from one frame to the next", unit="samples", low=1),
-        setting("row", 13, "length of the row", unit="symbols", low=1, high=spec.modes),
+        setting("row", 13, "length of the row", unit="symbols", low=1, high=spec.row_capacity),
         setting("pilots", 4, "pilots in each group", low=1, high=8),
         setting(
             "spacing", 13, "row symbols between two groups of pilots",
@@ -423,9 +423,10 @@ def _digitiser_settings(node: NodeSpec) -> tuple[Register, ...]:
             low=1, quantum=spec.reference.lsb,
         ),
         setting(
-            "mode", (spec.modes - 1).bit_length(),
-            "row symbol that carries the inference value", high=spec.modes - 1,
+            "mode", (spec.row_capacity - 1).bit_length(),
+            "row symbol that carries the inference value", high=spec.row_capacity - 1,
         ),
+        setting("mode_shift", 3, "two to this many row symbols share the sums of a mode"),
     )  # fmt: skip
     if spec.quadratures == 2:
         return common
@@ -481,6 +482,7 @@ def _drive_status(spec: DriveSpec) -> tuple[Register, ...]:
     }
     return (
         status("busy", 1, "a frame is on its way"),
+        status("buffered", spec.length_width, "waiting in the row buffer", unit="symbols"),
         status("armed", 1, "the output is on"),
         status("tripped", 1, "a fault switched the output off"),
         status("angles_loaded", spec.length_width, "length of the table", unit="symbols"),

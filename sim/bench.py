@@ -113,9 +113,7 @@ class Ports:
                     member.signature.flip(), stream.Signature
                 ):
                     if len(Value.cast(port.payload)) > 64:
-                        raise TypeError(
-                            f"stream {name} is {len(Value.cast(port.payload))} bits wide, 64 are allowed"
-                        )
+                        raise TypeError(f"stream {name} is wider than the 64 bits allowed")
                     found["inputs" if incoming else "outputs"][name] = port
                 else:
                     # The interface's members count from its own side.

@@ -32,7 +32,7 @@ class Framing(wiring.Component):
     * `run`: high lets a frame start, once a whole row is buffered; a frame once started is always
       completed. So rows may arrive at any pace without a gap inside a frame.
     * `hold`: no frame starts although `run` is high. `blank`: the next frame needs no row, zeros
-      are sent in its place. `started` pulses where a frame starts, some clocks before its first symbol.
+      are sent in its place. `started` pulses where a frame starts, before its first symbol.
     * `taken` is high where `symbol` of the row buffer goes into a frame.
     * `flush`: while high, the row buffer is emptied and what comes is dropped. Only between frames.
     * One register a section with its length (`models.frame.FrameLayout` says what is allowed);

@@ -1,1 +1,1 @@
-"""Ways to reach a node, and the link's end at the host."""
+"""Nodes as a host reaches them: models, simulated gateware, boards; all alike."""
