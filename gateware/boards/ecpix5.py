@@ -1,8 +1,8 @@
 """LambdaConcept ECPIX-5 with LFE5UM5G-85F, four parallel 14-bit converters on its PMODs.
 
-Each converter takes two neighbouring PMODs: 14 data pins, its clock, and one pin more. A server has
-the drive's DACs on the first two places and the receiver's ADCs on the others; a client has its ADC
-on the third and the phase shifter's DAC on the fourth. `docs/boards.md` has the table.
+Each converter takes two neighbouring PMODs: 14 data pins, its clock, and a pin that is left over. A
+server has the drive's DACs on the first two places and the receiver's ADCs on the others; a client
+has its ADC on the third and the phase shifter's DAC on the fourth. `docs/boards.md` has the table.
 """
 
 from __future__ import annotations
@@ -10,17 +10,21 @@ from __future__ import annotations
 from typing import Any
 
 from amaranth.build import Attrs, Pins, Resource, Subsignal
-from amaranth.hdl import C, Cat, ClockDomain, ClockSignal, Elaboratable, Instance, Module, Signal
-from amaranth.lib import io
+from amaranth.hdl import C, ClockDomain, ClockSignal, Elaboratable, Instance, Module, Signal, Value
+from amaranth.lib import io, wiring
 from amaranth_boards.ecpix5 import ECPIX585Platform
 
 from gateware.host_link.uart import Uart
+from gateware.host_link.usb import Usb
 from gateware.node.chain import Node
+from models.checks import RangeError
 from models.node.spec import NodeSpec
 
 CLOCK_HZ = 125_000_000
-BAUD = 2_500_000  # 50 clocks a bit; the board's FT2232 makes it of its 12 MHz within 1.1 %
+BAUD = 3_000_000  # a quarter of the 12 MHz that the board's FT2232 divides
+ULPI_HZ = 60_000_000
 WIDTH = 14
+CMOS = Attrs(IO_TYPE="LVCMOS33", SLEWRATE="FAST", DRIVE="8")
 PMOD_PINS = (1, 2, 3, 4, 7, 8, 9, 10)
 
 
@@ -32,8 +36,7 @@ def _converter(place: int) -> Resource:
         place,
         Subsignal("data", Pins(" ".join(names[:WIDTH]), dir="io")),
         Subsignal("clock", Pins(names[14], dir="o")),
-        Subsignal("extra", Pins(names[15], dir="io")),
-        Attrs(IO_TYPE="LVCMOS33", SLEWRATE="FAST", DRIVE="8"),
+        CMOS,
     )
 
 
@@ -42,7 +45,14 @@ class Ecpix5(ECPIX585Platform):
 
     default_clk = None  # `Clocks` makes the domain
     default_rst = None
-    resources = [*ECPIX585Platform.resources, *(_converter(place) for place in range(4))]  # noqa: RUF012
+    resources = [  # noqa: RUF012
+        *ECPIX585Platform.resources,
+        *(_converter(place) for place in range(4)),
+        Resource("frame", 0, Pins("pmod_1:10", dir="o"), CMOS),
+        Resource(
+            "trigger", 0, Pins("pmod_3:10", dir="i"), Attrs(IO_TYPE="LVCMOS33", PULLMODE="DOWN")
+        ),
+    ]
 
 
 class Clocks(Elaboratable):
@@ -56,7 +66,8 @@ class Clocks(Elaboratable):
         m = Module()
         m.submodules.pin = pin = io.Buffer("i", platform.request("clk100", dir="-"))
         m.submodules.button = button = io.Buffer("i", platform.request("rst", dir="-"))
-        clock, locked = Signal(), Signal()
+        clock = Signal()
+        locked = Signal()
         m.submodules.pll = Instance(
             "EHXPLLL",
             a_FREQUENCY_PIN_CLKI="100",
@@ -88,7 +99,8 @@ class Clocks(Elaboratable):
         m.domains.sync = ClockDomain("sync", reset_less=True)
         m.d.comb += ClockSignal("sync").eq(clock)
         platform.add_clock_constraint(clock, CLOCK_HZ)
-        first, second = Signal(), Signal()
+        first = Signal()
+        second = Signal()
         for d, q in ((locked & ~button.i, first), (first, second)):
             m.submodules += Instance(
                 "FD1S3AX", p_GSR="DISABLED", i_CK=ClockSignal("sync"), i_D=d, o_Q=q
@@ -98,27 +110,79 @@ class Clocks(Elaboratable):
 
 
 class Top(Elaboratable):
-    """A node on the board. With `spec.loopback` no converter is used."""
+    """A node on the board, with the host link through the board's serial port or its ULPI.
 
-    def __init__(self, spec: NodeSpec):
+    With `spec.loopback` no converter is used. Red of the four lights: emission, frames, trouble.
+    """
+
+    def __init__(self, spec: NodeSpec, link: str = "uart"):
+        if link not in LINKS:
+            raise RangeError(f"link = {link!r} is not one of {', '.join(LINKS)}")
         self._spec = spec
+        self._link = link
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.submodules.clocks = Clocks()
         m.submodules.node = node = Node(self._spec)
-        m.submodules.uart = uart = Uart(CLOCK_HZ // BAUD)
-        pins = platform.request("uart", 0, dir={"rx": "-", "tx": "-"})
-        m.submodules.rx = rx = io.Buffer("i", pins.rx)
-        m.submodules.tx = tx = io.Buffer("o", pins.tx)
-        m.d.comb += [uart.rx.eq(rx.i), tx.o.eq(uart.tx)]
-        del node
+        m.submodules.link = link = LINKS[self._link](m, platform)
+        wiring.connect(m, link.o, node.link.i)
+        wiring.connect(m, node.link.o, link.i)
+        light = platform.request("rgb_led", 0)
+        m.d.comb += light.r.o.eq(node.emitting)
+        if self._spec.loopback:
+            return m
+        dac(m, platform, 0, node.codes.i)
+        dac(m, platform, 1, node.codes.q)
+        m.d.comb += node.adc.x.eq(adc(m, platform, 2))
+        if self._spec.role == "server":
+            m.d.comb += node.adc.p.eq(adc(m, platform, 3))
+        else:
+            dac(m, platform, 3, node.shifter)
+        # The pins that the DACs leave: the start of each frame out, the trigger in.
+        m.submodules.frame = frame = io.FFBuffer("o", platform.request("frame", 0, dir="-"))
+        m.submodules.trigger = trigger = io.FFBuffer("i", platform.request("trigger", 0, dir="-"))
+        m.d.comb += [frame.o.eq(node.frame), node.trigger.eq(trigger.i)]
         return m
 
 
-def dac(m: Module, platform: Any, place: int, code: Signal) -> None:
-    """Send a signed code to a DAC a clock; it takes the code in the middle of its time."""
-    pins = platform.request("converter", place, dir={"data": "-", "clock": "-", "extra": "-"})
+def _uart(m: Module, platform: Any) -> Uart:
+    """The FT2232's second channel, a serial port at the host."""
+    uart = Uart(CLOCK_HZ, BAUD)
+    pins = platform.request("uart", 0, dir={"rx": "-", "tx": "-"})
+    m.submodules.rx = rx = io.Buffer("i", pins.rx)
+    m.submodules.tx = tx = io.Buffer("o", pins.tx)
+    m.d.comb += [uart.rx.eq(rx.i), tx.o.eq(uart.tx)]
+    return uart
+
+
+def _usb(m: Module, platform: Any) -> Usb:
+    """The USB-C socket, through its ULPI transceiver."""
+    usb = Usb()
+    names = ("data", "clk", "dir", "nxt", "stp", "rst")
+    pins = platform.request("ulpi", 0, dir=dict.fromkeys(names, "-"))
+    for name, direction in zip(names, ("io", "i", "i", "i", "o", "o"), strict=True):
+        m.submodules[f"ulpi_{name}"] = buffer = io.Buffer(direction, getattr(pins, name))
+        if name == "data":
+            m.d.comb += [
+                usb.ulpi.data_i.eq(buffer.i),
+                buffer.o.eq(usb.ulpi.data_o),
+                buffer.oe.eq(usb.ulpi.data_oe),
+            ]
+        elif direction == "i":
+            m.d.comb += getattr(usb.ulpi, name).eq(buffer.i)
+        else:
+            m.d.comb += buffer.o.eq(getattr(usb.ulpi, name))
+    platform.add_clock_constraint(usb.ulpi.clk, ULPI_HZ)
+    return usb
+
+
+LINKS = {"uart": _uart, "usb": _usb}
+
+
+def dac(m: Module, platform: Any, place: int, code: Value) -> None:
+    """Send a signed code a clock to a DAC, which takes it in the middle of its time."""
+    pins = platform.request("converter", place, dir={"data": "-", "clock": "-"})
     m.submodules[f"data_{place}"] = data = io.FFBuffer("o", pins.data)
     m.d.comb += data.o.eq(code)
     _forward_clock(m, place, pins.clock, (0, 1))
@@ -126,12 +190,14 @@ def dac(m: Module, platform: Any, place: int, code: Signal) -> None:
 
 def adc(m: Module, platform: Any, place: int) -> Signal:
     """The signed code that an ADC puts out, a clock behind the pins."""
-    pins = platform.request("converter", place, dir={"data": "-", "clock": "-", "extra": "-"})
+    pins = platform.request("converter", place, dir={"data": "-", "clock": "-"})
     m.submodules[f"data_{place}"] = data = io.FFBuffer("i", pins.data)
     _forward_clock(m, place, pins.clock, (1, 0))
-    return data.i
+    code: Signal = data.i
+    return code
 
 
 def _forward_clock(m: Module, place: int, pin: Any, levels: tuple[int, int]) -> None:
+    """The clock as it leaves beside the data: its level in the first and the second half."""
     m.submodules[f"clock_{place}"] = clock = io.DDRBuffer("o", pin)
     m.d.comb += [clock.o[0].eq(levels[0]), clock.o[1].eq(levels[1])]

@@ -2,7 +2,7 @@
 
 The reference is `models.frame`: a table of the slots of some layouts, small enough to be proved and
 with every section present, absent, whole and cut. Rows may arrive at any pace, the output may stall
-at any time, `run` and reset may come at any time.
+at any time; `run`, `hold`, `blank`, `flush` and reset come whenever the block allows them.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from gateware.drive.framing import LENGTHS
 from gateware.formal.proof import Bug, Proof
 from models.drive.spec import DriveSpec
 from models.frame import FrameLayout, Slot
+from models.node.sequencer import MARGIN
 
 SPEC = DriveSpec(row_capacity=4)
 LAYOUTS = (
@@ -46,6 +47,7 @@ INSIDE = {
     "group": (1, "dut.group"),
     "code": (4, "dut.code"),
     "opening": (1, "dut.opening"),
+    "blanked": (1, "dut.blanked"),
     "take": (1, "dut.take"),
     "ready_to_start": (1, "dut.ready_to_start"),
     "room": (1, "dut.room"),
@@ -104,6 +106,9 @@ class Bench(wiring.Component):
                 "valid": In(1),
                 "ready": In(1),
                 "run": In(1),
+                "hold": In(1),
+                "blank": In(1),
+                "flush": In(1),
                 "layout": In(range(len(LAYOUTS))),
                 **{name: In(width) for name, (width, _) in INSIDE.items()},
             }
@@ -118,21 +123,32 @@ class Bench(wiring.Component):
             dut.i.payload.eq(sent),  # I is the number, Q is zero
             dut.o.ready.eq(self.ready),
             dut.run.eq(self.run),
+            dut.hold.eq(self.hold),
+            dut.blank.eq(self.blank),
+            dut.flush.eq(self.flush),
         ]
-        m.d.sync += sent.eq(sent + (dut.i.valid & dut.i.ready))
+        sent_next = (sent + (dut.i.valid & dut.i.ready))[:COUNT]
+        m.d.sync += sent.eq(sent_next)
         with m.Switch(self.layout):
             for n, layout in enumerate(LAYOUTS):
                 with m.Case(n):
                     m.d.comb += [getattr(dut, name).eq(getattr(layout, name)) for name in LENGTHS]
         # Lengths change only once `run` is low.
         ran, before = Signal(), Signal.like(self.layout)
-        m.d.sync += [ran.eq(self.run), before.eq(self.layout)]
+        was_blank = Signal()
+        m.d.sync += [ran.eq(self.run), before.eq(self.layout), was_blank.eq(self.blank)]
         with m.If(ran):
             m.d.comb += Assume(self.layout == before)
 
         # The reference: position in a frame, and what the table says of it.
         playing, position = Signal(), Signal(5)
         current = Signal.like(self.layout)
+        blank = Signal()  # the frame's row is zeros
+        # `blank` changes only while `run` is low or early in a frame, `flush` comes between frames.
+        with m.If(ran & ~(playing & (position < 4))):
+            m.d.comb += Assume(self.blank == was_blank)
+        with m.If(self.flush):
+            m.d.comb += Assume(~ran & ~playing)
         want = Signal(STEP)
         with m.Switch(Cat(position, current)):
             for n, layout in enumerate(LAYOUTS):
@@ -143,7 +159,7 @@ class Bench(wiring.Component):
                 m.d.comb += Assert(~playing)
         step = dut.o.ready | ~dut.o.valid
         starts = step & (~playing | want.last) & self.ready_to_start
-        row = playing & (want.section == 3)
+        row = playing & (want.section == 3) & ~blank
         expected = Signal(dut.o.payload.shape())
         with m.If(step):
             m.d.sync += [
@@ -159,7 +175,10 @@ class Bench(wiring.Component):
                     playing.eq(self.ready_to_start),
                     position.eq(0),
                     current.eq(self.layout),
+                    blank.eq(self.blank),
                 ]
+        with m.If(self.flush):
+            m.d.sync += taken.eq(sent_next)
 
         # The output: never a pause, and in each step the very symbol that is due.
         started = Signal()
@@ -169,13 +188,29 @@ class Bench(wiring.Component):
         with m.If(dut.o.valid):
             m.d.comb += Assert(dut.o.payload == expected)
         m.d.comb += Assert(dut.busy == playing)
+        m.d.comb += [Assert(dut.started == starts), Assert(dut.taken == (row & step))]
+        with m.If(dut.taken):
+            m.d.comb += Assert(dut.symbol.as_value() == taken)
         # A frame starts only if it may and its whole row is here.
-        held = Signal(COUNT)
+        held, held_back = Signal(COUNT), Signal()
+        m.d.sync += held_back.eq(self.hold)
         m.d.comb += held.eq(sent - taken)
         with m.If(starts):
-            m.d.comb += [Assert(ran), Assert(held >= dut.row)]
+            m.d.comb += [Assert(ran), Assert(~held_back), Assert((held >= dut.row) | self.blank)]
 
-        self._inside(m, playing, position, current, want, sent, taken)
+        # What the node's sequencer relies on: starts are so far apart, whatever the layout.
+        since = Signal(range(MARGIN + 1), init=MARGIN)
+        with m.If(starts):
+            m.d.sync += since.eq(1)
+            m.d.comb += Assert(since == MARGIN)
+        with m.Elif(since != MARGIN):
+            m.d.sync += since.eq(since + 1)
+        with m.If(playing):
+            m.d.comb += Assert((since == MARGIN) | (since > position))
+        with m.Else():
+            m.d.comb += Assert(since == MARGIN)
+
+        self._inside(m, playing, position, current, blank, want, sent, taken)
 
         again = Signal()  # a frame followed another without a symbol between them
         with m.If(starts & playing):
@@ -185,6 +220,8 @@ class Bench(wiring.Component):
             Cover(playing & (current == 1) & want.last),
             Cover(playing & (current == 2) & want.last & ~self.run),
             Cover(row & (current == 3) & ~dut.i.ready),
+            Cover(playing & blank & want.last & (held == 0)),
+            Cover(self.flush & (held > 2)),
         ]
         return m
 
@@ -194,6 +231,7 @@ class Bench(wiring.Component):
         playing: Signal,
         position: Signal,
         current: Signal,
+        blank: Signal,
         want: data.View,
         sent: Signal,
         taken: Signal,
@@ -212,7 +250,8 @@ class Bench(wiring.Component):
                             Assert(getattr(self, f"{name}_taken") == getattr(layout, name))
                             for name in LENGTHS
                         ]
-            m.d.comb += Assert(self.dut.buffered >= want.rows_to_come)
+            m.d.comb += Assert(blank | (self.dut.buffered >= want.rows_to_come))
+            m.d.comb += Assert(self.blanked == blank)
         with m.Else():
             m.d.comb += [Assert(self.section == 0), Assert(~self.opening)]
         # The row buffer: symbols in their order in the head, the FIFO's output and its memory.
@@ -259,8 +298,8 @@ PROOF = Proof(
         ),
         Bug(
             "a frame that is not allowed starts",
-            "ready_to_start.eq(self.run & (",
-            "ready_to_start.eq(1 & (",
+            "ready_to_start.eq(self.run & ~self.hold",
+            "ready_to_start.eq(~self.hold",
         ),
         Bug(
             "the output pauses between frames",
@@ -268,6 +307,7 @@ PROOF = Proof(
             "self.o.valid.eq(section != Section.IDLE)",
         ),
         Bug("the buffer takes one symbol too many", "spec.row_capacity - 1)", "spec.row_capacity)"),
+        Bug("a blank frame takes symbols", "take.eq(step & ~blanked)", "take.eq(step)"),
         Bug("lengths are not held", 'left.eq(taken["guard"] - 1)', "left.eq(self.guard - 1)"),
     ),
 )
