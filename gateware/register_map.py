@@ -29,16 +29,25 @@ from models.digitiser.spec import DigitiserSettings, DigitiserSpec
 from models.drive.spec import Arm, DriveSpec
 from models.fixedpoint import Q
 from models.frame import CAPACITY, FrameLayout
+from models.node.sequencer import (
+    COUNT_BITS,
+    FAULTS,
+    GRANT_BITS,
+    LEAD_BITS,
+    TICK_BITS,
+    WATCHDOG_BITS,
+    State,
+)
 from models.node.spec import ROLES, NodeSpec
+from models.node.trigger import DELAY_BITS
 
 WORD = 32  # bits of a word on the register bus
 ADDRESS_BITS = 12
 IDENTITY = 0x53564C31  # "SVL1"
 VERSION = 1  # of the meaning of registers; raise it when one changes what it does
 CLOCK_HZ = 125_000_000  # of the node; one sample a clock
-WATCHDOG_TICK = 1 << 16  # clocks
-STATES = ("idle", "lead-in", "playing", "waiting", "done", "stopped")
-FAULTS = ("tripped", "watchdog", "link", "starved", "stop")
+WATCHDOG_TICK = 1 << TICK_BITS  # clocks
+STATES = tuple(state.name.lower().replace("_", "-") for state in State)
 
 
 class Access(enum.Enum):
@@ -269,11 +278,11 @@ def _node_settings(spec: NodeSpec) -> tuple[Register, ...]:
 
     return (
         setting("arm", 1, "1 lets light out, once started; after a stop it has to go low first"),
-        setting("grant", 24, "rows (client: frames) that the batch may send", unit="rows"),
-        setting("lead_in", 16, "frames of zeros sent before the rows", unit="frames"),
+        setting("grant", GRANT_BITS, "rows (client: frames) that the batch may send", unit="rows"),
+        setting("lead_in", LEAD_BITS, "frames of zeros sent before the rows", unit="frames"),
         setting(
             "watchdog",
-            16,
+            WATCHDOG_BITS,
             "time without a valid packet after which emission stops",
             unit="s",
             quantum=WATCHDOG_TICK / CLOCK_HZ,
@@ -283,7 +292,7 @@ def _node_settings(spec: NodeSpec) -> tuple[Register, ...]:
         setting("triggered", 1, "1: a frame starts only after an edge at the trigger input"),
         setting(
             "trigger_delay",
-            24,
+            DELAY_BITS,
             "from the trigger to the frame's start",
             unit="s",
             quantum=1 / CLOCK_HZ,
@@ -460,11 +469,13 @@ def _node_status() -> tuple[Register, ...]:
 
     return (
         status("state", 3, "of the sequencer", choices=STATES, high=len(STATES) - 1),
-        status("rows_granted_left", 24, "rows of the grant that were not sent", unit="rows"),
-        status("rows_sent", WORD, "since `clear`", unit="rows"),
-        status("frames_sent", WORD, "since `clear`, lead-in included", unit="frames"),
-        status("frames_matched", WORD, "received and found among those sent", unit="frames"),
-        status("frames_missed", WORD, "sent and never received", unit="frames"),
+        status(
+            "rows_granted_left", GRANT_BITS, "rows of the grant that were not sent", unit="rows"
+        ),
+        status("rows_sent", COUNT_BITS, "since `clear`", unit="rows"),
+        status("frames_sent", COUNT_BITS, "since `clear`, lead-in included", unit="frames"),
+        status("frames_matched", COUNT_BITS, "received and found among those sent", unit="frames"),
+        status("frames_missed", COUNT_BITS, "sent and never received", unit="frames"),
         status("fault", len(FAULTS), "why emission stopped; sticky", flags=FAULTS),
     )
 

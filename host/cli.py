@@ -14,6 +14,7 @@ from models.checks import RangeError
 COMMANDS = (
     *("demo", "infer", "leakage", "plan", "figures", "sweep", "train"),
     *("serve", "ask", "link", "keys", "ledger", "attack"),
+    "device",
 )
 BAD_INPUT, INTERRUPTED = 2, 130
 

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +27,8 @@ from models.digitiser import entry
 from models.digitiser.accumulators import MODE_SUMS, NAMES
 from models.digitiser.phase_lock import LoopSettings
 from models.digitiser.spec import DigitiserSettings
-from models.drive.spec import Arm, DriveSettings
+from models.digitiser.timing import PATIENCE
+from models.drive.spec import DriveSettings
 from models.drive.spec import Registers as DriveRegisters
 from models.drive.spec import registers as drive_registers
 from models.fixedpoint import BoolArray, IntArray, overflows
@@ -36,6 +37,7 @@ from models.node.ports import ReadPort, WritePort
 
 # Words that wait at a port are asked for in portions of this.
 PORTION = 4096
+COUNTER = 32  # bits of every counter
 OVER = ("done", "stopped")
 
 
@@ -44,10 +46,11 @@ class Batch:
     """What came of a batch.
 
     `session` has shape (words, 16) and the sums `models.digitiser.accumulators.NAMES`, `modes`
-    (modes, 4) with `MODE_SUMS`; a client's are of its own pilots and vacuum. `inference` are raw
-    values of the chosen mode, shape (frames received, quadratures), and `bad`, (frames received,),
-    marks those that are not to be used. `faults` tell why emission stopped early, `flags` what else
-    was noticed, `counters` all counters of the node, by name.
+    (modes, 4) with `MODE_SUMS`; a client knows no rows to compare with, so its are zero.
+    `inference` are raw values of the chosen mode, shape (frames received, quadratures), and `bad`,
+    (frames received,), marks those that are not to be used. `faults` tell why emission stopped
+    early, `flags` what else was noticed, `counters` all counters of the node, by name. `samples`
+    is the raw record from the first frame on, if one was asked for, as `Node.capture` gives it.
     """
 
     rows_sent: int
@@ -59,6 +62,18 @@ class Batch:
     faults: frozenset[str]
     flags: frozenset[str]
     counters: Mapping[str, int]
+    samples: IntArray | None = None
+
+    def last(self, rows: int) -> tuple[IntArray, BoolArray]:
+        """`inference` and `bad` of the last `rows` frames that carried light.
+
+        Counted from the end, since nobody knows how many frames went by before the receiver found
+        the first. Behind the batch it goes on by the clock for `PATIENCE` frames, which are left
+        out. Raises `RangeError` if there are not as many.
+        """
+        end = len(self.inference) - PATIENCE
+        require("rows", rows, at_least=0, at_most=max(end, 0), integer=True)
+        return self.inference[end - rows : end], self.bad[end - rows : end]
 
 
 class Node:
@@ -75,7 +90,7 @@ class Node:
         self.registers = Registers(device)
         self._patience = patience
         self._layout: FrameLayout | None = None
-        self._lead_in = 0
+        self._armed = False
 
     def __enter__(self) -> Self:
         return self
@@ -91,11 +106,17 @@ class Node:
     def close(self) -> None:
         """Switch the light off and let go of the device."""
         try:
-            self.device.write(arm=0)
+            self._disarm()
         except DeviceError:
             pass  # gone already; its watchdog does the same
         finally:
             self.device.close()
+
+    def _disarm(self) -> None:
+        """Let no more light out. Touches nothing if none was let out from here."""
+        if self._armed:
+            self.device.write(arm=0)
+            self._armed = False
 
     def configure(
         self,
@@ -144,7 +165,7 @@ class Node:
         self.device.write(**values)
         # Tables are taken only while the light is off.
         self.device.send(WritePort.PULSE, raw.coefficients)
-        self._layout, self._lead_in = drive.layout, lead_in
+        self._layout = drive.layout
         return {n: to_physical(self.device.map[n], value) for n, value in values.items()}
 
     def _drive_values(self, raw: DriveRegisters) -> dict[str, int]:
@@ -171,11 +192,18 @@ class Node:
         self.device.strobe("clear_angles")
         self.device.send(WritePort.ANGLES, pack_pairs(angles))
 
-    def play(self, rows: npt.ArrayLike, progress: Callable[[int], None] | None = None) -> Batch:
+    def play(
+        self,
+        rows: npt.ArrayLike,
+        progress: Callable[[int], None] | None = None,
+        grant: int | None = None,
+        capture: bool = False,
+    ) -> Batch:
         """Send rows, shape (rows, 2, row) in `DriveSpec.symbol`, and collect what came back.
 
-        Not one row more can leave the node than are given here. `progress` is called with the
-        number of rows sent so far. Raises `RangeError` for rows that cannot be sent, and
+        The node lets `grant` rows out, all that are given by default, and drops the others. With
+        `capture` it also makes a raw record that begins with the batch. `progress` is called with
+        the number of rows sent so far. Raises `RangeError` for rows that cannot be sent, and
         `DeviceError` if the node stands still.
         """
         layout = self._configured()
@@ -185,12 +213,12 @@ class Node:
                 f"rows have shape {symbols.shape}; allowed: (rows, 2, {layout.row}), as configured"
             )
         words = pack_pairs(symbols.swapaxes(0, 1).reshape(2, -1))
-        return self._play(len(symbols), words, progress)
+        return self._play(len(symbols) if grant is None else grant, words, progress, capture)
 
     def play_angles(self, frames: int, progress: Callable[[int], None] | None = None) -> Batch:
         """Send the table of angles in some frames and collect what was received meanwhile."""
         self._configured()
-        return self._play(frames, np.zeros(0, dtype=np.uint32), progress)
+        return self._play(frames, np.zeros(0, dtype=np.uint32), progress, False)
 
     def _configured(self) -> FrameLayout:
         if self._layout is None:
@@ -208,7 +236,9 @@ class Node:
             raise RangeError(f"{name} reach beyond {self.spec.drive.symbol}")
         return whole
 
-    def _play(self, count: int, words: Words, progress: Callable[[int], None] | None) -> Batch:
+    def _play(
+        self, count: int, words: Words, progress: Callable[[int], None] | None, capture: bool
+    ) -> Batch:
         device = self.device
         require("rows", count, at_least=1, at_most=device.map["grant"].highest, integer=True)
         device.write(arm=0)
@@ -216,15 +246,19 @@ class Node:
         self._empty()
         ahead = min(len(words), device.room(WritePort.ROWS))
         device.send(WritePort.ROWS, words[:ahead])
+        if capture:
+            self._request_record(on_frame=True)
+        self._armed = True
         device.write(arm=1, grant=count)
         device.strobe("start")
         inference = self._feed(words[ahead:], progress)
+        self._settle(inference)
         device.strobe("snapshot")
         spec = self.spec.digitiser
         session = self._sums(ReadPort.SESSION, (spec.words, len(NAMES)))
         modes = self._sums(ReadPort.MODES, (spec.modes, len(MODE_SUMS)))
         inference.append(self._take(ReadPort.INFERENCE))
-        device.write(arm=0)
+        self._disarm()
         status = device.read_all(device.map.of(Access.STATUS))
         values, bad = unpack_marked(np.concatenate(inference), spec.symbol.width)
         shape = (-1, spec.quadratures)
@@ -235,10 +269,11 @@ class Node:
             session=lanes,
             modes=modes,
             inference=values.reshape(shape),
-            bad=bad.reshape(shape).any(axis=1),
+            bad=np.asarray(bad.reshape(shape).any(axis=1)),
             faults=self._faults(status["fault"]),
             flags=frozenset(n for n in self._sticky() if status[n]),
-            counters={n: v for n, v in status.items() if n in COUNTERS},
+            counters={n: v for n, v in status.items() if n in self._counted()},
+            samples=self._record() if capture else None,
         )
 
     def _feed(self, words: Words, progress: Callable[[int], None] | None) -> list[Words]:
@@ -249,15 +284,16 @@ class Node:
         moved = time.monotonic()
         before: tuple[int, ...] = ()
         while True:
-            room = min(len(words), device.room(WritePort.ROWS)) if len(words) else 0
+            taken.append(self._take(ReadPort.INFERENCE))
+            now = device.read_all(["state", "rows_sent", "frames_sent"])
+            over = states[now["state"]] in OVER
+            room = min(len(words), device.room(WritePort.ROWS)) if len(words) and not over else 0
             if room:
                 device.send(WritePort.ROWS, words[:room])
                 words = words[room:]
-            taken.append(self._take(ReadPort.INFERENCE))
-            now = device.read_all(["state", "rows_sent", "frames_sent"])
             if progress is not None:
                 progress(now["rows_sent"])
-            if states[now["state"]] in OVER:
+            if over:
                 return taken
             if tuple(now.values()) != before or room:
                 before, moved = tuple(now.values()), time.monotonic()
@@ -265,6 +301,18 @@ class Node:
                 raise DeviceError(
                     f"the node at {device.name} stands still in state {states[now['state']]} after "
                     f"{now['rows_sent']} rows: is it waiting for a trigger, or for light?"
+                )
+
+    def _settle(self, inference: list[Words]) -> None:
+        """Wait until the light of the last frame is back, and the receiver sees that it was."""
+        moved = time.monotonic()
+        free = self.device.read("digitiser_free_run")
+        while self.device.read("digitiser_locked") and not free:
+            inference.append(self._take(ReadPort.INFERENCE))
+            if time.monotonic() - moved > self._patience:
+                raise DeviceError(
+                    f"the receiver of the node at {self.device.name} finds frames although none "
+                    "are sent: is light of another node coming in?"
                 )
 
     def _take(self, port: ReadPort) -> Words:
@@ -310,6 +358,10 @@ class Node:
         return [r.name for r in self.device.map.of(Access.STATUS).values()
                 if r.width == 1 and r.doc.startswith("sticky")]  # fmt: skip
 
+    def _counted(self) -> list[str]:
+        """Names of the counters of events, and of frames."""
+        return [r.name for r in self.device.map.of(Access.STATUS).values() if r.width == COUNTER]
+
     def _faults(self, raw: int) -> frozenset[str]:
         names = to_physical(self.device.map["fault"], raw)
         assert isinstance(names, frozenset)
@@ -321,14 +373,20 @@ class Node:
         With `on_frame` the record begins with the next frame's first DAC code, and with nothing
         if no frame comes: then `DeviceError`. Words of an offset-binary converter are converted.
         """
-        device, spec = self.device, self.spec.digitiser
+        self._request_record(on_frame)
+        return self._record()
+
+    def _request_record(self, on_frame: bool) -> None:
         while len(self._take(ReadPort.CAPTURE)):
             pass
-        device.write(capture_on_frame=int(on_frame))
-        device.strobe("capture")
+        self.device.write(capture_on_frame=int(on_frame))
+        self.device.strobe("capture")
+
+    def _record(self) -> IntArray:
+        spec = self.spec.digitiser
         words = self._await(ReadPort.CAPTURE, self.spec.capture).astype(np.int64)
         pair = np.stack([words & 0xFFFF, words >> 16])[: spec.quadratures]
-        binary = device.read("digitiser_offset_binary")
+        binary = self.device.read("digitiser_offset_binary")
         samples, _ = entry.model(spec, pair & ((1 << spec.adc_bits) - 1), binary)
         return samples
 

@@ -16,10 +16,9 @@ from amaranth.lib.wiring import In, Out
 
 from gateware.host_link.cobs import Decoder, Encoder
 from gateware.host_link.crc import Append, Check
-from gateware.host_link.endpoint import COUNTER_BITS, COUNTERS
-from gateware.host_link.link import FRAME_COUNTERS, HostLink
+from gateware.host_link.link import HostLink
 from gateware.host_link.packet import Serialiser, Store
-from gateware.host_link.payloads import Fault
+from gateware.host_link.payloads import COUNTERS, Fault
 from gateware.pipeline import delay
 from models.fixedpoint import IntArray
 from models.host_link import cobs, crc
@@ -85,9 +84,9 @@ class LinkInSurroundings(wiring.Component):
             {
                 "i": In(stream.Signature(8)),
                 "o": Out(stream.Signature(8)),
-                "alive": Out(COUNTER_BITS),
-                "fault": Out(COUNTER_BITS),
-                **{name: Out(COUNTER_BITS) for name in (*FRAME_COUNTERS, *COUNTERS)},
+                "alive": Out(32),
+                "fault": Out(32),
+                **{name: Out(width) for name, width in COUNTERS.items()},
             }
         )
 
@@ -96,9 +95,7 @@ class LinkInSurroundings(wiring.Component):
         m.submodules.link = link = HostLink(WRITE_PORTS, READ_PORTS, WINDOW)
         wiring.connect(m, wiring.flipped(self.i), link.i)
         wiring.connect(m, link.o, wiring.flipped(self.o))
-        m.d.comb += [
-            getattr(self, name).eq(getattr(link, name)) for name in (*FRAME_COUNTERS, *COUNTERS)
-        ]
+        m.d.comb += [getattr(self, name).eq(getattr(link, name)) for name in COUNTERS]
         m.d.sync += [self.alive.eq(self.alive + link.alive), self.fault.eq(self.fault + link.fault)]
 
         bus = link.bus
@@ -154,14 +151,18 @@ def contents(size: int, rng: np.random.Generator) -> list[bytes]:
 
 def requests(size: int, rng: np.random.Generator) -> list[Request]:
     """Requests of a session as a host might make them, and as none should."""
+
+    def one(*values: Any) -> int:
+        return int(values[rng.integers(len(values))])
+
     made = [Request(0, Op.HELLO, 0, 1, (int(rng.integers(2**32)),))]
     for k in range(1, size):
-        op = int(rng.choice([Op.READ, Op.WRITE, Op.SEND, Op.RECEIVE, rng.integers(256)]))
-        count = int(rng.choice([0, 1, 2, rng.integers(0, 20), rng.integers(0, 257)]))
-        target = int(rng.choice([0, 1, 2, 3, rng.integers(4097), rng.integers(2**16)]))
-        words = rng.integers(0, 2**32, count) if op in (Op.WRITE, Op.SEND) else []
+        op = one(Op.READ, Op.WRITE, Op.SEND, Op.RECEIVE, rng.integers(256))
+        count = one(0, 1, 2, rng.integers(20), rng.integers(257))
+        target = one(0, 1, 2, 3, rng.integers(4097), rng.integers(2**16))
+        words = rng.integers(0, 2**32, count if op in (Op.WRITE, Op.SEND) else 0)
         if rng.random() < 0.05:
-            count = int(rng.choice([257, 2**16 - 1, count ^ 1]))
+            count = one(257, 2**16 - 1, count ^ 1)
         made.append(Request(k % 256, op, target, count, tuple(int(w) for w in words)))
     return made
 
@@ -198,7 +199,7 @@ def tokens(frames: Sequence[bytes]) -> dict[str, IntArray]:
     return {"byte": byte, "end": end}
 
 
-def judged(frames: Sequence[bytes], faults: Sequence[Fault]) -> dict[str, IntArray]:
+def judged(frames: Sequence[bytes], faults: Sequence[Any]) -> dict[str, IntArray]:
     """Frames as samples of a stream of judged tokens."""
     given = tokens(frames)
     fault = np.zeros(len(given["end"]), dtype=np.int64)
@@ -240,7 +241,7 @@ def _append_cases(size: int, rng: np.random.Generator) -> list[Case]:
 
 def _store_cases(size: int, rng: np.random.Generator) -> list[Case]:
     frames, faults, good = [], [], []
-    counts = dict.fromkeys(FRAME_COUNTERS, 0)
+    counts = {"link_bad_crc": 0, "link_bad_frame": 0}
     for request in requests(size + 20, rng):
         frame = request.body() + rng.bytes(4)  # here nobody looks at the CRC
         fault = Fault(int(rng.choice(3, p=[0.8, 0.1, 0.1])))
@@ -266,17 +267,16 @@ def _store_cases(size: int, rng: np.random.Generator) -> list[Case]:
 def _serialiser_cases(size: int, rng: np.random.Generator) -> list[Case]:
     responses = []
     for k in range(size + 10):
-        numbers = (int(rng.integers(high)) for high in (256, 128, 8, 2**16))
+        seq, op, status, credit = (int(rng.integers(high)) for high in (256, 128, 8, 2**16))
         count = (0, 1, 256)[k] if k < 3 else int(rng.integers(20))
-        responses.append(
-            Response(*numbers, tuple(int(w) for w in rng.integers(0, 2**32, count)))  # type: ignore[arg-type]
-        )
+        words = tuple(int(word) for word in rng.integers(0, 2**32, count))
+        responses.append(Response(seq, op, status, credit, words))
     names = ("seq", "op", "status", "credit")
     headers = {name: np.array([getattr(r, name) for r in responses], np.int64) for name in names}
     headers["count"] = np.array([len(r.words) for r in responses], np.int64)
-    words = np.array([word for r in responses for word in r.words], np.int64)
+    given = np.array([word for r in responses for word in r.words], np.int64)
     due = tokens([r.body() for r in responses])
-    return [_case({"i": headers, "words": words}, {"o": due})]
+    return [_case({"i": headers, "words": given}, {"o": due})]
 
 
 def link_case(data: bytes) -> Case:

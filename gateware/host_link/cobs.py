@@ -8,7 +8,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from gateware.host_link import payloads
-from gateware.host_link.payloads import Fault
+from gateware.host_link.payloads import NO_COLLISIONS, Fault
 from gateware.pipeline import flow
 from models.host_link.cobs import LONGEST
 
@@ -74,11 +74,11 @@ class Encoder(wiring.Component):
     * Bytes go to a ring, with a hole before each block for its code. What ends a block fills the
       hole, and all before the next hole may leave.
     * A byte a clock in and out, but for a clock more for each full block and each end of a frame.
-      Latency: `latency` clocks from the end of a frame to its delimiter, with nothing before it.
+      Latency: `latency` clocks from what ends a block to the block's code, with nothing before it.
     * Takes one block RAM.
     """
 
-    latency = 5
+    latency = 3
 
     def __init__(self) -> None:
         super().__init__(
@@ -87,7 +87,7 @@ class Encoder(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.ring = ring = Memory(shape=8, depth=RING, init=[])
+        m.submodules.ring = ring = Memory(shape=8, depth=RING, init=[], attrs=NO_COLLISIONS)
         write, read = ring.write_port(), ring.read_port()
         head = Signal(range(RING), init=1)  # where the next byte goes
         hole = Signal(range(RING))  # where the code of this block goes

@@ -13,12 +13,12 @@ from amaranth.lib.wiring import In, Out
 from gateware.counter import EventCounter
 from gateware.host_link import payloads
 from gateware.host_link.credits import LIMIT_BITS, Credits
+from gateware.host_link.payloads import NO_COLLISIONS
 from gateware.pipeline import flow
 from gateware.register_bus import RegisterBus
 from models.host_link.endpoint import require_shape
 from models.host_link.packet import ADDRESSES, MAX_WORDS, Op, Status, hello_word
 
-COUNTER_BITS = 32
 COUNTERS = ("link_repeated", "link_gap", "link_accepted")
 
 
@@ -75,7 +75,7 @@ class Endpoint(wiring.Component):
                 "o_words": Out(words),
                 **inside(write_ports, read_ports),
                 "clear": In(1),
-                **{name: Out(COUNTER_BITS) for name in COUNTERS},
+                **{name: Out(payloads.COUNTERS[name]) for name in COUNTERS},
             }
         )
 
@@ -100,8 +100,15 @@ class Endpoint(wiring.Component):
         told = Signal()  # that there is a gap
 
         # Response store: words in block RAM, written a clock later; headers beside it.
-        m.submodules.store = store = Memory(shape=32, depth=window * MAX_WORDS, init=[])
-        store_write, store_read = store.write_port(), store.read_port()
+        # One memory a byte, or a multiplexer would follow the block RAMs, which are slow already.
+        stores = [
+            Memory(shape=8, depth=window * MAX_WORDS, init=[], attrs=NO_COLLISIONS)
+            for _ in range(4)
+        ]
+        for n, store in enumerate(stores):
+            m.submodules[f"store_{n}"] = store
+        store_writes = [store.write_port() for store in stores]
+        store_reads = [store.read_port() for store in stores]
         kept = data.StructLayout({"op": 7, "status": 3, "credit": 16, "count": payloads.COUNT})
         m.submodules.headers = headers = Memory(shape=kept, depth=window, init=[])
         headers_write, headers_read = headers.write_port(), headers.read_port(domain="comb")
@@ -121,13 +128,13 @@ class Endpoint(wiring.Component):
         ]
         with m.If(put):
             m.d.sync += response.count.eq(response.count + 1)
-        reading, reading_slot = self._reader(m, store_read, slot)
+        reading, reading_slot = self._reader(m, store_reads, slot)
         slot_busy = Signal()
         m.d.sync += slot_busy.eq(reading & (reading_slot == slot))
         m.d.comb += [
-            store_write.en.eq(put_en),
-            store_write.addr.eq(put_addr),
-            store_write.data.eq(put_word),
+            *(port.en.eq(put_en) for port in store_writes),
+            *(port.addr.eq(put_addr) for port in store_writes),
+            Cat(port.data for port in store_writes).eq(put_word),
             headers_write.addr.eq(slot),
             headers_read.addr.eq(slot),
             *(headers_write.data[name].eq(response[name]) for name, _ in kept),
@@ -340,7 +347,7 @@ class Endpoint(wiring.Component):
                         m.d.sync += stored.eq(stored + 1)
 
         for name, event in events.items():
-            m.submodules[name] = counter = EventCounter(COUNTER_BITS)
+            m.submodules[name] = counter = EventCounter(payloads.COUNTERS[name])
             m.d.comb += [
                 counter.event.eq(event),
                 counter.clear.eq(self.clear),
@@ -348,9 +355,9 @@ class Endpoint(wiring.Component):
             ]
         return m
 
-    def _reader(self, m: Module, port: Any, slot: Value) -> tuple[Value, Value]:
+    def _reader(self, m: Module, ports: Sequence[Any], slot: Value) -> tuple[Value, Value]:
         """Words of a response follow its header; gives whether, and from which slot."""
-        addresses = stream.Signature(len(port.addr)).create()
+        addresses = stream.Signature(len(ports[0].addr)).create()
         enable = flow(m, addresses, self.o_words, latency=2)
         word = Signal(32, reset_less=True)
         reading = Signal()
@@ -360,12 +367,12 @@ class Endpoint(wiring.Component):
         m.d.comb += [
             addresses.payload.eq(Cat(index, current)),
             addresses.valid.eq(reading),
-            port.addr.eq(addresses.payload),
-            port.en.eq(enable),
+            *(port.addr.eq(addresses.payload) for port in ports),
+            *(port.en.eq(enable) for port in ports),
             self.o_words.payload.eq(word),
         ]
         with m.If(enable):
-            m.d.sync += word.eq(port.data)
+            m.d.sync += word.eq(Cat(port.data for port in ports))
         with m.If(self.o.valid & self.o.ready):
             m.d.sync += [
                 reading.eq(self.o.p.count != 0),

@@ -9,11 +9,11 @@ from amaranth.lib.wiring import In, Out
 
 from gateware.counter import EventCounter
 from gateware.host_link import payloads
-from gateware.host_link.payloads import Fault
+from gateware.host_link.payloads import NO_COLLISIONS, Fault
 from gateware.pipeline import flow
 from models.host_link.packet import ANSWER, MAX_WORDS, REQUEST
 
-COUNTER_BITS = 32
+COUNTERS = ("link_bad_crc", "link_bad_frame")
 
 
 class Store(wiring.Component):
@@ -29,7 +29,7 @@ class Store(wiring.Component):
     * Takes one block RAM.
     """
 
-    latency = 2
+    latency = 1
 
     def __init__(self) -> None:
         super().__init__(
@@ -38,14 +38,15 @@ class Store(wiring.Component):
                 "o": Out(stream.Signature(payloads.request())),
                 "words": Out(stream.Signature(32)),
                 "clear": In(1),
-                "link_bad_crc": Out(COUNTER_BITS),
-                "link_bad_frame": Out(COUNTER_BITS),
+                **{name: Out(payloads.COUNTERS[name]) for name in COUNTERS},
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.memory = memory = Memory(shape=32, depth=2 * MAX_WORDS, init=[])
+        m.submodules.memory = memory = Memory(
+            shape=32, depth=2 * MAX_WORDS, init=[], attrs=NO_COLLISIONS
+        )
         write, read = memory.write_port(), memory.read_port()
         header_bits = 8 * REQUEST.size
         headers = [Signal(header_bits, name=f"header_{k}", reset_less=True) for k in range(2)]
@@ -86,7 +87,7 @@ class Store(wiring.Component):
             ("link_bad_frame", take & end & bad_shape),
             ("link_bad_crc", take & end & ~bad_shape & (self.i.p.fault == Fault.CRC)),
         ):
-            m.submodules[name] = counter = EventCounter(COUNTER_BITS)
+            m.submodules[name] = counter = EventCounter(payloads.COUNTERS[name])
             m.d.comb += [
                 counter.event.eq(event),
                 counter.clear.eq(self.clear),

@@ -27,18 +27,23 @@ class LinkDevice(Device):
         # The identity is at the same place in every map.
         known = register_map(spec or standard_specs()[0])
         names = list(known.identity)
-        words = self._do(lambda: transport.read(known.address(names[0]), len(names)))
-        found = {name: int(word) for name, word in zip(names, words, strict=True)}
-        super().__init__(recognise(found, name, None if spec is None else [spec]), name)
+        try:
+            words = self._do(transport.read, known.address(names[0]), len(names))
+            found = {name: int(word) for name, word in zip(names, words, strict=True)}
+            recognised = recognise(found, name, None if spec is None else [spec])
+        except DeviceError:
+            transport.close()
+            raise
+        super().__init__(recognised, name)
 
     @property
     def transport(self) -> Transport:
         """The link, for its statistics."""
         return self._transport
 
-    def _do(self, act: Callable[[], Any]) -> Any:
+    def _do(self, act: Callable[..., Any], *arguments: object) -> Any:
         try:
-            return act()
+            return act(*arguments)
         except LinkError as error:
             raise DeviceError(str(error)) from error
 
@@ -48,7 +53,7 @@ class LinkDevice(Device):
         for run in self._runs(registers):
             first = self.map.address(run[0].name)
             count = sum(register.words for register in run)
-            words = self._do(lambda a=first, n=count: self._transport.read(a, n)).tolist()
+            words = self._do(self._transport.read, first, count).tolist()
             for register in run:
                 values.append(register.from_words(words[: register.words]))
                 words = words[register.words :]
@@ -60,7 +65,7 @@ class LinkDevice(Device):
         for run in self._runs([register for register, _ in values]):
             words = [word for one in raw[start : start + len(run)] for word in one]
             first = self.map.address(run[0].name)
-            self._do(lambda a=first, w=words: self._transport.write(a, w))
+            self._do(self._transport.write, first, words)
             start += len(run)
 
     def _runs(self, registers: Sequence[Register]) -> list[list[Register]]:
@@ -78,16 +83,16 @@ class LinkDevice(Device):
     def send(self, port: WritePort, words: npt.ArrayLike) -> None:
         """Give words to a port, all of them; waits for room. Raises `DeviceError` if none comes."""
         given = as_words(words)
-        self._do(lambda: self._transport.send(int(port), given))
+        self._do(self._transport.send, int(port), given)
 
     def receive(self, port: ReadPort, count: int) -> Words:
         """Take the words that wait at a port, at most `count`."""
-        words: Words = self._do(lambda: self._transport.receive(int(port), count))
+        words: Words = self._do(self._transport.receive, int(port), count)
         return words
 
     def room(self, port: WritePort) -> int:
         """How many words a port could take now."""
-        return int(self._do(lambda: self._transport.room(int(port))))
+        return int(self._do(self._transport.room, int(port)))
 
     def close(self) -> None:
         """Close the link."""

@@ -8,13 +8,13 @@ barks. In all else it answers as the gateware does, to the bit.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from gateware.register_map import FAULTS, STATES, Access, Register
+from gateware.register_map import STATES, Access, Register
 from host.devices.device import COMMIT, Device, DeviceError, Words, as_words
 from models.checks import RangeError, require
 from models.digitiser import chain as receiver
@@ -25,7 +25,9 @@ from models.drive import chain as drive
 from models.drive.spec import Registers
 from models.fixedpoint import BoolArray, IntArray
 from models.frame import FrameLayout
+from models.node import capture, replay
 from models.node.ports import ReadPort, WritePort
+from models.node.sequencer import FAULTS
 from models.node.spec import NodeSpec
 
 # DAC codes of shape (2, n) → ADC words of shape (quadratures, n), with memory between calls.
@@ -78,9 +80,24 @@ class ModelDevice(Device):
         self._faults: set[str] = set()
         self._disarmed = False  # by a stop: `arm` has to go low first
         self._granted = self._lead_in = 0
+        self._offset: tuple[int, ...] | None = None
+        self._wants_frame = False  # a raw record is to begin with the next frame
+        self._record_from: int | None = None
         self._counts = dict.fromkeys(("rows_sent", "frames_sent"), 0)
         self._events = dict.fromkeys(("clipped", "refused", "saturated"), 0)
         self._forget()
+
+    def _forget(self) -> None:
+        """The receiver as after reset: what it saw is gone."""
+        spec = self.spec.digitiser
+        self._samples = 0
+        self._words: list[IntArray] = []
+        self._sent: list[_Sent] = []
+        self._given = dict.fromkeys(ReadPort, 0)
+        self._offset = None
+        self._read_session: IntArray = np.zeros((spec.words, 16), np.int64)
+        self._read_modes: IntArray = np.zeros((spec.modes, 4), np.int64)
+        self._known: tuple[int, Received] | None = None
 
     # Registers
 
@@ -127,9 +144,9 @@ class ModelDevice(Device):
             return self._granted
         if name in self._counts:
             return self._counts[name]
-        matched = len(set(self._belongs(self._received().frames)) - {None})
-        missed = self._counts["frames_sent"] - matched
-        return {"frames_matched": matched, "frames_missed": missed}[name]
+        flights = self._flights(self._received().frames)
+        matched = int(np.count_nonzero(flights.belongs >= 0))
+        return {"frames_matched": matched, "frames_missed": flights.missed}[name]
 
     def _drive_status(self, name: str) -> int:
         count, _, flag = name.partition("_")
@@ -142,12 +159,12 @@ class ModelDevice(Device):
         }.get(name, 0)
 
     def _digitiser_status(self, name: str) -> int:
-        if not self._sent:
-            return 0
         got = self._received()
         if name.startswith("measured_"):
             return got.offset["xp".index(name[-1])]
         return {
+            # Behind a batch the clock runs on for some frames, then the lock is given up.
+            "loss": int(bool(got.frames)),
             "overrange": int(got.overrange > 0),
             "overrange_count": got.overrange,
             "theta": got.theta,
@@ -175,6 +192,7 @@ class ModelDevice(Device):
 
     def _do_restart(self) -> None:
         self._advance()
+        self._finish_record()
         self._forget()
 
     def _do_snapshot(self) -> None:
@@ -189,14 +207,18 @@ class ModelDevice(Device):
 
     def _do_capture(self) -> None:
         self._advance()
-        self._record_from = self._samples
-        self._advance()
-        if self._samples - self._record_from < self.spec.capture:
-            self._idle(self.spec.capture - (self._samples - self._record_from))
-        words = np.concatenate(self._words, axis=1)[:, self._record_from :][:, : self.spec.capture]
-        both = np.zeros((2, words.shape[1]), dtype=np.int64)
-        both[: len(words)] = words
-        self._put(ReadPort.CAPTURE, both[0] | both[1] << 16)
+        self._wants_frame = bool(self._set["capture_on_frame"])
+        self._record_from = None if self._wants_frame else self._samples
+
+    def _finish_record(self) -> None:
+        """Give the raw record whose time has come."""
+        if self._record_from is None:
+            return
+        end = self._record_from + self.spec.capture
+        self._idle(max(0, end - self._samples))
+        words = np.concatenate(self._words, axis=1)
+        self._put(ReadPort.CAPTURE, capture.model(words, 0, self.spec.capture, self._record_from))
+        self._record_from = None
 
     def _do_clear_angles(self) -> None:
         self._table.clear()
@@ -262,18 +284,6 @@ class ModelDevice(Device):
 
     # Frames
 
-    def _forget(self) -> None:
-        """The receiver as after reset: what it saw is gone."""
-        spec = self.spec.digitiser
-        self._samples = 0
-        self._words: list[IntArray] = []
-        self._sent: list[_Sent] = []
-        self._given = dict.fromkeys(ReadPort, 0)
-        self._offset: tuple[int, ...] | None = None
-        self._read_session: IntArray = np.zeros((spec.words, 16), np.int64)
-        self._read_modes: IntArray = np.zeros((spec.modes, 4), np.int64)
-        self._known: tuple[int, Received] | None = None
-
     def _advance(self) -> None:
         """Send all frames that can be sent."""
         if self._state not in ("lead-in", "playing", "waiting"):
@@ -295,6 +305,8 @@ class ModelDevice(Device):
             for name in self._events:
                 self._events[name] += getattr(out, name)
             self._sent.append(_Sent(self._samples, frame))
+            if self._wants_frame:
+                self._wants_frame, self._record_from = False, self._samples
             self._through_plant(out.codes[0])
             self._counts["frames_sent"] += 1
             if frame is None:
@@ -388,15 +400,14 @@ class ModelDevice(Device):
         q = np.zeros((2, len(self._sent) * settings.layout.row), dtype=np.int64)
 
         def skip(frames: list[Frame]) -> BoolArray:
-            counts = np.zeros(len(frames), np.bool_)
-            start = 0
-            for k, sent in enumerate(self._belongs(frames)):
-                # A client knows no rows that it could compare with.
-                if self.spec.role == "server" and sent is not None and sent.row is not None:
-                    counts[k] = True
-                    q[:, start : start + settings.layout.row] = sent.row
-                    start += settings.layout.row
-            return ~counts
+            # A client knows no rows that it could compare with.
+            server = self.spec.role == "server"
+            belongs = self._flights(frames).belongs if server else -np.ones(len(frames), np.int64)
+            rows = [self._sent[k].row for k in belongs if k >= 0]
+            for k, row in enumerate(rows):
+                q[:, k * settings.layout.row : (k + 1) * settings.layout.row] = row
+            left_out: BoolArray = belongs < 0
+            return left_out
 
         got = receiver.model(
             spec, settings, words, q, offset=self._offset, taps=self._filter, skip=skip
@@ -404,20 +415,19 @@ class ModelDevice(Device):
         self._known = (self._samples, got)
         return got
 
-    def _belongs(self, frames: Iterable[Frame]) -> list[_Sent | None]:
-        """The frame that was sent for each that was received: due within half a period of it."""
-        pace = self.spec.drive.samples_per_symbol
-        period = self._digitiser_settings().period
-        way = self._set["loop_delay"] + self._set["drive_preamble"] * pace
-        due = np.array([sent.start + way for sent in self._sent], dtype=np.int64)
-        found: list[_Sent | None] = []
-        for frame in frames:
-            (near,) = np.nonzero(np.abs(due - frame.start) < period // 2)
-            found.append(self._sent[near[0]] if len(near) else None)
-        return found
+    def _flights(self, frames: Sequence[Frame]) -> replay.Flights:
+        """The frame that was sent for each that was received."""
+        spec = self.spec.digitiser
+        delay, half = replay.window(spec, self._digitiser_settings(), self._set["loop_delay"])
+        lead_in = sum(sent.row is None for sent in self._sent)
+        sent = [sent.start for sent in self._sent]
+        arrivals = replay.arrivals(spec, [frame.start for frame in frames])
+        return replay.model(sent, arrivals, lead_in, delay, half, end=self._samples)
 
     def _give(self, port: ReadPort) -> None:
         """Make what has come since the last look available at a port that gives by itself."""
+        if port is ReadPort.CAPTURE:
+            self._finish_record()
         if not self._sent or port in (ReadPort.SESSION, ReadPort.MODES, ReadPort.CAPTURE):
             return
         got = self._received()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from models.checks import RangeError, require
@@ -31,7 +31,6 @@ from models.host_link.packet import (
 )
 
 LARGEST_WINDOW = 128  # half of the sequence numbers
-LARGEST_COUNT = 2**32 - 1
 
 
 class Inside(Protocol):
@@ -56,19 +55,27 @@ class Inside(Protocol):
         """Take words from a read port, no more than wait there."""
 
 
+def _counter(width: int) -> int:
+    """A field of `Counters`, as wide as in gateware."""
+    return field(default=0, metadata={"width": width})
+
+
 @dataclass
 class Counters:
-    """Packets by what became of them, named as the registers; they stop at 2³² − 1."""
+    """Packets by what became of them, named as the registers; each stops at its largest value."""
 
-    link_bad_crc: int = 0  # dropped for their CRC
-    link_bad_frame: int = 0  # dropped since no packet is like that
-    link_repeated: int = 0  # answered again
-    link_gap: int = 0  # dropped since one before them is missing, or no session is open
-    link_accepted: int = 0  # applied, or refused as a request
+    link_bad_crc: int = _counter(16)  # dropped for their CRC
+    link_bad_frame: int = _counter(16)  # dropped since no packet is like that
+    link_repeated: int = _counter(16)  # answered again
+    link_gap: int = _counter(16)  # dropped since one before is missing, or no session is open
+    link_accepted: int = _counter(32)  # carried out, or refused as a request
 
     def count(self, name: str) -> None:
         """One more of a kind."""
-        setattr(self, name, min(getattr(self, name) + 1, LARGEST_COUNT))
+        setattr(self, name, min(getattr(self, name) + 1, LARGEST[name]))
+
+
+LARGEST = {entry.name: 2 ** entry.metadata["width"] - 1 for entry in dataclasses.fields(Counters)}
 
 
 def require_shape(write_ports: int, read_ports: int, window: int) -> None:
@@ -195,8 +202,3 @@ class Endpoint:
         else:
             status = Status.REFUSED
         return Response(request.seq, op & 0x7F, status, credit, out)
-
-
-def names() -> tuple[str, ...]:
-    """The names of the counters."""
-    return tuple(field.name for field in dataclasses.fields(Counters))

@@ -1,0 +1,169 @@
+"""`shotveil device`: look at a node, test it, record with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from host.commands.options import json_option, print_json, seed_option
+
+record_option = click.option(
+    "--record", type=click.Path(path_type=Path), help="Write the session to this new file."
+)
+
+
+@click.group()
+def device() -> None:
+    """Nodes: models, simulated gateware, boards.
+
+    URL is model:server or model:client, rtl:server or rtl:client, tcp:HOST:PORT, serial:PORT[@BAUD],
+    or replay:FILE for a session that was recorded.
+    """
+
+
+def _command(name: str) -> Callable[[Callable[..., Any]], click.Command]:
+    def decorate(function: Callable[..., Any]) -> click.Command:
+        command = device.command(name)(click.argument("url")(record_option(function)))
+        assert isinstance(command, click.Command)
+        return command
+
+    return decorate
+
+
+@contextmanager
+def _opened(url: str, record: Path | None) -> Iterator[Any]:
+    """The node at a URL; what goes wrong with it is one line to the user."""
+    from host.devices.device import DeviceError
+    from host.devices.opening import open_device
+    from host.node import Node
+
+    try:
+        with Node(open_device(url, record=record)) as node:
+            yield node
+    except DeviceError as error:
+        raise click.ClickException(str(error)) from error
+
+
+@_command("info")
+@json_option
+def info(url: str, record: Path | None, as_json: bool) -> None:
+    """Show a node's identity, what it was built with, its state and its counters."""
+    from gateware.register_map import Access
+
+    with _opened(url, record) as node:
+        values = node.registers.read()
+        registers = [r for r in node.device.map if r.name in values]
+        shown = {
+            r.name: f"{values[r.name]:08x}" if r.group == "identity" else _plain(values[r.name])
+            for r in registers
+        }
+    if as_json:
+        print_json({"device": url, "role": node.spec.role, **shown})
+        return
+    click.echo(f"{url}: a {node.spec.role}'s node{' with loopback' * node.spec.loopback}")
+    titles = {Access.CONSTANT: "", Access.SETTING: ", set", Access.STATUS: ", status"}
+    width = max(map(len, shown))
+    title = ""
+    for register in sorted(registers, key=lambda r: (r.group, r.access.value)):
+        head = register.group + titles[register.access]
+        if head != title:
+            title = head
+            click.echo(f"\n{title}")
+        value = shown[register.name]
+        text = ", ".join(value) or "none" if isinstance(value, list) else value
+        click.echo(f"  {register.name:{width}}  {text} {register.unit}".rstrip())
+
+
+def _plain(value: Any) -> Any:
+    return sorted(value) if isinstance(value, frozenset) else value
+
+
+@_command("selftest")
+@click.option(
+    "--loop-delay",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Samples from the DAC back to the ADC, to half a frame.",
+)
+@seed_option
+@json_option
+@click.pass_context
+def selftest(
+    ctx: click.Context, url: str, record: Path | None, loop_delay: int, seed: int, as_json: bool
+) -> None:
+    """Play a batch through a loopback and compare every sum with the models, to the bit.
+
+    For the models, simulated gateware and boards with a loopback bitstream. Exits with 1 if
+    anything differs.
+    """
+    from host.selftest import selftest as run
+
+    with _opened(url, record) as node:
+        checks = run(node, np.random.default_rng(seed), loop_delay)
+    failed = [check for check in checks if not check.passed]
+    if as_json:
+        print_json(
+            {
+                "device": url,
+                "passed": not failed,
+                "checks": {c.name: {"passed": c.passed, "detail": c.detail} for c in checks},
+            }
+        )
+    else:
+        for check in checks:
+            click.echo(f"{'ok    ' if check.passed else 'FAILED'}  {check.name}", nl=False)
+            click.echo("" if check.passed else f": {check.detail}")
+        click.echo(f"{len(checks) - len(failed)} of {len(checks)} checks passed")
+    ctx.exit(1 if failed else 0)
+
+
+@_command("capture")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Name of the record; .sigmf-data and .sigmf-meta are added.",
+)
+@click.option(
+    "--rows",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Send this many random rows, and begin with the first frame. 0: record what comes in.",
+)
+@click.option("--level", type=float, default=0.3, show_default=True, help="Of the rows' field.")
+@seed_option
+def capture(url: str, record: Path | None, out: Path, rows: int, level: float, seed: int) -> None:
+    """Record raw ADC samples into a SigMF file.
+
+    Without --rows no light is sent and what the node is set to stays as it is.
+    """
+    from host import sigmf_files
+    from host.extras import import_extra
+    from models.checks import require
+    from models.digitiser.spec import DigitiserSettings
+    from models.drive.spec import DriveSettings
+
+    require("rows", rows, at_least=0)
+    import_extra("sigmf", "device")  # before anything is recorded in vain
+    sigmf_files.names(out)
+    with _opened(url, record) as node:
+        if rows:
+            digitiser = DigitiserSettings()
+            layout = digitiser.layout
+            node.configure(DriveSettings(layout=layout, scale=level, reference=level), digitiser)
+            high = node.spec.drive.symbol.highest
+            rng = np.random.default_rng(seed)
+            sent = rng.integers(-high, high + 1, (rows, 2, layout.row))
+            samples = node.play(sent, capture=True).samples
+        else:
+            samples = node.capture()
+        data, meta = sigmf_files.write(out, node, samples)
+    rms = np.sqrt(np.mean(samples.astype(np.float64) ** 2))
+    click.echo(f"{data}, {meta}: {samples.shape[1]} samples, rms {rms:.2f} ADC steps")

@@ -1,0 +1,73 @@
+"""A pipe of bytes over TCP, to a simulated node."""
+
+from __future__ import annotations
+
+import select
+import socket
+import time
+
+from host.devices.transport import LinkLost
+from models.checks import require
+
+PATIENCE = 5.0  # seconds for a connection, and for the other end to take bytes
+
+
+class TcpPipe:
+    """Connects to a server. Raises `LinkLost` if there is none, or when it goes away."""
+
+    def __init__(self, host: str, port: int):
+        require("port", port, at_least=1, at_most=65535, integer=True)
+        self._name = f"{host}:{port}"
+        self._pending = bytearray()  # read while writing
+        try:
+            self._socket = socket.create_connection((host, port), PATIENCE)
+        except OSError as error:
+            raise LinkLost(f"no node answers at {self._name}: {error}") from error
+        self._socket.setblocking(False)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def read(self, most: int, timeout: float) -> bytes:
+        """What has come, or comes within `timeout` seconds; at most so many bytes."""
+        if not self._pending:
+            readable, _, _ = select.select([self._socket], [], [], timeout)
+            if readable:
+                self._take()
+        data = bytes(self._pending[:most])
+        del self._pending[:most]
+        return data
+
+    def write(self, data: bytes) -> None:
+        """Hand over all bytes; takes what comes meanwhile, so that neither end waits for ever."""
+        rest = memoryview(data)
+        deadline = time.monotonic() + PATIENCE
+        while rest:
+            left = deadline - time.monotonic()
+            readable, writable, _ = select.select(
+                [self._socket], [self._socket], [], max(0.0, left)
+            )
+            if readable:
+                self._take()
+            if writable:
+                try:
+                    rest = rest[self._socket.send(rest) :]
+                except BlockingIOError:
+                    pass
+                except OSError as error:
+                    raise LinkLost(f"the node at {self._name} is gone: {error}") from error
+            elif left <= 0:
+                raise LinkLost(f"the node at {self._name} takes no bytes since {PATIENCE:g} s")
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._socket.close()
+
+    def _take(self) -> None:
+        try:
+            data = self._socket.recv(1 << 16)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            raise LinkLost(f"the node at {self._name} is gone: {error}") from error
+        if not data:
+            raise LinkLost(f"the node at {self._name} closed the connection")
+        self._pending += data
