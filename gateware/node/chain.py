@@ -11,15 +11,12 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from gateware.digitiser import payloads as digitiser_payloads
 from gateware.digitiser.chain import Receiver
-from gateware.digitiser.sum_bank import SUM_BITS
 from gateware.drive import payloads as drive_payloads
-from gateware.drive.chain import Drive
 from gateware.host_link.link import HostLink
 from gateware.node.capture import Capture
 from gateware.node.reading import Reading
 from gateware.node.replay import Replay
-from gateware.node.sequencer import Sequencer
-from gateware.node.trigger import Trigger
+from gateware.node.transmitter import Transmitter
 from gateware.register_map import register_map
 from gateware.registers import RegisterBank
 from models.node.ports import ReadPort, WritePort
@@ -77,10 +74,8 @@ class Node(wiring.Component):
         m = Module()
         m.submodules.link = link = HostLink(len(WritePort), len(ReadPort), spec.window)
         m.submodules.bank = bank = RegisterBank(self.map)
-        m.submodules.drive = drive = Drive(spec.drive)
+        m.submodules.transmitter = transmitter = Transmitter(spec.drive)
         receiver = Receiver(spec.digitiser, always_valid=True)
-        m.submodules.sequencer = sequencer = Sequencer(drain=drive.latency + 8)
-        m.submodules.trigger = trigger = Trigger()
         m.submodules.capture = capture = Capture(spec)
         connect(m, flipped(self.link.i), link.i)
         connect(m, link.o, flipped(self.link.o))
@@ -94,21 +89,19 @@ class Node(wiring.Component):
             m.d.sync += wanted.eq(1)
         with m.Elif(resetting & (left == 0)):
             m.d.sync += resetting.eq(0)
-        with m.Elif(wanted & ~resetting & ~sequencer.arm_drive):
+        with m.Elif(wanted & ~resetting & ~transmitter.on):
             m.d.sync += [wanted.eq(0), resetting.eq(1), left.eq(self.restart_clocks - 1)]
         with m.If(resetting & (left != 0)):
             m.d.sync += left.eq(left - 1)
         m.submodules.receiver = ResetInserter(resetting)(receiver)
 
         # The converters.
-        codes = drive.o.payload
-        sent = Signal()
+        codes = transmitter.o.payload
         heard = Signal(self.adc.payload.shape(), reset_less=True)
         m.d.comb += [
-            sent.eq(codes.first & drive.armed),
             self.codes.payload.eq(codes),
-            self.frame.eq(sent),
-            self.emitting.eq(drive.armed),
+            self.frame.eq(transmitter.sent),
+            self.emitting.eq(transmitter.armed),
         ]
         for axis, arm in zip(digitiser_payloads.axes(spec.digitiser), "iq", strict=False):
             m.d.sync += heard[axis].eq(self._looped(codes[arm]) if spec.loopback else
@@ -125,57 +118,46 @@ class Node(wiring.Component):
                 elif member.is_port and member.flow is Out and key in status:
                     m.d.comb += status[key].eq(getattr(part, name))
 
-        wire("drive", drive)
+        wire("drive", transmitter)
         wire("digitiser", receiver)
         for name in (n for n in status if n.startswith("link_")):
             m.d.comb += status[name].eq(getattr(link, name))
-        for part in (link, drive, receiver, sequencer):
+        for part in (link, transmitter, receiver):
             m.d.comb += part.clear.eq(strobes["clear"])
 
         # The sequencer, and what holds frames back.
         m.d.comb += [
             *(
-                getattr(sequencer, n).eq(settings[n])
-                for n in ("arm", "grant", "lead_in", "watchdog")
+                getattr(transmitter, name).eq(settings[name])
+                for name in ("arm", "grant", "lead_in", "watchdog", "triggered", "trigger_delay")
             ),
-            sequencer.start.eq(strobes["start"]),
-            sequencer.stop.eq(strobes["stop"] | strobes["restart"]),
-            sequencer.alive.eq(link.alive),
-            sequencer.link_fault.eq(link.fault),
-            sequencer.tripped.eq(drive.tripped),
-            sequencer.starved.eq(drive.starved_flag),
-            sequencer.started.eq(drive.started),
-            sequencer.busy.eq(drive.busy),
-            drive.run.eq(sequencer.run),
-            drive.blank.eq(sequencer.blank),
-            drive.flush.eq(sequencer.flush),
-            drive.arm.eq(sequencer.arm_drive),
-            drive.clear_angles.eq(strobes["clear_angles"]),
-            trigger.trigger.eq(self.trigger),
-            trigger.triggered.eq(settings["triggered"]),
-            trigger.delay.eq(settings["trigger_delay"]),
-            trigger.started.eq(drive.started),
-            status["state"].eq(sequencer.state),
-            status["rows_granted_left"].eq(sequencer.left),
-            status["rows_sent"].eq(sequencer.rows),
-            status["frames_sent"].eq(sequencer.frames),
-            status["fault"].eq(sequencer.fault),
+            transmitter.start.eq(strobes["start"]),
+            transmitter.stop.eq(strobes["stop"] | strobes["restart"]),
+            transmitter.alive.eq(link.alive),
+            transmitter.link_fault.eq(link.fault),
+            transmitter.clear_angles.eq(strobes["clear_angles"]),
+            transmitter.trigger.eq(self.trigger),
+            status["state"].eq(transmitter.state),
+            status["rows_granted_left"].eq(transmitter.left),
+            status["rows_sent"].eq(transmitter.rows),
+            status["frames_sent"].eq(transmitter.frames),
+            status["fault"].eq(transmitter.fault),
         ]
         room = C(1)
         if self.server:
             m.submodules.replay = replay = Replay(spec)
             room = replay.room
             before = Signal()
-            m.d.sync += before.eq(sequencer.arm_drive)
+            m.d.sync += before.eq(transmitter.on)
             m.d.comb += [
-                replay.begin.eq(sequencer.arm_drive & ~before),
+                replay.begin.eq(transmitter.on & ~before),
                 replay.lead_in.eq(settings["lead_in"]),
                 replay.row.eq(settings["drive_row"]),
                 replay.period.eq(settings["digitiser_period"]),
                 replay.loop_delay.eq(settings["loop_delay"]),
-                replay.taken.eq(drive.taken),
-                replay.symbol.eq(drive.symbol),
-                replay.sent.eq(sent),
+                replay.taken.eq(transmitter.taken),
+                replay.symbol.eq(transmitter.symbol),
+                replay.sent.eq(transmitter.sent),
                 replay.received.eq(receiver.started),
                 replay.clear.eq(strobes["clear"]),
                 receiver.skip.eq(replay.skip),
@@ -193,12 +175,13 @@ class Node(wiring.Component):
                 m.d.sync += self.shifter.eq(code.payload)
         hold = Signal()
         m.d.sync += hold.eq(~room | wanted | resetting)
-        m.d.comb += drive.hold.eq(hold | trigger.hold)
+        m.d.comb += transmitter.hold.eq(hold)
 
-        snapshot = Signal()
+        snapshot, asked = Signal(), Signal()
+        m.d.sync += asked.eq(strobes["snapshot"] | (asked & (wanted | resetting)))
         with m.If(resetting):
             m.d.sync += snapshot.eq(0)
-        with m.Elif(strobes["snapshot"]):
+        with m.Elif(asked & ~wanted):
             m.d.sync += snapshot.eq(~snapshot)
         m.d.comb += [
             receiver.wipe.eq(resetting),
@@ -207,9 +190,9 @@ class Node(wiring.Component):
             capture.i.eq(heard),
             capture.start.eq(strobes["capture"]),
             capture.on_frame.eq(settings["capture_on_frame"]),
-            capture.frame.eq(sent),
+            capture.frame.eq(transmitter.sent),
         ]
-        self._write_ports(m, link, drive, receiver, settings["drive_angle"], resetting)
+        self._write_ports(m, link, transmitter, receiver, settings["drive_angle"], resetting)
         self._read_ports(m, link, receiver, capture, resetting)
         return m
 
@@ -219,15 +202,15 @@ class Node(wiring.Component):
         return code << finer if finer >= 0 else code >> -finer
 
     def _write_ports(
-        self, m: Module, link: Any, drive: Any, receiver: Any, angle: Value, resetting: Value
+        self, m: Module, link: Any, transmitter: Any, receiver: Any, angle: Value, resetting: Value
     ) -> None:
         capacity = self.spec.drive.row_capacity
-        symbols = {WritePort.ROWS: drive.i, WritePort.ANGLES: drive.angles}
-        taps = {WritePort.PULSE: drive.coefficients, WritePort.FILTER: receiver.coefficients}
+        symbols = {WritePort.ROWS: transmitter.i, WritePort.ANGLES: transmitter.angles}
+        taps = {WritePort.PULSE: transmitter.coefficients, WritePort.FILTER: receiver.coefficients}
         rooms = {
-            WritePort.ROWS: Mux(angle, 0, capacity - drive.buffered),
-            WritePort.ANGLES: Mux(drive.arm, 0, capacity - drive.angles_loaded),
-            WritePort.PULSE: Mux(drive.arm, 0, ALWAYS),
+            WritePort.ROWS: Mux(angle, 0, capacity - transmitter.buffered),
+            WritePort.ANGLES: Mux(transmitter.on, 0, capacity - transmitter.angles_loaded),
+            WritePort.PULSE: Mux(transmitter.on, 0, ALWAYS),
             WritePort.FILTER: Mux(resetting, 0, ALWAYS),
         }
         for port in WritePort:
@@ -255,9 +238,13 @@ class Node(wiring.Component):
                 m.d.comb += available.eq(capture.available)
                 continue
             source = getattr(receiver, port.name.lower())
-            level = getattr(receiver, f"{port.name.lower()}_level", None)
-            if level is None:  # sums wait here
-                fifo = SyncFIFOBuffered(width=SUM_BITS, depth=SUM_FIFO)
+            level: Any = getattr(receiver, f"{port.name.lower()}_level", None)
+            depth = SUM_FIFO if level is None else 0
+            if port is ReadPort.INFERENCE and not self.server:
+                depth = self.spec.drive.row_capacity  # as many values as a layer has rows
+            if depth:
+                shape = source.payload.shape()
+                fifo = SyncFIFOBuffered(width=len(Value.cast(source.payload)), depth=depth)
                 m.submodules[f"{port.name.lower()}_fifo"] = ResetInserter(resetting)(fifo)
                 m.d.comb += [fifo.w_data.eq(source.payload), source.ready.eq(fifo.w_rdy)]
                 keep: Value = C(1)
@@ -265,10 +252,10 @@ class Node(wiring.Component):
                     # Sums of whole frames, or nothing: what waits for the host delays no frame.
                     keep = self._whole(m, source, fifo, words, resetting)
                 m.d.comb += fifo.w_en.eq(source.valid & keep)
-                source = stream.Signature(signed(SUM_BITS)).create()
+                source = stream.Signature(shape).create()
                 m.d.comb += [
                     source.valid.eq(fifo.r_rdy),
-                    source.payload.eq(fifo.r_data),
+                    Value.cast(source.payload).eq(fifo.r_data),
                     fifo.r_en.eq(source.ready),
                 ]
                 level = fifo.r_level
