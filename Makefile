@@ -4,7 +4,8 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 
 .PHONY: help setup demo test test-train results figures bench protocol soak drive-report waveform \
-    synth-drive digitiser-report digitiser-waveform synth-digitiser formal synth synth-update clean
+    synth-drive digitiser-report digitiser-waveform synth-digitiser bitstream redpitaya \
+    formal synth synth-update clean
 
 help:  ## list the targets
 	@grep -E '^[a-z%-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -68,6 +69,13 @@ digitiser-waveform: .venv/.setup-test-gateware  ## simulate the digitiser, write
 
 synth-digitiser: .venv/.setup-test-gateware  ## size and clock of the digitiser on ECP5; many minutes
 	$(BIN)/python -m sim.digitiser_report --synthesis
+
+bitstream: .venv/.setup-boards  ## bitstreams of server and client for ECPIX-5, with converters and looped back; LINK=usb for USB
+	$(BIN)/python -m sim.boards ecpix5 --link $(or $(LINK),uart)
+	$(BIN)/python -m sim.boards ecpix5 --link $(or $(LINK),uart) --loopback
+
+redpitaya: .venv/.setup-boards  ## Verilog, constraints and Vivado script for Red Pitaya, and whether it fits
+	$(BIN)/python -m sim.boards red_pitaya
 
 formal: .venv/.setup-test-gateware  ## prove what the gateware promises, and that each proof can fail
 	$(BIN)/python -m sim.formal

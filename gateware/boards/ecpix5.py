@@ -7,6 +7,7 @@ has its ADC on the third and the phase shifter's DAC on the fourth. `docs/boards
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from amaranth.build import Attrs, Pins, Resource, Subsignal
@@ -112,7 +113,7 @@ class Clocks(Elaboratable):
 class Top(Elaboratable):
     """A node on the board, with the host link through the board's serial port or its ULPI.
 
-    With `spec.loopback` no converter is used. Red of the four lights: emission, frames, trouble.
+    With `spec.loopback` no converter is used. The first light is red while the output is on.
     """
 
     def __init__(self, spec: NodeSpec, link: str = "uart"):
@@ -132,13 +133,14 @@ class Top(Elaboratable):
         m.d.comb += light.r.o.eq(node.emitting)
         if self._spec.loopback:
             return m
-        dac(m, platform, 0, node.codes.i)
-        dac(m, platform, 1, node.codes.q)
-        m.d.comb += node.adc.x.eq(adc(m, platform, 2))
+        dac(m, platform, 0, node.codes.p.i)
+        dac(m, platform, 1, node.codes.p.q)
+        m.d.comb += node.adc.p.x.eq(adc(m, platform, 2))
         if self._spec.role == "server":
-            m.d.comb += node.adc.p.eq(adc(m, platform, 3))
+            m.d.comb += node.adc.p.p.eq(adc(m, platform, 3))
         else:
-            dac(m, platform, 3, node.shifter)
+            # The shifter's codes are unsigned, the converters take two's complement.
+            dac(m, platform, 3, node.shifter ^ (1 << (WIDTH - 1)))
         # The pins that the DACs leave: the start of each frame out, the trigger in.
         m.submodules.frame = frame = io.FFBuffer("o", platform.request("frame", 0, dir="-"))
         m.submodules.trigger = trigger = io.FFBuffer("i", platform.request("trigger", 0, dir="-"))
@@ -177,7 +179,7 @@ def _usb(m: Module, platform: Any) -> Usb:
     return usb
 
 
-LINKS = {"uart": _uart, "usb": _usb}
+LINKS: dict[str, Callable[[Module, Any], Any]] = {"uart": _uart, "usb": _usb}
 
 
 def dac(m: Module, platform: Any, place: int, code: Value) -> None:

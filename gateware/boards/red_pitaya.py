@@ -63,7 +63,7 @@ class RedPitaya(RedPitaya14Platform):
         Resource("frame", 0, Pins("K17", dir="o"), E1_LEVELS),
         Resource("emitting", 0, Pins("L14", dir="o"), E1_LEVELS),
     ]  # fmt: skip
-    connectors = []  # noqa: RUF012
+    connectors: list[Any] = []  # noqa: RUF012
     # The vendor's figure: an ADC word is valid that many ns after the edge of its clock.
     constraints = "set_input_delay -clock adc_clock_0__p 3.400 [get_ports adc_?__io*]"
 
@@ -99,10 +99,10 @@ class Top(Elaboratable):
             m.d.comb += pin.o.eq(value)
         if self._spec.loopback:
             return m
-        dac(m, platform, (node.codes.i, node.codes.q))
-        m.d.comb += node.adc.x.eq(adc(m, platform, 0))
+        dac(m, platform, (node.codes.p.i, node.codes.p.q))
+        m.d.comb += node.adc.p.x.eq(adc(m, platform, 0))
         if self._spec.role == "server":
-            m.d.comb += node.adc.p.eq(adc(m, platform, 1))
+            m.d.comb += node.adc.p.p.eq(adc(m, platform, 1))
         else:
             m.submodules.shifter = shifter = DeltaSigma(WIDTH)
             m.submodules.slow = slow = io.FFBuffer("o", platform.request("slow_output", 0, dir="-"))
