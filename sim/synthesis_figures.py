@@ -21,10 +21,17 @@ from typing import Any
 
 from amaranth.lib import wiring
 
+from gateware.host_link.link import HostLink
+from gateware.host_link.uart import Uart
 from gateware.multiplier import Primitive
+from gateware.node.chain import Node
+from gateware.register_map import CLOCK_HZ, register_map
+from gateware.registers import RegisterBank
 from models.checks import RangeError
 from models.digitiser.spec import DigitiserSpec
 from models.drive.spec import DriveSpec
+from models.node.ports import ReadPort, WritePort
+from models.node.spec import ROLES, NodeSpec
 from sim import digitiser, drive, synthesis
 from sim.verilog import emit
 
@@ -51,7 +58,7 @@ class Floor:
     luts: float  # share of LFE5U-85F
 
 
-NODE = Floor(every_mhz=125, best_mhz=145, luts=0.4)
+NODE_FLOOR = Floor(every_mhz=125, best_mhz=145, luts=0.4)
 
 
 @dataclass(frozen=True)
@@ -78,6 +85,14 @@ def targets() -> dict[str, Target]:
         else:  # once, in its larger form
             component = functools.partial(_digitiser, name, max(part.quadratures))
             found[f"digitiser/{name}"] = Target(component)
+    spec = NodeSpec()
+    ports = len(WritePort), len(ReadPort)
+    found["register bank"] = Target(lambda: RegisterBank(register_map(spec)))
+    found["host link"] = Target(lambda: HostLink(*ports, spec.window))
+    found["host link/uart"] = Target(lambda: Uart(CLOCK_HZ))
+    for role in ROLES:
+        node = functools.partial(Node, NodeSpec(role=role))
+        found[f"node {role}"] = Target(node, zynq=True, floor=NODE_FLOOR)
     return found
 
 
