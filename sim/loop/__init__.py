@@ -1,0 +1,1 @@
+"""Hardware in the loop: both nodes' gateware, or its models, joined by the optics of models.waveform."""

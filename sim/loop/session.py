@@ -1,0 +1,263 @@
+"""A network's layers through the loop, on the bit-true models of both nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from host.estimation import Calibration, Estimate, estimate, segment_angles, statistics
+from models.checks import RangeError
+from models.digitiser import chain
+from models.digitiser.chain import Received
+from models.digitiser.spec import DARK_RECORD, VACUUM_RECORD, DigitiserSettings, DigitiserSpec
+from models.encoding import directions
+from models.fixedpoint import IntArray
+from models.network import Network
+from models.statistics import SymbolStatistics
+from models.waveform.mesh import Mesh, angle_table, at_electrodes
+from models.waveform.optics import Complex, Optics
+from sim.loop.client_lock import MARGIN, Locked, index_of, receive
+from sim.loop.settings import LayerLight, LoopSettings, electrode_voltages, prepare
+
+PIECE = 1 << 14  # samples that go through a stage at once: few enough for a processor's cache
+
+
+@dataclass(frozen=True)
+class Records:
+    """Shot-noise units and offsets of both receivers, from vacuum and dark records."""
+
+    server: Calibration
+    client: Calibration
+    server_offset: tuple[int, ...] | None
+    client_offset: tuple[int, ...] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Played:
+    """One layer of one image: what both nodes give to their hosts.
+
+    values: (rows,) what the client read, √SNU at its detector. sums: the server's frame sums of the
+    rows (rows, words, 16). angles: by which each run was turned back (rows, segments).
+    """
+
+    values: NDArray[np.float64]
+    sums: IntArray
+    angles: IntArray
+    server: Received
+    client: Locked
+    direction: Complex
+
+
+class Loop:
+    """Both nodes and the optics between them, for one network."""
+
+    def __init__(self, network: Network, settings: LoopSettings) -> None:
+        self.network, self.settings = network, settings
+        self.layers = [prepare(settings, layer) for layer in network.layers]
+        self._light: dict[int, Complex] = {}
+        chip = np.random.default_rng([settings.seed, 1])
+        most = max(layer.modes for layer in network.layers)
+        # One chip for the whole run: its errors stay.
+        self._chip = settings.impairments.angle_error * chip.standard_normal((2, 2, most))
+
+    def records(self, frames: int = 400) -> Records:
+        """Vacuum and dark records of both receivers, each of so many frames of the first layer."""
+        light, s = self.layers[0], self.settings
+        if not s.vacuum:
+            return Records(*(_nominal(d, s.step) for d in (s.server, s.client)), None, None)
+        found, offsets = [], []
+        kinds = (VACUUM_RECORD, DARK_RECORD)
+        words = [self._record(light, frames, kind == VACUUM_RECORD) for kind in kinds]
+        for party, (spec, settings) in enumerate(
+            ((s.server, light.server), (s.client, light.client))
+        ):
+            taken = [
+                record(spec, replace(settings, record=kind, free_run=1), words[k][party])
+                for k, kind in enumerate(kinds)
+            ]
+            efficiency = (s.impairments.server_efficiency, s.impairments.client_efficiency)[party]
+            sums = [np.asarray(t.sums.session) for t in taken]
+            found.append(Calibration.from_sums(spec, settings, *sums, efficiency))
+            offsets.append(taken[0].offset)
+        return Records(found[0], found[1], offsets[0], offsets[1])
+
+    def _record(self, light: LayerLight, frames: int, oscillator: bool) -> tuple[IntArray, IntArray]:
+        setup = replace(light.setup, signal=False, oscillator=oscillator)
+        rng = np.random.default_rng([self.settings.seed, 2, oscillator])
+        optics = Optics(setup, _straight(light.setup.layout.row), rng)
+        homodyne = optics.homodyne()
+        pieces = []
+        for _ in range(frames):
+            dark = np.zeros(setup.period, np.complex128)
+            pieces.append((optics.way_back(dark), homodyne(dark, 0.0)))
+        server, client = (np.concatenate(part, axis=1) for part in zip(*pieces, strict=True))
+        return server, client
+
+    def mesh(self, number: int, xi: Complex) -> Mesh:
+        """The client's mesh as its drive sets it for the direction ξ (N,)."""
+        light = self.layers[number]
+        table = angle_table(xi, self.settings.drive.symbol)
+        voltages = electrode_voltages(self.settings, light.setup.layout, table)
+        angles = at_electrodes(voltages, self.settings.electrodes)
+        errors = self._chip[:, :, : len(xi)]
+        return Mesh(angles + errors[0], angles + errors[1])
+
+    def play(
+        self, number: int, xi: Complex, records: Records, rng: np.random.Generator
+    ) -> Played:
+        """Send layer `number` to a client of direction ξ (N,)."""
+        light = self.layers[number]
+        optics = Optics(light.setup, self.mesh(number, xi), rng)
+        if number not in self._light:  # the same for every image
+            self._light[number] = optics.modulate(light.codes)
+        tapped, words = through(optics, self._light[number], light.starts)
+        client = receive(
+            optics,
+            tapped,
+            [start + light.setup.to_client for start in light.starts],
+            light.client,
+            self.settings.lock,
+            records.client_offset,
+        )
+        server = self._serve(light, words, records)
+        rows = self.network.layers[number].rows
+        values = client.received.inference[0][-rows:] / np.sqrt(records.client.shot_variance)
+        return Played(
+            values,
+            server.sums.frames[-rows:],
+            segment_angles(
+                self.settings.server, light.server, server.phases.angle, len(server.frames)
+            )[-rows:],
+            server,
+            client,
+            optics.mesh.direction,
+        )
+
+    def _serve(self, light: LayerLight, words: IntArray, records: Records) -> Received:
+        spec, modes = self.settings.server, light.setup.layout.row
+        arrivals = [start + light.setup.to_server for start in light.starts]
+        words = words[:, : arrivals[-1] + light.setup.period + MARGIN]
+        first = 1  # the first frame only starts the receiver
+        for _ in range(2):
+            q = light.q[:, first * modes :]
+            got = chain.model(spec, light.server, words, q, records.server_offset)
+            found = index_of(got.frames, arrivals, 4 * light.setup.layout.preamble)
+            if found is None:
+                raise RangeError("server's receiver found no frame, or not all that followed")
+            if found == first:
+                return got
+            first = found
+        raise RangeError("server's receiver does not find the same frames twice")
+
+
+@dataclass(frozen=True, eq=False)
+class LoopInference:
+    """outputs: (images, classes). One entry a layer: the server's frame sums and angles of all
+    images, and what the client read against what an ideal link would have carried (√SNU)."""
+
+    outputs: NDArray[np.float64]
+    sums: tuple[IntArray, ...]
+    angles: tuple[IntArray, ...]
+    read: tuple[NDArray[np.float64], ...]
+    carried: tuple[NDArray[np.float64], ...]
+    records: Records
+
+    @property
+    def predictions(self) -> NDArray[np.int64]:
+        return self.outputs.argmax(axis=1)
+
+
+def infer(
+    loop: Loop,
+    images: NDArray[np.floating],
+    records: Records,
+    progress: Callable[[int], None] = lambda done: None,
+    player: Callable[..., Played] | None = None,
+) -> LoopInference:
+    """Run images (n, inputs) through every layer; `player` in place of `Loop.play`."""
+    play = player or loop.play
+    link = loop.settings.link
+    factor = np.sqrt(
+        link.client_detector.efficiency * link.transmittance_out * (link.gain - 1)
+    )
+    outputs = []
+    sums: list[list[IntArray]] = [[] for _ in loop.layers]
+    angles: list[list[IntArray]] = [[] for _ in loop.layers]
+    read: list[list[NDArray[np.float64]]] = [[] for _ in loop.layers]
+    carried: list[list[NDArray[np.float64]]] = [[] for _ in loop.layers]
+    for index, image in enumerate(images):
+        data = np.asarray(image, np.float64)[None]
+        for number, (layer, light) in enumerate(zip(loop.network.layers, loop.layers, strict=True)):
+            given = layer.inputs_of(data)
+            xi, norms = directions(given)
+            rng = np.random.default_rng([loop.settings.seed, 3, index, number])
+            played = play(number, xi[0], records, rng)
+            sums[number].append(played.sums)
+            angles[number].append(played.angles)
+            read[number].append(played.values)
+            # The norm stays with the client, which multiplies it back onto what it reads.
+            unit = given[0] / norms[0] if norms[0] else given[0]
+            carried[number].append(factor * light.scale * (layer.weights @ unit))
+            values = played.values * (norms[0] / (factor * light.scale))
+            data = np.maximum(values, 0)[None]
+        outputs.append(values)
+        progress(1)
+    return LoopInference(
+        np.array(outputs),
+        tuple(np.concatenate(s) for s in sums),
+        tuple(np.concatenate(a) for a in angles),
+        tuple(np.array(r) for r in read),
+        tuple(np.array(c) for c in carried),
+        records,
+    )
+
+
+def channel(loop: Loop, seen: LoopInference, number: int, confidence: float = 0.99) -> Estimate:
+    """T̂ and ε̂ of a layer, phase noise taken out by name."""
+    light = loop.layers[number]
+    return estimate(
+        loop.settings.server, light.server, seen.sums[number], seen.angles[number],
+        seen.records.server, light.unit, confidence,
+    )  # fmt: skip
+
+
+def verified(loop: Loop, seen: LoopInference, number: int) -> SymbolStatistics:
+    """The sums of a layer as the verifier takes them, in SNU."""
+    light = loop.layers[number]
+    return statistics(
+        loop.settings.server, seen.sums[number].sum(axis=0), seen.records.server, light.unit
+    )
+
+
+def through(optics: Optics, modulated: Complex, starts: list[int]) -> tuple[Complex, IntArray]:
+    """Client's tapped output (n,) and server's words (2, n) of a batch, piece by piece."""
+    n = len(modulated)
+    light = np.empty(n, np.complex128)
+    for at in range(0, n, PIECE):
+        light[at : at + PIECE] = optics.way_out(modulated[at : at + PIECE])
+    delay = optics.setup.impairments.delay_out
+    tapped, returned = optics.hold(light, [start + delay for start in starts])
+    words = np.empty((2, n), np.int64)
+    for at in range(0, n, PIECE):
+        words[:, at : at + PIECE] = optics.way_back(returned[at : at + PIECE])
+    return tapped, words
+
+
+def record(spec: DigitiserSpec, settings: DigitiserSettings, words: IntArray) -> Received:
+    """A calibration record, received."""
+    return chain.model(spec, settings, words, np.zeros((2, 0), np.int64))
+
+
+def _straight(modes: int) -> Mesh:
+    return Mesh(np.zeros((2, modes)), np.zeros((2, modes)))
+
+
+def _nominal(spec: DigitiserSpec, step: float) -> Calibration:
+    """Units as converters and scales imply them, where there is no noise to calibrate with."""
+    scale = round(2.0**spec.scale.fraction / step)
+    unit = step * scale * 2.0 ** (spec.symbol.fraction - spec.scale.fraction)
+    huge = 1 << 50
+    return Calibration(unit**2, 0.0, huge, huge, (scale,) * spec.quadratures, spec.quadratures)
