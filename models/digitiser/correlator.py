@@ -23,6 +23,8 @@ import numpy.typing as npt
 from models.digitiser.spec import PREAMBLE, DigitiserSpec
 from models.fixedpoint import BoolArray, IntArray, Rounding, round_shift
 
+CHUNK = 1 << 14  # samples handled at once: few enough for a processor's cache
+LAG_SAMPLES = 4 * PREAMBLE  # samples that a preamble reaches back
 DROPPED = 4  # bits of the boxcar's sum that are rounded away: 12 remain
 
 
@@ -61,29 +63,42 @@ def model(spec: DigitiserSpec, samples: npt.ArrayLike, minimum: int) -> Correlat
     """Correlation at each sample; `samples` has shape (quadratures, n), zeros before the first."""
     b = boxcar(spec, samples)
     n = b.shape[1]
-    padded = np.concatenate([np.zeros((len(b), 4 * PREAMBLE), np.int64), b], axis=1)
+    lead = LAG_SAMPLES
+    padded = np.concatenate([np.zeros((len(b), lead), np.int64), b], axis=1)
+    power, hit = np.empty(n, np.int64), np.empty(n, np.bool_)
+    for start in range(0, n, CHUNK):
+        stop = min(start + CHUNK, n)
+        power[start:stop], hit[start:stop] = _correlate(spec, padded[:, start : stop + lead])
+    return Correlation(power, hit & (power >= minimum))
 
-    def at(row: int, k: int) -> IntArray:
-        start = 4 * PREAMBLE - 4 * (PREAMBLE - 1 - k)
-        return padded[row, start : start + n]
 
+def _correlate(spec: DigitiserSpec, boxes: IntArray) -> tuple[IntArray, BoolArray]:
+    """Power, and whether it is large for the energy, from boxcars that begin a preamble earlier."""
+    n = boxes.shape[1] - LAG_SAMPLES
     re, im = np.zeros(n, np.int64), np.zeros(n, np.int64)
+    a, c = spec.code.tolist()
+    squares = np.sum(boxes * boxes, axis=0)
     energy = np.zeros(n, np.int64)
-    a, c = spec.code
+
+    def add(total: IntArray, sign: int, line: IntArray) -> None:
+        (np.add if sign > 0 else np.subtract)(total, line, out=total)
+
     for k in range(PREAMBLE):
-        x = at(0, k)
-        energy += x * x
+        part = slice(4 * (k + 1), 4 * (k + 1) + n)
+        energy += squares[part]
+        x = boxes[0, part]
         if spec.quadratures == 2:
-            p = at(1, k)
-            energy += p * p
-            re += a[k] * x + c[k] * p
-            im += a[k] * p - c[k] * x
+            p = boxes[1, part]
+            add(re, a[k], x)
+            add(re, c[k], p)
+            add(im, a[k], p)
+            add(im, -c[k], x)
         elif a[k] == c[k]:
-            re += a[k] * x
+            add(re, a[k], x)
         else:
-            im += a[k] * x
+            add(im, a[k], x)
     power = re * re + im * im * (1 if spec.quadratures == 2 else 3)
-    return Correlation(power, (power > bound(spec) * energy) & (power >= minimum))
+    return power, power > bound(spec) * energy
 
 
 def threshold(spec: DigitiserSpec, shot_noise: float, false_rate: float = 1e-15) -> int:

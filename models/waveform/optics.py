@@ -8,8 +8,8 @@ Each stage is streaming: given the same samples it gives the same bits, in whate
 
 **Time.** All converters share one clock. The client holds the light for one frame, so its detector
 sees a frame `delay_out` plus one frame after the server's DACs sent it, and the server's detectors
-see it `delay_back` later. The phase shifter settles while a frame passes: what it holds when one
-frame starts at the client's detector acts from the start of the next.
+see it `delay_back` later. The phase shifter takes `settle` frames: what it holds when a frame starts
+at the client's detector acts from the start of the frame that many later.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Setup:
 
     amplitude: √SNU of a sample at the modulator's largest field, at the server's output.
     arms: what the server's drive is set to. step: ADC steps per √SNU. span: codes of the phase
-    shifter in a turn. signal, oscillator: light on, for records. vacuum: see `ClientOptics`.
+    shifter in a turn, settle: frames that it takes, as a heater does. signal, oscillator: light on, for records. vacuum: see `ClientOptics`.
     """
 
     layout: FrameLayout
@@ -59,6 +59,7 @@ class Setup:
     arms: tuple[Arm, Arm] = (Arm(), Arm())
     step: float = 256.0
     span: int = 1 << 13
+    settle: int = 6
     signal: bool = True
     oscillator: bool = True
     vacuum: bool = True
@@ -67,6 +68,7 @@ class Setup:
         require("gain", self.gain, above=1)
         require("amplitude", self.amplitude, at_least=0)
         require("step", self.step, above=0)
+        require("settle", self.settle, at_least=1, at_most=1000, integer=True)
 
     @property
     def period(self) -> int:
@@ -207,12 +209,12 @@ class Homodyne:
         )  # fmt: skip
 
     def __call__(self, tapped: Complex, shift: NDArray[np.floating] | float) -> Words:
-        """ADC words (1, n) from the tapped output (n,), the oscillator advanced by `shift` (rad; n
-        of them, or one)."""
-        angle = np.asarray(shift, np.float64)
-        amplitude = math.sqrt(self._efficiency)
-        voltage = tapped.real * (np.cos(angle) * amplitude)
-        voltage += tapped.imag * (np.sin(angle) * amplitude)
+        """ADC words (1, n) from the tapped output (n,), the oscillator advanced by `shift` (rad; one
+        number, or m of them, each for an mth of the samples)."""
+        turn = np.exp(1j * np.atleast_1d(shift)) * math.sqrt(self._efficiency)
+        turn = np.repeat(turn, len(tapped) // len(turn))
+        voltage = tapped.real * turn.real
+        voltage += tapped.imag * turn.imag
         voltage += _white(self._setup, self._white, len(voltage), self._variance)
         return self._detector(voltage[None])
 
@@ -276,8 +278,8 @@ class _ShifterHold:
     """The oscillator's phase in each sample, from the codes of blocks that came before."""
 
     def __init__(self, setup: Setup) -> None:
-        self._period, self._unit = setup.period, 2 * math.pi / setup.span
-        self._codes = np.zeros(2 * setup.period, np.int64)  # of the last samples
+        self._settle, self._unit = setup.settle * setup.period, 2 * math.pi / setup.span
+        self._codes = np.zeros(self._settle + setup.period, np.int64)  # of the last samples
         self._starts: list[int] = []
         self._now = 0
 
@@ -292,8 +294,7 @@ class _ShifterHold:
             start = self._starts.pop(0)
             code[at : start - time] = self._now
             at = start - time
-            # One frame before the frame at the detector starts.
-            self._now = int(self._codes[held + start - self._period - time])
+            self._now = int(self._codes[held + start - self._settle - time])
         code[at:] = self._now
         self._codes = np.concatenate([self._codes, shifter])[n:]
         return code * self._unit

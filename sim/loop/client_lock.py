@@ -1,7 +1,7 @@
 """The client's phase lock in a batch: its own phase shifter acts on what it measures.
 
-Frame k's phase moves the shifter for frame k + `LAG`: the detector's samples of a frame depend on
-earlier frames only. So the loop is run on the pilots alone, `LAG` frames at a time, and then the
+Frame k's phase moves the shifter for frame k + `lag`: the detector's samples of a frame depend on
+earlier frames only. So the loop is run on the pilots alone, `lag` frames at a time, and then the
 whole receiver on the samples that came of it. If the receiver's own phases give the same shifter
 codes, what was computed is the loop, to the bit; otherwise timing was guessed wrong, and the pilots
 are run again with the timing that the receiver found.
@@ -15,14 +15,23 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.checks import RangeError
-from models.digitiser import chain, entry, matched, normalisation, phase, phase_lock
+from models.digitiser import (
+    chain,
+    correlator,
+    entry,
+    matched,
+    normalisation,
+    phase,
+    phase_lock,
+    timing,
+)
 from models.digitiser.chain import Received, plan
 from models.digitiser.spec import PILOT, VACUUM, DigitiserSettings
 from models.digitiser.timing import Frame
 from models.fixedpoint import IntArray
 from models.waveform.optics import Complex, Optics
 
-LAG = 3  # frames: a frame's phase is known in the next, read at the next start, and settles a frame
+DECISION = 2  # frames until a frame's phase has moved the shifter: known in the next, read at its end
 ATTEMPTS = 8
 # Samples behind the last frame: the receiver finishes it, and does not yet expect another.
 MARGIN = 250
@@ -53,19 +62,23 @@ def receive(
     spec = optics.setup.client
     silence = np.zeros((2, len(arrivals) * settings.layout.row), np.int64)
     ahead = 4 * settings.layout.preamble
-    timing = [Frame(start + ahead, spec.fractions // 2, False) for start in arrivals]
+    lag = optics.setup.settle + DECISION
+    guess = [Frame(start + ahead, spec.fractions // 2, False) for start in arrivals]
     tapped = tapped[: arrivals[-1] + settings.period + MARGIN]
     for _ in range(ATTEMPTS):
-        words, codes = _run(optics, tapped, arrivals, settings, lock, offset, timing)
-        received = chain.model(spec, settings, words, silence, offset)
-        first = index_of(received.frames, arrivals, ahead)
+        words, codes = _run(optics, tapped, arrivals, settings, lock, offset, guess)
+        samples, _ = entry.model(spec, words, settings.offset_binary)
+        found = timing.model(spec, settings, correlator.model(spec, samples, settings.minimum))
+        first = index_of(found, arrivals, ahead)
         if first is None:
             raise RangeError("client's receiver found no frame, or not all that followed")
-        after, locks = _codes(optics, lock, received, first, len(arrivals))
-        expected = np.concatenate([np.zeros(LAG, np.int64), after])[: len(arrivals)]
-        if np.array_equal(expected, codes):
-            return Locked(received, words, codes, locks)
-        timing = timing[:first] + received.frames
+        if found == guess[first:]:
+            received = chain.model(spec, settings, words, silence, offset)
+            after, locked = _codes(optics, lock, received, first, len(arrivals))
+            expected = np.concatenate([np.zeros(lag, np.int64), after])[: len(arrivals)]
+            if np.array_equal(expected, codes):
+                return Locked(received, words, codes, locked)
+        guess = guess[:first] + found
     raise RangeError(f"client's phase lock and receiver disagree after {ATTEMPTS} attempts")
 
 
@@ -102,7 +115,7 @@ def _run(
     settings: DigitiserSettings,
     lock: phase_lock.LoopSettings,
     offset: tuple[int, ...] | None,
-    timing: list[Frame],
+    guess: list[Frame],
 ) -> tuple[IntArray, IntArray]:
     """The detector's words (1, n), and the shifter's code in each frame, with timing as given."""
     spec = optics.setup.client
@@ -125,17 +138,17 @@ def _run(
     codes = np.zeros(len(arrivals), np.int64)
     state, code = phase_lock.State(), 0
     unit = 2 * math.pi / lock.span
-    for first in range(0, len(arrivals), LAG):
-        group = slice(first, min(first + LAG, len(arrivals)))
+    lag = optics.setup.settle + DECISION
+    for first in range(0, len(arrivals), lag):
+        group = slice(first, min(first + lag, len(arrivals)))
         count = group.stop - first
         if first:
-            codes[group] = after[first - LAG : group.stop - LAG]
+            codes[group] = after[first - lag : group.stop - lag]
         part = slice(arrivals[first], arrivals[first] + count * period)
-        shift = np.repeat(codes[group] * unit, period)
-        words[:, part] = detector(tapped[part], shift)
+        words[:, part] = detector(tapped[part], codes[group] * unit)
         # The first frame of all only starts the receiver.
         use = [k for k in range(first, group.stop) if k]
-        frames = [timing[k] for k in use]
+        frames = [guess[k] for k in use]
         samples, _ = entry.model(spec, words[:, part], settings.offset_binary)
         where = np.array([f.start for f in frames]) - part.start
         picked = samples[0, where[:, None, None] + windows]
@@ -150,7 +163,7 @@ def _run(
             np.tile(last, len(use)),
         )  # fmt: skip
         for k, angle in zip(use, phases.angle.tolist(), strict=True):
-            taken = phase_lock.step(spec, lock, state, angle, timing[k].lost)
+            taken = phase_lock.step(spec, lock, state, angle, guess[k].lost)
             code = taken[0] if taken is not None else code
             after[k] = code
     rest = slice(arrivals[-1] + period, None)

@@ -22,17 +22,18 @@ from models.waveform.optics import Complex, Optics
 from sim.loop.client_lock import MARGIN, Locked, index_of, receive
 from sim.loop.settings import LayerLight, LoopSettings, electrode_voltages, prepare
 
+NULL_FRAMES = 100
 PIECE = 1 << 14  # samples that go through a stage at once: few enough for a processor's cache
 
 
 @dataclass(frozen=True)
 class Records:
-    """Shot-noise units and offsets of both receivers, from vacuum and dark records."""
+    """Shot-noise units of both receivers from vacuum and dark records, and the server's offset in
+    each layer from a null record: light on, modulator at its null."""
 
     server: Calibration
     client: Calibration
-    server_offset: tuple[int, ...] | None
-    client_offset: tuple[int, ...] | None
+    offsets: tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,23 +67,44 @@ class Loop:
     def records(self, frames: int = 400) -> Records:
         """Vacuum and dark records of both receivers, each of so many frames of the first layer."""
         light, s = self.layers[0], self.settings
+        offsets = tuple(self._null(number) for number in range(len(self.layers)))
         if not s.vacuum:
-            return Records(*(_nominal(d, s.step) for d in (s.server, s.client)), None, None)
-        found, offsets = [], []
+            return Records(_nominal(s.server, s.step), _nominal(s.client, s.step), offsets)
         kinds = (VACUUM_RECORD, DARK_RECORD)
         words = [self._record(light, frames, kind == VACUUM_RECORD) for kind in kinds]
-        for party, (spec, settings) in enumerate(
-            ((s.server, light.server), (s.client, light.client))
+        found = []
+        for party, (spec, settings, efficiency) in enumerate(
+            (
+                (s.server, light.server, s.impairments.server_efficiency),
+                (s.client, light.client, s.impairments.client_efficiency),
+            )
         ):
-            taken = [
+            vacuum, dark = (
                 record(spec, replace(settings, record=kind, free_run=1), words[k][party])
                 for k, kind in enumerate(kinds)
-            ]
-            efficiency = (s.impairments.server_efficiency, s.impairments.client_efficiency)[party]
-            sums = [np.asarray(t.sums.session) for t in taken]
-            found.append(Calibration.from_sums(spec, settings, *sums, efficiency))
-            offsets.append(taken[0].offset)
-        return Records(found[0], found[1], offsets[0], offsets[1])
+            )
+            found.append(
+                Calibration.from_sums(
+                    spec, settings, vacuum.sums.session, dark.sums.session, efficiency
+                )
+            )
+        return Records(found[0], found[1], offsets)
+
+    def _null(self, number: int) -> tuple[int, ...]:
+        light = self.layers[number]
+        optics = Optics(
+            light.setup,
+            _straight(light.setup.layout.row),
+            np.random.default_rng([self.settings.seed, 4, number]),
+        )
+        null = np.broadcast_to(light.codes[:, -1:], (2, light.setup.period))
+        pieces = []
+        for _ in range(NULL_FRAMES):
+            _, returned = optics.hold(optics.way_out(optics.modulate(null)), [])
+            pieces.append(optics.way_back(returned))
+        words = np.concatenate(pieces[2:], axis=1)
+        settings = replace(light.server, record=VACUUM_RECORD, free_run=1)
+        return record(self.settings.server, settings, words).offset
 
     def _record(self, light: LayerLight, frames: int, oscillator: bool) -> tuple[IntArray, IntArray]:
         setup = replace(light.setup, signal=False, oscillator=oscillator)
@@ -120,9 +142,8 @@ class Loop:
             [start + light.setup.to_client for start in light.starts],
             light.client,
             self.settings.lock,
-            records.client_offset,
         )
-        server = self._serve(light, words, records)
+        server = self._serve(light, words, records.offsets[number])
         rows = self.network.layers[number].rows
         values = client.received.inference[0][-rows:] / np.sqrt(records.client.shot_variance)
         return Played(
@@ -136,14 +157,14 @@ class Loop:
             optics.mesh.direction,
         )
 
-    def _serve(self, light: LayerLight, words: IntArray, records: Records) -> Received:
+    def _serve(self, light: LayerLight, words: IntArray, offset: tuple[int, ...]) -> Received:
         spec, modes = self.settings.server, light.setup.layout.row
         arrivals = [start + light.setup.to_server for start in light.starts]
         words = words[:, : arrivals[-1] + light.setup.period + MARGIN]
         first = 1  # the first frame only starts the receiver
         for _ in range(2):
             q = light.q[:, first * modes :]
-            got = chain.model(spec, light.server, words, q, records.server_offset)
+            got = chain.model(spec, light.server, words, q, offset)
             found = index_of(got.frames, arrivals, 4 * light.setup.layout.preamble)
             if found is None:
                 raise RangeError("server's receiver found no frame, or not all that followed")

@@ -22,6 +22,8 @@ from models.optics import Link
 from models.waveform.impairments import Impairments
 from models.waveform.optics import Setup
 
+# The paths are matched, so the phase drifts slowly and pilots are averaged over many.
+PHASE_SHIFT = 7
 RUNS = 7  # of row symbols between pilots: 8 pilots, an even number, as homodyne detection needs
 
 # A link that a laboratory could build: telecom modulators biased to null and locked there, matched
@@ -41,8 +43,8 @@ REALISTIC = Impairments(
     linewidth=3.2e-5,
     unmatched_out=0.25,
     unmatched_back=0.25,
-    drift_out=2e-6,
-    drift_back=-1.5e-6,
+    drift_out=1e-7,
+    drift_back=-5e-8,
     phase_out=2.0,
     phase_back=-1.0,
     angle_error=0.001,
@@ -73,10 +75,11 @@ class LoopSettings:
     arms: tuple[Arm, Arm] = (Arm(), Arm())
     electrodes: tuple[Arm, Arm] = (Arm(), Arm())
     reference: float = 0.7
-    lead_in: int = 48
+    lead_in: int = 64
     step: float = 256.0
     lock: phase_lock.LoopSettings = field(
-        default_factory=lambda: phase_lock.LoopSettings(ki=1 << 12, kp=1 << 13)
+        # Critically damped, 1/(e·8), at 8 frames from a phase to its effect.
+        default_factory=lambda: phase_lock.LoopSettings(ki=3000, kp=0)
     )
     vacuum: bool = True
     seed: int = 1
@@ -183,14 +186,16 @@ def prepare(settings: LoopSettings, layer: Layer) -> LayerLight:
         below=s.server.symbol.highest * s.server.symbol.lsb,
     )
 
-    def receiver(digitiser: DigitiserSpec, shift: int) -> DigitiserSettings:
+    def receiver(digitiser: DigitiserSpec, offset_shift: int) -> DigitiserSettings:
         return DigitiserSettings(
             layout=layout,
             minimum=correlator.threshold(digitiser, s.step),
             scale=(round(2.0**digitiser.scale.fraction / s.step),) * 2,
             pilot=round(s.reference * 2.0**spec.symbol.fraction),
             mode=setup.mode,
-            phase_shift=shift,
+            phase_shift=PHASE_SHIFT,
+            timing_shift=9,
+            offset_shift=offset_shift,
         )
 
     return LayerLight(
@@ -201,8 +206,9 @@ def prepare(settings: LoopSettings, layer: Layer) -> LayerLight:
         starts=[k * setup.period for k in range(len(rows))],
         unit=unit,
         scale=encoded.scale,
-        server=receiver(s.server, 1),
-        client=receiver(s.client, 1),
+        server=receiver(s.server, 14),
+        # What leaks through the modulator turns with the oscillator: follow it.
+        client=receiver(s.client, 9),
     )
 
 
