@@ -2,12 +2,12 @@
 
 **What is modelled.** The N modes of a row are the pulses of one frame, one behind the other. The
 client switches them onto the N inputs of a mesh, one pulse each, and back into their places behind
-it; preamble and pilots go to the mesh's first output directly. In that output, mode 1 takes the place
-of one row symbol, so that its detector sees a frame like any other. All of the output is amplified
-and tapped. To do so the client has to hold the light for a frame. Switches are ideal: their loss
-belongs in the transmittance. The modes are the matched amplitudes of the pulses (`Pulses`); light
-that no pulse matches, such as a distorted pulse's rest, passes by the mesh, and so lowers the signal
-that the client reads, not the light that returns.
+it; preamble and pilots go to the mesh's first output directly. In that output, mode 1 takes the
+place of one row symbol, so that its detector sees a frame like any other. All of the output is
+amplified and tapped. To do so the client has to hold the light for a frame. Switches are ideal:
+their loss belongs in the transmittance. The modes are the matched amplitudes of the pulses
+(`Pulses`); light that no pulse matches, such as a distorted pulse's rest, passes by the mesh, and
+so lowers the signal that the client reads, not the light that returns.
 
 **The amplifier.** It adds ν = √((G−1)/G)·(v† − u) to what returns, and with the tap it makes
 
@@ -65,7 +65,7 @@ class ClientOptics:
         return self._gain / 2 if self._vacuum else 0.0
 
     def frames(self, light: Complex, mesh: Mesh) -> tuple[Complex, Complex]:
-        """Tapped output without w, and what returns, each (F, samples), from light of that shape."""
+        """Tapped output without w, and what returns; each (F, samples), as the light."""
         amplitudes = self._pulses.analyse(light)
         frames = len(light)
         gain = self._gain

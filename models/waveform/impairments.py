@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from models.checks import RangeError, require
 from models.optics import Detector, Link
 
+_OF_A_WAY = ("transmittance", "delay", "unmatched", "drift", "phase")
 LONGEST = 1 << 20  # samples of delay: 8 ms at 125 MS/s
 
 
@@ -31,7 +32,8 @@ class Impairments:
         the server, is shorter than the light's. The laser's phase wanders for that time.
     drift_out, drift_back: rad per symbol by which the fibres' phases move.
     phase_out, phase_back: rad at the first sample.
-    angle_error: rms error (rad) of every angle of the client's mesh, drawn once, apart for U and U†.
+    angle_error: rms error (rad) of every angle of the client's mesh, drawn once for a chip, apart
+        for U and U†.
     client_efficiency, server_efficiency: of the detectors, in (0, 1].
     client_electronic_noise, server_electronic_noise: SNU behind the detector, trusted.
     detector_bandwidth: 3 dB, one pole, in ADC sample rates; inf for none.
@@ -77,16 +79,14 @@ class Impairments:
             require(name, pair, above=-1, below=1)
         require("quadrature_error", self.quadrature_error, above=-math.pi / 2, below=math.pi / 2)
         for way in ("out", "back"):
-            require(f"transmittance_{way}", getattr(self, f"transmittance_{way}"), above=0, at_most=1)
-            delay = getattr(self, f"delay_{way}")
-            require(f"delay_{way}", delay, at_least=0, at_most=LONGEST, integer=True)
-            require(f"unmatched_{way}", getattr(self, f"unmatched_{way}"), at_least=0, at_most=LONGEST)
-            require(f"drift_{way}", getattr(self, f"drift_{way}"))
-            require(f"phase_{way}", getattr(self, f"phase_{way}"))
+            given = {n: getattr(self, f"{n}_{way}") for n in _OF_A_WAY}
+            require(f"transmittance_{way}", given["transmittance"], above=0, at_most=1)
+            require(f"delay_{way}", given["delay"], at_least=0, at_most=LONGEST, integer=True)
+            require(f"unmatched_{way}", given["unmatched"], at_least=0, at_most=LONGEST)
+            require(f"drift_{way}", given["drift"])
+            require(f"phase_{way}", given["phase"])
         for party in ("client", "server"):
-            require(
-                f"{party}_efficiency", getattr(self, f"{party}_efficiency"), above=0, at_most=1
-            )
+            require(f"{party}_efficiency", getattr(self, f"{party}_efficiency"), above=0, at_most=1)
             noise = f"{party}_electronic_noise"
             require(noise, getattr(self, noise), at_least=0)
         require("excess_noise", self.excess_noise, at_least=0)

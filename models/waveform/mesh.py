@@ -4,10 +4,13 @@ Splitter k mixes mode k into the light that the splitters before it have gathere
 
     s ← cos θ_k·s + sin θ_k·e^(−iφ_k)·a_k,    a_k ← cos θ_k·a_k − sin θ_k·e^(iφ_k)·s,
 
-starting from vacuum. What the last one gathers is Σ_k ξ_k*·a_k with ξ_k* = sin θ_k·e^(−iφ_k)·Π_{j>k}
-cos θ_j: any direction ξ, with both angles within ±π/2. The reverse runs the same rotations backwards.
-If both chains have the same angles, whatever they are, all other light comes back exactly as it
-came: an error common to both turns ξ, and only a difference between them is noise to the server.
+starting from vacuum. What the last one gathers is Σ_k ξ_k*·a_k with
+
+    ξ_k* = sin θ_k·e^(−iφ_k)·Π_{j>k} cos θ_j,
+
+any direction ξ, with both angles within ±π/2. The reverse runs the same rotations backwards. If both
+chains have the same angles, whatever they are, all other light comes back exactly as it came: an
+error common to both turns ξ, and only a difference between them is noise to the server.
 """
 
 from __future__ import annotations

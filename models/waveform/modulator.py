@@ -36,9 +36,7 @@ def true_arms(impairments: Impairments, arms: tuple[Arm, Arm]) -> tuple[Arm, Arm
 class Modulator:
     """Driver and modulator with the given, true `arms`; streaming."""
 
-    def __init__(
-        self, spec: DriveSpec, impairments: Impairments, arms: tuple[Arm, Arm]
-    ) -> None:
+    def __init__(self, spec: DriveSpec, impairments: Impairments, arms: tuple[Arm, Arm]) -> None:
         self._spec, self._arms = spec, arms
         self._driver = Lowpass(impairments.driver_bandwidth)
         # The start of a hold is the end of the one before.

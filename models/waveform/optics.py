@@ -1,15 +1,16 @@
 """Everything between the DACs and the ADCs of both nodes, in the order in which light passes it.
 
     server's codes → modulator → way out → client's optics → way back → server's detectors
-                                               └→ client's detector (local oscillator, phase shifter)
+                                               └→ client's detector (oscillator, phase shifter)
 
-Each stage is streaming: given the same samples it gives the same bits, in whatever blocks they come.
-`Optics.step` joins them for a simulation in blocks; a simulation of whole batches calls the stages.
+Each stage is streaming: given the same samples it gives the same bits, in whatever blocks they
+come. `Optics.step` joins them for a simulation in blocks; a simulation of whole batches calls the
+stages.
 
 **Time.** All converters share one clock. The client holds the light for one frame, so its detector
 sees a frame `delay_out` plus one frame after the server's DACs sent it, and the server's detectors
-see it `delay_back` later. The phase shifter takes `settle` frames: what it holds when a frame starts
-at the client's detector acts from the start of the frame that many later.
+see it `delay_back` later. The phase shifter takes `settle` frames: what it holds when a frame
+starts at the client's detector acts from the start of the frame that many later.
 """
 
 from __future__ import annotations
@@ -44,8 +45,11 @@ class Setup:
     """What the optics are built around.
 
     amplitude: √SNU of a sample at the modulator's largest field, at the server's output.
-    arms: what the server's drive is set to. step: ADC steps per √SNU. span: codes of the phase
-    shifter in a turn, settle: frames that it takes, as a heater does. signal, oscillator: light on, for records. vacuum: see `ClientOptics`.
+    arms: what the server's drive is set to.
+    step: ADC steps per √SNU.
+    span: codes of the phase shifter in a turn; settle: frames that it takes, as a heater does.
+    signal, oscillator: whether either is on, for records.
+    vacuum: see `ClientOptics`.
     """
 
     layout: FrameLayout
@@ -209,8 +213,8 @@ class Homodyne:
         )  # fmt: skip
 
     def __call__(self, tapped: Complex, shift: NDArray[np.floating] | float) -> Words:
-        """ADC words (1, n) from the tapped output (n,), the oscillator advanced by `shift` (rad; one
-        number, or m of them, each for an mth of the samples)."""
+        """ADC words (1, n) from the tapped output (n,), the oscillator advanced by `shift` (rad;
+        one number, or m of them, each for an mth of the samples)."""
         turn = np.exp(1j * np.atleast_1d(shift)) * math.sqrt(self._efficiency)
         turn = np.repeat(turn, len(tapped) // len(turn))
         voltage = tapped.real * turn.real
@@ -297,4 +301,5 @@ class _ShifterHold:
             self._now = int(self._codes[held + start - self._settle - time])
         code[at:] = self._now
         self._codes = np.concatenate([self._codes, shifter])[n:]
-        return code * self._unit
+        out: NDArray[np.float64] = code * self._unit
+        return out

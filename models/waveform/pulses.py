@@ -1,7 +1,7 @@
 """Between samples and the amplitudes of a frame's pulses.
 
-The pulses of a frame are orthonormal modes: integer shifts of one root-Nyquist pulse. What optics do
-to the modes of a frame is therefore `light + synthesise(change)`, with the change computed from
+The pulses of a frame are orthonormal modes: integer shifts of one root-Nyquist pulse. What optics
+do to the modes of a frame is therefore `light + synthesise(change)`, with the change computed from
 `analyse(light)`; light that is in none of the pulses passes as it is.
 
 Both are matrix products of one frame at a time, so a frame's result does not depend on how many are

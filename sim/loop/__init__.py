@@ -1,1 +1,1 @@
-"""Hardware in the loop: both nodes' gateware, or its models, joined by the optics of models.waveform."""
+"""Hardware in the loop: both nodes, or their models, joined by `models.waveform`."""

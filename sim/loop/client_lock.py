@@ -31,7 +31,7 @@ from models.digitiser.timing import Frame
 from models.fixedpoint import IntArray
 from models.waveform.optics import Complex, Optics
 
-DECISION = 2  # frames until a frame's phase has moved the shifter: known in the next, read at its end
+DECISION = 2  # frames from a phase to the shifter's code: known in the next, read at its end
 ATTEMPTS = 8
 # Samples behind the last frame: the receiver finishes it, and does not yet expect another.
 MARGIN = 250

@@ -15,7 +15,7 @@ from models.digitiser.chain import Received
 from models.digitiser.spec import DARK_RECORD, VACUUM_RECORD, DigitiserSettings, DigitiserSpec
 from models.encoding import directions
 from models.fixedpoint import IntArray
-from models.network import Network
+from models.network import Layer, Network
 from models.statistics import SymbolStatistics
 from models.waveform.mesh import Mesh, angle_table, at_electrodes
 from models.waveform.optics import Complex, Optics
@@ -41,7 +41,8 @@ class Played:
     """One layer of one image: what both nodes give to their hosts.
 
     values: (rows,) what the client read, √SNU at its detector. sums: the server's frame sums of the
-    rows (rows, words, 16). angles: by which each run was turned back (rows, segments).
+    rows (rows, words, 16). angles: by which each run was turned back (rows, segments). words: of
+    the server's ADCs (2, samples).
     """
 
     values: NDArray[np.float64]
@@ -50,6 +51,7 @@ class Played:
     server: Received
     client: Locked
     direction: Complex
+    words: IntArray
 
 
 class Loop:
@@ -106,7 +108,9 @@ class Loop:
         settings = replace(light.server, record=VACUUM_RECORD, free_run=1)
         return record(self.settings.server, settings, words).offset
 
-    def _record(self, light: LayerLight, frames: int, oscillator: bool) -> tuple[IntArray, IntArray]:
+    def _record(
+        self, light: LayerLight, frames: int, oscillator: bool
+    ) -> tuple[IntArray, IntArray]:
         setup = replace(light.setup, signal=False, oscillator=oscillator)
         rng = np.random.default_rng([self.settings.seed, 2, oscillator])
         optics = Optics(setup, _straight(light.setup.layout.row), rng)
@@ -118,6 +122,25 @@ class Loop:
         server, client = (np.concatenate(part, axis=1) for part in zip(*pieces, strict=True))
         return server, client
 
+    def distortion(self, rows: int = 128) -> tuple[float, ...]:
+        """Technical excess noise (SNU, at the returned mode) of each layer without the noise of
+        light and electronics: what impairments make of the signal, from the first `rows` rows."""
+        s = self.settings
+        quiet = s.impairments.without(
+            "excess_noise", "client_electronic_noise", "server_electronic_noise"
+        )
+        found = []
+        for layer in self.network.layers:
+            part = Network("part", (Layer(layer.weights[:rows], layer.bias),))
+            still = Loop(part, replace(s.with_impairments(quiet), vacuum=False))
+            xi, _ = directions(np.ones((1, layer.columns)))
+            records = still.records()
+            seen = still.returned(0, xi[0], records, np.random.default_rng([s.seed, 5]))
+            sums = still.statistics(0, seen.sums.frames[-part.layers[0].rows :], records)
+            share = s.impairments.server_efficiency / s.server.quadratures
+            found.append(float(sums.residual / sums.count / share))
+        return tuple(found)
+
     def mesh(self, number: int, xi: Complex) -> Mesh:
         """The client's mesh as its drive sets it for the direction ξ (N,)."""
         light = self.layers[number]
@@ -127,15 +150,10 @@ class Loop:
         errors = self._chip[:, :, : len(xi)]
         return Mesh(angles + errors[0], angles + errors[1])
 
-    def play(
-        self, number: int, xi: Complex, records: Records, rng: np.random.Generator
-    ) -> Played:
+    def play(self, number: int, xi: Complex, records: Records, rng: np.random.Generator) -> Played:
         """Send layer `number` to a client of direction ξ (N,)."""
         light = self.layers[number]
-        optics = Optics(light.setup, self.mesh(number, xi), rng)
-        if number not in self._light:  # the same for every image
-            self._light[number] = optics.modulate(light.codes)
-        tapped, words = through(optics, self._light[number], light.starts)
+        optics, tapped, words = self._light_of(number, xi, rng)
         client = receive(
             optics,
             tapped,
@@ -155,7 +173,29 @@ class Loop:
             server,
             client,
             optics.mesh.direction,
+            words,
         )
+
+    def returned(
+        self, number: int, xi: Complex, records: Records, rng: np.random.Generator
+    ) -> Received:
+        """What the server receives of the same light, whether the client sees any or not."""
+        _, _, words = self._light_of(number, xi, rng)
+        return self._serve(self.layers[number], words, records.offsets[number])
+
+    def statistics(self, number: int, sums: IntArray, records: Records) -> SymbolStatistics:
+        """Frame sums of a layer as the verifier takes them, in SNU."""
+        unit = self.layers[number].unit
+        return statistics(self.settings.server, sums.sum(axis=0), records.server, unit)
+
+    def _light_of(
+        self, number: int, xi: Complex, rng: np.random.Generator
+    ) -> tuple[Optics, Complex, IntArray]:
+        light = self.layers[number]
+        optics = Optics(light.setup, self.mesh(number, xi), rng)
+        if number not in self._light:  # the same for every image
+            self._light[number] = optics.modulate(light.codes)
+        return optics, *through(optics, self._light[number], light.starts)
 
     def _serve(self, light: LayerLight, words: IntArray, offset: tuple[int, ...]) -> Received:
         spec, modes = self.settings.server, light.setup.layout.row
@@ -201,9 +241,7 @@ def infer(
     """Run images (n, inputs) through every layer; `player` in place of `Loop.play`."""
     play = player or loop.play
     link = loop.settings.link
-    factor = np.sqrt(
-        link.client_detector.efficiency * link.transmittance_out * (link.gain - 1)
-    )
+    factor = np.sqrt(link.client_detector.efficiency * link.transmittance_out * (link.gain - 1))
     outputs = []
     sums: list[list[IntArray]] = [[] for _ in loop.layers]
     angles: list[list[IntArray]] = [[] for _ in loop.layers]
@@ -246,11 +284,8 @@ def channel(loop: Loop, seen: LoopInference, number: int, confidence: float = 0.
 
 
 def verified(loop: Loop, seen: LoopInference, number: int) -> SymbolStatistics:
-    """The sums of a layer as the verifier takes them, in SNU."""
-    light = loop.layers[number]
-    return statistics(
-        loop.settings.server, seen.sums[number].sum(axis=0), seen.records.server, light.unit
-    )
+    """The sums of a layer over all images as the verifier takes them, in SNU."""
+    return loop.statistics(number, seen.sums[number], seen.records)
 
 
 def through(optics: Optics, modulated: Complex, starts: list[int]) -> tuple[Complex, IntArray]:

@@ -27,7 +27,8 @@ PHASE_SHIFT = 7
 RUNS = 7  # of row symbols between pilots: 8 pilots, an even number, as homodyne detection needs
 
 # A link that a laboratory could build: telecom modulators biased to null and locked there, matched
-# paths on one table, commercial detectors. docs/hardware-in-the-loop.md says where numbers are from.
+# paths on one table, commercial detectors. docs/hardware-in-the-loop.md says where numbers are
+# from.
 REALISTIC = Impairments(
     driver_bandwidth=2.0,
     sampling=0.5,
@@ -62,9 +63,9 @@ class LoopSettings:
     """Both nodes and the optics between them.
 
     link: gain and light; its losses and detectors must be those of `impairments` (`of` sees to it).
-    arms, electrodes: what server's and client's drives are set to. lead_in: frames of zeros in front
-    of a layer, in which receivers lock. step: ADC steps per √SNU. vacuum: False takes all quantum
-    noise away, which shows distortions alone.
+    arms, electrodes: what server's and client's drives are set to. lead_in: frames of zeros in
+    front of a layer, in which receivers lock. step: ADC steps per √SNU. vacuum: False takes all
+    quantum noise away, which shows distortions alone.
     """
 
     link: Link
@@ -213,7 +214,7 @@ def prepare(settings: LoopSettings, layer: Layer) -> LayerLight:
 
 
 def electrode_voltages(settings: LoopSettings, layout: FrameLayout, table: NDArray[Any]) -> Any:
-    """What the client's drive sends to the mesh, (2, modes) over full scale, from an angle table."""
+    """What the client's drive makes of an angle table: (2, modes) over full scale."""
     spec = settings.drive
     raw = registers(
         spec,
