@@ -8,9 +8,9 @@ starting from vacuum. What the last one gathers is Σ_k ξ_k*·a_k with
 
     ξ_k* = sin θ_k·e^(−iφ_k)·Π_{j>k} cos θ_j,
 
-any direction ξ, with both angles within ±π/2. The reverse runs the same rotations backwards. If both
-chains have the same angles, whatever they are, all other light comes back exactly as it came: an
-error common to both turns ξ, and only a difference between them is noise to the server.
+any direction ξ, with both angles within ±π/2. The reverse runs the same rotations backwards. If
+both chains have the same angles, whatever they are, all other light comes back exactly as it came:
+an error common to both turns ξ, and only a difference between them is noise to the server.
 """
 
 from __future__ import annotations

@@ -301,5 +301,4 @@ class _ShifterHold:
             self._now = int(self._codes[held + start - self._settle - time])
         code[at:] = self._now
         self._codes = np.concatenate([self._codes, shifter])[n:]
-        out: NDArray[np.float64] = code * self._unit
-        return out
+        return np.asarray(code * self._unit, np.float64)

@@ -61,7 +61,7 @@ class Phase:
         """The next n phases, shape (n,)."""
         time = np.arange(self._time, self._time + n)
         self._time += n
-        phase: NDArray[np.float64] = self._start + self._drift * time
+        phase = np.asarray(self._start + self._drift * time, np.float64)
         if self._wanders:
             steps = self._normals.take(n).astype(np.float64) * self._step
             steps[:1] += self._walk[-1]
