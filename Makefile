@@ -4,7 +4,7 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 
 .PHONY: help setup demo test test-train results figures bench protocol soak drive-report waveform \
-    synth-drive digitiser-report digitiser-waveform synth-digitiser clean
+    synth-drive digitiser-report digitiser-waveform synth-digitiser cosim clean
 
 help:  ## list the targets
 	@grep -E '^[a-z%-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -68,6 +68,9 @@ digitiser-waveform: .venv/.setup-test-gateware  ## simulate the digitiser, write
 
 synth-digitiser: .venv/.setup-test-gateware  ## size and clock of the digitiser on ECP5; many minutes
 	$(BIN)/python -m sim.digitiser_report --synthesis
+
+cosim: .venv/.setup-test-gateware  ## 100 digits through both nodes, write reports/cosim.html (some minutes)
+	$(BIN)/python -m sim.cosim
 
 protocol: .venv/.setup-protocol  ## regenerate the messages between the parties from their .proto
 	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. host/protocol/messages.proto
