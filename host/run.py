@@ -63,6 +63,7 @@ def run(
             f"allowed: at least {int(labels.max()) + 1}, one for each class"
         )
     start = time.perf_counter()
+    calibration: dict[str, Any] | None = None
     if backend == "optics":
         inference = infer(
             network,
@@ -85,8 +86,11 @@ def run(
             progress=lambda done: progress(done, len(pixels)),
         )
         inference, link = outcome.inference, outcome.link
+        calibration = outcome.calibration.as_dict()
     seconds = time.perf_counter() - start
     summary = summarise(network, labels, link, inference, seconds, seed)
     summary["symbol_level"] = symbol_level or backend != "optics"
     summary["backend"] = backend
+    if calibration is not None:
+        summary["calibration"] = calibration
     return Run(network, pixels, labels, link, inference, summary, seed)

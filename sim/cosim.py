@@ -48,6 +48,8 @@ def main(
             progress=lambda done: advance(done, images),
         )  # fmt: skip
     write_report(run, report, backend)
+    calibration = report.with_name(f"{report.stem}-calibration.json")
+    run.outcome.calibration.save(calibration)
     show(run.summary)
     click.echo(f"\nideal link at the same F²: {run.ideal_accuracy:.1%}")
     for number, (found, true) in enumerate(zip(run.channels, run.true_excess, strict=True), 1):
@@ -59,7 +61,7 @@ def main(
         )
     for name, value in run.budget.items():
         click.echo(f"  {name:22} {value:+.1e} SNU")
-    click.echo(f"report: {report}")
+    click.echo(f"report: {report}\ncalibration: {calibration}")
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ class Impairments:
     bias_error: voltage by which the null of I and Q is off from what the drive is set to, fraction
         of the DAC's full scale.
     half_wave_error: relative error of Vπ of I and Q.
+    imbalance: relative excess of the fields of I and Q.
     quadrature_error: rad by which I and Q are not at right angles.
     transmittance_out, transmittance_back: power transmittance of either way, in (0, 1].
     delay_out, delay_back: samples of either way's fibre.
@@ -45,6 +46,7 @@ class Impairments:
     extinction: float = math.inf
     bias_error: tuple[float, float] = (0.0, 0.0)
     half_wave_error: tuple[float, float] = (0.0, 0.0)
+    imbalance: tuple[float, float] = (0.0, 0.0)
     quadrature_error: float = 0.0
     transmittance_out: float = 1.0
     transmittance_back: float = 1.0
@@ -72,7 +74,7 @@ class Impairments:
             if value != math.inf:
                 require(name, value, above=0)
         require("sampling", self.sampling, at_least=0, below=1)
-        for name in ("bias_error", "half_wave_error"):
+        for name in ("bias_error", "half_wave_error", "imbalance"):
             pair = getattr(self, name)
             if len(pair) != 2:
                 raise RangeError(f"{name} has {len(pair)} numbers; allowed: 2, for I and Q")
@@ -152,6 +154,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "extinction": ("extinction",),
     "modulator bias": ("bias_error",),
     "modulator Vπ": ("half_wave_error",),
+    "I/Q balance": ("imbalance",),
     "I/Q angle": ("quadrature_error",),
     "loss": ("transmittance_out", "transmittance_back"),
     "technical noise": ("excess_noise",),

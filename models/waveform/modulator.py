@@ -25,10 +25,14 @@ Complex = NDArray[np.complex128]
 
 def true_arms(impairments: Impairments, arms: tuple[Arm, Arm]) -> tuple[Arm, Arm]:
     """The modulator that a drive set to `arms` meets."""
-    errors = zip(arms, impairments.bias_error, impairments.half_wave_error, strict=True)
     i, q = (
-        replace(arm, bias=arm.bias + bias, half_wave=arm.half_wave * (1 + half_wave))
-        for arm, bias, half_wave in errors
+        replace(
+            arm,
+            bias=arm.bias + impairments.bias_error[k],
+            half_wave=arm.half_wave * (1 + impairments.half_wave_error[k]),
+            gain=arm.gain / (1 + impairments.imbalance[k]),
+        )
+        for k, arm in enumerate(arms)
     )
     return i, q
 

@@ -8,13 +8,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from host.calibration import NodeCalibration
 from host.inference import Inference
 from models.checks import RangeError
 from models.network import Network
 from models.optics import Detector, Link
 from models.waveform.impairments import Impairments
+from sim.loop.bench import calibrated
 from sim.loop.session import Loop, LoopInference, infer, verified
-from sim.loop.settings import REALISTIC, LoopSettings
+from sim.loop.settings import REALISTIC, LoopSettings, prepare
 
 BACKENDS = ("model", "rtl")
 PRESETS = {"ideal": Impairments(), "realistic": REALISTIC}
@@ -24,10 +26,11 @@ RECORD_FRAMES = 2000  # of vacuum and of dark: 850,000 symbols each
 @dataclass(frozen=True, eq=False)
 class Outcome:
     """A run through the nodes. `link` is the one to declare: the server's detectors as calibrated,
-    and the technical noise that its impairments cause."""
+    and the technical noise that its impairments cause. `calibration` was made before the run."""
 
     inference: Inference
     link: Link
+    calibration: NodeCalibration
     loop: Loop
     seen: LoopInference
 
@@ -52,14 +55,21 @@ def through_nodes(
         raise RangeError(f"backend = {backend!r} is none of {', '.join(BACKENDS)}")
     if impairments not in PRESETS:
         raise RangeError(f"impairments = {impairments!r} is none of {', '.join(PRESETS)}")
-    loop = Loop(network, LoopSettings.of(link, PRESETS[impairments], seed=seed))
     if backend == "rtl":
         raise RangeError("backend = 'rtl' is not there yet; allowed: model")
+    asked = LoopSettings.of(link, PRESETS[impairments], seed=seed)
+    # The drive starts with the modulator's data sheet, and finds what it meets.
+    settings, calibration = calibrated(asked, prepare(asked, network.layers[0]), asked.arms)
+    loop = Loop(network, settings)
     records = loop.records(record_frames)
     seen = infer(loop, images, records, progress)
     statistics = tuple(verified(loop, seen, number) for number in range(len(loop.layers)))
     return Outcome(
-        Inference(seen.outputs, statistics), declared(loop, records.server.receiver), loop, seen
+        Inference(seen.outputs, statistics),
+        declared(loop, records.server.receiver),
+        calibration,
+        loop,
+        seen,
     )
 
 

@@ -73,6 +73,8 @@ def channel_estimates(run: LoopRun) -> Figure:
         )
         axes.axhline(true, color=VERMILION, ls="--", label=f"true, {true:.4f}")
         axes.set(xscale="log", xlabel="images", ylabel=label)
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter("")
         axes.legend()
     return figure
 
@@ -133,7 +135,7 @@ def constellation(run: LoopRun) -> Figure:
         at = at[:: max(1, len(at) // 4000)]
         left.plot(y.real[at], y.imag[at], ".", ms=size, color=colour, label=name, alpha=0.6)
     left.set(xlabel="X (√SNU)", ylabel="P (√SNU)", aspect="equal")
-    left.legend(markerscale=6, loc="upper right")
+    left.legend(markerscale=6, loc="center left")
     rest = (y - slope * q)[row]
     bins = np.linspace(-5, 5, 101)
     right.hist(rest.real, bins, density=True, histtype="step", color=BLUE, label="X")
@@ -159,7 +161,7 @@ def spectrum(run: LoopRun) -> Figure:
         frequency, power = welch(line, fs=CLOCK / 1e6, nperseg=1024)
         level = power * CLOCK / 2e6 * (1 if name == "signal" else unit**-2)
         axes.plot(frequency, 10 * np.log10(np.maximum(level, 1e-12)), color=colour, label=name)
-    axes.set(xlabel="frequency (MHz)", ylabel="dB above shot noise", ylim=(-40, None))
+    axes.set(xlabel="frequency (MHz)", ylabel="dB above shot noise", ylim=(-25, None))
     axes.legend()
     return figure
 

@@ -26,15 +26,16 @@ from models.waveform.optics import Setup
 PHASE_SHIFT = 7
 RUNS = 7  # of row symbols between pilots: 8 pilots, an even number, as homodyne detection needs
 
-# A link that a laboratory could build: telecom modulators biased to null and locked there, matched
+# A link that a laboratory could build: telecom modulators as they come, to be calibrated, matched
 # paths on one table, commercial detectors. docs/hardware-in-the-loop.md says where numbers are
 # from.
 REALISTIC = Impairments(
     driver_bandwidth=2.0,
     sampling=0.5,
     extinction=30.0,
-    bias_error=(0.001, -0.001),
-    half_wave_error=(0.002, -0.002),
+    bias_error=(0.05, -0.04),
+    half_wave_error=(0.1, -0.08),
+    imbalance=(0.02, -0.02),
     quadrature_error=0.005,
     transmittance_out=0.98,
     transmittance_back=0.98,
@@ -104,8 +105,19 @@ class LoopSettings:
         return replace(self, impairments=impairments, link=impairments.link(gain, photons))
 
 
-def realistic(gain: float, f2: float, impairments: Impairments = REALISTIC) -> LoopSettings:
-    """Realistic optics with the light at which F² arrives at the client."""
+def leftover(impairments: Impairments) -> Impairments:
+    """The same behind a modulator whose calibration left errors of usual size."""
+    return replace(
+        impairments,
+        bias_error=(0.0005, -0.0005),
+        half_wave_error=(0.001, -0.001),
+        imbalance=(0.001, -0.001),
+    )
+
+
+def realistic(gain: float, f2: float, impairments: Impairments | None = None) -> LoopSettings:
+    """Realistic, calibrated optics with the light at which F² arrives at the client."""
+    impairments = impairments or leftover(REALISTIC)
     return LoopSettings(link=impairments.link(gain).with_f2(f2), impairments=impairments)
 
 
