@@ -4,8 +4,8 @@ In order, from settings that may be far off:
 
 1. **Records.** Vacuum (oscillator on, signal blocked) and dark (all light off) give the shot-noise
    unit and the electronic noise, through the same filter and scale as the signal.
-2. **Modulator.** Each arm is swept over the DAC's range while the other stands still. The returned
-   field is that of a Mach-Zehnder,
+2. **Modulator.** Each arm is swept over the DAC's range while the other stands still. What returns
+   is that of a Mach-Zehnder,
 
        z(V) = z₀ + c·(sin u − iγ·cos u),    u = π(V − bias)/(2·Vπ),
 
@@ -170,11 +170,11 @@ def calibrate(
         directions.append(direction)
         rests[number] = arm.bias.value
     turn = float(np.angle(directions[1] / (1j * directions[0])))
-    relative = [arm.size.error / arm.size.value for arm in found]
+    turned = float(np.sqrt(sum((arm.size.error / arm.size.value) ** 2 for arm in found)))
     partial = NodeCalibration(
         receiver,
         (found[0], found[1]),
-        Measured(turn, float(np.hypot(*relative))),
+        Measured(turn, turned),
         Measured(0.0, 0.0),
         Measured(0.0, 0.0),
         Measured(0.0, 0.0),

@@ -30,6 +30,7 @@ from models.waveform.client import ClientOptics
 from models.waveform.delay import Delay
 from models.waveform.detector import Detector
 from models.waveform.impairments import Impairments
+from models.waveform.intruders import Intruder
 from models.waveform.mesh import Mesh
 from models.waveform.modulator import Modulator, true_arms
 from models.waveform.noise import Normals
@@ -91,14 +92,24 @@ class Setup:
 
 
 class Optics:
-    """The stages of one batch. Noise comes from `rng`, a stage's own whatever the others do."""
+    """The stages of one batch. Noise comes from `rng`, a stage's own whatever the others do.
 
-    def __init__(self, setup: Setup, mesh: Mesh, rng: np.random.Generator) -> None:
+    An `intruder` sits in front of the client's optics.
+    """
+
+    def __init__(
+        self,
+        setup: Setup,
+        mesh: Mesh,
+        rng: np.random.Generator,
+        intruder: Intruder | None = None,
+    ) -> None:
         self.setup = setup
         self.mesh = mesh
         s, drive, impaired = setup, setup.drive, setup.impairments
         per_symbol = drive.samples_per_symbol
         out, back, client, *others = rng.spawn(8)
+        self._intruder, self._takes = intruder, Normals(others[4])
         self._modulator = Modulator(drive, impaired, true_arms(impaired, s.arms))
         self._out_delay, self._back_delay = Delay(impaired.delay_out), Delay(impaired.delay_back)
         self._out_phase = Phase(
@@ -149,7 +160,12 @@ class Optics:
         `starts` are samples of this stream, counted from the very first, at which frames begin;
         they may lie in this block or after it.
         """
-        return self._hold(light, starts, lambda frames: self.client.frames(frames, self.mesh))
+        return self._hold(light, starts, self._client)
+
+    def _client(self, frames: Complex) -> tuple[Complex, Complex]:
+        if self._intruder is not None:
+            frames = self._intruder.pass_on(frames, self._takes)
+        return self.client.frames(frames, self.mesh)
 
     def homodyne(self) -> Homodyne:
         """The client's detector, from its first sample on, with the same noise each time."""

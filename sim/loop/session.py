@@ -17,6 +17,7 @@ from models.encoding import directions
 from models.fixedpoint import IntArray
 from models.network import Layer, Network
 from models.statistics import SymbolStatistics
+from models.waveform.intruders import Intruder
 from models.waveform.mesh import Mesh, angle_table, at_electrodes
 from models.waveform.optics import Complex, Optics
 from sim.loop.client_lock import MARGIN, Locked, index_of, receive
@@ -55,10 +56,21 @@ class Played:
 
 
 class Loop:
-    """Both nodes and the optics between them, for one network."""
+    """Both nodes and the optics between them, for one network.
 
-    def __init__(self, network: Network, settings: LoopSettings) -> None:
+    An `intruder` may sit on the fibre, and the client may amplify by a `true_gain` other than that
+    of the settings, which is the one it is granted.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        settings: LoopSettings,
+        intruder: Intruder | None = None,
+        true_gain: float | None = None,
+    ) -> None:
         self.network, self.settings = network, settings
+        self._intruder, self._gain = intruder, true_gain or settings.link.gain
         self.layers = [prepare(settings, layer) for layer in network.layers]
         self._light: dict[int, Complex] = {}
         chip = np.random.default_rng([settings.seed, 1])
@@ -192,7 +204,8 @@ class Loop:
         self, number: int, xi: Complex, rng: np.random.Generator
     ) -> tuple[Optics, Complex, IntArray]:
         light = self.layers[number]
-        optics = Optics(light.setup, self.mesh(number, xi), rng)
+        setup = replace(light.setup, gain=self._gain)
+        optics = Optics(setup, self.mesh(number, xi), rng, self._intruder)
         if number not in self._light:  # the same for every image
             self._light[number] = optics.modulate(light.codes)
         return optics, *through(optics, self._light[number], light.starts)
