@@ -96,23 +96,30 @@ class Ports:
 
     @classmethod
     def of(cls, component: wiring.Component) -> Ports:
-        """Sort a component's signature; raises `TypeError` on anything but streams and values."""
+        """Sort a component's signature, where the member `m` of an interface `n` is called `n__m`.
+
+        Raises `TypeError` on a stream that is too wide.
+        """
         found: dict[str, dict[str, Any]] = {f.name: {} for f in dataclasses.fields(cls)}
-        for name, member in component.signature.members.items():
-            port = getattr(component, name)
-            incoming = member.flow is wiring.In
-            if member.is_port:
-                found["settings" if incoming else "status"][name] = Value.cast(port)
-            elif isinstance(member.signature, stream.Signature) or isinstance(
-                member.signature.flip(), stream.Signature
-            ):
-                if len(Value.cast(port.payload)) > 64:
-                    raise TypeError(
-                        f"stream {name} is {len(port.payload)} bits wide, 64 are allowed"
-                    )
-                found["inputs" if incoming else "outputs"][name] = port
-            else:
-                raise TypeError(f"port {name} is neither a stream nor a value")
+
+        def sort(signature: wiring.Signature, interface: Any, prefix: str) -> None:
+            for own, member in signature.members.items():
+                name = prefix + own
+                port = getattr(interface, own)
+                incoming = member.flow is wiring.In
+                if member.is_port:
+                    found["settings" if incoming else "status"][name] = Value.cast(port)
+                elif isinstance(member.signature, stream.Signature) or isinstance(
+                    member.signature.flip(), stream.Signature
+                ):
+                    if len(Value.cast(port.payload)) > 64:
+                        raise TypeError(f"stream {name} is wider than the 64 bits allowed")
+                    found["inputs" if incoming else "outputs"][name] = port
+                else:
+                    # The interface's members count from its own side.
+                    sort(member.signature, port, f"{name}__")
+
+        sort(component.signature, component, "")
         return cls(**found)
 
 

@@ -308,13 +308,16 @@ def framing_cases(spec: DigitiserSpec, size: int, rng: np.random.Generator) -> l
         value = wide(spec.filtered, (spec.quadratures, len(mark)), rng)
         lost, over = rng.integers(0, 2, (2, len(mark)))
         starts = np.maximum.accumulate(np.where(mark > 0, np.arange(len(mark)), 0))
+        skip = len(cases) % 2
         expected = {
             **fields(value[:, keep]),
             **{name: np.concatenate([p[name] for p in parts]) for name in labels},
+            "skip": np.full(int(keep.sum()), skip),
             "lost": lost[starts][keep],
             "over": over[keep],
         }
         ports = settings_of(DigitiserSettings(layout=layout), "row", "pilots", "spacing", "vacuum")
+        ports["skip"] = skip
         stimulus = {**fields(value), "mark": mark, "lost": lost, "over": over}
         cases.append(Case(Run(ports, {"i": stimulus}, {"o": int(keep.sum())}), {"o": expected}))
     return cases
@@ -336,6 +339,7 @@ def _labels(
     out = {name: np.tile(line, frames) for name, line in one.items()}
     out["lost"] = np.repeat((rng.random(frames) < 0.2).astype(np.int64), n)
     out["over"] = (rng.random(frames * n) < 0.05).astype(np.int64)
+    out["skip"] = np.repeat((rng.random(frames) < 0.2).astype(np.int64), n)
     return out
 
 
@@ -454,13 +458,15 @@ def accumulators_cases(spec: DigitiserSpec, size: int, rng: np.random.Generator)
         frames = 1 if number % 2 else 2 + size // 180
         # Long enough for a frame's sums to be sent before the next one's are due.
         layout = replace(SHORT, row=64, vacuum=150)
-        setup = DigitiserSettings(layout=layout, record=record, pilot=spec.reference.highest)
+        setup = DigitiserSettings(
+            layout=layout, record=record, pilot=spec.reference.highest, mode_shift=number % 3
+        )
         labels = _labels(spec, setup, frames, rng)
         n = len(labels["kind"])
         value = wide(spec.symbol, (spec.quadratures, n), rng)
         saturated = (rng.random(n) < 0.05).astype(np.int64)
         bad = (labels["over"] | labels["lost"] | saturated) > 0
-        rows = (labels["kind"] == ROW) & (record == SIGNAL_RECORD)
+        rows = (labels["kind"] == ROW) & (record == SIGNAL_RECORD) & (labels["skip"] == 0)
         q = wide(spec.reference, (2, int(rows.sum())), rng)
         sent = np.zeros((2, n), np.int64)
         sent[:, rows] = q
@@ -470,7 +476,7 @@ def accumulators_cases(spec: DigitiserSpec, size: int, rng: np.random.Generator)
         both = value if spec.quadratures == 2 else np.concatenate([value, np.zeros_like(value)])
         sums = accumulators.model(
             spec, setup, both, sent, labels["kind"], labels["index"], labels["segment"], bad,
-            labels["last"] > 0,
+            labels["last"] > 0, labels["skip"] > 0,
         )  # fmt: skip
         session = session + sums.session
         modes = modes + sums.modes
@@ -483,7 +489,12 @@ def accumulators_cases(spec: DigitiserSpec, size: int, rng: np.random.Generator)
         if rows.any():
             inputs["q"] = fields(q)
         run = Run(
-            {"record": record, "pilot": setup.pilot, "snapshot": snapshot, "clear": 0},
+            {
+                **settings_of(setup, "record", "pilot", "mode_shift"),
+                "snapshot": snapshot,
+                "clear": 0,
+                "wipe": 0,
+            },
             inputs,
             {name: len(line) for name, line in expected.items()},
             timeout=30 * n + 60 * spec.modes + 8_000,
@@ -519,7 +530,7 @@ LOOP = phase_lock.LoopSettings()
 
 def receiver_ports(spec: DigitiserSpec, setup: DigitiserSettings) -> dict[str, int]:
     """All setting ports of the receiver."""
-    ports = {**setup.ports(), "clear": 0, "load": 0, "snapshot": 1}
+    ports = {**setup.ports(), "clear": 0, "load": 0, "snapshot": 1, "skip": 0, "wipe": 0}
     ports |= {f"offset_{axis}": 0 for axis in "xp"[: spec.quadratures]}
     if spec.quadratures == 1:
         del ports["scale_p"]

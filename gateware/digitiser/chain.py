@@ -36,7 +36,8 @@ class Receiver(wiring.Component):
       filter.
     * `symbols`: every symbol with frame number and flags. `inference`: for each row its symbol
       `mode`. Both come from FIFOs; what does not fit is lost, and `symbols_lost`, `inference_lost`
-      stick. `phases`: phases of the pilots, likewise, with `phases_lost`.
+      stick. `phases`: phases of the pilots, likewise, with `phases_lost`. `symbols_level`,
+      `inference_level`, `phases_level`: how many wait.
     * `frames`, `session`, `modes`, `snapshot`: see `Accumulators`.
     * `dac` (homodyne): codes of the phase shifter, with the registers and `steady` of `PhaseLock`.
     * `backlog`: sticky, symbols came faster than they could be handled and some were lost.
@@ -73,7 +74,11 @@ class Receiver(wiring.Component):
             "frames": Out(sums),
             "session": Out(sums),
             "modes": Out(sums),
-            "mode": In(range(spec.modes)),
+            "mode": In(range(spec.row_capacity)),
+            **{
+                f"{name}_level": Out(range(spec.output_fifo + 1))
+                for name in ("symbols", "inference", "phases")
+            },
             "symbols_lost": Out(1),
             "inference_lost": Out(1),
             "phases_lost": Out(1),
@@ -96,7 +101,7 @@ class Receiver(wiring.Component):
             spec,
             fixedpoint.shape(spec.symbol),
             kind=2,
-            index=(spec.modes - 1).bit_length(),
+            index=(spec.row_capacity - 1).bit_length(),
             frame=spec.frame_bits,
             last=1,
             lost=1,
@@ -175,17 +180,21 @@ class Receiver(wiring.Component):
         if to_loop:
             m.d.comb += [to_loop.i.valid.eq(measured.valid), to_loop.i.payload.eq(measured.payload)]
             connect(m, to_loop.o, flipped(self.dac))
-        for name, valid, payload, out, lost in (
-            ("symbol_fifo", taken, symbol, self.symbols, self.symbols_lost),
-            ("inference_fifo", wanted, value, self.inference, self.inference_lost),
-            ("phase_fifo", phase_taken, measured.payload, self.phases, self.phases_lost),
+        for name, valid, payload, out in (
+            ("symbols", taken, symbol, self.symbols),
+            ("inference", wanted, value, self.inference),
+            ("phases", phase_taken, measured.payload, self.phases),
         ):
-            m.submodules[name] = fifo = self._fifo(m, valid, payload, spec.output_fifo, lost)
+            lost, level = getattr(self, f"{name}_lost"), getattr(self, f"{name}_level")
+            m.submodules[f"{name}_fifo"] = fifo = self._fifo(
+                m, valid, payload, spec.output_fifo, lost
+            )
             m.d.comb += [
                 out.valid.eq(fifo.r_rdy),
                 out.payload.eq(fifo.r_data),
                 fifo.r_en.eq(out.ready),
             ]
+            m.d.sync += level.eq(fifo.r_level)
         return m
 
     def _fifo(

@@ -103,9 +103,14 @@ class Correlator(wiring.Component):
             im = [(a[k], u[at]) for at, k in enumerate(newest_first) if a[k] != c[k]]
         first = _tree(m, re, step, 4)
         second = _tree(m, im, step, 4)
-        powers = [multiply(s, s, f"power_{n}") for n, s in (("re", first), ("im", second))]
-        other = powers[1] if spec.quadratures == 2 else powers[1] * 3
-        power = register((powers[0] + other).as_unsigned()[: payloads.POWER_BITS], "power")
+        # Homodyne sums 4 symbols here, so three times that still fits a factor. Behind the product
+        # the adder would be in the way, and a `*` becomes a second multiplier without registers.
+        weighted = second if spec.quadratures == 2 else ((second << 1) + second)[: len(second)]
+        powers = [
+            multiply(s, w, f"power_{n}")
+            for n, s, w in (("re", first, first), ("im", second, weighted.as_signed()))
+        ]
+        power = register((powers[0] + powers[1]).as_unsigned()[: payloads.POWER_BITS], "power")
         before = delay(m, energy, 2, step)
         half = before << 4 if spec.quadratures == 2 else (before << 2) + (before << 1)
         bound = register(half, "bound")

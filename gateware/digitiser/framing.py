@@ -15,6 +15,8 @@ class Framing(wiring.Component):
 
     * `i`: filtered symbols; `o`: those of frames, labelled; others are dropped. No stalls.
     * `row`, `pilots`, `spacing`, `vacuum`: the frame's layout, as in `models.frame`.
+    * `skip`: looked at with a frame's first symbol, and a label of all its symbols. `started`
+      pulses a clock later.
     """
 
     latency = 1
@@ -29,6 +31,8 @@ class Framing(wiring.Component):
                 "pilots": In(4),
                 "spacing": In(13),
                 "vacuum": In(8),
+                "skip": In(1),
+                "started": Out(1),
             }
         )
 
@@ -41,6 +45,7 @@ class Framing(wiring.Component):
         segment = Signal(4)
         odd = Signal()
         lost = Signal()
+        skip = Signal()
         # A mark begins a frame whatever came before.
         fresh = self.i.p.mark
         here = {name: Signal.like(s, name=f"{name}_now") for name, s in
@@ -84,10 +89,12 @@ class Framing(wiring.Component):
                 with m.If(end | (within == spacing)):
                     m.d.sync += [kind.eq(PILOT), within.eq(0), segment.eq(here["segment"] + ~end)]
             with m.If(fresh):
-                m.d.sync += lost.eq(self.i.p.lost)
+                m.d.sync += [lost.eq(self.i.p.lost), skip.eq(self.skip)]
         out = self.o.p
         m.d.sync += [
             self.o.valid.eq(used),
+            self.started.eq(used & fresh),
+            out.skip.eq(Mux(fresh, self.skip, skip)),
             *(out[axis].eq(self.i.p[axis]) for axis in payloads.axes(self._spec)),
             out.kind.eq(here["kind"]),
             out.index.eq(Mux(here["kind"] == ROW, here["index"], 0)),

@@ -50,15 +50,16 @@ def filtered(spec: DigitiserSpec) -> data.StructLayout:
 
 def label(spec: DigitiserSpec) -> dict[str, ShapeLike]:
     """What a symbol is: kind, number in the row, run of the row, whether the pilot is an odd one,
-    whether the frame ends, and its flags."""
+    whether the frame ends, and its flags; `skip` keeps it out of all sums."""
     return {
         "kind": 2,
-        "index": (spec.modes - 1).bit_length(),
+        "index": (spec.row_capacity - 1).bit_length(),
         "segment": 4,
         "odd": 1,
         "last": 1,
         "lost": 1,
         "over": 1,
+        "skip": 1,
     }
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Const, Module, Mux, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gateware.digitiser import payloads
 from gateware.multiplier import Multiplier
-from models.digitiser.phase_lock import GAIN_BITS, STEADY
+from models.digitiser.phase_lock import COUNT_BITS, GAIN_BITS, STEADY
 from models.digitiser.spec import DigitiserSpec
 
 
@@ -49,6 +49,18 @@ class PhaseLock(wiring.Component):
         size = Signal(bits)
         within = Signal()
         steady = Signal(range(STEADY + 1))
+        # Gears: the gain falls with the number of good frames until it meets the registers.
+        seen = Signal(COUNT_BITS)
+        coarse = Signal(GAIN_BITS, init=(1 << GAIN_BITS) - 1)
+        ki, kp = Signal(GAIN_BITS), Signal(GAIN_BITS)
+        full = Const((1 << GAIN_BITS) - 1, GAIN_BITS)
+        m.d.sync += coarse.eq(full)
+        for bit in range(COUNT_BITS):
+            with m.If(seen[bit]):
+                m.d.sync += coarse.eq(full >> (bit + 1))
+        m.d.sync += [ki.eq(self.ki), kp.eq(self.kp)]
+        with m.If(coarse > self.ki):
+            m.d.sync += [ki.eq(coarse), kp.eq(0)]
         # Time since a phase was taken; products appear four clocks after their factors.
         clock = Signal(self.latency)
         m.d.comb += [
@@ -60,7 +72,7 @@ class PhaseLock(wiring.Component):
         m.d.sync += [clock.eq(clock << 1), self.o.valid.eq(clock[-2])]
         with m.If(taken):
             with m.If(self.i.p.bad):
-                m.d.sync += steady.eq(0)
+                m.d.sync += [steady.eq(0), seen.eq(0)]
             with m.Else():
                 m.d.sync += [error.eq(self.i.p.angle - self.setpoint), clock.eq(1)]
         with m.If(clock[0]):
@@ -70,15 +82,18 @@ class PhaseLock(wiring.Component):
         with m.If(clock[2]):
             m.d.sync += steady.eq(Mux(within, Mux(steady == STEADY, STEADY, steady + 1), 0))
         with m.If(clock[:5].any()):
-            m.d.comb += [product.a.eq(self.ki), product.b.eq(error)]
+            m.d.comb += [product.a.eq(ki), product.b.eq(error)]
         with m.Elif(clock[5:10].any()):
-            m.d.comb += [product.a.eq(self.kp), product.b.eq(error)]
+            m.d.comb += [product.a.eq(kp), product.b.eq(error)]
         with m.Else():
             m.d.comb += [product.a.eq(self.span), product.b.eq(total[16:])]
         with m.If(clock[4]):
             m.d.sync += integral.eq(integral + product.o)
         with m.If(clock[9]):
             m.d.sync += total.eq(integral + product.o)
+        # Counted once both gains have been used; they follow two clocks later.
+        with m.If(clock[10]):
+            m.d.sync += seen.eq(seen + ~seen.all())
         with m.If(clock[14]):
             m.d.sync += self.o.p.eq(product.o >> 16)
         return m

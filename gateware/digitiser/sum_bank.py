@@ -29,6 +29,7 @@ class SumBank(wiring.Component):
       by lane. What was sent starts from 0 again. Swap when no addition is under way, 5 clocks after
       the last. If the last sums are still being sent, nothing is exchanged, sums go on in the same
       bank, and `late` is high for a clock.
+    * `wipe`: held for 4·`words` clocks without additions it clears both banks, even in reset.
     * Sums are 64 bits wide and wrap; the user shows that they cannot get there.
     """
 
@@ -43,6 +44,7 @@ class SumBank(wiring.Component):
                 "place": In(range(words * 4)),
                 **{f"value_{n}": In(signed(value_bits)) for n in range(lanes)},
                 "swap": In(1),
+                "wipe": In(1),
                 "late": Out(1),
                 "o": Out(stream.Signature(signed(SUM_BITS))),
             }
@@ -56,6 +58,8 @@ class SumBank(wiring.Component):
         at = Signal(range(places))
         lane = Signal(range(max(lanes, 2)))
         clear = Signal()
+        sweep = Signal(range(places), reset_less=True)
+        m.d.sync += sweep.eq(Mux(sweep == places - 1, 0, sweep + 1))
 
         # place → memory → register → choice of bank → sum → memory: block RAM is slow, and has a
         # clock of its own. So a place that returns after 4 clocks is read before it is written, and
@@ -87,9 +91,9 @@ class SumBank(wiring.Component):
                 mine = bank == b
                 m.d.comb += [
                     read.addr.eq(Mux(mine, self.place, at)),
-                    write.addr.eq(Mux(mine, place[3], at)),
-                    write.data.eq(Mux(mine, total, 0)),
-                    write.en.eq(Mux(mine, add[3], clear)),
+                    write.addr.eq(Mux(self.wipe, sweep, Mux(mine, place[3], at))),
+                    write.data.eq(Mux(mine & ~self.wipe, total, 0)),
+                    write.en.eq(Mux(mine, add[3], clear) | self.wipe),
                 ]
                 got = Signal(signed(SUM_BITS), name=f"got_{n}_{b}", reset_less=True)
                 m.d.sync += got.eq(read.data)

@@ -29,8 +29,10 @@ class Drive(wiring.Component):
     * `i`: rows of symbols from the host; `o`: DAC codes, one pair a clock, always valid.
     * `coefficients` (taps of the pulse) and `angles` (the table) are accepted only while disarmed.
       In angle mode load the taps of a hold (`DriveSpec.hold`) and set `scale` to 1.
-    * `run` lets frames start; `arm` lets them reach the DAC. All other settings are registers that
-      may change only while disarmed; `settings` gives them for `DriveSettings`.
+    * `run` lets frames start, unless `hold` is high; `arm` lets them reach the DAC. `hold`,
+      `blank`, `flush`, `started`, `taken`, `symbol`, `buffered`: see `Framing`. All other settings
+      are registers that may change only while disarmed; `settings` gives them for
+      `DriveSettings`.
     * `clipped`, `refused`, `saturated` and `starved` count what could not be sent as asked; the
       flags of the same names are sticky. `clear` resets all of them. `clipped` counts samples whose
       symbol or shaped value was limited, as seen in front of the linearisation.
@@ -51,6 +53,9 @@ class Drive(wiring.Component):
                     stream.Signature(payloads.code(spec), always_valid=True, always_ready=True)
                 ),
                 "run": In(1),
+                "hold": In(1),
+                "blank": In(1),
+                "flush": In(1),
                 "arm": In(1),
                 "clear": In(1),
                 "angle": In(1),
@@ -64,6 +69,10 @@ class Drive(wiring.Component):
                 **{f"half_wave_{arm}": In(shape(spec.half_wave)) for arm in ARMS},
                 **{f"bias_{arm}": In(shape(spec.bias)) for arm in ARMS},
                 "busy": Out(1),
+                "started": Out(1),
+                "taken": Out(1),
+                "symbol": Out(payloads.host_symbol(spec)),
+                "buffered": Out(spec.length_width),
                 "armed": Out(1),
                 "tripped": Out(1),
                 "angles_loaded": Out(spec.length_width),
@@ -140,7 +149,10 @@ class Drive(wiring.Component):
         ]
         for name in LENGTHS:
             m.d.comb += getattr(framing, name).eq(getattr(self, name))
-        m.d.comb += [framing.run.eq(self.run), self.busy.eq(framing.busy)]
+        for name in ("run", "hold", "blank", "flush"):
+            m.d.comb += getattr(framing, name).eq(getattr(self, name))
+        for name in ("busy", "started", "taken", "symbol", "buffered"):
+            m.d.comb += getattr(self, name).eq(getattr(framing, name))
         m.d.comb += [scaling.scale.eq(self.scale), scaling.reference.eq(self.reference)]
         for name in (
             "angle",

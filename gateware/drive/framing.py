@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, C, Module, Mux, Signal, Value
+from amaranth.hdl import Array, C, Module, Mux, ResetInserter, Signal, Value
 from amaranth.lib import enum, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -31,6 +31,10 @@ class Framing(wiring.Component):
       as ±½, with their flags. Nothing is rounded.
     * `run`: high lets a frame start, once a whole row is buffered; a frame once started is always
       completed. So rows may arrive at any pace without a gap inside a frame.
+    * `hold`: no frame starts although `run` is high. `blank`: the next frame needs no row, zeros
+      are sent in its place. `started` pulses where a frame starts, before its first symbol.
+    * `taken` is high where `symbol` of the row buffer goes into a frame.
+    * `flush`: while high, the row buffer is emptied and what comes is dropped. Only between frames.
     * One register a section with its length (`models.frame.FrameLayout` says what is allowed);
       taken over when a frame starts.
     * `busy`: a frame is on its way; `buffered`: symbols in the row buffer.
@@ -47,9 +51,15 @@ class Framing(wiring.Component):
                 "i": In(stream.Signature(payloads.host_symbol(spec))),
                 "o": Out(stream.Signature(payloads.framed(spec))),
                 "run": In(1),
+                "hold": In(1),
+                "blank": In(1),
+                "flush": In(1),
                 **{name: In(width) for name in LENGTHS},
                 "busy": Out(1),
                 "buffered": Out(width),
+                "started": Out(1),
+                "taken": Out(1),
+                "symbol": Out(payloads.host_symbol(spec)),
             }
         )
 
@@ -65,9 +75,8 @@ class Framing(wiring.Component):
         # Known a clock late, when one more symbol may have come: it stops one short of the buffer's
         # depth, and the symbol at the head makes up for that.
         room = Signal()
-        m.submodules.buffer = buffer = fifo.SyncFIFOBuffered(
-            width=layout.size, depth=spec.row_capacity
-        )
+        buffer = fifo.SyncFIFOBuffered(width=layout.size, depth=spec.row_capacity)
+        m.submodules.buffer = ResetInserter(self.flush)(buffer)
         # The row's next symbol, in a register: a block RAM is slow to give its word.
         head = Signal(layout, reset_less=True)
         head_valid = Signal()
@@ -82,6 +91,8 @@ class Framing(wiring.Component):
         with m.If(buffer.r_en):
             m.d.sync += [head.eq(buffer.r_data), head_valid.eq(buffer.r_rdy)]
         m.d.sync += self.buffered.eq(self.buffered + (self.i.valid & self.i.ready) - take)
+        with m.If(self.flush):
+            m.d.sync += [head_valid.eq(0), self.buffered.eq(0)]
 
         # Lengths of the frame on its way. Counters hold one less than what is left, so that zero
         # is the last symbol: nothing but a comparison with zero decides what follows.
@@ -96,7 +107,9 @@ class Framing(wiring.Component):
         m.d.comb += self.busy.eq(section != Section.IDLE)
 
         ready_to_start = Signal()
-        m.d.sync += ready_to_start.eq(self.run & (self.buffered >= self.row))
+        whole = (self.buffered >= self.row) | self.blank
+        m.d.sync += ready_to_start.eq(self.run & ~self.hold & ~self.flush & whole)
+        blanked = Signal()
         step = Signal()
         m.d.comb += step.eq(self.o.ready | ~self.o.valid)
 
@@ -106,6 +119,7 @@ class Framing(wiring.Component):
         def start_frame() -> None:
             m.d.sync += section.eq(Section.IDLE)
             with m.If(ready_to_start):
+                m.d.comb += self.started.eq(step)
                 m.d.sync += [
                     section.eq(Section.PREAMBLE),
                     left.eq(self.preamble - 1),
@@ -114,6 +128,7 @@ class Framing(wiring.Component):
                     group.eq(0),
                     code.eq(0),
                     opening.eq(1),
+                    blanked.eq(self.blank),
                     *(signal.eq(getattr(self, name)) for name, signal in taken.items()),
                 ]
 
@@ -184,8 +199,10 @@ class Framing(wiring.Component):
                 i, q = reference(PILOTS, group)
                 m.d.comb += [symbol.i.eq(i), symbol.q.eq(q), symbol.reference.eq(1)]
             with m.Case(Section.ROW):
-                m.d.comb += [symbol.i.eq(head.i), symbol.q.eq(head.q)]
-                m.d.comb += take.eq(step)
+                with m.If(~blanked):
+                    m.d.comb += [symbol.i.eq(head.i), symbol.q.eq(head.q)]
+                m.d.comb += take.eq(step & ~blanked)
+        m.d.comb += [self.taken.eq(take), self.symbol.eq(head)]
         sent = Signal(payloads.framed(spec), reset_less=True)
         m.d.comb += self.o.payload.eq(sent)
         with m.If(step):

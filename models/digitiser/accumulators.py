@@ -69,8 +69,9 @@ def model(
     segment: IntArray,
     bad: BoolArray,
     last: BoolArray,
+    skip: BoolArray | None = None,
 ) -> Sums:
-    """Sums of all frames that are complete.
+    """Sums of all frames that are complete, symbols that are to `skip` in a signal record left out.
 
     `value` and `q` have shape (2, n), p = 0 with one quadrature and q = 0 where nothing was sent;
     `index` is the row symbol's number.
@@ -81,6 +82,9 @@ def model(
     x, p = value[:, :complete] * good
     a, b = q[:, :complete] * good
     one = np.ones_like(x)
+    if skip is not None and settings.record == SIGNAL_RECORD:
+        kept = ~skip[:complete]
+        x, p, a, b, one = x * kept, p * kept, a * kept, b * kept, one * kept
     terms = [x, p, a, b, x * x, p * p, x * p, one * good]
     terms += [a * x, a * p, b * x, b * p, a * a, b * b, a * b, one * ~good]
     frame: IntArray = (np.cumsum(last) - last)[:complete]
@@ -91,5 +95,5 @@ def model(
     modes = np.zeros((spec.modes, 4), dtype=np.int64)
     row = (kind[:complete] == ROW) & (settings.record == SIGNAL_RECORD)
     for column, term in enumerate((x * x + p * p, a * x + b * p, a * p - b * x, a * a + b * b)):
-        np.add.at(modes[:, column], index[:complete][row], term[row])
+        np.add.at(modes[:, column], index[:complete][row] >> settings.mode_shift, term[row])
     return Sums(sums.reshape(frames, spec.words, 16), modes)

@@ -5,6 +5,7 @@ Integer model of `gateware.digitiser.chain`, for a stretch of samples that begin
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +38,13 @@ from models.frame import Slot
 
 # Samples between the delayed stream and a finished symbol: registers of the matched filter.
 MATCHED_LATENCY = 7
+
+
+def finished(spec: DigitiserSpec, settings: DigitiserSettings, start: int) -> int:
+    """Samples that the receiver has taken when the last symbol leaves the matched filter, for a
+    frame that starts at sample `start`. Its phase, and the homodyne loop's code, need no more."""
+    symbols = len(plan(settings).kind)
+    return start + 4 * (symbols - 1) + spec.taps + MATCHED_LATENCY + spec.delay
 
 
 @dataclass(frozen=True)
@@ -97,10 +105,12 @@ def model(
     q: npt.ArrayLike,
     offset: tuple[int, ...] | None = None,
     taps: IntArray | None = None,
+    skip: Callable[[list[Frame]], BoolArray] | None = None,
 ) -> Received:
     """Receive `codes`, shape (quadratures, n); `q`, shape (2, symbols), are the row symbols sent.
 
-    `offset` starts the offset at a calibrated value, as `Received.offset` gives it. Raises
+    `skip` tells which of the frames found are left out of the sums; their rows take no symbols of
+    q. `offset` starts the offset at a calibrated value, as `Received.offset` gives it. Raises
     `RangeError` if q holds fewer symbols than the frames found.
     """
     settings.validate(spec)
@@ -131,6 +141,8 @@ def model(
     last = flat(np.arange(symbols) == symbols - 1).astype(np.bool_)
     number = flat(np.arange(len(frames))[:, None]).astype(np.int64)
     seen_over = filtered.over[present]
+    left_out = np.zeros(len(frames), np.bool_) if skip is None else skip(frames)
+    skipped = flat(left_out[:, None]).astype(np.bool_)
 
     state = normalisation.State.reset(spec)
     if offset is not None:
@@ -150,7 +162,7 @@ def model(
 
     sent = np.zeros_like(value)
     if settings.record == SIGNAL_RECORD:
-        (rows,) = np.nonzero(kind == ROW)
+        (rows,) = np.nonzero((kind == ROW) & ~skipped)
         replay = np.asarray(q, dtype=np.int64)
         if replay.shape[1] < len(rows):
             raise RangeError(
@@ -161,7 +173,7 @@ def model(
         sent[:, kind == PILOT] = settings.pilot
         sent[1] = np.where(kind == PILOT, sign * settings.pilot, sent[1])
     bad = seen_over | lost | limited
-    sums = accumulators.model(spec, settings, value, sent, kind, index, segment, bad, last)
+    sums = accumulators.model(spec, settings, value, sent, kind, index, segment, bad, last, skipped)
     wanted = (kind == ROW) & (index == settings.mode)
     return Received(
         frames=frames,

@@ -7,6 +7,15 @@ Once a frame, with e = φ − setpoint in −½ … ½ turn:
 all modulo one turn, in 32 bits: a phase shifter that reaches 2π can follow any drift. The local
 oscillator is advanced by `phase`, which lowers φ. Frames that are bad move nothing. The loop is
 locked once |e| stayed within `window` for `STEADY` good frames in a row.
+
+*Gears.* After reset, and after a bad frame, the first good frame moves the integral by all of its
+error, the next two by half of it, the next four by a quarter, as the phase of the phase-diverse
+receiver and the delay do; the integral is then nearly the mean of what was seen. As long as that
+gain exceeds the register `ki` it stands in for it, with `kp` = 0. So a small `ki`, which keeps the
+pilots' noise out, does not cost time to lock, wherever the phase starts.
+
+*Choice of ki*, with kp = 0: pilots' noise of variance r a frame leaves r·ki/(2 − ki), a phase that
+walks by variance w a frame leaves w/(ki·(2 − ki)).
 """
 
 from __future__ import annotations
@@ -22,14 +31,15 @@ from models.fixedpoint import BoolArray, IntArray
 
 STEADY = 8  # good frames within the window before the loop counts as locked
 GAIN_BITS = 16  # of ki and kp, in 2^−16
+COUNT_BITS = 8  # of the number of good frames seen
 
 
 @dataclass(frozen=True)
 class LoopSettings:
     """Registers: gains and window in 2^−16 (of one, and of a turn), `span` codes a turn."""
 
-    ki: int = 1 << 14
-    kp: int = 1 << 14
+    ki: int = 1 << 13
+    kp: int = 0
     setpoint: int = 0
     window: int = 1820  # 10°
     span: int = 1 << 13
@@ -46,10 +56,12 @@ class LoopSettings:
 
 @dataclass
 class State:
-    """Integral in 2^−32 turn, and good frames in a row within the window."""
+    """Integral in 2^−32 turn, good frames in a row within the window, and good frames in a row
+    altogether (saturating)."""
 
     integral: int = 0
     steady: int = 0
+    seen: int = 0
 
 
 def step(
@@ -57,11 +69,14 @@ def step(
 ) -> tuple[int, bool] | None:
     """DAC code and lock after one frame; None where a bad frame moves nothing but the lock."""
     if bad:
-        state.steady = 0
+        state.steady = state.seen = 0
         return None
     error = wrap(spec, angle - settings.setpoint)
-    state.integral = (state.integral + settings.ki * error) & 0xFFFFFFFF
-    phase = ((state.integral + settings.kp * error) & 0xFFFFFFFF) >> 16
+    coarse = ((1 << GAIN_BITS) - 1) >> state.seen.bit_length()
+    ki, kp = (coarse, 0) if coarse > settings.ki else (settings.ki, settings.kp)
+    state.seen = min(state.seen + 1, (1 << COUNT_BITS) - 1)
+    state.integral = (state.integral + ki * error) & 0xFFFFFFFF
+    phase = ((state.integral + kp * error) & 0xFFFFFFFF) >> 16
     within = abs(error) <= settings.window
     state.steady = min(state.steady + 1, STEADY) if within else 0
     return (phase * settings.span) >> 16, state.steady == STEADY

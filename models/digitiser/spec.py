@@ -48,7 +48,8 @@ class DigitiserSpec:
     reference: Q = Q(1, 15)  # symbols that were sent, as the drive counts them
     offset_guard: int = 16  # bits of the offset below `filtered`
     segments: int = 16  # runs of row symbols between pilots that are summed apart
-    modes: int = 512  # row symbols summed apart over a session
+    row_capacity: int = 4096  # symbols of the longest row
+    modes: int = 512  # row symbols, or runs of 2^`mode_shift`, summed apart over a session
     symbol_fifo: int = 64  # symbols waiting while the phase is measured, and for their sums
     output_fifo: int = 512  # symbols, and inference values, waiting for the host
     delay: int = 192  # samples held back until the preamble has been judged
@@ -70,6 +71,7 @@ class DigitiserSpec:
         require("delay", self.delay, at_least=160, at_most=1024, integer=True)
         require("segments", self.segments, at_least=1, at_most=16, integer=True)
         require("modes", self.modes, at_least=16, at_most=4096, integer=True)
+        require("row_capacity", self.row_capacity, at_least=self.modes, at_most=4096, integer=True)
         require("iterations", self.iterations, at_least=8, at_most=20, integer=True)
         if self.coefficient.width > 18:
             raise RangeError(f"coefficient = {self.coefficient} is wider than 18 bits")
@@ -152,16 +154,19 @@ class DigitiserSettings:
     record: int = SIGNAL_RECORD
     timing_shift: int = 6  # averages the delay over 2^6 frames
     offset_shift: int = 14  # averages the offset over 2^14 vacuum symbols
-    phase_shift: int = 1  # a pilot moves the phase by 2^−1 of its error
+    phase_shift: int = 3  # a pilot moves the phase by 2^−3 of its error; see `phase`
     scale: tuple[int, int] = (1 << 14, 1 << 14)  # of each quadrature
     pilot: int = 1 << 14  # quadratures of the pilots in `reference`
     mode: int = 0  # row symbol that carries the inference value
+    mode_shift: int = 0  # 2^this neighbouring row symbols share the sums of a mode
 
     def validate(self, spec: DigitiserSpec) -> None:
         """Raise `RangeError` for what the digitiser cannot do, naming value and range."""
         layout = self.layout
         require("preamble", layout.preamble, at_least=PREAMBLE, at_most=PREAMBLE)
-        require("row", layout.row, at_least=1, at_most=spec.modes)
+        require("mode_shift", self.mode_shift, at_least=0, at_most=7, integer=True)
+        longest = min(spec.row_capacity, spec.modes << self.mode_shift)
+        require("row", layout.row, at_least=1, at_most=longest)
         require("pilots", layout.pilots, at_least=1, at_most=8, integer=True)
         # The phase of a pilot takes as long as 8 symbols; the row has to leave time for that.
         require("pilot_spacing", layout.pilot_spacing, at_least=8 * layout.pilots)
@@ -214,4 +219,5 @@ class DigitiserSettings:
             "scale_p": self.scale[1],
             "pilot": self.pilot,
             "mode": self.mode,
+            "mode_shift": self.mode_shift,
         }

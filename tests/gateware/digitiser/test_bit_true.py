@@ -20,7 +20,7 @@ from sim.equality import check
 from sim.verilator_bench import VerilatorBench
 
 # Small memories: Amaranth's simulator starts them word by word.
-SPECS = {n: DigitiserSpec(quadratures=n, modes=64) for n in (1, 2)}
+SPECS = {n: DigitiserSpec(quadratures=n, modes=64, row_capacity=512) for n in (1, 2)}
 PAIRS = [(name, n) for name, block in BLOCKS.items() for n in block.quadratures]
 SMALL = {"synchroniser": 3000, "chain": 2000, "correlator": 0}
 
@@ -65,7 +65,7 @@ def test_as_verilog(name):
 @pytest.mark.parametrize("quadratures, samples", [(2, 700_000), (1, 400_000)])
 def test_chain_as_verilog(quadratures, samples):
     """The floor: a million input samples, equal to the bit."""
-    spec = DigitiserSpec(quadratures=quadratures, modes=128)
+    spec = DigitiserSpec(quadratures=quadratures, modes=128, row_capacity=512)
     bench = verilator("chain", spec)
     given = cases("chain", samples, spec)
     results = check(bench, given)

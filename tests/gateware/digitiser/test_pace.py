@@ -14,7 +14,7 @@ from models.digitiser.spec import ROW, VACUUM, DigitiserSpec
 from sim.amaranth_bench import AmaranthBench
 from sim.bench import Run
 
-SPEC = DigitiserSpec(modes=64)
+SPEC = DigitiserSpec(modes=64, row_capacity=512)
 
 
 def zeros(component, n, **others):
@@ -74,7 +74,7 @@ def test_a_row_passes_the_phase_and_a_pilot_pauses_it():
 
 
 def test_phase_lock():
-    one = DigitiserSpec(quadratures=1, modes=64)
+    one = DigitiserSpec(quadratures=1, modes=64, row_capacity=512)
     component = PhaseLock(one)
     assert [name for name, _ in payloads.phases(one)] == ["angle", "bad"]
     result = play(component, zeros(component, 1), 1, {"span": 100})

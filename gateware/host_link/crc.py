@@ -1,0 +1,100 @@
+"""CRC-32 of packets, a byte a clock. Model: `models.host_link.crc`."""
+
+from __future__ import annotations
+
+import functools
+import operator
+
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gateware.host_link import payloads
+from gateware.host_link.payloads import Fault
+from models.host_link.crc import RESIDUE, START, table
+from models.host_link.packet import CRC_BYTES
+
+
+def update(register: Value, byte: Value) -> Value:
+    """The register after one more byte: each bit the exclusive or of a few bits of both."""
+    index = register[:8] ^ byte
+    columns = [table()[1 << bit] for bit in range(8)]
+    rows = [
+        [index[bit] for bit in range(8) if columns[bit] >> row & 1]
+        + ([register[row + 8]] if row < 24 else [])
+        for row in range(32)
+    ]
+    return Cat(functools.reduce(operator.xor, row) for row in rows)
+
+
+class Check(wiring.Component):
+    """Judges frames whose last four bytes are the CRC-32 of those before them.
+
+    * `i`: frames as they are; `o`: the same, and where the CRC does not hold the fault CRC, unless
+      another one is known already.
+    * A token a clock, `latency` clocks later.
+    """
+
+    latency = 1
+
+    def __init__(self) -> None:
+        tokens = stream.Signature(payloads.judged())
+        super().__init__({"i": In(tokens), "o": Out(tokens)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        register = Signal(32, init=START)
+        token = Signal(payloads.judged(), reset_less=True)
+        m.d.comb += [self.i.ready.eq(self.o.ready | ~self.o.valid), self.o.payload.eq(token)]
+        wrong = self.i.p.end & (self.i.p.fault == Fault.NONE) & (register != RESIDUE)
+        with m.If(self.i.ready):
+            m.d.sync += [
+                self.o.valid.eq(self.i.valid),
+                token.eq(self.i.p),
+                token.fault.eq(Mux(wrong, Fault.CRC, self.i.p.fault)),
+            ]
+            with m.If(self.i.valid):
+                m.d.sync += register.eq(Mux(self.i.p.end, START, update(register, self.i.p.byte)))
+        return m
+
+
+class Append(wiring.Component):
+    """Puts behind the bytes of each frame their CRC-32, in four bytes, lowest first.
+
+    * A token a clock, `latency` clocks later; four clocks more a frame.
+    """
+
+    latency = 1
+
+    def __init__(self) -> None:
+        tokens = stream.Signature(payloads.token())
+        super().__init__({"i": In(tokens), "o": Out(tokens)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        register = Signal(32, init=START)
+        left = Signal(range(CRC_BYTES + 1), init=CRC_BYTES)  # bytes of the CRC to be given
+        token = Signal(payloads.token(), reset_less=True)
+        step = Signal()
+        insert = Signal()
+        m.d.comb += [
+            step.eq(self.o.ready | ~self.o.valid),
+            insert.eq(self.i.valid & self.i.p.end & (left != 0)),
+            self.i.ready.eq(step & ~insert),
+            self.o.payload.eq(token),
+        ]
+        with m.If(step):
+            m.d.sync += [self.o.valid.eq(self.i.valid), token.eq(self.i.p)]
+            with m.If(insert):
+                m.d.sync += [
+                    token.byte.eq(~register[:8]),
+                    token.end.eq(0),
+                    register.eq(Cat(register[8:], C(0, 8))),
+                    left.eq(left - 1),
+                ]
+            with m.Elif(self.i.valid):
+                m.d.sync += [
+                    register.eq(Mux(self.i.p.end, START, update(register, self.i.p.byte))),
+                    left.eq(CRC_BYTES),
+                ]
+        return m

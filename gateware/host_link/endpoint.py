@@ -1,0 +1,383 @@
+"""The device's end of the host link: carries requests out. Model: `models.host_link.endpoint`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from amaranth.hdl import Array, C, Cat, Module, Mux, Signal, Value
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from gateware.counter import EventCounter
+from gateware.host_link import payloads
+from gateware.host_link.credits import LIMIT_BITS, Credits
+from gateware.pipeline import flow
+from gateware.register_bus import RegisterBus
+from models.host_link.endpoint import require_shape
+from models.host_link.packet import ADDRESSES, MAX_WORDS, Op, Status, hello_word
+
+COUNTER_BITS = 32
+COUNTERS = ("link_repeated", "link_gap", "link_accepted")
+
+
+def inside(write_ports: int, read_ports: int) -> dict[str, Any]:
+    """Members of everything that connects to the node's inside.
+
+    * `bus`: the register bus, as its master.
+    * `write_<n>`: words from the host, offered only if `room_<n>` said that there is room for all
+      words of their request.
+    * `read_<n>`: words to the host; `available_<n>` of them come without being waited for.
+    * Room and availability may be late by up to 4 clocks behind the last word that went by.
+    * `alive`: pulses for each request that was carried out or answered again.
+    * `fault`: pulses when a session ends because another host, or the same after a restart, says
+      HELLO: whoever started what is going on has gone.
+    """
+    words = stream.Signature(32)
+    return {
+        "bus": Out(RegisterBus()),
+        **{f"write_{n}": Out(words) for n in range(write_ports)},
+        **{f"room_{n}": In(LIMIT_BITS) for n in range(write_ports)},
+        **{f"read_{n}": In(words) for n in range(read_ports)},
+        **{f"available_{n}": In(LIMIT_BITS) for n in range(read_ports)},
+        "alive": Out(1),
+        "fault": Out(1),
+    }
+
+
+class Endpoint(wiring.Component):
+    """Takes requests in order, each once; keeps the last `window` responses for a repeated one.
+
+    * `i`, `words`: headers and words of good requests. `o`, `o_words`: headers and words of
+      responses. The members of `inside` are where requests act.
+    * A request with the next number is carried out; words go to a write port, to registers and from
+      a read port at one a clock, from registers at one in `RegisterBank.latency` + 1 clocks. The
+      next request is carried out while the response to this one leaves.
+    * Counters as in the model, see `EventCounter`; `clear` sets them to zero.
+    * Latency: `latency` clocks from a header to that of its response, and one for each word.
+    * Takes `window` × 256 words of block RAM.
+    """
+
+    latency = 6
+
+    def __init__(self, write_ports: int, read_ports: int, window: int):
+        require_shape(write_ports, read_ports, window)
+        self._write_ports = write_ports
+        self._read_ports = read_ports
+        self._window = window
+        words = stream.Signature(32)
+        super().__init__(
+            {
+                "i": In(stream.Signature(payloads.request())),
+                "words": In(words),
+                "o": Out(stream.Signature(payloads.response())),
+                "o_words": Out(words),
+                **inside(write_ports, read_ports),
+                "clear": In(1),
+                **{name: Out(COUNTER_BITS) for name in COUNTERS},
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        window = self._window
+        slot_bits = (window - 1).bit_length()
+        writes = [getattr(self, f"write_{n}") for n in range(self._write_ports)]
+        reads = [getattr(self, f"read_{n}") for n in range(self._read_ports)]
+        rooms = [getattr(self, f"room_{n}") for n in range(self._write_ports)]
+        availables = [getattr(self, f"available_{n}") for n in range(self._read_ports)]
+
+        request = Signal(payloads.request(), reset_less=True)
+        response = Signal(payloads.response(), reset_less=True)
+        left = Signal(payloads.COUNT)  # words of the request that were not taken yet
+        slot = request.seq[:slot_bits]
+
+        session = Signal()
+        nonce = Signal(32, reset_less=True)
+        expected = Signal(8)
+        stored = Signal(range(window + 1))  # responses that are kept
+        told = Signal()  # that there is a gap
+
+        # Response store: words in block RAM, written a clock later; headers beside it.
+        m.submodules.store = store = Memory(shape=32, depth=window * MAX_WORDS, init=[])
+        store_write, store_read = store.write_port(), store.read_port()
+        kept = data.StructLayout({"op": 7, "status": 3, "credit": 16, "count": payloads.COUNT})
+        m.submodules.headers = headers = Memory(shape=kept, depth=window, init=[])
+        headers_write, headers_read = headers.write_port(), headers.read_port(domain="comb")
+        put = Signal()
+        # What can be put: words of read ports, of a register, and the two of HELLO.
+        shape = hello_word(window, self._write_ports, self._read_ports)
+        sources = Array([*(port.p for port in reads), self.bus.r_data, nonce, C(shape, 32)])
+        register, first, second = range(len(reads), len(sources))
+        source = Signal(range(len(sources)), reset_less=True)
+        put_en = Signal()
+        put_addr = Signal(slot_bits + 8, reset_less=True)
+        put_word = Signal(32, reset_less=True)
+        m.d.sync += [
+            put_en.eq(put),
+            put_addr.eq(Cat(response.count[:8], slot)),
+            put_word.eq(sources[source]),
+        ]
+        with m.If(put):
+            m.d.sync += response.count.eq(response.count + 1)
+        reading, reading_slot = self._reader(m, store_read, slot)
+        slot_busy = Signal()
+        m.d.sync += slot_busy.eq(reading & (reading_slot == slot))
+        m.d.comb += [
+            store_write.en.eq(put_en),
+            store_write.addr.eq(put_addr),
+            store_write.data.eq(put_word),
+            headers_write.addr.eq(slot),
+            headers_read.addr.eq(slot),
+            *(headers_write.data[name].eq(response[name]) for name, _ in kept),
+            self.o.p.eq(response),
+        ]
+
+        # What is asked, in registers.
+        behind = Signal(8, reset_less=True)
+        op = {name: Signal(name=f"is_{name.name.lower()}", reset_less=True) for name in Op}
+        greeting = Signal(reset_less=True)
+        asks = Signal(reset_less=True)
+        gives = Signal(reset_less=True)
+        low_address = Signal(reset_less=True)
+        beyond = Signal(range(2 * ADDRESSES), reset_less=True)
+        to_port = Signal(reset_less=True)
+        from_port = Signal(reset_less=True)
+        level = Signal(LIMIT_BITS, reset_less=True)
+        permitted = Signal(reset_less=True)
+        repeated = Signal(reset_less=True)
+        is_next = Signal(reset_less=True)
+        same = Signal(reset_less=True)
+        fewer = Signal(reset_less=True)
+        address = Signal(range(ADDRESSES), reset_less=True)
+        remaining = Signal(payloads.COUNT, reset_less=True)  # words of the response to come
+        applied = Signal()
+        is_repeat = Signal()
+        silent = Signal()
+
+        m.submodules.credits = credits = Credits(self._write_ports)
+        m.d.comb += [
+            credits.port.eq(request.target),
+            credits.count.eq(request.words),
+            credits.room.eq(level),
+            self.bus.address.eq(address),
+            self.bus.w_data.eq(self.words.p),
+            *(port.payload.eq(self.words.p) for port in writes),
+        ]
+        with m.If(self.words.valid & self.words.ready):
+            m.d.sync += left.eq(left - 1)
+        last = Signal()
+        m.d.comb += last.eq(remaining == 1)
+        events = {name: Signal(name=f"one_{name}") for name in COUNTERS}
+
+        with m.FSM():
+            with m.State("IDLE"):
+                m.d.comb += self.i.ready.eq(1)
+                m.d.sync += [request.eq(self.i.p), left.eq(self.i.p.words)]
+                with m.If(self.i.valid):
+                    m.next = "DECODE"
+            with m.State("DECODE"):
+                m.d.sync += [
+                    *(flag.eq(request.op == name) for name, flag in op.items()),
+                    behind.eq(expected - request.seq),
+                    asks.eq((request.words == 0) & (request.count <= MAX_WORDS)),
+                    gives.eq(request.words == request.count),
+                    low_address.eq(request.target < ADDRESSES),
+                    beyond.eq(request.target[:12] + request.count[: payloads.COUNT]),
+                    to_port.eq(request.target < self._write_ports),
+                    from_port.eq(request.target < self._read_ports),
+                    level.eq(
+                        Mux(
+                            request.op == Op.SEND,
+                            Array(rooms)[_index(request.target, rooms)],
+                            Array(availables)[_index(request.target, availables)],
+                        )
+                    ),
+                    greeting.eq(
+                        (request.op == Op.HELLO) & (request.words == 1) & (request.count == 1)
+                    ),
+                    address.eq(request.target),
+                ]
+                m.next = "JUDGE"
+            with m.State("JUDGE"):
+                mapped = low_address & (beyond <= ADDRESSES)
+                m.d.sync += [
+                    permitted.eq(
+                        (op[Op.READ] & asks & mapped)
+                        | (op[Op.WRITE] & gives & mapped)
+                        | (op[Op.SEND] & gives & to_port)
+                        | (op[Op.RECEIVE] & asks & from_port)
+                    ),
+                    repeated.eq((behind != 0) & (behind <= stored)),
+                    is_next.eq(behind == 0),
+                    fewer.eq(level < request.count),
+                    same.eq(session & (self.words.p == nonce)),
+                    response.seq.eq(request.seq),
+                    response.op.eq(request.op),
+                    response.status.eq(Status.OK),
+                    response.credit.eq(0),
+                    response.count.eq(0),
+                    applied.eq(0),
+                    is_repeat.eq(0),
+                    silent.eq(0),
+                ]
+                # A nonce stays at the head of the words until all of them are dropped.
+                with m.If(~greeting | self.words.valid):
+                    m.next = "DECIDE"
+            with m.State("DECIDE"):
+                with m.If(greeting & ~same):
+                    m.next = "OPEN"
+                with m.Elif(session & repeated):
+                    m.next = "REPLAY"
+                with m.Elif(session & is_next & ~greeting):
+                    m.next = "START"
+                with m.Else():
+                    m.next = "GAP"
+
+            with m.State("OPEN"), m.If(~slot_busy):
+                m.d.comb += [credits.clear.eq(1), self.fault.eq(session)]
+                m.d.sync += [session.eq(1), nonce.eq(self.words.p), stored.eq(0), applied.eq(1)]
+                m.d.sync += source.eq(first)
+                m.next = "INTRODUCE"
+            with m.State("INTRODUCE"):
+                m.d.comb += put.eq(1)
+                m.d.sync += source.eq(second)
+                with m.If(source == second):
+                    m.next = "DRAIN"
+
+            with m.State("REPLAY"):
+                m.d.comb += events["link_repeated"].eq(1)
+                m.d.sync += is_repeat.eq(1)
+                m.d.sync += [response[name].eq(headers_read.data[name]) for name, _ in kept]
+                m.next = "DRAIN"
+
+            with m.State("GAP"):
+                m.d.comb += events["link_gap"].eq(1)
+                m.d.sync += [
+                    response.seq.eq(expected),
+                    response.status.eq(Mux(session, Status.GAP, Status.NO_SESSION)),
+                    silent.eq(told),
+                    told.eq(1),
+                ]
+                m.next = "DRAIN"
+
+            with m.State("START"), m.If(~slot_busy):
+                m.d.sync += [
+                    applied.eq(1),
+                    remaining.eq(Mux(op[Op.RECEIVE] & fewer, level, request.count)),
+                    source.eq(Mux(op[Op.READ], register, request.target)),
+                ]
+                m.next = "DRAIN"
+                with m.If(~permitted):
+                    m.d.sync += response.status.eq(Status.REFUSED)
+                with m.Elif(op[Op.READ]), m.If(request.count != 0):
+                    m.next = "READ"
+                with m.Elif(op[Op.WRITE]):
+                    m.next = "WRITE"
+                with m.Elif(op[Op.SEND]):
+                    m.d.sync += response.credit.eq(credits.limit)
+                    with m.If(credits.fits):
+                        m.d.comb += credits.take.eq(1)
+                        m.next = "SEND"
+                    with m.Else():
+                        m.d.sync += response.status.eq(Status.FULL)
+                with m.Else():
+                    m.d.sync += response.credit.eq(Mux(fewer, 0, level - request.count))
+                    with m.If((request.count != 0) & (level != 0)):
+                        m.next = "RECEIVE"
+
+            with m.State("READ"):
+                m.d.comb += self.bus.r_strobe.eq(1)
+                m.next = "ANSWER"
+            with m.State("ANSWER"):
+                m.d.comb += put.eq(self.bus.r_valid)
+                with m.If(self.bus.r_valid):
+                    m.d.sync += [address.eq(address + 1), remaining.eq(remaining - 1)]
+                    m.next = "READ"
+                    with m.If(last):
+                        m.next = "DRAIN"
+            with m.State("WRITE"):
+                m.d.comb += [self.words.ready.eq(1), self.bus.w_strobe.eq(self.words.valid)]
+                with m.If(self.words.valid):
+                    m.d.sync += address.eq(address + 1)
+                with m.If(left == 0):
+                    m.next = "DRAIN"
+            with m.State("SEND"):
+                with m.Switch(_index(request.target, writes)):
+                    for n, port in enumerate(writes):
+                        with m.Case(n):
+                            m.d.comb += [
+                                port.valid.eq(self.words.valid),
+                                self.words.ready.eq(port.ready),
+                            ]
+                with m.If(left == 0):
+                    m.next = "DRAIN"
+            with m.State("RECEIVE"):
+                with m.Switch(_index(request.target, reads)):
+                    for n, port in enumerate(reads):
+                        with m.Case(n):
+                            m.d.comb += [port.ready.eq(1), put.eq(port.valid)]
+                with m.If(put):
+                    m.d.sync += remaining.eq(remaining - 1)
+                    with m.If(last):
+                        m.next = "DRAIN"
+
+            # Words that nothing was done with; then the response.
+            with m.State("DRAIN"):
+                m.d.comb += self.words.ready.eq(1)
+                with m.If(left == 0):
+                    m.next = "RESPOND"
+            with m.State("RESPOND"):
+                m.d.comb += [self.o.valid.eq(~silent), headers_write.en.eq(applied)]
+                with m.If(self.o.ready | silent):
+                    m.next = "IDLE"
+                    m.d.comb += self.alive.eq(applied | is_repeat)
+                with m.If(self.o.ready & applied):
+                    m.d.comb += events["link_accepted"].eq(1)
+                    m.d.sync += [expected.eq(request.seq + 1), told.eq(0)]
+                    with m.If(stored != window):
+                        m.d.sync += stored.eq(stored + 1)
+
+        for name, event in events.items():
+            m.submodules[name] = counter = EventCounter(COUNTER_BITS)
+            m.d.comb += [
+                counter.event.eq(event),
+                counter.clear.eq(self.clear),
+                getattr(self, name).eq(counter.count),
+            ]
+        return m
+
+    def _reader(self, m: Module, port: Any, slot: Value) -> tuple[Value, Value]:
+        """Words of a response follow its header; gives whether, and from which slot."""
+        addresses = stream.Signature(len(port.addr)).create()
+        enable = flow(m, addresses, self.o_words, latency=2)
+        word = Signal(32, reset_less=True)
+        reading = Signal()
+        current = Signal.like(slot, reset_less=True)
+        index = Signal(range(MAX_WORDS), reset_less=True)
+        left = Signal(payloads.COUNT, reset_less=True)
+        m.d.comb += [
+            addresses.payload.eq(Cat(index, current)),
+            addresses.valid.eq(reading),
+            port.addr.eq(addresses.payload),
+            port.en.eq(enable),
+            self.o_words.payload.eq(word),
+        ]
+        with m.If(enable):
+            m.d.sync += word.eq(port.data)
+        with m.If(self.o.valid & self.o.ready):
+            m.d.sync += [
+                reading.eq(self.o.p.count != 0),
+                current.eq(slot),
+                index.eq(0),
+                left.eq(self.o.p.count),
+            ]
+        with m.Elif(reading & addresses.ready):
+            m.d.sync += [index.eq(index + 1), left.eq(left - 1), reading.eq(left != 1)]
+        return reading, current
+
+
+def _index(target: Value, ports: Sequence[Any]) -> Value:
+    """The bits of a request's target that tell some ports apart."""
+    return target[: max(1, (len(ports) - 1).bit_length())]

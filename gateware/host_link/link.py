@@ -1,0 +1,72 @@
+"""The whole host link of a node: bytes from the host to bytes to the host."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gateware.host_link import cobs, crc, packet
+from gateware.host_link.endpoint import COUNTER_BITS, COUNTERS, Endpoint, inside
+from models.host_link.endpoint import require_shape
+
+FRAME_COUNTERS = ("link_bad_crc", "link_bad_frame")
+
+
+class HostLink(wiring.Component):
+    """Packets in a stream of bytes, and what they ask for, each carried out exactly once.
+
+    * `i`, `o`: bytes from and to the host, a byte a clock. A device that can lose bytes in front of
+      `i` only costs time: the packet is sent again.
+    * The members of `gateware.host_link.endpoint.inside`: register bus, ports, `alive`, `fault`.
+    * `link_bad_crc`, `link_bad_frame`, `link_repeated`, `link_gap`, `link_accepted`: packets by
+      what became of them, stopping at 2³² − 1; `clear` sets them to zero.
+    * While bytes come at one a clock, SEND requests of 256 words are carried out at that pace: 1024
+      of 1040 bytes are payload.
+    * Does nothing before a host has said HELLO.
+    """
+
+    def __init__(self, write_ports: int, read_ports: int, window: int):
+        require_shape(write_ports, read_ports, window)
+        self._shape = write_ports, read_ports, window
+        super().__init__(
+            {
+                "i": In(stream.Signature(8)),
+                "o": Out(stream.Signature(8)),
+                **inside(write_ports, read_ports),
+                "clear": In(1),
+                **{name: Out(COUNTER_BITS) for name in (*FRAME_COUNTERS, *COUNTERS)},
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.decoder = decoder = cobs.Decoder()
+        m.submodules.check = check = crc.Check()
+        m.submodules.store = store = packet.Store()
+        m.submodules.endpoint = endpoint = Endpoint(*self._shape)
+        m.submodules.serialiser = serialiser = packet.Serialiser()
+        m.submodules.append = append = crc.Append()
+        m.submodules.encoder = encoder = cobs.Encoder()
+        wiring.connect(m, wiring.flipped(self.i), decoder.i)
+        wiring.connect(m, decoder.o, check.i)
+        wiring.connect(m, check.o, store.i)
+        wiring.connect(m, store.o, endpoint.i)
+        wiring.connect(m, store.words, endpoint.words)
+        wiring.connect(m, endpoint.o, serialiser.i)
+        wiring.connect(m, endpoint.o_words, serialiser.words)
+        wiring.connect(m, serialiser.o, append.i)
+        wiring.connect(m, append.o, encoder.i)
+        wiring.connect(m, encoder.o, wiring.flipped(self.o))
+        m.d.comb += [store.clear.eq(self.clear), endpoint.clear.eq(self.clear)]
+        m.d.comb += [getattr(self, name).eq(getattr(store, name)) for name in FRAME_COUNTERS]
+        m.d.comb += [getattr(self, name).eq(getattr(endpoint, name)) for name in COUNTERS]
+        for name, member in inside(*self._shape[:2]).items():
+            mine, theirs = getattr(self, name), getattr(endpoint, name)
+            if member.is_signature:
+                wiring.connect(m, theirs, wiring.flipped(mine))
+            elif member.flow is In:
+                m.d.comb += theirs.eq(mine)
+            else:
+                m.d.comb += mine.eq(theirs)
+        return m

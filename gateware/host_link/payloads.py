@@ -1,0 +1,37 @@
+"""What the streams of the host link carry from block to block."""
+
+from __future__ import annotations
+
+from amaranth.lib import data, enum
+
+from models.host_link.packet import MAX_WORDS
+
+COUNT = MAX_WORDS.bit_length()  # bits that hold 0 … MAX_WORDS
+
+
+class Fault(enum.Enum, shape=2):  # type: ignore[call-arg]
+    """What is wrong with a frame; known at its end."""
+
+    NONE = 0
+    FRAME = 1
+    CRC = 2
+
+
+def token() -> data.StructLayout:
+    """A byte of a frame, or with `end` none: the frame is over."""
+    return data.StructLayout({"byte": 8, "end": 1})
+
+
+def judged() -> data.StructLayout:
+    """As `token`, and at the end of a frame its fault."""
+    return data.StructLayout({"byte": 8, "end": 1, "fault": Fault})
+
+
+def request() -> data.StructLayout:
+    """Header of a request, and the number of words that came with it."""
+    return data.StructLayout({"seq": 8, "op": 8, "target": 16, "count": 16, "words": COUNT})
+
+
+def response() -> data.StructLayout:
+    """Header of a response without what is constant; `op` is the request's lowest 7 bits."""
+    return data.StructLayout({"seq": 8, "op": 7, "status": 3, "credit": 16, "count": COUNT})

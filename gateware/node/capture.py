@@ -1,0 +1,108 @@
+"""A raw record of the ADC in block RAM. Model: `models.node.capture`."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import enum, stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from gateware.digitiser import payloads
+from models.node.spec import NodeSpec
+
+
+class Step(enum.Enum):
+    EMPTY = 0
+    AWAIT = 1  # a frame
+    RECORD = 2
+    FULL = 3
+
+
+class Capture(wiring.Component):
+    """Records `spec.capture` ADC samples and gives them as words of the host link.
+
+    * `i`: ADC words of this clock. `start`: what was recorded is dropped; the record begins with
+      this sample or, with `on_frame`, with that of the next clock in which `frame` is high.
+    * `o`: the record, once it is complete; `available`: words that are left of it. The first word
+      `latency` clocks after the last sample.
+    * Block RAM for the record.
+    """
+
+    latency = 4
+
+    def __init__(self, spec: NodeSpec):
+        self._spec = spec
+        super().__init__(
+            {
+                "i": In(payloads.codes(spec.digitiser)),
+                "start": In(1),
+                "on_frame": In(1),
+                "frame": In(1),
+                "o": Out(stream.Signature(32)),
+                "available": Out(16),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        depth = self._spec.capture
+        axes = payloads.axes(self._spec.digitiser)
+        bits = self._spec.digitiser.adc_bits
+        m.submodules.memory = memory = Memory(shape=bits * len(axes), depth=depth, init=[])
+        write, read = memory.write_port(), memory.read_port()
+        step = Signal(Step)
+        at = Signal(range(depth))  # where the next sample goes, or the next word comes from
+        ended = Signal()  # no more words after those on their way
+        begins = Signal()
+        # A clock late, so that the sample is in a register in front of the memory.
+        sample = Signal(bits * len(axes), reset_less=True)
+        m.d.comb += [
+            write.data.eq(sample),
+            write.addr.eq(at),
+            write.en.eq(step == Step.RECORD),
+            begins.eq((step == Step.AWAIT) & self.frame),
+        ]
+        m.d.sync += sample.eq(Cat(self.i[axis] for axis in axes))
+
+        # Memory, register: both hold a word when they are known.
+        behind, known = Signal(), Signal()
+        word = Signal(bits * len(axes), reset_less=True)
+        move, fetch = Signal(), Signal()
+        m.d.comb += [
+            move.eq(self.o.ready | ~known),
+            fetch.eq(move | ~behind),
+            read.addr.eq(at),
+            read.en.eq(fetch),
+            self.o.valid.eq(known),
+            *(
+                self.o.payload[16 * k : 16 * k + bits].eq(word[bits * k : bits * (k + 1)])
+                for k in range(len(axes))
+            ),
+        ]
+        with m.If(self.start):
+            m.d.sync += [
+                step.eq(Step.RECORD),
+                at.eq(0),
+                ended.eq(0),
+                behind.eq(0),
+                known.eq(0),
+                self.available.eq(0),
+            ]
+            with m.If(self.on_frame):
+                m.d.sync += step.eq(Step.AWAIT)
+        with m.Elif(begins):
+            m.d.sync += step.eq(Step.RECORD)
+        with m.Elif(step == Step.RECORD):
+            m.d.sync += at.eq(at + 1)
+            with m.If(at == depth - 1):
+                m.d.sync += [at.eq(0), step.eq(Step.FULL), self.available.eq(depth)]
+        with m.Elif(step == Step.FULL):
+            with m.If(move):
+                m.d.sync += [known.eq(behind), word.eq(read.data)]
+            with m.If(fetch):
+                m.d.sync += behind.eq(~ended)
+                with m.If(~ended):
+                    m.d.sync += [at.eq(at + 1), ended.eq(at == depth - 1)]
+            with m.If(self.o.valid & self.o.ready):
+                m.d.sync += self.available.eq(self.available - 1)
+        return m

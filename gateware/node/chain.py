@@ -1,0 +1,303 @@
+"""The whole node: host link, registers, sequencer, drive, receiver. Model: `models.node.chain`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import C, Cat, Module, Mux, ResetInserter, Signal, Value, signed
+from amaranth.lib import stream, wiring
+from amaranth.lib.fifo import SyncFIFOBuffered
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from gateware.digitiser import payloads as digitiser_payloads
+from gateware.digitiser.chain import Receiver
+from gateware.drive import payloads as drive_payloads
+from gateware.host_link.link import HostLink
+from gateware.node.capture import Capture
+from gateware.node.reading import Reading
+from gateware.node.replay import Replay
+from gateware.node.transmitter import Transmitter
+from gateware.register_map import register_map
+from gateware.registers import RegisterBank
+from models.node.ports import ReadPort, WritePort
+from models.node.spec import NodeSpec
+
+SETTLE = 128  # clocks of silence that empty all registers without a reset
+ALWAYS = 4096  # room of a port that takes all that comes
+SUM_FIFO = 512  # sums that wait for the host
+
+
+class Node(wiring.Component):
+    """One party's board. The host sees it through the registers and ports of the host link.
+
+    * `link`: bytes from and to the host, a byte a clock. `codes`: the DACs', always valid. `adc`: a
+      word a clock. `shifter` (client): code of the phase shifter, held.
+    * `trigger`: may come at any time, see `Trigger`. `frame`: a frame's first code leaves.
+      `emitting`: the output is on.
+    * A server compares what returns with what it sent; a client has a homodyne receiver, and frames
+      that it did not send.
+    * `restart` stops a batch that is on, then holds the receiver in reset while its sums are
+      cleared, `restart_clocks` long; what it heard before is forgotten. Frames wait for that.
+    * With `spec.loopback`, `adc` is not used: `codes` are heard instead, a clock later.
+    """
+
+    def __init__(self, spec: NodeSpec):
+        self.spec = spec
+        self.map = register_map(spec)
+        self.server = spec.role == "server"
+        codes = stream.Signature(
+            drive_payloads.code(spec.drive), always_valid=True, always_ready=True
+        )
+        adc = stream.Signature(
+            digitiser_payloads.codes(spec.digitiser), always_valid=True, always_ready=True
+        )
+        byte = stream.Signature(8)
+        super().__init__(
+            {
+                "link": Out(wiring.Signature({"i": In(byte), "o": Out(byte)})),
+                "codes": Out(codes),
+                "adc": In(adc),
+                "trigger": In(1),
+                "frame": Out(1),
+                "emitting": Out(1),
+                **({} if self.server else {"shifter": Out(14)}),
+            }
+        )
+
+    @property
+    def restart_clocks(self) -> int:
+        """Clocks that the receiver stays in reset."""
+        return max(4 * self.spec.digitiser.modes, SETTLE)
+
+    def elaborate(self, platform: object) -> Module:
+        spec = self.spec
+        m = Module()
+        m.submodules.link = link = HostLink(len(WritePort), len(ReadPort), spec.window)
+        m.submodules.bank = bank = RegisterBank(self.map)
+        m.submodules.transmitter = transmitter = Transmitter(spec.drive)
+        receiver = Receiver(spec.digitiser, always_valid=True)
+        m.submodules.capture = capture = Capture(spec)
+        connect(m, flipped(self.link.i), link.i)
+        connect(m, link.o, flipped(self.link.o))
+        connect(m, link.bus, bank.bus)
+        settings, strobes, status = bank.settings, bank.strobes, bank.status
+
+        # Restart: the light goes off, then the receiver is reset in silence.
+        wanted, resetting = Signal(), Signal()
+        left = Signal(range(self.restart_clocks))
+        with m.If(strobes["restart"]):
+            m.d.sync += wanted.eq(1)
+        with m.Elif(resetting & (left == 0)):
+            m.d.sync += resetting.eq(0)
+        with m.Elif(wanted & ~resetting & ~transmitter.on):
+            m.d.sync += [wanted.eq(0), resetting.eq(1), left.eq(self.restart_clocks - 1)]
+        with m.If(resetting & (left != 0)):
+            m.d.sync += left.eq(left - 1)
+        m.submodules.receiver = ResetInserter(resetting)(receiver)
+
+        # The converters.
+        codes = transmitter.o.payload
+        heard = Signal(self.adc.payload.shape(), reset_less=True)
+        m.d.comb += [
+            self.codes.payload.eq(codes),
+            self.frame.eq(transmitter.sent),
+            self.emitting.eq(transmitter.armed),
+        ]
+        for axis, arm in zip(digitiser_payloads.axes(spec.digitiser), "iq", strict=False):
+            m.d.sync += heard[axis].eq(self._looped(codes[arm]) if spec.loopback else
+                                       self.adc.payload[axis])  # fmt: skip
+            silence = Cat(C(0, spec.digitiser.adc_bits - 1), settings["digitiser_offset_binary"])
+            m.d.comb += receiver.i.payload[axis].eq(Mux(resetting, silence, heard[axis]))
+
+        # Settings and status by their names.
+        def wire(prefix: str, part: Any) -> None:
+            for name, member in part.signature.members.items():
+                key = f"{prefix}_{name}"
+                if member.is_port and member.flow is In and key in settings:
+                    m.d.comb += getattr(part, name).eq(settings[key])
+                elif member.is_port and member.flow is Out and key in status:
+                    m.d.comb += status[key].eq(getattr(part, name))
+
+        wire("drive", transmitter)
+        wire("digitiser", receiver)
+        for name in (n for n in status if n.startswith("link_")):
+            m.d.comb += status[name].eq(getattr(link, name))
+        for part in (link, transmitter, receiver):
+            m.d.comb += part.clear.eq(strobes["clear"])
+
+        # The sequencer, and what holds frames back.
+        m.d.comb += [
+            *(
+                getattr(transmitter, name).eq(settings[name])
+                for name in ("arm", "grant", "lead_in", "watchdog", "triggered", "trigger_delay")
+            ),
+            transmitter.start.eq(strobes["start"]),
+            transmitter.stop.eq(strobes["stop"] | strobes["restart"]),
+            transmitter.alive.eq(link.alive),
+            transmitter.link_fault.eq(link.fault),
+            transmitter.clear_angles.eq(strobes["clear_angles"]),
+            transmitter.trigger.eq(self.trigger),
+            status["state"].eq(transmitter.state),
+            status["rows_granted_left"].eq(transmitter.left),
+            status["rows_sent"].eq(transmitter.rows),
+            status["frames_sent"].eq(transmitter.frames),
+            status["fault"].eq(transmitter.fault),
+        ]
+        room = C(1)
+        if self.server:
+            m.submodules.replay = replay = Replay(spec)
+            room = replay.room
+            before = Signal()
+            m.d.sync += before.eq(transmitter.on)
+            m.d.comb += [
+                replay.begin.eq(transmitter.on & ~before),
+                replay.lead_in.eq(settings["lead_in"]),
+                replay.row.eq(settings["drive_row"]),
+                replay.period.eq(settings["digitiser_period"]),
+                replay.loop_delay.eq(settings["loop_delay"]),
+                replay.taken.eq(transmitter.taken),
+                replay.symbol.eq(transmitter.symbol),
+                replay.sent.eq(transmitter.sent),
+                replay.received.eq(receiver.started),
+                replay.clear.eq(strobes["clear"]),
+                receiver.skip.eq(replay.skip),
+                status["frames_matched"].eq(replay.matched),
+                status["frames_missed"].eq(replay.missed),
+            ]
+            connect(m, replay.q, receiver.q)
+        else:
+            # What the server sent is not known here: all zeros.
+            m.d.comb += receiver.q.valid.eq(1)
+            code = receiver.dac
+            with m.If(resetting):
+                m.d.sync += self.shifter.eq(0)
+            with m.Elif(code.valid):
+                m.d.sync += self.shifter.eq(code.payload)
+        hold = Signal()
+        m.d.sync += hold.eq(~room | wanted | resetting)
+        m.d.comb += transmitter.hold.eq(hold)
+
+        snapshot, asked = Signal(), Signal()
+        m.d.sync += asked.eq(strobes["snapshot"] | (asked & (wanted | resetting)))
+        with m.If(resetting):
+            m.d.sync += snapshot.eq(0)
+        with m.Elif(asked & ~wanted):
+            m.d.sync += snapshot.eq(~snapshot)
+        m.d.comb += [
+            receiver.wipe.eq(resetting),
+            receiver.snapshot.eq(snapshot),
+            receiver.load.eq(strobes["load_offset"]),
+            capture.i.eq(heard),
+            capture.start.eq(strobes["capture"]),
+            capture.on_frame.eq(settings["capture_on_frame"]),
+            capture.frame.eq(transmitter.sent),
+        ]
+        self._write_ports(m, link, transmitter, receiver, settings["drive_angle"], resetting)
+        self._read_ports(m, link, receiver, capture, resetting)
+        return m
+
+    def _looped(self, code: Value) -> Value:
+        """A DAC code as an ADC word: the finer converter's last bits go."""
+        finer = self.spec.digitiser.adc_bits - self.spec.drive.dac_bits
+        return code << finer if finer >= 0 else code >> -finer
+
+    def _write_ports(
+        self, m: Module, link: Any, transmitter: Any, receiver: Any, angle: Value, resetting: Value
+    ) -> None:
+        capacity = self.spec.drive.row_capacity
+        symbols = {WritePort.ROWS: transmitter.i, WritePort.ANGLES: transmitter.angles}
+        taps = {WritePort.PULSE: transmitter.coefficients, WritePort.FILTER: receiver.coefficients}
+        rooms = {
+            WritePort.ROWS: Mux(angle, 0, capacity - transmitter.buffered),
+            WritePort.ANGLES: Mux(transmitter.on, 0, capacity - transmitter.angles_loaded),
+            WritePort.PULSE: Mux(transmitter.on, 0, ALWAYS),
+            WritePort.FILTER: Mux(resetting, 0, ALWAYS),
+        }
+        for port in WritePort:
+            source = getattr(link, f"write_{port.value}")
+            sink = symbols[port] if port in symbols else taps[port]
+            m.d.sync += getattr(link, f"room_{port.value}").eq(rooms[port])
+            m.d.comb += [sink.valid.eq(source.valid), source.ready.eq(sink.ready)]
+            if port in symbols:
+                m.d.comb += [
+                    sink.payload.i.eq(source.payload[:16]),
+                    sink.payload.q.eq(source.payload[16:]),
+                ]
+            else:
+                m.d.comb += sink.payload.eq(source.payload)
+
+    def _read_ports(
+        self, m: Module, link: Any, receiver: Any, capture: Any, resetting: Value
+    ) -> None:
+        words = self.spec.digitiser.words * 16
+        for port in ReadPort:
+            sink = getattr(link, f"read_{port.value}")
+            available = getattr(link, f"available_{port.value}")
+            if port is ReadPort.CAPTURE:
+                connect(m, capture.o, sink)
+                m.d.comb += available.eq(capture.available)
+                continue
+            source = getattr(receiver, port.name.lower())
+            level: Any = getattr(receiver, f"{port.name.lower()}_level", None)
+            depth = SUM_FIFO if level is None else 0
+            if port is ReadPort.INFERENCE and not self.server:
+                depth = self.spec.drive.row_capacity  # as many values as a layer has rows
+            if depth:
+                shape = source.payload.shape()
+                fifo = SyncFIFOBuffered(width=len(Value.cast(source.payload)), depth=depth)
+                m.submodules[f"{port.name.lower()}_fifo"] = ResetInserter(resetting)(fifo)
+                m.d.comb += [fifo.w_data.eq(source.payload), source.ready.eq(fifo.w_rdy)]
+                keep: Value = C(1)
+                if port is ReadPort.FRAMES:
+                    # Sums of whole frames, or nothing: what waits for the host delays no frame.
+                    keep = self._whole(m, source, fifo, words, resetting)
+                m.d.comb += fifo.w_en.eq(source.valid & keep)
+                source = stream.Signature(shape).create()
+                m.d.comb += [
+                    source.valid.eq(fifo.r_rdy),
+                    Value.cast(source.payload).eq(fifo.r_data),
+                    fifo.r_en.eq(source.ready),
+                ]
+                level = fifo.r_level
+            entry = self._entry(port, source.payload)
+            m.submodules[f"{port.name.lower()}_words"] = reading = ResetInserter(resetting)(
+                Reading(len(entry), len(level))
+            )
+            m.d.comb += [
+                reading.i.payload.eq(entry),
+                reading.i.valid.eq(source.valid),
+                source.ready.eq(reading.i.ready),
+                reading.level.eq(level),
+                available.eq(reading.available),
+            ]
+            connect(m, reading.o, sink)
+
+    def _whole(
+        self, m: Module, source: Any, fifo: SyncFIFOBuffered, words: int, resetting: Value
+    ) -> Value:
+        at = Signal(range(words))
+        room, kept = Signal(), Signal()
+        m.d.sync += room.eq(fifo.w_level <= SUM_FIFO - words)
+        first = at == 0
+        m.d.comb += source.ready.eq(1)
+        with m.If(source.valid):
+            m.d.sync += at.eq(Mux(at == words - 1, 0, at + 1))
+            with m.If(first):
+                m.d.sync += kept.eq(room)
+        with m.If(resetting):
+            m.d.sync += at.eq(0)
+        return Mux(first, room, kept)
+
+    def _entry(self, port: ReadPort, payload: Any) -> Value:
+        """The bits of an entry in the format of `models.node.ports`."""
+        if port is ReadPort.INFERENCE:
+            axes = digitiser_payloads.axes(self.spec.digitiser)
+            return Cat(_flagged(payload[axis], payload.bad) for axis in axes)
+        if port is ReadPort.PHASES:
+            return _flagged(payload.angle, payload.bad)
+        return Value.cast(payload)
+
+
+def _flagged(value: Value, flag: Value) -> Value:
+    """A signed number in 31 bits, and a flag above it."""
+    return Cat((value + C(0, signed(31)))[:31], flag)

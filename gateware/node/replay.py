@@ -1,0 +1,159 @@
+"""Row symbols of frames in flight, to compare what returns with. Model: `models.node.replay`."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.lib import stream, wiring
+from amaranth.lib.fifo import SyncFIFO, SyncFIFOBuffered
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from gateware.counter import EventCounter
+from gateware.digitiser import payloads as received_payloads
+from gateware.drive import payloads
+from models.node.replay import DECISION, FLIGHTS, TIME_BITS, latency
+from models.node.sequencer import LEAD_BITS
+from models.node.spec import NodeSpec
+
+WAITING = 16  # rows that were told apart and wait to be read or dropped
+
+
+class Replay(wiring.Component):
+    """Keeps what was sent until it is known whether it came back.
+
+    * `begin`: a batch starts: what was kept is dropped, the next `lead_in` frames have no rows.
+    * `taken`, `symbol`: row symbols on their way out. `sent`: a frame's first code leaves.
+    * `received`: the receiver starts on a frame; with it goes `skip`, high unless a row of this
+      batch is due back now. `loop_delay`: clocks from code to ADC sample. `period`: of the frames.
+    * `q`: the rows that came back, symbol by symbol. `room`: there is room for another row.
+    * `matched`, `missed`: rows that came back, and that did not; `clear` sets them to zero.
+    * Block RAM for `spec.replay` symbols, and one for times.
+    """
+
+    def __init__(self, spec: NodeSpec):
+        self._spec = spec
+        count = spec.drive.counter_bits
+        super().__init__(
+            {
+                "begin": In(1),
+                "lead_in": In(LEAD_BITS),
+                "row": In(spec.drive.length_width),
+                "period": In(20),
+                "loop_delay": In(20),
+                "taken": In(1),
+                "symbol": In(payloads.host_symbol(spec.drive)),
+                "sent": In(1),
+                "received": In(1),
+                "skip": Out(1),
+                "q": Out(stream.Signature(received_payloads.sent(spec.digitiser))),
+                "room": Out(1),
+                "clear": In(1),
+                "matched": Out(count),
+                "missed": Out(count),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        spec = self._spec
+        m = Module()
+        depth = spec.replay
+
+        # Times of departure, and which of them is due.
+        m.submodules.times = times = SyncFIFOBuffered(width=TIME_BITS + 1, depth=FLIGHTS)
+        now = Signal(TIME_BITS)
+        lead = Signal(LEAD_BITS)
+        drain = Signal()  # times of the batch before
+        opens = Signal(signed(23))
+        low, high = Signal(22), Signal(22)
+        m.d.sync += [
+            now.eq(now + 1),
+            opens.eq(self.loop_delay + latency(spec.digitiser) - (self.period >> 1)),
+            low.eq(Mux(opens < 0, 0, opens)),
+            high.eq(self.loop_delay + latency(spec.digitiser) + (self.period >> 1)),
+        ]
+        with m.If(self.begin):
+            m.d.sync += [lead.eq(self.lead_in), drain.eq(1)]
+        with m.Elif(self.sent & lead.any()):
+            m.d.sync += lead.eq(lead - 1)
+        with m.If(~self.begin & ~times.r_rdy):
+            m.d.sync += drain.eq(0)
+        age = Signal(TIME_BITS)
+        early, late, blank = Signal(), Signal(), Signal()
+        known = Signal(DECISION)  # how long the head has been the same
+        done = Signal()
+        expired = Signal()
+        m.d.comb += [
+            times.w_data.eq((now << 1) | lead.any()),
+            times.w_en.eq(self.sent),
+            self.skip.eq(~known[-1] | early | late | blank),
+            expired.eq(known[-1] & late),
+            done.eq(known[-1] & (late | (self.received & ~early))),
+            times.r_en.eq(done | drain),
+        ]
+        m.d.sync += [
+            age.eq(now - (times.r_data >> 1)),
+            early.eq(age < low),
+            late.eq(age >= high),
+            blank.eq(times.r_data[0]),
+            known.eq(Mux(times.r_en, 0, (known << 1) | times.r_rdy)),
+        ]
+
+        # What becomes of the rows, in their order.
+        m.submodules.verdicts = verdicts = SyncFIFO(width=1, depth=WAITING)
+        m.d.comb += [verdicts.w_data.eq(~expired), verdicts.w_en.eq(done & ~blank)]
+        for name, event in (("matched", ~expired), ("missed", expired)):
+            m.submodules[f"{name}_counter"] = counter = EventCounter(len(self.matched))
+            m.d.comb += [
+                counter.event.eq(done & ~blank & event),
+                counter.clear.eq(self.clear),
+                getattr(self, name).eq(counter.count),
+            ]
+
+        # The symbols. A row that is dropped may not all be there yet, so the level can be negative.
+        m.submodules.memory = memory = Memory(
+            shape=payloads.host_symbol(spec.drive), depth=depth, init=[]
+        )
+        write, read = memory.write_port(), memory.read_port()
+        into, out = Signal(range(depth)), Signal(range(depth))
+        level = Signal(signed(depth.bit_length() + 2))
+        left = Signal(spec.drive.length_width)  # of the row that is being read
+        fetched, shown = Signal(), Signal()  # the memory's, and the output's register holds one
+        word = Signal(payloads.host_symbol(spec.drive), reset_less=True)
+        fetch, drop = Signal(), Signal()
+        put = Signal()
+        kept = Signal(payloads.host_symbol(spec.drive), reset_less=True)
+        m.d.sync += [put.eq(self.taken), kept.eq(self.symbol)]
+        waits = Signal()
+        m.d.sync += waits.eq(verdicts.r_rdy & ~verdicts.r_en & ~drain)
+        m.d.comb += [
+            write.addr.eq(into),
+            write.data.eq(kept),
+            write.en.eq(put),
+            read.addr.eq(out),
+            # One symbol every few clocks is enough: neither register is filled while it holds one.
+            fetch.eq(left.any() & (level > 0) & ~fetched & ~drain),
+            read.en.eq(fetch),
+            drop.eq(waits & ~left.any() & ~verdicts.r_data),
+            verdicts.r_en.eq((waits & ~left.any()) | drain),
+            self.q.valid.eq(shown),
+            self.q.p.x.eq(word.i),
+            self.q.p.p.eq(word.q),
+        ]
+        with m.If(waits & ~left.any() & verdicts.r_data):
+            m.d.sync += left.eq(self.row)
+        with m.If(fetch):
+            m.d.sync += [left.eq(left - 1), fetched.eq(1), out.eq(out + 1)]
+        with m.If(fetched & ~shown):
+            m.d.sync += [fetched.eq(0), shown.eq(1), word.eq(read.data)]
+        with m.If(shown & self.q.ready):
+            m.d.sync += shown.eq(0)
+        with m.If(drop):
+            m.d.sync += out.eq(out + self.row)
+        with m.If(put):
+            m.d.sync += into.eq(into + 1)
+        m.d.sync += level.eq(level + put - fetch - Mux(drop, self.row, 0))
+        filled = Signal.like(level)
+        m.d.sync += [filled.eq(level + self.row), self.room.eq(filled <= depth)]
+        with m.If(drain):
+            m.d.sync += [into.eq(0), out.eq(0), level.eq(0), left.eq(0), fetched.eq(0), shown.eq(0)]
+        return m

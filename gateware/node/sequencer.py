@@ -1,0 +1,150 @@
+"""Which frames start, and when emission ends. Model: `models.node.sequencer`."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from models.checks import require
+from models.node.sequencer import (
+    COUNT_BITS,
+    FAULTS,
+    GRANT_BITS,
+    LEAD_BITS,
+    TICK_BITS,
+    WATCHDOG_BITS,
+    Phase,
+    State,
+)
+
+
+class Sequencer(wiring.Component):
+    """Grants frames to the drive, one batch for each rise of `arm`.
+
+    * `start`: begins a batch of `lead_in` blank frames and `grant` rows, if `arm` is high and was
+      low since the last batch. `stop`, `arm` low, `link_fault`, `tripped`, `starved`, and
+      `watchdog` ticks of 2^16 clocks without `alive` halt it; `fault` keeps the causes until
+      `clear`.
+    * `run`, `blank`, `flush`, and `arm_drive` for its `arm`: to the drive. `started`, `busy`: from
+      it. Frames follow each other by `models.node.sequencer.MARGIN` clocks or more.
+    * `drain`: clocks from the end of `busy` until the drive has sent all of the frame.
+    * `state`: for the host, as `models.node.sequencer.State`. `left`: rows granted and not started.
+      `rows`, `frames`: started since `clear`; they stop at their end.
+    * All outputs are registers, or decoded from the phase alone.
+    """
+
+    def __init__(self, drain: int):
+        require("drain", drain, at_least=1, at_most=4095, integer=True)
+        self._drain = drain
+        pulses = ("start", "stop", "clear", "alive", "link_fault", "tripped", "starved",
+                  "started", "busy", "arm")  # fmt: skip
+        super().__init__(
+            {
+                **dict.fromkeys(pulses, In(1)),
+                "grant": In(GRANT_BITS),
+                "lead_in": In(LEAD_BITS),
+                "watchdog": In(WATCHDOG_BITS),
+                **dict.fromkeys(("run", "blank", "arm_drive", "flush"), Out(1)),
+                "state": Out(3),
+                "left": Out(GRANT_BITS),
+                "rows": Out(COUNT_BITS),
+                "frames": Out(COUNT_BITS),
+                "fault": Out(len(FAULTS)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        phase = Signal(3)
+        on = phase == Phase.ON
+        fresh = Signal()
+        lead = Signal(LEAD_BITS)
+        halted = Signal()
+        timer = Signal(range(self._drain + 1))
+        expired = Signal()
+        causes = Signal(len(FAULTS))
+        halt = Signal()
+        m.d.comb += [
+            causes.eq(
+                Mux(
+                    on,
+                    Cat(
+                        self.tripped, expired, self.link_fault, self.starved, self.stop | ~self.arm
+                    ),
+                    0,
+                )
+            ),
+            halt.eq(causes.any()),
+            self.arm_drive.eq(on | (phase == Phase.ENDING)),
+        ]
+
+        # The grant: what is proved needs these few lines alone.
+        counts = Signal()
+        begins = Signal()
+        m.d.comb += [
+            counts.eq(lead.any() | self.left.any()),
+            begins.eq((phase == Phase.OFF) & self.start & self.arm & fresh),
+        ]
+        m.d.sync += [self.run.eq(on & counts & ~halt), self.blank.eq(lead.any())]
+        with m.If(begins):
+            m.d.sync += [self.left.eq(self.grant), lead.eq(self.lead_in)]
+        with m.Elif(self.started):
+            with m.If(lead.any()):
+                m.d.sync += lead.eq(lead - 1)
+            with m.Elif(self.left.any()):
+                m.d.sync += self.left.eq(self.left - 1)
+
+        ends = Signal()
+        m.d.comb += ends.eq((phase == Phase.ENDING) & (timer == self._drain))
+        m.d.sync += [
+            self.flush.eq(ends | ((phase == Phase.STOPPED) & self.arm)),
+            fresh.eq(~self.arm | ((phase == Phase.OFF) & fresh)),
+            timer.eq(timer + 1),
+        ]
+        with m.If(self.busy | self.started | (phase != Phase.ENDING)):
+            m.d.sync += timer.eq(0)
+        with m.Switch(phase):
+            with m.Case(Phase.OFF), m.If(begins):
+                m.d.sync += [phase.eq(Phase.ON), halted.eq(0)]
+            with m.Case(Phase.ON):
+                with m.If(halt):
+                    m.d.sync += halted.eq(1)
+                with m.If(halt | ~counts):
+                    m.d.sync += phase.eq(Phase.ENDING)
+            with m.Case(Phase.ENDING), m.If(ends):
+                m.d.sync += phase.eq(Mux(halted, Phase.STOPPED, Phase.DONE))
+            with m.Case(Phase.DONE, Phase.STOPPED), m.If(~self.arm):
+                m.d.sync += phase.eq(Phase.OFF)
+
+        tick = Signal(TICK_BITS)
+        ticks = Signal(WATCHDOG_BITS, init=1)
+        m.d.comb += expired.eq(ticks == 0)
+        with m.If(self.alive | ~on):
+            m.d.sync += [tick.eq(0), ticks.eq(self.watchdog)]
+        with m.Else():
+            m.d.sync += tick.eq(tick + 1)
+            with m.If(tick.all()):
+                m.d.sync += ticks.eq(ticks - 1)
+
+        for count, event in ((self.frames, self.started), (self.rows, self.started & ~lead.any())):
+            with m.If(self.clear):
+                m.d.sync += count.eq(0)
+            with m.Elif(event & ~count.all()):
+                m.d.sync += count.eq(count + 1)
+        m.d.sync += self.fault.eq(Mux(self.clear, 0, self.fault | causes))
+
+        waiting = Signal()
+        m.d.sync += waiting.eq(~self.busy)
+        with m.Switch(phase):
+            with m.Case(Phase.OFF):
+                m.d.comb += self.state.eq(State.IDLE)
+            with m.Case(Phase.DONE):
+                m.d.comb += self.state.eq(State.DONE)
+            with m.Case(Phase.STOPPED):
+                m.d.comb += self.state.eq(State.STOPPED)
+            with m.Default():
+                m.d.comb += self.state.eq(Mux(self.blank, State.LEAD_IN, State.PLAYING))
+                with m.If(waiting & on):
+                    m.d.comb += self.state.eq(State.WAITING)
+        return m

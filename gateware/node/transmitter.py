@@ -1,0 +1,86 @@
+"""What lets light out: the drive, and the sequencer that alone decides when it may."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from gateware.drive.chain import Drive
+from gateware.node.sequencer import Sequencer
+from gateware.node.trigger import Trigger
+from models.drive.spec import DriveSpec
+from models.node.trigger import DELAY_BITS
+
+# What the sequencer keeps to itself.
+RULED = ("run", "hold", "blank", "flush", "arm")
+GRANTED = ("arm", "start", "stop", "alive", "link_fault", "grant", "lead_in", "watchdog",
+           "state", "left", "rows", "frames", "fault")  # fmt: skip
+
+
+class Transmitter(wiring.Component):
+    """Emits batches: no row beyond the grant, and nothing unless armed.
+
+    * Streams, settings and status of `Drive`, but for those that the sequencer sets; of `Sequencer`
+      what is between it and the host; `trigger`, `triggered`, `trigger_delay` of `Trigger`.
+    * `hold`: no frame starts. `on`: a batch is on, from its start until its last code has left.
+    * `sent`: a frame's first code leaves with `o`.
+    """
+
+    def __init__(self, spec: DriveSpec):
+        self._drive = Drive(spec)
+        self._sequencer = Sequencer(drain=self._drive.latency + 8)
+        drive = self._drive.signature.members
+        sequencer = self._sequencer.signature.members
+        super().__init__(
+            {
+                **{name: member for name, member in drive.items() if name not in RULED},
+                **{name: sequencer[name] for name in GRANTED},
+                "trigger": In(1),
+                "triggered": In(1),
+                "trigger_delay": In(DELAY_BITS),
+                "hold": In(1),
+                "on": Out(1),
+                "sent": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.drive = drive = self._drive
+        m.submodules.sequencer = sequencer = self._sequencer
+        m.submodules.trigger = trigger = Trigger()
+
+        def share(part: Any, names: tuple[str, ...]) -> None:
+            for name in names:
+                member = part.signature.members[name]
+                ours, theirs = getattr(self, name), getattr(part, name)
+                if member.is_signature:
+                    pair = (theirs, flipped(ours))
+                    connect(m, *pair)
+                else:
+                    m.d.comb += theirs.eq(ours) if member.flow is In else ours.eq(theirs)
+
+        share(drive, tuple(n for n in drive.signature.members if n not in RULED))
+        share(sequencer, GRANTED)
+        m.d.comb += [
+            sequencer.clear.eq(self.clear),
+            sequencer.tripped.eq(drive.tripped),
+            sequencer.starved.eq(drive.starved_flag),
+            sequencer.started.eq(drive.started),
+            sequencer.busy.eq(drive.busy),
+            drive.run.eq(sequencer.run),
+            drive.blank.eq(sequencer.blank),
+            drive.flush.eq(sequencer.flush),
+            drive.arm.eq(sequencer.arm_drive),
+            drive.hold.eq(self.hold | trigger.hold),
+            trigger.trigger.eq(self.trigger),
+            trigger.triggered.eq(self.triggered),
+            trigger.delay.eq(self.trigger_delay),
+            trigger.started.eq(drive.started),
+            self.on.eq(sequencer.arm_drive),
+            self.sent.eq(drive.o.payload.first & drive.armed),
+        ]
+        return m

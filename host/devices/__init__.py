@@ -1,0 +1,1 @@
+"""Nodes as a host reaches them: models, simulated gateware, boards; all alike."""

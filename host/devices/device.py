@@ -1,0 +1,167 @@
+"""A node as a host sees it, whatever it is made of: registers by name and streams of words."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from gateware.register_map import IDENTITY, Access, Register, RegisterMap, register_map
+from models.checks import RangeError
+from models.node.ports import ReadPort, WritePort
+from models.node.spec import ROLES, NodeSpec
+
+Words = npt.NDArray[np.uint32]
+COMMIT = "commit"
+
+
+class DeviceError(RuntimeError):
+    """A node cannot be reached, is another one than expected, or does not do as told."""
+
+
+class Device(ABC):
+    """A node built from `spec`, with its register `map`. Closes at the end of a `with`.
+
+    A backend supplies what is abstract here; registers arrive there checked and as raw integers.
+    """
+
+    def __init__(self, spec: NodeSpec, name: str):
+        self.spec = spec
+        self.name = name  # its URL, for messages
+        self.map: RegisterMap = register_map(spec)
+
+    @abstractmethod
+    def _read(self, registers: Sequence[Register]) -> list[int]:
+        """Raw values of registers, read one after the other."""
+
+    @abstractmethod
+    def _write(self, values: Sequence[tuple[Register, int]]) -> None:
+        """Write settings and strobes, one after the other; nothing is committed by itself."""
+
+    @abstractmethod
+    def send(self, port: WritePort, words: npt.ArrayLike) -> None:
+        """Give words to a port, all of them; waits for room. Raises `DeviceError` if none comes."""
+
+    @abstractmethod
+    def receive(self, port: ReadPort, count: int) -> Words:
+        """Take the words that wait at a port, at most `count`; none is an answer too."""
+
+    @abstractmethod
+    def room(self, port: WritePort) -> int:
+        """How many words a port could take now, at least."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the node. It stops by itself: its watchdog hears nothing more."""
+
+    def read(self, name: str) -> int:
+        """The raw value of a register; `KeyError` for a name that is none."""
+        return self.read_all([name])[name]
+
+    def read_all(self, names: Iterable[str] | None = None) -> dict[str, int]:
+        """Raw values of some registers by name, or of all that can be read."""
+        if names is None:
+            names = [r.name for r in self.map if r.access is not Access.STROBE]
+        registers = [self.map[name] for name in names]
+        for register in registers:
+            if register.access is Access.STROBE:
+                raise RangeError(f"{register.name} is a strobe, which has no value to read")
+        values = self._read(registers)
+        return {r.name: value for r, value in zip(registers, values, strict=True)}
+
+    def write(self, **raw: int) -> None:
+        """Settings by name, as raw integers; all of them take effect in the same clock.
+
+        Raises `RangeError` for a value that is not allowed, or a register that is no setting,
+        before anything is written.
+        """
+        values = []
+        for name, value in raw.items():
+            register = self.map[name]
+            if register.access is not Access.SETTING:
+                raise RangeError(f"{name} is a {register.access.value}, which cannot be set")
+            register.require(value)
+            values.append((register, int(value)))
+        self._write([*values, (self.map[COMMIT], 1)])
+
+    def strobe(self, *names: str) -> None:
+        """Fire strobes, one after the other."""
+        registers = [self.map[name] for name in names]
+        for register in registers:
+            if register.access is not Access.STROBE:
+                raise RangeError(f"{register.name} is a {register.access.value}, not a strobe")
+        self._write([(register, 1) for register in registers])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def standard_specs() -> tuple[NodeSpec, ...]:
+    """The nodes that a host of this version knows without being told."""
+    return tuple(NodeSpec(role, loopback=loopback) for role in ROLES for loopback in (False, True))
+
+
+def recognise(
+    found: Mapping[str, int], where: str, candidates: Sequence[NodeSpec] | None = None
+) -> NodeSpec:
+    """The spec of a node by its identity; `candidates` are the standard specs unless given.
+
+    Raises `DeviceError`, which says what to do, if there is none.
+    """
+    if found["id"] != IDENTITY:
+        raise DeviceError(
+            f"what answers at {where} is no node of Shotveil (id {found['id']:08x} instead of "
+            f"{IDENTITY:08x}); connect to another port, or load the node's bitstream first"
+        )
+    given = candidates if candidates is not None else standard_specs()
+    maps = [(spec, register_map(spec).identity) for spec in given]
+    for spec, identity in maps:
+        if dict(found) == dict(identity):
+            return spec
+    (_, ours), *_ = maps
+    if found["version"] != ours["version"]:
+        newer = "host" if found["version"] > ours["version"] else "bitstream"
+        raise DeviceError(
+            f"the node at {where} has registers of version {found['version']}, this host knows "
+            f"version {ours['version']}; use a newer {newer}"
+        )
+    if found["spec_hash"] not in {identity["spec_hash"] for _, identity in maps}:
+        known = ", ".join(
+            f"{spec.role}{' with loopback' if spec.loopback else ''} {identity['spec_hash']:08x}"
+            for spec, identity in maps
+        )
+        raise DeviceError(
+            f"the node at {where} was built from another spec ({found['spec_hash']:08x}; known: "
+            f"{known}); build and load its bitstream anew with this version, or open it with the "
+            "spec that it was built from"
+        )
+    raise DeviceError(
+        f"the node at {where} has other registers (map {found['map_hash']:08x}) though its spec is "
+        "known; build and load its bitstream anew with this version, or use the version of "
+        "Shotveil that it was built with"
+    )
+
+
+def as_words(values: npt.ArrayLike) -> Words:
+    """Integers of −2³¹ … 2³² − 1 as words of 32 bits. Raises `RangeError`."""
+    array = np.asarray(values)
+    if array.dtype == np.uint32:
+        return array.ravel()
+    if array.size and array.dtype.kind not in "iu":
+        raise RangeError(f"words are of type {array.dtype}; allowed: integers")
+    for value in (array.min(initial=0), array.max(initial=0)):
+        if not -(1 << 31) <= int(value) < 1 << 32:
+            raise RangeError(f"word = {value} is outside the integers in [-2³¹, 2³² − 1]")
+    return (array.ravel() & 0xFFFFFFFF).astype(np.uint32)

@@ -1,0 +1,99 @@
+"""A node at the other end of a host link: simulated gateware, TCP, a serial port."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy.typing as npt
+
+from gateware.register_map import Register, register_map
+from host.devices.device import Device, DeviceError, Words, as_words, recognise, standard_specs
+from host.devices.transport import LinkError, Transport
+from models.host_link.packet import MAX_WORDS
+from models.node.ports import ReadPort, WritePort
+from models.node.spec import NodeSpec
+
+
+class LinkDevice(Device):
+    """The node behind a `Transport`, which it closes with itself.
+
+    Its identity is read first; without a `spec` it may be any of the standard ones. Raises
+    `DeviceError`, which says what to do, if it is another node or the link fails.
+    """
+
+    def __init__(self, transport: Transport, name: str, spec: NodeSpec | None = None):
+        self._transport = transport
+        # The identity is at the same place in every map.
+        known = register_map(spec or standard_specs()[0])
+        names = list(known.identity)
+        try:
+            words = self._do(transport.read, known.address(names[0]), len(names))
+            found = {name: int(word) for name, word in zip(names, words, strict=True)}
+            recognised = recognise(found, name, None if spec is None else [spec])
+        except DeviceError:
+            transport.close()
+            raise
+        super().__init__(recognised, name)
+
+    @property
+    def transport(self) -> Transport:
+        """The link, for its statistics."""
+        return self._transport
+
+    def _do(self, act: Callable[..., Any], *arguments: object) -> Any:
+        try:
+            return act(*arguments)
+        except LinkError as error:
+            raise DeviceError(str(error)) from error
+
+    def _read(self, registers: Sequence[Register]) -> list[int]:
+        # Neighbours in one request: a status of two words is latched by the first of them anyway.
+        values = []
+        for run in self._runs(registers):
+            first = self.map.address(run[0].name)
+            count = sum(register.words for register in run)
+            words = self._do(self._transport.read, first, count).tolist()
+            for register in run:
+                values.append(register.from_words(words[: register.words]))
+                words = words[register.words :]
+        return values
+
+    def _write(self, values: Sequence[tuple[Register, int]]) -> None:
+        raw = [register.to_words(value) for register, value in values]
+        start = 0
+        for run in self._runs([register for register, _ in values]):
+            words = [word for one in raw[start : start + len(run)] for word in one]
+            first = self.map.address(run[0].name)
+            self._do(self._transport.write, first, words)
+            start += len(run)
+
+    def _runs(self, registers: Sequence[Register]) -> list[list[Register]]:
+        """The registers in their order, cut where one does not follow its predecessor."""
+        runs: list[list[Register]] = []
+        following = -1
+        for register in registers:
+            address = self.map.address(register.name)
+            if address != following or sum(r.words for r in runs[-1]) + register.words > MAX_WORDS:
+                runs.append([])
+            runs[-1].append(register)
+            following = address + register.words
+        return runs
+
+    def send(self, port: WritePort, words: npt.ArrayLike) -> None:
+        """Give words to a port, all of them; waits for room. Raises `DeviceError` if none comes."""
+        given = as_words(words)
+        self._do(self._transport.send, int(port), given)
+
+    def receive(self, port: ReadPort, count: int) -> Words:
+        """Take the words that wait at a port, at most `count`."""
+        words: Words = self._do(self._transport.receive, int(port), count)
+        return words
+
+    def room(self, port: WritePort) -> int:
+        """How many words a port could take now."""
+        return int(self._do(self._transport.room, int(port)))
+
+    def close(self) -> None:
+        """Close the link."""
+        self._transport.close()

@@ -1,0 +1,450 @@
+"""A node made of the bit-true integer models, for a host without a board and without a compiler.
+
+The models know frames, not clocks: nothing happens while nobody looks, and whatever the node has to
+do by then is done when it is asked. Rows therefore always come in time, and its watchdog never
+barks. In all else it answers as the gateware does, to the bit.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from gateware.register_map import FAULTS, STATES, Access, Register
+from host.devices.device import COMMIT, Device, DeviceError, Words, as_words
+from models.checks import RangeError, require
+from models.digitiser import chain as receiver
+from models.digitiser.chain import MATCHED_LATENCY, Received
+from models.digitiser.spec import PREAMBLE, ROW, DigitiserSettings
+from models.digitiser.timing import Frame
+from models.drive import chain as drive
+from models.drive.spec import Registers
+from models.fixedpoint import BoolArray, IntArray
+from models.frame import FrameLayout
+from models.node import replay
+from models.node.ports import ReadPort, WritePort
+from models.node.spec import NodeSpec
+
+# DAC codes of shape (2, n) → ADC words of shape (quadratures, n), with memory between calls.
+Plant = Callable[[IntArray], IntArray]
+
+
+class Loopback:
+    """The DAC's codes as ADC words, `delay` samples later; the finer converter's last bits go."""
+
+    def __init__(self, spec: NodeSpec, delay: int = 0):
+        require("delay", delay, at_least=0, at_most=1 << 20, integer=True)
+        self._spec = spec
+        self._line: IntArray = np.zeros((2, delay), dtype=np.int64)
+
+    def __call__(self, codes: IntArray) -> IntArray:
+        """The words for the next samples."""
+        line = np.concatenate([self._line, codes], axis=1)
+        n = codes.shape[1]
+        now, self._line = line[:, :n], line[:, n:]
+        drive, digitiser = self._spec.drive, self._spec.digitiser
+        finer = digitiser.adc_bits - drive.dac_bits
+        sample = now << finer if finer >= 0 else now >> -finer
+        words: IntArray = sample[: digitiser.quadratures] & ((1 << digitiser.adc_bits) - 1)
+        return words
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """A frame that left: its first sample, and its row of shape (2, row), None for the lead-in."""
+
+    start: int
+    row: IntArray | None
+
+
+class ModelDevice(Device):
+    """A node of `spec`, with `plant` between its DAC and its ADC: a loopback unless given."""
+
+    def __init__(self, spec: NodeSpec, plant: Plant | None = None, name: str | None = None):
+        super().__init__(spec, name or f"model:{spec.role}")
+        self._plant = plant or Loopback(spec)
+        self._staged = {n: r.reset for n, r in self.map.of(Access.SETTING).items()}
+        self._set = dict(self._staged)
+        self._rows: deque[tuple[int, int]] = deque()
+        self._table: list[tuple[int, int]] = []
+        self._loading: dict[WritePort, list[int]] = {WritePort.PULSE: [], WritePort.FILTER: []}
+        self._pulse = spec.drive.pulse()
+        self._filter: IntArray | None = None
+        self._waiting: dict[ReadPort, deque[int]] = {port: deque() for port in ReadPort}
+        self._state = "idle"
+        self._faults: set[str] = set()
+        self._disarmed = False  # by a stop: `arm` has to go low first
+        self._granted = self._lead_in = 0
+        self._offset: tuple[int, ...] | None = None
+        self._counts = dict.fromkeys(("rows_sent", "frames_sent"), 0)
+        self._events = dict.fromkeys(("clipped", "refused", "saturated"), 0)
+        self._forget()
+
+    def _forget(self) -> None:
+        """The receiver as after reset: what it saw is gone."""
+        spec = self.spec.digitiser
+        self._samples = 0
+        self._words: list[IntArray] = []
+        self._sent: list[_Sent] = []
+        self._given = dict.fromkeys(ReadPort, 0)
+        self._offset = None
+        self._read_session: IntArray = np.zeros((spec.words, 16), np.int64)
+        self._read_modes: IntArray = np.zeros((spec.modes, 4), np.int64)
+        self._known: tuple[int, Received] | None = None
+
+    # Registers
+
+    def _write(self, values: Sequence[tuple[Register, int]]) -> None:
+        for register, raw in values:
+            if register.access is Access.SETTING:
+                self._staged[register.name] = raw
+            elif register.name == COMMIT:
+                self._advance()
+                self._set = dict(self._staged)
+                self._disarmed &= bool(self._set["arm"])
+                if not self._set["arm"] and self._state in ("lead-in", "playing", "waiting"):
+                    self._end("stopped")
+            else:
+                getattr(self, f"_do_{register.name}")()
+
+    def _read(self, registers: Sequence[Register]) -> list[int]:
+        self._advance()
+        constants = self.map.constants
+        values = []
+        for register in registers:
+            name = register.name
+            if register.access is Access.CONSTANT:
+                values.append(constants[name])
+            elif register.access is Access.SETTING:
+                values.append(self._staged[name])
+            else:
+                values.append(self._status(name))
+        return values
+
+    def _status(self, name: str) -> int:
+        part, _, rest = name.partition("_")
+        if part == "drive":
+            return self._drive_status(rest)
+        if part == "digitiser":
+            return self._digitiser_status(rest)
+        if part == "link":
+            return 0  # there is none
+        if name == "state":
+            return STATES.index(self._state)
+        if name == "fault":
+            return sum(1 << FAULTS.index(fault) for fault in self._faults)
+        if name == "rows_granted_left":
+            return self._granted
+        if name in self._counts:
+            return self._counts[name]
+        flights = self._flights(self._received().frames)
+        matched = int(np.count_nonzero(flights.belongs >= 0))
+        return {"frames_matched": matched, "frames_missed": flights.missed}[name]
+
+    def _drive_status(self, name: str) -> int:
+        count, _, flag = name.partition("_")
+        if count in self._events:
+            return int(self._events[count] > 0) if flag else self._events[count]
+        return {
+            "armed": int(bool(self._set["arm"]) and not self._disarmed),
+            "tripped": int("tripped" in self._faults),
+            "angles_loaded": len(self._table),
+        }.get(name, 0)
+
+    def _digitiser_status(self, name: str) -> int:
+        got = self._received()
+        if name.startswith("measured_"):
+            return got.offset["xp".index(name[-1])]
+        return {
+            # Behind a batch the clock runs on for some frames, then the lock is given up.
+            "loss": int(bool(got.frames)),
+            "overrange": int(got.overrange > 0),
+            "overrange_count": got.overrange,
+            "theta": got.theta,
+        }.get(name, 0)
+
+    # Strobes
+
+    def _do_start(self) -> None:
+        if not self._set["arm"] or self._disarmed:
+            return
+        self._granted, self._lead_in = self._set["grant"], self._set["lead_in"]
+        self._state = "lead-in" if self._lead_in else "playing"
+        self._advance()
+
+    def _do_stop(self) -> None:
+        self._advance()
+        if self._state in ("lead-in", "playing", "waiting"):
+            self._faults.add("stop")
+            self._end("stopped")
+
+    def _do_clear(self) -> None:
+        self._faults.clear()
+        for counters in (self._counts, self._events):
+            counters.update(dict.fromkeys(counters, 0))
+
+    def _do_restart(self) -> None:
+        self._advance()
+        self._forget()
+
+    def _do_snapshot(self) -> None:
+        self._advance()
+        sums = self._received().sums
+        session = sums.session - self._read_session
+        modes = sums.modes - self._read_modes
+        self._read_session, self._read_modes = sums.session, sums.modes
+        # In the order of the sum banks: word by word, and of each the places before the lanes.
+        self._put(ReadPort.SESSION, _halves(session.reshape(-1, 4, 4).swapaxes(1, 2)))
+        self._put(ReadPort.MODES, _halves(modes))
+
+    def _do_capture(self) -> None:
+        self._advance()
+        self._record_from = self._samples
+        self._advance()
+        if self._samples - self._record_from < self.spec.capture:
+            self._idle(self.spec.capture - (self._samples - self._record_from))
+        words = np.concatenate(self._words, axis=1)[:, self._record_from :][:, : self.spec.capture]
+        both = np.zeros((2, words.shape[1]), dtype=np.int64)
+        both[: len(words)] = words
+        self._put(ReadPort.CAPTURE, both[0] | both[1] << 16)
+
+    def _do_clear_angles(self) -> None:
+        self._table.clear()
+
+    def _do_load_offset(self) -> None:
+        axes = "xp"[: self.spec.digitiser.quadratures]
+        self._offset = tuple(self._set[f"digitiser_offset_{axis}"] for axis in axes)
+
+    # Streams
+
+    def send(self, port: WritePort, words: npt.ArrayLike) -> None:
+        """Give words to a port. Raises `DeviceError` where rows do not fit."""
+        given = as_words(words)
+        self._advance()
+        pairs = [(_signed(int(w) & 0xFFFF, 16), _signed(int(w) >> 16, 16)) for w in given]
+        if port is WritePort.ROWS:
+            self._require_room(len(self._rows), len(pairs), port)
+            self._rows.extend(pairs)
+        elif port is WritePort.ANGLES:
+            self._require_room(len(self._table), len(pairs), port)
+            self._table.extend(pairs)
+        else:
+            taps = self._loading[port]
+            taps.extend(_signed(int(word), 32) for word in given)
+            spec = self.spec
+            size = (
+                spec.drive.taps if port is WritePort.PULSE else spec.digitiser.coefficients().size
+            )
+            while len(taps) >= size:
+                whole = np.array(taps[:size], dtype=np.int64)
+                del taps[:size]
+                if port is WritePort.PULSE:
+                    self._pulse = whole
+                else:
+                    self._filter = whole.reshape(spec.digitiser.coefficients().shape)
+        self._advance()
+
+    def _require_room(self, taken: int, more: int, port: WritePort) -> None:
+        if taken + more > self.spec.drive.row_capacity:
+            raise DeviceError(
+                f"write port {port.name} has no room for {more} words: it holds {taken} of "
+                f"{self.spec.drive.row_capacity}"
+            )
+
+    def room(self, port: WritePort) -> int:
+        """How many words a port could take now."""
+        self._advance()
+        taken = {WritePort.ROWS: len(self._rows), WritePort.ANGLES: len(self._table)}
+        return self.spec.drive.row_capacity - taken.get(port, 0)
+
+    def receive(self, port: ReadPort, count: int) -> Words:
+        """Take the words that wait at a port, at most `count`."""
+        self._advance()
+        self._give(port)
+        queue = self._waiting[port]
+        return np.array([queue.popleft() for _ in range(min(count, len(queue)))], dtype=np.uint32)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _put(self, port: ReadPort, values: npt.ArrayLike) -> None:
+        self._waiting[port].extend(as_words(values).tolist())
+
+    # Frames
+
+    def _advance(self) -> None:
+        """Send all frames that can be sent."""
+        if self._state not in ("lead-in", "playing", "waiting"):
+            return
+        registers = self._drive_registers()
+        length = registers.layout.row
+        if registers.angle:
+            whole = self._granted if len(self._table) >= length else 0
+            table = np.array(self._table, dtype=np.int64).T
+            rows = [np.resize(table, (2, length))] * whole
+        else:
+            whole = min(self._granted, len(self._rows) // length)
+            taken = [self._rows.popleft() for _ in range(whole * length)]
+            rows = list(np.array(taken, np.int64).reshape(-1, length, 2).swapaxes(1, 2))
+        quiet = np.zeros((2, length), dtype=np.int64)
+        frames: list[IntArray | None] = [*([None] * self._lead_in), *rows]
+        for frame in frames:
+            out = drive.model(self.spec.drive, registers, [quiet if frame is None else frame])
+            for name in self._events:
+                self._events[name] += getattr(out, name)
+            self._sent.append(_Sent(self._samples, frame))
+            self._through_plant(out.codes[0])
+            self._counts["frames_sent"] += 1
+            if frame is None:
+                self._lead_in -= 1
+            else:
+                self._granted -= 1
+                self._counts["rows_sent"] += 1
+            if out.tripped:
+                self._faults.add("tripped")
+                self._end("stopped")
+                return
+        if self._granted == 0:
+            self._end("done")
+        else:
+            self._state = "waiting"
+
+    def _end(self, state: str) -> None:
+        """The batch is over: rows that were not sent are dropped, and the last frame comes back."""
+        self._state = state
+        self._rows.clear()
+        self._disarmed = state == "stopped"
+        period = self._digitiser_settings().period
+        spec = self.spec.digitiser
+        self._idle(self._set["loop_delay"] + spec.delay + MATCHED_LATENCY + spec.taps + 8 * period)
+
+    def _idle(self, samples: int) -> None:
+        """Send nothing for a while."""
+        registers = self._drive_registers()
+        rest = drive.model(
+            self.spec.drive, registers, np.zeros((1, 2, registers.layout.row), np.int64)
+        ).codes[0, :, -1:]
+        off = not self._set["arm"] or self._disarmed
+        self._through_plant(np.zeros((2, samples), np.int64) if off else rest.repeat(samples, 1))
+
+    def _through_plant(self, codes: IntArray) -> None:
+        words = np.asarray(self._plant(codes), dtype=np.int64)
+        due = (self.spec.digitiser.quadratures, codes.shape[1])
+        if words.shape != due:
+            raise RangeError(f"the plant gave ADC words of shape {words.shape}; allowed: {due}")
+        self._words.append(words)
+        self._samples += codes.shape[1]
+
+    def _drive_registers(self) -> Registers:
+        def of(name: str) -> int:
+            return self._set[f"drive_{name}"]
+
+        def arms(name: str) -> IntArray:
+            return np.array([of(f"{name}_i"), of(f"{name}_q")], dtype=np.int64)
+
+        names = ("preamble", "row", "pilots", "pilot_spacing", "vacuum", "guard")
+        return Registers(
+            layout=FrameLayout(**{name: of(name) for name in names}),
+            scale=of("scale"),
+            reference=of("reference"),
+            gain=arms("gain"),
+            half_wave=arms("half_wave"),
+            bias=arms("bias"),
+            angle=bool(of("angle")),
+            coefficients=self._pulse,
+            stop_on_fault=bool(of("stop_on_fault")),
+            stop_on_saturation=bool(of("stop_on_saturation")),
+        )
+
+    def _digitiser_settings(self) -> DigitiserSettings:
+        def of(name: str) -> int:
+            return self._set[f"digitiser_{name}"]
+
+        row, pilots, spacing, vacuum = (of(n) for n in ("row", "pilots", "spacing", "vacuum"))
+        bare = FrameLayout(PREAMBLE, row, pilots, spacing, vacuum, guard=2)
+        guard = of("period") // self.spec.digitiser.samples_per_symbol - bare.length + 2
+        layout = FrameLayout(PREAMBLE, row, pilots, spacing, vacuum, guard)
+        plain = ("offset_binary", "minimum", "free_run", "record", "timing_shift", "offset_shift",
+                 "phase_shift", "pilot", "mode")  # fmt: skip
+        second = (
+            "digitiser_scale_p" if self.spec.digitiser.quadratures == 2 else "digitiser_scale_x"
+        )
+        return DigitiserSettings(
+            layout=layout,
+            scale=(of("scale_x"), self._set[second]),
+            **{name: of(name) for name in plain},
+        )
+
+    def _received(self) -> Received:
+        """What the receiver made of all samples since its restart."""
+        if self._known and self._known[0] == self._samples:
+            return self._known[1]
+        spec = self.spec.digitiser
+        settings = self._digitiser_settings()
+        words = np.concatenate([np.zeros((spec.quadratures, 0), np.int64), *self._words], axis=1)
+        # Filled as the frames are found: the rows that belong to those that count.
+        q = np.zeros((2, len(self._sent) * settings.layout.row), dtype=np.int64)
+
+        def skip(frames: list[Frame]) -> BoolArray:
+            # A client knows no rows that it could compare with.
+            server = self.spec.role == "server"
+            belongs = self._flights(frames).belongs if server else -np.ones(len(frames), np.int64)
+            rows = [self._sent[k].row for k in belongs if k >= 0]
+            for k, row in enumerate(rows):
+                q[:, k * settings.layout.row : (k + 1) * settings.layout.row] = row
+            left_out: BoolArray = belongs < 0
+            return left_out
+
+        got = receiver.model(
+            spec, settings, words, q, offset=self._offset, taps=self._filter, skip=skip
+        )
+        self._known = (self._samples, got)
+        return got
+
+    def _flights(self, frames: Sequence[Frame]) -> replay.Flights:
+        """The frame that was sent for each that was received."""
+        spec = self.spec.digitiser
+        delay, half = replay.window(spec, self._digitiser_settings(), self._set["loop_delay"])
+        lead_in = sum(sent.row is None for sent in self._sent)
+        sent = [sent.start for sent in self._sent]
+        arrivals = replay.arrivals(spec, [frame.start for frame in frames])
+        return replay.model(sent, arrivals, lead_in, delay, half, end=self._samples)
+
+    def _give(self, port: ReadPort) -> None:
+        """Make what has come since the last look available at a port that gives by itself."""
+        if not self._sent or port in (ReadPort.SESSION, ReadPort.MODES, ReadPort.CAPTURE):
+            return
+        got = self._received()
+        bad = got.over | got.lost | got.saturated
+        if port is ReadPort.INFERENCE:
+            wanted = (got.kind == ROW) & (got.index == self._set["digitiser_mode"])
+            axes = got.value[: self.spec.digitiser.quadratures, wanted]
+            words = _marked(axes.T.ravel(), np.repeat(bad[wanted], len(axes)))
+        elif port is ReadPort.PHASES:
+            words = _marked(got.phases.angle, got.phases.bad)
+        elif port is ReadPort.FRAMES:
+            words = _halves(got.sums.frames.reshape(-1, 4, 4).swapaxes(1, 2))
+        else:
+            raise DeviceError("the models do not pack single symbols")
+        self._put(port, words[self._given[port] :])
+        self._given[port] = len(words)
+
+
+def _signed(word: int, bits: int) -> int:
+    return word - (1 << bits) if word >> (bits - 1) else word
+
+
+def _halves(sums: IntArray) -> Words:
+    """Sums of 64 bits as pairs of words, low first."""
+    flat = np.ascontiguousarray(sums, dtype="<i8").ravel()
+    return flat.view("<u4").astype(np.uint32)
+
+
+def _marked(values: IntArray, bad: BoolArray) -> Words:
+    """Values in bits 0 … 30 and a flag in bit 31."""
+    words: Words = ((values & 0x7FFFFFFF) | (bad.astype(np.int64) << 31)).astype(np.uint32)
+    return words

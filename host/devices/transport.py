@@ -1,0 +1,408 @@
+"""The host's end of the link to a node: registers and ports over any pipe of bytes.
+
+Whatever the pipe loses, damages or repeats, each request is carried out once and in order
+(`models.host_link.endpoint` is the other end). Up to a window of requests is on the way at a time.
+A request is sent again when the device says that it is missing, when a later one was answered
+before it, and when nothing has been answered for a time.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from models.checks import require
+from models.host_link.cobs import DELIMITER
+from models.host_link.packet import (
+    ADDRESSES,
+    MAX_WORDS,
+    PROTOCOL,
+    RESPONSE,
+    FrameError,
+    Op,
+    Request,
+    Response,
+    Status,
+    from_frame,
+    to_frame,
+)
+
+WORD = 2**32 - 1
+CREDITS = 2**16  # credit counts modulo this
+QUERY_PAUSE = 1e-3  # seconds between two questions for room
+SHORTEST_WAIT = 1e-4  # seconds: a clock's rounding must not make a wait of none
+Words = npt.NDArray[np.uint32]
+
+
+class LinkError(Exception):
+    """The link cannot do what it is there for."""
+
+
+class LinkLost(LinkError):
+    """The device does not answer any more, or has forgotten this session."""
+
+
+class Refused(LinkError):
+    """The device has no such register, port or operation."""
+
+
+class VersionMismatch(LinkError):
+    """The device speaks another version of the protocol."""
+
+
+class NoRoom(LinkError):
+    """A write port took no words for longer than the caller was willing to wait."""
+
+
+class BytePipe(Protocol):
+    """Bytes in two directions, which may get lost. Raises `LinkLost` when it breaks for good."""
+
+    def read(self, most: int, timeout: float) -> bytes:
+        """Up to `most` bytes; none if none came within `timeout` seconds."""
+
+    def write(self, data: bytes) -> None:
+        """Hand over all bytes."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
+@dataclass
+class Traffic:
+    """What happened on the link since it was opened."""
+
+    requests: int = 0  # made
+    sent: int = 0  # packets, with those sent again
+    bytes_out: int = 0
+    bytes_in: int = 0
+    bad: int = 0  # frames from the device that were damaged
+    stale: int = 0  # answers to what was answered before
+    gaps: int = 0  # times that the device missed a request
+    timeouts: int = 0
+
+
+class _Pending:
+    """A request on its way, and its answer once it is there."""
+
+    __slots__ = ("answer", "frame", "nudged", "request")
+
+    def __init__(self, request: Request, frame: bytes):
+        self.request = request
+        self.frame = frame
+        self.answer: Response | None = None
+        self.nudged = False  # sent again since a later one was answered
+
+
+class Transport:
+    """A session with the device at the other end of `pipe`; a context manager.
+
+    * `timeout`: seconds without any answer after which all that is on the way is sent again;
+      `attempts`: how often in a row, before `LinkLost`. It has to be longer than a window takes.
+    * `window`: requests on the way at most; the device's own window is the upper limit.
+    * `nonce`: names the session, 32 bits; from the system's entropy unless given. Two sessions
+      that follow each other must not have the same.
+    * `clock` tells the time for `pipe`, in seconds.
+
+    `send` returns when all packets are on their way; all other methods wait for their answer. The
+    device carries requests out in the order of the calls. Raises `LinkLost`, `VersionMismatch`.
+    """
+
+    def __init__(
+        self,
+        pipe: BytePipe,
+        *,
+        timeout: float = 0.25,
+        attempts: int = 12,
+        window: int = 128,
+        nonce: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        require("timeout", timeout, above=0)
+        require("attempts", attempts, at_least=1, integer=True)
+        require("window", window, at_least=1, at_most=128, integer=True)
+        self._pipe = pipe
+        self._timeout = timeout
+        self._attempts = attempts
+        self._clock = clock
+        self._next = 0
+        self._window = 1
+        self._opened = False
+        self._on_way: deque[_Pending] = deque()  # in order of their numbers
+        self._unsent: deque[_Pending] = deque()
+        self._received = bytearray()
+        self._silent_since = clock()
+        self._silences = 0
+        self._limits: dict[int, int] = {}  # credit by write port
+        self._given: dict[int, int] = {}  # words by write port
+        self.traffic = Traffic()
+
+        nonce = secrets.randbits(32) if nonce is None else nonce
+        require("nonce", nonce, at_least=0, at_most=WORD, integer=True)
+        self._nonce = nonce
+        pipe.write(DELIMITER)  # ends whatever a session before left in the air
+        said = self._wait(self._submit(Op.HELLO, 0, 1, (nonce,))).words[1]
+        version, theirs = said & 0xFF, said >> 8 & 0xFF
+        if version != PROTOCOL:
+            raise VersionMismatch(
+                f"the device speaks version {version} of the link's protocol, this host version "
+                f"{PROTOCOL}: load a bitstream of the same release as this package"
+            )
+        self._opened = True
+        self._window = min(window, theirs)
+        self.write_ports, self.read_ports = said >> 16 & 0xFF, said >> 24
+
+    def __enter__(self) -> Transport:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Wait for what is on the way, as long as the link is up, and close the pipe."""
+        try:
+            self.flush()
+        except LinkLost:
+            pass
+        finally:
+            self._pipe.close()
+
+    def read(self, address: int, count: int = 1) -> Words:
+        """The words of `count` registers that follow each other."""
+        require("count", count, at_least=0, at_most=MAX_WORDS, integer=True)
+        require("address", address, at_least=0, at_most=ADDRESSES - count, integer=True)
+        return _array(self._wait(self._submit(Op.READ, address, count)).words)
+
+    def write(self, address: int, words: npt.ArrayLike) -> None:
+        """Write registers that follow each other."""
+        given = _words(words)
+        require("number of words", len(given), at_most=MAX_WORDS)
+        require("address", address, at_least=0, at_most=ADDRESSES - len(given), integer=True)
+        self._wait(self._submit(Op.WRITE, address, len(given), given))
+
+    def send(self, port: int, words: npt.ArrayLike, patience: float = 5.0) -> None:
+        """Send words to a write port; waits for room, but not for the last answers.
+
+        Raises `NoRoom` if the port takes nothing for `patience` seconds; `room` and `offer` are for
+        those who have something else to do meanwhile.
+        """
+        rest = _words(words)
+        grown = self._clock()
+        pause = 0.0
+        while rest:
+            taken = self._offer(port, rest)
+            rest = rest[taken:]
+            if taken:
+                grown, pause = self._clock(), 0.0
+            elif self._on_way:
+                self._pump()
+            elif self._clock() - grown > patience:
+                raise NoRoom(
+                    f"write port {port} has no room for {len(rest)} words since {patience:g} s"
+                )
+            elif not self.room(port):
+                self._receive(pause)
+                pause = QUERY_PAUSE
+
+    def offer(self, port: int, words: npt.ArrayLike) -> int:
+        """Send as many words, from the first, as a write port has room for; how many that are."""
+        given = _words(words)
+        if self._credit(port) < len(given):
+            self.room(port)
+        sent = 0
+        while taken := self._offer(port, given[sent:], whole=False):
+            sent += taken
+        return sent
+
+    def room(self, port: int) -> int:
+        """Ask how many words a write port has room for."""
+        require("write port", port, at_least=0, below=self.write_ports, integer=True)
+        self._wait(self._submit(Op.SEND, port, 0))
+        return self._credit(port)
+
+    def receive(self, port: int, count: int) -> Words:
+        """Take words that wait at a read port, `count` at most."""
+        require("read port", port, at_least=0, below=self.read_ports, integer=True)
+        require("count", count, at_least=0, integer=True)
+        asked = [
+            self._submit(Op.RECEIVE, port, min(MAX_WORDS, count - start))
+            for start in range(0, count, MAX_WORDS)
+        ]
+        return _array(word for pending in asked for word in self._wait(pending).words)
+
+    def available(self, port: int) -> int:
+        """Ask how many words wait at a read port."""
+        require("read port", port, at_least=0, below=self.read_ports, integer=True)
+        return self._wait(self._submit(Op.RECEIVE, port, 0)).credit
+
+    def ping(self) -> None:
+        """Show the device's watchdog that the host is there."""
+        self._wait(self._submit(Op.READ, 0, 0))
+
+    def flush(self) -> None:
+        """Wait until everything that was sent has been taken."""
+        while self._on_way or self._unsent:
+            self._pump()
+
+    def _credit(self, port: int) -> int:
+        """Words that a write port has room for, as far as is known here."""
+        return (self._limits.get(port, 0) - self._given.get(port, 0)) % CREDITS
+
+    def _offer(self, port: int, words: tuple[int, ...], whole: bool = True) -> int:
+        """Send one packet of words, if there is credit; how many words.
+
+        With `whole` rather none than a short packet while an answer may bring more credit.
+        """
+        require("write port", port, at_least=0, below=self.write_ports, integer=True)
+        count = min(MAX_WORDS, len(words))
+        credit = self._credit(port)
+        if whole and credit < count and self._on_way:
+            return 0
+        count = min(count, credit)
+        if count:
+            self._submit(Op.SEND, port, count, words[:count])
+            self._given[port] = (self._given.get(port, 0) + count) % CREDITS
+        return count
+
+    def _submit(self, op: Op, target: int, count: int, words: tuple[int, ...] = ()) -> _Pending:
+        """Put a request on its way; waits while the window is full."""
+        while len(self._on_way) + len(self._unsent) >= self._window:
+            self._pump()
+        request = Request(self._next, op, target, count, words)
+        pending = _Pending(request, to_frame(request.body()))
+        self._next = (self._next + 1) % 256
+        self.traffic.requests += 1
+        if not self._on_way:
+            self._silent_since = self._clock()
+            self._silences = 0
+        self._on_way.append(pending)
+        self._unsent.append(pending)
+        self._transmit()
+        return pending
+
+    def _wait(self, pending: _Pending) -> Response:
+        """The answer to a request."""
+        while pending.answer is None:
+            self._pump()
+        return pending.answer
+
+    def _transmit(self) -> None:
+        """Write what is due, and take what has come between two packets: neither end may choke."""
+        while self._unsent:
+            pending = self._unsent.popleft()
+            if pending.answer is not None:
+                continue
+            self._pipe.write(pending.frame)
+            self.traffic.sent += 1
+            self.traffic.bytes_out += len(pending.frame)
+            if self._unsent:
+                self._receive(0.0)
+
+    def _pump(self) -> None:
+        """Wait for something from the device, and send again what has to be."""
+        left = self._silent_since + self._timeout - self._clock()
+        self._receive(max(left, SHORTEST_WAIT))
+        if self._on_way and self._clock() >= self._silent_since + self._timeout:
+            self._silent_since = self._clock()
+            self._silences += 1
+            self.traffic.timeouts += 1
+            if self._silences >= self._attempts:
+                raise LinkLost(
+                    f"no answer from the device after {self._silences} attempts of "
+                    f"{self._timeout:g} s"
+                )
+            self._unsent = deque(self._on_way)
+            for pending in self._on_way:
+                pending.nudged = False
+        self._transmit()
+
+    def _receive(self, timeout: float) -> None:
+        data = self._pipe.read(1 << 16, timeout)
+        self.traffic.bytes_in += len(data)
+        *frames, rest = data.split(DELIMITER)
+        for frame in frames:
+            if self._received:
+                frame = bytes(self._received) + frame
+                self._received.clear()
+            if frame:
+                self._take(frame)
+        self._received += rest
+        del self._received[1 << 16 :]  # no delimiter: this is no link
+
+    def _take(self, frame: bytes) -> None:
+        """Match a response with its request."""
+        try:
+            response = Response.of(from_frame(frame, RESPONSE.size))
+        except FrameError:
+            self.traffic.bad += 1
+            return
+        if not self._on_way:
+            self.traffic.stale += 1
+            return
+        place = (response.seq - self._on_way[0].request.seq) % 256
+        if response.status == Status.NO_SESSION and self._opened:
+            raise LinkLost("the device was reset: open it again")
+        if response.status == Status.GAP and place < len(self._on_way):
+            self.traffic.gaps += 1
+            behind = list(self._on_way)[place:]
+            self._unsent = deque([p for p in self._unsent if p not in behind] + behind)
+            return
+        if place >= len(self._on_way) or not self._answers(self._on_way[place], response):
+            self.traffic.stale += 1
+            return
+        self._on_way[place].answer = response
+        self._silent_since = self._clock()
+        self._silences = 0
+        self._credit_from(self._on_way[place].request, response)
+        # Answers that this one overtook were lost, since the device keeps the order.
+        for pending in islice(self._on_way, place):
+            if pending.answer is None and not pending.nudged:
+                pending.nudged = True
+                self._unsent.append(pending)
+        while self._on_way and self._on_way[0].answer is not None:
+            self._on_way.popleft()
+
+    def _answers(self, pending: _Pending, response: Response) -> bool:
+        """Whether a response belongs to a request. Raises `Refused`."""
+        request = pending.request
+        if pending.answer is not None or response.op != request.op:
+            return False
+        if request.op == Op.HELLO:
+            return len(response.words) == 2 and response.words[0] == self._nonce
+        if response.status == Status.OK:
+            return (
+                len(response.words) == request.count
+                if request.op == Op.READ
+                else len(response.words) <= (request.count if request.op == Op.RECEIVE else 0)
+            )
+        raise Refused(
+            f"the device refused {Op(request.op).name} of {request.count} words at "
+            f"{request.target} with status {response.status}"
+        )
+
+    def _credit_from(self, request: Request, response: Response) -> None:
+        """Take the limit that an answer tells, unless a later one told a higher one already."""
+        if request.op != Op.SEND:
+            return
+        limit = self._limits.get(request.target)
+        if limit is None or (response.credit - limit) % CREDITS < CREDITS // 2:
+            self._limits[request.target] = response.credit
+
+
+def _words(words: npt.ArrayLike) -> tuple[int, ...]:
+    """Words as Python integers. Raises `RangeError` for what 32 bits do not hold."""
+    given = np.atleast_1d(np.asarray(words))
+    if given.dtype != np.uint32:
+        require("words", given, at_least=0, at_most=WORD, integer=True)
+    return tuple(int(word) for word in given.ravel().tolist())
+
+
+def _array(words: Iterable[int]) -> Words:
+    return np.array(list(words), dtype=np.uint32)

@@ -1,0 +1,99 @@
+"""Does a node do, to the bit, what the models say? For nodes whose DAC codes come back as ADC words.
+
+That is the models and simulated gateware as they are opened, and a board with a loopback bitstream.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gateware.register_map import Access
+from host.devices.device import Device
+from host.devices.model import Loopback, ModelDevice
+from host.node import Batch, Node
+from models.digitiser.spec import DigitiserSettings
+from models.drive.spec import DriveSettings
+from models.frame import FrameLayout
+
+ROWS = 8
+LEAD_IN = 2
+# As short as the receiver takes frames; the rows of a batch fit the node's row buffer.
+LAYOUT = FrameLayout(row=120, pilot_spacing=40)
+LEVEL = 0.3  # well within the reach of the modulator
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at, and what was found if it is not as it should be."""
+
+    name: str
+    passed: bool
+    detail: str = ""
+
+
+def selftest(node: Node, rng: np.random.Generator, loop_delay: int = 0) -> list[Check]:
+    """Compare a node with the models: registers, a batch, a grant that is smaller than its rows.
+
+    `loop_delay` is the loopback's, in samples, to half a frame. Leaves the node disarmed and its
+    settings changed.
+    """
+    spec = node.spec
+    model = Node(ModelDevice(spec, Loopback(spec, loop_delay)))
+    high = spec.drive.symbol.highest
+    rows = rng.integers(-high, high + 1, (ROWS, 2, LAYOUT.row))
+    checks = [_registers(node.device, rng)]
+    played = []
+    for one in (node, model):
+        one.configure(
+            DriveSettings(layout=LAYOUT, scale=LEVEL, reference=LEVEL),
+            DigitiserSettings(layout=LAYOUT),
+            loop_delay=loop_delay,
+            lead_in=LEAD_IN,
+        )
+        played.append(one.play(rows))
+    checks += _batches(*played)
+    granted = node.play(rows, grant=ROWS - 3).rows_sent
+    checks.append(
+        Check("grant", granted == ROWS - 3, f"{granted} rows left the node, {ROWS - 3} were granted")
+    )
+    return checks
+
+
+def _registers(device: Device, rng: np.random.Generator) -> Check:
+    """Every setting takes and gives back its ends, and something between; each its own."""
+    settings = device.map.of(Access.SETTING)
+    before = device.read_all(settings)
+    bad: set[str] = set()
+    for number in range(3):
+        values = {
+            name: (r.lowest, r.highest, int(rng.integers(r.lowest, r.highest, endpoint=True)))[number]
+            for name, r in settings.items()
+        }
+        values["arm"] = 0
+        device.write(**values)
+        found = device.read_all(settings)
+        bad |= {name for name, value in values.items() if found[name] != value}
+    device.write(**{**before, "arm": 0})
+    return Check("registers", not bad, f"not what was written: {', '.join(sorted(bad))}")
+
+
+def _batches(got: Batch, due: Batch) -> list[Check]:
+    checks = []
+    for name in ("session", "modes"):
+        ours, theirs = getattr(got, name), getattr(due, name)
+        wrong = int(np.count_nonzero(ours != theirs))
+        checks.append(Check(name, not wrong, f"{wrong} of {theirs.size} sums differ"))
+    rows = due.rows_sent
+    pairs = zip(got.last(rows), due.last(rows), strict=True)
+    wrong = sum(int(np.count_nonzero(ours != theirs)) for ours, theirs in pairs)
+    checks.append(Check("inference", not wrong, f"{wrong} values or flags differ"))
+    for name in ("rows_sent", "frames_sent", "faults", "flags"):
+        ours, theirs = getattr(got, name), getattr(due, name)
+        checks.append(Check(name, ours == theirs, f"{ours}, the models say {theirs}"))
+    for name, theirs in due.counters.items():
+        if not name.startswith("link_"):
+            ours = got.counters[name]
+            checks.append(Check(name, ours == theirs, f"{ours}, the models say {theirs}"))
+    return checks

@@ -1,0 +1,213 @@
+"""A batch on a whole node: rows to DAC codes, through what lies between, to sums and values.
+
+Integer model of `gateware.node.chain` for rows that arrive in time, so that all frames follow each
+other without a pause. Time is counted in samples from the moment that the receiver leaves reset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from models.checks import RangeError, require
+from models.digitiser import chain as receiver
+from models.digitiser import phase_lock
+from models.digitiser.chain import Received
+from models.digitiser.spec import ROW, DigitiserSettings
+from models.digitiser.timing import PATIENCE, Frame
+from models.drive import chain as drive
+from models.drive.chain import DriveOutput
+from models.drive.spec import DriveSettings, Registers, registers
+from models.fixedpoint import BoolArray, IntArray
+from models.node import capture, replay
+from models.node.replay import Flights
+from models.node.spec import NodeSpec
+
+# Codes behind the last frame until the output is switched off: the arms' null.
+NULL = 100
+
+# DAC codes of shape (2, n), one pair a clock, to ADC words of shape (quadratures, n). Called again
+# and again with what follows; remembers what is on its way.
+Plant = Callable[[IntArray], IntArray]
+
+
+class Loopback:
+    """The DAC's codes as ADC words `delay` samples later; the finer converter's last bits go."""
+
+    def __init__(self, spec: NodeSpec, delay: int = 0):
+        require("delay", delay, at_least=0, at_most=1 << 24, integer=True)
+        self._spec = spec
+        self._way: IntArray = np.zeros((2, delay), dtype=np.int64)
+
+    def __call__(self, codes: IntArray) -> IntArray:
+        """ADC words for the next codes."""
+        on = np.concatenate([self._way, codes], axis=1)
+        self._way = on[:, codes.shape[1] :]
+        return looped(self._spec, on[:, : codes.shape[1]])
+
+
+def looped(spec: NodeSpec, codes: npt.ArrayLike) -> IntArray:
+    """DAC codes of shape (2, n) as unsigned ADC words of shape (quadratures, n)."""
+    finer = spec.digitiser.adc_bits - spec.drive.dac_bits
+    given = np.asarray(codes, dtype=np.int64)[: spec.digitiser.quadratures]
+    scaled = given << finer if finer >= 0 else given >> -finer
+    words: IntArray = scaled & ((1 << spec.digitiser.adc_bits) - 1)
+    return words
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What is set before a batch. `offset` and `taps` as in `models.digitiser.chain.model`."""
+
+    drive: Registers
+    digitiser: DigitiserSettings = field(default_factory=DigitiserSettings)
+    loop: phase_lock.LoopSettings = field(default_factory=phase_lock.LoopSettings)
+    loop_delay: int = 0  # samples from a frame's first code to its first ADC word
+    lead_in: int = 2  # frames of zeros before the rows
+    offset: tuple[int, ...] | None = None
+    taps: IntArray | None = None
+
+    def validate(self, spec: NodeSpec) -> None:
+        """Raise `RangeError` for what the node cannot do, naming value and range."""
+        self.digitiser.validate(spec.digitiser)
+        if self.digitiser.layout != self.drive.layout:
+            raise RangeError(
+                f"layout = {self.digitiser.layout} of the digitiser is not the drive's "
+                f"{self.drive.layout}"
+            )
+        require("lead_in", self.lead_in, at_least=0, below=1 << 16, integer=True)
+        frame = 2 * self.digitiser.period
+        limit = min(spec.drive.samples_per_symbol * spec.replay - frame, replay.FLIGHTS * frame)
+        require("loop_delay", self.loop_delay, at_least=0, at_most=max(limit, 0), integer=True)
+
+    @classmethod
+    def of(cls, spec: NodeSpec, settings: DriveSettings, **more: object) -> Setup:
+        """From settings in physical units; `more` are the other fields."""
+        return cls(registers(spec.drive, settings), **more)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a node makes of the light that comes back.
+
+    `received`: all of the receiver; its `sums.session` and `sums.modes` are what SESSION and MODES
+    give. `inference`: shape (quadratures, frames received) and `bad`, (frames received,).
+    `flights`: which of the frames received are which of the frames sent (a server's only).
+    `shifter`: the phase shifter's codes, one for each good frame (a client's only).
+    """
+
+    received: Received
+    inference: IntArray
+    bad: BoolArray
+    flights: Flights
+    shifter: IntArray
+
+
+@dataclass(frozen=True)
+class Batch:
+    """`codes`, shape (2, n), and `adc`, shape (quadratures, n), one a clock. Frames of `period`
+    codes follow each other from `first` on. `drive` counts what could not be sent as asked."""
+
+    codes: IntArray
+    adc: IntArray
+    first: int
+    drive: DriveOutput
+    heard: Heard
+
+    def capture(self, spec: NodeSpec, frame: int = 0) -> IntArray:
+        """The words of a raw record that begins with a frame's first code."""
+        period = self.drive.codes.shape[-1]
+        return capture.model(self.adc, self.first + frame * period, spec.capture)
+
+
+def emit(spec: NodeSpec, setup: Setup, rows: npt.ArrayLike) -> DriveOutput:
+    """The codes of a batch's frames, lead-in first; `rows` has shape (rows, 2, row)."""
+    given = np.asarray(rows, dtype=np.int64)
+    if given.ndim != 3:
+        raise RangeError(f"rows have shape {given.shape}; allowed: (rows, 2, row)")
+    zeros = np.zeros((setup.lead_in, 2, setup.drive.layout.row), dtype=np.int64)
+    return drive.model(spec.drive, setup.drive, np.concatenate([zeros, given]))
+
+
+def hear(
+    spec: NodeSpec,
+    setup: Setup,
+    adc: npt.ArrayLike,
+    rows: npt.ArrayLike,
+    sent: npt.ArrayLike,
+) -> Heard:
+    """What the node makes of ADC words, shape (quadratures, n).
+
+    `sent` are the clocks in which the frames' first codes left, lead-in and then one for each row.
+    A client's node was not told what the server sent, and leaves nothing out: give it no `sent`.
+    """
+    given = np.asarray(rows, dtype=np.int64)
+    left = np.asarray(sent, dtype=np.int64)
+    words = np.asarray(adc, dtype=np.int64)
+    server = spec.role == "server"
+    found: list[Flights] = []
+    # Filled when the frames are known, before the receiver's model looks at it.
+    row = setup.drive.layout.row
+    q = np.zeros((2, (words.shape[1] // setup.digitiser.period + 2) * row), dtype=np.int64)
+
+    def skip(frames: list[Frame]) -> BoolArray:
+        if not server:
+            found.append(Flights(np.full(len(frames), -1, dtype=np.int64), 0))
+            return np.zeros(len(frames), dtype=np.bool_)
+        delay, half = replay.window(spec.digitiser, setup.digitiser, setup.loop_delay)
+        came = replay.arrivals(spec.digitiser, [frame.start for frame in frames])
+        flights = replay.model(left, came, setup.lead_in, delay, half)
+        found.append(flights)
+        back = given[flights.belongs[flights.belongs >= 0] - setup.lead_in]
+        q[:, : len(back) * row] = back.swapaxes(0, 1).reshape(2, -1)
+        return flights.belongs < 0
+
+    got = receiver.model(spec.digitiser, setup.digitiser, words, q, setup.offset, setup.taps, skip)
+    wanted = (got.kind == ROW) & (got.index == setup.digitiser.mode)
+    shifter = np.zeros(0, dtype=np.int64)
+    if not server:
+        shifter, _ = phase_lock.model(spec.digitiser, setup.loop, got.phases.angle, got.phases.bad)
+    return Heard(
+        received=got,
+        inference=got.value[: spec.digitiser.quadratures, wanted],
+        bad=(got.over | got.saturated | got.lost)[wanted],
+        flights=found[0],
+        shifter=shifter,
+    )
+
+
+def play(
+    spec: NodeSpec,
+    setup: Setup,
+    rows: npt.ArrayLike,
+    plant: Plant | None = None,
+    lead: int = 1024,
+) -> Batch:
+    """Play a batch: `rows`, shape (rows, 2, row) in `spec.drive.symbol`, through a plant.
+
+    The plant is the loopback without delay unless given. `lead` is the time from the receiver's
+    reset to the first code; afterwards the node listens until the receiver has given up. Raises
+    `RangeError` for what the node cannot do.
+    """
+    setup.validate(spec)
+    require("lead", lead, at_least=0, integer=True)
+    out = emit(spec, setup, rows)
+    frames = len(out.codes)
+    n = frames * out.codes.shape[-1]
+    # Lost frames until the receiver searches again, and what is on its way through it.
+    tail = (PATIENCE + 4) * setup.digitiser.period + setup.loop_delay + spec.digitiser.delay
+    codes = np.zeros((2, lead + n + tail), dtype=np.int64)
+    codes[:, lead : lead + n] = out.codes.swapaxes(0, 1).reshape(2, n)
+    if n and not out.tripped:
+        codes[:, lead + n : lead + n + NULL] = out.codes[-1, :, -1:]
+    adc = np.asarray((plant or Loopback(spec))(codes), dtype=np.int64)
+    if adc.shape != (spec.digitiser.quadratures, codes.shape[1]):
+        raise RangeError(
+            f"plant gave words of shape {adc.shape}; allowed: "
+            f"{(spec.digitiser.quadratures, codes.shape[1])}"
+        )
+    sent = lead + setup.digitiser.period * np.arange(frames)
+    return Batch(codes, adc, lead, out, hear(spec, setup, adc, rows, sent))

@@ -1,0 +1,177 @@
+"""The sequencer: which frames start, and when emission ends. Model of `gateware.node.sequencer`.
+
+Clock by clock, since what it promises is about time. A batch begins with `start` while `arm` is
+high and has been low since the last one; it takes over `grant` and `lead_in`. Frames are asked for
+until `lead_in` blank ones and `grant` others have started, or something halts the batch. When the
+last frame has left, the drive is disarmed and what is left in the row buffer is dropped. After a
+halt whatever rows still come are dropped as well, until `arm` goes low.
+
+`run` follows the count of frames by two clocks, and the drive follows `run` by one. A frame is
+`MARGIN` clocks or more behind the one before, so no frame too many can start.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+GRANT_BITS = 24
+LEAD_BITS = 16
+COUNT_BITS = 32  # of frames and rows sent; they stop at their end
+WATCHDOG_BITS = 16
+TICK_BITS = 16  # a tick of the watchdog is 2^16 clocks
+MARGIN = 7  # clocks from the start of a frame to that of the next, at least: 4 + 1 + 2 symbols
+
+FAULTS = ("tripped", "watchdog", "link", "starved", "stop")
+TRIPPED, WATCHDOG, LINK, STARVED, STOP = (1 << k for k in range(len(FAULTS)))
+
+
+class Phase(enum.IntEnum):
+    """Where in a batch the sequencer is."""
+
+    OFF = 0
+    ON = 1
+    ENDING = 2  # nothing more starts; the last frame is on its way
+    DONE = 3
+    STOPPED = 4
+
+
+class State(enum.IntEnum):
+    """The same as the host sees it."""
+
+    IDLE = 0
+    LEAD_IN = 1
+    PLAYING = 2
+    WAITING = 3  # for a row, or for the trigger
+    DONE = 4
+    STOPPED = 5
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the sequencer sees in one clock; see `gateware.node.sequencer`."""
+
+    arm: int = 0
+    start: int = 0
+    stop: int = 0
+    clear: int = 0
+    alive: int = 0
+    link_fault: int = 0
+    tripped: int = 0
+    starved: int = 0
+    started: int = 0
+    busy: int = 0
+    grant: int = 0
+    lead_in: int = 0
+    watchdog: int = 1
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What the sequencer's outputs are in one clock."""
+
+    run: int
+    blank: int
+    arm_drive: int
+    flush: int
+    state: int
+    left: int
+    rows: int
+    frames: int
+    fault: int
+
+
+@dataclass
+class Sequencer:
+    """Registers of the sequencer; `drain` clocks pass from the end of a frame to disarming."""
+
+    drain: int
+    phase: Phase = Phase.OFF
+    fresh: int = 0  # arm was low since the last batch
+    left: int = 0
+    lead: int = 0
+    run: int = 0
+    blank: int = 0
+    flush: int = 0
+    halted: int = 0
+    timer: int = 0
+    tick: int = 0
+    ticks: int = 0
+    rows: int = 0
+    frames: int = 0
+    fault: int = 0
+    waiting: int = 0
+
+    def step(self, i: Inputs) -> Outputs:
+        """Outputs in this clock, which depend on registers alone; then the registers move on."""
+        out = Outputs(
+            run=self.run,
+            blank=self.blank,
+            arm_drive=int(self.phase in (Phase.ON, Phase.ENDING)),
+            flush=self.flush,
+            state=self._state(),
+            left=self.left,
+            rows=self.rows,
+            frames=self.frames,
+            fault=self.fault,
+        )
+        on = self.phase == Phase.ON
+        causes = 0
+        if on:
+            causes = (
+                TRIPPED * i.tripped
+                | WATCHDOG * (self.ticks == 0)
+                | LINK * i.link_fault
+                | STARVED * i.starved
+                | STOP * (i.stop | (1 - i.arm))
+            )
+        counts = bool(self.lead or self.left)
+        row = i.started and not self.lead
+        begins = self.phase == Phase.OFF and i.start and i.arm and self.fresh
+        ends = self.phase == Phase.ENDING and self.timer == self.drain
+        halted = self.halted
+        # Registers.
+        if i.clear:
+            self.rows = self.frames = self.fault = 0
+        else:
+            self.frames = min(self.frames + i.started, (1 << COUNT_BITS) - 1)
+            self.rows = min(self.rows + bool(row), (1 << COUNT_BITS) - 1)
+            self.fault |= causes
+        self.waiting = int(not i.busy)
+        self.run = int(on and counts and not causes)
+        self.blank = int(self.lead != 0)
+        self.flush = int(ends or (self.phase == Phase.STOPPED and bool(i.arm)))
+        if i.alive or not on:
+            self.tick, self.ticks = 0, i.watchdog
+        else:
+            if self.tick == (1 << TICK_BITS) - 1:
+                self.ticks = (self.ticks - 1) % (1 << WATCHDOG_BITS)
+            self.tick = (self.tick + 1) % (1 << TICK_BITS)
+        self.timer = 0 if i.busy or i.started or self.phase != Phase.ENDING else self.timer + 1
+        if begins:
+            self.left, self.lead = i.grant, i.lead_in
+        elif i.started:
+            if self.lead:
+                self.lead -= 1
+            elif self.left:
+                self.left -= 1
+        self.fresh = int(not i.arm) if self.phase != Phase.OFF else int(self.fresh or not i.arm)
+        if begins:
+            self.phase, self.halted = Phase.ON, 0
+        elif on:
+            if causes:
+                self.halted = 1
+            if causes or not counts:
+                self.phase = Phase.ENDING
+        elif ends:
+            self.phase = Phase.STOPPED if halted else Phase.DONE
+        elif self.phase in (Phase.DONE, Phase.STOPPED) and not i.arm:
+            self.phase = Phase.OFF
+        return out
+
+    def _state(self) -> State:
+        if self.phase in (Phase.OFF, Phase.DONE, Phase.STOPPED):
+            return {Phase.OFF: State.IDLE, Phase.DONE: State.DONE}.get(self.phase, State.STOPPED)
+        if self.waiting and self.phase == Phase.ON:
+            return State.WAITING
+        return State.LEAD_IN if self.blank else State.PLAYING

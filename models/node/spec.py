@@ -1,0 +1,98 @@
+"""What is fixed when a node is built."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from models.checks import RangeError, require
+from models.digitiser.spec import DigitiserSpec
+from models.drive.spec import DriveSpec
+
+Role = Literal["server", "client"]
+ROLES: tuple[Role, Role] = ("server", "client")
+# Quadratures of each role's receiver: the server measures what returns in both, the client's tap is
+# homodyne.
+QUADRATURES: dict[str, int] = {"server": 2, "client": 1}
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """Everything about a node that is fixed in hardware. Raises `RangeError` if it cannot be.
+
+    Without a `digitiser` it is the role's: phase-diverse for the server, homodyne for the client.
+    `capture` is the length of a raw ADC record in samples, `replay` how many row symbols the server
+    keeps until their light is back, `window` how many packets of the host link may be on their way.
+    With `loopback` the DAC codes are the ADC words, for boards without converters.
+    """
+
+    role: Role = "server"
+    drive: DriveSpec = field(default_factory=DriveSpec)
+    digitiser: DigitiserSpec = None  # type: ignore[assignment]  # never None once made
+    capture: int = 4096
+    window: int = 8
+    replay: int = 8192  # two of the longest rows: one on its way out, one on its way back
+    loopback: bool = False
+
+    def __post_init__(self) -> None:
+        if self.role not in ROLES:
+            raise RangeError(f"role = {self.role!r} is not one of {', '.join(ROLES)}")
+        if self.digitiser is None:
+            own = DigitiserSpec(quadratures=QUADRATURES[self.role])
+            object.__setattr__(self, "digitiser", own)
+        if self.digitiser.quadratures != QUADRATURES[self.role]:
+            raise RangeError(
+                f"quadratures = {self.digitiser.quadratures} do not fit a {self.role}; "
+                f"allowed: {QUADRATURES[self.role]}"
+            )
+        for name in ("samples_per_symbol", "taps", "rolloff"):
+            ours, theirs = getattr(self.drive, name), getattr(self.digitiser, name)
+            if ours != theirs:
+                raise RangeError(f"{name} is {ours} in the drive and {theirs} in the digitiser")
+        if self.drive.symbol != self.digitiser.reference:
+            raise RangeError(
+                f"symbol = {self.drive.symbol} of the drive is not the digitiser's reference "
+                f"{self.digitiser.reference}: rows could not be compared"
+            )
+        require("width of symbol", self.drive.symbol.width, at_least=2, at_most=16, integer=True)
+        # Row lengths are registers: what a word of the host link can address.
+        _require_power_of_two("capture", self.capture, 16, 1 << 15)
+        _require_power_of_two("replay", self.replay, self.drive.row_capacity, 1 << 16)
+        _require_power_of_two("window", self.window, 1, 32)
+
+    def fields(self) -> dict[str, str]:
+        """All fields by name, as text, those of drive and digitiser as `drive.x`, `digitiser.x`."""
+        return dict(_flat("", self))
+
+    def spec_hash(self) -> int:
+        """32 bits that tell one spec from another: the start of the SHA-256 over all fields.
+
+        A node holds it in a register, and a host refuses a node built from another spec.
+        """
+        return _hash(self)
+
+
+@functools.cache
+def _hash(spec: NodeSpec) -> int:
+    text = "".join(f"{name}={value}\n" for name, value in sorted(spec.fields().items()))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
+
+
+def _flat(prefix: str, value: Any) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for entry in dataclasses.fields(value):
+        inner = getattr(value, entry.name)
+        if isinstance(inner, (DriveSpec, DigitiserSpec)):
+            found += _flat(f"{prefix}{entry.name}.", inner)
+        else:
+            found.append((prefix + entry.name, str(inner)))
+    return found
+
+
+def _require_power_of_two(name: str, value: int, low: int, high: int) -> None:
+    require(name, value, at_least=low, at_most=high, integer=True)
+    if value & (value - 1):
+        raise RangeError(f"{name} = {value} is not a power of two")

@@ -1,0 +1,40 @@
+"""The trigger input: each edge lets one frame start, some time later. Model of
+`gateware.node.trigger`."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from models.fixedpoint import IntArray
+
+DELAY_BITS = 24
+PENDING = 16  # edges whose delay has not passed yet
+LATENCY = 4  # clocks from an edge at the input to `hold` going low, at a delay of 0
+
+
+def model(trigger: npt.ArrayLike, started: npt.ArrayLike, triggered: int, delay: int) -> IntArray:
+    """`hold` in each clock; `trigger` and `started` are the inputs in each clock, shape (n,).
+
+    An edge whose time comes while the one before has not been used adds nothing.
+    """
+    level = np.asarray(trigger, dtype=np.int64)
+    used = np.asarray(started, dtype=np.int64)
+    n = len(level)
+    if not triggered:
+        return np.zeros(n, dtype=np.int64)
+    (edges,) = np.nonzero(np.diff(level, prepend=0) == 1)
+    due: list[int] = []
+    for edge in edges.tolist():
+        # Those that are still on their way when it is registered.
+        if sum(edge + 2 <= d - 1 for d in due) < PENDING:
+            due.append(edge + delay + LATENCY)
+    release = set(due)
+    hold = np.ones(n, dtype=np.int64)
+    ready = 0
+    for k in range(n):
+        ready = 1 if k in release else ready
+        hold[k] = 1 - ready
+        if used[k]:
+            ready = 0
+    return hold

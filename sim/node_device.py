@@ -1,0 +1,138 @@
+"""The verilated node as a pipe of bytes, with a plant between its DAC and its ADC.
+
+For `host.devices`: whatever drives a board over a serial port drives the gateware itself here. Time
+passes only while somebody reads; a second of the node takes some minutes.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gateware.node.chain import Node
+from gateware.register_map import CLOCK_HZ
+from host.devices.transport import LinkLost
+from models.checks import RangeError, require
+from models.fixedpoint import IntArray
+from models.node.chain import Loopback, Plant
+from models.node.spec import NodeSpec
+from sim.shared_library import Instance, Library
+
+
+@functools.cache
+def library(spec: NodeSpec) -> Library:
+    """The compiled node; some tens of seconds the first time, then from the cache."""
+    return Library(Node(spec), f"node_{spec.role}")
+
+
+class NodePipe:
+    """A `BytePipe` to a simulated node.
+
+    * `plant` is called with the DAC codes of every `block` clocks, shape (2, `block`), and gives
+      the ADC words of the `block` clocks behind them: it adds `block` clocks to its own delay.
+      Without one the codes come back as they are, with `block` clocks of delay. Not called where
+      `spec.loopback` has the codes heard inside.
+    * `trigger`, if given, is called likewise with the `frame` line of a block, and gives the levels
+      of the trigger input in the next.
+    * `record`: everything on codes, adc, frame and shifter is kept in `recorded`.
+    """
+
+    def __init__(
+        self,
+        spec: NodeSpec,
+        plant: Plant | None = None,
+        *,
+        block: int = 1024,
+        trigger: Callable[[IntArray], IntArray] | None = None,
+        record: bool = False,
+    ):
+        require("block", block, at_least=16, at_most=1 << 20, integer=True)
+        self.spec = spec
+        self.block = block
+        self._plant = None if spec.loopback else plant or Loopback(spec)
+        self._trigger = trigger
+        self._node: Instance | None = library(spec).instance()
+        self._axes = ("x", "p")[: spec.digitiser.quadratures]
+        self._adc: IntArray = np.zeros((len(self._axes), block), dtype=np.int64)
+        self._level: IntArray = np.zeros(block, dtype=np.int64)
+        self._in = bytearray()
+        self._out = bytearray()
+        self._record = record
+        self.recorded: dict[str, list[IntArray]] = {}
+        self.clocks = 0
+
+    def time(self) -> float:
+        """The node's time in seconds."""
+        return self.clocks / CLOCK_HZ
+
+    def read(self, most: int, timeout: float) -> bytes:
+        """Up to `most` bytes; none if none came within `timeout` seconds, the node's or ours."""
+        ends, until = time.monotonic() + timeout, self.time() + timeout
+        while not self._out:
+            self.advance()
+            if time.monotonic() >= ends or self.time() >= until:
+                break
+        taken = bytes(self._out[:most])
+        del self._out[:most]
+        return taken
+
+    def write(self, data: bytes) -> None:
+        """Hand over all bytes."""
+        if self._node is None:
+            raise LinkLost("the simulated node was closed")
+        self._in += data
+
+    def close(self) -> None:
+        """Let go of the node."""
+        self._node = None
+
+    def advance(self) -> None:
+        """Run one block."""
+        if self._node is None:
+            raise LinkLost("the simulated node was closed")
+        n = self.block
+        inputs: dict[str, Any] = {}
+        if self._in:
+            inputs["link__i"] = np.frombuffer(bytes(self._in), dtype=np.uint8).astype(np.int64)
+            self._in.clear()
+        wanted = ["link__o"]
+        if self._plant is not None:
+            inputs["adc"] = dict(zip(self._axes, self._adc, strict=True))
+            wanted.append("codes")
+        if self._trigger is not None:
+            inputs["trigger"] = self._level
+        if self._trigger is not None or self._record:
+            wanted.append("frame")
+        if self._record:
+            wanted += ["codes"] if self._plant is None else []
+            wanted += ["shifter"] if self.spec.role == "client" else []
+        got = self._node.step(n, inputs, wanted)
+        self.clocks += n
+        self._out += got["link__o"].astype(np.uint8).tobytes()
+        if self._record:
+            self._keep("adc", self._adc)
+            self._keep("codes", np.stack([got["codes"]["i"], got["codes"]["q"]]))
+            self._keep("frame", got["frame"][None])
+            if "shifter" in got:
+                self._keep("shifter", got["shifter"][None])
+        if self._plant is not None:
+            codes = np.stack([got["codes"]["i"], got["codes"]["q"]])
+            adc = np.asarray(self._plant(codes), dtype=np.int64)
+            if adc.shape != self._adc.shape:
+                raise RangeError(
+                    f"plant gave words of shape {adc.shape}; allowed: {self._adc.shape}"
+                )
+            self._adc = adc
+        if self._trigger is not None:
+            self._level = np.asarray(self._trigger(got["frame"]), dtype=np.int64)
+
+    def _keep(self, name: str, samples: IntArray) -> None:
+        self.recorded.setdefault(name, []).append(samples)
+
+    def record(self, name: str) -> IntArray:
+        """All that was recorded of a port, shape (lines, clocks)."""
+        return np.concatenate(self.recorded[name], axis=1)
