@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -54,9 +54,10 @@ def run_attack(
     intruder, true_gain = attacks(settings.link.gain)[name]
     loop = Loop(Network("attacked", (layer,)), settings, intruder, true_gain)
     link, receiver = settings.link, records.server.receiver
-    technical = Loop(loop.network, settings).distortion()[0]
+    (own,) = Loop(loop.network, settings).back_to_back()
+    receiver = replace(receiver, efficiency=receiver.efficiency * own.response)
     channel = Channel(
-        link.declared_transmittance, link.declared_excess_noise(layer.modes) + technical
+        link.declared_transmittance, link.declared_excess_noise(layer.modes) + own.excess
     )
     total: SymbolStatistics | None = None
     for batch in range(1, batches + 1):

@@ -12,10 +12,10 @@ from host.calibration import NodeCalibration
 from host.inference import Inference
 from models.checks import RangeError
 from models.network import Network
-from models.optics import Detector, Link
+from models.optics import Link
 from models.waveform.impairments import Impairments
 from sim.loop.bench import calibrated
-from sim.loop.session import Loop, LoopInference, infer, verified
+from sim.loop.session import Loop, LoopInference, Records, infer, verified
 from sim.loop.settings import REALISTIC, LoopSettings, prepare
 
 BACKENDS = ("model", "rtl")
@@ -66,15 +66,20 @@ def through_nodes(
     statistics = tuple(verified(loop, seen, number) for number in range(len(loop.layers)))
     return Outcome(
         Inference(seen.outputs, statistics),
-        declared(loop, records.server.receiver),
+        declared(loop, records),
         calibration,
         loop,
         seen,
     )
 
 
-def declared(loop: Loop, receiver: Detector) -> Link:
-    """The link with the receiver as calibrated, and distortion counted as technical noise."""
+def declared(loop: Loop, records: Records) -> Link:
+    """The link as the server declares it: its receiver as calibrated, back to back as well, and
+    distortion counted as technical noise. The first layer, by far the largest, speaks for all."""
     link = loop.settings.link
-    technical = link.excess_noise + max(loop.distortion())
-    return replace(link, server_detector=receiver, excess_noise=technical)
+    first = loop.back_to_back()[0]
+    return replace(
+        link,
+        server_detector=records.of_layer(0).receiver,
+        excess_noise=link.excess_noise + first.excess,
+    )

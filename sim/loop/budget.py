@@ -21,8 +21,8 @@ def budget(network: Network, settings: LoopSettings, rows: int = 128) -> dict[st
     first = Network(network.name, network.layers[:1])
 
     def distortion(of: LoopSettings) -> float:
-        (found,) = Loop(first, of).distortion(rows)
-        return found + of.impairments.excess_noise
+        (found,) = Loop(first, of).back_to_back(rows)
+        return found.excess + of.impairments.excess_noise
 
     whole = distortion(settings)
     found = {"all": whole}
@@ -39,5 +39,5 @@ def alone(network: Network, settings: LoopSettings, rows: int = 128, **impairmen
     """Excess noise (SNU) of some impairments alone, all others as in `settings`."""
     first = Network(network.name, network.layers[:1])
     changed = replace(settings.impairments, **impairments)  # type: ignore[arg-type]
-    (found,) = Loop(first, settings.with_impairments(changed)).distortion(rows)
-    return found
+    (found,) = Loop(first, settings.with_impairments(changed)).back_to_back(rows)
+    return found.excess

@@ -92,7 +92,7 @@ def loop_run(
     ideal = infer(network, images, plain, np.random.default_rng(seed), verify=False)
     loop, seen = outcome.loop, outcome.seen
     layers = range(len(network.layers))
-    distortion = loop.distortion()
+    own = loop.back_to_back()
     light = loop.layers[0]
     rows = network.layers[0].rows
     counts = sorted({*np.unique(np.geomspace(1, len(images), 12).astype(int)), len(images)})
@@ -101,7 +101,7 @@ def loop_run(
             int(n),
             estimate(
                 loop.settings.server, light.server, seen.sums[0][: n * rows],
-                seen.angles[0][: n * rows], seen.records.server, light.unit,
+                seen.angles[0][: n * rows], seen.records.of_layer(0), light.unit,
             ),
         )
         for n in counts
@@ -116,8 +116,8 @@ def loop_run(
         channels=tuple(channel(loop, seen, number) for number in layers),
         true_transmittance=loop.settings.impairments.transmittance,
         true_excess=tuple(
-            link.returned_excess_noise(layer.modes) + added
-            for layer, added in zip(network.layers, distortion, strict=True)
+            link.returned_excess_noise(layer.modes) + each.excess
+            for layer, each in zip(network.layers, own, strict=True)
         ),
         growing=growing,
         budget=budget(network, loop.settings),

@@ -29,12 +29,30 @@ PIECE = 1 << 14  # samples that go through a stage at once: few enough for a pro
 
 @dataclass(frozen=True)
 class Records:
-    """Shot-noise units of both receivers from vacuum and dark records, and the server's offset in
-    each layer from a null record: light on, modulator at its null."""
+    """Shot-noise units of both receivers from vacuum and dark records; for each layer the server's
+    offset from a null record (light on, modulator at its null), and its response back to back."""
 
     server: Calibration
     client: Calibration
     offsets: tuple[tuple[int, ...], ...]
+    responses: tuple[float, ...]
+
+    def of_layer(self, number: int) -> Calibration:
+        """The server's calibration, with a layer's response in its efficiency."""
+        efficiency = min(1.0, self.server.efficiency * self.responses[number])
+        return replace(self.server, efficiency=efficiency)
+
+
+@dataclass(frozen=True)
+class BackToBack:
+    """What becomes of a layer's light where there is neither loss nor noise.
+
+    response: power that arrives as it should, over what was meant; modulator, detectors and pulse
+    are the server's own, so it belongs to the trusted receiver. excess: SNU at the returned mode.
+    """
+
+    response: float
+    excess: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +101,8 @@ class Loop:
         light, s = self.layers[0], self.settings
         offsets = tuple(self._null(number) for number in range(len(self.layers)))
         if not s.vacuum:
-            return Records(_nominal(s.server, s.step), _nominal(s.client, s.step), offsets)
+            ones = (1.0,) * len(self.layers)
+            return Records(_nominal(s.server, s.step), _nominal(s.client, s.step), offsets, ones)
         kinds = (VACUUM_RECORD, DARK_RECORD)
         words = [self._record(light, frames, kind == VACUUM_RECORD) for kind in kinds]
         found = []
@@ -102,7 +121,8 @@ class Loop:
                     spec, settings, vacuum.sums.session, dark.sums.session, efficiency
                 )
             )
-        return Records(found[0], found[1], offsets)
+        responses = tuple(each.response for each in self.back_to_back())
+        return Records(found[0], found[1], offsets, responses)
 
     def _null(self, number: int) -> tuple[int, ...]:
         light = self.layers[number]
@@ -134,23 +154,34 @@ class Loop:
         server, client = (np.concatenate(part, axis=1) for part in zip(*pieces, strict=True))
         return server, client
 
-    def distortion(self, rows: int = 128) -> tuple[float, ...]:
-        """Technical excess noise (SNU, at the returned mode) of each layer without the noise of
-        light and electronics: what impairments make of the signal, from the first `rows` rows."""
+    def back_to_back(self, rows: int | None = None) -> tuple[BackToBack, ...]:
+        """What each layer's light suffers without loss, technical noise, and the noise of light and
+        electronics: from its first `rows` rows, all if None."""
         s = self.settings
         quiet = s.impairments.without(
-            "excess_noise", "client_electronic_noise", "server_electronic_noise"
+            "excess_noise",
+            "client_electronic_noise",
+            "server_electronic_noise",
+            "transmittance_out",
+            "transmittance_back",
         )
         found = []
         for layer in self.network.layers:
             part = Network("part", (Layer(layer.weights[:rows], layer.bias),))
             still = Loop(part, replace(s.with_impairments(quiet), vacuum=False))
             xi, _ = directions(np.ones((1, layer.columns)))
-            records = still.records()
-            seen = still.returned(0, xi[0], records, np.random.default_rng([s.seed, 5]))
-            sums = still.statistics(0, seen.sums.frames[-part.layers[0].rows :], records)
+            offsets = Records(
+                _nominal(s.server, s.step), _nominal(s.client, s.step), (still._null(0),), (1.0,)
+            )
+            seen = still.returned(0, xi[0], offsets, np.random.default_rng([s.seed, 5]))
+            sums = still.statistics(0, seen.sums.frames[-part.layers[0].rows :], offsets)
             share = s.impairments.server_efficiency / s.server.quadratures
-            found.append(float(sums.residual / sums.count / share))
+            found.append(
+                BackToBack(
+                    float(sums.slope**2) / share,
+                    float(sums.residual / sums.count) / share * s.impairments.transmittance,
+                )
+            )
         return tuple(found)
 
     def mesh(self, number: int, xi: Complex) -> Mesh:
@@ -292,7 +323,7 @@ def channel(loop: Loop, seen: LoopInference, number: int, confidence: float = 0.
     light = loop.layers[number]
     return estimate(
         loop.settings.server, light.server, seen.sums[number], seen.angles[number],
-        seen.records.server, light.unit, confidence,
+        seen.records.of_layer(number), light.unit, confidence,
     )  # fmt: skip
 
 
