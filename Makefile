@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test test-train results figures bench protocol soak drive-report waveform \
+.PHONY: help setup demo test test-train results figures bench protocol soak grants drive-report waveform \
     synth-drive digitiser-report digitiser-waveform synth-digitiser clean
 
 help:  ## list the targets
@@ -71,6 +71,9 @@ synth-digitiser: .venv/.setup-test-gateware  ## size and clock of the digitiser 
 
 protocol: .venv/.setup-protocol  ## regenerate the messages between the parties from their .proto
 	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. host/protocol/messages.proto
+
+grants: .venv/.setup-test-gateware  ## 10^5 random hosts against the transmitter's gateware: no row beyond the grant
+	$(BIN)/python -m sim.grants --scripts 100000
 
 soak: .venv/.setup-test  ## the long floors: 500 kills, 10^5 malformed messages, 10^4 sessions
 	SHOTVEIL_SOAK=1 $(BIN)/pytest -s tests/host/test_soak.py
