@@ -5,7 +5,7 @@ BIN := .venv/bin
 
 .PHONY: help setup demo test test-train results figures bench protocol soak drive-report waveform \
     synth-drive digitiser-report digitiser-waveform synth-digitiser bitstream redpitaya \
-    formal synth synth-update clean
+    formal synth synth-update soak-link clean
 
 help:  ## list the targets
 	@grep -E '^[a-z%-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -91,6 +91,9 @@ protocol: .venv/.setup-protocol  ## regenerate the messages between the parties 
 
 soak: .venv/.setup-test  ## the long floors: 500 kills, 10^5 malformed messages, 10^4 sessions
 	SHOTVEIL_SOAK=1 $(BIN)/pytest -s tests/host/test_soak.py
+
+soak-link: .venv/.setup-test-gateware  ## 10^6 packets over a wire that damages, loses and repeats them (two minutes)
+	$(BIN)/python -m sim.link_soak
 
 clean:  ## remove the environment and everything that commands wrote
 	rm -rf .venv build reports sim_build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
