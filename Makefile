@@ -86,6 +86,10 @@ synth: .venv/.setup-test-gateware  ## measure size and clock of all blocks and t
 synth-update: .venv/.setup-test-gateware  ## measure them and write docs/synthesis.json and docs/synthesis.md
 	$(BIN)/python -m sim.synthesis_figures --update $(BLOCKS)
 
+.PHONY: registers
+registers: .venv/.setup  ## write the table of registers, docs/registers.md, from the one map
+	$(BIN)/python -m gateware.register_map > docs/registers.md
+
 protocol: .venv/.setup-protocol  ## regenerate the messages between the parties from their .proto
 	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. host/protocol/messages.proto
 

@@ -28,16 +28,22 @@ from models.digitiser.accumulators import MODE_SUMS, NAMES
 from models.digitiser.phase_lock import LoopSettings
 from models.digitiser.spec import DigitiserSettings
 from models.digitiser.timing import PATIENCE
+from models.drive import chain as drive_chain
 from models.drive.spec import DriveSettings
 from models.drive.spec import Registers as DriveRegisters
 from models.drive.spec import registers as drive_registers
 from models.fixedpoint import BoolArray, IntArray, overflows
 from models.frame import FrameLayout
+from models.node import chain
 from models.node.ports import ReadPort, WritePort
 
 # Words that wait at a port are asked for in portions of this.
 PORTION = 4096
 COUNTER = 32  # bits of every counter
+CLEAR = 10.0  # how far a match stands out, in rms
+# Flags that every batch raises: the receiver gives up where the frames end, and copies of symbols
+# and phases find no room unless somebody fetches them.
+USUAL = ("digitiser_loss", "digitiser_symbols_lost", "digitiser_phases_lost")
 OVER = ("done", "stopped")
 
 
@@ -46,7 +52,8 @@ class Batch:
     """What came of a batch.
 
     `session` has shape (words, 16) and the sums `models.digitiser.accumulators.NAMES`, `modes`
-    (modes, 4) with `MODE_SUMS`; a client knows no rows to compare with, so its are zero.
+    (modes, 4) with `MODE_SUMS`. A client knows no rows to compare with: its sums are those of all
+    frames received, with a q of zero.
     `inference` are raw values of the chosen mode, shape (frames received, quadratures), and `bad`,
     (frames received,), marks those that are not to be used. `faults` tell why emission stopped
     early, `flags` what else was noticed, `counters` all counters of the node, by name. `samples`
@@ -90,6 +97,7 @@ class Node:
         self.registers = Registers(device)
         self._patience = patience
         self._layout: FrameLayout | None = None
+        self._drive: DriveRegisters | None = None
         self._armed = False
 
     def __enter__(self) -> Self:
@@ -140,11 +148,8 @@ class Node:
         """
         spec = self.spec
         raw = drive_registers(spec.drive, drive)
-        digitiser.validate(spec.digitiser)
-        if drive.layout != digitiser.layout:
-            raise RangeError(
-                f"layout = {drive.layout} of the drive is not the receiver's {digitiser.layout}"
-            )
+        setup = chain.Setup(raw, digitiser, loop_delay=loop_delay, lead_in=lead_in)
+        setup.validate(spec)
         values = self._drive_values(raw) | self._digitiser_values(digitiser)
         if spec.digitiser.quadratures == 1:
             loop = loop or LoopSettings()
@@ -165,7 +170,7 @@ class Node:
         self.device.write(**values)
         # Tables are taken only while the light is off.
         self.device.send(WritePort.PULSE, raw.coefficients)
-        self._layout = drive.layout
+        self._layout, self._drive = drive.layout, raw
         return {n: to_physical(self.device.map[n], value) for n, value in values.items()}
 
     def _drive_values(self, raw: DriveRegisters) -> dict[str, int]:
@@ -215,10 +220,18 @@ class Node:
         words = pack_pairs(symbols.swapaxes(0, 1).reshape(2, -1))
         return self._play(len(symbols) if grant is None else grant, words, progress, capture)
 
-    def play_angles(self, frames: int, progress: Callable[[int], None] | None = None) -> Batch:
-        """Send the table of angles in some frames and collect what was received meanwhile."""
+    def play_angles(
+        self,
+        frames: int,
+        progress: Callable[[int], None] | None = None,
+        capture: bool = False,
+    ) -> Batch:
+        """Send the table of angles in some frames and collect what was received meanwhile.
+
+        The frames' rows are the table again and again, so it should be as long as a row.
+        """
         self._configured()
-        return self._play(frames, np.zeros(0, dtype=np.uint32), progress, False)
+        return self._play(frames, np.zeros(0, dtype=np.uint32), progress, capture)
 
     def _configured(self) -> FrameLayout:
         if self._layout is None:
@@ -242,8 +255,8 @@ class Node:
         device = self.device
         require("rows", count, at_least=1, at_most=device.map["grant"].highest, integer=True)
         device.write(arm=0)
+        self._await_state("idle")
         device.strobe("restart", "clear")
-        self._empty()
         ahead = min(len(words), device.room(WritePort.ROWS))
         device.send(WritePort.ROWS, words[:ahead])
         if capture:
@@ -322,15 +335,13 @@ class Node:
             taken.append(self.device.receive(port, PORTION))
         return np.concatenate(taken)
 
-    def _empty(self) -> None:
-        """Drop what an earlier batch left behind."""
-        self.device.strobe("snapshot")
-        spec = self.spec.digitiser
-        self._await(ReadPort.SESSION, 2 * spec.words * len(NAMES))
-        self._await(ReadPort.MODES, 2 * spec.modes * len(MODE_SUMS))
-        for port in ReadPort:
-            while len(self._take(port)):
-                pass
+    def _await_state(self, name: str) -> None:
+        moved = time.monotonic()
+        while (state := self.registers.state.get()) != name:
+            if time.monotonic() - moved > self._patience:
+                raise DeviceError(
+                    f"the node at {self.device.name} stays in state {state} instead of {name}"
+                )
 
     def _await(self, port: ReadPort, count: int) -> Words:
         """That many words of a port; raises `DeviceError` if they do not come."""
@@ -356,7 +367,7 @@ class Node:
     def _sticky(self) -> list[str]:
         """Names of the flags that tell that something went wrong."""
         return [r.name for r in self.device.map.of(Access.STATUS).values()
-                if r.width == 1 and r.doc.startswith("sticky")]  # fmt: skip
+                if r.width == 1 and r.doc.startswith("sticky") and r.name not in USUAL]  # fmt: skip
 
     def _counted(self) -> list[str]:
         """Names of the counters of events, and of frames."""
@@ -375,6 +386,34 @@ class Node:
         """
         self._request_record(on_frame)
         return self._record()
+
+    def find_loop_delay(self, rng: np.random.Generator) -> int:
+        """The light's way in samples, measured with one random row, and set as `loop_delay`.
+
+        Needs a configured node and light that comes back within a raw record; else `DeviceError`.
+        """
+        layout = self._configured()
+        assert self._drive is not None
+        symbol = self.spec.drive.symbol
+        rows = rng.integers(symbol.lowest + 1, symbol.highest + 1, (1, 2, layout.row))
+        lead_in = self.device.read("lead_in")
+        self.device.write(lead_in=0)
+        samples = self.play(rows, capture=True).samples
+        assert samples is not None
+        sent = drive_chain.model(self.spec.drive, self._drive, rows).codes[0].astype(np.float64)
+        light = sent[0] + 1j * sent[1]
+        came = samples[0] + (1j * samples[1] if len(samples) == 2 else 0)
+        size = 2 * (len(came) + len(light))
+        spectrum = np.fft.fft(came - came.mean(), size) * np.fft.fft(light, size).conj()
+        match = np.abs(np.fft.ifft(spectrum))[: len(came)]
+        delay = int(match.argmax())
+        # Two unrelated records of noise match by chance; a true peak stands far above that.
+        if not match[delay] > CLEAR * np.sqrt(np.mean(match**2)):
+            raise DeviceError(
+                f"no light of the node at {self.device.name} came back within {len(came)} samples"
+            )
+        self.device.write(lead_in=lead_in, loop_delay=delay)
+        return delay
 
     def _request_record(self, on_frame: bool) -> None:
         while len(self._take(ReadPort.CAPTURE)):

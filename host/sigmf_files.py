@@ -52,7 +52,7 @@ def write(
             "core:sample_rate": CLOCK_HZ,
             "core:version": sigmf.__specification__,
             "core:description": f"raw ADC record of a {node.spec.role}'s node, in ADC steps",
-            "core:hw": f"Shotveil {node.spec.role} node, ADC of {node.spec.digitiser.adc_bits} bits",
+            "core:hw": f"Shotveil {node.spec.role}, ADC of {node.spec.digitiser.adc_bits} bits",
             "core:recorder": "shotveil",
             "core:extensions": [{"name": EXTENSION, "version": VERSION, "optional": True}],
             f"{EXTENSION}:device": node.device.name,

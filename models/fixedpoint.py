@@ -90,7 +90,13 @@ def round_shift(raw: npt.ArrayLike, bits: int, rounding: Rounding) -> IntArray:
     half = 1 << (bits - 1)
     if rounding is Rounding.HALF_UP:
         return (value + half) >> bits
-    return (value + (half - 1) + ((value >> bits) & 1)) >> bits
+    # In place: what costs time is memory.
+    rounded: IntArray = value >> bits
+    rounded &= 1
+    rounded += value
+    rounded += half - 1
+    rounded >>= bits
+    return rounded
 
 
 def overflows(raw: npt.ArrayLike, to: Q) -> BoolArray:

@@ -21,8 +21,8 @@ record_option = click.option(
 def device() -> None:
     """Nodes: models, simulated gateware, boards.
 
-    URL is model:server or model:client, rtl:server or rtl:client, tcp:HOST:PORT, serial:PORT[@BAUD],
-    or replay:FILE for a session that was recorded.
+    URL is model:server, model:client, rtl:server, rtl:client, tcp:HOST:PORT, serial:PORT[@BAUD], or
+    replay:FILE for a session that was recorded.
     """
 
 
@@ -75,8 +75,13 @@ def info(url: str, record: Path | None, as_json: bool) -> None:
             title = head
             click.echo(f"\n{title}")
         value = shown[register.name]
-        text = ", ".join(value) or "none" if isinstance(value, list) else value
-        click.echo(f"  {register.name:{width}}  {text} {register.unit}".rstrip())
+        click.echo(f"  {register.name:{width}}  {_text(value)} {register.unit}".rstrip())
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(value) or "none"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _plain(value: Any) -> Any:
@@ -84,19 +89,10 @@ def _plain(value: Any) -> Any:
 
 
 @_command("selftest")
-@click.option(
-    "--loop-delay",
-    type=int,
-    default=0,
-    show_default=True,
-    help="Samples from the DAC back to the ADC, to half a frame.",
-)
 @seed_option
 @json_option
 @click.pass_context
-def selftest(
-    ctx: click.Context, url: str, record: Path | None, loop_delay: int, seed: int, as_json: bool
-) -> None:
+def selftest(ctx: click.Context, url: str, record: Path | None, seed: int, as_json: bool) -> None:
     """Play a batch through a loopback and compare every sum with the models, to the bit.
 
     For the models, simulated gateware and boards with a loopback bitstream. Exits with 1 if
@@ -105,7 +101,7 @@ def selftest(
     from host.selftest import selftest as run
 
     with _opened(url, record) as node:
-        checks = run(node, np.random.default_rng(seed), loop_delay)
+        checks = run(node, np.random.default_rng(seed))
     failed = [check for check in checks if not check.passed]
     if as_json:
         print_json(

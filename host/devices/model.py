@@ -8,7 +8,7 @@ barks. In all else it answers as the gateware does, to the bit.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,41 +17,20 @@ import numpy.typing as npt
 from gateware.register_map import STATES, Access, Register
 from host.devices.device import COMMIT, Device, DeviceError, Words, as_words
 from models.checks import RangeError, require
-from models.digitiser import chain as receiver
-from models.digitiser.chain import MATCHED_LATENCY, Received
-from models.digitiser.spec import PREAMBLE, ROW, DigitiserSettings
-from models.digitiser.timing import Frame
+from models.digitiser.phase_lock import LoopSettings
+from models.digitiser.spec import PREAMBLE, DigitiserSettings
+from models.digitiser.timing import PATIENCE
 from models.drive import chain as drive
 from models.drive.spec import Registers
 from models.fixedpoint import BoolArray, IntArray
 from models.frame import FrameLayout
-from models.node import capture, replay
+from models.node import capture, chain
+from models.node.chain import Loopback, Plant
 from models.node.ports import ReadPort, WritePort
 from models.node.sequencer import FAULTS
 from models.node.spec import NodeSpec
 
-# DAC codes of shape (2, n) → ADC words of shape (quadratures, n), with memory between calls.
-Plant = Callable[[IntArray], IntArray]
-
-
-class Loopback:
-    """The DAC's codes as ADC words, `delay` samples later; the finer converter's last bits go."""
-
-    def __init__(self, spec: NodeSpec, delay: int = 0):
-        require("delay", delay, at_least=0, at_most=1 << 20, integer=True)
-        self._spec = spec
-        self._line: IntArray = np.zeros((2, delay), dtype=np.int64)
-
-    def __call__(self, codes: IntArray) -> IntArray:
-        """The words for the next samples."""
-        line = np.concatenate([self._line, codes], axis=1)
-        n = codes.shape[1]
-        now, self._line = line[:, :n], line[:, n:]
-        drive, digitiser = self._spec.drive, self._spec.digitiser
-        finer = digitiser.adc_bits - drive.dac_bits
-        sample = now << finer if finer >= 0 else now >> -finer
-        words: IntArray = sample[: digitiser.quadratures] & ((1 << digitiser.adc_bits) - 1)
-        return words
+ON = ("lead-in", "playing", "waiting")
 
 
 @dataclass(frozen=True)
@@ -80,6 +59,8 @@ class ModelDevice(Device):
         self._faults: set[str] = set()
         self._disarmed = False  # by a stop: `arm` has to go low first
         self._granted = self._lead_in = 0
+        self._place = 0  # in the table of angles
+        self._edges = 0  # at the trigger input, not used yet
         self._offset: tuple[int, ...] | None = None
         self._wants_frame = False  # a raw record is to begin with the next frame
         self._record_from: int | None = None
@@ -93,11 +74,13 @@ class ModelDevice(Device):
         self._samples = 0
         self._words: list[IntArray] = []
         self._sent: list[_Sent] = []
+        for port in set(ReadPort) - {ReadPort.CAPTURE}:
+            self._waiting[port].clear()
         self._given = dict.fromkeys(ReadPort, 0)
         self._offset = None
         self._read_session: IntArray = np.zeros((spec.words, 16), np.int64)
         self._read_modes: IntArray = np.zeros((spec.modes, 4), np.int64)
-        self._known: tuple[int, Received] | None = None
+        self._known: tuple[int, chain.Heard] | None = None
 
     # Registers
 
@@ -109,8 +92,11 @@ class ModelDevice(Device):
                 self._advance()
                 self._set = dict(self._staged)
                 self._disarmed &= bool(self._set["arm"])
-                if not self._set["arm"] and self._state in ("lead-in", "playing", "waiting"):
-                    self._end("stopped")
+                if not self._set["arm"]:
+                    if self._state in ON:
+                        self._faults.add("stop")
+                        self._end("stopped")
+                    self._state = "idle"
             else:
                 getattr(self, f"_do_{register.name}")()
 
@@ -144,7 +130,7 @@ class ModelDevice(Device):
             return self._granted
         if name in self._counts:
             return self._counts[name]
-        flights = self._flights(self._received().frames)
+        flights = self._heard().flights
         matched = int(np.count_nonzero(flights.belongs >= 0))
         return {"frames_matched": matched, "frames_missed": flights.missed}[name]
 
@@ -159,7 +145,7 @@ class ModelDevice(Device):
         }.get(name, 0)
 
     def _digitiser_status(self, name: str) -> int:
-        got = self._received()
+        got = self._heard().received
         if name.startswith("measured_"):
             return got.offset["xp".index(name[-1])]
         return {
@@ -173,15 +159,16 @@ class ModelDevice(Device):
     # Strobes
 
     def _do_start(self) -> None:
-        if not self._set["arm"] or self._disarmed:
+        if not self._set["arm"] or self._state != "idle":
             return
         self._granted, self._lead_in = self._set["grant"], self._set["lead_in"]
+        self._place = 0
         self._state = "lead-in" if self._lead_in else "playing"
         self._advance()
 
     def _do_stop(self) -> None:
         self._advance()
-        if self._state in ("lead-in", "playing", "waiting"):
+        if self._state in ON:
             self._faults.add("stop")
             self._end("stopped")
 
@@ -191,13 +178,13 @@ class ModelDevice(Device):
             counters.update(dict.fromkeys(counters, 0))
 
     def _do_restart(self) -> None:
-        self._advance()
+        self._do_stop()
         self._finish_record()
         self._forget()
 
     def _do_snapshot(self) -> None:
         self._advance()
-        sums = self._received().sums
+        sums = self._heard().received.sums
         session = sums.session - self._read_session
         modes = sums.modes - self._read_modes
         self._read_session, self._read_modes = sums.session, sums.modes
@@ -276,6 +263,13 @@ class ModelDevice(Device):
         queue = self._waiting[port]
         return np.array([queue.popleft() for _ in range(min(count, len(queue)))], dtype=np.uint32)
 
+    def trigger(self, edges: int = 1) -> None:
+        """Edges at the trigger input, each far enough from the one before."""
+        require("edges", edges, at_least=1, integer=True)
+        if self._state in ON and self._set["triggered"]:
+            self._edges += edges
+            self._advance()
+
     def close(self) -> None:
         """Nothing is open."""
 
@@ -286,20 +280,32 @@ class ModelDevice(Device):
 
     def _advance(self) -> None:
         """Send all frames that can be sent."""
-        if self._state not in ("lead-in", "playing", "waiting"):
+        if self._state not in ON:
             return
         registers = self._drive_registers()
         length = registers.layout.row
+        more = self._granted
+        if self._set["triggered"]:
+            # Each edge lets one frame start, of the lead-in as well.
+            more = max(0, min(more, self._edges - self._lead_in))
         if registers.angle:
-            whole = self._granted if len(self._table) >= length else 0
-            table = np.array(self._table, dtype=np.int64).T
-            rows = [np.resize(table, (2, length))] * whole
+            # The table is played again and again, whatever the length of a row.
+            whole = more if self._table else 0
+            places = self._place + np.arange(whole * length)
+            table = np.array(self._table, dtype=np.int64).reshape(-1, 2)
+            taken = table[places % max(len(table), 1)]
+            self._place += len(places)
         else:
-            whole = min(self._granted, len(self._rows) // length)
-            taken = [self._rows.popleft() for _ in range(whole * length)]
-            rows = list(np.array(taken, np.int64).reshape(-1, length, 2).swapaxes(1, 2))
+            whole = min(more, len(self._rows) // length)
+            pairs = [self._rows.popleft() for _ in range(whole * length)]
+            taken = np.array(pairs, dtype=np.int64)
+        rows = list(taken.reshape(-1, length, 2).swapaxes(1, 2))
+        lead_in = self._lead_in
+        if self._set["triggered"]:
+            lead_in = min(lead_in, self._edges)
+            self._edges -= lead_in + whole
         quiet = np.zeros((2, length), dtype=np.int64)
-        frames: list[IntArray | None] = [*([None] * self._lead_in), *rows]
+        frames: list[IntArray | None] = [*([None] * lead_in), *rows]
         for frame in frames:
             out = drive.model(self.spec.drive, registers, [quiet if frame is None else frame])
             for name in self._events:
@@ -318,7 +324,7 @@ class ModelDevice(Device):
                 self._faults.add("tripped")
                 self._end("stopped")
                 return
-        if self._granted == 0:
+        if self._granted == self._lead_in == 0:
             self._end("done")
         else:
             self._state = "waiting"
@@ -328,9 +334,9 @@ class ModelDevice(Device):
         self._state = state
         self._rows.clear()
         self._disarmed = state == "stopped"
-        period = self._digitiser_settings().period
-        spec = self.spec.digitiser
-        self._idle(self._set["loop_delay"] + spec.delay + MATCHED_LATENCY + spec.taps + 8 * period)
+        # The light comes back, then the receiver goes on by the clock until it gives up.
+        period = self._set["digitiser_period"]
+        self._idle(self._set["loop_delay"] + self.spec.digitiser.delay + (PATIENCE + 4) * period)
 
     def _idle(self, samples: int) -> None:
         """Send nothing for a while."""
@@ -370,59 +376,48 @@ class ModelDevice(Device):
             stop_on_saturation=bool(of("stop_on_saturation")),
         )
 
-    def _digitiser_settings(self) -> DigitiserSettings:
+    def _setup(self) -> chain.Setup:
+        """What is set now, as the models take it."""
+
         def of(name: str) -> int:
             return self._set[f"digitiser_{name}"]
 
+        spec = self.spec.digitiser
         row, pilots, spacing, vacuum = (of(n) for n in ("row", "pilots", "spacing", "vacuum"))
         bare = FrameLayout(PREAMBLE, row, pilots, spacing, vacuum, guard=2)
-        guard = of("period") // self.spec.digitiser.samples_per_symbol - bare.length + 2
-        layout = FrameLayout(PREAMBLE, row, pilots, spacing, vacuum, guard)
+        guard = of("period") // spec.samples_per_symbol - bare.length + 2
         plain = ("offset_binary", "minimum", "free_run", "record", "timing_shift", "offset_shift",
-                 "phase_shift", "pilot", "mode")  # fmt: skip
-        second = (
-            "digitiser_scale_p" if self.spec.digitiser.quadratures == 2 else "digitiser_scale_x"
-        )
-        return DigitiserSettings(
-            layout=layout,
-            scale=(of("scale_x"), self._set[second]),
-            **{name: of(name) for name in plain},
+                 "phase_shift", "pilot", "mode", "mode_shift")  # fmt: skip
+        loop = ("ki", "kp", "setpoint", "window", "span") if spec.quadratures == 1 else ()
+        return chain.Setup(
+            drive=self._drive_registers(),
+            digitiser=DigitiserSettings(
+                layout=FrameLayout(PREAMBLE, row, pilots, spacing, vacuum, guard),
+                scale=(of("scale_x"), of("scale_p" if spec.quadratures == 2 else "scale_x")),
+                **{name: of(name) for name in plain},
+            ),
+            loop=LoopSettings(**{name: of(name) for name in loop}),
+            loop_delay=self._set["loop_delay"],
+            lead_in=sum(sent.row is None for sent in self._sent),
+            offset=self._offset,
+            taps=self._filter,
         )
 
-    def _received(self) -> Received:
+    def _heard(self) -> chain.Heard:
         """What the receiver made of all samples since its restart."""
-        if self._known and self._known[0] == self._samples:
-            return self._known[1]
-        spec = self.spec.digitiser
-        settings = self._digitiser_settings()
-        words = np.concatenate([np.zeros((spec.quadratures, 0), np.int64), *self._words], axis=1)
-        # Filled as the frames are found: the rows that belong to those that count.
-        q = np.zeros((2, len(self._sent) * settings.layout.row), dtype=np.int64)
-
-        def skip(frames: list[Frame]) -> BoolArray:
-            # A client knows no rows that it could compare with.
-            server = self.spec.role == "server"
-            belongs = self._flights(frames).belongs if server else -np.ones(len(frames), np.int64)
-            rows = [self._sent[k].row for k in belongs if k >= 0]
-            for k, row in enumerate(rows):
-                q[:, k * settings.layout.row : (k + 1) * settings.layout.row] = row
-            left_out: BoolArray = belongs < 0
-            return left_out
-
-        got = receiver.model(
-            spec, settings, words, q, offset=self._offset, taps=self._filter, skip=skip
-        )
-        self._known = (self._samples, got)
-        return got
-
-    def _flights(self, frames: Sequence[Frame]) -> replay.Flights:
-        """The frame that was sent for each that was received."""
-        spec = self.spec.digitiser
-        delay, half = replay.window(spec, self._digitiser_settings(), self._set["loop_delay"])
-        lead_in = sum(sent.row is None for sent in self._sent)
-        sent = [sent.start for sent in self._sent]
-        arrivals = replay.arrivals(spec, [frame.start for frame in frames])
-        return replay.model(sent, arrivals, lead_in, delay, half, end=self._samples)
+        if self._known is None or self._known[0] != self._samples:
+            quiet = np.zeros((self.spec.digitiser.quadratures, 0), np.int64)
+            rows = [sent.row for sent in self._sent if sent.row is not None]
+            row = self._set["drive_row"]
+            heard = chain.hear(
+                self.spec,
+                self._setup(),
+                np.concatenate([quiet, *self._words], axis=1),
+                np.array(rows, np.int64).reshape(-1, 2, row),
+                [sent.start for sent in self._sent] if self.spec.role == "server" else [],
+            )
+            self._known = (self._samples, heard)
+        return self._known[1]
 
     def _give(self, port: ReadPort) -> None:
         """Make what has come since the last look available at a port that gives by itself."""
@@ -430,12 +425,11 @@ class ModelDevice(Device):
             self._finish_record()
         if not self._sent or port in (ReadPort.SESSION, ReadPort.MODES, ReadPort.CAPTURE):
             return
-        got = self._received()
-        bad = got.over | got.lost | got.saturated
+        heard = self._heard()
+        got = heard.received
         if port is ReadPort.INFERENCE:
-            wanted = (got.kind == ROW) & (got.index == self._set["digitiser_mode"])
-            axes = got.value[: self.spec.digitiser.quadratures, wanted]
-            words = _marked(axes.T.ravel(), np.repeat(bad[wanted], len(axes)))
+            values = heard.inference.T
+            words = _marked(values.ravel(), np.repeat(heard.bad, values.shape[1]))
         elif port is ReadPort.PHASES:
             words = _marked(got.phases.angle, got.phases.bad)
         elif port is ReadPort.FRAMES:

@@ -18,10 +18,11 @@ from typing import Any
 
 from host.devices.device import Device, DeviceError
 from host.devices.link import LinkDevice
-from host.devices.model import ModelDevice, Plant
+from host.devices.model import ModelDevice
 from host.devices.record import RecordingDevice, ReplayDevice
 from host.devices.transport import BytePipe, LinkError, Transport
 from models.checks import RangeError, require
+from models.node.chain import Plant
 from models.node.spec import ROLES, NodeSpec
 
 KINDS = ("model", "rtl", "tcp", "serial", "replay")

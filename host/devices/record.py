@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -113,10 +114,8 @@ class ReplayDevice(Device):
         entry = self._entries[self._next]
         recorded = {k: v for k, v in entry.items() if k not in ("answer", "error")}
         if recorded != json.loads(json.dumps(asked)):
-            raise ReplayError(
-                f"{self.name} line {line}: recorded was {_shown(recorded)}, asked was "
-                f"{_shown(asked)}"
-            )
+            before, now = _difference(recorded, asked)
+            raise ReplayError(f"{self.name} line {line}: recorded was {before}, asked was {now}")
         self._next += 1
         if "error" in entry:
             raise DeviceError(entry["error"])
@@ -162,6 +161,18 @@ def _receiving(port: ReadPort, count: int) -> dict[str, Any]:
 
 def _asking_room(port: WritePort) -> dict[str, Any]:
     return {"room": port.name}
+
+
+def _difference(recorded: dict[str, Any], asked: dict[str, Any]) -> tuple[str, str]:
+    """Where two transactions differ: the first element of a list, if that is all."""
+    for key in asked:
+        ours, theirs = recorded.get(key), asked[key]
+        if isinstance(ours, list) and isinstance(theirs, list) and ours != theirs:
+            pairs = zip_longest(ours, theirs)
+            k, pair = next((k, p) for k, p in enumerate(pairs) if p[0] != p[1])
+            where = f"{next(iter(asked))} with {key}[{k}] = " if key == "words" else f"{key} "
+            return f"{where}{json.dumps(pair[0])}", f"{where}{json.dumps(pair[1])}"
+    return _shown(recorded), _shown(asked)
 
 
 def _shown(entry: dict[str, Any]) -> str:

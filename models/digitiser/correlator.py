@@ -23,6 +23,7 @@ import numpy.typing as npt
 from models.digitiser.spec import PREAMBLE, DigitiserSpec
 from models.fixedpoint import BoolArray, IntArray, Rounding, round_shift
 
+CHUNK = 1 << 15  # samples correlated at once: as many as a processor's cache holds
 DROPPED = 4  # bits of the boxcar's sum that are rounded away: 12 remain
 
 
@@ -59,31 +60,47 @@ def boxcar(spec: DigitiserSpec, samples: npt.ArrayLike) -> IntArray:
 
 def model(spec: DigitiserSpec, samples: npt.ArrayLike, minimum: int) -> Correlation:
     """Correlation at each sample; `samples` has shape (quadratures, n), zeros before the first."""
-    b = boxcar(spec, samples)
-    n = b.shape[1]
-    padded = np.concatenate([np.zeros((len(b), 4 * PREAMBLE), np.int64), b], axis=1)
+    reach = 4 * (PREAMBLE - 1)
+    b = np.pad(boxcar(spec, samples).astype(np.int32), ((0, 0), (reach, 0)))
+    n = b.shape[1] - reach
+    power = np.empty(n, dtype=np.int64)
+    hit = np.empty(n, dtype=np.bool_)
+    for start in range(0, n, CHUNK):
+        part = slice(start, min(start + CHUNK, n))
+        power[part], energy = _correlate(spec, b[:, start : part.stop + reach])
+        hit[part] = (power[part] > bound(spec) * energy) & (power[part] >= minimum)
+    return Correlation(power, hit)
 
-    def at(row: int, k: int) -> IntArray:
-        start = 4 * PREAMBLE - 4 * (PREAMBLE - 1 - k)
-        return padded[row, start : start + n]
 
-    re, im = np.zeros(n, np.int64), np.zeros(n, np.int64)
-    energy = np.zeros(n, np.int64)
-    a, c = spec.code
-    for k in range(PREAMBLE):
-        x = at(0, k)
-        energy += x * x
-        if spec.quadratures == 2:
-            p = at(1, k)
-            energy += p * p
-            re += a[k] * x + c[k] * p
-            im += a[k] * p - c[k] * x
-        elif a[k] == c[k]:
-            re += a[k] * x
-        else:
-            im += a[k] * x
-    power = re * re + im * im * (1 if spec.quadratures == 2 else 3)
-    return Correlation(power, (power > bound(spec) * energy) & (power >= minimum))
+def _correlate(spec: DigitiserSpec, b: npt.NDArray[np.int32]) -> tuple[IntArray, IntArray]:
+    """Power and energy of the boxes' windows of one preamble each, for all that are complete."""
+    n = b.shape[1] - 4 * (PREAMBLE - 1)
+    # All sums fit 32 bits. The energy of 16 boxes is that of twice 8, and so on.
+    energy: npt.NDArray[np.int32] = b[0] * b[0]
+    for other in b[1:]:
+        energy += other * other
+    for step in (4, 8, 16, 32):
+        energy = energy[step:] + energy[:-step]
+    a, c = spec.code.tolist()
+    re, im = np.zeros(n, np.int32), np.zeros(n, np.int32)
+
+    def add(total: npt.NDArray[np.int32], sign: int, line: npt.NDArray[np.int32], k: int) -> None:
+        (np.add if sign > 0 else np.subtract)(total, line[4 * k : 4 * k + n], out=total)
+
+    if spec.quadratures == 2:
+        # c*·b for a diagonal c is ± the sum and ± the difference of the quadratures.
+        both, across = b[0] + b[1], b[0] - b[1]
+        for k in range(PREAMBLE):
+            same = a[k] == c[k]
+            add(re, a[k], both if same else across, k)
+            add(im, -a[k] if same else a[k], across if same else both, k)
+    else:
+        for k in range(PREAMBLE):
+            add(re if a[k] == c[k] else im, a[k], b[0], k)
+    weight = 1 if spec.quadratures == 2 else 3
+    power = re.astype(np.int64) ** 2
+    power += weight * im.astype(np.int64) ** 2
+    return power, energy.astype(np.int64)
 
 
 def threshold(spec: DigitiserSpec, shot_noise: float, false_rate: float = 1e-15) -> int:

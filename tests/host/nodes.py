@@ -6,12 +6,14 @@ import numpy as np
 
 from gateware.register_map import WORD, Access
 from host.devices.link import LinkDevice
-from host.devices.model import Loopback, ModelDevice
+from host.devices.model import ModelDevice
+from host.devices.opening import open_device
 from host.devices.transport import Transport
 from models.digitiser.spec import DigitiserSettings
 from models.drive.spec import DriveSettings
 from models.frame import FrameLayout
 from models.host_link.endpoint import Endpoint
+from models.node.chain import Loopback
 from models.node.ports import ReadPort, WritePort
 from models.node.spec import NodeSpec
 
@@ -19,6 +21,7 @@ LAYOUT = FrameLayout(row=120, pilot_spacing=40)
 DRIVE = DriveSettings(layout=LAYOUT, scale=0.3, reference=0.3)
 DIGITISER = DigitiserSettings(layout=LAYOUT)
 DELAY = 37
+BLOCK = 1024
 
 
 class Inside:
@@ -101,4 +104,14 @@ def linked(role, spec=None):
     return LinkDevice(Transport(pipe, timeout=0.01), "model link")
 
 
-BACKENDS = {"model": model, "linked": linked}
+def rtl(role):
+    """The gateware."""
+    return open_device(f"rtl:{role}", plant=Loopback(NodeSpec(role), DELAY))
+
+
+BACKENDS = {"model": model, "linked": linked, "rtl": rtl}
+
+
+def loop_delay(device):
+    """The simulated gateware hands over samples in blocks, which takes as long as one of them."""
+    return DELAY + (BLOCK if device.name.startswith("rtl") else 0)
