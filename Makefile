@@ -5,7 +5,7 @@ BIN := .venv/bin
 
 .PHONY: help setup demo test test-train results figures bench protocol soak drive-report waveform \
     synth-drive digitiser-report digitiser-waveform synth-digitiser bitstream redpitaya \
-    formal synth synth-update soak-link clean
+    formal synth synth-update soak-link grants clean
 
 help:  ## list the targets
 	@grep -E '^[a-z%-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -92,6 +92,9 @@ registers: .venv/.setup  ## write the table of registers, docs/registers.md, fro
 
 protocol: .venv/.setup-protocol  ## regenerate the messages between the parties from their .proto
 	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. host/protocol/messages.proto
+
+grants: .venv/.setup-test-gateware  ## 10^5 random hosts against the transmitter's gateware: no row beyond the grant
+	$(BIN)/python -m sim.grants --scripts 100000
 
 soak: .venv/.setup-test  ## the long floors: 500 kills, 10^5 malformed messages, 10^4 sessions
 	SHOTVEIL_SOAK=1 $(BIN)/pytest -s tests/host/test_soak.py

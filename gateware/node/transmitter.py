@@ -79,7 +79,8 @@ class Transmitter(wiring.Component):
             trigger.trigger.eq(self.trigger),
             trigger.triggered.eq(self.triggered),
             trigger.delay.eq(self.trigger_delay),
-            trigger.started.eq(drive.started),
+            # What was released before the batch is no trigger of this batch.
+            trigger.started.eq(drive.started | ~sequencer.run),
             self.on.eq(sequencer.arm_drive),
             self.sent.eq(drive.o.payload.first & drive.armed),
         ]
