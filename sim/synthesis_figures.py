@@ -219,6 +219,9 @@ def render(figures: Mapping[str, Any]) -> str:
         lines.append(
             f"| {name} | {row['lut']:,} | {row['ff']:,} | {row['dsp']} | {row['bram36']:g} |"
         )
+    missing = [name for name in targets() if name not in figures["ecp5"]]
+    if missing:
+        lines += ["", f"Not measured yet: {', '.join(missing)}."]
     return "\n".join(lines) + "\n"
 
 
@@ -251,20 +254,9 @@ def main(arguments: list[str] | None = None) -> None:
             print(f"{name:<26} {device:<5} {_line(row)}", flush=True)
         if target.floor:
             missed += below_floor(name, target.floor, new["ecp5"][name])
+        if chosen.update:  # at once: a run of an hour may be interrupted
+            write(committed, new)
     if chosen.update:
-        # In the order of the targets; those that no longer exist are dropped.
-        merged = {
-            device: {
-                name: row
-                for name in targets()
-                if (row := new[device].get(name, committed.get(device, {}).get(name)))
-            }
-            for device in new
-        }
-        tools = {tool: version(tool) for tool in TOOLS}
-        head = {"tools": tools, "seeds": list(SEEDS), "target_mhz": TARGET_MHZ}
-        COMMITTED.write_text(json.dumps({**head, **merged}, indent=1) + "\n")
-        PAGE.write_text(render({**head, **merged}))
         print(f"wrote {COMMITTED.relative_to(ROOT)} and {PAGE.relative_to(ROOT)}")
     elif worse := regressions(committed, new):
         here = {tool: version(tool) for tool in TOOLS}
@@ -273,6 +265,22 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit("worse than docs/synthesis.json by more than the slack:\n" + "\n".join(worse))
     if missed:
         sys.exit("below the floor:\n" + "\n".join(missed))
+
+
+def write(committed: Mapping[str, Any], new: Mapping[str, Mapping[str, Row]]) -> None:
+    """Write file and page: new figures over committed ones, those of former targets dropped."""
+    merged = {
+        device: {
+            name: row
+            for name in targets()
+            if (row := rows.get(name, committed.get(device, {}).get(name)))
+        }
+        for device, rows in new.items()
+    }
+    tools = {tool: version(tool) for tool in TOOLS}
+    figures = {"tools": tools, "seeds": list(SEEDS), "target_mhz": TARGET_MHZ, **merged}
+    COMMITTED.write_text(json.dumps(figures, indent=1) + "\n")
+    PAGE.write_text(render(figures))
 
 
 def _line(row: Row) -> str:

@@ -15,10 +15,11 @@ def compare(**changes):
     return figures.regressions({"ecp5": {"x": ROW}}, {"ecp5": {"x": {**ROW, **changes}}})
 
 
-def test_every_target_is_in_the_file_and_nothing_else():
+def test_the_file_holds_targets_in_their_order():
+    """One that is missing is named on the page, and fails `make synth`."""
     targets = figures.targets()
-    assert list(COMMITTED["ecp5"]) == list(targets)
-    assert list(COMMITTED["zynq"]) == [name for name, target in targets.items() if target.zynq]
+    for device, known in (("ecp5", targets), ("zynq", [n for n in targets if targets[n].zynq])):
+        assert list(COMMITTED[device]) == [name for name in known if name in COMMITTED[device]]
     assert COMMITTED["seeds"] == list(figures.SEEDS)
     assert all(len(row["mhz"]) == len(figures.SEEDS) for row in COMMITTED["ecp5"].values())
 
@@ -29,7 +30,7 @@ def test_the_page_is_made_of_the_file():
 
 def test_committed_tops_reach_their_floors():
     for name, target in figures.targets().items():
-        if target.floor:
+        if target.floor and name in COMMITTED["ecp5"]:
             assert not figures.below_floor(name, target.floor, COMMITTED["ecp5"][name])
 
 
