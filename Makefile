@@ -3,8 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test test-train results figures bench protocol soak grants drive-report waveform \
-    synth-drive digitiser-report digitiser-waveform synth-digitiser clean
+.PHONY: help setup demo test test-train results figures bench protocol soak drive-report waveform \
+    synth-drive digitiser-report digitiser-waveform synth-digitiser soak-link grants clean
 
 help:  ## list the targets
 	@grep -E '^[a-z%-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -69,6 +69,10 @@ digitiser-waveform: .venv/.setup-test-gateware  ## simulate the digitiser, write
 synth-digitiser: .venv/.setup-test-gateware  ## size and clock of the digitiser on ECP5; many minutes
 	$(BIN)/python -m sim.digitiser_report --synthesis
 
+.PHONY: registers
+registers: .venv/.setup  ## write the table of registers, docs/registers.md, from the one map
+	$(BIN)/python -m gateware.register_map > docs/registers.md
+
 protocol: .venv/.setup-protocol  ## regenerate the messages between the parties from their .proto
 	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. host/protocol/messages.proto
 
@@ -77,6 +81,9 @@ grants: .venv/.setup-test-gateware  ## 10^5 random hosts against the transmitter
 
 soak: .venv/.setup-test  ## the long floors: 500 kills, 10^5 malformed messages, 10^4 sessions
 	SHOTVEIL_SOAK=1 $(BIN)/pytest -s tests/host/test_soak.py
+
+soak-link: .venv/.setup-test-gateware  ## 10^6 packets over a wire that damages, loses and repeats them (two minutes)
+	$(BIN)/python -m sim.link_soak
 
 clean:  ## remove the environment and everything that commands wrote
 	rm -rf .venv build reports sim_build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -142,6 +142,9 @@ class Registers(Mapping[str, Handle]):
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *self._handles]
 
+    def __repr__(self) -> str:
+        return f"<{len(self)} registers of {self._device.name}>"
+
     def set(self, **values: Value) -> dict[str, Value]:
         """Set several and commit them in one clock; what was achieved, by name.
 

@@ -156,7 +156,8 @@ class Endpoint(wiring.Component):
         repeated = Signal(reset_less=True)
         is_next = Signal(reset_less=True)
         same = Signal(reset_less=True)
-        fewer = Signal(reset_less=True)
+        rest = Signal(LIMIT_BITS, reset_less=True)  # of the level, if all is taken
+        fewer = Signal(reset_less=True)  # words are there than asked for
         address = Signal(range(ADDRESSES), reset_less=True)
         remaining = Signal(payloads.COUNT, reset_less=True)  # words of the response to come
         applied = Signal()
@@ -188,12 +189,12 @@ class Endpoint(wiring.Component):
                 m.d.sync += [
                     *(flag.eq(request.op == name) for name, flag in op.items()),
                     behind.eq(expected - request.seq),
-                    asks.eq((request.words == 0) & (request.count <= MAX_WORDS)),
+                    asks.eq((request.words == 0) & _below(request.count, MAX_WORDS + 1)),
                     gives.eq(request.words == request.count),
-                    low_address.eq(request.target < ADDRESSES),
+                    low_address.eq(_below(request.target, ADDRESSES)),
                     beyond.eq(request.target[:12] + request.count[: payloads.COUNT]),
-                    to_port.eq(request.target < self._write_ports),
-                    from_port.eq(request.target < self._read_ports),
+                    to_port.eq(_below(request.target, self._write_ports)),
+                    from_port.eq(_below(request.target, self._read_ports)),
                     level.eq(
                         Mux(
                             request.op == Op.SEND,
@@ -218,7 +219,7 @@ class Endpoint(wiring.Component):
                     ),
                     repeated.eq((behind != 0) & (behind <= stored)),
                     is_next.eq(behind == 0),
-                    fewer.eq(level < request.count),
+                    Cat(rest, fewer).eq(level - request.count),
                     same.eq(session & (self.words.p == nonce)),
                     response.seq.eq(request.seq),
                     response.op.eq(request.op),
@@ -290,7 +291,7 @@ class Endpoint(wiring.Component):
                     with m.Else():
                         m.d.sync += response.status.eq(Status.FULL)
                 with m.Else():
-                    m.d.sync += response.credit.eq(Mux(fewer, 0, level - request.count))
+                    m.d.sync += response.credit.eq(Mux(fewer, 0, rest))
                     with m.If((request.count != 0) & (level != 0)):
                         m.next = "RECEIVE"
 
@@ -388,3 +389,9 @@ class Endpoint(wiring.Component):
 def _index(target: Value, ports: Sequence[Any]) -> Value:
     """The bits of a request's target that tell some ports apart."""
     return target[: max(1, (len(ports) - 1).bit_length())]
+
+
+def _below(value: Value, limit: int) -> Value:
+    """`value < limit` without a carry chain over the bits that have to be zero anyway."""
+    width = (limit - 1).bit_length()
+    return ~value[width:].any() & (value[:width] < limit)

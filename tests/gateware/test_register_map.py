@@ -27,7 +27,8 @@ ROOT = Path(__file__).parents[2]
 SPECS = {role: NodeSpec(role) for role in ROLES}
 # Ports between parts of the node, and strobes.
 OWN = {"run", "hold", "blank", "flush", "arm", "clear", "clear_angles", "load", "snapshot", "skip",
-       "wipe", "started", "taken", "symbol"}  # fmt: skip
+       "wipe", "started", "taken", "symbol",
+       "symbols_level", "inference_level", "phases_level"}  # fmt: skip
 
 
 def ports(component, flow):

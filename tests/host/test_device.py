@@ -1,7 +1,9 @@
 """Devices: what every backend answers alike, what is refused, and a session on file."""
 
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -243,6 +245,14 @@ def test_a_capture_is_what_the_adc_saw(backend):
         assert n > 2000 and np.array_equal(samples[:, begin:], sent[:, :n])
         assert not node.capture().any()  # nothing is sent any more
         assert len(node.device.receive(ReadPort.CAPTURE, 10)) == 0
+
+
+def test_the_page_runs():
+    page = Path(__file__).parents[2] / "docs/devices.md"
+    (code,) = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    names = {}
+    exec(code, names)
+    assert names["batch"].rows_sent == 50 and not names["batch"].faults
 
 
 # Identity

@@ -1,0 +1,71 @@
+"""The serial port, over a pseudo-terminal with the device's model at its other end."""
+
+import os
+import select
+import threading
+import tty
+
+import numpy as np
+import pytest
+
+from host.devices.serial_port import SerialPort
+from host.devices.transport import LinkLost, Transport
+from models.checks import RangeError
+from models.host_link.endpoint import Endpoint
+from sim.host_link import DEPTH, READ_PORTS, WRITE_PORTS, Surroundings
+
+
+@pytest.fixture
+def board():
+    """Name of a port with a node behind it, and a call that unplugs it."""
+    inner, outer = os.openpty()
+    tty.setraw(outer)
+    device = Endpoint(Surroundings(), WRITE_PORTS, READ_PORTS, window=8)
+    unplugged = threading.Event()
+
+    def serve():
+        while not unplugged.is_set():
+            if select.select([inner], [], [], 0.02)[0]:
+                try:
+                    os.write(inner, device.feed(os.read(inner, 4096)))
+                except OSError:  # nobody has the port open
+                    return
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    ends = [inner, outer]
+
+    def unplug():
+        unplugged.set()
+        thread.join()
+        while ends:
+            os.close(ends.pop())
+
+    yield os.ttyname(outer), unplug
+    unplug()
+
+
+def test_packets_go_through_a_serial_port_with_every_byte_as_it_is(board):
+    name, _ = board
+    with Transport(SerialPort(name)) as link:
+        # All bytes, those that a terminal would take for commands among them.
+        words = (np.arange(DEPTH, dtype=np.int64) * 0x01030507 + 0x11130D0A) % 2**32
+        link.send(1, words)
+        assert link.receive(1, DEPTH).tolist() == words.tolist()
+        link.write(5, [0x11131A04, 0x0A0D0003])
+        assert link.read(5, 2).tolist() == [0x11131A04, 0x0A0D0003]
+
+
+def test_an_unplugged_port_says_so(board):
+    name, unplug = board
+    link = Transport(SerialPort(name), timeout=0.05)
+    unplug()
+    with pytest.raises(LinkLost):
+        link.read(5)
+
+
+def test_a_port_that_is_not_there_says_so():
+    with pytest.raises(LinkLost, match="/dev/no-such-port cannot be opened"):
+        SerialPort("/dev/no-such-port")
+    with pytest.raises(RangeError, match="baud"):
+        SerialPort("/dev/no-such-port", baud=0)
