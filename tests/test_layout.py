@@ -18,7 +18,7 @@ OWN = {
 }
 # The one module of the gateware that a host reads: pure Python, without the HDL tool chain.
 REGISTER_MAP = "gateware.register_map"
-FOREIGN = {"models": {"numpy", "scipy"}, "gateware": {"numpy", "amaranth"}}
+FOREIGN = {"models": {"numpy", "scipy"}, "gateware": {"numpy", "amaranth", "amaranth_boards"}}
 
 
 def imports(path):

@@ -1,0 +1,188 @@
+"""Red Pitaya STEMlab 125-14 (Zynq-7010): two 14-bit ADCs and two DACs at 125 MS/s on the board.
+
+The node lives in the programmable logic alone. One clock of 125 MHz, from the ADC, drives all of
+it; two faster phases feed nothing but the DAC's clock pins. The host link is a UART at the
+extension connector E1. Pins and levels are those of the vendor's constraints (`sdc/red_pitaya.xdc`
+of RedPitaya-FPGA); `docs/boards.md` tells how to load and wire it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.build import Attrs, Clock, DiffPairs, Pins, Resource, Subsignal
+from amaranth.hdl import C, Cat, ClockDomain, ClockSignal, Elaboratable, Instance, Module, Signal
+from amaranth.lib import io, wiring
+from amaranth_boards.redpitaya_125_14 import RedPitaya14Platform
+
+from gateware.boards.delta_sigma import DeltaSigma
+from gateware.host_link.uart import Uart
+from gateware.node.chain import Node
+from models.node.spec import NodeSpec
+
+CLOCK_HZ = 125_000_000
+BAUD = 3_000_000
+WIDTH = 14
+# Limits that a build is held against: of the device, and 80 % of its LUTs.
+DSP, LUT, BRAM36 = 80, int(0.8 * 17_600), 60
+
+ADC_LEVELS = Attrs(IOSTANDARD="LVCMOS18")
+DAC_LEVELS = Attrs(IOSTANDARD="LVCMOS33", SLEW="FAST", DRIVE="8")
+E1_LEVELS = Attrs(IOSTANDARD="LVCMOS33")
+
+
+class RedPitaya(RedPitaya14Platform):
+    """The board with its converters; the two lowest pins of each ADC are for a 16-bit variant."""
+
+    default_clk = None  # `Clocks` makes the domain
+    resources = [  # noqa: RUF012
+        Resource("adc_clock", 0, DiffPairs("U18", "U19", dir="i"), Clock(CLOCK_HZ),
+                 Attrs(IOSTANDARD="DIFF_HSTL_I_18")),
+        Resource("adc", 0, Pins("Y17 W16 Y16 W15 W14 Y14 W13 V12 V13 T14 T15 V15 T16 V16",
+                                dir="i"), ADC_LEVELS),
+        Resource("adc", 1, Pins("R18 P16 P18 N17 R19 T20 T19 U20 V20 W20 W19 Y19 W18 Y18",
+                                dir="i"), ADC_LEVELS),
+        Resource("adc_stabiliser", 0, Pins("V18", dir="o"),
+                 Attrs(IOSTANDARD="LVCMOS18", SLEW="FAST", DRIVE="8")),
+        Resource("dac", 0,
+                 Subsignal("data", Pins("M19 M20 L19 L20 K19 J19 J20 H20 G19 G20 F19 F20 D20 D19",
+                                        dir="o")),
+                 Subsignal("write", Pins("M17", dir="o")),
+                 Subsignal("select", Pins("N16", dir="o")),
+                 Subsignal("clock", Pins("M18", dir="o")),
+                 Subsignal("reset", Pins("N15", dir="o")),
+                 DAC_LEVELS),
+        # Slow analogue output 0 on E2: one pin and a low-pass on the board, 0 to 1.8 V.
+        Resource("slow_output", 0, Pins("T10", dir="o"),
+                 Attrs(IOSTANDARD="LVCMOS18", SLEW="FAST", DRIVE="12")),
+        Resource("led", 0, Pins("F16", dir="o"), Attrs(IOSTANDARD="LVCMOS33")),
+        # E1: DIO0_P … DIO2_P.
+        Resource("uart", 0, Subsignal("rx", Pins("G17", dir="i")),
+                 Subsignal("tx", Pins("H16", dir="o")), E1_LEVELS),
+        Resource("trigger", 0, Pins("J18", dir="i"), Attrs(IOSTANDARD="LVCMOS33", PULLDOWN="TRUE")),
+        Resource("frame", 0, Pins("K17", dir="o"), E1_LEVELS),
+        Resource("emitting", 0, Pins("L14", dir="o"), E1_LEVELS),
+    ]  # fmt: skip
+    connectors: list[Any] = []  # noqa: RUF012
+    # The vendor's figure: an ADC word is valid that many ns after the edge of its clock.
+    constraints = "set_input_delay -clock adc_clock_0__p 3.400 [get_ports adc_?__io*]"
+
+
+class Top(Elaboratable):
+    """A node on the board. With `spec.loopback` no converter is used but the ADC's clock."""
+
+    def __init__(self, spec: NodeSpec):
+        self._spec = spec
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        m.submodules.clocks = Clocks()
+        m.submodules.node = node = Node(self._spec)
+        m.submodules.uart = uart = Uart(CLOCK_HZ, BAUD)
+        pins = platform.request("uart", 0, dir={"rx": "-", "tx": "-"})
+        m.submodules.rx = rx = io.Buffer("i", pins.rx)
+        m.submodules.tx = tx = io.Buffer("o", pins.tx)
+        m.d.comb += [uart.rx.eq(rx.i), tx.o.eq(uart.tx)]
+        wiring.connect(m, uart.o, node.link.i)
+        wiring.connect(m, node.link.o, uart.i)
+        m.submodules.trigger = trigger = io.FFBuffer("i", platform.request("trigger", 0, dir="-"))
+        m.d.comb += node.trigger.eq(trigger.i)
+        for name, number, value in (
+            ("frame", 0, node.frame),
+            ("emitting", 0, node.emitting),
+            ("led", 0, node.emitting),
+            ("adc_stabiliser", 0, C(1)),
+        ):
+            m.submodules[f"{name}_pin"] = pin = io.FFBuffer(
+                "o", platform.request(name, number, dir="-")
+            )
+            m.d.comb += pin.o.eq(value)
+        if self._spec.loopback:
+            return m
+        dac(m, platform, (node.codes.p.i, node.codes.p.q))
+        m.d.comb += node.adc.p.x.eq(adc(m, platform, 0))
+        if self._spec.role == "server":
+            m.d.comb += node.adc.p.p.eq(adc(m, platform, 1))
+        else:
+            m.submodules.shifter = shifter = DeltaSigma(WIDTH)
+            m.submodules.slow = slow = io.FFBuffer("o", platform.request("slow_output", 0, dir="-"))
+            m.d.comb += [shifter.code.eq(node.shifter), slow.o.eq(shifter.o)]
+        return m
+
+
+class Clocks(Elaboratable):
+    """125 MHz from the ADC for the node, and 250 MHz in two phases for the DAC's clock pins.
+
+    Registers start with the values they were configured with; the clock is held back until the PLL
+    is locked, so no reset is needed.
+    """
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        m.submodules.pin = pin = io.Buffer("i", platform.request("adc_clock", dir="-"))
+        feedback = Signal()
+        returned = Signal()  # through a buffer like those of the outputs: their delay is taken out
+        locked = Signal()
+        outputs = Signal(3)
+        m.submodules.feedback_buffer = Instance("BUFG", i_I=feedback, o_O=returned)
+        m.submodules.pll = Instance(
+            "PLLE2_BASE",
+            p_CLKIN1_PERIOD=8.0,
+            p_CLKFBOUT_MULT=8,  # to 1 GHz
+            p_DIVCLK_DIVIDE=1,
+            p_CLKOUT0_DIVIDE=8,
+            p_CLKOUT1_DIVIDE=4,
+            p_CLKOUT2_DIVIDE=4,
+            p_CLKOUT2_PHASE=-45.0,
+            p_STARTUP_WAIT="FALSE",
+            i_CLKIN1=pin.i,
+            i_CLKFBIN=returned,
+            i_RST=C(0),
+            i_PWRDWN=C(0),
+            o_CLKFBOUT=feedback,
+            o_CLKOUT0=outputs[0],
+            o_CLKOUT1=outputs[1],
+            o_CLKOUT2=outputs[2],
+            o_LOCKED=locked,
+        )
+        for k, name in enumerate(("sync", "dac_write", "dac_clock")):
+            m.domains += ClockDomain(name, reset_less=True)
+            m.submodules[f"{name}_buffer"] = Instance(
+                "BUFGCE", i_I=outputs[k], i_CE=locked, o_O=ClockSignal(name)
+            )
+        return m
+
+
+def adc(m: Module, platform: Any, channel: int) -> Signal:
+    """The signed code of an ADC. Its words are offset binary behind an inverting input stage."""
+    m.submodules[f"adc_{channel}"] = word = io.FFBuffer(
+        "i", platform.request("adc", channel, dir="-")
+    )
+    code = Signal(WIDTH)
+    m.d.comb += code.eq(Cat(~word.i[: WIDTH - 1], word.i[WIDTH - 1]))
+    return code
+
+
+def dac(m: Module, platform: Any, codes: tuple[Signal, Signal]) -> None:
+    """Send a pair of signed codes a clock, both over one bus: the second in a clock's first half.
+
+    The converter takes straight binary, and an inverting stage follows it.
+    """
+    pins = platform.request(
+        "dac", 0, dir=dict.fromkeys(("data", "write", "select", "clock", "reset"), "-")
+    )
+    words = [Signal(WIDTH, name=f"word_{k}") for k in range(2)]
+    for word, code in zip(words, codes, strict=True):
+        m.d.sync += word.eq(Cat(~code[: WIDTH - 1], code[WIDTH - 1]))
+    for name, domain, first, second in (
+        ("data", "sync", words[1], words[0]),
+        ("select", "sync", C(1), C(0)),
+        ("write", "dac_write", C(0), C(1)),
+        ("clock", "dac_clock", C(0), C(1)),
+    ):
+        m.submodules[f"dac_{name}"] = buffer = io.DDRBuffer(
+            "o", getattr(pins, name), o_domain=domain
+        )
+        m.d.comb += [buffer.o[0].eq(first), buffer.o[1].eq(second)]
+    m.submodules.dac_reset = reset = io.Buffer("o", pins.reset)
+    m.d.comb += reset.o.eq(0)

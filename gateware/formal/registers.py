@@ -1,0 +1,123 @@
+"""Settings change only by `commit`, all in the same clock, and to what was written last."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from amaranth.hdl import Assert, Cat, Cover, Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In
+
+from gateware.formal.proof import Bug, Proof
+from gateware.register_map import WORD, Access, Register, RegisterMap
+
+ADDRESS = 4  # bits; beyond the map as well
+MAP = RegisterMap(
+    (
+        Register("narrow", 3, Access.SETTING, "one word", reset=5),
+        Register("commit", 1, Access.STROBE, "apply what is staged"),
+        Register("wide", 40, Access.SETTING, "two words"),
+        Register("other", 1, Access.STROBE, "another strobe"),
+        Register("shown", 40, Access.STATUS, "two words"),
+    )
+)
+SETTINGS = MAP.of(Access.SETTING)
+
+
+class Bench(wiring.Component):
+    """Any access at any time; what is staged is kept beside the bank."""
+
+    def __init__(self, block: ModuleType):
+        self.dut = block.RegisterBank(MAP)
+        super().__init__(
+            {
+                "address": In(ADDRESS),
+                "data": In(WORD),
+                "write": In(1),
+                "read": In(1),
+                "shown": In(MAP["shown"].width),
+                **{f"{name}_staged": In(register.width) for name, register in SETTINGS.items()},
+                "inside_address": In(ADDRESS),
+                "inside_data": In(WORD),
+                "inside_write": In(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.dut = dut = self.dut
+        m.d.comb += [
+            dut.bus.address.eq(self.address),
+            dut.bus.w_data.eq(self.data),
+            dut.bus.w_strobe.eq(self.write),
+            dut.bus.r_strobe.eq(self.read & ~self.write),
+            dut.status["shown"].eq(self.shown),
+        ]
+        written, place, data = Signal(), Signal(ADDRESS), Signal(WORD)
+        m.d.sync += [written.eq(self.write), place.eq(self.address), data.eq(self.data)]
+        staged = {
+            name: Signal(register.width, name=f"kept_{name}", init=register.reset)
+            for name, register in SETTINGS.items()
+        }
+        # Two clocks after the write that asked for it.
+        for name, register in SETTINGS.items():
+            for k in range(register.words):
+                with m.If(written & (place == MAP.address(name) + k)):
+                    m.d.sync += staged[name][WORD * k : WORD * (k + 1)].eq(data)
+        for name in MAP.of(Access.STROBE):
+            due = Signal(name=f"due_{name}")
+            m.d.sync += due.eq(written & (place == MAP.address(name)))
+            m.d.comb += Assert(dut.strobes[name] == due)
+
+        changed = []
+        for name, register in SETTINGS.items():
+            setting = dut.settings[name]
+            before = Signal(register.width, name=f"before_{name}", init=register.reset)
+            wanted = Signal(register.width, name=f"wanted_{name}", init=register.reset)
+            m.d.sync += [before.eq(setting), wanted.eq(staged[name])]
+            with m.If(dut.strobes["commit"]):
+                m.d.comb += Assert(setting == wanted)
+            with m.Else():
+                m.d.comb += Assert(setting == before)
+            changed.append(setting != before)
+            # Inside.
+            m.d.comb += Assert(getattr(self, f"{name}_staged") == staged[name])
+        m.d.comb += Assert(self.inside_write == written)
+        with m.If(written):
+            m.d.comb += [Assert(self.inside_address == place), Assert(self.inside_data == data)]
+        m.d.comb += [
+            Cover(Cat(*changed).all()),
+            Cover((dut.settings["wide"] == 0x12_3456_789A) & ~Cat(*changed).any()),
+        ]
+        return m
+
+
+PROOF = Proof(
+    block="gateware.registers",
+    bench=Bench,
+    depth=3,
+    reach=10,
+    peek={
+        **{f"{name}_staged": f"dut.{name}_staged" for name in SETTINGS},
+        "inside_address": "dut.address",
+        "inside_data": "dut.data",
+        "inside_write": "dut.write",
+    },
+    bugs=(
+        Bug(
+            "a setting acts as soon as it is written",
+            "with m.If(commit):",
+            "with m.If(write):",
+        ),
+        Bug(
+            "a strobe acts for a read too",
+            "write.eq(bus.w_strobe)",
+            "write.eq(bus.w_strobe | bus.r_strobe)",
+        ),
+        Bug(
+            "the second word of a setting overwrites the first",
+            "staged[WORD * k : WORD * (k + 1)].eq(data)",
+            "staged[: WORD * (k + 1)].eq(data)",
+        ),
+    ),
+)

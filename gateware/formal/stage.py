@@ -1,0 +1,67 @@
+"""The digitiser's stage hands on every sample once, in order, and holds it until it is taken."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from amaranth.hdl import Assert, Cover, Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In
+
+from gateware.formal.proof import Bug, Proof
+
+WIDTH = 4
+
+
+class Bench(wiring.Component):
+    """Feeds 0, 1, 2, … and expects them back. Samples are only moved, so their values prove all."""
+
+    def __init__(self, block: ModuleType):
+        self.dut = block.Stage(WIDTH)
+        super().__init__({"valid": In(1), "ready": In(1)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.dut = dut = self.dut
+        sent = Signal(WIDTH)
+        received = Signal(WIDTH)
+        m.d.comb += [
+            dut.i.valid.eq(self.valid),
+            dut.i.payload.eq(sent),
+            dut.o.ready.eq(self.ready),
+        ]
+        m.d.sync += sent.eq(sent + (dut.i.valid & dut.i.ready))
+        m.d.sync += received.eq(received + (dut.o.valid & dut.o.ready))
+        m.d.comb += Assert((sent - received)[:WIDTH] == dut.o.valid)
+        with m.If(dut.o.valid):
+            m.d.comb += Assert(dut.o.payload == received)
+
+        waiting = Signal()
+        m.d.sync += waiting.eq(dut.o.valid & ~dut.o.ready)
+        with m.If(waiting):
+            m.d.comb += Assert(dut.o.valid)
+        m.d.comb += [
+            Cover(received == 3),
+            Cover(waiting & dut.i.valid & dut.o.valid & dut.o.ready),
+        ]
+        return m
+
+
+PROOF = Proof(
+    block="gateware.digitiser.stage",
+    bench=Bench,
+    depth=4,
+    reach=12,
+    bugs=(
+        Bug(
+            "a sample is taken while another waits",
+            "with m.If(~self.o.valid):",
+            "with m.If(self.i.valid):",
+        ),
+        Bug(
+            "a sample is ready when it is not",
+            "self.i.ready.eq(~self.o.valid)",
+            "self.i.ready.eq(~self.o.valid | self.o.ready)",
+        ),
+    ),
+)

