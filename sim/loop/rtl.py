@@ -28,7 +28,7 @@ from models.waveform.optics import Optics
 from sim.loop.session import Loop
 from sim.node_device import NodePipe
 
-BLOCK = 864  # clocks: half a frame of 392 symbols
+BLOCK = 96  # clocks: short, for the host's questions wait for them and rows have to keep coming
 PATIENCE = 600.0  # seconds without progress
 
 
