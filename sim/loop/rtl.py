@@ -1,9 +1,9 @@
 """A layer through the gateware of both nodes, in lockstep with the optics between them.
 
 Each node is compiled (`sim.node_device`) and driven over its host link by the host's own code, in a
-thread of its own. For every block of clocks both nodes run side by side; then the optics take the
-server's codes and the client's phase shifter, and give both their ADC words for the next block. So
-a block adds its length to either delay. A client's drive is triggered by the server's frames.
+thread of its own. They run side by side, a block of clocks at a time. The optics take the server's
+codes and the client's phase shifter of half a frame, and give both their ADC words for the next
+half: that adds `DELAY` to either way. A client's drive is triggered by the server's frames.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ from models.waveform.optics import Optics
 from sim.loop.session import Loop, Played, Records
 from sim.node_device import NodePipe
 
-BLOCK = 96  # clocks: short, for the host's questions wait for them and rows have to keep coming
+BLOCK = 96  # clocks: few, since the host's questions wait for them while rows have to keep coming
+HALF = 9  # blocks that the optics take at once
+DELAY = HALF * BLOCK  # clocks
 PATIENCE = 600.0  # seconds without progress
 
 
@@ -55,20 +57,32 @@ class ServerPlant:
         self._clock = 0
         self._starts: list[int] = []
         self._frame: IntArray = np.zeros(link.block, np.int64)
+        self._given: list[tuple[IntArray, IntArray]] = []  # codes and shifter, block by block
+        self._ready: list[tuple[IntArray, IntArray]] = []  # words of client and server
 
     def __call__(self, codes: IntArray) -> IntArray:
         """ADC words (2, n) for codes (2, n)."""
-        link = self._link
+        link, n = self._link, codes.shape[1]
         if not link.running.is_set():
             return np.zeros_like(codes)
         shifter = _get(link.shifters, link.over)
         if shifter is None:
-            shifter = np.zeros(codes.shape[1], np.int64)
-        client, server = link.optics.step(codes, self._starts, shifter)
-        self._starts = []
-        link.words.put((client, self._frame))
-        self._clock += codes.shape[1]
-        return server
+            shifter = np.zeros(n, np.int64)
+        self._given.append((codes, shifter))
+        self._clock += n
+        if len(self._given) == HALF:
+            # What begins in the last of these blocks is not known yet: it is told next time.
+            both = (np.concatenate(part, axis=-1) for part in zip(*self._given, strict=True))
+            sent, shift = both
+            client, server = link.optics.step(sent, self._starts, shift)
+            self._given, self._starts = [], []
+            self._ready += [
+                (client[:, at : at + n], server[:, at : at + n]) for at in range(0, DELAY, n)
+            ]
+        silent = (np.zeros((1, n), np.int64), np.zeros((2, n), np.int64))
+        client_words, server_words = self._ready.pop(0) if self._ready else silent
+        link.words.put((client_words, self._frame))
+        return server_words
 
     def frames(self, line: IntArray) -> IntArray:
         """Takes the `frame` line of the block that was just played; the trigger stays low."""
@@ -155,7 +169,7 @@ def play(loop: Loop, number: int, xi: Complex, rng: np.random.Generator) -> RtlP
             node.configure(
                 light.drive,
                 light.server,
-                loop_delay=light.setup.to_server + BLOCK,
+                loop_delay=light.setup.to_server + DELAY,
                 lead_in=s.lead_in,
             )
             if not link.running.wait(PATIENCE):
@@ -229,7 +243,7 @@ def agreement(loop: Loop, number: int, xi: Complex, got: RtlPlayed) -> Agreement
         chain.Setup(
             registers(s.drive, light.drive),
             light.server,
-            loop_delay=light.setup.to_server + BLOCK,
+            loop_delay=light.setup.to_server + DELAY,
             lead_in=s.lead_in,
         ),
         recorded["server_adc"][:, begun["server"] :],
