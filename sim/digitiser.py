@@ -289,7 +289,7 @@ def matched_cases(spec: DigitiserSpec, size: int, rng: np.random.Generator) -> l
 
 def framing_cases(spec: DigitiserSpec, size: int, rng: np.random.Generator) -> list[Case]:
     """Several layouts, symbols between frames, a frame that a new mark cuts short."""
-    cases = []
+    cases: list[Case] = []
     for layout in (
         SHORT,
         FrameLayout(preamble=16, row=1, pilots=1, pilot_spacing=8, vacuum=1),

@@ -48,7 +48,7 @@ class Setup:
     amplitude: √SNU of a sample at the modulator's largest field, at the server's output.
     arms: what the server's drive is set to.
     step: ADC steps per √SNU.
-    span: codes of the phase shifter in a turn; settle: frames that it takes, as a heater does.
+    span: codes of the phase shifter in a turn; settle: frames that it takes.
     signal, oscillator: whether either is on, for records.
     vacuum: see `ClientOptics`.
     """
@@ -64,7 +64,7 @@ class Setup:
     arms: tuple[Arm, Arm] = (Arm(), Arm())
     step: float = 256.0
     span: int = 1 << 13
-    settle: int = 6
+    settle: int = 1
     signal: bool = True
     oscillator: bool = True
     vacuum: bool = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -55,14 +56,15 @@ def through_nodes(
         raise RangeError(f"backend = {backend!r} is none of {', '.join(BACKENDS)}")
     if impairments not in PRESETS:
         raise RangeError(f"impairments = {impairments!r} is none of {', '.join(PRESETS)}")
-    if backend == "rtl":
-        raise RangeError("backend = 'rtl' is not there yet; allowed: model")
     asked = LoopSettings.of(link, PRESETS[impairments], seed=seed)
     # The drive starts with the modulator's data sheet, and finds what it meets.
     settings, calibration = calibrated(asked, prepare(asked, network.layers[0]), asked.arms)
     loop = Loop(network, settings)
     records = loop.records(record_frames)
-    seen = infer(loop, images, records, progress)
+    play = None
+    if backend == "rtl":  # needs a compiler and the gateware's packages
+        play = importlib.import_module("sim.loop.rtl").player(loop)
+    seen = infer(loop, images, records, progress, play)
     statistics = tuple(verified(loop, seen, number) for number in range(len(loop.layers)))
     return Outcome(
         Inference(seen.outputs, statistics),

@@ -18,7 +18,7 @@ from models.network import Network
 from models.waveform.impairments import Impairments
 from sim.loop.backend import Outcome, through_nodes
 from sim.loop.budget import budget
-from sim.loop.session import Played, channel
+from sim.loop.session import ModelPlayed, channel
 
 CLOCK = 125e6  # samples a second of the converters
 
@@ -42,7 +42,7 @@ class LoopRun:
     true_excess: tuple[float, ...]
     growing: tuple[tuple[int, Estimate], ...]
     budget: dict[str, float]
-    probe: Played
+    probe: ModelPlayed
     summary: dict[str, Any]
 
     @property
@@ -94,7 +94,7 @@ def loop_run(
     layers = range(len(network.layers))
     own = loop.back_to_back()
     light = loop.layers[0]
-    rows = network.layers[0].rows
+    rows = len(seen.sums[0]) // len(images)  # frames of sums an image
     counts = sorted({*np.unique(np.geomspace(1, len(images), 12).astype(int)), len(images)})
     growing = tuple(
         (
@@ -105,6 +105,7 @@ def loop_run(
             ),
         )
         for n in counts
+        if n * rows >= 8
     )  # fmt: skip
     xi, _ = directions(network.layers[0].inputs_of(np.asarray(images[:1])))
     return LoopRun(

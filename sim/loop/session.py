@@ -59,14 +59,21 @@ class BackToBack:
 class Played:
     """One layer of one image: what both nodes give to their hosts.
 
-    values: (rows,) what the client read, √SNU at its detector. sums: the server's frame sums of the
-    rows (rows, words, 16). angles: by which each run was turned back (rows, segments). words: of
-    the server's ADCs (2, samples).
+    values: (rows,) what the client read, √SNU at its detector. sums: the server's sums (frames,
+    words, 16), a frame for each row from the models, one of all rows from gateware. angles: by
+    which each run was turned back (frames, segments), 0 where that is not known.
     """
 
     values: NDArray[np.float64]
     sums: IntArray
     angles: IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class ModelPlayed(Played):
+    """What the models know besides: all that either receiver made of the light, the direction ξ
+    that the mesh has, the words of the server's ADCs (2, samples)."""
+
     server: Received
     client: Locked
     direction: Complex
@@ -193,7 +200,9 @@ class Loop:
         errors = self._chip[:, :, : len(xi)]
         return Mesh(angles + errors[0], angles + errors[1])
 
-    def play(self, number: int, xi: Complex, records: Records, rng: np.random.Generator) -> Played:
+    def play(
+        self, number: int, xi: Complex, records: Records, rng: np.random.Generator
+    ) -> ModelPlayed:
         """Send layer `number` to a client of direction ξ (N,)."""
         light = self.layers[number]
         optics, tapped, words = self._light_of(number, xi, rng)
@@ -207,7 +216,7 @@ class Loop:
         server = self._serve(light, words, records.offsets[number])
         rows = self.network.layers[number].rows
         values = client.received.inference[0][-rows:] / np.sqrt(records.client.shot_variance)
-        return Played(
+        return ModelPlayed(
             values,
             server.sums.frames[-rows:],
             segment_angles(

@@ -80,8 +80,8 @@ class LoopSettings:
     lead_in: int = 64
     step: float = 256.0
     lock: phase_lock.LoopSettings = field(
-        # Critically damped, 1/(e·8), at 8 frames from a phase to its effect.
-        default_factory=lambda: phase_lock.LoopSettings(ki=3000, kp=0)
+        # Slow against the 3 frames from a phase to its effect, fast against the fibre's drift.
+        default_factory=lambda: phase_lock.LoopSettings(ki=1 << 12, kp=0)
     )
     vacuum: bool = True
     seed: int = 1

@@ -81,7 +81,7 @@ def test_the_phase_lock_is_closed_to_the_bit(part, image):
     client = loop.play(0, xi[0], loop.records(20), np.random.default_rng(1)).client
     phases = client.received.phases
     codes, _ = phase_lock.model(settings.client, settings.lock, phases.angle, phases.bad)
-    lag = 8
+    lag = 3
     first = len(client.codes) - len(codes)
     np.testing.assert_array_equal(client.codes[first + lag :], codes[:-lag])
     assert not client.codes[: first + lag].any()
