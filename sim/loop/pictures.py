@@ -135,7 +135,7 @@ def constellation(run: LoopRun) -> Figure:
         at = at[:: max(1, len(at) // 4000)]
         left.plot(y.real[at], y.imag[at], ".", ms=size, color=colour, label=name, alpha=0.6)
     left.set(xlabel="X (√SNU)", ylabel="P (√SNU)", aspect="equal")
-    left.legend(markerscale=6, loc="center left")
+    left.legend(markerscale=6, loc="upper left")
     rest = (y - slope * q)[row]
     bins = np.linspace(-5, 5, 101)
     right.hist(rest.real, bins, density=True, histtype="step", color=BLUE, label="X")
