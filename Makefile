@@ -3,9 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test test-train results figures bench protocol soak drive-report waveform \
-    synth-drive digitiser-report digitiser-waveform synth-digitiser bitstream redpitaya \
-    formal synth synth-update soak-link grants clean
+# Every target with a line of help is a command, not a file.
+.PHONY: $(shell sed -nE 's/^([a-z-]+):.*##.*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
 help:  ## list the targets
 	@grep -E '^[a-z%-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -70,6 +69,9 @@ digitiser-waveform: .venv/.setup-test-gateware  ## simulate the digitiser, write
 synth-digitiser: .venv/.setup-test-gateware  ## size and clock of the digitiser on ECP5; many minutes
 	$(BIN)/python -m sim.digitiser_report --synthesis
 
+registers: .venv/.setup  ## write the table of registers, docs/registers.md, from the one map
+	$(BIN)/python -m gateware.register_map > docs/registers.md
+
 bitstream: .venv/.setup-boards  ## bitstreams of server and client for ECPIX-5, with converters and looped back; LINK=usb for USB
 	$(BIN)/python -m sim.boards ecpix5 --link $(or $(LINK),uart)
 	$(BIN)/python -m sim.boards ecpix5 --link $(or $(LINK),uart) --loopback
@@ -86,9 +88,8 @@ synth: .venv/.setup-test-gateware  ## measure size and clock of all blocks and t
 synth-update: .venv/.setup-test-gateware  ## measure them and write docs/synthesis.json and docs/synthesis.md
 	$(BIN)/python -m sim.synthesis_figures --update $(BLOCKS)
 
-.PHONY: registers
-registers: .venv/.setup  ## write the table of registers, docs/registers.md, from the one map
-	$(BIN)/python -m gateware.register_map > docs/registers.md
+cosim: .venv/.setup-test-gateware  ## 100 digits through both nodes, write reports/cosim.html (some minutes)
+	$(BIN)/python -m sim.cosim
 
 protocol: .venv/.setup-protocol  ## regenerate the messages between the parties from their .proto
 	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. host/protocol/messages.proto
@@ -96,8 +97,8 @@ protocol: .venv/.setup-protocol  ## regenerate the messages between the parties 
 grants: .venv/.setup-test-gateware  ## 10^5 random hosts against the transmitter's gateware: no row beyond the grant
 	$(BIN)/python -m sim.grants --scripts 100000
 
-soak: .venv/.setup-test  ## the long floors: 500 kills, 10^5 malformed messages, 10^4 sessions
-	SHOTVEIL_SOAK=1 $(BIN)/pytest -s tests/host/test_soak.py
+soak: .venv/.setup-test  ## the long floors: 500 kills, 10^5 malformed messages at each party, 10^4 sessions (an hour)
+	SHOTVEIL_SOAK=1 $(BIN)/pytest -s --timeout 0 tests/host/test_soak.py
 
 soak-link: .venv/.setup-test-gateware  ## 10^6 packets over a wire that damages, loses and repeats them (two minutes)
 	$(BIN)/python -m sim.link_soak

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from host.leakage.data import crb_prx, qcrb
 from host.leakage.weights import weight_leakage
 from host.monitor import MonitorSettings, SessionMonitor, Verdict
-from host.probe_check import ProbeCheck
+from host.probe_check import CHECK_RATE, ProbeCheck, checks_for
 from host.sequential import HonestNoise, excess_evidence, loss_evidence
 from models.adversaries.channels import (
     Channel,
@@ -27,6 +27,7 @@ from models.adversaries.channels import (
     mutual_information,
 )
 from models.adversaries.clients import BasisQueries, OverAmplifier
+from models.adversaries.interference import Interference, OnTheFibre, WithItsOptics
 from models.adversaries.servers import (
     CuriousServer,
     Homodyner,
@@ -91,27 +92,24 @@ def run_attack(name: str, strength: float | None, setting: Setting, seed: int) -
     return run(name, usual if strength is None else strength, setting, np.random.default_rng(seed))
 
 
-def _on_the_fibre(make: Callable[[float], Channel]) -> _Run:
-    def run(name: str, strength: float, s: Setting, rng: np.random.Generator) -> Outcome:
-        channel = make(strength)
-        # Gaussian weights: the most that light of this variance can carry.
-        sent = vacuum((256, s.modes), rng, s.link.modulation_variance)
-        taken = channel.pass_on(sent, rng)
-        learned = mutual_information(sent, taken.record, taken.touched)
-        bound = weight_leakage(
-            1 + s.link.modulation_variance, channel.transmittance, channel.excess_noise
-        )
-        touched = channel.fraction if isinstance(channel, InterceptResend) else 1.0
-        found = _sessions(
-            s,
-            rng,
-            replace(s.link, transmittance_back=s.link.transmittance_back * channel.transmittance),
-            channel.excess_noise / touched if touched else 0.0,
-            touched,
-        )
-        return _outcome(name, learned, float(bound), "holevo", found, "excess noise or loss")
-
-    return run
+def _on_the_fibre(name: str, strength: float, s: Setting, rng: np.random.Generator) -> Outcome:
+    channel = _FIBRES[name](strength)
+    # Gaussian weights: the most that light of this variance can carry.
+    sent = vacuum((256, s.modes), rng, s.link.modulation_variance)
+    taken = channel.pass_on(sent, rng)
+    learned = mutual_information(sent, taken.record, taken.touched)
+    bound = weight_leakage(
+        1 + s.link.modulation_variance, channel.transmittance, channel.excess_noise
+    )
+    touched = channel.fraction if isinstance(channel, InterceptResend) else 1.0
+    found = _sessions(
+        s,
+        rng,
+        replace(s.link, transmittance_back=s.link.transmittance_back * channel.transmittance),
+        channel.excess_noise / touched if touched else 0.0,
+        touched,
+    )
+    return _outcome(name, learned, float(bound), "holevo", found, "excess noise or loss")
 
 
 def _over_amplifier(name: str, gain: float, s: Setting, rng: np.random.Generator) -> Outcome:
@@ -176,6 +174,7 @@ def _squeezer(name: str, decibels: float, s: Setting, rng: np.random.Generator) 
     learned = _reconstruction(server, s, rng)
     found = []
     slots, batch = s.rows + s.decoys, 256
+    checks = checks_for(batch, CHECK_RATE)
     for _ in range(min(s.sessions, 20)):
         check = ProbeCheck(s.link.gain, s.link.client_detector, s.monitor.false_alarm_probability)
         found.append(math.inf)
@@ -183,11 +182,11 @@ def _squeezer(name: str, decibels: float, s: Setting, rng: np.random.Generator) 
             direction = vacuum((s.modes,), rng)
             direction /= np.linalg.norm(direction)
             means = rng.normal(0, math.sqrt(s.link.modulation_variance), slots)
-            if check.add(server.readings(s.link, direction, means, batch, rng)):
+            if check.add(server.readings(s.link, direction, means, checks, rng)):
                 found[-1] = number * batch
                 break
     return _outcome(
-        name, learned, math.nan, "", np.array(found), "probe check (images spent on checks)"
+        name, learned, math.nan, "", np.array(found), f"probe check ({checks} in {batch} images)"
     )
 
 
@@ -293,16 +292,52 @@ _Run = Callable[[str, float, Setting, np.random.Generator], Outcome]
 
 ATTACKS: dict[str, tuple[_Run, float, str]] = {
     "over-amplification": (_over_amplifier, 1.5, "gain"),
-    "tap": (_on_the_fibre(Tap), 0.01, "fraction of the light"),
-    "intercept-resend": (_on_the_fibre(InterceptResend), 0.05, "fraction of the rows"),
-    "entangling-cloner": (
-        _on_the_fibre(lambda excess: EntanglingCloner(0.99, excess)),
-        0.01,
-        "excess noise at T = 0.99",
-    ),
+    "tap": (_on_the_fibre, 0.01, "fraction of the light"),
+    "intercept-resend": (_on_the_fibre, 0.05, "fraction of the rows"),
+    "entangling-cloner": (_on_the_fibre, 0.01, "excess noise at T = 0.99"),
     "basis-vector": (_basis_queries, 0.0, "mode"),
     "homodyne-server": (_curious(lambda _: Homodyner(), crb_prx), 0.0, "unused"),
     "counting-server": (_curious(lambda _: PhotonCounter(), qcrb), 0.0, "unused"),
     "squeezing-server": (_squeezer, 10.0, "squeezing in dB"),
 }
 """Each attack by name: how it runs, its usual strength, and what the strength means."""
+
+_FIBRES: dict[str, Callable[[float], Channel]] = {
+    "tap": Tap,
+    "intercept-resend": InterceptResend,
+    "entangling-cloner": lambda excess: EntanglingCloner(0.99, excess),
+}
+_OPTICS: dict[str, Callable[[float], OverAmplifier | BasisQueries]] = {
+    "over-amplification": OverAmplifier,
+    "basis-vector": lambda mode: BasisQueries(int(mode)),
+}
+_SERVERS: dict[str, Callable[[float], CuriousServer]] = {
+    "homodyne-server": lambda _: Homodyner(),
+    "counting-server": lambda _: PhotonCounter(),
+    "squeezing-server": Squeezer,
+}
+LINK_ATTACKS, SERVER_ATTACKS = (*_OPTICS, *_FIBRES), tuple(_SERVERS)
+"""Attacks that a link and that a server can play in a real session."""
+
+
+def interference(name: str, strength: float | None) -> Interference:
+    """The adversary of that name within a link; raises `RangeError`."""
+    if name not in LINK_ATTACKS:
+        raise RangeError(f"attack = {name!r} is none of {', '.join(LINK_ATTACKS)}")
+    value = ATTACKS[name][1] if strength is None else strength
+    if name in _FIBRES:
+        return OnTheFibre(_FIBRES[name](value))
+    return WithItsOptics(_OPTICS[name](value))
+
+
+def curious_server(name: str, strength: float | None) -> CuriousServer:
+    """The model owner of that name; raises `RangeError`."""
+    if name not in SERVER_ATTACKS:
+        raise RangeError(f"attack = {name!r} is none of {', '.join(SERVER_ATTACKS)}")
+    return _SERVERS[name](ATTACKS[name][1] if strength is None else strength)
+
+
+def interference_bound(adversary: Interference) -> float:
+    """Holevo bound, in bits, on what `learned` says of an adversary within a link."""
+    bits = float(weight_leakage(1 + adversary.variance(), *adversary.channel()))
+    return 2 * bits if adversary.bound == "mode" else bits

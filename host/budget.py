@@ -96,11 +96,29 @@ class BudgetFilter:
         modulation_variance: float,
         declared: Sequence[ChannelClass],
         failure_probability: float,
+        disclosed_bits: float = 0.0,
     ) -> None:
-        """Begin a session of `client` with one declared channel for each layer."""
+        """Begin a session of `client` with one declared channel for each layer.
+
+        disclosed_bits: what any session tells of the network besides the light of its rows; charged
+        once. Raises `BudgetExhausted` where that alone does not fit.
+        """
         require("modulation variance", modulation_variance, above=0)
         require("failure probability", failure_probability, above=0, below=1)
+        require("disclosed bits", disclosed_bits, at_least=0)
         with self._changed:
+            account = self.accounts.networks[network]
+            extra = Tally(account.layers)
+            extra.disclosed = disclosed_bits
+            for budget, tally in self._limits(account, client):
+                told = tally.bits(budget.sense, extra)
+                if disclosed_bits > tally.disclosed and told > budget.bits:
+                    raise BudgetExhausted(
+                        f"budget exhausted: the session alone would take it to {told:.6g} of "
+                        f"{budget.bits:g} bits per weight ({budget.sense}), for the layers' scales "
+                        "and the moments that decoys show; more is possible only if the owner "
+                        "raises the budget"
+                    )
             self._write(
                 "session",
                 {
@@ -111,6 +129,7 @@ class BudgetFilter:
                     "declared": [list(channel) for channel in declared],
                     "failure_probability": failure_probability,
                     "composition": COMPOSITION,
+                    "disclosed_bits": disclosed_bits,
                 },
             )
 
@@ -197,14 +216,7 @@ class BudgetFilter:
         """The largest end ≤ stop such that rows [first, end) fit all budgets; `first` if none."""
         account = self.accounts.sessions[session]
         network = self.accounts.networks[account.network]
-        limits = [
-            (budget, tally)
-            for budget, tally in (
-                (network.budget, network.total),
-                (network.budget_of(account.client), network.client(account.client)),
-            )
-            if budget is not None
-        ]
+        limits = self._limits(network, account.client)
 
         def fits(end: int) -> bool:
             copies = self.accounts.copies_of(Reserve(0, session, layer, first, end, inferences))
@@ -222,6 +234,13 @@ class BudgetFilter:
             middle = (low + high) // 2
             low, high = (middle, high) if fits(middle) else (low, middle)
         return low
+
+    def _limits(self, network: NetworkAccount, client: str) -> list[tuple[Budget, Tally]]:
+        """Each budget that is in force for a client, with what it limits."""
+        # A look at a client that is new opens no account: that is for its first session to do.
+        own = network.clients.get(client) or Tally(network.layers)
+        both = (network.budget, network.total), (network.budget_of(client), own)
+        return [(budget, tally) for budget, tally in both if budget is not None]
 
     def _in_flight(self) -> bool:
         return any(

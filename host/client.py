@@ -7,18 +7,19 @@ the time in which another's messages are on their way.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from host.data_ledger import DataLedger
-from host.probe_check import ProbeCheck
+from host.probe_check import ProbeCheck, check_mask, checks_for, draw_places, separate
 from host.protocol import messages_pb2 as pb
 from host.protocol.wire import (
+    MOST_BYTES,
     MOST_IMAGES,
     MOST_MAGNITUDE,
     MOST_MODES,
@@ -34,11 +35,10 @@ from host.protocol.wire import (
 )
 from host.schedule import IMAGES_IN_BATCH
 from models.checks import RangeError, require
-from models.encoding import Complex, Real, directions, modes_of
+from models.encoding import Complex, Real, directions
 from models.optics import Detector
 
 IN_FLIGHT = 3  # batches
-FIRST_CHECK = 1 << 24  # streams of the simulation's randomness that no batch of data uses
 
 
 class ModelPort(Protocol):
@@ -62,8 +62,9 @@ class DataClient:
 
     max_gain: the most that this client amplifies, whatever the server grants; it limits what leaks
     of the data. ledger: what leaked of each image, charged before its light is set; None keeps no
-    account. check_rate: how many batches in the mean are spent, per batch of data, on checking that
-    the server's light is coherent. rng: secret; when and along which direction to check.
+    account. check_rate: how often a row is sent, per image, to check that the server's light is
+    coherent; of any batch at least two are, unless the rate is 0. rng: secret; draws which
+    repetitions of a row are checks, and their direction.
     Raises `ProtocolError` for answers that are refused or make no sense.
     """
 
@@ -88,6 +89,7 @@ class DataClient:
         self._check_welcome(self.welcome)
         self.gain = min(self.welcome.gain, max_gain)
         self.check = ProbeCheck(self.gain, self._detector, false_alarm_probability)
+        self._secret = threading.Lock()
         self.warnings: list[str] = []
         self._next_batch = 0
 
@@ -114,17 +116,10 @@ class DataClient:
                 f"images of shape {images.shape} do not fit; allowed: (n, {self.inputs}), n ≥ 1"
             )
         chunks = [images[i : i + batch] for i in range(0, len(images), batch)]
-        jobs: list[tuple[int, int, NDArray[np.floating] | Complex]] = []
-        for stream, chunk in enumerate(chunks):
-            if self._rng.random() < self._check_rate:
-                jobs.append((self._number(), FIRST_CHECK + stream, self._probe_batch(len(chunk))))
-            jobs.append((self._number(), stream, chunk))
+        jobs = [(self._number(), stream, chunk) for stream, chunk in enumerate(chunks)]
 
-        def run(job: tuple[int, int, NDArray[np.floating] | Complex]) -> Real | None:
+        def run(job: tuple[int, int, NDArray[np.floating]]) -> Real:
             number, stream, chunk = job
-            if np.iscomplexobj(chunk):
-                self._check(number, stream, np.asarray(chunk))
-                return None
             outputs = self._batch(number, stream, np.asarray(chunk, dtype=np.float32))
             progress(len(chunk))
             return outputs
@@ -132,12 +127,11 @@ class DataClient:
         with ThreadPoolExecutor(min(IN_FLIGHT, len(jobs))) as pool:
             futures = [pool.submit(run, job) for job in jobs]
             try:
-                results = [future.result() for future in futures]
+                return np.concatenate([future.result() for future in futures])
             except BaseException:
                 for future in futures:
                     future.cancel()
                 raise
-        return np.concatenate([outputs for outputs in results if outputs is not None])
 
     def close(self) -> pb.Receipt:
         """End the session."""
@@ -158,16 +152,18 @@ class DataClient:
             if layer.bias:
                 data = np.pad(data, ((0, 0), (0, 1)), constant_values=1)
             xi, norms = directions(data)
-            read, _ = self._layer(number, stream, index, xi)
+            read = self._layer(number, stream, index, xi)
             detected = self._detector.efficiency * self.welcome.transmittance_out * (self.gain - 1)
             outputs = read * (1 / (layer.scale * math.sqrt(detected)))
             outputs = outputs * norms[:, None]
             data = np.maximum(outputs, 0)
         return outputs
 
-    def _layer(self, number: int, stream: int, index: int, xi: Complex) -> tuple[Real, Real]:
-        """Quadratures (images, rows) of the weights, and (images, slots) of all, decoys too."""
+    def _layer(self, number: int, stream: int, index: int, xi: Complex) -> Real:
+        """Quadratures (images, rows) of the weights; checks among them are judged on the way."""
         session, shape = self.welcome.session, self.welcome.layers[index]
+        checks = checks_for(len(xi), self._check_rate)
+        repetitions = len(xi) + checks
         settings = pb.Settings(
             version=VERSION,
             session=session,
@@ -180,70 +176,64 @@ class DataClient:
             imaginary=pack(xi.imag),
             stream=stream,
         )
+        slots = self._most_slots(shape.rows)
+        places = np.zeros((slots, 0), dtype=np.int64)
+        if checks:
+            check_range("slots × checks", slots * checks, 1, MOST_BYTES // 8)
+            with self._secret:
+                rng = self._rng.spawn(1)[0]
+            places = draw_places(slots, repetitions, checks, rng)
+            direction = _random_direction(xi.shape[1], rng)
+            settings.checks = checks
+            settings.check_real, settings.check_imaginary = (
+                pack(direction.real),
+                pack(direction.imag),
+            )
+            settings.places = places.astype("<i4").tobytes()
         readings = self._light.measure(settings)
         request = pb.LayerRequest(
-            version=VERSION, session=session, batch=number, layer=index, images=len(xi)
+            version=VERSION,
+            session=session,
+            batch=number,
+            layer=index,
+            images=len(xi),
+            checks=checks,
         )
         values = np.empty((len(xi), shape.rows))
         missing = np.ones(shape.rows, dtype=bool)
-        raw: list[Real] = []
-        answers = iter(self._model.run_layer(request))
-        for part, progress in enumerate(answers):
-            try:
-                reading = next(readings, None)
-                if reading is None or reading.part != part or progress.part != part:
-                    raise invalid(f"part {part} of layer {index} is missing or out of order")
-            except ProtocolError:
-                # A session that the server ended is dropped at the link too, and that may be heard
-                # first; the server's refusal, if one follows, says why.
-                for _ in islice(answers, shape.rows):
-                    pass
-                raise
-            slots = np.array(progress.slots, dtype=np.int64)
-            if reading.slots != len(slots):
-                raise invalid(f"{len(slots)} slots are named but {reading.slots} were read")
-            seen = unpack("readings", reading.values, (len(xi), len(slots)))
-            raw.append(seen)
-            if sum(block.shape[1] for block in raw) > self._most_slots(shape.rows):
+        seen = 0
+        for part, progress in enumerate(self._model.run_layer(request)):
+            reading = next(readings, None)
+            if reading is None or reading.part != part or progress.part != part:
+                raise invalid(f"part {part} of layer {index} is missing or out of order")
+            named = np.array(progress.slots, dtype=np.int64)
+            if reading.slots != len(named):
+                raise invalid(f"{len(named)} slots are named but {reading.slots} were read")
+            if not len(named):
+                raise invalid(f"part {part} of layer {index} is empty")
+            if seen + len(named) > slots:
                 raise invalid("the server sends more rows than it declared")
-            rows = slots[slots >= 0]
+            read = unpack("readings", reading.values, (repetitions, len(named)))
+            mask = check_mask(places[seen : seen + len(named)], repetitions)
+            used, checked = separate(read, mask)
+            seen += len(named)
+            if checks and (found := self.check.add(checked)):
+                raise ProtocolError(Refusal.ABORTED, f"the server's light is refused: {found}")
+            rows = named[named >= 0]
             if len(rows) != len(set(rows.tolist())) or np.any(rows >= shape.rows):
                 raise invalid("a row is named that does not exist or came twice")
-            if np.any(slots < -1) or not missing[rows].all():
+            if np.any(named < -1) or not missing[rows].all():
                 raise invalid("a row is named that does not exist or came twice")
             missing[rows] = False
-            values[:, rows] = seen[:, slots >= 0]
+            values[:, rows] = used[:, named >= 0]
             if progress.warning:
                 self.warnings.append(progress.reason)
         if missing.any():
             raise invalid(f"{int(missing.sum())} rows of layer {index} never came")
-        return values, np.concatenate(raw, axis=1)
+        return values
 
     def _most_slots(self, rows: int) -> int:
         return int(rows) + math.ceil(self.welcome.decoy_rate * rows)
-
-    def _probe_batch(self, images: int) -> Complex:
-        """One secret random direction for a whole batch, which looks like any other to the server.
-
-        A batch needs at least two images to be compared with one another.
-        """
-        modes = modes_of(self.welcome.layers[0].columns)
-        parts = self._rng.standard_normal((2, modes))
-        direction = parts[0] + 1j * parts[1]
-        return np.repeat(direction[None] / np.linalg.norm(direction), max(2, images), axis=0)
-
-    def _check(self, number: int, stream: int, xi: Complex) -> None:
-        _, raw = self._layer(number, stream, 0, xi)
-        found = self.check.add(raw)
-        if found:
-            raise ProtocolError(Refusal.ABORTED, f"the server's light is refused: {found}")
-        # The server saw a batch begin; it sees it end like any other.
-        for index, layer in enumerate(self.welcome.layers[1:], start=1):
-            modes = modes_of(layer.columns)
-            noise = self._rng.spawn(1)[0].standard_normal((2, len(xi), modes))
-            decoy = noise[0] + 1j * noise[1]
-            decoy /= np.linalg.norm(decoy, axis=1, keepdims=True)
-            self._layer(number, stream, index, decoy)
 
     def _check_welcome(self, welcome: pb.Welcome) -> None:
         check_version(welcome)
@@ -258,3 +248,10 @@ class DataClient:
         check_range("gain", welcome.gain, 1 + 1e-9, 1e6)
         check_range("transmittance out", welcome.transmittance_out, 1e-9, 1)
         check_range("decoy rate", welcome.decoy_rate, 0, 1)
+
+
+def _random_direction(modes: int, rng: np.random.Generator) -> Complex:
+    """A unit vector, all equally likely."""
+    parts = rng.standard_normal((2, modes))
+    direction = parts[0] + 1j * parts[1]
+    return np.asarray(direction / np.linalg.norm(direction))

@@ -18,6 +18,11 @@ Two lags give D and, extrapolated to none, t². The residuals within runs give t
 phase contributes t²·|q|²·D·(n² − 1)/(6n) for a run of n symbols; that part is taken out by name.
 No model of the tracking enters, and no pilot: whoever treats pilots unlike the row gains nothing.
 
+In homodyne mode the phase shifter moves while a frame's first runs are on their way (see
+`models.digitiser.chain.moving_runs`). A run with a step in it has neither one gain nor a Wiener
+phase, so those runs are left out. What is left of the phase noise within the others is estimated
+and taken out as above; what it would add is stated as `phase_excess`.
+
 **Errors** are the jackknife's over frames, which assumes frames to be independent and nothing
 about the noise within them, joined with those of the calibration.
 """
@@ -32,6 +37,7 @@ from scipy.special import ndtri, stdtrit
 
 from models.checks import RangeError, require
 from models.digitiser.accumulators import NAMES
+from models.digitiser.chain import moving_runs
 from models.digitiser.spec import DigitiserSettings, DigitiserSpec
 from models.optics import Detector
 from models.statistics import SymbolStatistics
@@ -208,9 +214,12 @@ def estimate(
             f"scale = {settings.scale[: spec.quadratures]} is not that of the calibration, "
             f"{calibration.scale}"
         )
-    runs = settings.layout.groups - 1
+    moving = moving_runs(spec, settings)
+    runs = settings.layout.groups - 1 - moving
     require("runs of row symbols in a frame", runs, at_least=3)
-    moments = _moments(spec, settings, frames, angles, calibration, q_unit, runs)
+    moments = _moments(
+        spec, settings, frames, angles, calibration, q_unit, slice(moving, moving + runs)
+    )
     count = len(moments.near)
     require("frames with good symbols", count, at_least=8)
     lag = _lag(runs)
@@ -332,9 +341,9 @@ def _moments(
     angles: npt.ArrayLike | None,
     calibration: Calibration,
     q_unit: float,
-    runs: int,
+    runs: slice,
 ) -> _Moments:
-    sums = np.asarray(frames, dtype=np.float64)[:, :runs]
+    sums = np.asarray(frames, dtype=np.float64)[:, runs]
     if sums.ndim != 3 or sums.shape[2] != len(NAMES):
         raise RangeError(f"frames have shape {np.shape(frames)}; allowed: (frames, words, 16)")
     use = np.all(sums[..., COLUMN["count"]] > 2, axis=1)
@@ -365,7 +374,7 @@ def _moments(
     if spec.quadratures == 2:
         if angles is None:
             raise RangeError("angles is None; allowed: an angle for each run of each frame")
-        table = np.asarray(angles, dtype=np.float64)[use][:, :runs]
+        table = np.asarray(angles, dtype=np.float64)[use][:, runs]
         gain = gain * np.exp(2j * np.pi * table / 2.0**spec.phase_bits)
 
     def products(lag: int) -> tuple[FloatArray, FloatArray]:
@@ -374,7 +383,7 @@ def _moments(
         return value.sum(axis=1), weight.sum(axis=1)
 
     near, near_weight = products(1)
-    far, far_weight = products(_lag(runs))
+    far, far_weight = products(_lag(runs.stop - runs.start))
     variance = (qxqx + qpqp) / 2
     return _Moments(
         near,

@@ -5,6 +5,10 @@ nothing comes back (T = 0). A *commit*, once its verification was accepted, move
 the channel that verification shows for their session. Whatever is not committed, because a process
 died, a client vanished or verification refused, stays charged at the reserve.
 
+What a session tells besides its light, the layers' scales and what decoys show of their second
+moments, is the same in all sessions with a network. It is charged once, in all senses, when the
+first of them begins.
+
 A session has one channel per layer, in three senses. *Declared*: what the settings imply.
 *Estimated*: what the data suggest. *Certified*: the worst that the data allow at the session's
 failure probability. A `channel` event restates them as data accumulate, for all rows the session
@@ -52,6 +56,7 @@ class Tally:
             sense: [{} for _ in layers] for sense in SENSES
         }
         self._bits: dict[tuple[Sense, int], float] = {}
+        self.disclosed = 0.0  # bits told of the network besides the light of its rows
 
     def add(
         self,
@@ -79,7 +84,8 @@ class Tally:
         weights = [rows * columns for rows, columns in self.layers]
         layers = range(len(self.layers))
         total = sum(w * self._layer(sense, i, extra) for w, i in zip(weights, layers, strict=True))
-        return float(total / sum(weights))
+        disclosed = max(self.disclosed, extra.disclosed if extra is not None else 0.0)
+        return float((total + disclosed) / sum(weights))
 
     def copies(self, sense: Sense = "declared") -> int:
         """Rows sent, each counted as often as it was sent."""
@@ -207,6 +213,8 @@ class Accounts:
             raise ValueError("the session is known already")
         if len(body["declared"]) != len(account.layers):
             raise ValueError("the session does not declare one channel a layer")
+        for tally in (account.total, account.client(body["client"])):
+            tally.disclosed = max(tally.disclosed, float(body.get("disclosed_bits", 0.0)))
         self.sessions[body["session"]] = SessionAccount(
             body["network"],
             body["client"],

@@ -77,6 +77,7 @@ def _network(accounts: Accounts, digest: str, account: NetworkAccount) -> dict[s
         "digest": digest,
         "weights": sum(rows * columns for rows, columns in account.layers),
         "leakage_bits": _bits(account.total),
+        "disclosed_bits": account.total.disclosed,
         "row_copies_sent": account.total.copies(),
         "row_copies_never_verified": sum((r.stop - r.first) * r.inferences for r in in_flight),
         "failure_probability": sum(s.failure_probability for s in sessions),

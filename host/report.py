@@ -57,7 +57,7 @@ def report(run: Run) -> str:
         v=summary["verification"],
         widths="-".join(str(width) for width in widths),
         settings=_settings(summary),
-        **{picture.__name__: _embed(picture, run) for picture in PICTURES},
+        **{picture.__name__: embedded(picture, run) for picture in PICTURES},
     )
 
 
@@ -79,9 +79,9 @@ def _settings(summary: dict[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def _embed(picture: Callable[[Run], Figure], run: Run) -> Markup:
+def embedded(picture: Callable[[Any], Figure], shown: Any) -> Markup:
     """The picture as an <img> that holds its own bytes, described by its docstring."""
     with style():
-        data = base64.b64encode(rendered(picture(run), "png")).decode()
+        data = base64.b64encode(rendered(picture(shown), "png")).decode()
     image = Markup('<img alt="{}" src="data:image/png;base64,{}">')
     return image.format(picture.__doc__ or "", data)

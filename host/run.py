@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -40,10 +41,14 @@ def run(
     data: Path | None = None,
     seed: int = 1,
     symbol_level: bool = False,
+    backend: str = "optics",
+    impairments: str = "realistic",
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Run:
     """Classify the first `images` test images, all if None, shipped or from the folder `data`.
 
+    `backend` optics is the symbol-level link, model and rtl are both nodes with the link sample by
+    sample and the `impairments` of that name; the run's link is then what the nodes declare.
     `progress` is called with the number of images done since the last call, and the total.
     Raises `RangeError` for a seed below 0, more images than there are, images that do not fit.
     """
@@ -58,15 +63,34 @@ def run(
             f"allowed: at least {int(labels.max()) + 1}, one for each class"
         )
     start = time.perf_counter()
-    inference = infer(
-        network,
-        pixels,
-        link,
-        np.random.default_rng(seed),
-        symbol_level=symbol_level,
-        progress=lambda done: progress(done, len(pixels)),
-    )
+    calibration: dict[str, Any] | None = None
+    if backend == "optics":
+        inference = infer(
+            network,
+            pixels,
+            link,
+            np.random.default_rng(seed),
+            symbol_level=symbol_level,
+            progress=lambda done: progress(done, len(pixels)),
+        )
+    else:
+        # By name, as nothing else in host needs the nodes.
+        nodes = importlib.import_module("sim.loop.backend")
+        outcome = nodes.through_nodes(
+            network,
+            pixels,
+            link,
+            seed,
+            backend=backend,
+            impairments=impairments,
+            progress=lambda done: progress(done, len(pixels)),
+        )
+        inference, link = outcome.inference, outcome.link
+        calibration = outcome.calibration.as_dict()
     seconds = time.perf_counter() - start
     summary = summarise(network, labels, link, inference, seconds, seed)
-    summary["symbol_level"] = symbol_level
+    summary["symbol_level"] = symbol_level or backend != "optics"
+    summary["backend"] = backend
+    if calibration is not None:
+        summary["calibration"] = calibration
     return Run(network, pixels, labels, link, inference, summary, seed)

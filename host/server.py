@@ -13,9 +13,8 @@ import math
 import secrets
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 
@@ -25,38 +24,26 @@ from host.monitor import MonitorSettings, SessionMonitor, Verdict
 from host.protocol import messages_pb2 as pb
 from host.protocol.wire import (
     MOST_IMAGES,
+    MOST_REASON,
     VERSION,
     ProtocolError,
     Refusal,
     check_range,
     check_version,
     invalid,
-    pack,
-    unpack,
 )
 from host.schedule import row_blocks
+from host.transmitter import ServerPort, Transmitter, transmitter_for
 from models.checks import RangeError, require
-from models.decoys import decoy_rows
+from models.decoys import RowMoments, decoy_rows
 from models.encoding import EncodedRows, encode_rows
 from models.network import Network
 from models.optics import Link
-from models.statistics import SymbolStatistics
 
 log = logging.getLogger("shotveil.server")
 
 MOST_SESSIONS = 64
 IDLE_SECONDS = 600.0
-ROWS_IN_MESSAGE = 1 << 19  # numbers: 4 MiB for each of x and p
-
-
-class ServerPort(Protocol):
-    """The link's end at the server, in this process or another."""
-
-    def load(self, emissions: Iterable[pb.Emission]) -> pb.Loaded: ...
-
-    def emit(self, shot: pb.Shot) -> pb.Returned: ...
-
-    def drop(self, dropped: pb.Dropped) -> pb.Loaded: ...
 
 
 @dataclass(frozen=True)
@@ -92,7 +79,8 @@ class _Session:
 class ModelServer:
     """Serves one network over a link of its own. Threads may call all methods at once.
 
-    rng: secret; draws decoys and the order of slots.
+    rng: secret; draws decoys and the order of slots. transmitter: what sends and receives light
+    through the port; by default the honest one that the link asks for.
     """
 
     def __init__(
@@ -102,11 +90,11 @@ class ModelServer:
         ledger: BudgetFilter,
         port: ServerPort,
         rng: np.random.Generator,
+        transmitter: Callable[[ServerPort, np.random.Generator], Transmitter] = transmitter_for,
     ) -> None:
         self._network = network
         self._settings = settings
         self._ledger = ledger
-        self._port = port
         self._rng = rng
         self._guard = threading.Lock()
         self._sessions: dict[str, _Session] = {}
@@ -118,9 +106,9 @@ class ModelServer:
         name = secrets.token_hex(8)
         self._keys = [f"weights {name} {i}" for i in range(len(self._rows))]
         ledger.register(network)
-        port.drop(pb.Dropped(version=VERSION, everything=True))
+        self._light = transmitter(port, rng.spawn(1)[0])
         for key, rows in zip(self._keys, self._rows, strict=True):
-            port.load(_emissions(key, rows))
+            self._light.hold(key, rows)
 
     def open(self, hello: pb.Hello, client: str) -> pb.Welcome:
         """Begin a session with `client`, the name in its certificate."""
@@ -150,9 +138,6 @@ class ModelServer:
             )
             self._sessions[session_id] = session
         try:
-            for key, rows in zip(session.decoys, self._rows, strict=True):
-                number = math.ceil(settings.decoy_rate * rows.rows)
-                self._port.load(_emissions(key, decoy_rows(rows, number, rng)))
             self._ledger.open_session(
                 session_id,
                 digest,
@@ -163,10 +148,20 @@ class ModelServer:
                     for x in layers
                 ],
                 settings.monitor.failure_probability,
+                disclosed_bits(self._rows),
             )
-        except BaseException:
+        except BaseException as error:
             with self._guard:
                 del self._sessions[session_id]
+            if isinstance(error, BudgetExhausted):
+                raise ProtocolError(Refusal.RESOURCE_EXHAUSTED, str(error)) from None
+            raise
+        try:
+            for key, rows in zip(session.decoys, self._rows, strict=True):
+                number = math.ceil(settings.decoy_rate * rows.rows)
+                self._light.hold(key, decoy_rows(rows, number, rng))
+        except BaseException as error:
+            self._end(session_id, session, f"it could not begin: {error}")
             raise
         log.info("session %s of client %s begins", session_id[:8], client)
         return pb.Welcome(
@@ -190,6 +185,7 @@ class ModelServer:
         check_version(request)
         session = self._session(request.session, client)
         check_range("images", request.images, 1, MOST_IMAGES)
+        check_range("checks", request.checks, 0, MOST_IMAGES)
         self._begin(session, request)
         return self._parts(session, request)
 
@@ -269,8 +265,10 @@ class ModelServer:
         self, session: _Session, request: pb.LayerRequest, part: int, first: int, stop: int
     ) -> tuple[pb.Progress, int]:
         layer, rows = request.layer, self._rows[request.layer]
+        # The client's checks are light like any other, so they are charged like it.
+        repetitions = request.images + request.checks
         reserve = self._ledger.reserve(
-            request.session, layer, first, stop, request.images, self._settings.patience
+            request.session, layer, first, stop, repetitions, self._settings.patience
         )
         # On disk: from here on the light may leave.
         number = math.ceil(self._settings.decoy_rate * rows.rows)
@@ -279,14 +277,14 @@ class ModelServer:
             slots = session.rng.permutation(
                 [*range(first, reserve.stop), *(-1 - d for d in decoys)]
             )
-        returned = self._port.emit(
+        weights, per_mode = self._light.send(
             pb.Shot(
                 version=VERSION,
                 session=request.session,
                 batch=request.batch,
                 layer=layer,
                 part=part,
-                images=request.images,
+                images=repetitions,
                 weights=self._keys[layer],
                 decoys=session.decoys[layer],
                 first=first,
@@ -295,7 +293,6 @@ class ModelServer:
                 last=reserve.stop == rows.rows,
             )
         )
-        weights, per_mode = _statistics(returned, rows.modes)
         with session.lock:
             judgement = session.monitor.add(layer, weights, per_mode)
             if judgement.verdict is Verdict.ABORT:
@@ -337,8 +334,15 @@ class ModelServer:
                     del self._refused[next(iter(self._refused))]
         log.info("session %s of client %s ends: %s", session_id[:8], session.client, reason)
         self._ledger.end_session(session_id, reason)
+        dropped = pb.Dropped(version=VERSION, session=session_id, keys=session.decoys)
+        dropped.reason = f"the session was ended: {reason}"
+        if refusal is not None:
+            # Whoever waits at the link is to hear what the server says, whichever comes first.
+            dropped.refusal, dropped.reason = refusal.refusal.name, str(refusal)
+        if len(dropped.reason) > MOST_REASON:
+            dropped.reason = dropped.reason[: MOST_REASON - 1] + "…"
         try:
-            self._port.drop(pb.Dropped(version=VERSION, session=session_id, keys=session.decoys))
+            self._light.drop(dropped)
         except ProtocolError as error:
             log.warning("the link did not drop session %s: %s", session_id[:8], error)
 
@@ -349,38 +353,9 @@ class ModelServer:
                 self._end(session_id, session, "idle")
 
 
-def _emissions(key: str, rows: EncodedRows) -> Iterator[pb.Emission]:
-    step = max(1, ROWS_IN_MESSAGE // rows.modes)
-    for first in range(0, rows.rows, step):
-        yield pb.Emission(
-            version=VERSION,
-            key=key,
-            scale=rows.scale,
-            rows=rows.rows,
-            modes=rows.modes,
-            first=first,
-            x=pack(rows.x[first : first + step]),
-            p=pack(rows.p[first : first + step]),
-        )
+def disclosed_bits(layers: Sequence[EncodedRows]) -> float:
+    """What a session tells of a network besides its rows' light, in all: the same in any session.
 
-
-def _statistics(
-    returned: pb.Returned, modes: int
-) -> tuple[SymbolStatistics, SymbolStatistics | None]:
-    """Sums over the weights' rows, and per mode over the decoys'; `ProtocolError` if impossible."""
-    sums = returned.weights
-    try:
-        weights = SymbolStatistics(sums.count, sums.qq, sums.qy, sums.yy)
-        if not returned.decoy_count:
-            return weights, None
-        if returned.modes != modes:
-            raise invalid(f"the link speaks of {returned.modes} modes; allowed: {modes}")
-        decoys = SymbolStatistics(
-            np.full(modes, returned.decoy_count, dtype=np.int64),
-            unpack("decoys' sums", returned.decoy_qq, (modes,)),
-            unpack("decoys' sums", returned.decoy_qy, (modes,)),
-            unpack("decoys' sums", returned.decoy_yy, (modes,)),
-        )
-    except (RangeError, OverflowError) as error:
-        raise invalid(f"the link's record is impossible: {error}") from None
-    return weights, decoys
+    Each layer's scale, 64 bits as it is sent, and the moments that decoys are drawn from.
+    """
+    return sum(64 + RowMoments.of(rows).bits for rows in layers)

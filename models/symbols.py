@@ -37,11 +37,13 @@ class Readout:
 class Transmission:
     """Light after one pass. inference: (...) X at the client's homodyne detector, in SNU^(1/2).
 
-    returned: (..., N) amplitudes at the server's input, before its own detector.
+    returned: (..., N) amplitudes at the server's input, before its own detector. added: (...) ν,
+    what the client's amplifier left in the direction ξ.
     """
 
     inference: Real
     returned: Complex
+    added: Complex
 
 
 def vacuum(shape: tuple[int, ...], rng: np.random.Generator, variance: float = 1.0) -> Complex:
@@ -58,10 +60,18 @@ def transmit(link: Link, sent: Complex, xi: Complex, rng: np.random.Generator) -
     `sent` and `xi` broadcast against each other; ξ has unit norm along its last axis. Source:
     PRX 15, 041056; every step below is a row of the derivation in docs/physics.md.
     """
-    shape = np.broadcast_shapes(sent.shape, xi.shape)
-    # Server's output: coherent light is its mean plus vacuum. A loss mixes in more of it.
-    light = vacuum(shape, rng)
+    # Server's output: coherent light is its mean plus vacuum.
+    light = vacuum(np.broadcast_shapes(sent.shape, xi.shape), rng)
     light += sent
+    return pass_through(link, light, xi, rng)
+
+
+def pass_through(link: Link, light: Complex, xi: Complex, rng: np.random.Generator) -> Transmission:
+    """As `transmit`, for any light: samples (..., N) of its amplitudes, their noise included.
+
+    `light` is used up; ξ broadcasts to its shape.
+    """
+    # A loss mixes in vacuum.
     light = _attenuate(light, link.transmittance_out, 0.0, rng)
     light = _drift(light, link.phase_error, rng)
 
@@ -71,13 +81,13 @@ def transmit(link: Link, sent: Complex, xi: Complex, rng: np.random.Generator) -
     tapped, kept = amplify_and_tap(one, link.gain, rng)
     nu = kept - one
     detector = link.client_detector
-    noise = rng.standard_normal(shape[:-1])
+    noise = rng.standard_normal(light.shape[:-1])
     inference = math.sqrt(detector.efficiency) * tapped.real
     inference += math.sqrt(1 - detector.efficiency + detector.electronic_noise) * noise
 
     light += xi * nu[..., None]
     light = _attenuate(light, link.transmittance_back, link.excess_noise, rng)
-    return Transmission(inference, _drift(light, link.phase_error, rng))
+    return Transmission(inference, _drift(light, link.phase_error, rng), nu)
 
 
 def amplify_and_tap(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from amaranth.lib import wiring
 
 from gateware.digitiser.accumulators import Accumulators
@@ -111,6 +112,29 @@ def symbols_of_rows(
     return q, float(np.sqrt(MODULATION_VARIANCE) / deviation)
 
 
+def outgoing(
+    spec: DigitiserSpec,
+    channel: Channel,
+    frames: int,
+    rng: np.random.Generator,
+    layout: FrameLayout | None = None,
+) -> tuple[npt.NDArray[np.complex128], IntArray, float, DigitiserSettings]:
+    """Frames of Gaussian rows as they leave, `channel.delay` late, in √SNU: samples, the row's
+    symbols, their unit, and settings of a receiver that expects them behind the channel."""
+    layout = layout or FrameLayout(preamble=PREAMBLE)
+    q, unit = symbols_of_rows(spec, frames * layout.row, rng)
+    rows = ((q[0] + 1j * q[1]) * unit).reshape(frames, layout.row)
+    sent = waveform(spec, framed(layout, rows, REFERENCE).ravel(), channel.delay)
+    settings = DigitiserSettings(
+        layout=layout,
+        minimum=correlator.threshold(spec, channel.shot_noise),
+        pilot=round(REFERENCE / unit),
+        mode=layout.row // 3,
+        scale=(round(2**22 / channel.shot_noise),) * 2,
+    )
+    return np.concatenate([sent, np.zeros(8 * spec.taps)]), q, unit, settings
+
+
 def light(
     spec: DigitiserSpec,
     channel: Channel,
@@ -124,11 +148,8 @@ def light(
     With `trouble` the light fails for some frames (and comes back in the middle of one), single
     samples are driven over the ADC's range, and the last third is so strong that symbols saturate.
     """
-    layout = layout or FrameLayout(preamble=PREAMBLE)
-    q, unit = symbols_of_rows(spec, frames * layout.row, rng)
-    rows = ((q[0] + 1j * q[1]) * unit).reshape(frames, layout.row)
-    sent = waveform(spec, framed(layout, rows, REFERENCE).ravel(), channel.delay)
-    sent = np.concatenate([sent, np.zeros(8 * spec.taps)])
+    sent, q, unit, settings = outgoing(spec, channel, frames, rng, layout)
+    layout = settings.layout
     if trouble:
         n = len(sent)
         sent[int(0.2 * n) : int(0.2 * n) + int(2.5 * 4 * layout.length)] = 0
@@ -136,13 +157,6 @@ def light(
     voltage = detect(spec, channel, sent, rng)
     if trouble:
         voltage[0, rng.integers(0, len(sent), max(3, len(sent) // 5000))] = 1e4
-    settings = DigitiserSettings(
-        layout=layout,
-        minimum=correlator.threshold(spec, channel.shot_noise),
-        pilot=round(REFERENCE / unit),
-        mode=layout.row // 3,
-        scale=(round(2**22 / channel.shot_noise),) * 2,
-    )
     return Light(convert(spec, voltage), q, unit, settings)
 
 
@@ -275,7 +289,7 @@ def matched_cases(spec: DigitiserSpec, size: int, rng: np.random.Generator) -> l
 
 def framing_cases(spec: DigitiserSpec, size: int, rng: np.random.Generator) -> list[Case]:
     """Several layouts, symbols between frames, a frame that a new mark cuts short."""
-    cases = []
+    cases: list[Case] = []
     for layout in (
         SHORT,
         FrameLayout(preamble=16, row=1, pilots=1, pilot_spacing=8, vacuum=1),
@@ -429,7 +443,7 @@ def phase_lock_cases(spec: DigitiserSpec, size: int, rng: np.random.Generator) -
     bad = rng.random(len(angle)) < 0.1
     # A run of good frames within the window at the end, so the lock is seen.
     angle[-9:], bad[-9:] = 17, False
-    loop = phase_lock.LoopSettings(ki=40000, kp=65535, setpoint=-5, window=1820, span=16383)
+    loop = phase_lock.LoopSettings(ki=10000, kp=65535, setpoint=-5, window=1820, span=16383)
     codes, locked = phase_lock.model(spec, loop, angle, bad)
     ports = {"ki": loop.ki, "kp": loop.kp, "setpoint": loop.setpoint}
     run = Run(

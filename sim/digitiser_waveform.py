@@ -67,8 +67,9 @@ def draw(spec: DigitiserSpec, given: Light, got: chain.Received, shot_noise: flo
     spectrum.legend()
 
     for start in (-3.0, -1.5, 0.7, 2.5):
-        lock.plot(np.rad2deg(lock_transient(start, 60)), lw=1.2, label=f"{np.rad2deg(start):.0f}°")
-    lock.set(title="Homodyne lock", xlabel="frame", ylabel="phase at the detector (°)")
+        line = np.rad2deg(lock_transient(start, 60)[:, -1])
+        lock.plot(line, lw=1.2, label=f"{np.rad2deg(start):.0f}°")
+    lock.set(title="Homodyne lock", xlabel="frame", ylabel="phase at the last pilot (°)")
     lock.legend(title="starts at")
     return figure
 

@@ -150,8 +150,8 @@ def sequencer_cases(size: int, rng: np.random.Generator) -> list[Case]:
         i["started"], i["busy"] = np.zeros(n, np.int64), np.zeros(n, np.int64)
         setup = {"grant": grant, "lead_in": lead_in, "watchdog": 0 if number == 4 else 1}
         outputs = frames_of(state, i, setup, rng)
-        names = ("run", "blank", "arm_drive", "flush", "state", "fault", "left")
-        expected = {name: np.array([getattr(out, name) for out in outputs]) for name in names}
+        shown = ("run", "blank", "arm_drive", "flush", "state", "fault", "left")
+        expected = {name: np.array([getattr(out, name) for out in outputs]) for name in shown}
         run = Run(setup, {"i": i}, {"o": n}, linger=0)
         status = {"rows": state.rows, "frames": state.frames}
         cases.append(Case(run, {"o": expected}, status))

@@ -13,7 +13,8 @@ from models.checks import require
 class DelayLine(wiring.Component):
     """`o` is `i` as it was `steps` clocks with `enable` ago; zero before that.
 
-    Memory of `steps` − 1 words; values are plain bits.
+    Memory of `steps` − 1 words; values are plain bits. A reset leaves the memory as it is, and what
+    it holds from before is not let out.
     """
 
     def __init__(self, width: int, steps: int):
@@ -40,6 +41,11 @@ class DelayLine(wiring.Component):
             read.addr.eq(following),
             read.en.eq(self.enable),
         ]
+        full = Signal()
         with m.If(self.enable):
-            m.d.sync += [here.eq(following), self.o.eq(read.data)]
+            m.d.sync += [
+                here.eq(following),
+                full.eq(full | (here == depth - 1)),
+                self.o.eq(Mux(full, read.data, 0)),
+            ]
         return m

@@ -83,8 +83,10 @@ class SumBank(wiring.Component):
             total = Signal(signed(SUM_BITS), name=f"total_{n}", reset_less=True)
             data = []
             for b in range(2):
+                # What is read in the clock of a write to the same place is never used, so that
+                # synthesis need not put a choice behind the block RAM's slow output.
                 m.submodules[f"memory_{n}_{b}"] = memory = Memory(
-                    shape=signed(SUM_BITS), depth=places, init=[]
+                    shape=signed(SUM_BITS), depth=places, init=[], attrs={"no_rw_check": 1}
                 )
                 read = memory.read_port()
                 write = memory.write_port()

@@ -77,6 +77,7 @@ class Replay(wiring.Component):
             m.d.sync += lead.eq(lead - 1)
         with m.If(~self.begin & ~times.r_rdy):
             m.d.sync += drain.eq(0)
+        head = Signal(TIME_BITS + 1, reset_less=True)
         age = Signal(TIME_BITS)
         early, late, blank = Signal(), Signal(), Signal()
         known = Signal(DECISION)  # how long the head has been the same
@@ -91,10 +92,12 @@ class Replay(wiring.Component):
             times.r_en.eq(done | drain),
         ]
         m.d.sync += [
-            age.eq(now - (times.r_data >> 1)),
+            # Block RAM is slow to give its word.
+            head.eq(times.r_data),
+            age.eq(now - (head >> 1)),
             early.eq(age < low),
             late.eq(age >= high),
-            blank.eq(times.r_data[0]),
+            blank.eq(head[0]),
             known.eq(Mux(times.r_en, 0, (known << 1) | times.r_rdy)),
         ]
 

@@ -23,6 +23,7 @@ from host.commands.parties import (
     refusals,
     require_extra,
 )
+from host.probe_check import CHECK_RATE
 from host.schedule import IMAGES_IN_BATCH
 from models.checks import RangeError, require
 from models.mnist import load_mnist
@@ -45,7 +46,13 @@ from models.optics import Detector
 @click.option("--ledger", type=click.Path(path_type=Path), help="What leaked of the images.")
 @click.option("--data-budget", type=float, help="Bits per data element and image, over all time.")
 @click.option("--data-bound", default="qcrb", show_default=True, help="That the budget is under.")
-@click.option("--check-rate", type=float, default=0.02, show_default=True, help="Per batch.")
+@click.option(
+    "--check-rate",
+    type=float,
+    default=CHECK_RATE,
+    show_default=True,
+    help="Of the server's light, per image; two a batch at least, 0: none.",
+)
 @click.option("--false-alarm-probability", type=float, default=1e-6, show_default=True)
 @json_option
 def ask(

@@ -20,6 +20,20 @@ from models.network import load_network
 @link_options
 @click.option("--data", type=click.Path(path_type=Path), help="Folder of IDX files. [shipped]")
 @click.option("--symbol-level", is_flag=True, help="Simulate every mode: slow, same distribution.")
+@click.option(
+    "--backend",
+    type=click.Choice(["optics", "model", "rtl"]),
+    default="optics",
+    show_default=True,
+    help="Symbol-level link, or both nodes: bit-true models, compiled gateware.",
+)
+@click.option(
+    "--impairments",
+    type=click.Choice(["ideal", "realistic"]),
+    default="realistic",
+    show_default=True,
+    help="Of modulator, laser, mesh and detectors, with a backend other than optics.",
+)
 @click.option("--report", type=click.Path(path_type=Path), help="Write an HTML report there.")
 @seed_option
 @json_option
@@ -28,6 +42,8 @@ def infer(
     images: int | None,
     data: Path | None,
     symbol_level: bool,
+    backend: str,
+    impairments: str,
     report: Path | None,
     seed: int,
     as_json: bool,
@@ -44,6 +60,8 @@ def infer(
             data=data,
             seed=seed,
             symbol_level=symbol_level,
+            backend=backend,
+            impairments=impairments,
             progress=progress,
         )
     if report is not None:

@@ -71,6 +71,9 @@ def show(file: Path, picture: Path | None, network: str | None, as_json: bool) -
                 f"{own['bits']:g} ({own['sense']})" if own else "none",
             )
         console.print(table)
+        if entry["disclosed_bits"]:
+            told = entry["disclosed_bits"] / entry["weights"]
+            console.print(f"of each total {told:.3g} are for the layers' scales and for decoys")
         console.print(
             f"certified totals fail with probability ≤ {entry['failure_probability']:.3g}"
         )

@@ -21,7 +21,7 @@ from host.commands.parties import (
     require_extra,
     run_until_told,
 )
-from models.checks import require
+from models.checks import RangeError, require
 
 
 @click.command()
@@ -29,7 +29,9 @@ from models.checks import require
 @demo_option
 @click.option("--address", default=DEMO_LINK, show_default=True, help="HOST:PORT to listen on.")
 @channel_options
-@click.option("--symbol-level", is_flag=True, help="Simulate every mode: slow, same distribution.")
+@click.option("--symbol-level", is_flag=True, help="All light as it is, mode by mode: slow.")
+@click.option("--attack", help="A test instrument: NAME of an adversary inside, at symbol level.")
+@click.option("--strength", type=float, help="Of the attack; as for `shotveil attack NAME`.")
 @click.option("--shots", type=click.Path(path_type=Path), help="Append what was sent to this file.")
 @click.option("--seed", type=int, help="One seed, one result. [default: a fresh one]")
 def link(
@@ -37,16 +39,24 @@ def link(
     demo: bool,
     address: str,
     symbol_level: bool,
+    attack: str | None,
+    strength: float | None,
     shots: Path | None,
     seed: int | None,
     **options: Any,
 ) -> None:
-    """Simulate the fibre and both parties' optics; neither party sees more than its own end."""
+    """Simulate the fibre and both parties' optics; neither party sees more than its own end.
+
+    --attack puts an adversary inside, to see the honest parties notice it: over-amplification and
+    basis-vector in the client's optics; tap, intercept-resend and entangling-cloner on the fibre.
+    """
     require_extra()
     from threadpoolctl import threadpool_limits
 
+    from host.attacks import interference, interference_bound
     from host.keys import LINK, read_keys
     from host.optical_link import SimulatedLink
+    from host.protocol import messages_pb2 as pb
     from host.protocol.rpc import serve_link
 
     log_to_stderr()
@@ -55,16 +65,29 @@ def link(
 
     def record(shot: Any) -> None:
         if written is not None:
+            names = ("session", "batch", "layer", "part")
+            # Rows where the server names them; at symbol level there are slots alone.
+            rows = ("first", "stop", "images")
+            slots = ("slots", "repetitions")
             entry = {
                 name: getattr(shot, name)
-                for name in ("session", "batch", "layer", "part", "first", "stop", "images")
+                for name in (*names, *(rows if isinstance(shot, pb.Shot) else slots))
             }
             os.write(written, (json.dumps(entry) + "\n").encode())
 
     if seed is None:
         seed = secrets.randbits(128)
     require("seed", seed, at_least=0)
-    simulated = SimulatedLink(channel_of(**options), seed, symbol_level=symbol_level, record=record)
+    if strength is not None and attack is None:
+        raise RangeError("--strength is given without --attack; allowed: both")
+    adversary = None if attack is None else interference(attack, strength)
+    simulated = SimulatedLink(
+        channel_of(**options),
+        seed,
+        symbol_level=symbol_level or adversary is not None,
+        interference=adversary,
+        record=record,
+    )
     # Many calls run side by side, so the matrix products inside each must not.
     with refusals(), threadpool_limits(1, "blas"):
         server, port = serve_link(simulated, address, read_keys(folder, LINK))
@@ -74,4 +97,10 @@ def link(
             server.stop(grace=2).wait()
 
         host = address.rpartition(":")[0]
-        run_until_told(f"link ready at {host}:{port}", stop)
+        inside = f", under the attack {attack}" if attack else ""
+        run_until_told(f"link ready at {host}:{port}{inside}", stop)
+    if adversary is not None:
+        click.echo(
+            f"{attack} learned {adversary.learned():.5g} bits per weight and passage, "
+            f"of {interference_bound(adversary):.5g} at most (holevo)"
+        )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import secrets
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +58,8 @@ DEMO_BUDGET = 8.0  # bits: what a weight of the demo's networks has at most
 @click.option("--decoy-rate", type=float, default=1 / 16, show_default=True, help="Per row.")
 @click.option("--false-alarm-probability", type=float, default=1e-6, show_default=True)
 @click.option("--failure-probability", type=float, default=1e-10, show_default=True)
+@click.option("--attack", help="A test instrument: NAME of a dishonest server to play.")
+@click.option("--strength", type=float, help="Of the attack; as for `shotveil attack NAME`.")
 @click.option("--peak", type=float, default=64.0, show_default=True, help="Of a mode, over 1/N.")
 def serve(
     keys_folder: Path | None,
@@ -73,16 +77,25 @@ def serve(
     decoy_rate: float,
     false_alarm_probability: float,
     failure_probability: float,
+    attack: str | None,
+    strength: float | None,
     peak: float,
     **channel: Any,
 ) -> None:
-    """Serve a network through the optical link; charge every row before its light leaves."""
+    """Serve a network through the optical link; charge every row before its light leaves.
+
+    --attack makes it a server that is after the data, to see clients notice it (homodyne-server,
+    counting-server, squeezing-server); it needs `shotveil link --symbol-level`.
+    """
     require_extra()
+    from host.attacks import curious_server
     from host.budget import BudgetFilter
+    from host.curious import CuriousTransmitter
     from host.keys import SERVER, read_keys
     from host.monitor import MonitorSettings
     from host.protocol.rpc import RemoteServerPort, serve_model
     from host.server import ModelServer, ServerSettings
+    from host.transmitter import transmitter_for
 
     log_to_stderr()
     folder = folder_of(keys_folder, demo)
@@ -97,6 +110,9 @@ def serve(
             peak=peak,
         ),
     )
+    if strength is not None and attack is None:
+        raise RangeError("--strength is given without --attack; allowed: both")
+    dishonest = None if attack is None else curious_server(attack, strength)
     if ledger is None:
         if not demo:
             raise RangeError("--ledger is not given; allowed: a file")
@@ -113,7 +129,10 @@ def serve(
             port_of_link = RemoteServerPort(link_address, keys)
             # Not from a seed: who can guess decoys can spare them.
             rng = np.random.default_rng(secrets.randbits(128))
-            server = ModelServer(served, settings, accounts, port_of_link, rng)
+            transmitter: Callable[..., Any] = transmitter_for
+            if dishonest is not None:
+                transmitter = partial(CuriousTransmitter, server=dishonest, link=settings.link)
+            server = ModelServer(served, settings, accounts, port_of_link, rng, transmitter)
             answering, port = serve_model(server, address, keys)
 
             def stop() -> None:
@@ -122,7 +141,9 @@ def serve(
                 port_of_link.hang_up()
 
             run_until_told(
-                f"{served.name} ready at {address.rpartition(':')[0]}:{port}, ledger {ledger}", stop
+                f"{served.name} ready at {address.rpartition(':')[0]}:{port}, ledger {ledger}"
+                + (f", under the attack {attack}" if attack else ""),
+                stop,
             )
     finally:
         if child is not None:

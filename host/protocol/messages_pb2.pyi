@@ -47,18 +47,20 @@ class Welcome(_message.Message):
     def __init__(self, version: _Optional[int] = ..., session: _Optional[str] = ..., network: _Optional[str] = ..., layers: _Optional[_Iterable[_Union[LayerShape, _Mapping]]] = ..., gain: _Optional[float] = ..., transmittance_out: _Optional[float] = ..., decoy_rate: _Optional[float] = ..., photons: _Optional[float] = ...) -> None: ...
 
 class LayerRequest(_message.Message):
-    __slots__ = ("version", "session", "batch", "layer", "images")
+    __slots__ = ("version", "session", "batch", "layer", "images", "checks")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     SESSION_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
     LAYER_FIELD_NUMBER: _ClassVar[int]
     IMAGES_FIELD_NUMBER: _ClassVar[int]
+    CHECKS_FIELD_NUMBER: _ClassVar[int]
     version: int
     session: str
     batch: int
     layer: int
     images: int
-    def __init__(self, version: _Optional[int] = ..., session: _Optional[str] = ..., batch: _Optional[int] = ..., layer: _Optional[int] = ..., images: _Optional[int] = ...) -> None: ...
+    checks: int
+    def __init__(self, version: _Optional[int] = ..., session: _Optional[str] = ..., batch: _Optional[int] = ..., layer: _Optional[int] = ..., images: _Optional[int] = ..., checks: _Optional[int] = ...) -> None: ...
 
 class Progress(_message.Message):
     __slots__ = ("part", "slots", "warning", "reason")
@@ -109,10 +111,12 @@ class Emission(_message.Message):
     def __init__(self, version: _Optional[int] = ..., key: _Optional[str] = ..., scale: _Optional[float] = ..., rows: _Optional[int] = ..., modes: _Optional[int] = ..., first: _Optional[int] = ..., x: _Optional[bytes] = ..., p: _Optional[bytes] = ...) -> None: ...
 
 class Loaded(_message.Message):
-    __slots__ = ("rows",)
+    __slots__ = ("rows", "symbol_level")
     ROWS_FIELD_NUMBER: _ClassVar[int]
+    SYMBOL_LEVEL_FIELD_NUMBER: _ClassVar[int]
     rows: int
-    def __init__(self, rows: _Optional[int] = ...) -> None: ...
+    symbol_level: bool
+    def __init__(self, rows: _Optional[int] = ..., symbol_level: _Optional[bool] = ...) -> None: ...
 
 class Shot(_message.Message):
     __slots__ = ("version", "session", "batch", "layer", "part", "images", "weights", "decoys", "first", "stop", "slots", "last")
@@ -170,20 +174,66 @@ class Returned(_message.Message):
     decoy_yy: bytes
     def __init__(self, weights: _Optional[_Union[Sums, _Mapping]] = ..., modes: _Optional[int] = ..., decoy_count: _Optional[int] = ..., decoy_qq: _Optional[bytes] = ..., decoy_qy: _Optional[bytes] = ..., decoy_yy: _Optional[bytes] = ...) -> None: ...
 
+class Light(_message.Message):
+    __slots__ = ("version", "session", "batch", "layer", "part", "repetitions", "slots", "last", "repetition", "first", "modes", "x", "p", "measure_p", "squeezing", "count")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    BATCH_FIELD_NUMBER: _ClassVar[int]
+    LAYER_FIELD_NUMBER: _ClassVar[int]
+    PART_FIELD_NUMBER: _ClassVar[int]
+    REPETITIONS_FIELD_NUMBER: _ClassVar[int]
+    SLOTS_FIELD_NUMBER: _ClassVar[int]
+    LAST_FIELD_NUMBER: _ClassVar[int]
+    REPETITION_FIELD_NUMBER: _ClassVar[int]
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    MODES_FIELD_NUMBER: _ClassVar[int]
+    X_FIELD_NUMBER: _ClassVar[int]
+    P_FIELD_NUMBER: _ClassVar[int]
+    MEASURE_P_FIELD_NUMBER: _ClassVar[int]
+    SQUEEZING_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    version: int
+    session: str
+    batch: int
+    layer: int
+    part: int
+    repetitions: int
+    slots: int
+    last: bool
+    repetition: int
+    first: int
+    modes: int
+    x: bytes
+    p: bytes
+    measure_p: bytes
+    squeezing: float
+    count: bool
+    def __init__(self, version: _Optional[int] = ..., session: _Optional[str] = ..., batch: _Optional[int] = ..., layer: _Optional[int] = ..., part: _Optional[int] = ..., repetitions: _Optional[int] = ..., slots: _Optional[int] = ..., last: _Optional[bool] = ..., repetition: _Optional[int] = ..., first: _Optional[int] = ..., modes: _Optional[int] = ..., x: _Optional[bytes] = ..., p: _Optional[bytes] = ..., measure_p: _Optional[bytes] = ..., squeezing: _Optional[float] = ..., count: _Optional[bool] = ...) -> None: ...
+
+class Record(_message.Message):
+    __slots__ = ("values",)
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    values: bytes
+    def __init__(self, values: _Optional[bytes] = ...) -> None: ...
+
 class Dropped(_message.Message):
-    __slots__ = ("version", "session", "keys", "everything")
+    __slots__ = ("version", "session", "keys", "refusal", "reason", "everything")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     SESSION_FIELD_NUMBER: _ClassVar[int]
     KEYS_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
     EVERYTHING_FIELD_NUMBER: _ClassVar[int]
     version: int
     session: str
     keys: _containers.RepeatedScalarFieldContainer[str]
+    refusal: str
+    reason: str
     everything: bool
-    def __init__(self, version: _Optional[int] = ..., session: _Optional[str] = ..., keys: _Optional[_Iterable[str]] = ..., everything: _Optional[bool] = ...) -> None: ...
+    def __init__(self, version: _Optional[int] = ..., session: _Optional[str] = ..., keys: _Optional[_Iterable[str]] = ..., refusal: _Optional[str] = ..., reason: _Optional[str] = ..., everything: _Optional[bool] = ...) -> None: ...
 
 class Settings(_message.Message):
-    __slots__ = ("version", "session", "batch", "layer", "gain", "images", "modes", "real", "imaginary", "stream")
+    __slots__ = ("version", "session", "batch", "layer", "gain", "images", "modes", "real", "imaginary", "stream", "checks", "check_real", "check_imaginary", "places")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     SESSION_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
@@ -194,6 +244,10 @@ class Settings(_message.Message):
     REAL_FIELD_NUMBER: _ClassVar[int]
     IMAGINARY_FIELD_NUMBER: _ClassVar[int]
     STREAM_FIELD_NUMBER: _ClassVar[int]
+    CHECKS_FIELD_NUMBER: _ClassVar[int]
+    CHECK_REAL_FIELD_NUMBER: _ClassVar[int]
+    CHECK_IMAGINARY_FIELD_NUMBER: _ClassVar[int]
+    PLACES_FIELD_NUMBER: _ClassVar[int]
     version: int
     session: str
     batch: int
@@ -204,7 +258,11 @@ class Settings(_message.Message):
     real: bytes
     imaginary: bytes
     stream: int
-    def __init__(self, version: _Optional[int] = ..., session: _Optional[str] = ..., batch: _Optional[int] = ..., layer: _Optional[int] = ..., gain: _Optional[float] = ..., images: _Optional[int] = ..., modes: _Optional[int] = ..., real: _Optional[bytes] = ..., imaginary: _Optional[bytes] = ..., stream: _Optional[int] = ...) -> None: ...
+    checks: int
+    check_real: bytes
+    check_imaginary: bytes
+    places: bytes
+    def __init__(self, version: _Optional[int] = ..., session: _Optional[str] = ..., batch: _Optional[int] = ..., layer: _Optional[int] = ..., gain: _Optional[float] = ..., images: _Optional[int] = ..., modes: _Optional[int] = ..., real: _Optional[bytes] = ..., imaginary: _Optional[bytes] = ..., stream: _Optional[int] = ..., checks: _Optional[int] = ..., check_real: _Optional[bytes] = ..., check_imaginary: _Optional[bytes] = ..., places: _Optional[bytes] = ...) -> None: ...
 
 class Reading(_message.Message):
     __slots__ = ("part", "slots", "values")

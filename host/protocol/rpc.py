@@ -78,6 +78,7 @@ def serve_link(link: SimulatedLink, address: str, keys: Keys) -> tuple[grpc.Serv
             SERVER_PORT: {
                 "Load": _collect(pb.Emission, SERVER, lambda m, peer: link.load(m)),
                 "Emit": _unary(pb.Shot, SERVER, lambda m, peer: link.emit(m)),
+                "Send": _exchange(pb.Light, SERVER, lambda m, peer: link.send(m)),
                 "Drop": _unary(pb.Dropped, SERVER, lambda m, peer: link.drop(m)),
             },
             CLIENT_PORT: {
@@ -128,17 +129,35 @@ def _collect(kind: type[M], role: str, answer: Callable[[Iterable[M], Peer], Mes
 
 def _stream(kind: type[M], role: str, answer: Callable[[M, Peer], Iterator[Message]]) -> Any:
     def handle(data: bytes, context: Any) -> Iterator[Message]:
-        answers = _guarded(context, lambda: answer(_parse(kind, data), _peer(context, role)))
-        end = object()
-        try:
-            while (item := _guarded(context, lambda: next(answers, end))) is not end:
-                yield item
-        finally:
-            close = getattr(answers, "close", None)
-            if close is not None:  # a peer that vanished: let the generator clean up
-                close()
+        return _each(context, lambda: answer(_parse(kind, data), _peer(context, role)))
 
     return grpc.unary_stream_rpc_method_handler(handle, None, _bytes_of)
+
+
+def _exchange(
+    kind: type[M], role: str, answer: Callable[[Iterator[M], Peer], Iterator[Message]]
+) -> Any:
+    def handle(stream: Iterator[bytes], context: Any) -> Iterator[Message]:
+        def run() -> Iterator[Message]:
+            peer = _peer(context, role)
+            return answer((_parse(kind, data) for data in stream), peer)
+
+        return _each(context, run)
+
+    return grpc.stream_stream_rpc_method_handler(handle, None, _bytes_of)
+
+
+def _each(context: Any, run: Callable[[], Iterator[Message]]) -> Iterator[Message]:
+    """Answers one by one, any of which may be a refusal."""
+    answers = _guarded(context, run)
+    end = object()
+    try:
+        while (item := _guarded(context, lambda: next(answers, end))) is not end:
+            yield item
+    finally:
+        close = getattr(answers, "close", None)
+        if close is not None:  # a peer that vanished: let the generator clean up
+            close()
 
 
 def _guarded(context: Any, run: Callable[[], Any]) -> Any:
@@ -211,10 +230,17 @@ class _Connection:
 
     def _receive(self, method: str, kind: type[M], request: Message) -> Iterator[M]:
         call = self._channel.unary_stream(f"/{method}", _bytes_of, kind.FromString)
-        # The call begins here, not at the first `next`.
-        answers = self._translated(lambda: call(request, timeout=LONG))
+        return self._items(lambda: call(request, timeout=LONG))
 
-        def items() -> Iterator[M]:
+    def _both_ways(self, method: str, kind: type[M], requests: Iterable[Message]) -> Iterator[M]:
+        call = self._channel.stream_stream(f"/{method}", _bytes_of, kind.FromString)
+        return self._items(lambda: call(iter(requests), timeout=LONG))
+
+    def _items(self, call: Callable[[], Any]) -> Iterator[Any]:
+        # The call begins here, not at the first `next`.
+        answers = self._translated(call)
+
+        def items() -> Iterator[Any]:
             end = object()
             try:
                 while (item := self._translated(lambda: next(answers, end))) is not end:
@@ -261,6 +287,9 @@ class RemoteServerPort(_Connection):
 
     def emit(self, shot: pb.Shot) -> pb.Returned:
         return self._ask(f"{SERVER_PORT}/Emit", pb.Returned, shot, LONG)
+
+    def send(self, lights: Iterable[pb.Light]) -> Iterator[pb.Record]:
+        return self._both_ways(f"{SERVER_PORT}/Send", pb.Record, lights)
 
     def drop(self, dropped: pb.Dropped) -> pb.Loaded:
         return self._ask(f"{SERVER_PORT}/Drop", pb.Loaded, dropped)

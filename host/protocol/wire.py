@@ -13,6 +13,7 @@ MOST_BYTES = 16 << 20  # of one message; gRPC enforces it before parsing
 MOST_IMAGES = 1024  # of one batch
 MOST_MODES = 1 << 16
 MOST_ROWS = 1 << 20
+MOST_REASON = 1000  # characters of why a session ended
 MOST_MAGNITUDE = 1e15  # of any number in an array: squares of it, summed, stay far from overflow
 
 

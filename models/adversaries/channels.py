@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.checks import require
-from models.encoding import Complex
+from models.encoding import Complex, Real
 from models.symbols import vacuum
 
 
@@ -136,14 +136,46 @@ def heterodyne(light: Complex, rng: np.random.Generator) -> Complex:
     return (light + vacuum(light.shape, rng)) / math.sqrt(2)
 
 
+class Correlation:
+    """How far a record tells of what was sent, as the sums over many passages say.
+
+    Both are Gaussian and circular, or both real; what was not touched told nothing.
+    """
+
+    def __init__(self) -> None:
+        self._sent, self._record, self._cross = 0.0, 0.0, 0j
+        self._touched, self._all = 0, 0
+
+    def add(self, sent: Complex | Real, record: Complex | Real, untouched: int = 0) -> None:
+        """Take in values of one shape, and how many more there were without a record."""
+        a, b = sent.ravel(), record.ravel()
+        self._sent += float(np.vdot(a, a).real)
+        self._record += float(np.vdot(b, b).real)
+        self._cross += complex(np.vdot(a, b))
+        self._touched += len(a)
+        self._all += len(a) + untouched
+
+    @property
+    def variance(self) -> float:
+        """Of what was sent, per real number (SNU), as if all of it were complex."""
+        return self._sent / (2 * self._touched) if self._touched else 0.0
+
+    @property
+    def bits(self) -> float:
+        """−½·log2(1 − ρ²) per real number that was sent, touched or not; ρ from the samples."""
+        if not self._sent or not self._record:
+            return 0.0
+        rho2 = abs(self._cross) ** 2 / (self._sent * self._record)
+        share = self._touched / self._all
+        return -math.log2(1 - min(float(rho2), 1 - 1e-15)) / 2 * share
+
+
 def mutual_information(sent: Complex, record: Complex, touched: NDArray[np.bool_]) -> float:
     """Bits per real weight that Gaussian `record` tells of `sent`, both quadratures alike.
 
     −½·log2(1 − ρ²) on the rows that were touched, nothing on the others; ρ is estimated from the
     samples. Exact for Gaussian weights and noise.
     """
-    if not touched.any():
-        return 0.0
-    a, b = sent[touched].ravel(), record[touched].ravel()
-    rho2 = abs(np.vdot(a, b)) ** 2 / (np.vdot(a, a).real * np.vdot(b, b).real)
-    return -math.log2(1 - min(float(rho2), 1 - 1e-15)) / 2 * float(touched.mean())
+    found = Correlation()
+    found.add(sent[touched], record[touched], sent[~touched].size)
+    return found.bits

@@ -8,7 +8,7 @@ with ν·ξ on top, from which each server here estimates |ξ_k|², the power of
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -16,12 +16,26 @@ from numpy.typing import NDArray
 
 from models.checks import require
 from models.encoding import Complex, Real
-from models.optics import Link
+from models.optics import Detector, Link
 from models.symbols import vacuum
+
+MOST_SQUEEZING = 30.0  # dB
 
 
 class CuriousServer(Protocol):
-    """Estimates |ξ_k|², (N,), from M returned rows."""
+    """Estimates |ξ_k|², (N,), from M returned rows.
+
+    variance: of X in the light that it sends, SNU. counts: whether it counts photons.
+    """
+
+    @property
+    def variance(self) -> float: ...
+
+    @property
+    def counts(self) -> bool: ...
+
+    def power(self, link: Link, record: Real) -> Real:
+        """Estimate (N,) from records (rows, N): quadratures less what was sent, or photons."""
 
     def estimate(self, link: Link, xi: Complex, rows: int, rng: np.random.Generator) -> Real:
         """xi: (N,) the client's direction; known to the simulation, not to the estimate."""
@@ -38,10 +52,17 @@ def returned_noise(link: Link, xi: Complex, rows: int, rng: np.random.Generator)
 class Homodyner:
     """Measures X of half the rows and P of the other half: sees ν above the vacuum's own noise."""
 
+    variance = 1.0
+    counts = False
+
+    def power(self, link: Link, record: Real) -> Real:
+        floor = link.server_detector.noise_variance(link.excess_noise)
+        return np.asarray((np.mean(record**2, axis=0) - floor) / _seen_noise(link))
+
     def estimate(self, link: Link, xi: Complex, rows: int, rng: np.random.Generator) -> Real:
         light = returned_noise(link, xi, rows, rng)
         y = np.where(np.arange(rows)[:, None] % 2, light.imag, light.real)
-        return (np.mean(y**2, axis=0) - 1) / (link.noise_quantum * link.transmittance_back)
+        return self.power(ideal(link), y)
 
 
 @dataclass(frozen=True)
@@ -51,11 +72,17 @@ class PhotonCounter:
     Given ν the light in mode k is a coherent state of |ν·ξ_k|²/4 photons, so counts are Poissonian.
     """
 
+    variance = 1.0
+    counts = True
+
+    def power(self, link: Link, record: Real) -> Real:
+        # ⟨|ν|²⟩/4 = g/2 photons a row, and as many of the technical noise in every mode.
+        floor = link.server_detector.efficiency * link.excess_noise / 2
+        return np.asarray((record.mean(axis=0) - floor) / (_seen_noise(link) / 2))
+
     def estimate(self, link: Link, xi: Complex, rows: int, rng: np.random.Generator) -> Real:
-        nu = vacuum((rows, 1), rng, link.noise_quantum * link.transmittance_back)
-        counts = rng.poisson(np.abs(nu * xi) ** 2 / 4)
-        # ⟨|ν|²⟩/4 = g/2 photons a row.
-        return counts.mean(axis=0) / (link.noise_quantum * link.transmittance_back / 2)
+        nu = vacuum((rows,), rng, link.noise_quantum)
+        return self.power(ideal(link), counted(ideal(link), xi, nu, rng))
 
 
 @dataclass(frozen=True)
@@ -68,7 +95,17 @@ class Squeezer:
     decibels: float
 
     def __post_init__(self) -> None:
-        require("squeezing", self.decibels, at_least=0, at_most=30)
+        require("squeezing", self.decibels, at_least=0, at_most=MOST_SQUEEZING)
+
+    @classmethod
+    def of(cls, variance: float) -> Squeezer:
+        """By the variance (SNU) of the squeezed quadrature; raises `RangeError`."""
+        require("squeezed variance", variance, above=0, at_most=1)
+        return cls(-10 * math.log10(variance))
+
+    @property
+    def counts(self) -> bool:
+        return False
 
     @property
     def variance(self) -> float:
@@ -81,14 +118,17 @@ class Squeezer:
         return x * math.sqrt(self.variance) + 1j * p / math.sqrt(self.variance)
 
     def estimate(self, link: Link, xi: Complex, rows: int, rng: np.random.Generator) -> Real:
-        t = link.transmittance
+        t, link = link.transmittance, ideal(link)
         probe = math.sqrt(t) * self.probe((rows, len(xi)), rng)
         probe += math.sqrt(1 - t) * vacuum((rows, len(xi)), rng)
         nu = vacuum((rows, 1), rng, link.noise_quantum * link.transmittance_back)
-        seen = (probe + nu * xi).real
-        floor = t * self.variance + 1 - t
-        excess = np.mean(seen**2, axis=0) - floor
-        return excess / (link.noise_quantum * link.transmittance_back)
+        return self.power(link, (probe + nu * xi).real)
+
+    def power(self, link: Link, record: Real) -> Real:
+        receiver = link.server_detector
+        t = receiver.efficiency * link.transmittance
+        floor = receiver.noise_variance(link.excess_noise) - t * (1 - self.variance)
+        return np.asarray((np.mean(record**2, axis=0) - floor) / _seen_noise(link))
 
     def readings(
         self, link: Link, direction: Complex, means: Real, images: int, rng: np.random.Generator
@@ -108,6 +148,30 @@ class Squeezer:
         idler, port = rng.standard_normal((2, *shape))
         amplified = math.sqrt(gain) * one + math.sqrt(gain - 1) * idler
         return math.sqrt(1 - 1 / gain) * amplified + math.sqrt(1 / gain) * port
+
+
+def counted(link: Link, xi: Complex, nu: Complex, rng: np.random.Generator) -> Real:
+    """Photons (rows, N) counted of coherent light that returned, displaced by what was sent.
+
+    xi: (..., N) directions, nu: (rows,) ν of each row. Raises `RangeError` where phase errors make
+    what was sent unknown.
+    """
+    require("phase error", link.phase_error, at_least=0, at_most=0)
+    left = math.sqrt(link.transmittance_back) * nu[:, None] * xi
+    if link.excess_noise:
+        left = left + vacuum(left.shape, rng, link.excess_noise)
+    mean = link.server_detector.efficiency * np.abs(left) ** 2 / 4
+    return rng.poisson(mean).astype(np.float64)
+
+
+def ideal(link: Link) -> Link:
+    """The link with a perfect receiver at the server and no technical noise."""
+    return replace(link, server_detector=Detector(), excess_noise=0.0)
+
+
+def _seen_noise(link: Link) -> float:
+    """Variance (SNU) of ν, per quadrature, as the server's receiver sees it."""
+    return link.noise_quantum * link.transmittance_back * link.server_detector.efficiency
 
 
 def fisher_bits(estimates: Real, truth: NDArray[np.float64], prior_variance: float) -> float:

@@ -38,6 +38,9 @@ from models.frame import Slot
 
 # Samples between the delayed stream and a finished symbol: registers of the matched filter.
 MATCHED_LATENCY = 7
+# Samples from a frame's last symbol to the code of the phase shifter, and to the light that it
+# turns: symbols that wait, CORDIC, loop, converters.
+CODE_LATENCY = 96
 
 
 def finished(spec: DigitiserSpec, settings: DigitiserSettings, start: int) -> int:
@@ -45,6 +48,19 @@ def finished(spec: DigitiserSpec, settings: DigitiserSettings, start: int) -> in
     frame that starts at sample `start`. Its phase, and the homodyne loop's code, need no more."""
     symbols = len(plan(settings).kind)
     return start + 4 * (symbols - 1) + spec.taps + MATCHED_LATENCY + spec.delay
+
+
+def moving_runs(spec: DigitiserSpec, settings: DigitiserSettings) -> int:
+    """Runs of row symbols at a frame's start in which a homodyne receiver's phase shifter may move.
+
+    The code of a frame comes when its last symbol has gone through the receiver, and the next frame
+    has begun by then. None with two quadratures, where nothing moves.
+    """
+    if spec.quadratures == 2:
+        return 0
+    late = finished(spec, settings, 0) + CODE_LATENCY - settings.period
+    run = 4 * (settings.layout.pilot_spacing + settings.layout.pilots)
+    return max(0, -(-late // run))
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ oscillator is advanced by `phase`, which lowers φ. Frames that are bad move not
 locked once |e| stayed within `window` for `STEADY` good frames in a row.
 
 *Gears.* After reset, and after a bad frame, the first good frame moves the integral by all of its
-error, the next two by half of it, the next four by a quarter, as the phase of the phase-diverse
-receiver and the delay do; the integral is then nearly the mean of what was seen. As long as that
-gain exceeds the register `ki` it stands in for it, with `kp` = 0. So a small `ki`, which keeps the
+error, the second by half of it, the next two by a quarter, the next four by an eighth, as pilots do
+with two quadratures; the integral is then nearly the mean of what was seen. As long as that gain
+exceeds the register `ki` it stands in for it, with `kp` = 0. So a small `ki`, which keeps the
 pilots' noise out, does not cost time to lock, wherever the phase starts.
 
 *Choice of ki*, with kp = 0: pilots' noise of variance r a frame leaves r·ki/(2 − ki), a phase that

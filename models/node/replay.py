@@ -20,7 +20,7 @@ from models.fixedpoint import IntArray
 TIME_BITS = 28  # of times in clocks, which wrap after 2 s
 FLIGHTS = 64  # frames on their way at once
 # Clocks that the arrival's own arithmetic is late.
-DECISION = 3
+DECISION = 4
 
 
 def latency(spec: DigitiserSpec) -> int:

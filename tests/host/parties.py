@@ -12,11 +12,13 @@ from host.local import LocalModel
 from host.monitor import MonitorSettings
 from host.optical_link import SimulatedLink
 from host.server import ModelServer, ServerSettings
+from host.transmitter import transmitter_for
 from models.network import Layer, Network
 from models.optics import Link
 
 SEED = 11
 LINK = Link(gain=1.3, photons=6.0)
+LINK_OPTIONS = ("record", "symbol_level", "interference")
 _RNG = np.random.default_rng(1)
 NETWORK = Network(
     "small",
@@ -36,10 +38,14 @@ def parties(folder, *, true_link=LINK, seed=SEED, tap=None, budget=None, sense="
         ledger.register(NETWORK)
         if budget is not None:
             ledger.set_budget(NETWORK.digest, budget, sense)
-        link = SimulatedLink(true_link, seed, patience=2.0, record=kw.pop("record", lambda s: None))
+        options = {name: kw.pop(name) for name in LINK_OPTIONS if name in kw}
+        link = SimulatedLink(true_link, seed, patience=2.0, **options)
         port = tap(link) if tap else link
-        settings = ServerSettings(LINK, monitor=monitor, patience=0.5, **kw)
-        server = ModelServer(NETWORK, settings, ledger, port, np.random.default_rng(seed))
+        transmitter = kw.pop("transmitter", transmitter_for)
+        declared = kw.pop("declared", LINK)
+        settings = ServerSettings(declared, monitor=monitor, patience=0.5, **kw)
+        rng = np.random.default_rng(seed)
+        server = ModelServer(NETWORK, settings, ledger, port, rng, transmitter)
 
         def client(name="alice", **options):
             rng = np.random.default_rng([seed, len(name)])

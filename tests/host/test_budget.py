@@ -38,8 +38,8 @@ def ledger(path):
         yield ledger
 
 
-def open_session(ledger, name="s", client="alice", declared=GOOD):
-    ledger.open_session(name, NETWORK.digest, client, V_A, [declared, declared], DELTA)
+def open_session(ledger, name="s", client="alice", declared=GOOD, told=0.0):
+    ledger.open_session(name, NETWORK.digest, client, V_A, [declared, declared], DELTA, told)
 
 
 def total(ledger, sense="declared"):
@@ -68,6 +68,42 @@ def test_copies_compose_by_chi_of_k_over_clients_and_apart_for_each(ledger):
     assert total(ledger) == pytest.approx(SHARE * chi(60, GOOD))
     assert account.clients["bob"].bits("declared") == pytest.approx(SHARE * chi(30, GOOD))
     assert total(ledger) < 2 * account.clients["bob"].bits("declared")
+
+
+def test_what_every_session_tells_is_charged_once(path):
+    with BudgetFilter(path) as ledger:
+        ledger.register(NETWORK)
+        assert total(ledger) == 0
+        for name, client in (("a", "alice"), ("b", "alice"), ("c", "bob")):
+            open_session(ledger, name, client, told=160.0)
+            assert total(ledger) == pytest.approx(0.1)
+        account = ledger.accounts.networks[NETWORK.digest]
+        assert [t.bits("declared") for t in account.clients.values()] == pytest.approx([0.1, 0.1])
+        ledger.commit(ledger.reserve("a", 0, 0, 40, 5))
+        assert total(ledger) == pytest.approx(0.1 + SHARE * chi(5, GOOD))
+        open_session(ledger, "d", told=320.0)  # more is told: that is charged, not both
+        assert total(ledger) == pytest.approx(0.2 + SHARE * chi(5, GOOD))
+    (found,) = report(read_accounts(path))
+    assert found["disclosed_bits"] == 320
+    assert found["leakage_bits"]["declared"] == pytest.approx(0.2 + SHARE * chi(5, GOOD))
+
+
+def test_a_session_that_would_tell_more_than_the_budget_is_refused(ledger):
+    ledger.set_budget(NETWORK.digest, 0.15, "declared")
+    ledger.set_budget(NETWORK.digest, 0.05, "declared", "bob")
+    open_session(ledger, "a", told=160.0)
+    head = ledger._log.head
+    for client, told in (("alice", 320.0), ("bob", 160.0)):
+        with pytest.raises(BudgetExhausted, match="the session alone"):
+            open_session(ledger, "b", client, told=told)
+    assert (
+        ledger._log.head == head and "bob" not in ledger.accounts.networks[NETWORK.digest].clients
+    )
+    open_session(ledger, "c", told=160.0)  # nothing new is told
+    with pytest.raises(BudgetExhausted):  # what was told leaves less room for light
+        ledger.reserve("c", 0, 0, 40, 10**6, patience=0)
+        ledger.reserve("c", 0, 0, 40, 10**6, patience=0)
+    assert total(ledger) <= 0.15
 
 
 def test_a_part_of_the_rows_is_charged_as_that_part(ledger):

@@ -37,6 +37,7 @@ def test_show_reports_three_senses_budgets_and_what_is_left(path, tmp_path, caps
     assert picture.read_text().startswith("<?xml") and "certified" in picture.read_text()
     code, out, _ = run(capsys, "ledger", "show", path)
     assert code == 0 and "client alice" in out and "inferences left" in out
+    assert entry["disclosed_bits"] > 0 and "for decoys" in out
 
 
 def test_verify_prints_a_head_and_takes_one(path, capsys):
@@ -98,6 +99,10 @@ def test_keys_are_listed_as_they_are_made(tmp_path, capsys):
         (("ask", "--keys", "none", "--name", "alice"), "cannot be read"),
         (("ask", "--keys", "none"), "client = ''"),
         (("ask", "--demo", "--data-budget", "1"), "without --ledger"),
+        (("link", "--demo", "--strength", "1"), "without --attack"),
+        (("serve", "--demo", "--strength", "1"), "without --attack"),
+        (("link", "--demo", "--attack", "squeezing-server"), "is none of over-amplification"),
+        (("serve", "--demo", "--attack", "tap"), "is none of homodyne-server"),
     ],
 )
 def test_parties_refuse_bad_options_in_one_line(capsys, arguments, text):

@@ -7,6 +7,7 @@ import pytest
 
 from host.composition import LOST, channel_class
 from host.leakage.certificate import certified_channel
+from host.leakage.weights import weight_leakage
 from host.monitor import MonitorSettings, SessionMonitor, Verdict
 from models.checks import RangeError
 from models.optics import Detector, Link
@@ -85,3 +86,12 @@ def test_settings_are_checked(name):
             MonitorSettings(**{name: value})
     with pytest.raises(RangeError, match="peak"):
         MonitorSettings(peak=0.1)
+
+
+@pytest.mark.parametrize("gain", [1.00175, 1.3, 3.4])
+@pytest.mark.parametrize("v_a", [0.1, 12.0, 390.0])
+def test_queries_of_few_modes_tell_less_in_all(gain, v_a):
+    """Noise in m of N modes: what all modes leak together is most where it is flat."""
+    g, modes = Link(gain, v_a / 2).noise_quantum, 392
+    bits = [m * float(weight_leakage(1 + v_a, 1.0, g / m)) for m in (1, 2, 7, 50, 391, modes)]
+    assert (np.diff(bits) > 0).all()

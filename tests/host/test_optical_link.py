@@ -8,7 +8,7 @@ import pytest
 
 from host.optical_link import SimulatedLink
 from host.protocol import messages_pb2 as pb
-from host.protocol.wire import ProtocolError, pack, unpack
+from host.protocol.wire import ProtocolError, Refusal, pack, unpack
 from models.encoding import directions
 from models.optics import Link
 from tests.host.parties import LINK
@@ -110,7 +110,7 @@ def test_bad_optics_are_refused(link, bad, text):
         ({"slots": [0, 1, 2, 3, -1]}, "decoy that is not loaded"),
         ({"stop": 5}, "rows"),
         ({"first": 4}, "rows"),
-        ({"images": 2}, "for 3 images"),
+        ({"images": 2}, "for 3 repetitions"),
         ({"part": 1}, "out of order"),
         ({"session": "other"}, "were not set within"),
     ],
@@ -146,14 +146,31 @@ def test_dropping_a_session_lets_both_ends_go():
     link = SimulatedLink(LINK, 1, patience=30)
     link.load([emission()])
     readings = link.measure(settings())
-    timer = threading.Timer(0.1, link.drop, [pb.Dropped(version=1, session="s")])
+    dropped = pb.Dropped(version=1, session="s", refusal="RESOURCE_EXHAUSTED", reason="spent")
+    timer = threading.Timer(0.1, link.drop, [dropped])
     timer.start()
-    assert list(readings) == []
+    calls = [
+        lambda: list(readings),
+        lambda: link.measure(settings(batch=1)),
+        lambda: link.emit(shot()),
+    ]
+    for call in calls:  # each hears it in the server's words
+        with refused("spent") as found:
+            call()
+        assert found.value.refusal is Refusal.RESOURCE_EXHAUSTED
     timer.join()
-    with refused("dropped"):
-        link.measure(settings(batch=1))
-    with refused("dropped"):
+    link.drop(pb.Dropped(version=1, session="s"))
+    with refused("spent"):  # the first word stands
         link.emit(shot())
+
+
+@pytest.mark.parametrize(
+    "bad, text", [({"refusal": "NONSENSE"}, "none that"), ({"reason": "x" * 1001}, "1001 char")]
+)
+def test_bad_ends_are_refused(link, bad, text):
+    with refused(text):
+        link.drop(pb.Dropped(version=1, session="s", **bad))
+    link.measure(settings())
 
 
 def test_a_new_server_clears_what_the_last_one_left(link):

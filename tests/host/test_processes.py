@@ -14,8 +14,10 @@ from host.inference import infer
 from host.keys import make_keys
 from host.odometer import read_accounts
 from host.operating_point import within_budgets
+from host.server import disclosed_bits
+from models.encoding import encode_rows
 from models.mnist import load_mnist
-from models.network import load_network
+from models.network import Layer, Network, load_network
 from models.optics import Link
 
 COMMAND = [sys.executable, "-c", "from host.cli import main; main()"]
@@ -25,10 +27,10 @@ SEED = 5
 class Parties:
     """A folder with keys, and processes that are ended with the test."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, *of_link):
         self.folder, self.children = folder, []
         make_keys(folder, ["alice"])
-        self.link = self.start("link", "--seed", str(SEED), "--shots", folder / "shots")
+        self.link = self.start("link", "--seed", str(SEED), "--shots", folder / "shots", *of_link)
         self.server = ""
 
     def serve(self, *options):
@@ -96,7 +98,10 @@ def test_mnist_through_three_processes_gives_the_in_process_predictions(three):
 
 
 def test_refusals_are_one_line_and_cost_nothing(three, tmp_path_factory):
-    three.serve("--budget", 0.002)  # less than one row sent 256 times and lost
+    # Room for a session, and for less than one row sent 256 times and lost.
+    network = load_network("mnist")
+    told = disclosed_bits([encode_rows(layer.weights, 1.0) for layer in network.layers])
+    three.serve("--budget", told / network.weights + 0.002)
     ledger = three.folder / "ledger.db"
     other = tmp_path_factory.mktemp("other")
     make_keys(other, ["alice"])
@@ -153,3 +158,38 @@ def test_a_killed_server_leaves_a_whole_ledger_and_no_light_uncharged(three):
     for sense in ("declared", "certified"):
         old = before.networks[digest].total.bits(sense)
         assert accounts.networks[digest].total.bits(sense) >= old
+
+
+@pytest.fixture
+def small(tmp_path):
+    rng = np.random.default_rng(1)
+    shapes = (24, 784), (10, 24)
+    layers = tuple(Layer(rng.normal(size=shape).astype(np.float32)) for shape in shapes)
+    Network("small", layers).save(tmp_path / "small.npz")
+    return ["--network", tmp_path / "small.npz", "--gain", 1.3, "--photons", 6]
+
+
+def test_an_adversary_in_the_links_process_is_refused_by_the_server(tmp_path, small):
+    three = Parties(tmp_path, "--attack", "tap", "--strength", 0.2)
+    try:
+        three.serve(*small)
+        answer = three.ask("--images", 200, "--batch", 20, check=False)
+        assert answer.returncode == 2 and "less transmittance than declared" in answer.stderr
+        link = three.children[0]
+        link.terminate()
+        said = link.stdout.read()
+        assert "tap learned" in said and "at most (holevo)" in said
+        learned, bound = (float(said.split(word)[1].split()[0]) for word in ("learned", "of "))
+        assert 0 < learned < bound
+    finally:
+        three.stop()
+
+
+def test_a_server_that_squeezes_is_refused_by_the_client(tmp_path, small):
+    three = Parties(tmp_path, "--symbol-level")
+    try:
+        three.serve(*small, "--attack", "squeezing-server")
+        answer = three.ask("--images", 200, "--check-rate", 0.1, check=False)
+        assert answer.returncode == 2 and "the server's light is refused" in answer.stderr
+    finally:
+        three.stop()

@@ -65,7 +65,7 @@ def test_the_check_finds_thermal_light_and_changing_rows():
     assert "where coherent light has" in check.add(
         rng.normal(0, math.sqrt(check.expected * 1.02), (256, 3000))
     )
-    with pytest.raises(RangeError, match="images in a check"):
+    with pytest.raises(RangeError, match="checks of a slot"):
         check.add(np.zeros((1, 5)))
 
 

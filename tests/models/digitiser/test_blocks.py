@@ -166,6 +166,28 @@ def test_loop_settles_from_any_phase():
         assert abs(phase) <= 2 * 65536 / loop.span
 
 
+def test_gears_average_until_the_register_is_reached():
+    """The first frame sets the phase, later ones count as in a mean; a bad frame begins again."""
+    loop, state = phase_lock.LoopSettings(ki=1 << 8, kp=1 << 15), phase_lock.State()
+
+    def moved(angle):
+        before = state.integral
+        assert phase_lock.step(ONE, loop, state, angle, False) is not None
+        return (state.integral - before) / 65536
+
+    for part in [1, 1 / 2, *[1 / 4] * 2, *[1 / 8] * 4]:
+        assert moved(4096) == pytest.approx(4096 * part, rel=3e-3)
+    for _ in range(300):
+        moved(0)
+    # The register's gain in the end, and the proportional part with it.
+    code, _ = phase_lock.step(ONE, loop, state, 4096, False)
+    phase = state.integral + loop.kp * 4096
+    assert code == (((phase & 0xFFFFFFFF) >> 16) * loop.span) >> 16
+    assert moved(4096) == 16
+    assert phase_lock.step(ONE, loop, state, 0, True) is None
+    assert moved(4096) == pytest.approx(4096, rel=3e-3)
+
+
 def test_bad_frames_do_not_move_the_loop():
     state = phase_lock.State(integral=5, steady=8)
     assert phase_lock.step(ONE, phase_lock.LoopSettings(), state, 30000, True) is None

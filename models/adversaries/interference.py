@@ -1,0 +1,125 @@
+"""Adversaries within the link, passage by passage: on the fibre, or with the client's optics.
+
+Each acts where an honest fibre or client would, and keeps account of what it learned on the way. It
+is the link that holds both light and optics, so it is there that they are put in its place.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Protocol
+
+import numpy as np
+
+from models.adversaries.channels import Channel, Correlation
+from models.adversaries.clients import BasisQueries, OverAmplifier
+from models.encoding import Complex, Real
+from models.optics import Link, noise_quantum
+from models.symbols import vacuum
+
+
+class Interference(Protocol):
+    """What takes the place of the honest fibre or client. Threads may share one.
+
+    bound: what it learned is measured against: "row", all weights of a row alike; "mode", the two
+    weights of one mode alone.
+    """
+
+    bound: str
+
+    def optics(self, link: Link, xi: Complex) -> tuple[Link, Complex]:
+        """Link and directions (rows, N) that are set in place of the client's."""
+
+    def outward(self, sent: Complex, rng: np.random.Generator) -> Complex:
+        """Light (rows, N), its noise included, that goes on of amplitudes `sent`."""
+
+    def note(self, sent: Complex, xi: Complex, inference: Real) -> None:
+        """Take in a passage: amplitudes, directions (rows, N), readings (rows,) of the client."""
+
+    def learned(self) -> float:
+        """Bits so far, per weight that `bound` speaks of and passage."""
+
+    def variance(self) -> float:
+        """V_A (SNU) of the light so far."""
+
+    def channel(self) -> tuple[float, float]:
+        """T and ε (SNU) of the channel that covers it."""
+
+
+class OnTheFibre:
+    """A `Channel` adversary on the way out."""
+
+    bound = "row"
+
+    def __init__(self, fibre: Channel) -> None:
+        self._fibre = fibre
+        self._record = Correlation()
+        self._guard = threading.Lock()
+
+    def optics(self, link: Link, xi: Complex) -> tuple[Link, Complex]:
+        return link, xi
+
+    def outward(self, sent: Complex, rng: np.random.Generator) -> Complex:
+        taken = self._fibre.pass_on(sent, rng)
+        touched = taken.touched
+        with self._guard:
+            self._record.add(sent[touched], taken.record[touched], sent[~touched].size)
+        return taken.returned
+
+    def note(self, sent: Complex, xi: Complex, inference: Real) -> None:
+        pass
+
+    def learned(self) -> float:
+        return self._record.bits
+
+    def variance(self) -> float:
+        return self._record.variance
+
+    def channel(self) -> tuple[float, float]:
+        return self._fibre.transmittance, self._fibre.excess_noise
+
+
+class WithItsOptics:
+    """A client that sets its optics as an honest one would not, and reads its own detector."""
+
+    def __init__(self, client: OverAmplifier | BasisQueries) -> None:
+        self._client = client
+        self.bound = "mode" if isinstance(client, BasisQueries) else "row"
+        self._record, self._light = Correlation(), Correlation()
+        self._gain, self._numbers, self._rows = 0.0, 0, 0
+        self._guard = threading.Lock()
+
+    def optics(self, link: Link, xi: Complex) -> tuple[Link, Complex]:
+        if isinstance(self._client, OverAmplifier):
+            link = self._client.link(link)
+        else:
+            xi = self._client.directions(*xi.shape)
+        self._gain = max(self._gain, link.gain)
+        return link, xi
+
+    def outward(self, sent: Complex, rng: np.random.Generator) -> Complex:
+        return sent + vacuum(sent.shape, rng)
+
+    def note(self, sent: Complex, xi: Complex, inference: Real) -> None:
+        product = np.einsum("rk,rk->r", xi.conj(), sent).real
+        with self._guard:
+            self._record.add(product, inference)
+            self._light.add(sent, sent)
+            self._numbers += sent.size
+            self._rows += len(sent)
+
+    def learned(self) -> float:
+        # One product a row: of all its weights, or of the one that was asked for.
+        return self._record.bits / (1 if self.bound == "mode" else 2 * self._modes)
+
+    @property
+    def _modes(self) -> float:
+        """Of a row, on average."""
+        return self._numbers / max(1, self._rows)
+
+    def variance(self) -> float:
+        return self._light.variance
+
+    def channel(self) -> tuple[float, float]:
+        # All of the amplifier's noise lies in the one mode that is asked for, or in all alike.
+        return 1.0, noise_quantum(self._gain) / (1 if self.bound == "mode" else self._modes)

@@ -1,0 +1,97 @@
+"""The client's interferometer: a chain of programmable beam splitters, and its reverse.
+
+Splitter k mixes mode k into the light that the splitters before it have gathered,
+
+    s ← cos θ_k·s + sin θ_k·e^(−iφ_k)·a_k,    a_k ← cos θ_k·a_k − sin θ_k·e^(iφ_k)·s,
+
+starting from vacuum. What the last one gathers is Σ_k ξ_k*·a_k with
+
+    ξ_k* = sin θ_k·e^(−iφ_k)·Π_{j>k} cos θ_j,
+
+any direction ξ, with both angles within ±π/2. The reverse runs the same rotations backwards. If
+both chains have the same angles, whatever they are, all other light comes back exactly as it came:
+an error common to both turns ξ, and only a difference between them is noise to the server.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from models.checks import RangeError
+from models.drive.spec import Arm
+from models.fixedpoint import Q
+
+Complex = NDArray[np.complex128]
+Real = NDArray[np.float64]
+QUARTER = np.pi / 2
+
+
+def angles_of(xi: ArrayLike) -> Real:
+    """θ and φ, shape (2, N), in units of π/2 and within ±1, that gather the direction ξ (N,)."""
+    direction = np.asarray(xi, np.complex128)
+    size = np.abs(direction)
+    before = np.sqrt(np.concatenate([[0.0], np.cumsum(size**2)[:-1]]))
+    theta = np.arctan2(size, before)
+    phi = np.angle(direction)
+    # A phase beyond ±π/2 is one within, of a splitter that turns the other way.
+    far = np.abs(phi) > QUARTER
+    phi = np.where(far, phi - np.sign(phi) * np.pi, phi)
+    theta = np.where(far, -theta, theta)
+    return np.stack([theta, phi]) / QUARTER
+
+
+def angle_table(xi: ArrayLike, symbol: Q) -> NDArray[np.int64]:
+    """The same in the raw format of the drive's angle table.
+
+    An angle of +π/2, which the format just misses, becomes the largest it holds.
+    """
+    raw = np.rint(angles_of(xi) * 2.0**symbol.fraction).astype(np.int64)
+    return np.minimum(raw, symbol.highest)
+
+
+def at_electrodes(voltage: ArrayLike, arms: tuple[Arm, Arm]) -> Real:
+    """Angles in rad, shape (2, N), that voltages (2, N) over full scale make of true electrodes."""
+    bias = np.array([[arm.bias] for arm in arms])
+    half_wave = np.array([[arm.half_wave] for arm in arms])
+    return QUARTER * (np.asarray(voltage) - bias) / half_wave
+
+
+class Mesh:
+    """Both chains, `gather` and `spread` of shape (2, N) in rad: θ, then φ."""
+
+    def __init__(self, gather: Real, spread: Real) -> None:
+        for name, given in (("gather", gather), ("spread", spread)):
+            if given.ndim != 2 or len(given) != 2 or given.shape != gather.shape:
+                raise RangeError(f"{name} has shape {given.shape}; allowed: (2, N), the same twice")
+        self._gather, self._spread = _splitters(gather), _splitters(spread)
+
+    @property
+    def direction(self) -> Complex:
+        """ξ that the first chain gathers, shape (N,)."""
+        cosine, sine = self._gather
+        behind = np.cumprod(cosine[::-1])[::-1]
+        return np.asarray(sine.conj() * np.concatenate([behind[1:], [1.0]]))
+
+    def gather(self, light: Complex, port: Complex) -> tuple[Complex, Complex]:
+        """Mode 1 (F,), and the other modes (N, F), from modes (N, F) and the chain's open port."""
+        one, others = port, np.empty_like(light)
+        for k, (cosine, sine) in enumerate(zip(*self._gather, strict=True)):
+            others[k] = cosine * light[k] - sine.conjugate() * one
+            one = cosine * one + sine * light[k]
+        return one, others
+
+    def spread(self, one: Complex, others: Complex) -> Complex:
+        """Modes (N, F) from mode 1 (F,) and the others (N, F): the reverse."""
+        light = np.empty_like(others)
+        for k in reversed(range(len(others))):
+            cosine, sine = self._spread[0][k], self._spread[1][k]
+            light[k] = cosine * others[k] + sine.conjugate() * one
+            one = cosine * one - sine * others[k]
+        return light
+
+
+def _splitters(angles: Real) -> tuple[Real, Complex]:
+    """cos θ and sin θ·e^(−iφ)."""
+    theta, phi = angles
+    return np.cos(theta), np.sin(theta) * np.exp(-1j * phi)

@@ -1,0 +1,61 @@
+"""The server's I/Q modulator: DAC codes to field.
+
+The DAC holds each code; its driver settles towards it (`models.waveform.lowpass`). Each arm is a
+Mach-Zehnder at null bias. Unequal arms of the interferometer keep it from going dark: with an
+extinction of 1/γ² in power its field is sin φ − iγ·cos φ for the phase φ = π(V − bias)/(2·Vπ). With
+all imperfections off this is the inverse of the drive's linearisation.
+"""
+
+from __future__ import annotations
+
+import cmath
+import math
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from models.drive.spec import Arm, DriveSpec
+from models.fixedpoint import to_float
+from models.waveform.impairments import Impairments
+from models.waveform.lowpass import Lowpass
+
+Complex = NDArray[np.complex128]
+
+
+def true_arms(impairments: Impairments, arms: tuple[Arm, Arm]) -> tuple[Arm, Arm]:
+    """The modulator that a drive set to `arms` meets."""
+    i, q = (
+        replace(
+            arm,
+            bias=arm.bias + impairments.bias_error[k],
+            half_wave=arm.half_wave * (1 + impairments.half_wave_error[k]),
+            gain=arm.gain / (1 + impairments.imbalance[k]),
+        )
+        for k, arm in enumerate(arms)
+    )
+    return i, q
+
+
+class Modulator:
+    """Driver and modulator with the given, true `arms`; streaming."""
+
+    def __init__(self, spec: DriveSpec, impairments: Impairments, arms: tuple[Arm, Arm]) -> None:
+        self._spec, self._arms = spec, arms
+        self._driver = Lowpass(impairments.driver_bandwidth)
+        # The start of a hold is the end of the one before.
+        self._at = impairments.sampling
+        leak = 10 ** (-impairments.extinction / 20)
+        self._leak = leak
+        self._axes = (1, 1j * cmath.exp(1j * impairments.quadrature_error))
+
+    def __call__(self, codes: ArrayLike) -> Complex:
+        """Field of shape (n,) as a fraction of the largest, from codes of shape (2, n)."""
+        voltage = self._driver(to_float(codes, self._spec.dac), self._at)
+        out = np.zeros(voltage.shape[-1], np.complex128)
+        for line, arm, axis in zip(voltage, self._arms, self._axes, strict=True):
+            phase = (line - arm.bias) * (math.pi / 2 / arm.half_wave)
+            out += np.sin(phase) * (axis / arm.gain)
+            if self._leak:
+                out -= np.cos(phase) * (1j * self._leak * axis / arm.gain)
+        return out

@@ -1,0 +1,71 @@
+"""The phase between light and local oscillator: the laser's wandering, and drift.
+
+Both come from one laser. Where the local oscillator's path is as long as the light's, their phases
+wander together; what is left is how far the laser's phase, a Wiener process of variance
+2π·linewidth·time, moves during the difference of the paths. Fibres add a slow drift.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.waveform.noise import Normals
+
+
+class Phase:
+    """Phase in rad, sample by sample; streaming.
+
+    `linewidth` times symbol time; `unmatched` in symbols, rounded to samples; `drift` in rad per
+    symbol; `start` in rad.
+    """
+
+    def __init__(
+        self,
+        linewidth: float,
+        unmatched: float,
+        drift: float,
+        start: float,
+        samples_per_symbol: int,
+        rng: np.random.Generator,
+    ) -> None:
+        self._lag = round(unmatched * samples_per_symbol)
+        self._step = math.sqrt(2 * math.pi * linewidth / samples_per_symbol)
+        self._drift = drift / samples_per_symbol
+        self._start = start
+        self._normals = Normals(rng)
+        self._walk = np.zeros(self._lag + 1)
+        self._time = 0
+        if self._wanders:  # the laser has been on for ever
+            steps = self._normals.take(self._lag) * self._step
+            self._walk[1:] = np.cumsum(steps, dtype=np.float64)
+
+    @property
+    def _wanders(self) -> bool:
+        return self._lag > 0 and self._step > 0
+
+    def turn(self, field: NDArray[np.complex128]) -> NDArray[np.complex128]:
+        """The field, shape (n,), turned by the next n phases."""
+        n = len(field)
+        if not (self._wanders or self._drift):
+            return field * complex(math.cos(self._start), math.sin(self._start))
+        phase = self.take(n)
+        turn = np.empty(n, np.complex128)
+        np.cos(phase, out=turn.real)
+        np.sin(phase, out=turn.imag)
+        return field * turn
+
+    def take(self, n: int) -> NDArray[np.float64]:
+        """The next n phases, shape (n,)."""
+        time = np.arange(self._time, self._time + n)
+        self._time += n
+        phase = np.asarray(self._start + self._drift * time, np.float64)
+        if self._wanders:
+            steps = self._normals.take(n).astype(np.float64) * self._step
+            steps[:1] += self._walk[-1]
+            walk = np.concatenate([self._walk, np.cumsum(steps)])
+            phase += walk[self._lag + 1 :] - walk[1 : n + 1]
+            self._walk = walk[n:]
+        return phase

@@ -1,0 +1,71 @@
+"""`make cosim`: MNIST test digits through both nodes, and the report of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from host.commands.show import progress_bar, show
+from models.checks import RangeError
+from models.mnist import load_mnist
+from models.network import load_network
+from sim.loop.backend import BACKENDS, PRESETS
+from sim.loop.report import write_report
+from sim.loop.run import loop_run
+
+
+@click.command()
+@click.option("--network", default="mnist-paper", show_default=True)
+@click.option("--images", default=100, show_default=True)
+@click.option("--gain", default=1.3, show_default=True)
+@click.option("--f2", default=2.4, show_default=True, help="As it arrives at the client.")
+@click.option("--backend", type=click.Choice(BACKENDS), default="model", show_default=True)
+@click.option(
+    "--impairments", type=click.Choice(list(PRESETS)), default="realistic", show_default=True
+)
+@click.option("--record-frames", default=20_000, show_default=True, help="Of calibration records.")
+@click.option("--report", type=click.Path(path_type=Path), default=Path("reports/cosim.html"))
+@click.option("--seed", default=1, show_default=True)
+def main(
+    network: str,
+    images: int,
+    gain: float,
+    f2: float,
+    backend: str,
+    impairments: str,
+    record_frames: int,
+    report: Path,
+    seed: int,
+) -> None:
+    """Classify MNIST test digits through both nodes with the optics between them."""
+    pixels, labels = load_mnist(None, "test")
+    with progress_bar("images through both nodes") as advance:
+        run = loop_run(
+            load_network(network), pixels[:images], labels[:images], gain, f2,
+            PRESETS[impairments], impairments,
+            backend=backend, seed=seed, record_frames=record_frames,
+            progress=lambda done: advance(done, images),
+        )  # fmt: skip
+    write_report(run, report, backend)
+    calibration = report.with_name(f"{report.stem}-calibration.json")
+    run.outcome.calibration.save(calibration)
+    show(run.summary)
+    click.echo(f"\nideal link at the same F²: {run.ideal_accuracy:.1%}")
+    for number, (found, true) in enumerate(zip(run.channels, run.true_excess, strict=True), 1):
+        t, e = found.transmittance, found.excess_noise
+        click.echo(
+            f"layer {number}: T̂ = {t.value:.5f} ± {t.error:.5f} (true "
+            f"{run.true_transmittance:.5f}), "
+            f"ε̂ = {e.value:.5f} ± {e.error:.5f} SNU (true {true:.5f})"
+        )
+    for name, value in run.budget.items():
+        click.echo(f"  {name:22} {value:+.1e} SNU")
+    click.echo(f"report: {report}\ncalibration: {calibration}")
+
+
+if __name__ == "__main__":
+    try:
+        main(standalone_mode=False)
+    except (RangeError, click.ClickException) as error:
+        raise SystemExit(f"cosim: {error}") from None

@@ -1,0 +1,1 @@
+"""Hardware in the loop: both nodes, or their models, joined by `models.waveform`."""

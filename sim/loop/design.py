@@ -1,0 +1,185 @@
+"""Design questions: one imperfection at a time, against excess noise and what the client reads.
+
+Each point is a run through the bit-true models without noise of light and electronics, everything
+else ideal, so that 1e-6 SNU show in a few dozen rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from host.curves import accuracy_curve
+from models import pulse
+from models.checks import RangeError
+from models.digitiser.spec import DigitiserSpec
+from models.drive.spec import DriveSpec
+from models.network import Layer, Network
+from models.optics import Link
+from models.waveform.impairments import Impairments
+from sim.loop.session import Loop, infer
+from sim.loop.settings import LoopSettings
+
+GOAL = 1e-4  # SNU
+LINEWIDTH = 3.2e-5  # 1 kHz at 31.25 Mbaud, where the question is another one
+
+
+@dataclass(frozen=True)
+class Question:
+    """`values` of something on an axis named `label`; `change` sets one of them."""
+
+    label: str
+    values: tuple[float, ...]
+    change: Callable[[LoopSettings, float], LoopSettings]
+    log: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """At each value: excess noise (SNU at the returned mode), and F² that is left to the client."""
+
+    question: Question
+    excess: NDArray[np.float64]
+    f2: NDArray[np.float64]
+
+
+def _impaired(**names: Callable[[float], Any]) -> Callable[[LoopSettings, float], LoopSettings]:
+    def change(settings: LoopSettings, value: float) -> LoopSettings:
+        given = {name: make(value) for name, make in names.items()}
+        return settings.with_impairments(replace(settings.impairments, **given))
+
+    return change
+
+
+def _adc(settings: LoopSettings, bits: float) -> LoopSettings:
+    """Fewer bits over the same range of voltages, down to where the register of the scale ends."""
+    one, two = (DigitiserSpec(quadratures=k, adc_bits=int(bits)) for k in (1, 2))
+    return replace(settings, client=one, server=two, step=max(32.5, 256.0 * 2.0 ** (bits - 14)))
+
+
+QUESTIONS = {
+    "dac-bits": Question(
+        "bits of the DACs",
+        (8, 9, 10, 11, 12, 13, 14),
+        lambda s, bits: replace(s, drive=DriveSpec(dac_bits=int(bits))),
+    ),
+    "adc-bits": Question("bits of the ADCs", (11, 12, 13, 14), _adc),
+    "extinction": Question(
+        "extinction of each Mach-Zehnder (dB)",
+        (15, 20, 25, 30, 35, 40, 50),
+        _impaired(extinction=lambda v: v),
+    ),
+    "bias": Question(
+        "bias error (of the DAC's full scale)",
+        (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1),
+        _impaired(bias_error=lambda v: (v, -v)),
+        log=True,
+    ),
+    "angle-error": Question(
+        "rms error of the mesh's angles (rad)",
+        (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2),
+        _impaired(angle_error=lambda v: v),
+        log=True,
+    ),
+    "linewidth": Question(
+        "linewidth × symbol time, paths matched to ¼ symbol",
+        (1e-6, 1e-5, 1e-4, 1e-3, 1e-2),
+        _impaired(
+            linewidth=lambda v: v, unmatched_out=lambda _: 0.25, unmatched_back=lambda _: 0.25
+        ),
+        log=True,
+    ),
+    "loop-delay": Question(
+        "symbols by which the oscillator's path is too short, 1 kHz linewidth",
+        (0.25, 1, 4, 16, 64, 256, 1024),
+        _impaired(
+            linewidth=lambda _: LINEWIDTH, unmatched_out=lambda v: v, unmatched_back=lambda v: v
+        ),
+        log=True,
+    ),
+}
+
+
+def answer(
+    question: Question, network: Network, gain: float, f2: float, rows: int = 64, seed: int = 1
+) -> Answer:
+    """Run every value of a question through the first `rows` rows of a network's first layer."""
+    first = network.layers[0]
+    part = Network("part", (Layer(first.weights[:rows], first.bias),))
+    link = Link(gain=gain, photons=1.0).with_f2(f2)
+    excess, left = [], []
+    data = np.abs(np.random.default_rng(seed).normal(size=(1, part.inputs)))
+    for value in question.values:
+        settings = LoopSettings(link=link, impairments=Impairments(), vacuum=False, seed=seed)
+        loop = Loop(part, question.change(settings, value))
+        seen = infer(loop, data, loop.records())
+        sums = loop.statistics(0, seen.sums[0], seen.records)
+        excess.append(float(sums.residual / sums.count) * loop.settings.server.quadratures)
+        read, carried = seen.read[0].ravel(), seen.carried[0].ravel()
+        slope = float(read @ carried / (carried @ carried))
+        error = float(np.mean((read - slope * carried) ** 2)) / (gain - 1)
+        left.append(f2 * slope**2 * link.inference_noise / (link.inference_noise + error))
+    return Answer(question, np.array(excess), np.array(left))
+
+
+def limit(found: Answer, goal: float = GOAL) -> float | None:
+    """Where the excess noise crosses `goal`, between the values; None if it does not."""
+    values = np.array(found.question.values, np.float64)
+    above = found.excess > goal
+    (where,) = np.nonzero(above[1:] != above[:-1])
+    if not len(where):
+        return None
+    k = int(where[0])
+    scale = np.log(values) if found.question.log else values
+    power = np.log(found.excess)
+    share = (np.log(goal) - power[k]) / (power[k + 1] - power[k])
+    at = scale[k] + share * (scale[k + 1] - scale[k])
+    return float(np.exp(at) if found.question.log else at)
+
+
+def accuracies(
+    network: Network, images: NDArray[Any], labels: NDArray[Any], f2: NDArray[np.float64], seed: int
+) -> NDArray[np.float64]:
+    """Accuracy at each F² over an otherwise ideal link, one noise for all."""
+    order = np.argsort(f2)
+    out = np.empty(len(f2))
+    # One noise for all points: they are to be compared.
+    out[order] = accuracy_curve(
+        network, images, labels, f2[order], np.random.default_rng(seed), shared_noise=True
+    )
+    return out
+
+
+def samples_per_symbol(
+    modulation_variance: float, span: int = 8, rolloff: float = 0.5
+) -> dict[int, tuple[float, float]]:
+    """Excess noise (SNU) of the pulse alone, and of 1/64 symbol of mistiming, by samples a symbol.
+
+    Floating point only: 4 is what drive and digitiser are built for. `span` is the pulse's length
+    in symbols.
+    """
+    found = {}
+    for samples in (2, 4, 8):
+        try:
+            taps = pulse.design(samples, span * samples, rolloff)
+        except RangeError:
+            continue
+        exact = modulation_variance * pulse.interference(taps, samples)
+        fine = np.fft.rfft(taps, 4096)
+        turn = np.exp(-2j * np.pi * np.fft.rfftfreq(4096) * samples / 64)
+        late = np.fft.irfft(fine * turn, 4096)
+        late = np.concatenate([late[-64:], late[: span * samples + 64]])
+        here = np.concatenate([np.zeros(64), taps, np.zeros(64)])
+        shifts = np.arange(-span + 1, span) * samples
+        seen = np.array([np.dot(np.roll(here, s), late) for s in shifts])
+        middle = len(shifts) // 2
+        rest = np.delete(seen, middle)
+        found[samples] = (
+            exact,
+            float(modulation_variance * np.sum(rest**2) / seen[middle] ** 2),
+        )
+    return found

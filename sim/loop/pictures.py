@@ -1,0 +1,265 @@
+"""The pictures of a run in the loop, each a matplotlib Figure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from scipy.signal import welch
+
+from host.report_figures import SAMPLES
+from host.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILION, new_figure
+from models.digitiser import entry
+from models.digitiser.spec import PILOT, ROW, VACUUM
+from models.frame import Slot
+from models.mnist import SIDE
+from models.waveform.mesh import Mesh
+from models.waveform.optics import Optics
+from sim.loop.run import CLOCK, LoopRun
+
+Real = NDArray[np.float64]
+SECTIONS = {
+    Slot.PREAMBLE: ("preamble", BLUE),
+    Slot.PILOT: ("pilot", VERMILION),
+    Slot.ROW: ("row", "#BBBBBB"),
+    Slot.VACUUM: ("vacuum", GREEN),
+    Slot.GUARD: ("guard", "#EEEEEE"),
+}
+
+
+def predictions(run: LoopRun) -> Figure:
+    """Digits with what the loop and the ideal link read; where they differ or err come first."""
+    ours, ideal = run.outcome.inference.predictions, run.ideal
+    odd = np.flatnonzero((ours != run.labels) | (ideal != run.labels))
+    rest = np.setdiff1d(np.arange(len(ours)), odd)
+    shown = [*odd, *rest][:SAMPLES]
+    columns = min(8, len(shown))
+    lines = -(-len(shown) // columns)
+    figure = new_figure(1.25 * columns, 1.75 * lines)
+    grid = figure.subplots(lines, columns, squeeze=False)
+    for axes in grid.flat:
+        axes.axis("off")
+    for axes, index in zip(grid.flat, shown, strict=False):
+        axes.imshow(run.images[index].reshape(SIDE, SIDE), cmap="gray_r", vmin=0)
+        title = f"loop {ours[index]}\nideal {ideal[index]}"
+        wrong = ours[index] != run.labels[index]
+        if wrong or ideal[index] != run.labels[index]:
+            title += f", is {run.labels[index]}"
+        axes.set_title(title, color=VERMILION if wrong else BLACK, fontsize=8, loc="center")
+    return figure
+
+
+def channel_estimates(run: LoopRun) -> Figure:
+    """Transmittance and excess noise as estimated from the first layer, image by image, and true.
+
+    Bars are 99 % limits."""
+    figure = new_figure(9.2, 3.6)
+    counts = np.array([n for n, _ in run.growing])
+    for axes, name, true, label in zip(
+        figure.subplots(1, 2),
+        ("transmittance", "excess_noise"),
+        (run.true_transmittance, run.true_excess[0]),
+        ("transmittance T", "excess noise ε (SNU)"),
+        strict=True,
+    ):
+        found = [getattr(e, name) for _, e in run.growing]
+        value = np.array([q.value for q in found])
+        low, high = (np.array([getattr(q, side) for q in found]) for side in ("low", "high"))
+        axes.errorbar(
+            counts, value, [value - low, high - value], fmt="o", ms=4, capsize=2, label="estimated"
+        )
+        axes.axhline(true, color=VERMILION, ls="--", label=f"true, {true:.4f}")
+        axes.set(xscale="log", xlabel="images", ylabel=label)
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter("")
+        axes.legend()
+    return figure
+
+
+def excess_budget(run: LoopRun) -> Figure:
+    """Excess noise by impairment: what goes away when each is switched off."""
+    names = [name for name in run.budget if name != "all"]
+    values = np.array([run.budget[name] for name in names])
+    order = np.argsort(np.abs(values))
+    figure = new_figure(7.6, 0.6 + 0.3 * len(names))
+    axes = figure.add_subplot()
+    floor = 1e-7
+    colours = [BLUE if values[k] >= 0 else ORANGE for k in order]
+    shown = np.maximum(np.abs(values[order]), 1.2 * floor)
+    axes.barh([names[k] for k in order], shown, color=colours)
+    axes.axvline(1e-4, color=GREY, ls="--", lw=1)
+    axes.text(1.1e-4, 0, "10⁻⁴", va="center", fontsize=8)
+    for place, k in enumerate(order):
+        axes.text(shown[place] * 1.1, place, f"{values[k]:.1e}", va="center", fontsize=8)
+    axes.set(xscale="log", xlim=(floor, 0.02), xlabel="excess noise (SNU at the returned mode)")
+    axes.grid(axis="y", visible=False)
+    return figure
+
+
+def eye(run: LoopRun) -> Figure:
+    """Eye of the preamble at the server's ADC, turned back by the pilots' phase: two symbols."""
+    light = run.outcome.loop.layers[0]
+    volts = _volts(run)
+    frames = run.probe.server.frames[-64:]
+    pilots = light.setup.layout.groups * light.setup.layout.pilots
+    theta = run.probe.server.phases.angle[-64 * pilots :: pilots] / 2.0**16 * 2 * np.pi
+    figure = new_figure(9.2, 3.4)
+    for axes, part, name in zip(figure.subplots(1, 2), ("real", "imag"), "XP", strict=True):
+        for frame, angle in zip(frames, theta, strict=True):
+            start = frame.start - 4 * 16 + 14  # the pulse peaks 15½ samples after its first
+            field = (volts[0] + 1j * volts[1])[start : start + 4 * 15 + 1] * np.exp(-1j * angle)
+            lines = np.lib.stride_tricks.sliding_window_view(getattr(field, part), 9)[::4]
+            axes.plot(np.arange(9) / 4, lines.T, color=BLUE, alpha=0.03, lw=1, ls="-")
+        axes.set(xlabel="time (symbols)", ylabel=f"{name} per sample (√SNU)")
+    return figure
+
+
+def constellation(run: LoopRun) -> Figure:
+    """Symbols as the server's receiver gives them (left), and less what was sent (right)."""
+    got, light = run.probe.server, run.outcome.loop.layers[0]
+    unit = np.sqrt(run.outcome.seen.records.server.shot_variance)
+    y = (got.value[0] + 1j * got.value[1]) / unit
+    q = (got.q[0] + 1j * got.q[1]) * light.unit
+    late = np.arange(len(y)) > len(y) // 10
+    row = late & (got.kind == ROW)
+    slope = np.vdot(q[row], y[row]) / np.vdot(q[row], q[row])
+    figure = new_figure(9.2, 4.2)
+    left, right = figure.subplots(1, 2)
+    for kind, colour, name, size in (
+        (ROW, GREY, "row", 1.0), (VACUUM, GREEN, "vacuum", 2.0), (PILOT, VERMILION, "pilots", 2.0),
+    ):  # fmt: skip
+        (at,) = np.nonzero(late & (got.kind == kind))
+        at = at[:: max(1, len(at) // 4000)]
+        left.plot(y.real[at], y.imag[at], ".", ms=size, color=colour, label=name, alpha=0.6)
+    left.set(xlabel="X (√SNU)", ylabel="P (√SNU)", aspect="equal")
+    left.legend(markerscale=6, loc="center left")
+    rest = (y - slope * q)[row]
+    bins = np.linspace(-5, 5, 101)
+    right.hist(rest.real, bins, density=True, histtype="step", color=BLUE, label="X")
+    right.hist(rest.imag, bins, density=True, histtype="step", color=VERMILION, label="P")
+    noise = run.outcome.seen.records.server.receiver.noise_variance(run.true_excess[0])
+    right.plot(
+        bins, np.exp(-(bins**2) / 2 / noise) / np.sqrt(2 * np.pi * noise), ":", color=BLACK,
+        label=f"vacuum, electronics and ε: {noise:.3f} SNU",
+    )  # fmt: skip
+    right.set(xlabel="row symbols − t̂·sent (√SNU)", ylabel="density", yscale="log", ylim=(1e-5, 1))
+    right.legend(loc="lower center")
+    return figure
+
+
+def spectrum(run: LoopRun) -> Figure:
+    """Power spectrum at the server's ADC: signal, vacuum and dark records."""
+    figure = new_figure(7.2, 3.8)
+    axes = figure.add_subplot()
+    loop = run.outcome.loop
+    volts = {"signal": _volts(run)[0], "vacuum": _record(run, True), "dark": _record(run, False)}
+    unit = loop.settings.step
+    for (name, line), colour in zip(volts.items(), (BLUE, GREEN, GREY), strict=True):
+        frequency, power = welch(line, fs=CLOCK / 1e6, nperseg=1024)
+        level = power * CLOCK / 2e6 * (1 if name == "signal" else unit**-2)
+        axes.plot(frequency, 10 * np.log10(np.maximum(level, 1e-12)), color=colour, label=name)
+    axes.set(xlabel="frequency (MHz)", ylabel="dB above shot noise", ylim=(-25, None))
+    axes.legend()
+    return figure
+
+
+def lock_transient(run: LoopRun) -> Figure:
+    """How both receivers find the phase, from the first frame on."""
+    light = run.outcome.loop.layers[0]
+    lead = run.outcome.loop.settings.lead_in
+    client = run.probe.client
+    frames = min(3 * lead, len(client.received.phases.angle))
+    figure = new_figure(9.2, 3.6)
+    left, right = figure.subplots(1, 2)
+    time = np.arange(1, frames + 1) * light.setup.period / CLOCK * 1e6
+    angle = client.received.phases.angle[:frames] / 2.0**16 * 360
+    left.plot(time, angle, color=BLUE, label="phase of the pilots")
+    turns = np.unwrap(client.codes[1 : frames + 1] / light.setup.span * 2 * np.pi)
+    left.plot(time, np.degrees(turns), color=VERMILION, label="phase shifter")
+    left.set(xlabel="time (µs)", ylabel="degrees", title="client: its shifter follows")
+    pilots = light.setup.layout.groups * light.setup.layout.pilots
+    theta = np.unwrap(run.probe.server.phases.angle[: frames * pilots] / 2.0**16 * 2 * np.pi)
+    right.plot(
+        np.repeat(time, pilots)[: len(theta)], np.degrees(theta), color=PURPLE, label="estimate"
+    )
+    right.set(xlabel="time (µs)", title="server: its estimate turns the symbols back")
+    for axes in (left, right):
+        axes.axvline(lead * light.setup.period / CLOCK * 1e6, color=GREY, lw=1, ls="--")
+        axes.text(
+            lead * light.setup.period / CLOCK * 1e6, axes.get_ylim()[0], " rows begin", fontsize=8,
+            va="bottom",
+        )  # fmt: skip
+        axes.legend(loc="center right")
+    return figure
+
+
+def frame_timeline(run: LoopRun) -> Figure:
+    """One frame on its way: server's DAC, client's ADC, server's ADC, on one clock."""
+    light = run.outcome.loop.layers[0]
+    setup = light.setup
+    number = len(light.starts) - 3
+    start = light.starts[number]
+    span = np.arange(-100, setup.period + setup.to_server + 100)
+    time = span / CLOCK * 1e6
+    figure = new_figure(9.2, 5.2)
+    rows = figure.subplots(3, 1, sharex=True)
+    client = run.probe.client.words
+    samples, _ = entry.model(setup.client, client)
+    at = np.clip(start + span, 0, None)
+    lines = (
+        ("server's DAC (I)", light.codes[0] / 2.0**13, 0, "full scale"),
+        ("client's ADC", samples[0] / setup.step, setup.to_client, "√SNU"),
+        ("server's ADC (X)", _volts(run)[0], setup.to_server, "√SNU"),
+    )
+    for axes, (name, line, delay, unit) in zip(rows, lines, strict=True):
+        axes.plot(time, line[np.minimum(at, len(line) - 1)], color=BLACK, lw=0.4, ls="-")
+        _shade(axes, setup.layout.slots(), delay)
+        axes.set_ylabel(unit)
+        axes.set_title(name)
+    rows[-1].set_xlabel("time since the frame's first code (µs)")
+    for label, colour in SECTIONS.values():
+        rows[0].fill_between([], [], color=colour, alpha=0.4, label=label)
+    rows[0].legend(ncols=5, loc="lower right", fontsize=7)
+    return figure
+
+
+def _shade(axes: Axes, slots: NDArray[np.int8], delay: int) -> None:
+    edges = np.flatnonzero(np.diff(slots, prepend=-1))
+    for first, last in zip(edges, [*edges[1:], len(slots)], strict=True):
+        _, colour = SECTIONS[Slot(int(slots[first]))]
+        axes.axvspan(
+            (4 * first + delay) / CLOCK * 1e6, (4 * last + delay) / CLOCK * 1e6, color=colour,
+            alpha=0.35, lw=0,
+        )  # fmt: skip
+
+
+def _volts(run: LoopRun) -> Real:
+    """The server's samples (2, n) in √SNU of its ADC, without the converter's offset."""
+    setup = run.outcome.loop.layers[0].setup
+    samples, _ = entry.model(setup.server, run.probe.words)
+    return np.asarray((samples - setup.impairments.adc_offset) / setup.step)
+
+
+def _record(run: LoopRun, oscillator: bool) -> Real:
+    """A short vacuum or dark record of the server's first detector, in ADC steps."""
+    light = run.outcome.loop.layers[0]
+    setup = replace(light.setup, signal=False, oscillator=oscillator)
+    none = np.zeros((2, light.setup.layout.row))
+    optics = Optics(setup, Mesh(none, none), np.random.default_rng(7))
+    samples, _ = entry.model(setup.server, optics.way_back(np.zeros(1 << 17, np.complex128)))
+    return np.asarray(samples[0] - setup.impairments.adc_offset)
+
+
+PICTURES = (
+    predictions,
+    channel_estimates,
+    excess_budget,
+    eye,
+    constellation,
+    spectrum,
+    lock_transient,
+    frame_timeline,
+)

@@ -1,0 +1,51 @@
+"""The report of a run in the loop: one HTML file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from host.report import check_writable, embedded
+from models.files import write_atomically
+from sim.loop.pictures import PICTURES
+from sim.loop.run import CLOCK, LoopRun
+
+NODES = {"model": "bit-true models of both nodes", "rtl": "compiled gateware of both nodes"}
+
+
+def write_report(run: LoopRun, path: Path, backend: str) -> None:
+    """Write the report to `path`, whole or not at all. Raises `RangeError` if it cannot be."""
+    check_writable(path)
+    environment = Environment(
+        loader=PackageLoader("host"), autoescape=True, undefined=StrictUndefined
+    )
+    environment.filters["figures"] = lambda value: f"{value:.3g}"
+    environment.filters["thousands"] = lambda value: f"{value:,}"
+    records = run.outcome.seen.records
+    html = environment.get_template("loop.html").render(
+        r=run,
+        s=run.summary,
+        v=run.summary["verification"],
+        f2=run.outcome.loop.settings.link.f2,
+        nodes=NODES[backend],
+        agree=int((run.outcome.inference.predictions == run.ideal).sum()),
+        records=records.server.vacuum_count,
+        shot_error=records.server.shot_error,
+        clock=round(CLOCK / 1e6),
+        settings=_settings(run),
+        **{picture.__name__: embedded(picture, run) for picture in PICTURES},
+    )
+    write_atomically(path, html.encode())
+
+
+def _settings(run: LoopRun) -> list[tuple[str, str]]:
+    link = run.outcome.loop.settings.link
+    rows = [
+        ("gain of the client's amplifier", f"{link.gain:g}"),
+        ("photons per mode at the server's output", f"{link.photons:.5g}"),
+    ]
+    for name, value in vars(run.impairments).items():
+        text = ", ".join(f"{v:g}" for v in value) if isinstance(value, tuple) else f"{value:g}"
+        rows.append((name.replace("_", " "), text))
+    return rows

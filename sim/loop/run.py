@@ -1,0 +1,126 @@
+"""A whole run of hardware in the loop, with all that its report shows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from host.estimation import Estimate, estimate
+from host.inference import infer
+from host.summary import summarise
+from models.encoding import directions
+from models.network import Network
+from models.waveform.impairments import Impairments
+from sim.loop.backend import Outcome, through_nodes
+from sim.loop.budget import budget
+from sim.loop.session import Played, channel
+
+CLOCK = 125e6  # samples a second of the converters
+
+
+@dataclass(frozen=True, eq=False)
+class LoopRun:
+    """images (n, pixels), labels (n,); `ideal` are the ideal link's predictions at the same F².
+
+    channels: T̂ and ε̂ of each layer over all images; true: T, and ε of each layer. growing: images
+    so far, and the first layer's estimate from them. budget: see `sim.loop.budget`. probe: the
+    first layer of the first image, sample by sample.
+    """
+
+    network: Network
+    images: NDArray[np.floating]
+    labels: NDArray[np.integer]
+    outcome: Outcome
+    ideal: NDArray[np.int64]
+    channels: tuple[Estimate, ...]
+    true_transmittance: float
+    true_excess: tuple[float, ...]
+    growing: tuple[tuple[int, Estimate], ...]
+    budget: dict[str, float]
+    probe: Played
+    summary: dict[str, Any]
+
+    @property
+    def accuracy(self) -> float:
+        return float(np.mean(self.outcome.inference.predictions == self.labels))
+
+    @property
+    def ideal_accuracy(self) -> float:
+        return float(np.mean(self.ideal == self.labels))
+
+    @property
+    def impairments(self) -> Impairments:
+        return self.outcome.loop.settings.impairments
+
+    @property
+    def seconds_of_light(self) -> float:
+        """How long one image takes on converters at `CLOCK`, lead-in frames included."""
+        lead = self.outcome.loop.settings.lead_in
+        layers = zip(self.network.layers, self.outcome.loop.layers, strict=True)
+        samples = sum((layer.rows + lead) * light.setup.period for layer, light in layers)
+        return samples / CLOCK
+
+
+def loop_run(
+    network: Network,
+    images: NDArray[np.floating],
+    labels: NDArray[np.integer],
+    gain: float,
+    f2: float,
+    impairments: Impairments,
+    preset: str,
+    *,
+    backend: str = "model",
+    seed: int = 1,
+    record_frames: int = 20_000,
+    progress: Callable[[int], None] = lambda done: None,
+) -> LoopRun:
+    """Classify images through both nodes, and take the run apart."""
+    link = impairments.link(gain).with_f2(f2)
+    start = time.perf_counter()
+    outcome = through_nodes(
+        network, images, link, seed,
+        backend=backend, impairments=preset, record_frames=record_frames, progress=progress,
+    )  # fmt: skip
+    seconds = time.perf_counter() - start
+    plain = Impairments().link(gain).with_f2(f2)
+    ideal = infer(network, images, plain, np.random.default_rng(seed), verify=False)
+    loop, seen = outcome.loop, outcome.seen
+    layers = range(len(network.layers))
+    own = loop.back_to_back()
+    light = loop.layers[0]
+    rows = network.layers[0].rows
+    counts = sorted({*np.unique(np.geomspace(1, len(images), 12).astype(int)), len(images)})
+    growing = tuple(
+        (
+            int(n),
+            estimate(
+                loop.settings.server, light.server, seen.sums[0][: n * rows],
+                seen.angles[0][: n * rows], seen.records.of_layer(0), light.unit,
+            ),
+        )
+        for n in counts
+    )  # fmt: skip
+    xi, _ = directions(network.layers[0].inputs_of(np.asarray(images[:1])))
+    return LoopRun(
+        network=network,
+        images=images,
+        labels=labels,
+        outcome=outcome,
+        ideal=ideal.predictions,
+        channels=tuple(channel(loop, seen, number) for number in layers),
+        true_transmittance=loop.settings.impairments.transmittance,
+        true_excess=tuple(
+            link.returned_excess_noise(layer.modes) + each.excess
+            for layer, each in zip(network.layers, own, strict=True)
+        ),
+        growing=growing,
+        budget=budget(network, loop.settings),
+        probe=loop.play(0, xi[0], seen.records, np.random.default_rng([seed, 3, 0, 0])),
+        summary=summarise(network, labels, outcome.link, outcome.inference, seconds, seed),
+    )

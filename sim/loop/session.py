@@ -1,0 +1,363 @@
+"""A network's layers through the loop, on the bit-true models of both nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from host.estimation import Calibration, Estimate, estimate, segment_angles, statistics
+from models.checks import RangeError
+from models.digitiser import chain
+from models.digitiser.chain import Received
+from models.digitiser.spec import DARK_RECORD, VACUUM_RECORD, DigitiserSettings, DigitiserSpec
+from models.encoding import directions
+from models.fixedpoint import IntArray
+from models.network import Layer, Network
+from models.statistics import SymbolStatistics
+from models.waveform.intruders import Intruder
+from models.waveform.mesh import Mesh, angle_table, at_electrodes
+from models.waveform.optics import Complex, Optics
+from sim.loop.client_lock import MARGIN, Locked, index_of, receive
+from sim.loop.settings import LayerLight, LoopSettings, electrode_voltages, prepare
+
+NULL_FRAMES = 100
+PIECE = 1 << 14  # samples that go through a stage at once: few enough for a processor's cache
+
+
+@dataclass(frozen=True)
+class Records:
+    """Shot-noise units of both receivers from vacuum and dark records; for each layer the server's
+    offset from a null record (light on, modulator at its null), and its response back to back."""
+
+    server: Calibration
+    client: Calibration
+    offsets: tuple[tuple[int, ...], ...]
+    responses: tuple[float, ...]
+
+    def of_layer(self, number: int) -> Calibration:
+        """The server's calibration, with a layer's response in its efficiency."""
+        efficiency = min(1.0, self.server.efficiency * self.responses[number])
+        return replace(self.server, efficiency=efficiency)
+
+
+@dataclass(frozen=True)
+class BackToBack:
+    """What becomes of a layer's light where there is neither loss nor noise.
+
+    response: power that arrives as it should, over what was meant; modulator, detectors and pulse
+    are the server's own, so it belongs to the trusted receiver. excess: SNU at the returned mode.
+    """
+
+    response: float
+    excess: float
+
+
+@dataclass(frozen=True, eq=False)
+class Played:
+    """One layer of one image: what both nodes give to their hosts.
+
+    values: (rows,) what the client read, √SNU at its detector. sums: the server's frame sums of the
+    rows (rows, words, 16). angles: by which each run was turned back (rows, segments). words: of
+    the server's ADCs (2, samples).
+    """
+
+    values: NDArray[np.float64]
+    sums: IntArray
+    angles: IntArray
+    server: Received
+    client: Locked
+    direction: Complex
+    words: IntArray
+
+
+class Loop:
+    """Both nodes and the optics between them, for one network.
+
+    An `intruder` may sit on the fibre, and the client may amplify by a `true_gain` other than that
+    of the settings, which is the one it is granted.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        settings: LoopSettings,
+        intruder: Intruder | None = None,
+        true_gain: float | None = None,
+    ) -> None:
+        self.network, self.settings = network, settings
+        self._intruder, self._gain = intruder, true_gain or settings.link.gain
+        self.layers = [prepare(settings, layer) for layer in network.layers]
+        self._light: dict[int, Complex] = {}
+        chip = np.random.default_rng([settings.seed, 1])
+        most = max(layer.modes for layer in network.layers)
+        # One chip for the whole run: its errors stay.
+        self._chip = settings.impairments.angle_error * chip.standard_normal((2, 2, most))
+
+    def records(self, frames: int = 400) -> Records:
+        """Vacuum and dark records of both receivers, each of so many frames of the first layer."""
+        light, s = self.layers[0], self.settings
+        offsets = tuple(self._null(number) for number in range(len(self.layers)))
+        if not s.vacuum:
+            ones = (1.0,) * len(self.layers)
+            return Records(_nominal(s.server, s.step), _nominal(s.client, s.step), offsets, ones)
+        kinds = (VACUUM_RECORD, DARK_RECORD)
+        words = [self._record(light, frames, kind == VACUUM_RECORD) for kind in kinds]
+        found = []
+        for party, (spec, settings, efficiency) in enumerate(
+            (
+                (s.server, light.server, s.impairments.server_efficiency),
+                (s.client, light.client, s.impairments.client_efficiency),
+            )
+        ):
+            vacuum, dark = (
+                record(spec, replace(settings, record=kind, free_run=1), words[k][party])
+                for k, kind in enumerate(kinds)
+            )
+            found.append(
+                Calibration.from_sums(
+                    spec, settings, vacuum.sums.session, dark.sums.session, efficiency
+                )
+            )
+        responses = tuple(each.response for each in self.back_to_back())
+        return Records(found[0], found[1], offsets, responses)
+
+    def _null(self, number: int) -> tuple[int, ...]:
+        light = self.layers[number]
+        optics = Optics(
+            light.setup,
+            _straight(light.setup.layout.row),
+            np.random.default_rng([self.settings.seed, 4, number]),
+        )
+        null = np.broadcast_to(light.codes[:, -1:], (2, light.setup.period))
+        pieces = []
+        for _ in range(NULL_FRAMES):
+            _, returned = optics.hold(optics.way_out(optics.modulate(null)), [])
+            pieces.append(optics.way_back(returned))
+        words = np.concatenate(pieces[2:], axis=1)
+        settings = replace(light.server, record=VACUUM_RECORD, free_run=1)
+        return record(self.settings.server, settings, words).offset
+
+    def _record(
+        self, light: LayerLight, frames: int, oscillator: bool
+    ) -> tuple[IntArray, IntArray]:
+        setup = replace(light.setup, signal=False, oscillator=oscillator)
+        rng = np.random.default_rng([self.settings.seed, 2, oscillator])
+        optics = Optics(setup, _straight(light.setup.layout.row), rng)
+        homodyne = optics.homodyne()
+        pieces = []
+        for _ in range(frames):
+            dark = np.zeros(setup.period, np.complex128)
+            pieces.append((optics.way_back(dark), homodyne(dark, 0.0)))
+        server, client = (np.concatenate(part, axis=1) for part in zip(*pieces, strict=True))
+        return server, client
+
+    def back_to_back(self, rows: int | None = None) -> tuple[BackToBack, ...]:
+        """What each layer's light suffers without loss, technical noise, and the noise of light and
+        electronics: from its first `rows` rows, all if None."""
+        s = self.settings
+        quiet = s.impairments.without(
+            "excess_noise",
+            "client_electronic_noise",
+            "server_electronic_noise",
+            "transmittance_out",
+            "transmittance_back",
+        )
+        found = []
+        for layer in self.network.layers:
+            part = Network("part", (Layer(layer.weights[:rows], layer.bias),))
+            still = Loop(part, replace(s.with_impairments(quiet), vacuum=False))
+            xi, _ = directions(np.ones((1, layer.columns)))
+            offsets = Records(
+                _nominal(s.server, s.step), _nominal(s.client, s.step), (still._null(0),), (1.0,)
+            )
+            seen = still.returned(0, xi[0], offsets, np.random.default_rng([s.seed, 5]))
+            sums = still.statistics(0, seen.sums.frames[-part.layers[0].rows :], offsets)
+            share = s.impairments.server_efficiency / s.server.quadratures
+            found.append(
+                BackToBack(
+                    float(sums.slope**2) / share,
+                    float(sums.residual / sums.count) / share * s.impairments.transmittance,
+                )
+            )
+        return tuple(found)
+
+    def mesh(self, number: int, xi: Complex) -> Mesh:
+        """The client's mesh as its drive sets it for the direction ξ (N,)."""
+        light = self.layers[number]
+        table = angle_table(xi, self.settings.drive.symbol)
+        voltages = electrode_voltages(self.settings, light.setup.layout, table)
+        angles = at_electrodes(voltages, self.settings.electrodes)
+        errors = self._chip[:, :, : len(xi)]
+        return Mesh(angles + errors[0], angles + errors[1])
+
+    def play(self, number: int, xi: Complex, records: Records, rng: np.random.Generator) -> Played:
+        """Send layer `number` to a client of direction ξ (N,)."""
+        light = self.layers[number]
+        optics, tapped, words = self._light_of(number, xi, rng)
+        client = receive(
+            optics,
+            tapped,
+            [start + light.setup.to_client for start in light.starts],
+            light.client,
+            self.settings.lock,
+        )
+        server = self._serve(light, words, records.offsets[number])
+        rows = self.network.layers[number].rows
+        values = client.received.inference[0][-rows:] / np.sqrt(records.client.shot_variance)
+        return Played(
+            values,
+            server.sums.frames[-rows:],
+            segment_angles(
+                self.settings.server, light.server, server.phases.angle, len(server.frames)
+            )[-rows:],
+            server,
+            client,
+            optics.mesh.direction,
+            words,
+        )
+
+    def returned(
+        self, number: int, xi: Complex, records: Records, rng: np.random.Generator
+    ) -> Received:
+        """What the server receives of the same light, whether the client sees any or not."""
+        _, _, words = self._light_of(number, xi, rng)
+        return self._serve(self.layers[number], words, records.offsets[number])
+
+    def statistics(self, number: int, sums: IntArray, records: Records) -> SymbolStatistics:
+        """Frame sums of a layer as the verifier takes them, in SNU."""
+        unit = self.layers[number].unit
+        return statistics(self.settings.server, sums.sum(axis=0), records.server, unit)
+
+    def _light_of(
+        self, number: int, xi: Complex, rng: np.random.Generator
+    ) -> tuple[Optics, Complex, IntArray]:
+        light = self.layers[number]
+        setup = replace(light.setup, gain=self._gain)
+        optics = Optics(setup, self.mesh(number, xi), rng, self._intruder)
+        if number not in self._light:  # the same for every image
+            self._light[number] = optics.modulate(light.codes)
+        return optics, *through(optics, self._light[number], light.starts)
+
+    def _serve(self, light: LayerLight, words: IntArray, offset: tuple[int, ...]) -> Received:
+        spec, modes = self.settings.server, light.setup.layout.row
+        arrivals = [start + light.setup.to_server for start in light.starts]
+        words = words[:, : arrivals[-1] + light.setup.period + MARGIN]
+        first = 1  # the first frame only starts the receiver
+        for _ in range(2):
+            q = light.q[:, first * modes :]
+            got = chain.model(spec, light.server, words, q, offset)
+            found = index_of(got.frames, arrivals, 4 * light.setup.layout.preamble)
+            if found is None:
+                raise RangeError("server's receiver found no frame, or not all that followed")
+            if found == first:
+                return got
+            first = found
+        raise RangeError("server's receiver does not find the same frames twice")
+
+
+@dataclass(frozen=True, eq=False)
+class LoopInference:
+    """outputs: (images, classes). One entry a layer: the server's frame sums and angles of all
+    images, and what the client read against what an ideal link would have carried (√SNU)."""
+
+    outputs: NDArray[np.float64]
+    sums: tuple[IntArray, ...]
+    angles: tuple[IntArray, ...]
+    read: tuple[NDArray[np.float64], ...]
+    carried: tuple[NDArray[np.float64], ...]
+    records: Records
+
+    @property
+    def predictions(self) -> NDArray[np.int64]:
+        return self.outputs.argmax(axis=1)
+
+
+def infer(
+    loop: Loop,
+    images: NDArray[np.floating],
+    records: Records,
+    progress: Callable[[int], None] = lambda done: None,
+    player: Callable[..., Played] | None = None,
+) -> LoopInference:
+    """Run images (n, inputs) through every layer; `player` in place of `Loop.play`."""
+    play = player or loop.play
+    link = loop.settings.link
+    factor = np.sqrt(link.client_detector.efficiency * link.transmittance_out * (link.gain - 1))
+    outputs = []
+    sums: list[list[IntArray]] = [[] for _ in loop.layers]
+    angles: list[list[IntArray]] = [[] for _ in loop.layers]
+    read: list[list[NDArray[np.float64]]] = [[] for _ in loop.layers]
+    carried: list[list[NDArray[np.float64]]] = [[] for _ in loop.layers]
+    for index, image in enumerate(images):
+        data = np.asarray(image, np.float64)[None]
+        for number, (layer, light) in enumerate(zip(loop.network.layers, loop.layers, strict=True)):
+            given = layer.inputs_of(data)
+            xi, norms = directions(given)
+            rng = np.random.default_rng([loop.settings.seed, 3, index, number])
+            played = play(number, xi[0], records, rng)
+            sums[number].append(played.sums)
+            angles[number].append(played.angles)
+            read[number].append(played.values)
+            # The norm stays with the client, which multiplies it back onto what it reads.
+            unit = given[0] / norms[0] if norms[0] else given[0]
+            carried[number].append(factor * light.scale * (layer.weights @ unit))
+            values = played.values * (norms[0] / (factor * light.scale))
+            data = np.maximum(values, 0)[None]
+        outputs.append(values)
+        progress(1)
+    return LoopInference(
+        np.array(outputs),
+        tuple(np.concatenate(s) for s in sums),
+        tuple(np.concatenate(a) for a in angles),
+        tuple(np.array(r) for r in read),
+        tuple(np.array(c) for c in carried),
+        records,
+    )
+
+
+def channel(loop: Loop, seen: LoopInference, number: int, confidence: float = 0.99) -> Estimate:
+    """T̂ and ε̂ of a layer, phase noise taken out by name."""
+    light = loop.layers[number]
+    return estimate(
+        loop.settings.server, light.server, seen.sums[number], seen.angles[number],
+        seen.records.of_layer(number), light.unit, confidence,
+    )  # fmt: skip
+
+
+def verified(loop: Loop, seen: LoopInference, number: int) -> SymbolStatistics:
+    """The sums of a layer over all images as the verifier takes them, in SNU."""
+    return loop.statistics(number, seen.sums[number], seen.records)
+
+
+def through(optics: Optics, modulated: Complex, starts: list[int]) -> tuple[Complex, IntArray]:
+    """Client's tapped output (n,) and server's words (2, n) of a batch, piece by piece."""
+    n = len(modulated)
+    light = np.empty(n, np.complex128)
+    for at in range(0, n, PIECE):
+        light[at : at + PIECE] = optics.way_out(modulated[at : at + PIECE])
+    delay = optics.setup.impairments.delay_out
+    tapped, returned = optics.hold(light, [start + delay for start in starts])
+    words = np.empty((2, n), np.int64)
+    for at in range(0, n, PIECE):
+        words[:, at : at + PIECE] = optics.way_back(returned[at : at + PIECE])
+    return tapped, words
+
+
+def record(spec: DigitiserSpec, settings: DigitiserSettings, words: IntArray) -> Received:
+    """A calibration record, received."""
+    return chain.model(spec, settings, words, np.zeros((2, 0), np.int64))
+
+
+def _straight(modes: int) -> Mesh:
+    return Mesh(np.zeros((2, modes)), np.zeros((2, modes)))
+
+
+def _nominal(spec: DigitiserSpec, step: float) -> Calibration:
+    """Units as converters and scales imply them, where there is no noise to calibrate with."""
+    scale = round(2.0**spec.scale.fraction / step)
+    unit = step * scale * 2.0 ** (spec.symbol.fraction - spec.scale.fraction)
+    huge = 1 << 50
+    return Calibration(unit**2, 0.0, huge, huge, (scale,) * spec.quadratures, spec.quadratures)

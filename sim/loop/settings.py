@@ -1,0 +1,243 @@
+"""What a loop of two nodes is set to, and how a network's layer becomes light in it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.checks import RangeError, require
+from models.digitiser import correlator, phase_lock
+from models.digitiser.spec import PREAMBLE, DigitiserSettings, DigitiserSpec
+from models.drive import chain, reference
+from models.drive.spec import Arm, DriveSettings, DriveSpec, registers
+from models.encoding import encode_rows
+from models.fixedpoint import IntArray, to_float
+from models.frame import FrameLayout, Slot
+from models.network import Layer
+from models.optics import Link
+from models.waveform.impairments import Impairments
+from models.waveform.optics import Setup
+
+# The paths are matched, so the phase drifts slowly and pilots are averaged over many.
+PHASE_SHIFT = 7
+RUNS = 7  # of row symbols between pilots: 8 pilots, an even number, as homodyne detection needs
+
+# A link that a laboratory could build: telecom modulators as they come, to be calibrated, matched
+# paths on one table, commercial detectors. docs/hardware-in-the-loop.md says where numbers are
+# from.
+REALISTIC = Impairments(
+    driver_bandwidth=2.0,
+    sampling=0.5,
+    extinction=30.0,
+    bias_error=(0.05, -0.04),
+    half_wave_error=(0.1, -0.08),
+    imbalance=(0.02, -0.02),
+    quadrature_error=0.005,
+    transmittance_out=0.98,
+    transmittance_back=0.98,
+    delay_out=123,
+    delay_back=77,
+    excess_noise=0.001,
+    linewidth=3.2e-5,
+    unmatched_out=0.25,
+    unmatched_back=0.25,
+    drift_out=1e-7,
+    drift_back=-5e-8,
+    phase_out=2.0,
+    phase_back=-1.0,
+    angle_error=0.001,
+    client_efficiency=0.9,
+    server_efficiency=0.9,
+    client_electronic_noise=0.03,
+    server_electronic_noise=0.03,
+    detector_bandwidth=1.2,
+    adc_offset=7.3,
+)
+
+
+@dataclass(frozen=True)
+class LoopSettings:
+    """Both nodes and the optics between them.
+
+    link: gain and light; its losses and detectors must be those of `impairments` (`of` sees to it).
+    arms, electrodes: what server's and client's drives are set to. lead_in: frames of zeros in
+    front of a layer, in which receivers lock. step: ADC steps per √SNU. vacuum: False takes all
+    quantum noise away, which shows distortions alone.
+    """
+
+    link: Link
+    impairments: Impairments = field(default_factory=Impairments)
+    drive: DriveSpec = field(default_factory=DriveSpec)
+    server: DigitiserSpec = field(default_factory=lambda: DigitiserSpec(quadratures=2))
+    client: DigitiserSpec = field(default_factory=lambda: DigitiserSpec(quadratures=1))
+    arms: tuple[Arm, Arm] = (Arm(), Arm())
+    electrodes: tuple[Arm, Arm] = (Arm(), Arm())
+    reference: float = 0.7
+    lead_in: int = 64
+    step: float = 256.0
+    lock: phase_lock.LoopSettings = field(
+        # Critically damped, 1/(e·8), at 8 frames from a phase to its effect.
+        default_factory=lambda: phase_lock.LoopSettings(ki=3000, kp=0)
+    )
+    vacuum: bool = True
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        require("photons", self.link.photons, above=0)
+        require("lead_in", self.lead_in, at_least=4, at_most=4096, integer=True)
+        require("reference", self.reference, above=0, at_most=1)
+        require("step", self.step, at_least=32)
+        require("seed", self.seed, at_least=0, integer=True)
+        self.lock.validate(self.client)
+
+    @classmethod
+    def of(cls, link: Link, impairments: Impairments | None = None, **more: Any) -> LoopSettings:
+        """Settings whose optics have the link's losses and detectors, and other impairments."""
+        return cls(link=link, impairments=(impairments or Impairments()).over(link), **more)
+
+    def with_impairments(self, impairments: Impairments) -> LoopSettings:
+        """The same light and gain through other optics."""
+        gain, photons = self.link.gain, self.link.photons
+        return replace(self, impairments=impairments, link=impairments.link(gain, photons))
+
+
+def leftover(impairments: Impairments) -> Impairments:
+    """The same behind a modulator whose calibration left errors of usual size."""
+    return replace(
+        impairments,
+        bias_error=(0.0005, -0.0005),
+        half_wave_error=(0.001, -0.001),
+        imbalance=(0.001, -0.001),
+    )
+
+
+def realistic(gain: float, f2: float, impairments: Impairments | None = None) -> LoopSettings:
+    """Realistic, calibrated optics with the light at which F² arrives at the client."""
+    impairments = impairments or leftover(REALISTIC)
+    return LoopSettings(link=impairments.link(gain).with_f2(f2), impairments=impairments)
+
+
+def layout_of(modes: int) -> FrameLayout:
+    """The frame of a row of `modes` symbols."""
+    return FrameLayout(preamble=PREAMBLE, row=modes, pilot_spacing=max(8, -(-modes // RUNS)))
+
+
+@dataclass(frozen=True, eq=False)
+class LayerLight:
+    """A layer ready to be sent: everything that does not depend on the client's data.
+
+    rows: raw symbols (frames, 2, modes), lead-in first. codes: (2, samples) of all frames, then of
+    darkness until the last has come back. unit: √SNU at the server's output per raw unit.
+    """
+
+    setup: Setup
+    drive: DriveSettings
+    rows: IntArray
+    codes: IntArray
+    starts: list[int]
+    unit: float
+    scale: float
+    server: DigitiserSettings
+    client: DigitiserSettings
+
+    @property
+    def q(self) -> IntArray:
+        """Row symbols of all frames in order, shape (2, frames · modes)."""
+        return np.ascontiguousarray(self.rows.transpose(1, 0, 2).reshape(2, -1))
+
+
+def prepare(settings: LoopSettings, layer: Layer) -> LayerLight:
+    """Encode a layer, and set up drives and receivers for it.
+
+    Raises `RangeError` where light or weights are beyond what converters and registers hold.
+    """
+    s, spec = settings, settings.drive
+    layout = layout_of(layer.modes)
+    encoded = encode_rows(layer.weights, s.link.modulation_variance)
+    symbols = reference.raw_symbols(
+        spec, reference.symbols_of(reference.normalised(spec, layer.weights))
+    )
+    unit = encoded.scale * float(np.abs(layer.weights).max()) / spec.symbol.highest
+    drive = DriveSettings(layout=layout, reference=s.reference, arms=s.arms)
+    raw = registers(spec, drive)
+    energy = float(np.sum(to_float(raw.coefficients, spec.coefficient) ** 2))
+    amplitude = unit * 2.0**spec.symbol.fraction / (drive.scale * math.sqrt(energy))
+    dark = np.zeros((s.lead_in, 2, layer.modes), np.int64)
+    rows = np.concatenate([dark, symbols])
+    sent = chain.model(spec, raw, rows)
+    if sent.clipped or sent.refused or sent.saturated:
+        raise RangeError(
+            f"drive clipped {sent.clipped}, refused {sent.refused} and saturated {sent.saturated} "
+            "samples; allowed: none, lower the scale or the gains of the arms"
+        )
+    setup = Setup(
+        layout=layout,
+        gain=s.link.gain,
+        amplitude=amplitude,
+        mode=layer.modes // 2,
+        impairments=s.impairments,
+        drive=spec,
+        server=s.server,
+        client=s.client,
+        arms=s.arms,
+        step=s.step,
+        span=s.lock.span,
+        vacuum=s.vacuum,
+    )
+    frames = sent.codes.transpose(1, 0, 2).reshape(2, -1)
+    # The null, until the last frame has left the receivers.
+    after = np.broadcast_to(sent.codes[-1, :, -1:], (2, setup.to_server + 1024))
+    level = s.reference * 2.0**spec.symbol.fraction * unit  # √SNU of a reference's quadratures
+    require(
+        "largest symbol at the server's detectors in √SNU",
+        math.sqrt(s.impairments.server_efficiency * s.impairments.transmittance / 2)
+        * max(level, unit * float(np.abs(symbols).max())),
+        below=s.server.symbol.highest * s.server.symbol.lsb,
+    )
+
+    def receiver(digitiser: DigitiserSpec, offset_shift: int) -> DigitiserSettings:
+        return DigitiserSettings(
+            layout=layout,
+            minimum=correlator.threshold(digitiser, s.step),
+            scale=(round(2.0**digitiser.scale.fraction / s.step),) * 2,
+            pilot=round(s.reference * 2.0**spec.symbol.fraction),
+            mode=setup.mode,
+            phase_shift=PHASE_SHIFT,
+            timing_shift=9,
+            offset_shift=offset_shift,
+        )
+
+    return LayerLight(
+        setup=setup,
+        drive=drive,
+        rows=rows,
+        codes=np.concatenate([frames, after], axis=1),
+        starts=[k * setup.period for k in range(len(rows))],
+        unit=unit,
+        scale=encoded.scale,
+        server=receiver(s.server, 14),
+        # What leaks through the modulator turns with the oscillator: follow it.
+        client=receiver(s.client, 9),
+    )
+
+
+def electrode_voltages(settings: LoopSettings, layout: FrameLayout, table: NDArray[Any]) -> Any:
+    """What the client's drive makes of an angle table: (2, modes) over full scale."""
+    spec = settings.drive
+    raw = registers(
+        spec,
+        DriveSettings(layout=layout, angle=True, reference=0.0, arms=settings.electrodes),
+    )
+    (codes,) = chain.model(spec, raw, table[None]).codes
+    return to_float(angles_in(codes, layout, spec.samples_per_symbol), spec.dac)
+
+
+def angles_in(codes: IntArray, layout: FrameLayout, samples_per_symbol: int) -> IntArray:
+    """The codes (2, modes) that the mesh samples of a frame (2, samples): amid each row symbol."""
+    slots = layout.slots()
+    (row,) = np.nonzero(slots == Slot.ROW)
+    return codes[:, row * samples_per_symbol + samples_per_symbol // 2]

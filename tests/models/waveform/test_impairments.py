@@ -1,0 +1,50 @@
+import math
+
+import pytest
+
+from models.checks import RangeError
+from models.optics import Link
+from models.waveform.impairments import GROUPS, Impairments
+
+
+def test_the_default_is_the_ideal_link():
+    assert Impairments().on == ()
+    assert Impairments().link(1.3, 2.0) == Link(gain=1.3, photons=2.0)
+
+
+def test_each_is_switched_off_alone():
+    some = Impairments(extinction=30, bias_error=(0.01, 0), linewidth=1e-5)
+    assert some.without("bias_error").on == ("extinction", "linewidth")
+    with pytest.raises(RangeError, match="'weather' is none of"):
+        some.without("weather")
+
+
+def test_groups_hold_every_impairment_that_is_not_a_mere_offset_of_time_or_phase():
+    grouped = [name for names in GROUPS.values() for name in names]
+    free = {"delay_out", "delay_back", "phase_out", "phase_back"}
+    assert len(grouped) == len(set(grouped))
+    assert set(grouped) == set(vars(Impairments())) - free
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("transmittance_out", 0),
+        ("client_efficiency", 1.1),
+        ("bias_error", (0.0, math.nan)),
+        ("bias_error", (0.0,)),
+        ("delay_out", 1.5),
+        ("extinction", -1),
+        ("sampling", 1),
+        ("linewidth", -1e-9),
+    ],
+)
+def test_what_cannot_be_is_refused_by_name(name, value):
+    with pytest.raises(RangeError, match=name):
+        Impairments(**{name: value})
+
+
+def test_a_symbol_level_phase_error_has_no_place_here():
+    with pytest.raises(RangeError, match="phase error"):
+        Impairments().over(Link(gain=1.3, photons=1, phase_error=0.1))
+    assert Impairments(linewidth=1e-6).over(Link(1.3, 1, 0.9)).transmittance_out == 0.9

@@ -1,0 +1,102 @@
+"""The loop on the bit-true models: its floors, at the smallest size that shows them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from models.checks import RangeError
+from models.digitiser import phase_lock
+from models.encoding import directions
+from models.mnist import load_mnist
+from models.network import Layer, Network, load_network
+from models.optics import Link
+from sim.loop.session import Loop, channel, infer, verified
+from sim.loop.settings import LoopSettings, realistic
+
+GAIN, F2 = 1.3, 2.4
+
+
+@pytest.fixture(scope="module")
+def part():
+    """The first rows of a trained layer, as a network of one layer."""
+    weights = load_network("mnist-paper").layers[0].weights
+    return Network("part", (Layer(weights[:100]),))
+
+
+@pytest.fixture(scope="module")
+def image():
+    return load_mnist(None, "test")[0][:1]
+
+
+def ideal(**more):
+    return LoopSettings.of(Link(gain=GAIN, photons=1).with_f2(F2), **more)
+
+
+def test_without_impairments_and_noise_nothing_is_lost_and_next_to_nothing_added(part, image):
+    loop = Loop(part, ideal(vacuum=False))
+    seen = infer(loop, image, loop.records())
+    sums = verified(loop, seen, 0)
+    assert sums.slope**2 * 2 == pytest.approx(1, abs=1e-4)  # floor: 1e-3
+    assert sums.residual / sums.count * 2 < 2e-5  # of the floor's 5e-4
+    np.testing.assert_allclose(seen.read[0], seen.carried[0], atol=0.02)
+
+
+def test_excess_noise_of_the_ideal_loop_is_the_amplifiers(image):
+    """At common noise: all but the amplifier's own cancels from the difference of two gains."""
+    whole = Network("whole", load_network("mnist-paper").layers[:1])
+    light = ideal().link
+    seen = {}
+    for gain in (GAIN, 1 + 1e-6):
+        link = replace(light, gain=gain)
+        # The client of tiny gain sees nothing: its reception is not asked for.
+        loop = Loop(whole, LoopSettings.of(link))
+        records = loop.records(40)
+        xi, _ = directions(image)
+        if gain == GAIN:
+            played = loop.play(0, xi[0], records, np.random.default_rng(3))
+            sums = played.sums
+        else:
+            sums = loop.returned(0, xi[0], records, np.random.default_rng(3)).sums.frames[-784:]
+        seen[gain] = loop.statistics(0, sums, records)
+    noise = {gain: s.residual / s.count for gain, s in seen.items()}
+    difference = 2 * (noise[GAIN] - noise[1 + 1e-6])
+    assert difference == pytest.approx(light.noise_quantum / 392, abs=5e-4)
+
+
+def test_the_client_reads_with_the_noise_of_the_optics_model(part, image):
+    loop = Loop(part, ideal())
+    seen = infer(loop, np.repeat(image, 3, axis=0), loop.records(60))
+    noise = (seen.read[0] - seen.carried[0]) / np.sqrt(GAIN - 1)
+    expected = loop.settings.link.inference_noise
+    assert noise.var() == pytest.approx(expected, rel=4 * np.sqrt(2 / noise.size))
+    assert abs(noise.mean()) < 4 * np.sqrt(expected / noise.size)
+
+
+def test_the_phase_lock_is_closed_to_the_bit(part, image):
+    """The shifter codes that each frame met are those that the receiver's own phases give."""
+    settings = realistic(GAIN, F2)
+    loop = Loop(part, settings)
+    xi, _ = directions(image)
+    client = loop.play(0, xi[0], loop.records(20), np.random.default_rng(1)).client
+    phases = client.received.phases
+    codes, _ = phase_lock.model(settings.client, settings.lock, phases.angle, phases.bad)
+    lag = 8
+    first = len(client.codes) - len(codes)
+    np.testing.assert_array_equal(client.codes[first + lag :], codes[:-lag])
+    assert not client.codes[: first + lag].any()
+    assert client.locked
+
+
+def test_realistic_impairments_show_their_transmittance(part, image):
+    loop = Loop(part, realistic(GAIN, F2))
+    seen = infer(loop, np.repeat(image, 2, axis=0), loop.records(200))
+    found = channel(loop, seen, 0)
+    true = loop.settings.impairments.transmittance
+    assert abs(found.transmittance.value - true) < 4 * found.transmittance.error
+    assert abs(found.excess_noise.value) < 4 * found.excess_noise.error + 0.005
+
+
+def test_light_beyond_the_converters_is_refused(part):
+    with pytest.raises(RangeError, match="largest symbol at the server"):
+        Loop(part, LoopSettings.of(Link(gain=GAIN, photons=400)))
