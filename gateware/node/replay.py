@@ -81,6 +81,7 @@ class Replay(wiring.Component):
         age = Signal(TIME_BITS)
         early, late, blank = Signal(), Signal(), Signal()
         known = Signal(DECISION)  # how long the head has been the same
+        came = Signal()  # a clock late, which leaves `skip` time to be looked at
         done = Signal()
         expired = Signal()
         m.d.comb += [
@@ -88,7 +89,7 @@ class Replay(wiring.Component):
             times.w_en.eq(self.sent),
             self.skip.eq(~known[-1] | early | late | blank),
             expired.eq(known[-1] & late),
-            done.eq(known[-1] & (late | (self.received & ~early))),
+            done.eq(known[-1] & (late | (came & ~early))),
             times.r_en.eq(done | drain),
         ]
         m.d.sync += [
@@ -98,6 +99,7 @@ class Replay(wiring.Component):
             early.eq(age < low),
             late.eq(age >= high),
             blank.eq(head[0]),
+            came.eq(self.received),
             known.eq(Mux(times.r_en, 0, (known << 1) | times.r_rdy)),
         ]
 
