@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In
 from gateware.formal.proof import Bug, Proof
 from gateware.register_map import WORD, Access, Register, RegisterMap
 
-ADDRESS = 4  # bits; beyond the map as well
+ADDRESS_BITS = 4  # beyond the map as well
 MAP = RegisterMap(
     (
         Register("narrow", 3, Access.SETTING, "one word", reset=5),
@@ -31,13 +31,13 @@ class Bench(wiring.Component):
         self.dut = block.RegisterBank(MAP)
         super().__init__(
             {
-                "address": In(ADDRESS),
+                "address": In(ADDRESS_BITS),
                 "data": In(WORD),
                 "write": In(1),
                 "read": In(1),
                 "shown": In(MAP["shown"].width),
                 **{f"{name}_staged": In(register.width) for name, register in SETTINGS.items()},
-                "inside_address": In(ADDRESS),
+                "inside_address": In(ADDRESS_BITS),
                 "inside_data": In(WORD),
                 "inside_write": In(1),
             }
@@ -53,7 +53,7 @@ class Bench(wiring.Component):
             dut.bus.r_strobe.eq(self.read & ~self.write),
             dut.status["shown"].eq(self.shown),
         ]
-        written, place, data = Signal(), Signal(ADDRESS), Signal(WORD)
+        written, place, data = Signal(), Signal(ADDRESS_BITS), Signal(WORD)
         m.d.sync += [written.eq(self.write), place.eq(self.address), data.eq(self.data)]
         staged = {
             name: Signal(register.width, name=f"kept_{name}", init=register.reset)

@@ -266,7 +266,11 @@ def test_report_that_cannot_be_written_is_refused_before_the_work(shotveil, tmp_
 def test_interruption_leaves_no_half_written_file(tmp_path):
     # Symbol by symbol this would take minutes.
     command = f"infer --symbol-level {LIGHT} --report {tmp_path}/run.html"
-    program = "from host.cli import main; print('ready', flush=True); main()"
+    # Where tests run in a shell's background, SIGINT is ignored unless somebody asks for it.
+    program = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from host.cli import main; print('ready', flush=True); main()"
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", program, *command.split()],
         stdout=subprocess.PIPE,
