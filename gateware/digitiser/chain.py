@@ -135,7 +135,6 @@ class Receiver(wiring.Component):
             (entry.o, synchroniser.i),
             (synchroniser.o, matched.i),
             (matched.o, framing.i),
-            (normalisation.o, phase.i),
             (flipped(self.coefficients), matched.coefficients),
             (flipped(self.q), accumulators.q),
             (accumulators.frames, flipped(self.frames)),
@@ -151,6 +150,10 @@ class Receiver(wiring.Component):
         m.submodules.stage = stage = Stage(payloads.framed(spec))
         read(m, waiting, stage)
         connect(m, stage.o, normalisation.i)
+        # Whether the phase can take a symbol is known too late in the clock to halt what is in front.
+        m.submodules.halt = halt = Stage(payloads.symbols(spec))
+        connect(m, normalisation.o, halt.i)
+        connect(m, halt.o, phase.i)
 
         # Sums take 4 clocks a symbol, as long as a symbol lasts. They catch up on what they missed
         # in a pause of the phase during the next one, from its queue.
