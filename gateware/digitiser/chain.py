@@ -150,7 +150,7 @@ class Receiver(wiring.Component):
         m.submodules.stage = stage = Stage(payloads.framed(spec))
         read(m, waiting, stage)
         connect(m, stage.o, normalisation.i)
-        # Whether the phase can take a symbol is known too late in the clock to halt what is in front.
+        # Whether the phase takes a symbol is known too late in the clock to halt what is in front.
         m.submodules.halt = halt = Stage(payloads.symbols(spec))
         connect(m, normalisation.o, halt.i)
         connect(m, halt.o, phase.i)
