@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from amaranth.hdl import Assert, Cover, Module, Signal
+from amaranth.hdl import Assert, Cover, Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from gateware.formal.counting import counting
 from gateware.formal.proof import Bug, Proof
 
 WIDTH = 4
@@ -54,22 +55,7 @@ class Bench(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.dut = dut = self.dut
-        sent = Signal(WIDTH)
-        received = Signal(WIDTH)
-        m.d.comb += [
-            dut.i.valid.eq(self.valid),
-            dut.i.payload.eq(sent),
-            dut.o.ready.eq(self.ready),
-        ]
-        m.d.sync += sent.eq(sent + (dut.i.valid & dut.i.ready))
-        m.d.sync += received.eq(received + (dut.o.valid & dut.o.ready))
-        with m.If(dut.o.valid):
-            m.d.comb += Assert(dut.o.payload == received)
-
-        waiting = Signal()
-        m.d.sync += waiting.eq(dut.o.valid & ~dut.o.ready)
-        with m.If(waiting):
-            m.d.comb += Assert(dut.o.valid)
+        sent, received, waiting = counting(m, dut, self.valid, self.ready, WIDTH)
         # Free places are used: a pipeline that is not full takes a sample whenever it can move.
         with m.If(dut.o.ready):
             m.d.comb += Assert(dut.i.ready)
