@@ -9,7 +9,6 @@ from amaranth.lib.wiring import In, Out
 from gateware import fixedpoint
 from gateware.fixedpoint import constrain, overflows, round_shift
 from gateware.multiplier import Multiplier
-from gateware.pipeline import delay
 from models.digitiser.cordic import (
     ANGLE_GUARD,
     INVERSE_BITS,
@@ -24,10 +23,12 @@ from models.fixedpoint import Overflow, Rounding
 class Cordic(wiring.Component):
     """A pipeline that turns (x, y) by `turn`, or with `vectoring` high measures its angle.
 
+    * `valid`: a vector enters. Only registers with a vector in front of them move: most clocks
+      bring none, and two thousand flip-flops that rest save power, and time in simulation.
     * `x`, `y`: one bit more than `spec.symbol`; a rotation needs vectors whose quadratures fit it.
     * `u`, `v`: the rotated vector in `spec.symbol`, rounded half to even, `saturated` if limited.
     * `angle`: of the vector, in 2^−phase_bits turn, rounded half to even.
-    * All of them `latency` clocks with `enable` after the input; one vector a clock; 2 multipliers.
+    * All of them `latency` clocks after the input; one vector a clock; 2 multipliers.
     """
 
     def __init__(self, spec: DigitiserSpec):
@@ -37,7 +38,7 @@ class Cordic(wiring.Component):
         symbol = fixedpoint.shape(spec.symbol)
         super().__init__(
             {
-                "enable": In(1),
+                "valid": In(1),
                 "vectoring": In(1),
                 "x": In(given),
                 "y": In(given),
@@ -51,7 +52,7 @@ class Cordic(wiring.Component):
 
     @property
     def latency(self) -> int:
-        """Clocks with `enable` from input to output."""
+        """Clocks from input to output."""
         # Choice of the quarter, its turn, iterations, narrowing, product, rounding, saturation.
         return 2 + self._spec.iterations + 1 + Multiplier.LATENCY + 2
 
@@ -62,71 +63,79 @@ class Cordic(wiring.Component):
         inner = signed(spec.symbol.width + 3 + spec.guard_bits)
         wide = bits + ANGLE_GUARD
 
-        def register(value: Value, shape: object, name: str) -> Signal:
+        # Whether there is a vector in front of the registers of each stage. The first do not ask:
+        # whether one enters is known late in the clock.
+        behind = Signal(self.latency)
+        live = Cat(C(1, 1), behind)
+        m.d.sync += behind.eq(Cat(self.valid, behind))
+
+        def register(value: Value, shape: object, name: str, stage: int) -> Signal:
             taken = Signal(shape, name=name, reset_less=True)
-            with m.If(self.enable):
+            with m.If(live[stage]):
                 m.d.sync += taken.eq(value)
             return taken
 
         # Into the range of the iterations: by a quarter turn, or by half a turn.
         nearest = Signal(signed(bits))
         m.d.comb += nearest.eq(self.turn + (1 << (bits - 3)))
-        turns = register(Mux(self.vectoring, Cat(C(0, 1), self.x < 0), nearest[-2:]), 2, "turns")
-        given = register(self.turn, signed(bits), "given")
+        turns = register(Mux(self.vectoring, Cat(C(0, 1), self.x < 0), nearest[-2:]), 2, "turns", 0)
+        given = register(self.turn, signed(bits), "given", 0)
         rest = Signal(signed(bits))
         # Below the two bits of the quarter both are the same; above, the difference is one of sign.
         m.d.comb += rest.eq(given - Cat(C(0, bits - 2), turns))
-        first = register(self.vectoring, 1, "first")
+        first = register(self.vectoring, 1, "first", 0)
         x = Signal(inner)
         y = Signal(inner)
         m.d.comb += [
-            x.eq(register(self.x, self.x.shape(), "x_given") << spec.guard_bits),
-            y.eq(register(self.y, self.y.shape(), "y_given") << spec.guard_bits),
+            x.eq(register(self.x, self.x.shape(), "x_given", 0) << spec.guard_bits),
+            y.eq(register(self.y, self.y.shape(), "y_given", 0) << spec.guard_bits),
         ]
         swapped_x, swapped_y = Mux(turns[0], y, x), Mux(turns[0], x, y)
         minus_x, minus_y = turns[0] ^ turns[1], turns[1]
-        u = register(_add_or_subtract(C(0, inner), swapped_x, minus_x), inner, "u0")
-        v = register(_add_or_subtract(C(0, inner), swapped_y, minus_y), inner, "v0")
+        u = register(_add_or_subtract(C(0, inner), swapped_x, minus_x), inner, "u0", 1)
+        v = register(_add_or_subtract(C(0, inner), swapped_y, minus_y), inner, "v0", 1)
         start = Mux(
             first,
             Cat(C(0, wide - 1), turns[1]).as_signed(),
             Cat(C(0, ANGLE_GUARD), rest).as_signed(),
         )
-        z = register(start, signed(wide), "z0")
-        vectoring = register(first, 1, "vectoring0")
+        z = register(start, signed(wide), "z0", 1)
+        vectoring = register(first, 1, "vectoring0", 1)
         for k, angle in enumerate(angles(spec)):
+            stage = 2 + k
             up = Signal(name=f"up{k}")
             m.d.comb += up.eq(Mux(vectoring, v < 0, z >= 0))
             # Half a turn is carried along in z, modulo one turn: its sign means nothing then.
-            next_u = register(_add_or_subtract(u, v >> k, up), inner, f"u{k + 1}")
-            next_v = register(_add_or_subtract(v, u >> k, ~up), inner, f"v{k + 1}")
+            next_u = register(_add_or_subtract(u, v >> k, up), inner, f"u{k + 1}", stage)
+            next_v = register(_add_or_subtract(v, u >> k, ~up), inner, f"v{k + 1}", stage)
             turned = _add_or_subtract(z, C(angle, signed(wide)), up)
-            z = register(turned, signed(wide), f"z{k + 1}")
-            vectoring = register(vectoring, 1, f"vectoring{k + 1}")
+            z = register(turned, signed(wide), f"z{k + 1}", stage)
+            vectoring = register(vectoring, 1, f"vectoring{k + 1}", stage)
             u, v = next_u, next_v
 
+        stage = 2 + spec.iterations
+        measured = round_shift(z, ANGLE_GUARD, Rounding.HALF_EVEN)
+        for late in range(stage, self.latency):
+            measured = register(measured, signed(bits), f"angle{late}", late)
+        m.d.comb += self.angle.eq(measured)
         limited = []
         for name, w, out in (("u", u, self.u), ("v", v, self.v)):
             narrow = round_shift(w, spec.guard_bits - PRODUCT_GUARD, Rounding.HALF_EVEN)
-            factor = register(narrow, signed(18), f"factor_{name}")
+            factor = register(narrow, signed(18), f"factor_{name}", stage)
             m.submodules[f"product_{name}"] = product = Multiplier(18, 18)
             m.d.comb += [
-                product.enable.eq(self.enable),
+                product.enable.eq(1),
                 product.a.eq(factor),
                 product.b.eq(inverse_gain(spec)),
             ]
             scaled = round_shift(product.o, INVERSE_BITS + PRODUCT_GUARD, Rounding.HALF_EVEN)
-            result = register(scaled, scaled.shape(), f"result_{name}")
-            with m.If(self.enable):
+            late = stage + 1 + Multiplier.LATENCY
+            result = register(scaled, scaled.shape(), f"result_{name}", late)
+            with m.If(live[late + 1]):
                 m.d.sync += out.eq(constrain(result, spec.symbol, Overflow.SATURATE))
             limited.append(overflows(result, spec.symbol))
-        with m.If(self.enable):
+        with m.If(live[self.latency - 1]):
             m.d.sync += self.saturated.eq(limited[0] | limited[1])
-        measured = register(
-            round_shift(z, ANGLE_GUARD, Rounding.HALF_EVEN), signed(bits), "measured"
-        )
-        late = self.latency - 3 - spec.iterations
-        m.d.comb += self.angle.eq(delay(m, measured, late, self.enable))
         return m
 
 

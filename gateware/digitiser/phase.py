@@ -93,7 +93,6 @@ class Phase(wiring.Component):
         good = Signal()
         back = Signal.like(self.theta)  # −θ
         m.d.comb += [
-            cordic.enable.eq(1),
             good.eq(~(self.i.p.lost | self.i.p.over | self.i.p.saturated)),
         ]
         m.d.sync += [vector.eq(Cat(state == State.MEASURE, vector)), back.eq(-self.theta)]
@@ -101,6 +100,7 @@ class Phase(wiring.Component):
         pilot = self.i.p.kind == PILOT
         if two:
             m.d.comb += [
+                cordic.valid.eq(taken | (state == State.MEASURE)),
                 cordic.vectoring.eq(state == State.MEASURE),
                 cordic.x.eq(Mux(state == State.MEASURE, x, self.i.p.x)),
                 cordic.y.eq(Mux(state == State.MEASURE, y, self.i.p.p)),
@@ -117,7 +117,12 @@ class Phase(wiring.Component):
             width = spec.symbol.width + 6
             even, odd = Signal(signed(width)), Signal(signed(width))
             bad_pilot = Signal()
-            m.d.comb += [cordic.vectoring.eq(1), cordic.x.eq(x), cordic.y.eq(y)]
+            m.d.comb += [
+                cordic.valid.eq(state == State.MEASURE),
+                cordic.vectoring.eq(1),
+                cordic.x.eq(x),
+                cordic.y.eq(y),
+            ]
             with m.If(taken & pilot):
                 with m.If(self.i.p.odd):
                     m.d.sync += odd.eq(odd + self.i.p.x)
