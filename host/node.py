@@ -11,7 +11,7 @@ It works the same on the models, on simulated gateware and on a board (`host.dev
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -45,6 +45,7 @@ CLEAR = 10.0  # how far a match stands out, in rms
 # and phases find no room unless somebody fetches them.
 USUAL = ("digitiser_loss", "digitiser_symbols_lost", "digitiser_phases_lost")
 OVER = ("done", "stopped")
+WATCHED = ("state", "rows_sent", "frames_sent")
 
 
 @dataclass(frozen=True)
@@ -203,12 +204,15 @@ class Node:
         progress: Callable[[int], None] | None = None,
         grant: int | None = None,
         capture: bool = False,
+        offset: Sequence[int] | None = None,
     ) -> Batch:
         """Send rows, shape (rows, 2, row) in `DriveSpec.symbol`, and collect what came back.
 
         The node lets `grant` rows out, all that are given by default, and drops the others. With
         `capture` it also makes a raw record that begins with the batch. `progress` is called with
-        the number of rows sent so far. Raises `RangeError` for rows that cannot be sent, and
+        the number of rows sent so far. `offset` is the receiver's in each quadrature, as a null
+        record gave it (raw, see `digitiser_measured_x`); without one it is found in the batch.
+        Raises `RangeError` for rows that cannot be sent, and
         `DeviceError` if the node stands still.
         """
         layout = self._configured()
@@ -218,7 +222,8 @@ class Node:
                 f"rows have shape {symbols.shape}; allowed: (rows, 2, {layout.row}), as configured"
             )
         words = pack_pairs(symbols.swapaxes(0, 1).reshape(2, -1))
-        return self._play(len(symbols) if grant is None else grant, words, progress, capture)
+        count = len(symbols) if grant is None else grant
+        return self._play(count, words, progress, capture, offset)
 
     def play_angles(
         self,
@@ -250,13 +255,21 @@ class Node:
         return whole
 
     def _play(
-        self, count: int, words: Words, progress: Callable[[int], None] | None, capture: bool
+        self,
+        count: int,
+        words: Words,
+        progress: Callable[[int], None] | None,
+        capture: bool,
+        offset: Sequence[int] | None = None,
     ) -> Batch:
         device = self.device
         require("rows", count, at_least=1, at_most=device.map["grant"].highest, integer=True)
         device.write(arm=0)
         self._await_state("idle")
-        device.strobe("restart", "clear")
+        if offset is not None:
+            axes = "xp"[: self.spec.digitiser.quadratures]
+            device.write(**{f"digitiser_offset_{a}": v for a, v in zip(axes, offset, strict=True)})
+        device.strobe("restart", "clear", *(["load_offset"] if offset is not None else []))
         ahead = min(len(words), device.room(WritePort.ROWS))
         device.send(WritePort.ROWS, words[:ahead])
         if capture:
@@ -296,25 +309,30 @@ class Node:
         taken: list[Words] = []
         moved = time.monotonic()
         before: tuple[int, ...] = ()
+        # Rows go out while questions are on their way: a node that has to wait for the host's next
+        # question to be answered before it gets rows lets its row buffer run dry.
+        status = device.ask(WATCHED)
+        values = device.ask_words(ReadPort.INFERENCE)
         while True:
-            taken.append(self._take(ReadPort.INFERENCE))
-            now = device.read_all(["state", "rows_sent", "frames_sent"])
-            over = states[now["state"]] in OVER
-            room = min(len(words), device.room(WritePort.ROWS)) if len(words) and not over else 0
-            if room:
-                device.send(WritePort.ROWS, words[:room])
-                words = words[room:]
+            sent = device.offer(WritePort.ROWS, words)
+            words = words[sent:]
+            if sent and not status.here():
+                continue
+            now = status.get()
+            taken.append(values.get())
             if progress is not None:
                 progress(now["rows_sent"])
-            if over:
+            if states[now["state"]] in OVER:
                 return taken
-            if tuple(now.values()) != before or room:
+            if tuple(now.values()) != before or sent:
                 before, moved = tuple(now.values()), time.monotonic()
             elif time.monotonic() - moved > self._patience:
                 raise DeviceError(
                     f"the node at {device.name} stands still in state {states[now['state']]} after "
                     f"{now['rows_sent']} rows: is it waiting for a trigger, or for light?"
                 )
+            status = device.ask(WATCHED)
+            values = device.ask_words(ReadPort.INFERENCE)
 
     def _settle(self, inference: list[Words]) -> None:
         """Wait until the light of the last frame is back, and the receiver sees that it was."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,9 @@ def library(spec: NodeSpec) -> Library:
     return Library(Node(spec), f"node_{spec.role}")
 
 
+Surroundings = Callable[[Mapping[str, IntArray]], tuple[IntArray, IntArray]]
+
+
 class NodePipe:
     """A `BytePipe` to a simulated node.
 
@@ -38,6 +41,9 @@ class NodePipe:
       `spec.loopback` has the codes heard inside.
     * `trigger`, if given, is called likewise with the `frame` line of a block, and gives the levels
       of the trigger input in the next.
+    * `surroundings`, if given, takes the place of both: it is called with all that a block gave
+      on `codes` (2, `block`), `frame` and, of a client, `shifter` (`block`,), and gives ADC words
+      and trigger levels of the next.
     * `record`: everything on codes, adc, frame and shifter is kept in `recorded`.
     """
 
@@ -48,6 +54,7 @@ class NodePipe:
         *,
         block: int = 1024,
         trigger: Callable[[IntArray], IntArray] | None = None,
+        surroundings: Surroundings | None = None,
         record: bool = False,
     ):
         require("block", block, at_least=16, at_most=1 << 20, integer=True)
@@ -55,6 +62,7 @@ class NodePipe:
         self.block = block
         self._plant = None if spec.loopback else plant or Loopback(spec)
         self._trigger = trigger
+        self._surroundings = surroundings
         self._node: Instance | None = library(spec).instance()
         self._axes = ("x", "p")[: spec.digitiser.quadratures]
         self._adc: IntArray = np.zeros((len(self._axes), block), dtype=np.int64)
@@ -72,10 +80,8 @@ class NodePipe:
     def read(self, most: int, timeout: float) -> bytes:
         """Up to `most` bytes; none if none came within `timeout` seconds, the node's or ours."""
         ends, until = time.monotonic() + timeout, self.time() + timeout
-        while not self._out:
+        while not self._out and time.monotonic() < ends and self.time() < until:
             self.advance()
-            if time.monotonic() >= ends or self.time() >= until:
-                break
         taken = bytes(self._out[:most])
         del self._out[:most]
         return taken
@@ -99,36 +105,28 @@ class NodePipe:
         if self._in:
             inputs["link__i"] = np.frombuffer(bytes(self._in), dtype=np.uint8).astype(np.int64)
             self._in.clear()
-        wanted = ["link__o"]
-        if self._plant is not None:
+        wanted = ["link__o", "codes", "frame"]
+        wanted += ["shifter"] if self.spec.role == "client" else []
+        if not self.spec.loopback:
             inputs["adc"] = dict(zip(self._axes, self._adc, strict=True))
-            wanted.append("codes")
-        if self._trigger is not None:
+        if self._trigger is not None or self._surroundings is not None:
             inputs["trigger"] = self._level
-        if self._trigger is not None or self._record:
-            wanted.append("frame")
-        if self._record:
-            wanted += ["codes"] if self._plant is None else []
-            wanted += ["shifter"] if self.spec.role == "client" else []
         got = self._node.step(n, inputs, wanted)
         self.clocks += n
-        self._out += got["link__o"].astype(np.uint8).tobytes()
+        self._out += got.pop("link__o").astype(np.uint8).tobytes()
+        got["codes"] = np.stack([got["codes"]["i"], got["codes"]["q"]])
         if self._record:
-            self._keep("adc", self._adc)
-            self._keep("codes", np.stack([got["codes"]["i"], got["codes"]["q"]]))
-            self._keep("frame", got["frame"][None])
-            if "shifter" in got:
-                self._keep("shifter", got["shifter"][None])
-        if self._plant is not None:
-            codes = np.stack([got["codes"]["i"], got["codes"]["q"]])
-            adc = np.asarray(self._plant(codes), dtype=np.int64)
-            if adc.shape != self._adc.shape:
-                raise RangeError(
-                    f"plant gave words of shape {adc.shape}; allowed: {self._adc.shape}"
-                )
-            self._adc = adc
-        if self._trigger is not None:
-            self._level = np.asarray(self._trigger(got["frame"]), dtype=np.int64)
+            for name, samples in (("adc", self._adc), *got.items()):
+                self._keep(name, np.atleast_2d(samples))
+        if self._surroundings is not None:
+            adc, self._level = self._surroundings(got)
+        else:
+            adc = self._plant(got["codes"]) if self._plant is not None else self._adc
+            if self._trigger is not None:
+                self._level = np.asarray(self._trigger(got["frame"]), dtype=np.int64)
+        self._adc, due = np.asarray(adc, dtype=np.int64), self._adc.shape
+        if self._adc.shape != due:
+            raise RangeError(f"plant gave words of shape {self._adc.shape}; allowed: {due}")
 
     def _keep(self, name: str, samples: IntArray) -> None:
         self.recorded.setdefault(name, []).append(samples)

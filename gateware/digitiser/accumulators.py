@@ -13,7 +13,7 @@ from gateware.multiplier import Multiplier
 from models.digitiser.spec import DARK_RECORD, PILOT, ROW, SIGNAL_RECORD, DigitiserSpec
 
 # Clocks without a symbol after which no frame is on its way: longer than any pause between frames.
-QUIET = 1 << 16
+QUIET = 1 << 12  # ten times the longest pause between two symbols of a frame
 
 
 class Accumulators(wiring.Component):

@@ -177,8 +177,12 @@ class Node(wiring.Component):
         m.d.sync += hold.eq(~room | wanted | resetting)
         m.d.comb += transmitter.hold.eq(hold)
 
-        snapshot, asked = Signal(), Signal()
-        m.d.sync += asked.eq(strobes["snapshot"] | (asked & (wanted | resetting)))
+        # What is asked for during a restart is done behind it.
+        snapshot, asked, loading = Signal(), Signal(), Signal()
+        m.d.sync += [
+            asked.eq(strobes["snapshot"] | (asked & (wanted | resetting))),
+            loading.eq(strobes["load_offset"] | (loading & (wanted | resetting))),
+        ]
         with m.If(resetting):
             m.d.sync += snapshot.eq(0)
         with m.Elif(asked & ~wanted):
@@ -186,7 +190,7 @@ class Node(wiring.Component):
         m.d.comb += [
             receiver.wipe.eq(resetting),
             receiver.snapshot.eq(snapshot),
-            receiver.load.eq(strobes["load_offset"]),
+            receiver.load.eq(loading & ~(wanted | resetting)),
             capture.i.eq(heard),
             capture.start.eq(strobes["capture"]),
             capture.on_frame.eq(settings["capture_on_frame"]),

@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Generic, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from gateware.register_map import IDENTITY, Access, Register, RegisterMap, register_map
 from models.checks import RangeError
+from models.host_link.packet import MAX_WORDS
 from models.node.ports import ReadPort, WritePort
 from models.node.spec import ROLES, NodeSpec
 
 Words = npt.NDArray[np.uint32]
+T = TypeVar("T")
 COMMIT = "commit"
+
+
+@dataclass(frozen=True)
+class Answer(Generic[T]):
+    """What a device was asked for: whether it is `here`, and `get`, which waits for it."""
+
+    here: Callable[[], bool]
+    get: Callable[[], T]
+
+    @classmethod
+    def known(cls, value: T) -> Answer[T]:
+        """One that did not have to be waited for."""
+        return cls(lambda: True, lambda: value)
 
 
 class DeviceError(RuntimeError):
@@ -58,6 +74,23 @@ class Device(ABC):
     def close(self) -> None:
         """Let go of the node. It stops by itself: its watchdog hears nothing more."""
 
+    # Asking ahead: a link overrides these, so that words keep flowing while answers are on the way.
+
+    def ask(self, names: Iterable[str]) -> Answer[dict[str, int]]:
+        """Ask for what `read_all` gives, and go on."""
+        return Answer.known(self.read_all(names))
+
+    def ask_words(self, port: ReadPort) -> Answer[Words]:
+        """Ask for some of the words that wait at a port, and go on."""
+        return Answer.known(self.receive(port, MAX_WORDS))
+
+    def offer(self, port: WritePort, words: Words) -> int:
+        """Send as many words as a port is known to have room for, and go on; how many."""
+        count = min(len(words), self.room(port)) if len(words) else 0
+        if count:
+            self.send(port, words[:count])
+        return count
+
     def read(self, name: str) -> int:
         """The raw value of a register; `KeyError` for a name that is none."""
         return self.read_all([name])[name]
@@ -66,12 +99,16 @@ class Device(ABC):
         """Raw values of some registers by name, or of all that can be read."""
         if names is None:
             names = [r.name for r in self.map if r.access is not Access.STROBE]
+        registers = self._readable(names)
+        values = self._read(registers)
+        return {r.name: value for r, value in zip(registers, values, strict=True)}
+
+    def _readable(self, names: Iterable[str]) -> list[Register]:
         registers = [self.map[name] for name in names]
         for register in registers:
             if register.access is Access.STROBE:
                 raise RangeError(f"{register.name} is a strobe, which has no value to read")
-        values = self._read(registers)
-        return {r.name: value for r, value in zip(registers, values, strict=True)}
+        return registers
 
     def write(self, **raw: int) -> None:
         """Settings by name, as raw integers; all of them take effect in the same clock.

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy.typing as npt
 
 from gateware.register_map import Register, register_map
-from host.devices.device import Device, DeviceError, Words, as_words, recognise, standard_specs
-from host.devices.transport import LinkError, Transport
+from host.devices.device import (
+    Answer,
+    Device,
+    DeviceError,
+    Words,
+    as_words,
+    recognise,
+    standard_specs,
+)
+from host.devices.transport import LinkError, Pending, Transport
 from models.host_link.packet import MAX_WORDS
 from models.node.ports import ReadPort, WritePort
 from models.node.spec import NodeSpec
@@ -48,16 +56,48 @@ class LinkDevice(Device):
             raise DeviceError(str(error)) from error
 
     def _read(self, registers: Sequence[Register]) -> list[int]:
+        return self._values(registers, self._asked(registers))
+
+    def _asked(self, registers: Sequence[Register]) -> list[Pending]:
         # Neighbours in one request: a status of two words is latched by the first of them anyway.
+        return [
+            self._do(
+                self._transport.ask_read,
+                self.map.address(run[0].name),
+                sum(register.words for register in run),
+            )
+            for run in self._runs(registers)
+        ]
+
+    def _values(self, registers: Sequence[Register], asked: list[Pending]) -> list[int]:
+        words = [word for one in asked for word in self._do(self._transport.result, one).tolist()]
         values = []
-        for run in self._runs(registers):
-            first = self.map.address(run[0].name)
-            count = sum(register.words for register in run)
-            words = self._do(self._transport.read, first, count).tolist()
-            for register in run:
-                values.append(register.from_words(words[: register.words]))
-                words = words[register.words :]
+        for register in registers:
+            values.append(register.from_words(words[: register.words]))
+            words = words[register.words :]
         return values
+
+    def ask(self, names: Iterable[str]) -> Answer[dict[str, int]]:
+        """Ask for registers, and go on."""
+        registers = self._readable(names)
+        asked = self._asked(registers)
+
+        def get() -> dict[str, int]:
+            values = self._values(registers, asked)
+            return {r.name: value for r, value in zip(registers, values, strict=True)}
+
+        return Answer(lambda: all(one.answer is not None for one in asked), get)
+
+    def ask_words(self, port: ReadPort) -> Answer[Words]:
+        """Ask for what one packet holds of the words that wait at a port, and go on."""
+        asked = self._do(self._transport.ask_receive, int(port), MAX_WORDS)
+        return Answer(
+            lambda: asked.answer is not None, lambda: self._do(self._transport.result, asked)
+        )
+
+    def offer(self, port: WritePort, words: Words) -> int:
+        """Send as many words as a port is known to have room for, and go on; how many."""
+        return int(self._do(self._transport.feed, int(port), words))
 
     def _write(self, values: Sequence[tuple[Register, int]]) -> None:
         raw = [register.to_words(value) for register, value in values]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
@@ -89,7 +89,7 @@ class Traffic:
     timeouts: int = 0
 
 
-class _Pending:
+class Pending:
     """A request on its way, and its answer once it is there."""
 
     __slots__ = ("answer", "frame", "nudged", "request")
@@ -111,8 +111,9 @@ class Transport:
       that follow each other must not have the same.
     * `clock` tells the time for `pipe`, in seconds.
 
-    `send` returns when all packets are on their way; all other methods wait for their answer. The
-    device carries requests out in the order of the calls. Raises `LinkLost`, `VersionMismatch`.
+    `send` returns when all packets are on their way; `feed`, `ask_read` and `ask_receive` wait for
+    no answer, `result` is for the latter two's; all other methods wait for their answer. The device
+    carries requests out in the order of the calls. Raises `LinkLost`, `VersionMismatch`.
     """
 
     def __init__(
@@ -135,8 +136,8 @@ class Transport:
         self._next = 0
         self._window = 1
         self._opened = False
-        self._on_way: deque[_Pending] = deque()  # in order of their numbers
-        self._unsent: deque[_Pending] = deque()
+        self._on_way: deque[Pending] = deque()  # in order of their numbers
+        self._unsent: deque[Pending] = deque()
         self._received = bytearray()
         self._silent_since = clock()
         self._silences = 0
@@ -176,16 +177,24 @@ class Transport:
 
     def read(self, address: int, count: int = 1) -> Words:
         """The words of `count` registers that follow each other."""
+        return self.result(self.ask_read(address, count))
+
+    def ask_read(self, address: int, count: int = 1) -> Pending:
+        """Ask for what `read` gives, and go on."""
         require("count", count, at_least=0, at_most=MAX_WORDS, integer=True)
         require("address", address, at_least=0, at_most=ADDRESSES - count, integer=True)
-        return _array(self._wait(self._submit(Op.READ, address, count)).words)
+        return self._submit(Op.READ, address, count)
+
+    def result(self, asked: Pending) -> Words:
+        """The words of an answer, once it is there."""
+        return _array(self._wait(asked).words)
 
     def write(self, address: int, words: npt.ArrayLike) -> None:
         """Write registers that follow each other."""
         given = _words(words)
         require("number of words", len(given), at_most=MAX_WORDS)
         require("address", address, at_least=0, at_most=ADDRESSES - len(given), integer=True)
-        self._wait(self._submit(Op.WRITE, address, len(given), given))
+        self._wait(self._submit(Op.WRITE, address, len(given), given.tolist()))
 
     def send(self, port: int, words: npt.ArrayLike, patience: float = 5.0) -> None:
         """Send words to a write port; waits for room, but not for the last answers.
@@ -196,7 +205,7 @@ class Transport:
         rest = _words(words)
         grown = self._clock()
         pause = 0.0
-        while rest:
+        while len(rest):
             taken = self._offer(port, rest)
             rest = rest[taken:]
             if taken:
@@ -221,6 +230,21 @@ class Transport:
             sent += taken
         return sent
 
+    def feed(self, port: int, words: npt.ArrayLike) -> int:
+        """Send as many words as a write port is known to have room for; how many that are.
+
+        Meant to be called again and again: never waits for an answer while there are other things
+        to do, only for a place in the window. Where there is no room it asks for some.
+        """
+        given = _words(words)
+        sent = 0
+        while taken := self._offer(port, given[sent:]):
+            sent += taken
+        asks = any(p.request.op == Op.SEND and p.request.target == port for p in self._on_way)
+        if len(given) and not sent and not asks:
+            self._submit(Op.SEND, port, 0)
+        return sent
+
     def room(self, port: int) -> int:
         """Ask how many words a write port has room for."""
         require("write port", port, at_least=0, below=self.write_ports, integer=True)
@@ -229,13 +253,18 @@ class Transport:
 
     def receive(self, port: int, count: int) -> Words:
         """Take words that wait at a read port, `count` at most."""
-        require("read port", port, at_least=0, below=self.read_ports, integer=True)
         require("count", count, at_least=0, integer=True)
         asked = [
-            self._submit(Op.RECEIVE, port, min(MAX_WORDS, count - start))
+            self.ask_receive(port, min(MAX_WORDS, count - start))
             for start in range(0, count, MAX_WORDS)
         ]
         return _array(word for pending in asked for word in self._wait(pending).words)
+
+    def ask_receive(self, port: int, count: int) -> Pending:
+        """Ask for words that wait at a read port, and go on; what one packet holds at most."""
+        require("read port", port, at_least=0, below=self.read_ports, integer=True)
+        require("count", count, at_least=0, at_most=MAX_WORDS, integer=True)
+        return self._submit(Op.RECEIVE, port, count)
 
     def available(self, port: int) -> int:
         """Ask how many words wait at a read port."""
@@ -255,7 +284,7 @@ class Transport:
         """Words that a write port has room for, as far as is known here."""
         return (self._limits.get(port, 0) - self._given.get(port, 0)) % CREDITS
 
-    def _offer(self, port: int, words: tuple[int, ...], whole: bool = True) -> int:
+    def _offer(self, port: int, words: Words, whole: bool = True) -> int:
         """Send one packet of words, if there is credit; how many words.
 
         With `whole` rather none than a short packet while an answer may bring more credit.
@@ -267,16 +296,16 @@ class Transport:
             return 0
         count = min(count, credit)
         if count:
-            self._submit(Op.SEND, port, count, words[:count])
+            self._submit(Op.SEND, port, count, words[:count].tolist())
             self._given[port] = (self._given.get(port, 0) + count) % CREDITS
         return count
 
-    def _submit(self, op: Op, target: int, count: int, words: tuple[int, ...] = ()) -> _Pending:
+    def _submit(self, op: Op, target: int, count: int, words: Sequence[int] = ()) -> Pending:
         """Put a request on its way; waits while the window is full."""
         while len(self._on_way) + len(self._unsent) >= self._window:
             self._pump()
-        request = Request(self._next, op, target, count, words)
-        pending = _Pending(request, to_frame(request.body()))
+        request = Request(self._next, op, target, count, tuple(words))
+        pending = Pending(request, to_frame(request.body()))
         self._next = (self._next + 1) % 256
         self.traffic.requests += 1
         if not self._on_way:
@@ -287,7 +316,7 @@ class Transport:
         self._transmit()
         return pending
 
-    def _wait(self, pending: _Pending) -> Response:
+    def _wait(self, pending: Pending) -> Response:
         """The answer to a request."""
         while pending.answer is None:
             self._pump()
@@ -369,7 +398,7 @@ class Transport:
         while self._on_way and self._on_way[0].answer is not None:
             self._on_way.popleft()
 
-    def _answers(self, pending: _Pending, response: Response) -> bool:
+    def _answers(self, pending: Pending, response: Response) -> bool:
         """Whether a response belongs to a request. Raises `Refused`."""
         request = pending.request
         if pending.answer is not None or response.op != request.op:
@@ -396,12 +425,12 @@ class Transport:
             self._limits[request.target] = response.credit
 
 
-def _words(words: npt.ArrayLike) -> tuple[int, ...]:
-    """Words as Python integers. Raises `RangeError` for what 32 bits do not hold."""
+def _words(words: npt.ArrayLike) -> Words:
+    """Words in one dimension. Raises `RangeError` for what 32 bits do not hold."""
     given = np.atleast_1d(np.asarray(words))
     if given.dtype != np.uint32:
         require("words", given, at_least=0, at_most=WORD, integer=True)
-    return tuple(int(word) for word in given.ravel().tolist())
+    return given.ravel().astype(np.uint32, copy=False)
 
 
 def _array(words: Iterable[int]) -> Words:

@@ -1,17 +1,17 @@
 """A layer through the gateware of both nodes, in lockstep with the optics between them.
 
 Each node is compiled (`sim.node_device`) and driven over its host link by the host's own code, in a
-thread of its own. They run side by side, a block of clocks at a time. The optics take the server's
-codes and the client's phase shifter of half a frame, and give both their ADC words for the next
-half: that adds `DELAY` to either way. A client's drive is triggered by the server's frames.
+thread of its own. They meet after every half frame (`sim.loop.lockstep`), which adds half a frame
+to either way and changes nothing else: what both receivers get, and so all that they give, is what
+`Loop.play` computes on the models, to the bit. A client's drive is triggered by the server's
+frames.
 """
 
 from __future__ import annotations
 
-import queue
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,96 +27,11 @@ from models.fixedpoint import IntArray
 from models.node import chain
 from models.node.spec import NodeSpec
 from models.waveform.mesh import angle_table
-from models.waveform.optics import Optics
+from sim.loop.lockstep import PARTIES, Lockstep
 from sim.loop.session import Loop, Played, Records
 from sim.node_device import NodePipe
 
-BLOCK = 96  # clocks: few, since the host's questions wait for them while rows have to keep coming
-HALF = 9  # blocks that the optics take at once
-DELAY = HALF * BLOCK  # clocks
 PATIENCE = 600.0  # seconds without progress
-
-
-@dataclass(eq=False)
-class Link:
-    """What both threads share."""
-
-    optics: Optics
-    block: int
-    running: threading.Event = field(default_factory=threading.Event)  # the client is armed
-    over: threading.Event = field(default_factory=threading.Event)  # either has finished
-    shifters: queue.Queue[IntArray] = field(default_factory=queue.Queue)
-    words: queue.Queue[tuple[IntArray, IntArray]] = field(default_factory=queue.Queue)
-
-
-class ServerPlant:
-    """The optics, as the server's node sees them; silence until the client is there."""
-
-    def __init__(self, link: Link) -> None:
-        self._link = link
-        self._clock = 0
-        self._starts: list[int] = []
-        self._frame: IntArray = np.zeros(link.block, np.int64)
-        self._given: list[tuple[IntArray, IntArray]] = []  # codes and shifter, block by block
-        self._ready: list[tuple[IntArray, IntArray]] = []  # words of client and server
-
-    def __call__(self, codes: IntArray) -> IntArray:
-        """ADC words (2, n) for codes (2, n)."""
-        link, n = self._link, codes.shape[1]
-        if not link.running.is_set():
-            return np.zeros_like(codes)
-        shifter = _get(link.shifters, link.over)
-        if shifter is None:
-            shifter = np.zeros(n, np.int64)
-        self._given.append((codes, shifter))
-        self._clock += n
-        if len(self._given) == HALF:
-            # What begins in the last of these blocks is not known yet: it is told next time.
-            both = (np.concatenate(part, axis=-1) for part in zip(*self._given, strict=True))
-            sent, shift = both
-            client, server = link.optics.step(sent, self._starts, shift)
-            self._given, self._starts = [], []
-            self._ready += [
-                (client[:, at : at + n], server[:, at : at + n]) for at in range(0, DELAY, n)
-            ]
-        silent = (np.zeros((1, n), np.int64), np.zeros((2, n), np.int64))
-        client_words, server_words = self._ready.pop(0) if self._ready else silent
-        link.words.put((client_words, self._frame))
-        return server_words
-
-    def frames(self, line: IntArray) -> IntArray:
-        """Takes the `frame` line of the block that was just played; the trigger stays low."""
-        if self._link.running.is_set():
-            self._starts += [self._clock - len(line) + int(k) for k in np.nonzero(line)[0]]
-        self._frame = line
-        return np.zeros_like(line)
-
-
-class ClientPlant:
-    """The client's side of the same."""
-
-    def __init__(self, link: Link) -> None:
-        self._link = link
-        self.pipe: NodePipe | None = None
-        self._line: IntArray = np.zeros(link.block, np.int64)
-
-    def __call__(self, codes: IntArray) -> IntArray:
-        """ADC words (1, n)."""
-        link = self._link
-        assert self.pipe is not None
-        silence = np.zeros((1, codes.shape[1]), np.int64)
-        if not link.running.is_set() or link.over.is_set():
-            return silence
-        link.shifters.put(self.pipe.recorded["shifter"][-1][0])
-        got = _get(link.words, link.over)
-        if got is None:
-            return silence
-        words, self._line = got
-        return words
-
-    def trigger(self, line: IntArray) -> IntArray:
-        """The server's frames, a block late."""
-        return self._line
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,68 +44,79 @@ class RtlPlayed:
     recorded: dict[str, IntArray]
 
 
-def play(loop: Loop, number: int, xi: Complex, rng: np.random.Generator) -> RtlPlayed:
+def play(
+    loop: Loop,
+    number: int,
+    xi: Complex,
+    rng: np.random.Generator,
+    offset: tuple[int, ...] | None = None,
+    record: bool = False,
+) -> RtlPlayed:
     """Send layer `number` through the gateware of both nodes, to a client of direction ξ (N,).
 
-    Raises `RangeError` where a node reports a fault.
+    `offset` is the server's receiver's, as from a null record. With `record`, all that passes the
+    converters is kept. Raises `RangeError` where a node reports a fault.
     """
     s, light = loop.settings, loop.layers[number]
-    optics = Optics(light.setup, loop.mesh(number, xi), rng)
-    link = Link(optics, BLOCK)
-    server_plant, client_plant = ServerPlant(link), ClientPlant(link)
-    server_spec = NodeSpec(role="server", drive=s.drive, digitiser=s.server)
-    client_spec = NodeSpec(role="client", drive=s.drive, digitiser=s.client)
-    server_pipe = NodePipe(
-        server_spec, server_plant, block=BLOCK, trigger=server_plant.frames, record=True
-    )
-    client_pipe = NodePipe(
-        client_spec, client_plant, block=BLOCK, trigger=client_plant.trigger, record=True
-    )
-    client_plant.pipe = client_pipe
+    block = light.setup.period // 2
+    lockstep = Lockstep(loop.optics(number, xi, rng), block)
+    specs = node_specs(loop)
+    pipes = {
+        party: NodePipe(
+            specs[party], block=block, surroundings=lockstep.surroundings(party), record=record
+        )
+        for party in PARTIES
+    }
     found: dict[str, Any] = {}
 
     def client() -> None:
         try:
-            with _node(client_pipe, client_spec) as node:
+            with _node(pipes["client"]) as node:
                 drive = _angle_drive(loop, number)
                 node.configure(drive, light.client, s.lock, lead_in=0, triggered=True)
                 node.load_angles(angle_table(xi, s.drive.symbol))
-                found["client"] = node.play_angles(len(light.rows), lambda _: link.running.set())
+                found["client"] = node.play_angles(len(light.rows), lambda _: lockstep.start())
         except BaseException as error:
             found["error"] = error
         finally:
-            link.running.set()
-            link.over.set()
+            lockstep.leave("client")
 
     thread = threading.Thread(target=client, daemon=True)
     thread.start()
     try:
-        with _node(server_pipe, server_spec) as node:
+        with _node(pipes["server"]) as node:
             node.configure(
                 light.drive,
                 light.server,
-                loop_delay=light.setup.to_server + DELAY,
+                loop_delay=light.setup.to_server + block,
                 lead_in=s.lead_in,
             )
-            if not link.running.wait(PATIENCE):
+            if lockstep.await_start(PATIENCE):
+                found["server"] = node.play(light.rows[s.lead_in :], offset=offset)
+            elif "error" not in found:
                 raise RangeError("client's node did not start")
-            found["server"] = node.play(light.rows[s.lead_in :])
     finally:
-        link.over.set()
+        lockstep.leave("server")
         thread.join(PATIENCE)
     if "error" in found:
         raise found["error"]
-    for party in ("server", "client"):
+    for party in PARTIES:
         if found[party].faults:
             raise RangeError(f"{party}'s node reports {', '.join(sorted(found[party].faults))}")
     rows = loop.network.layers[number].rows
     values, _ = found["client"].last(rows)
-    recorded = {
-        f"{party}_{name}": pipe.record(name)
-        for party, pipe in (("server", server_pipe), ("client", client_pipe))
-        for name in pipe.recorded
-    }
+    recorded = {f"{party}_{n}": pipe.record(n) for party, pipe in pipes.items()
+                for n in pipe.recorded}  # fmt: skip
     return RtlPlayed(found["server"], found["client"], values[:, 0], recorded)
+
+
+def node_specs(loop: Loop) -> dict[str, NodeSpec]:
+    """What both nodes of a loop are built from, by party."""
+    s = loop.settings
+    return {
+        "server": NodeSpec(role="server", drive=s.drive, digitiser=s.server),
+        "client": NodeSpec(role="client", drive=s.drive, digitiser=s.client),
+    }
 
 
 def player(loop: Loop) -> Callable[..., Played]:
@@ -200,7 +126,7 @@ def player(loop: Loop) -> Callable[..., Played]:
     """
 
     def of_layer(number: int, xi: Complex, records: Records, rng: np.random.Generator) -> Played:
-        got = play(loop, number, xi, rng)
+        got = play(loop, number, xi, rng, records.offsets[number])
         return Played(
             got.values / np.sqrt(records.client.shot_variance),
             got.server.session[None],
@@ -238,12 +164,13 @@ def agreement(loop: Loop, number: int, xi: Complex, got: RtlPlayed) -> Agreement
     recorded = got.recorded
     (sent,) = np.nonzero(recorded["server_frame"][0])
     begun = {p: int(np.nonzero(recorded[f"{p}_adc"][0])[0][0]) for p in ("server", "client")}
+    specs = node_specs(loop)
     server = chain.hear(
-        NodeSpec(role="server", drive=s.drive, digitiser=s.server),
+        specs["server"],
         chain.Setup(
             registers(s.drive, light.drive),
             light.server,
-            loop_delay=light.setup.to_server + DELAY,
+            loop_delay=light.setup.to_server + period // 2,
             lead_in=s.lead_in,
         ),
         recorded["server_adc"][:, begun["server"] :],
@@ -252,7 +179,7 @@ def agreement(loop: Loop, number: int, xi: Complex, got: RtlPlayed) -> Agreement
     )
     drive = registers(s.drive, _angle_drive(loop, number))
     client = chain.hear(
-        NodeSpec(role="client", drive=s.drive, digitiser=s.client),
+        specs["client"],
         chain.Setup(drive, light.client, loop=s.lock, lead_in=0),
         recorded["client_adc"][:, begun["client"] :],
         np.zeros((0, 2, light.setup.layout.row), np.int64),
@@ -288,16 +215,6 @@ def _angle_drive(loop: Loop, number: int) -> DriveSettings:
     )
 
 
-def _node(pipe: NodePipe, spec: NodeSpec) -> Node:
+def _node(pipe: NodePipe) -> Node:
     transport = Transport(pipe, clock=pipe.time)
-    return Node(LinkDevice(transport, f"rtl:{spec.role}", spec), patience=PATIENCE)
-
-
-def _get(waiting: queue.Queue[Any], over: threading.Event) -> Any:
-    """The next of a queue; None if the other side has finished."""
-    while True:
-        try:
-            return waiting.get(timeout=0.05)
-        except queue.Empty:
-            if over.is_set():
-                return None
+    return Node(LinkDevice(transport, f"rtl:{pipe.spec.role}", pipe.spec), patience=PATIENCE)

@@ -200,6 +200,11 @@ class Loop:
         errors = self._chip[:, :, : len(xi)]
         return Mesh(angles + errors[0], angles + errors[1])
 
+    def optics(self, number: int, xi: Complex, rng: np.random.Generator) -> Optics:
+        """All between both nodes' converters, for layer `number` and a client of direction ξ."""
+        setup = replace(self.layers[number].setup, gain=self._gain)
+        return Optics(setup, self.mesh(number, xi), rng, self._intruder)
+
     def play(
         self, number: int, xi: Complex, records: Records, rng: np.random.Generator
     ) -> ModelPlayed:
@@ -244,8 +249,7 @@ class Loop:
         self, number: int, xi: Complex, rng: np.random.Generator
     ) -> tuple[Optics, Complex, IntArray]:
         light = self.layers[number]
-        setup = replace(light.setup, gain=self._gain)
-        optics = Optics(setup, self.mesh(number, xi), rng, self._intruder)
+        optics = self.optics(number, xi, rng)
         if number not in self._light:  # the same for every image
             self._light[number] = optics.modulate(light.codes)
         return optics, *through(optics, self._light[number], light.starts)
