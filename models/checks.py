@@ -25,25 +25,29 @@ def require(
 
     `above` and `below` are open ends of the range, `at_least` and `at_most` closed ones.
     """
+    try:
+        array = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        array = None
+    if array is not None:
+        good = np.isfinite(array)
+        if above is not None:
+            good &= array > above
+        if at_least is not None:
+            good &= array >= at_least
+        if below is not None:
+            good &= array < below
+        if at_most is not None:
+            good &= array <= at_most
+        if integer:
+            good &= array == np.rint(array)
+        if good.all():
+            return
     low = f"({above:g}" if above is not None else "(−∞" if at_least is None else f"[{at_least:g}"
     high = f"{below:g})" if below is not None else "∞)" if at_most is None else f"{at_most:g}]"
     allowed = f"{low}, {high}"
     if integer:
         allowed = f"the integers in {allowed}"
-    try:
-        array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise RangeError(f"{name} = {value!r} is not a number; allowed: {allowed}") from None
-    good = np.isfinite(array)
-    if above is not None:
-        good &= array > above
-    if at_least is not None:
-        good &= array >= at_least
-    if below is not None:
-        good &= array < below
-    if at_most is not None:
-        good &= array <= at_most
-    if integer:
-        good &= array == np.rint(array)
-    if not good.all():
-        raise RangeError(f"{name} = {array[~good].flat[0]:g} is outside {allowed}")
+    if array is None:
+        raise RangeError(f"{name} = {value!r} is not a number; allowed: {allowed}")
+    raise RangeError(f"{name} = {array[~good].flat[0]:g} is outside {allowed}")

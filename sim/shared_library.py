@@ -37,6 +37,7 @@ from sim.bench import (
     Samples,
     Timeout,
     default_timeout,
+    fields_of,
     pack,
     to_signed,
     unpack,
@@ -79,6 +80,10 @@ class Library:
         self.ports = ports = Ports.of(component)
         self.streams = (*ports.inputs, *ports.outputs)
         self.plain = (*ports.settings, *ports.status)
+        self.fields = {
+            **{name: fields_of(port.p) for name, port in {**ports.inputs, **ports.outputs}.items()},
+            **{name: fields_of(line) for name, line in {**ports.settings, **ports.status}.items()},
+        }
         path = _compile(
             name,
             {
@@ -205,7 +210,7 @@ class Instance:
         not named are not ready. Raises `RangeError` for samples that do not fit.
         """
         require("clocks", clocks, at_least=0, integer=True)
-        ports, kept = self._ports, []
+        ports, fields, kept = self._ports, self._library.fields, []
         room = outputs if isinstance(outputs, Mapping) else dict.fromkeys(outputs, clocks)
         unknown = {*(inputs or {})} - {*ports.inputs, *ports.settings}
         unknown |= {*room} - {*ports.outputs, *ports.status}
@@ -214,12 +219,12 @@ class Instance:
         played: dict[str, Words] = {}
         for name, samples in (inputs or {}).items():
             if name in ports.inputs:
-                words = pack(ports.inputs[name].p, samples)
+                words = pack(fields[name], samples)
                 if name not in self._fixed:
                     self._queues[name].put(words)
                     continue
             else:
-                words = pack(ports.settings[name], samples)
+                words = pack(fields[name], samples)
             if len(words) != clocks:
                 raise RangeError(f"samples of {name} = {len(words)}; allowed: {clocks}, the clocks")
             played[name] = words
@@ -251,10 +256,10 @@ class Instance:
         result: dict[str, Any] = {}
         for name in room:
             if name in recorded:
-                result[name] = unpack(ports.status[name], recorded[name])
+                result[name] = unpack(fields[name], recorded[name])
             else:
                 count = int(self._streams[self._place[name]].at)
-                result[name] = unpack(ports.outputs[name].p, taken[name][:count])
+                result[name] = unpack(fields[name], taken[name][:count])
         return result
 
 

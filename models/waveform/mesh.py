@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.linalg.lapack import ztbtrs
 
 from models.checks import RangeError
 from models.drive.spec import Arm
@@ -75,20 +76,30 @@ class Mesh:
 
     def gather(self, light: Complex, port: Complex) -> tuple[Complex, Complex]:
         """Mode 1 (F,), and the other modes (N, F), from modes (N, F) and the chain's open port."""
-        one, others = port, np.empty_like(light)
-        for k, (cosine, sine) in enumerate(zip(*self._gather, strict=True)):
-            others[k] = cosine * light[k] - sine.conjugate() * one
-            one = cosine * one + sine * light[k]
-        return one, others
+        cosine, sine = (part[:, None] for part in self._gather)
+        # What the splitters before the kth have gathered: s_k+1 − c·s_k = sin θ·e^(−iφ)·a_k.
+        gathered = _chain(self._gather[0], np.concatenate([port[None], sine * light]), "L")
+        return gathered[-1], cosine * light - sine.conj() * gathered[:-1]
 
     def spread(self, one: Complex, others: Complex) -> Complex:
         """Modes (N, F) from mode 1 (F,) and the others (N, F): the reverse."""
-        light = np.empty_like(others)
-        for k in reversed(range(len(others))):
-            cosine, sine = self._spread[0][k], self._spread[1][k]
-            light[k] = cosine * others[k] + sine.conjugate() * one
-            one = cosine * one - sine * others[k]
-        return light
+        cosine, sine = (part[:, None] for part in self._spread)
+        left = _chain(self._spread[0], np.concatenate([-sine * others, one[None]]), "U")
+        return np.asarray(cosine * others + sine.conj() * left[1:])
+
+
+def _chain(cosine: Real, entering: Complex, side: str) -> Complex:
+    """s (N + 1, F) of s_k − cos θ·s_k∓1 = entering_k, from the front ("L") or the back ("U").
+
+    A bidiagonal system, solved column by column: a frame's result does not depend on how many are
+    computed together, to the last bit.
+    """
+    band = np.zeros((2, len(entering)), np.complex128)
+    inner = slice(None, -1) if side == "L" else slice(1, None)
+    band[1 if side == "L" else 0, inner] = -cosine
+    solved, failed = ztbtrs(band, np.asfortranarray(entering), uplo=side, diag="U")
+    assert not failed
+    return np.asarray(solved)
 
 
 def _splitters(angles: Real) -> tuple[Real, Complex]:
