@@ -9,8 +9,8 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from gateware.digitiser import payloads
 from gateware.digitiser.cordic import Cordic
-from gateware.digitiser.stage import Stage, read
 from gateware.pipeline import delay
+from gateware.stage import Stage, read
 from models.digitiser.phase import COUNT_BITS, SUM_SHIFT
 from models.digitiser.spec import PILOT, SIGNAL_RECORD, DigitiserSpec
 
