@@ -9,7 +9,6 @@ from typing import Any
 
 from amaranth.hdl import Cat, Module, ResetInserter, Signal, signed
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from gateware import fixedpoint
@@ -23,6 +22,7 @@ from gateware.digitiser.phase import Phase
 from gateware.digitiser.phase_lock import PhaseLock
 from gateware.digitiser.sum_bank import SUM_BITS
 from gateware.digitiser.synchroniser import Synchroniser
+from gateware.memory import Fifo
 from gateware.stage import Stage, read
 from models.digitiser.spec import ROW, DigitiserSpec
 
@@ -227,10 +227,10 @@ class Receiver(wiring.Component):
         depth: int,
         lost: Signal,
         reset: Signal,
-    ) -> SyncFIFOBuffered:
+    ) -> Fifo:
         """A FIFO that never stalls its source; `lost` sticks where there was no room."""
         word = Cat(payload)
-        fifo = SyncFIFOBuffered(width=len(word), depth=depth)
+        fifo = Fifo(width=len(word), depth=depth)
         m.submodules[name] = ResetInserter(reset)(fifo)
         m.d.comb += [fifo.w_data.eq(word), fifo.w_en.eq(valid)]
         with m.If(self.clear | reset):

@@ -129,10 +129,12 @@ class Drive(wiring.Component):
             self.angles_loaded.eq(angles.length),
         ]
         # Tables do not change under a light that is on.
-        m.d.comb += [
-            self.coefficients.ready.eq(~self.arm),
+        m.d.sync += [
             shaping.coefficients.valid.eq(self.coefficients.valid & ~self.arm),
             shaping.coefficients.payload.eq(self.coefficients.payload),
+        ]
+        m.d.comb += [
+            self.coefficients.ready.eq(~self.arm),
             angles.i.valid.eq(self.angles.valid & ~self.arm),
             angles.i.payload.eq(self.angles.payload),
             self.angles.ready.eq(angles.i.ready & ~self.arm),

@@ -6,13 +6,13 @@ from typing import Any
 
 from amaranth.hdl import C, Cat, Module, Mux, ResetInserter, Signal, Value, signed
 from amaranth.lib import stream, wiring
-from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from gateware.digitiser import payloads as digitiser_payloads
 from gateware.digitiser.chain import Receiver
 from gateware.drive import payloads as drive_payloads
 from gateware.host_link.link import HostLink
+from gateware.memory import Fifo
 from gateware.node.capture import Capture
 from gateware.node.reading import Reading
 from gateware.node.replay import Replay
@@ -270,7 +270,7 @@ class Node(wiring.Component):
                 depth = self.spec.drive.row_capacity  # as many values as a layer has rows
             if depth:
                 shape = source.payload.shape()
-                fifo = SyncFIFOBuffered(width=len(Value.cast(source.payload)), depth=depth)
+                fifo = Fifo(width=len(Value.cast(source.payload)), depth=depth)
                 m.submodules[f"{port.name.lower()}_fifo"] = ResetInserter(reset)(fifo)
                 m.d.comb += [fifo.w_data.eq(source.payload), source.ready.eq(fifo.w_rdy)]
                 keep: Value = C(1)
@@ -298,9 +298,7 @@ class Node(wiring.Component):
             ]
             connect(m, reading.o, sink)
 
-    def _whole(
-        self, m: Module, source: Any, fifo: SyncFIFOBuffered, words: int, reset: Value
-    ) -> Value:
+    def _whole(self, m: Module, source: Any, fifo: Fifo, words: int, reset: Value) -> Value:
         at = Signal(range(words))
         room, kept = Signal(), Signal()
         m.d.sync += room.eq(fifo.w_level <= SUM_FIFO - words)
