@@ -45,7 +45,7 @@ CLEAR = 10.0  # how far a match stands out, in rms
 # and phases find no room unless somebody fetches them.
 USUAL = ("digitiser_loss", "digitiser_symbols_lost", "digitiser_phases_lost")
 OVER = ("done", "stopped")
-WATCHED = ("state", "rows_sent", "frames_sent")
+WATCHED = ("state", "rows_granted_left", "rows_sent", "frames_sent")  # neighbours: one request
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
 """A layer through the gateware of both nodes, in lockstep with the optics between them.
 
 Each node is compiled (`sim.node_device`) and driven over its host link by the host's own code, in a
-thread of its own. They meet after every half frame (`sim.loop.lockstep`), which adds half a frame
-to either way and changes nothing else: what both receivers get, and so all that they give, is what
-`Loop.play` computes on the models, to the bit. A client's drive is triggered by the server's
-frames.
+thread of its own. They meet in every frame (`sim.loop.lockstep`), which lets either hear what was
+sent three quarters of a frame later and changes nothing else: a client's receiver answers within
+the quarter that is left, before its phase shifter is asked for. So what both receivers get, and all
+that they give, is what `Loop.play` computes on the models, to the bit. A client's drive is
+triggered by the server's frames.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from models.node.spec import NodeSpec
 from models.waveform.mesh import angle_table
 from sim.loop.lockstep import PARTIES, Lockstep
 from sim.loop.session import Loop, Played, Player, Records
+from sim.loop.settings import LayerLight
 from sim.node_device import NodePipe, adopt, library
 
 PATIENCE = 600.0  # seconds without progress
@@ -60,7 +62,7 @@ def play(
     converters is kept. Raises `RangeError` where a node reports a fault.
     """
     s, light = loop.settings, loop.layers[number]
-    block = light.setup.period // 2
+    block = block_of(light)
     lockstep = Lockstep(loop.optics(number, xi, rng), block)
     specs = node_specs(loop)
     pipes = {
@@ -110,6 +112,11 @@ def play(
     recorded = {f"{party}_{n}": pipe.record(n) for party, pipe in pipes.items()
                 for n in pipe.recorded}  # fmt: skip
     return RtlPlayed(found["server"], found["client"], values[:, 0], recorded)
+
+
+def block_of(light: LayerLight) -> int:
+    """Clocks that both nodes run alone."""
+    return 3 * light.setup.period // 4
 
 
 def node_specs(loop: Loop) -> dict[str, NodeSpec]:
@@ -184,7 +191,7 @@ def agreement(loop: Loop, number: int, xi: Complex, got: RtlPlayed) -> Agreement
         chain.Setup(
             registers(s.drive, light.drive),
             light.server,
-            loop_delay=light.setup.to_server + period // 2,
+            loop_delay=light.setup.to_server + block_of(light),
             lead_in=s.lead_in,
         ),
         recorded["server_adc"][:, begun["server"] :],
