@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from host.devices.device import DeviceError
 from host.devices.link import LinkDevice
 from host.devices.transport import Transport
 from host.node import Batch, Node
@@ -32,6 +33,14 @@ from sim.loop.session import Loop, Played, Records
 from sim.node_device import NodePipe
 
 PATIENCE = 600.0  # seconds without progress
+
+
+class ClientFailed(RangeError):
+    """The client's node failed while light was out; the `server`'s batch is whole all the same."""
+
+    def __init__(self, server: Batch, message: str):
+        super().__init__(message)
+        self.server = server
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +64,8 @@ def play(
     """Send layer `number` through the gateware of both nodes, to a client of direction ξ (N,).
 
     `offset` is the server's receiver's, as from a null record. With `record`, all that passes the
-    converters is kept. Raises `RangeError` where a node reports a fault.
+    converters is kept. Raises `RangeError` where a node reports a fault, and `ClientFailed`,
+    which is one too, where it is the client's alone.
     """
     s, light = loop.settings, loop.layers[number]
     block = light.setup.period // 2
@@ -98,16 +108,24 @@ def play(
     finally:
         lockstep.leave("server")
         thread.join(PATIENCE)
-    if "error" in found:
+    if "server" not in found:
         raise found["error"]
-    for party in PARTIES:
-        if found[party].faults:
-            raise RangeError(f"{party}'s node reports {', '.join(sorted(found[party].faults))}")
-    rows = loop.network.layers[number].rows
-    values, _ = found["client"].last(rows)
+    _require_sound("server", found["server"])
+    try:
+        if "error" in found:
+            raise found["error"]
+        _require_sound("client", found["client"])
+        values, _ = found["client"].last(loop.network.layers[number].rows)
+    except (RangeError, DeviceError) as error:
+        raise ClientFailed(found["server"], str(error)) from error
     recorded = {f"{party}_{n}": pipe.record(n) for party, pipe in pipes.items()
                 for n in pipe.recorded}  # fmt: skip
     return RtlPlayed(found["server"], found["client"], values[:, 0], recorded)
+
+
+def _require_sound(party: str, batch: Batch) -> None:
+    if batch.faults:
+        raise RangeError(f"{party}'s node reports {', '.join(sorted(batch.faults))}")
 
 
 def node_specs(loop: Loop) -> dict[str, NodeSpec]:
