@@ -22,7 +22,7 @@ from sim.loop_attacks import main
 SETTINGS = realistic(1.3, 2.4)
 # The amplifier's noise is spread over a row's modes: the fewer, the sooner it shows. Loss shows in
 # symbols, whatever row they are of: both layers' frames are as short as the receiver allows.
-SHORT, FULL = probe(modes=8, rows=1000), probe(modes=100, rows=300)
+SHORT, FULL = probe(modes=8, rows=1200), probe(modes=100, rows=300)
 CASES = [
     ("client amplifies by 30", SHORT, "excess noise"),
     ("tap keeps 3 %", FULL, "transmittance"),
