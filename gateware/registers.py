@@ -17,7 +17,8 @@ class RegisterBank(wiring.Component):
     * `settings[name]`, `strobes[name]`: signals for the blocks, by the names of the map.
       `status[name]`: signals that the blocks drive.
     * A write changes nothing but one staged word. The strobe `commit` moves all staged settings to
-      `settings` in one clock, the one in which `strobes["commit"]` goes high.
+      `settings` in one clock, the one in which `strobes["commit"]` goes high. Settings and strobes
+      go all over the device, so between the decoder and them is a register.
     * Strobes last one clock, `write_latency` clocks after the write. Writes act in their order.
     * A read answers after `latency` clocks: in each, every `PACE` words are narrowed to one, since
       a flat choice among all registers would limit the clock. Strobes and addresses without a
@@ -30,7 +31,7 @@ class RegisterBank(wiring.Component):
 
     PACE = 4
 
-    write_latency = 2
+    write_latency = 3
 
     def __init__(self, registers: RegisterMap):
         self._map = registers
@@ -62,14 +63,17 @@ class RegisterBank(wiring.Component):
         def written(place: int) -> Value:
             return write & (address == place)
 
-        commit = written(self._map.address("commit"))
+        decoded = {name: Signal(name=f"{name}_decoded") for name in self._map.of(Access.STROBE)}
         words: list[Value] = []
         for register in self._map:
             name, base = register.name, self._map.address(register.name)
             if register.access is Access.CONSTANT:
                 readable: Value = C(register.reset, register.width)
             elif register.access is Access.STROBE:
-                m.d.sync += self.strobes[name].eq(written(base))
+                m.d.sync += [
+                    decoded[name].eq(written(base)),
+                    self.strobes[name].eq(decoded[name]),
+                ]
                 readable = C(0, 1)
             elif register.access is Access.SETTING:
                 readable = staged = Signal(
@@ -78,7 +82,7 @@ class RegisterBank(wiring.Component):
                 for k in range(register.words):
                     with m.If(written(base + k)):
                         m.d.sync += staged[WORD * k : WORD * (k + 1)].eq(data)
-                with m.If(commit):
+                with m.If(decoded["commit"]):
                     m.d.sync += self.settings[name].eq(staged)
             else:
                 readable = Value.cast(self.status[name])

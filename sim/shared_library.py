@@ -69,13 +69,18 @@ class _Stream(ctypes.Structure):
 
 
 class Library:
-    """The compiled design of a component; `name` only labels the folder in `build/`."""
+    """The compiled design of a component; `name` only labels the file in `build/`.
+
+    `path` is where it is, or where it was compiled before: then it is taken from there as it is,
+    which saves the seconds that it takes to write a large design as Verilog.
+    """
 
     def __init__(
         self,
         component: wiring.Component,
         name: str,
         primitive: Primitive = Primitive.INFERRED,
+        path: Path | None = None,
     ):
         self.ports = ports = Ports.of(component)
         self.streams = (*ports.inputs, *ports.outputs)
@@ -84,7 +89,7 @@ class Library:
             **{name: fields_of(port.p) for name, port in {**ports.inputs, **ports.outputs}.items()},
             **{name: fields_of(line) for name, line in {**ports.settings, **ports.status}.items()},
         }
-        path = _compile(
+        self.path = path or _compile(
             name,
             {
                 "generated_dut.v": emit(component, "dut", primitive),
@@ -97,7 +102,7 @@ class Library:
                 ),
             },
         )
-        self._calls = ctypes.CDLL(str(path))
+        self._calls = ctypes.CDLL(str(self.path))
         self._calls.create.restype = ctypes.c_void_p
         self._calls.destroy.argtypes = (ctypes.c_void_p,)
         self._calls.step.argtypes = (

@@ -26,7 +26,7 @@ class Accumulators(wiring.Component):
     * `session`, `modes`: sums since the last `snapshot`, sent at the next frame's end after the
       level of `snapshot` changed, or at once where `QUIET` clocks went by without a symbol; all of
       them belong to the same whole frames. `mode_shift`: 2^this row symbols share a mode.
-    * `wipe`: held for 4·`modes` clocks it clears all sums, even in reset.
+    * `wipe`: held for 4·`modes` clocks it clears all sums, even in reset, some clocks later.
     * `late`: sticky, a frame's sums were not fetched in time and went on with the next frame's.
     * 4 multipliers; exact.
     """
@@ -58,9 +58,15 @@ class Accumulators(wiring.Component):
         m.submodules.frames = frames = SumBank(spec.words, 4, value_bits)
         m.submodules.session = session = SumBank(spec.words, 4, value_bits)
         m.submodules.modes = modes = SumBank(spec.modes, 1, value_bits)
-        for name, bank in (("frames", frames), ("session", session), ("modes", modes)):
+        # All memories of a bank hang on its `wipe`: each has a register of its own, one clock after
+        # the other, or synthesis would take them for one.
+        wiping = Signal(3, reset_less=True)
+        m.d.sync += wiping.eq(Cat(self.wipe, wiping))
+        for n, (name, bank) in enumerate(
+            (("frames", frames), ("session", session), ("modes", modes))
+        ):
             wiring.connect(m, bank.o, wiring.flipped(getattr(self, name)))
-            m.d.comb += bank.wipe.eq(self.wipe)
+            m.d.comb += bank.wipe.eq(wiping[n])
 
         # A symbol and its q, taken together; one of four products of each lane a clock after that.
         skip = self.i.p.skip & (self.record == SIGNAL_RECORD)

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Signal, signed
+from amaranth.hdl import Cat, Module, ResetInserter, Signal, signed
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from gateware import fixedpoint
@@ -21,9 +20,10 @@ from gateware.digitiser.matched import MatchedFilter
 from gateware.digitiser.normalisation import Normalisation
 from gateware.digitiser.phase import Phase
 from gateware.digitiser.phase_lock import PhaseLock
-from gateware.digitiser.stage import Stage, read
 from gateware.digitiser.sum_bank import SUM_BITS
 from gateware.digitiser.synchroniser import Synchroniser
+from gateware.memory import Fifo
+from gateware.stage import Stage, read
 from models.digitiser.spec import ROW, DigitiserSpec
 
 
@@ -43,6 +43,9 @@ class Receiver(wiring.Component):
     * `backlog`: sticky, symbols came faster than they could be handled and some were lost.
     * `locked`: frames are being found. Other ports are those of the parts, under the same names.
     * `clear` sets all sticky flags and counters back.
+    * `wipe`: resets the receiver, and clears all sums if held for 4·`modes` clocks. Parts follow it
+      one after the other, the last `reach` clocks later, also when it ends. With `always_valid`,
+      what registers without a reset hold is gone as well after `SETTLE` clocks.
     """
 
     def __init__(self, spec: DigitiserSpec, always_valid: bool = False):
@@ -94,6 +97,11 @@ class Receiver(wiring.Component):
                     members.setdefault(name, member)
         super().__init__(members)
 
+    @property
+    def reach(self) -> int:
+        """Clocks from `wipe` until all parts follow it."""
+        return len(self._parts) + 1
+
     @staticmethod
     def symbol_layout(spec: DigitiserSpec) -> data.StructLayout:
         """What `symbols` carries."""
@@ -113,8 +121,14 @@ class Receiver(wiring.Component):
         spec = self._spec
         m = Module()
         parts = self._parts
+        # One register could not reach all that it resets within a clock. So each part has its own;
+        # they follow one another, since synthesis would make one of equal ones.
+        resets = {
+            name: Signal(name=f"reset_{name}", reset_less=True) for name in (*parts, "copies")
+        }
+        m.d.sync += Cat(resets.values()).eq(Cat(self.wipe, *resets.values()))
         for name, part in parts.items():
-            m.submodules[name] = part
+            m.submodules[name] = ResetInserter(resets[name])(part)
             for port, member in part.signature.members.items():
                 if not member.is_port:
                     continue
@@ -144,14 +158,17 @@ class Receiver(wiring.Component):
             connect(m, source, sink)
 
         # While the phase is measured, symbols wait here.
-        m.submodules.waiting = waiting = self._fifo(
-            m, framing.o.valid, framing.o.payload, spec.symbol_fifo, self.backlog
+        reset = resets["normalisation"]
+        waiting = self._fifo(
+            m, "waiting", framing.o.valid, framing.o.payload, spec.symbol_fifo, self.backlog, reset
         )
-        m.submodules.stage = stage = Stage(payloads.framed(spec))
+        stage = Stage(payloads.framed(spec))
+        m.submodules.stage = ResetInserter(reset)(stage)
         read(m, waiting, stage)
         connect(m, stage.o, normalisation.i)
         # Whether the phase takes a symbol is known too late in the clock to halt what is in front.
-        m.submodules.halt = halt = Stage(payloads.symbols(spec))
+        halt = Stage(payloads.symbols(spec))
+        m.submodules.halt = ResetInserter(reset)(halt)
         connect(m, normalisation.o, halt.i)
         connect(m, halt.o, phase.i)
 
@@ -160,12 +177,15 @@ class Receiver(wiring.Component):
         connect(m, phase.o, accumulators.i)
 
         # Copies of the symbols go to the host where there is room.
+        reset = resets["copies"]
         frame = Signal(spec.frame_bits)
         taken = Signal()
         copy = Signal(payloads.symbols(spec))
         number = Signal(spec.frame_bits)
         m.d.sync += [taken.eq(phase.o.valid & phase.o.ready), copy.eq(phase.o.p), number.eq(frame)]
-        with m.If(phase.o.valid & phase.o.ready & phase.o.p.last):
+        with m.If(reset):
+            m.d.sync += frame.eq(0)
+        with m.Elif(phase.o.valid & phase.o.ready & phase.o.p.last):
             m.d.sync += frame.eq(frame + 1)
         symbol = Signal(self.symbol_layout(spec))
         value = Signal(self.inference.payload.shape())
@@ -189,9 +209,7 @@ class Receiver(wiring.Component):
             ("phases", phase_taken, measured.payload, self.phases),
         ):
             lost, level = getattr(self, f"{name}_lost"), getattr(self, f"{name}_level")
-            m.submodules[f"{name}_fifo"] = fifo = self._fifo(
-                m, valid, payload, spec.output_fifo, lost
-            )
+            fifo = self._fifo(m, f"{name}_fifo", valid, payload, spec.output_fifo, lost, reset)
             m.d.comb += [
                 out.valid.eq(fifo.r_rdy),
                 out.payload.eq(fifo.r_data),
@@ -201,13 +219,21 @@ class Receiver(wiring.Component):
         return m
 
     def _fifo(
-        self, m: Module, valid: object, payload: object, depth: int, lost: Signal
-    ) -> SyncFIFOBuffered:
+        self,
+        m: Module,
+        name: str,
+        valid: object,
+        payload: object,
+        depth: int,
+        lost: Signal,
+        reset: Signal,
+    ) -> Fifo:
         """A FIFO that never stalls its source; `lost` sticks where there was no room."""
         word = Cat(payload)
-        fifo = SyncFIFOBuffered(width=len(word), depth=depth)
+        fifo = Fifo(width=len(word), depth=depth)
+        m.submodules[name] = ResetInserter(reset)(fifo)
         m.d.comb += [fifo.w_data.eq(word), fifo.w_en.eq(valid)]
-        with m.If(self.clear):
+        with m.If(self.clear | reset):
             m.d.sync += lost.eq(0)
         with m.Elif(valid & ~fifo.w_rdy):
             m.d.sync += lost.eq(1)

@@ -53,7 +53,7 @@ class Correlator(wiring.Component):
         bits = spec.adc_bits - 2
 
         def register(value: Value, name: str) -> Signal:
-            taken = Signal(value.shape(), name=name)
+            taken = Signal(value.shape(), name=name, reset_less=True)
             with m.If(step):
                 m.d.sync += taken.eq(value)
             return taken
@@ -71,7 +71,7 @@ class Correlator(wiring.Component):
             total = register(pair + delay(m, pair, 2, step), f"total_{axis}")
             rounded = round_shift(total, DROPPED, Rounding.HALF_EVEN)
             top = (1 << (bits - 1)) - 1
-            box = Signal(signed(bits), name=f"box_{axis}")
+            box = Signal(signed(bits), name=f"box_{axis}", reset_less=True)
             with m.If(step):
                 m.d.sync += box.eq(Mux(rounded > top, top, rounded))
             boxes[axis] = box
@@ -127,7 +127,7 @@ class Correlator(wiring.Component):
         taps: list[Value] = [value]
         for _ in range(PREAMBLE - 1):
             for _ in range(4):
-                register = Signal(value.shape())
+                register = Signal(value.shape(), reset_less=True)
                 with m.If(step):
                     m.d.sync += register.eq(value)
                 value = register
@@ -139,7 +139,7 @@ def energy_before(m: Module, energy: Signal, step: Value) -> Value:
     """The energy of 4 steps before the one that is being computed."""
     value: Value = energy
     for _ in range(3):
-        register = Signal(energy.shape())
+        register = Signal(energy.shape(), reset_less=True)
         with m.If(step):
             m.d.sync += register.eq(value)
         value = register
@@ -155,7 +155,7 @@ def _tree(m: Module, terms: list[tuple[int, Value]], step: Value, levels: int) -
     for level in range(levels):
         registers: list[Value] = []
         for value in values:
-            taken = Signal(value.shape(), name=f"level{level}")
+            taken = Signal(value.shape(), name=f"level{level}", reset_less=True)
             with m.If(step):
                 m.d.sync += taken.eq(value)
             registers.append(taken)

@@ -7,6 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from gateware.memory import NO_COLLISIONS
 from models.checks import require
 
 
@@ -27,7 +28,9 @@ class DelayLine(wiring.Component):
         # One step is spent in the read register, and one in front of the next fabric.
         depth = self._steps - 1
         shape: Shape = unsigned(len(self.i))
-        m.submodules.memory = memory = Memory(shape=shape, depth=depth, init=[])
+        m.submodules.memory = memory = Memory(
+            shape=shape, depth=depth, init=[], attrs=NO_COLLISIONS
+        )
         write = memory.write_port()
         read = memory.read_port()
         here = Signal(range(depth))

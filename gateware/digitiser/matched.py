@@ -10,6 +10,7 @@ from amaranth.lib.wiring import In, Out
 from gateware import fixedpoint
 from gateware.digitiser import payloads
 from gateware.fixedpoint import round_shift
+from gateware.memory import NO_COLLISIONS
 from gateware.multiplier import Multiplier
 from gateware.pipeline import delay
 from models.digitiser.spec import DigitiserSpec
@@ -65,6 +66,7 @@ class MatchedFilter(wiring.Component):
                 shape=fixedpoint.shape(spec.coefficient),
                 depth=spec.fractions * 4,
                 init=[int(tap) for tap in table[:, k].ravel()],
+                attrs=NO_COLLISIONS,  # no symbol counts that passes while taps are loaded
             )
             write = memory.write_port()
             read = memory.read_port()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value, signed
 from amaranth.lib import enum, stream, wiring
-from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from gateware.digitiser import payloads
 from gateware.digitiser.cordic import Cordic
-from gateware.digitiser.stage import Stage, read
+from gateware.memory import Fifo
 from gateware.pipeline import delay
+from gateware.stage import Stage, read
 from models.digitiser.phase import COUNT_BITS, SUM_SHIFT
 from models.digitiser.spec import PILOT, SIGNAL_RECORD, DigitiserSpec
 
@@ -69,7 +69,7 @@ class Phase(wiring.Component):
         # as the queue has room for all of them.
         layout = payloads.symbols(spec)
         depth = spec.symbol_fifo
-        m.submodules.queue = queue = SyncFIFOBuffered(width=Shape.cast(layout).width, depth=depth)
+        m.submodules.queue = queue = Fifo(width=Shape.cast(layout).width, depth=depth)
         result = Signal(layout)
         room = Signal()
         valid = Signal(self.latency)

@@ -63,18 +63,21 @@ class PhaseLock(wiring.Component):
             m.d.sync += [ki.eq(coarse), kp.eq(0)]
         # Time since a phase was taken; products appear four clocks after their factors.
         clock = Signal(self.latency)
+        busy = Signal()  # while it runs
         m.d.comb += [
             product.enable.eq(1),
-            self.i.ready.eq(~clock.any()),
+            self.i.ready.eq(~busy),
             self.locked.eq(steady == STEADY),
         ]
         taken = self.i.valid & self.i.ready
         m.d.sync += [clock.eq(clock << 1), self.o.valid.eq(clock[-2])]
+        with m.If(clock[-1]):
+            m.d.sync += busy.eq(0)
         with m.If(taken):
             with m.If(self.i.p.bad):
                 m.d.sync += [steady.eq(0), seen.eq(0)]
             with m.Else():
-                m.d.sync += [error.eq(self.i.p.angle - self.setpoint), clock.eq(1)]
+                m.d.sync += [error.eq(self.i.p.angle - self.setpoint), clock.eq(1), busy.eq(1)]
         with m.If(clock[0]):
             m.d.sync += size.eq(Mux(error < 0, -error, error))
         with m.If(clock[1]):

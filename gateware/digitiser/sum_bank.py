@@ -7,6 +7,7 @@ from amaranth.lib import enum, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from gateware.memory import NO_COLLISIONS
 from models.checks import require
 
 SUM_BITS = 64
@@ -83,10 +84,9 @@ class SumBank(wiring.Component):
             total = Signal(signed(SUM_BITS), name=f"total_{n}", reset_less=True)
             data = []
             for b in range(2):
-                # What is read in the clock of a write to the same place is never used, so that
-                # synthesis need not put a choice behind the block RAM's slow output.
+                # What is read in the clock of a write to the same place is never used.
                 m.submodules[f"memory_{n}_{b}"] = memory = Memory(
-                    shape=signed(SUM_BITS), depth=places, init=[], attrs={"no_rw_check": 1}
+                    shape=signed(SUM_BITS), depth=places, init=[], attrs=NO_COLLISIONS
                 )
                 read = memory.read_port()
                 write = memory.write_port()

@@ -8,6 +8,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from gateware.drive import payloads
+from gateware.memory import NO_COLLISIONS
 from models.drive.spec import DriveSpec
 
 
@@ -43,7 +44,7 @@ class Angles(wiring.Component):
         m = Module()
         layout = payloads.host_symbol(self._spec)
         depth = self._spec.row_capacity
-        m.submodules.table = table = Memory(shape=layout, depth=depth, init=[])
+        m.submodules.table = table = Memory(shape=layout, depth=depth, init=[], attrs=NO_COLLISIONS)
         write, read = table.write_port(), table.read_port()
         m.d.comb += [
             self.i.ready.eq(~self.play & ~self.clear & (self.length != depth)),

@@ -20,6 +20,7 @@ from gateware.drive.framing import LENGTHS, Framing
 from gateware.drive.linearisation import ARMS, Linearisation
 from gateware.drive.scaling import Scaling
 from gateware.drive.shaping import Shaping
+from gateware.stage import Stage
 from models.drive.spec import DriveSpec, Registers
 
 
@@ -96,13 +97,15 @@ class Drive(wiring.Component):
 
         The shaping takes a symbol every `spec.samples_per_symbol` clocks. Symbols in front of it
         advance at that pace, and a new frame first waits for its turn: up to that many clocks less
-        one, which is why it may also be faster.
+        one, which is why it may also be faster. The stage between framing and scaling is filled a
+        clock after it was emptied, and gives a symbol every two clocks: no more than every second
+        register of the scaling holds one.
         """
         pace = self.spec.samples_per_symbol
         start = self._framing.latency - 2  # until the frame may start; the other two are paced
         fast = (self._shaping, self._linearisation, self._dac)
-        paced = 2 + self._scaling.latency
-        return start + pace - 1 + pace * paced + sum(block.latency for block in fast)
+        paced = 3 + (self._scaling.latency + 1) // 2
+        return start + pace - 1 + pace * paced - 1 + sum(block.latency for block in fast)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -126,15 +129,20 @@ class Drive(wiring.Component):
             self.angles_loaded.eq(angles.length),
         ]
         # Tables do not change under a light that is on.
-        m.d.comb += [
-            self.coefficients.ready.eq(~self.arm),
+        m.d.sync += [
             shaping.coefficients.valid.eq(self.coefficients.valid & ~self.arm),
             shaping.coefficients.payload.eq(self.coefficients.payload),
+        ]
+        m.d.comb += [
+            self.coefficients.ready.eq(~self.arm),
             angles.i.valid.eq(self.angles.valid & ~self.arm),
             angles.i.payload.eq(self.angles.payload),
             self.angles.ready.eq(angles.i.ready & ~self.arm),
         ]
-        connect(m, framing.o, scaling.i)
+        # The shaping's pace is known too late in the clock to move what is in front of the framing.
+        m.submodules.pace = pace = Stage(payloads.framed(self.spec))
+        connect(m, framing.o, pace.i)
+        connect(m, pace.o, scaling.i)
         connect(m, scaling.o, shaping.i)
         connect(m, shaping.o, linearisation.i)
         connect(m, linearisation.o, dac.i)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from amaranth.hdl import Array, C, Module, Mux, ResetInserter, Signal, Value
-from amaranth.lib import enum, fifo, stream, wiring
+from amaranth.lib import enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gateware.drive import payloads
+from gateware.memory import Fifo
 from models.drive.spec import DriveSpec
 from models.frame import FRANK, PILOTS, diagonal
 
@@ -75,7 +78,7 @@ class Framing(wiring.Component):
         # Known a clock late, when one more symbol may have come: it stops one short of the buffer's
         # depth, and the symbol at the head makes up for that.
         room = Signal()
-        buffer = fifo.SyncFIFOBuffered(width=layout.size, depth=spec.row_capacity)
+        buffer = Fifo(width=layout.size, depth=spec.row_capacity)
         m.submodules.buffer = ResetInserter(self.flush)(buffer)
         # The row's next symbol, in a register: a block RAM is slow to give its word.
         head = Signal(layout, reset_less=True)
@@ -95,9 +98,10 @@ class Framing(wiring.Component):
             m.d.sync += [head_valid.eq(0), self.buffered.eq(0)]
 
         # Lengths of the frame on its way. Counters hold one less than what is left, so that zero
-        # is the last symbol: nothing but a comparison with zero decides what follows.
+        # is the last symbol, and `last` knows it a symbol ahead: it decides what all moves.
         taken = {name: Signal(spec.length_width, name=f"{name}_taken") for name in LENGTHS}
         left = Signal(spec.length_width)  # of the section, or of the block of a row
+        last = Signal(init=1)  # none is left
         row_left = Signal(spec.length_width)
         row_done = Signal()
         group = Signal(range(len(PILOTS)))  # which of the alternating pilots is next
@@ -113,16 +117,15 @@ class Framing(wiring.Component):
         step = Signal()
         m.d.comb += step.eq(self.o.ready | ~self.o.valid)
 
-        last = Signal()
-        m.d.comb += last.eq(left == 0)
+        def enter(place: Any, length: Value) -> None:
+            m.d.sync += [section.eq(place), left.eq(length - 1), last.eq(length == 1)]
 
         def start_frame() -> None:
             m.d.sync += section.eq(Section.IDLE)
             with m.If(ready_to_start):
                 m.d.comb += self.started.eq(step)
+                enter(Section.PREAMBLE, self.preamble)
                 m.d.sync += [
-                    section.eq(Section.PREAMBLE),
-                    left.eq(self.preamble - 1),
                     row_left.eq(self.row - 1),
                     row_done.eq(0),
                     group.eq(0),
@@ -133,13 +136,13 @@ class Framing(wiring.Component):
                 ]
 
         def start_guard() -> None:
-            m.d.sync += [section.eq(Section.GUARD), left.eq(taken["guard"] - 1)]
+            enter(Section.GUARD, taken["guard"])
 
         def start_vacuum() -> None:
             with m.If(taken["vacuum"] == 0):
                 start_guard()
             with m.Else():
-                m.d.sync += [section.eq(Section.VACUUM), left.eq(taken["vacuum"] - 1)]
+                enter(Section.VACUUM, taken["vacuum"])
 
         def start_block() -> None:
             spacing = taken["pilot_spacing"]
@@ -147,15 +150,16 @@ class Framing(wiring.Component):
             m.d.sync += [
                 section.eq(Section.ROW),
                 left.eq(Mux(whole, row_left, spacing - 1)),
+                last.eq(Mux(whole, row_left == 0, spacing == 1)),
                 row_done.eq(whole),
                 row_left.eq(row_left - spacing),
             ]
 
         def start_pilots() -> None:
-            m.d.sync += [section.eq(Section.PILOTS), left.eq(taken["pilots"] - 1)]
+            enter(Section.PILOTS, taken["pilots"])
 
         with m.If(step):
-            m.d.sync += [left.eq(left - 1), code.eq(code + 1), opening.eq(0)]
+            m.d.sync += [left.eq(left - 1), last.eq(left == 1), code.eq(code + 1), opening.eq(0)]
             with m.Switch(section):
                 with m.Case(Section.IDLE):
                     start_frame()

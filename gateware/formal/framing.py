@@ -42,6 +42,7 @@ STEP = data.StructLayout(
 INSIDE = {
     "section": (3, "dut.section"),
     "left": (LENGTH, "dut.left"),
+    "last": (1, "dut.last"),
     "row_left": (LENGTH, "dut.row_left"),
     "row_done": (1, "dut.row_done"),
     "group": (1, "dut.group"),
@@ -282,6 +283,7 @@ class Bench(wiring.Component):
         ]
         with m.If(self.take):
             m.d.comb += Assert(self.head_valid)
+        m.d.comb += Assert(self.last == (self.left == 0))
 
 
 PROOF = Proof(
@@ -308,6 +310,10 @@ PROOF = Proof(
         ),
         Bug("the buffer takes one symbol too many", "spec.row_capacity - 1)", "spec.row_capacity)"),
         Bug("a blank frame takes symbols", "take.eq(step & ~blanked)", "take.eq(step)"),
-        Bug("lengths are not held", 'left.eq(taken["guard"] - 1)', "left.eq(self.guard - 1)"),
+        Bug(
+            "lengths are not held",
+            'enter(Section.GUARD, taken["guard"])',
+            "enter(Section.GUARD, self.guard)",
+        ),
     ),
 )

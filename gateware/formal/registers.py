@@ -37,6 +37,7 @@ class Bench(wiring.Component):
                 "read": In(1),
                 "shown": In(MAP["shown"].width),
                 **{f"{name}_staged": In(register.width) for name, register in SETTINGS.items()},
+                **{f"{name}_decoded": In(1) for name in MAP.of(Access.STROBE)},
                 "inside_address": In(ADDRESS_BITS),
                 "inside_data": In(WORD),
                 "inside_write": In(1),
@@ -59,14 +60,15 @@ class Bench(wiring.Component):
             name: Signal(register.width, name=f"kept_{name}", init=register.reset)
             for name, register in SETTINGS.items()
         }
-        # Two clocks after the write that asked for it.
+        # Two clocks after the write that asked for it; strobes, and so settings, after three.
         for name, register in SETTINGS.items():
             for k in range(register.words):
                 with m.If(written & (place == MAP.address(name) + k)):
                     m.d.sync += staged[name][WORD * k : WORD * (k + 1)].eq(data)
         for name in MAP.of(Access.STROBE):
-            due = Signal(name=f"due_{name}")
-            m.d.sync += due.eq(written & (place == MAP.address(name)))
+            decoded, due = Signal(name=f"decoded_{name}_due"), Signal(name=f"due_{name}")
+            m.d.sync += [decoded.eq(written & (place == MAP.address(name))), due.eq(decoded)]
+            m.d.comb += Assert(getattr(self, f"{name}_decoded") == decoded)
             m.d.comb += Assert(dut.strobes[name] == due)
 
         changed = []
@@ -99,6 +101,7 @@ PROOF = Proof(
     reach=10,
     peek={
         **{f"{name}_staged": f"dut.{name}_staged" for name in SETTINGS},
+        **{f"{name}_decoded": f"dut.{name}_decoded" for name in MAP.of(Access.STROBE)},
         "inside_address": "dut.address",
         "inside_data": "dut.data",
         "inside_write": "dut.write",
@@ -106,7 +109,7 @@ PROOF = Proof(
     bugs=(
         Bug(
             "a setting acts as soon as it is written",
-            "with m.If(commit):",
+            'with m.If(decoded["commit"]):',
             "with m.If(write):",
         ),
         Bug(

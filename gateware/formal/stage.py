@@ -1,4 +1,4 @@
-"""The digitiser's stage hands on every sample once, in order, and holds it until it is taken."""
+"""The stage hands on every sample once, in order, and holds it until it is taken."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Bench(wiring.Component):
 
 
 PROOF = Proof(
-    block="gateware.digitiser.stage",
+    block="gateware.stage",
     bench=Bench,
     depth=4,
     reach=12,

@@ -8,7 +8,8 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from gateware.host_link import payloads
-from gateware.host_link.payloads import NO_COLLISIONS, Fault
+from gateware.host_link.payloads import Fault
+from gateware.memory import NO_COLLISIONS
 from gateware.pipeline import flow
 from models.host_link.cobs import LONGEST
 

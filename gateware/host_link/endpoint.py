@@ -13,7 +13,7 @@ from amaranth.lib.wiring import In, Out
 from gateware.counter import EventCounter
 from gateware.host_link import payloads
 from gateware.host_link.credits import LIMIT_BITS, Credits
-from gateware.host_link.payloads import NO_COLLISIONS
+from gateware.memory import NO_COLLISIONS
 from gateware.pipeline import flow
 from gateware.register_bus import RegisterBus
 from models.host_link.endpoint import require_shape

@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 from gateware.host_link import cobs, crc, endpoint, packet
 from gateware.host_link.endpoint import Endpoint, inside
 from gateware.host_link.payloads import COUNTERS
+from gateware.stage import Stage
 from models.host_link.endpoint import require_shape
 
 
@@ -51,7 +52,11 @@ class HostLink(wiring.Component):
         wiring.connect(m, decoder.o, check.i)
         wiring.connect(m, check.o, store.i)
         wiring.connect(m, store.o, device.i)
-        wiring.connect(m, store.words, device.words)
+        # Who takes a word is too far to move what is behind the store. Words come in four clocks
+        # each, and leave the stage one every two.
+        m.submodules.stage = stage = Stage(32)
+        wiring.connect(m, store.words, stage.i)
+        wiring.connect(m, stage.o, device.words)
         wiring.connect(m, device.o, serialiser.i)
         wiring.connect(m, device.o_words, serialiser.words)
         wiring.connect(m, serialiser.o, append.i)

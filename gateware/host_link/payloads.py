@@ -9,9 +9,6 @@ from amaranth.lib import data, enum
 from models.host_link.endpoint import Counters
 from models.host_link.packet import MAX_WORDS
 
-# For memories of which no word is written in the clock in which it is read: without this yosys adds
-# logic behind the block RAM, the slowest part there is, to make such a read well defined.
-NO_COLLISIONS = {"no_rw_check": 1}
 # Widths of the counters of packets, by name.
 COUNTERS = {field.name: field.metadata["width"] for field in dataclasses.fields(Counters)}
 COUNT = MAX_WORDS.bit_length()  # bits that hold 0 … MAX_WORDS

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import fifo, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
 
 from gateware.counter import EventCounter
+from gateware.memory import Fifo
 from models.checks import RangeError, require
 
 PHASE_BITS = 16  # of the divider
@@ -141,7 +142,7 @@ class Uart(wiring.Component):
         m = Module()
         m.submodules.receiver = receiver = Receiver(*self._rates)
         m.submodules.transmitter = transmitter = Transmitter(*self._rates)
-        m.submodules.buffer = buffer = fifo.SyncFIFOBuffered(width=8, depth=self._depth)
+        m.submodules.buffer = buffer = Fifo(width=8, depth=self._depth)
         m.d.comb += [receiver.rx.eq(self.rx), self.tx.eq(transmitter.tx)]
         wiring.connect(m, receiver.o, buffer.w_stream)
         wiring.connect(m, buffer.r_stream, wiring.flipped(self.o))

@@ -8,6 +8,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from gateware.digitiser import payloads
+from gateware.memory import NO_COLLISIONS
 from models.node.spec import NodeSpec
 
 
@@ -48,7 +49,9 @@ class Capture(wiring.Component):
         depth = self._spec.capture
         axes = payloads.axes(self._spec.digitiser)
         bits = self._spec.digitiser.adc_bits
-        m.submodules.memory = memory = Memory(shape=bits * len(axes), depth=depth, init=[])
+        m.submodules.memory = memory = Memory(
+            shape=bits * len(axes), depth=depth, init=[], attrs=NO_COLLISIONS
+        )
         write, read = memory.write_port(), memory.read_port()
         step = Signal(Step)
         at = Signal(range(depth))  # where the next sample goes, or the next word comes from

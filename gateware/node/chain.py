@@ -6,19 +6,20 @@ from typing import Any
 
 from amaranth.hdl import C, Cat, Module, Mux, ResetInserter, Signal, Value, signed
 from amaranth.lib import stream, wiring
-from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from gateware.digitiser import payloads as digitiser_payloads
 from gateware.digitiser.chain import Receiver
 from gateware.drive import payloads as drive_payloads
 from gateware.host_link.link import HostLink
+from gateware.memory import Fifo
 from gateware.node.capture import Capture
 from gateware.node.reading import Reading
 from gateware.node.replay import Replay
 from gateware.node.transmitter import Transmitter
 from gateware.register_map import register_map
 from gateware.registers import RegisterBank
+from gateware.stage import Stage
 from models.node.ports import ReadPort, WritePort
 from models.node.spec import NodeSpec
 
@@ -37,7 +38,7 @@ class Node(wiring.Component):
     * A server compares what returns with what it sent; a client has a homodyne receiver, and frames
       that it did not send.
     * `restart` stops a batch that is on, then holds the receiver in reset while its sums are
-      cleared, `restart_clocks` long; what it heard before is forgotten. Frames wait for that.
+      cleared; what it heard before is forgotten. Frames wait for that, `restart_clocks` long.
     * With `spec.loopback`, `adc` is not used: `codes` are heard instead, a clock later.
     """
 
@@ -45,6 +46,7 @@ class Node(wiring.Component):
         self.spec = spec
         self.map = register_map(spec)
         self.server = spec.role == "server"
+        self._receiver = Receiver(spec.digitiser, always_valid=True)
         codes = stream.Signature(
             drive_payloads.code(spec.drive), always_valid=True, always_ready=True
         )
@@ -66,7 +68,11 @@ class Node(wiring.Component):
 
     @property
     def restart_clocks(self) -> int:
-        """Clocks that the receiver stays in reset."""
+        """Clocks from the start of a restart until all of the receiver listens again."""
+        return self._wipe_clocks + self._receiver.reach + 1
+
+    @property
+    def _wipe_clocks(self) -> int:
         return max(4 * self.spec.digitiser.modes, SETTLE)
 
     def elaborate(self, platform: object) -> Module:
@@ -75,14 +81,16 @@ class Node(wiring.Component):
         m.submodules.link = link = HostLink(len(WritePort), len(ReadPort), spec.window)
         m.submodules.bank = bank = RegisterBank(self.map)
         m.submodules.transmitter = transmitter = Transmitter(spec.drive)
-        receiver = Receiver(spec.digitiser, always_valid=True)
+        m.submodules.receiver = receiver = self._receiver
         m.submodules.capture = capture = Capture(spec)
+        replay = Replay(spec) if self.server else None
         connect(m, flipped(self.link.i), link.i)
         connect(m, link.o, flipped(self.link.o))
         connect(m, link.bus, bank.bus)
         settings, strobes, status = bank.settings, bank.strobes, bank.status
 
-        # Restart: the light goes off, then the receiver is reset in silence.
+        # Restart: the light goes off, then the receiver is reset. It goes by a register of its own,
+        # and its parts are done with that later, while everything else still waits.
         wanted, resetting = Signal(), Signal()
         left = Signal(range(self.restart_clocks))
         with m.If(strobes["restart"]):
@@ -93,7 +101,9 @@ class Node(wiring.Component):
             m.d.sync += [wanted.eq(0), resetting.eq(1), left.eq(self.restart_clocks - 1)]
         with m.If(resetting & (left != 0)):
             m.d.sync += left.eq(left - 1)
-        m.submodules.receiver = ResetInserter(resetting)(receiver)
+        wipe = Signal()
+        m.d.sync += wipe.eq(resetting & (left >= self.restart_clocks - self._wipe_clocks))
+        m.d.comb += receiver.wipe.eq(wipe)
 
         # The converters.
         codes = transmitter.o.payload
@@ -106,8 +116,7 @@ class Node(wiring.Component):
         for axis, arm in zip(digitiser_payloads.axes(spec.digitiser), "iq", strict=False):
             m.d.sync += heard[axis].eq(self._looped(codes[arm]) if spec.loopback else
                                        self.adc.payload[axis])  # fmt: skip
-            silence = Cat(C(0, spec.digitiser.adc_bits - 1), settings["digitiser_offset_binary"])
-            m.d.comb += receiver.i.payload[axis].eq(Mux(resetting, silence, heard[axis]))
+            m.d.comb += receiver.i.payload[axis].eq(heard[axis])
 
         # Settings and status by their names.
         def wire(prefix: str, part: Any) -> None:
@@ -122,10 +131,15 @@ class Node(wiring.Component):
         wire("digitiser", receiver)
         for name in (n for n in status if n.startswith("link_")):
             m.d.comb += status[name].eq(getattr(link, name))
-        for part in (link, transmitter, receiver):
-            m.d.comb += part.clear.eq(strobes["clear"])
+        # The parts lie far from each other: `clear` goes from one to the next.
+        cleared: list[Any] = [link, transmitter, receiver, *([replay] if replay else [])]
+        clear = Signal(len(cleared))
+        m.d.sync += clear.eq(Cat(strobes["clear"], clear))
+        m.d.comb += [part.clear.eq(clear[n]) for n, part in enumerate(cleared)]
 
         # The sequencer, and what holds frames back.
+        alive, lost = Signal(), Signal()
+        m.d.sync += [alive.eq(link.alive), lost.eq(link.fault)]
         m.d.comb += [
             *(
                 getattr(transmitter, name).eq(settings[name])
@@ -133,8 +147,8 @@ class Node(wiring.Component):
             ),
             transmitter.start.eq(strobes["start"]),
             transmitter.stop.eq(strobes["stop"] | strobes["restart"]),
-            transmitter.alive.eq(link.alive),
-            transmitter.link_fault.eq(link.fault),
+            transmitter.alive.eq(alive),
+            transmitter.link_fault.eq(lost),
             transmitter.clear_angles.eq(strobes["clear_angles"]),
             transmitter.trigger.eq(self.trigger),
             status["state"].eq(transmitter.state),
@@ -144,11 +158,11 @@ class Node(wiring.Component):
             status["fault"].eq(transmitter.fault),
         ]
         room = C(1)
-        if self.server:
-            m.submodules.replay = replay = Replay(spec)
+        if replay:
+            m.submodules.replay = replay
             room = replay.room
-            before = Signal()
-            m.d.sync += before.eq(transmitter.on)
+            before, sent = Signal(), Signal()
+            m.d.sync += [before.eq(transmitter.on), sent.eq(transmitter.sent)]
             m.d.comb += [
                 replay.begin.eq(transmitter.on & ~before),
                 replay.lead_in.eq(settings["lead_in"]),
@@ -157,9 +171,8 @@ class Node(wiring.Component):
                 replay.loop_delay.eq(settings["loop_delay"]),
                 replay.taken.eq(transmitter.taken),
                 replay.symbol.eq(transmitter.symbol),
-                replay.sent.eq(transmitter.sent),
+                replay.sent.eq(sent),
                 replay.received.eq(receiver.started),
-                replay.clear.eq(strobes["clear"]),
                 receiver.skip.eq(replay.skip),
                 status["frames_matched"].eq(replay.matched),
                 status["frames_missed"].eq(replay.missed),
@@ -188,7 +201,6 @@ class Node(wiring.Component):
         with m.Elif(asked & ~wanted):
             m.d.sync += snapshot.eq(~snapshot)
         m.d.comb += [
-            receiver.wipe.eq(resetting),
             receiver.snapshot.eq(snapshot),
             receiver.load.eq(loading & ~(wanted | resetting)),
             capture.i.eq(heard),
@@ -221,19 +233,30 @@ class Node(wiring.Component):
             source = getattr(link, f"write_{port.value}")
             sink = symbols[port] if port in symbols else taps[port]
             m.d.sync += getattr(link, f"room_{port.value}").eq(rooms[port])
-            m.d.comb += [sink.valid.eq(source.valid), source.ready.eq(sink.ready)]
+            # Whether a sink takes a word is known too far away for the link to act on it. A word
+            # takes four clocks on the line.
+            bits = len(Value.cast(sink.payload))
+            m.submodules[f"{port.name.lower()}_stage"] = stage = Stage(bits)
+            m.d.comb += [
+                stage.i.valid.eq(source.valid),
+                stage.i.payload.eq(source.payload),
+                source.ready.eq(stage.i.ready),
+                sink.valid.eq(stage.o.valid),
+                stage.o.ready.eq(sink.ready),
+            ]
             if port in symbols:
                 m.d.comb += [
-                    sink.payload.i.eq(source.payload[:16]),
-                    sink.payload.q.eq(source.payload[16:]),
+                    sink.payload.i.eq(stage.o.payload[:16]),
+                    sink.payload.q.eq(stage.o.payload[16:]),
                 ]
             else:
-                m.d.comb += sink.payload.eq(source.payload)
+                m.d.comb += sink.payload.eq(stage.o.payload)
 
     def _read_ports(
         self, m: Module, link: Any, receiver: Any, capture: Any, resetting: Value
     ) -> None:
         words = self.spec.digitiser.words * 16
+        reset: Value = resetting
         for port in ReadPort:
             sink = getattr(link, f"read_{port.value}")
             available = getattr(link, f"available_{port.value}")
@@ -241,6 +264,9 @@ class Node(wiring.Component):
                 connect(m, capture.o, sink)
                 m.d.comb += available.eq(capture.available)
                 continue
+            # As in the receiver: one register for all would have too far to go.
+            before, reset = reset, Signal(name=f"reset_{port.name.lower()}", reset_less=True)
+            m.d.sync += reset.eq(before)
             source = getattr(receiver, port.name.lower())
             level: Any = getattr(receiver, f"{port.name.lower()}_level", None)
             depth = SUM_FIFO if level is None else 0
@@ -248,13 +274,13 @@ class Node(wiring.Component):
                 depth = self.spec.drive.row_capacity  # as many values as a layer has rows
             if depth:
                 shape = source.payload.shape()
-                fifo = SyncFIFOBuffered(width=len(Value.cast(source.payload)), depth=depth)
-                m.submodules[f"{port.name.lower()}_fifo"] = ResetInserter(resetting)(fifo)
+                fifo = Fifo(width=len(Value.cast(source.payload)), depth=depth)
+                m.submodules[f"{port.name.lower()}_fifo"] = ResetInserter(reset)(fifo)
                 m.d.comb += [fifo.w_data.eq(source.payload), source.ready.eq(fifo.w_rdy)]
                 keep: Value = C(1)
                 if port is ReadPort.FRAMES:
                     # Sums of whole frames, or nothing: what waits for the host delays no frame.
-                    keep = self._whole(m, source, fifo, words, resetting)
+                    keep = self._whole(m, source, fifo, words, reset)
                 m.d.comb += fifo.w_en.eq(source.valid & keep)
                 source = stream.Signature(shape).create()
                 m.d.comb += [
@@ -264,7 +290,7 @@ class Node(wiring.Component):
                 ]
                 level = fifo.r_level
             entry = self._entry(port, source.payload)
-            m.submodules[f"{port.name.lower()}_words"] = reading = ResetInserter(resetting)(
+            m.submodules[f"{port.name.lower()}_words"] = reading = ResetInserter(reset)(
                 Reading(len(entry), len(level))
             )
             m.d.comb += [
@@ -276,9 +302,7 @@ class Node(wiring.Component):
             ]
             connect(m, reading.o, sink)
 
-    def _whole(
-        self, m: Module, source: Any, fifo: SyncFIFOBuffered, words: int, resetting: Value
-    ) -> Value:
+    def _whole(self, m: Module, source: Any, fifo: Fifo, words: int, reset: Value) -> Value:
         at = Signal(range(words))
         room, kept = Signal(), Signal()
         m.d.sync += room.eq(fifo.w_level <= SUM_FIFO - words)
@@ -288,7 +312,7 @@ class Node(wiring.Component):
             m.d.sync += at.eq(Mux(at == words - 1, 0, at + 1))
             with m.If(first):
                 m.d.sync += kept.eq(room)
-        with m.If(resetting):
+        with m.If(reset):
             m.d.sync += at.eq(0)
         return Mux(first, room, kept)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Shape, ShapeLike, Signal
+from amaranth.hdl import Cat, Module, Mux, Shape, ShapeLike, Signal
 from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
+from gateware.stage import Stage
 from models.checks import require
 
 WORD = 32
@@ -34,39 +35,40 @@ class Reading(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        entry = Signal(Shape.cast(self.i.payload.shape()).width)
+        m.submodules.stage = stage = Stage(Shape.cast(self.i.payload.shape()).width)
+        connect(m, flipped(self.i), stage.i)
+        there, entry = stage.o.valid, stage.o.payload
         word = Signal(WORD, reset_less=True)
         held = Signal()
         m.d.comb += [
-            entry.eq(self.i.payload),
             self.o.valid.eq(held),
             self.o.payload.eq(word),
         ]
-        # Filled only while empty, so that no handshake passes through: a FIFO is slow to give its
-        # entry, and the link chooses among many ports.
+        # Filled only while empty, so that no handshake passes through: the link chooses among many
+        # ports. A FIFO is slow to give its entry, which is why the stage holds it first.
         with m.If(~held):
-            m.d.sync += held.eq(self.i.valid)
+            m.d.sync += held.eq(there)
         with m.Elif(self.o.ready):
             m.d.sync += held.eq(0)
-        words = Signal(len(self.level) + 1)  # of those that wait, behind the one that is held
+        entries = Signal(len(self.level) + 1)  # that wait, one in part
+        words = Signal(len(self.level) + 2)  # of them, and the one that is held
+        m.d.comb += entries.eq(self.level + there)
         if self._two:
             second = Signal()
-            m.d.comb += [
-                self.i.ready.eq(~held & second),
-                words.eq((self.level << 1) - second),
-            ]
+            m.d.comb += [stage.o.ready.eq(~held & second), words.eq(Cat(~second, entries))]
             with m.If(~held):
                 m.d.sync += word.eq(Mux(second, entry[WORD:], entry[:WORD]))
-                with m.If(self.i.valid):
+                with m.If(there):
                     m.d.sync += second.eq(~second)
         else:
-            m.d.comb += [self.i.ready.eq(~held), words.eq(self.level)]
+            m.d.comb += [stage.o.ready.eq(~held), words.eq(entries + 1)]
             with m.If(~held):
                 m.d.sync += word.eq(entry)
-        # The level may be a clock late, and then count the entry that has just been taken.
+        # The level may be a clock late, and then count the entry that the stage has just taken.
         settled = Signal(3)
+        taken = stage.i.valid & stage.i.ready
         m.d.sync += [
-            settled.eq(Mux(held, (settled << 1) | 1, 0)),
-            self.available.eq(Mux(settled[-1], words + 1, 0)),
+            settled.eq(Mux(held & ~taken, (settled << 1) | 1, 0)),
+            self.available.eq(Mux(settled[-1], words, 0)),
         ]
         return m

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import stream, wiring
-from amaranth.lib.fifo import SyncFIFO, SyncFIFOBuffered
+from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from gateware.counter import EventCounter
 from gateware.digitiser import payloads as received_payloads
 from gateware.drive import payloads
+from gateware.memory import NO_COLLISIONS, Fifo
 from models.node.replay import DECISION, FLIGHTS, TIME_BITS, latency
 from models.node.sequencer import LEAD_BITS
 from models.node.spec import NodeSpec
@@ -59,7 +60,7 @@ class Replay(wiring.Component):
         depth = spec.replay
 
         # Times of departure, and which of them is due.
-        m.submodules.times = times = SyncFIFOBuffered(width=TIME_BITS + 1, depth=FLIGHTS)
+        m.submodules.times = times = Fifo(width=TIME_BITS + 1, depth=FLIGHTS)
         now = Signal(TIME_BITS)
         lead = Signal(LEAD_BITS)
         drain = Signal()  # times of the batch before
@@ -116,7 +117,7 @@ class Replay(wiring.Component):
 
         # The symbols. A row that is dropped may not all be there yet, so the level can be negative.
         m.submodules.memory = memory = Memory(
-            shape=payloads.host_symbol(spec.drive), depth=depth, init=[]
+            shape=payloads.host_symbol(spec.drive), depth=depth, init=[], attrs=NO_COLLISIONS
         )
         write, read = memory.write_port(), memory.read_port()
         into, out = Signal(range(depth)), Signal(range(depth))

@@ -87,12 +87,16 @@ class Sequencer(wiring.Component):
             begins.eq((phase == Phase.OFF) & self.start & self.arm & fresh),
         ]
         m.d.sync += [self.run.eq(on & counts & ~halt), self.blank.eq(lead.any())]
+        # Frames start long after what is left has changed, so what was known of it a clock ago is
+        # true, and sooner at hand.
+        more = Signal()
+        m.d.sync += more.eq(self.left.any())
         with m.If(begins):
             m.d.sync += [self.left.eq(self.grant), lead.eq(self.lead_in)]
         with m.Elif(self.started):
-            with m.If(lead.any()):
+            with m.If(self.blank):
                 m.d.sync += lead.eq(lead - 1)
-            with m.Elif(self.left.any()):
+            with m.Elif(more):
                 m.d.sync += self.left.eq(self.left - 1)
 
         ends = Signal()
@@ -127,10 +131,12 @@ class Sequencer(wiring.Component):
             with m.If(tick.all()):
                 m.d.sync += ticks.eq(ticks - 1)
 
-        for count, event in ((self.frames, self.started), (self.rows, self.started & ~lead.any())):
+        for count, event in ((self.frames, self.started), (self.rows, self.started & ~self.blank)):
+            full = Signal()
+            m.d.sync += full.eq(count.all() & ~self.clear)
             with m.If(self.clear):
                 m.d.sync += count.eq(0)
-            with m.Elif(event & ~count.all()):
+            with m.Elif(event & ~full):
                 m.d.sync += count.eq(count + 1)
         m.d.sync += self.fault.eq(Mux(self.clear, 0, self.fault | causes))
 

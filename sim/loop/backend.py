@@ -15,8 +15,9 @@ from models.checks import RangeError
 from models.network import Network
 from models.optics import Link
 from models.waveform.impairments import Impairments
+from sim.loop import pool
 from sim.loop.bench import calibrated
-from sim.loop.session import Loop, LoopInference, Records, infer, verified
+from sim.loop.session import Loop, LoopInference, Records, verified
 from sim.loop.settings import REALISTIC, LoopSettings, prepare
 
 BACKENDS = ("model", "rtl")
@@ -45,9 +46,12 @@ def through_nodes(
     backend: str = "model",
     impairments: str = "realistic",
     record_frames: int = RECORD_FRAMES,
+    processes: int | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Outcome:
     """Run images (n, inputs) through both nodes; losses and detectors are those of `link`.
+
+    There are as many `processes` as processors unless that says how many.
 
     Raises `RangeError` for a backend or preset that is none, light beyond the converters, a layer
     that no frame holds.
@@ -61,10 +65,12 @@ def through_nodes(
     settings, calibration = calibrated(asked, prepare(asked, network.layers[0]), asked.arms)
     loop = Loop(network, settings)
     records = loop.records(record_frames)
-    play = None
+    player_of = pool.models
     if backend == "rtl":  # needs a compiler and the gateware's packages
-        play = importlib.import_module("sim.loop.rtl").player(loop)
-    seen = infer(loop, images, records, progress, play)
+        player_of = importlib.import_module("sim.loop.rtl").compiled(loop)
+    seen = pool.infer_in_processes(
+        loop, images, records, progress, player_of=player_of, processes=processes
+    )
     statistics = tuple(verified(loop, seen, number) for number in range(len(loop.layers)))
     return Outcome(
         Inference(seen.outputs, statistics),

@@ -9,9 +9,11 @@ frames.
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,8 +31,8 @@ from models.node import chain
 from models.node.spec import NodeSpec
 from models.waveform.mesh import angle_table
 from sim.loop.lockstep import PARTIES, Lockstep
-from sim.loop.session import Loop, Played, Records
-from sim.node_device import NodePipe
+from sim.loop.session import Loop, Played, Player, Records
+from sim.node_device import NodePipe, adopt, library
 
 PATIENCE = 600.0  # seconds without progress
 
@@ -137,7 +139,19 @@ def node_specs(loop: Loop) -> dict[str, NodeSpec]:
     }
 
 
-def player(loop: Loop) -> Callable[..., Played]:
+def compiled(loop: Loop) -> Callable[[Loop], Player]:
+    """Compile both nodes; what gives players of the loop, in any process of this machine."""
+    paths = {spec: library(spec).path for spec in node_specs(loop).values()}
+    return functools.partial(_player_of, paths)
+
+
+def _player_of(paths: dict[NodeSpec, Path], loop: Loop) -> Player:
+    for spec, path in paths.items():
+        adopt(spec, path)
+    return player(loop)
+
+
+def player(loop: Loop) -> Player:
     """What `infer` asks for in place of `Loop.play`: the same from the gateware.
 
     Only the session's sums come over the host link, so a layer counts as one frame.

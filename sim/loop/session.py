@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,6 +103,10 @@ class Loop:
         most = max(layer.modes for layer in network.layers)
         # One chip for the whole run: its errors stay.
         self._chip = settings.impairments.angle_error * chip.standard_normal((2, 2, most))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Pickled as what it is made of, which is small.
+        return Loop, (self.network, self.settings, self._intruder, self._gain)
 
     def records(self, frames: int = 400) -> Records:
         """Vacuum and dark records of both receivers, each of so many frames of the first layer."""
@@ -288,45 +293,71 @@ class LoopInference:
         return self.outputs.argmax(axis=1)
 
 
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """One image, layer by layer, as in `LoopInference`; outputs: (classes,)."""
+
+    outputs: NDArray[np.float64]
+    sums: tuple[IntArray, ...]
+    angles: tuple[IntArray, ...]
+    read: tuple[NDArray[np.float64], ...]
+    carried: tuple[NDArray[np.float64], ...]
+
+
+Player = Callable[[int, Complex, Records, np.random.Generator], Played]
+
+
 def infer(
     loop: Loop,
     images: NDArray[np.floating],
     records: Records,
     progress: Callable[[int], None] = lambda done: None,
-    player: Callable[..., Played] | None = None,
+    player: Player | None = None,
 ) -> LoopInference:
     """Run images (n, inputs) through every layer; `player` in place of `Loop.play`."""
-    play = player or loop.play
+    seen = []
+    for index, image in enumerate(images):
+        seen.append(infer_one(loop, index, image, records, player or loop.play))
+        progress(1)
+    return collect(seen, records)
+
+
+def infer_one(
+    loop: Loop, index: int, image: NDArray[np.floating], records: Records, play: Player
+) -> Seen:
+    """Run one image (inputs,) through every layer; `index` chooses its noise."""
     link = loop.settings.link
     factor = np.sqrt(link.client_detector.efficiency * link.transmittance_out * (link.gain - 1))
-    outputs = []
-    sums: list[list[IntArray]] = [[] for _ in loop.layers]
-    angles: list[list[IntArray]] = [[] for _ in loop.layers]
-    read: list[list[NDArray[np.float64]]] = [[] for _ in loop.layers]
-    carried: list[list[NDArray[np.float64]]] = [[] for _ in loop.layers]
-    for index, image in enumerate(images):
-        data = np.asarray(image, np.float64)[None]
-        for number, (layer, light) in enumerate(zip(loop.network.layers, loop.layers, strict=True)):
-            given = layer.inputs_of(data)
-            xi, norms = directions(given)
-            rng = np.random.default_rng([loop.settings.seed, 3, index, number])
-            played = play(number, xi[0], records, rng)
-            sums[number].append(played.sums)
-            angles[number].append(played.angles)
-            read[number].append(played.values)
-            # The norm stays with the client, which multiplies it back onto what it reads.
-            unit = given[0] / norms[0] if norms[0] else given[0]
-            carried[number].append(factor * light.scale * (layer.weights @ unit))
-            values = played.values * (norms[0] / (factor * light.scale))
-            data = np.maximum(values, 0)[None]
-        outputs.append(values)
-        progress(1)
+    sums, angles, read, carried = [], [], [], []
+    data = np.asarray(image, np.float64)[None]
+    for number, (layer, light) in enumerate(zip(loop.network.layers, loop.layers, strict=True)):
+        given = layer.inputs_of(data)
+        xi, norms = directions(given)
+        rng = np.random.default_rng([loop.settings.seed, 3, index, number])
+        played = play(number, xi[0], records, rng)
+        sums.append(played.sums)
+        angles.append(played.angles)
+        read.append(played.values)
+        # The norm stays with the client, which multiplies it back onto what it reads.
+        unit = given[0] / norms[0] if norms[0] else given[0]
+        carried.append(factor * light.scale * (layer.weights @ unit))
+        values = played.values * (norms[0] / (factor * light.scale))
+        data = np.maximum(values, 0)[None]
+    return Seen(values, tuple(sums), tuple(angles), tuple(read), tuple(carried))
+
+
+def collect(seen: Sequence[Seen], records: Records) -> LoopInference:
+    """All images together, in their order."""
+
+    def layers(name: str) -> Iterator[tuple[NDArray[Any], ...]]:
+        return zip(*(getattr(one, name) for one in seen), strict=True)
+
     return LoopInference(
-        np.array(outputs),
-        tuple(np.concatenate(s) for s in sums),
-        tuple(np.concatenate(a) for a in angles),
-        tuple(np.array(r) for r in read),
-        tuple(np.array(c) for c in carried),
+        np.array([one.outputs for one in seen]),
+        tuple(np.concatenate(of_layer) for of_layer in layers("sums")),
+        tuple(np.concatenate(of_layer) for of_layer in layers("angles")),
+        tuple(np.array(of_layer) for of_layer in layers("read")),
+        tuple(np.array(of_layer) for of_layer in layers("carried")),
         records,
     )
 

@@ -1,8 +1,10 @@
-"""A register between a FIFO's memory and logic that decides by what it holds."""
+"""A register that parts what is slow to answer, or far, from what decides by the answer."""
 
 from __future__ import annotations
 
-from amaranth.hdl import Module
+from typing import Any
+
+from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 
@@ -14,15 +16,17 @@ class Stage(wiring.Component):
     about its answer for a whole clock.
     """
 
-    def __init__(self, payload: object):
+    def __init__(self, payload: Any):
+        self._payload = payload
         signature = stream.Signature(payload)
         super().__init__({"i": wiring.In(signature), "o": wiring.Out(signature)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.d.comb += self.i.ready.eq(~self.o.valid)
+        held = Signal(self._payload, reset_less=True)
+        m.d.comb += [self.i.ready.eq(~self.o.valid), self.o.payload.eq(held)]
         with m.If(~self.o.valid):
-            m.d.sync += [self.o.valid.eq(self.i.valid), self.o.payload.eq(self.i.payload)]
+            m.d.sync += [self.o.valid.eq(self.i.valid), held.eq(self.i.payload)]
         with m.Elif(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
         return m
