@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import ndtri
@@ -66,7 +66,9 @@ def probe(modes: int, rows: int, seed: int = 1) -> Layer:
     return Layer(weights.clip(-CLIP, CLIP))
 
 
-def tolerated(declared: Channel, calibration: Calibration, false_alarm_probability: float) -> Channel:
+def tolerated(
+    declared: Channel, calibration: Calibration, false_alarm_probability: float
+) -> Channel:
     """`declared`, worse by what the shot-noise unit may be wrong by.
 
     Half of `false_alarm_probability` goes to T̂, whose relative error is the unit's, half to ε̂,

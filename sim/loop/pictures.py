@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.signal import welch
 
+from gateware.register_map import CLOCK_HZ as CLOCK
 from host.report_figures import SAMPLES
 from host.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILION, new_figure
 from models.digitiser import entry
@@ -18,7 +19,7 @@ from models.frame import Slot
 from models.mnist import SIDE
 from models.waveform.mesh import Mesh
 from models.waveform.optics import Optics
-from sim.loop.run import CLOCK, LoopRun
+from sim.loop.run import LoopRun
 
 Real = NDArray[np.float64]
 SECTIONS = {
@@ -55,7 +56,7 @@ def predictions(run: LoopRun) -> Figure:
 def channel_estimates(run: LoopRun) -> Figure:
     """Transmittance and excess noise as estimated from the first layer, image by image, and true.
 
-    Bars are 99 % limits."""
+    Bars are the limits of `Estimate`."""
     figure = new_figure(9.2, 3.6)
     counts = np.array([n for n, _ in run.growing])
     for axes, name, true, label in zip(
@@ -69,8 +70,11 @@ def channel_estimates(run: LoopRun) -> Figure:
         value = np.array([q.value for q in found])
         low, high = (np.array([getattr(q, side) for q in found]) for side in ("low", "high"))
         axes.errorbar(
-            counts, value, [value - low, high - value], fmt="o", ms=4, capsize=2, label="estimated"
-        )
+            counts, value, [value - low, high - value], fmt="o", ms=4, capsize=2,
+            label="estimated, 99 % limits",
+        )  # fmt: skip
+        if not found:
+            axes.text(0.5, 0.5, "fewer than 8 images", ha="center", transform=axes.transAxes)
         axes.axhline(true, color=VERMILION, ls="--", label=f"true, {true:.4f}")
         axes.set(xscale="log", xlabel="images so far", ylabel=label)
         axes.set_xticks(_apart(counts), minor=False)
@@ -82,7 +86,7 @@ def channel_estimates(run: LoopRun) -> Figure:
 
 def _apart(counts: NDArray[np.int64]) -> list[int]:
     """Some of these numbers, far enough apart for their labels on a logarithmic axis."""
-    shown = [int(counts[-1])]
+    shown = [int(count) for count in counts[-1:]]
     for count in counts[-2::-1]:
         if count * 1.4 < shown[-1]:
             shown.append(int(count))
@@ -204,7 +208,10 @@ def lock_transient(run: LoopRun) -> Figure:
     pilots = light.setup.layout.groups * light.setup.layout.pilots
     theta = np.unwrap(run.probe.server.phases.angle[: frames * pilots] / 2.0**16 * 2 * np.pi)
     right.plot(
-        np.repeat(time, pilots)[: len(theta)], np.degrees(theta), color=PURPLE, label="phase of the light"
+        np.repeat(time, pilots)[: len(theta)],
+        np.degrees(theta),
+        color=PURPLE,
+        label="phase of the light",
     )
     right.set(
         xlabel="time (µs)", ylabel="degrees", title="server: its estimate turns the symbols back"

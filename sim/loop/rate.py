@@ -59,7 +59,7 @@ class HostLink:
 
 
 # Rows at a byte a clock or faster: what the node itself takes, e.g. from a memory beside it.
-UNLIMITED = HostLink("rows and sums in memory at the node", math.inf)
+UNLIMITED = HostLink("in memory at the node", math.inf)
 LINKS = (
     UNLIMITED,
     HostLink("USB high speed", USB_BYTES),
@@ -121,23 +121,27 @@ class Projection:
     def images_a_second(self) -> float:
         return 1 / sum(layer.seconds for layer in self.layers)
 
+    def seconds_of(self, step: str) -> float:
+        """Seconds of an image that a step takes, in all layers."""
+        return sum(layer.steps[step] for layer in self.layers)
+
     @property
     def bound(self) -> str:
         """What takes most of the time: the frames as they are, the link, or what is around them."""
-        light = link = around = 0.0
-        for layer in self.layers:
-            frames = layer.steps["lead-in"] + layer.steps["rows"]
-            own = frames * layer.period / layer.paced
-            light += own
-            link += frames - own + layer.steps["angles"] + layer.steps["read-out"]
-            around += layer.seconds - frames - layer.steps["angles"] - layer.steps["read-out"]
+        light = sum(
+            (layer.steps["lead-in"] + layer.steps["rows"]) * layer.period / layer.paced
+            for layer in self.layers
+        )
+        frames = self.seconds_of("lead-in") + self.seconds_of("rows")
+        words = self.seconds_of("angles") + self.seconds_of("read-out")
+        whole = 1 / self.images_a_second
         shares = {
-            "symbols on the light": light,
-            f"host link, {self.link.name}": link,
-            "restart and settling": around,
+            "the frames of light": light,
+            "the host link": frames - light + words,
+            "restart and settling": whole - frames - words,
         }
         name = max(shares, key=shares.__getitem__)
-        return f"{name} ({shares[name] / (light + link + around):.0%})"
+        return f"{name}, {shares[name] / whole:.0%} of the time"
 
 
 def sent_bytes(words: int, port: WritePort = WritePort.ROWS) -> int:
