@@ -45,7 +45,8 @@ NODES = ("node server", "node client")
 SERIAL_BITS = 10  # on the line for a byte: start, 8 bits, stop
 # 13 bulk transactions of 512 bytes fit in a microframe of 125 µs (USB 2.0, table 5-10).
 USB_BYTES = 13 * 512 * 8000
-CLEARING = 4  # clocks for each mode's sums, see `gateware.node.chain.Node.restart_clocks`
+# Clocks for each mode's sums; `gateware.node.chain.Node.restart_clocks` adds some.
+CLEARING = 4
 SUM_WORDS = 2  # words of 32 bits of a sum
 FILLER = 0x01010101  # words without zero bytes: their stuffing costs what stuffing costs at least
 
