@@ -186,7 +186,7 @@ def spectrum(run: LoopRun) -> Figure:
         # Without the mean, which is the converter's offset, and the last bin, which is half one.
         level = 10 * np.log10(np.maximum(level, 1e-12))[2:-1]
         axes.plot(frequency[2:-1], level, color=colour, label=name)
-    axes.set(xlabel="frequency (MHz)", ylabel="power density (dB, 0: shot noise)")
+    axes.set(xlabel="frequency (MHz)", ylabel="power density (dB over shot noise)")
     axes.legend()
     return figure
 

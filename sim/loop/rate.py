@@ -21,7 +21,7 @@ from __future__ import annotations
 import importlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -163,10 +163,10 @@ def received_bytes(words: int) -> int:
     return _packets(words, response)
 
 
-def _packets(words: int, size: Any) -> int:
+def _packets(words: int, size: Callable[[int], int]) -> int:
     require("words", words, at_least=0, integer=True)
     whole, rest = divmod(words, MAX_WORDS)
-    return int(whole * size(MAX_WORDS) + (size(rest) if rest else 0))
+    return whole * size(MAX_WORDS) + (size(rest) if rest else 0)
 
 
 def project(loop: Loop, link: HostLink, clock: Clock) -> Projection:
@@ -185,7 +185,8 @@ def project(loop: Loop, link: HostLink, clock: Clock) -> Projection:
             "restart": CLEARING * spec.modes,
             "lead-in": loop.settings.lead_in * paced,
             "rows": layer.rows * paced,
-            "way back": setup.to_server,
+            # The client holds the light for a frame.
+            "way back": setup.to_server + paced - setup.period,
             "settling": settling(paced, spec.delay),
         }
         steps = {"angles": sent_bytes(layer.modes, WritePort.ANGLES) / link.rate}
