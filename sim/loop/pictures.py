@@ -74,7 +74,8 @@ def channel_estimates(run: LoopRun) -> Figure:
             label="estimated, 99 % limits",
         )  # fmt: skip
         if not found:
-            axes.text(0.5, 0.5, "fewer than 8 images", ha="center", transform=axes.transAxes)
+            text = "limits need 8 images or more"
+            axes.text(0.5, 0.75, text, ha="center", transform=axes.transAxes)
         axes.axhline(true, color=VERMILION, ls="--", label=f"true, {true:.4f}")
         axes.set(xscale="log", xlabel="images so far", ylabel=label)
         axes.set_xticks(_apart(counts), minor=False)
