@@ -10,7 +10,6 @@ import functools
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -21,7 +20,8 @@ from models.checks import RangeError, require
 from models.fixedpoint import IntArray
 from models.node.chain import Loopback, Plant
 from models.node.spec import NodeSpec
-from sim.shared_library import Instance, Library
+from sim.bench import unpack
+from sim.shared_library import Instance, Library, Words
 
 _known: dict[NodeSpec, Path] = {}
 
@@ -73,7 +73,8 @@ class NodePipe:
         self._surroundings = surroundings
         self._node: Instance | None = library(spec).instance()
         self._axes = ("x", "p")[: spec.digitiser.quadratures]
-        self._adc: IntArray = np.zeros((len(self._axes), block), dtype=np.int64)
+        self._fields = library(spec).fields["codes"]
+        self._hear(np.zeros((len(self._axes), block), dtype=np.int64))
         self._level: IntArray = np.zeros(block, dtype=np.int64)
         self._in = bytearray()
         self._out = bytearray()
@@ -109,20 +110,22 @@ class NodePipe:
         if self._node is None:
             raise LinkLost("the simulated node was closed")
         n = self.block
-        inputs: dict[str, Any] = {}
+        inputs: dict[str, Words] = {}
         if self._in:
-            inputs["link__i"] = np.frombuffer(bytes(self._in), dtype=np.uint8).astype(np.int64)
+            inputs["link__i"] = np.frombuffer(bytes(self._in), np.uint8).astype(np.uint64)
             self._in.clear()
         wanted = ["link__o", "codes", "frame"]
         wanted += ["shifter"] if self.spec.role == "client" else []
         if not self.spec.loopback:
-            inputs["adc"] = dict(zip(self._axes, self._adc, strict=True))
+            inputs["adc"] = self._packed
         if self._trigger is not None or self._surroundings is not None:
-            inputs["trigger"] = self._level
-        got = self._node.step(n, inputs, wanted)
+            inputs["trigger"] = self._level.astype(np.uint64)
+        given = self._node.step_words(n, inputs, wanted)
         self.clocks += n
-        self._out += got.pop("link__o").astype(np.uint8).tobytes()
-        got["codes"] = np.stack([got["codes"]["i"], got["codes"]["q"]])
+        self._out += given.pop("link__o").astype(np.uint8).tobytes()
+        codes = unpack(self._fields, given.pop("codes"))
+        got = {"codes": np.stack([codes["i"], codes["q"]])}
+        got |= {name: words.astype(np.int64) for name, words in given.items()}
         if self._record:
             for name, samples in (("adc", self._adc), *got.items()):
                 self._keep(name, np.atleast_2d(samples))
@@ -132,9 +135,20 @@ class NodePipe:
             adc = self._plant(got["codes"]) if self._plant is not None else self._adc
             if self._trigger is not None:
                 self._level = np.asarray(self._trigger(got["frame"]), dtype=np.int64)
-        self._adc, due = np.asarray(adc, dtype=np.int64), self._adc.shape
-        if self._adc.shape != due:
-            raise RangeError(f"plant gave words of shape {self._adc.shape}; allowed: {due}")
+        self._hear(np.asarray(adc, dtype=np.int64))
+
+    def _hear(self, words: IntArray) -> None:
+        """Take the ADC words (quadratures, block) of the next block."""
+        bits, due = self.spec.digitiser.adc_bits, (len(self._axes), self.block)
+        if words.shape != due:
+            raise RangeError(f"plant gave words of shape {words.shape}; allowed: {due}")
+        if np.any(words >> bits):
+            require("ADC word", words, at_least=0, below=1 << bits)
+        self._adc = words
+        packed = words[0]
+        for k, line in enumerate(words[1:], 1):
+            packed = packed | line << (k * bits)
+        self._packed: Words = packed.astype(np.uint64)
 
     def _keep(self, name: str, samples: IntArray) -> None:
         self.recorded.setdefault(name, []).append(samples)

@@ -42,6 +42,7 @@ from sim.bench import (
     to_signed,
     unpack,
 )
+from sim.clocked_processes import clocked
 from sim.verilog import emit
 
 PRIMITIVES = Path(__file__).parent / "primitives"
@@ -92,7 +93,7 @@ class Library:
         self.path = path or _compile(
             name,
             {
-                "generated_dut.v": emit(component, "dut", primitive),
+                "generated_dut.v": clocked(emit(component, "dut", primitive)),
                 "shell.v": shell(ports),
                 "wrapper.cpp": wrapper(ports),
                 **(
@@ -214,22 +215,34 @@ class Instance:
         (without one, all it can), a plain port gives its value at every clock. Streams that are
         not named are not ready. Raises `RangeError` for samples that do not fit.
         """
+        fields = self._library.fields
+        given = {name: pack(fields[name], samples) for name, samples in (inputs or {}).items()
+                 if name in fields}  # fmt: skip
+        unknown = {*(inputs or {})} - {*given}
+        if unknown:
+            raise KeyError(f"the design has no port {sorted(unknown)}")
+        got = self.step_words(clocks, given, outputs)
+        return {name: unpack(fields[name], words) for name, words in got.items()}
+
+    def step_words(
+        self,
+        clocks: int,
+        inputs: Mapping[str, Words],
+        outputs: Collection[str] | Mapping[str, int] = (),
+    ) -> dict[str, Words]:
+        """What `step` does, with samples as words: bits as they are at the port."""
         require("clocks", clocks, at_least=0, integer=True)
-        ports, fields, kept = self._ports, self._library.fields, []
+        ports, kept = self._ports, []
         room = outputs if isinstance(outputs, Mapping) else dict.fromkeys(outputs, clocks)
-        unknown = {*(inputs or {})} - {*ports.inputs, *ports.settings}
+        unknown = {*inputs} - {*ports.inputs, *ports.settings}
         unknown |= {*room} - {*ports.outputs, *ports.status}
         if unknown:
             raise KeyError(f"the design has no port {sorted(unknown)}")
         played: dict[str, Words] = {}
-        for name, samples in (inputs or {}).items():
-            if name in ports.inputs:
-                words = pack(fields[name], samples)
-                if name not in self._fixed:
-                    self._queues[name].put(words)
-                    continue
-            else:
-                words = pack(fields[name], samples)
+        for name, words in inputs.items():
+            if name in ports.inputs and name not in self._fixed:
+                self._queues[name].put(words)
+                continue
             if len(words) != clocks:
                 raise RangeError(f"samples of {name} = {len(words)}; allowed: {clocks}, the clocks")
             played[name] = words
@@ -258,14 +271,9 @@ class Instance:
         for name, queue in self._queues.items():
             if name not in self._fixed:
                 queue.drop(int(self._streams[self._place[name]].at))
-        result: dict[str, Any] = {}
-        for name in room:
-            if name in recorded:
-                result[name] = unpack(fields[name], recorded[name])
-            else:
-                count = int(self._streams[self._place[name]].at)
-                result[name] = unpack(fields[name], taken[name][:count])
-        return result
+        for name in taken.keys() & room.keys():
+            recorded[name] = taken[name][: int(self._streams[self._place[name]].at)]
+        return recorded
 
 
 class LibraryBench:
