@@ -12,7 +12,7 @@ from models.mnist import load_mnist
 from models.network import load_network
 from sim.loop.backend import BACKENDS, PRESETS
 from sim.loop.report import write_report
-from sim.loop.run import loop_run
+from sim.loop.run import LoopRun, loop_run
 
 
 @click.command()
@@ -53,6 +53,9 @@ def main(
     show(run.summary)
     click.echo(f"\nideal link at the same F²: {run.ideal_accuracy:.1%}")
     for number, (found, true) in enumerate(zip(run.channels, run.true_excess, strict=True), 1):
+        if found is None:
+            click.echo(f"layer {number}: too few images for estimates with limits")
+            continue
         t, e = found.transmittance, found.excess_noise
         click.echo(
             f"layer {number}: T̂ = {t.value:.5f} ± {t.error:.5f} (true "
@@ -61,7 +64,29 @@ def main(
         )
     for name, value in run.budget.items():
         click.echo(f"  {name:22} {value:+.1e} SNU")
+    click.echo("\n".join(described(run)))
     click.echo(f"report: {report}\ncalibration: {calibration}")
+
+
+def described(run: LoopRun) -> list[str]:
+    """Lines on what boards would do."""
+    clock = run.rates[0].clock
+    lines = [f"on boards, projected at {clock.hertz / 1e6:.4g} MHz ({clock.source}):"]
+    for p in run.rates:
+        latencies = ", ".join(f"{1e3 * layer.seconds:.3g}" for layer in p.layers)
+        short = "" if p.feasible else "; guards cannot be that long, rows have to be at the node"
+        lines.append(
+            f"  {p.link.name:22} {p.images_a_second:.3g} images a second; layers {latencies} ms; "
+            f"bound by {p.bound}{short}"
+        )
+    if run.counted:
+        apart = ", ".join(map(str, run.counted.periods))
+        lines.append(
+            f"  counted in gateware: {run.counted.frames} frames {apart} clocks apart, "
+            f"{run.counted.tail} clocks from the last one's end to the last sum at a byte a clock "
+            f"({run.counted.projected} without the host's questions)"
+        )
+    return lines
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -17,6 +18,9 @@ from models.network import load_network
 from models.optics import Link
 from sim.loop.design import GOAL, QUESTIONS, Answer, accuracies, answer, limit, samples_per_symbol
 
+Real = NDArray[np.float64]
+FLOOR = 1e-8  # SNU; what is below, such as rounding, is drawn there
+
 
 @click.command()
 @click.argument("question", type=click.Choice([*QUESTIONS, "samples-per-symbol"]))
@@ -30,48 +34,101 @@ def main(
     question: str, network: str, gain: float, f2: float, rows: int, images: int, out: Path
 ) -> None:
     """Answer a design question: excess noise and accuracy, all else ideal."""
-    if question == "samples-per-symbol":
-        variance = Link(gain=gain, photons=1).with_f2(f2).modulation_variance
-        click.echo("samples a symbol   pulse alone   1/64 symbol late   (SNU, floating point)")
-        for samples, (exact, late) in samples_per_symbol(variance).items():
-            click.echo(f"{samples:16}   {exact:11.1e}   {late:16.1e}")
-        click.echo("drive and digitiser are built for 4")
-        return
     whole = load_network(network)
-    found = answer(QUESTIONS[question], whole, gain, f2, rows)
     pixels, labels = load_mnist(None, "test")
-    right = accuracies(whole, pixels[:images], labels[:images], found.f2, seed=1)
-    click.echo(f"{QUESTIONS[question].label}: excess noise (SNU), F² left of {f2:g}, accuracy")
+
+    def right(left: Real) -> Real:
+        """Accuracy at each F² that is left, and last over the ideal link."""
+        return accuracies(whole, pixels[:images], labels[:images], np.append(left, f2), seed=1)
+
+    if question == "samples-per-symbol":
+        figure = _of_samples(Link(gain=gain, photons=1).with_f2(f2), f2, right)
+    else:
+        figure = _of_question(answer(QUESTIONS[question], whole, gain, f2, rows), f2, right)
+    path = out / f"loop-design-{question}.png"
+    with style():
+        write_atomically(path, rendered(figure(), "png"))
+    click.echo(f"plot: {path}")
+
+
+def _of_question(found: Answer, f2: float, right: Callable[[Real], Real]) -> Callable[[], Figure]:
+    """Print an answer; what draws it."""
+    label, values = found.question.label, found.question.values
+    accuracy = right(found.f2)
+    click.echo(f"{label}: excess noise (SNU), F² left of {f2:g}, accuracy")
     for value, excess, left, share in zip(
-        found.question.values, found.excess, found.f2, right, strict=True
+        values, found.excess, found.f2, accuracy[:-1], strict=True
     ):
         click.echo(f"{value:10g}   {excess:9.2e}   {left:7.4f}   {share:.2%}")
     at = limit(found)
     click.echo(
         f"{GOAL:g} SNU are reached at {at:.3g}" if at is not None else f"{GOAL:g} is not crossed"
     )
-    path = out / f"loop-design-{question}.png"
-    with style():
-        picture = _picture(found, right, at)
-        write_atomically(path, rendered(picture, "png"))
-    click.echo(f"plot: {path}")
+    lines = {"": (found.excess, accuracy[:-1])}
+    return lambda: _picture(label, values, found.question.log, lines, accuracy[-1], at)
 
 
-def _picture(found: Answer, right: NDArray[np.float64], at: float | None) -> Figure:
+def _of_samples(link: Link, f2: float, right: Callable[[Real], Real]) -> Callable[[], Figure]:
+    """Print what samples a symbol cost, which is floating point; what draws it."""
+    found = samples_per_symbol(link.modulation_variance)
+    excess = np.array(list(found.values())).T
+    # Interference of a pulse falls on what the client reads as on what returns.
+    left = f2 * link.inference_noise / (link.inference_noise + excess)
+    accuracy = right(left.ravel())
+    shares = accuracy[:-1].reshape(excess.shape)
+    names = ("pulse alone", "1/64 symbol late")
+    click.echo("samples a symbol: " + ", ".join(f"{n} (SNU), accuracy" for n in names))
+    for samples, row, share in zip(found, excess.T, shares.T, strict=True):
+        parts = [f"{e:9.1e}   {a:.2%}" for e, a in zip(row, share, strict=True)]
+        click.echo(f"{samples:10}   " + "   ".join(parts))
+    click.echo("drive and digitiser are built for 4")
+    lines = dict(zip(names, zip(excess, shares, strict=True), strict=True))
+    label = "samples a symbol (floating point)"
+    return lambda: _picture(label, tuple(found), False, lines, accuracy[-1], None)
+
+
+def _picture(
+    label: str,
+    values: Sequence[float],
+    log: bool,
+    lines: Mapping[str, tuple[Real, Real]],
+    ideal: float,
+    at: float | None,
+) -> Figure:
+    """Excess noise and accuracy over the values; `lines` have both, by name."""
     figure = new_figure(9.2, 3.6)
     left, other = figure.subplots(1, 2)
-    values = found.question.values
-    left.plot(values, found.excess, "o-")
+    for (name, (excess, right)), marker in zip(lines.items(), "os", strict=False):
+        left.plot(values, np.maximum(excess, FLOOR), marker=marker, label=name)
+        other.plot(values, 100 * right, marker=marker, label=name)
     left.axhline(GOAL, color=GREY, ls="--", lw=1)
+    left.annotate(
+        "10⁻⁴ SNU", (1, GOAL), xycoords=("axes fraction", "data"), ha="right", va="bottom",
+        fontsize=8, color=GREY,
+    )  # fmt: skip
     if at is not None:
         left.axvline(at, color=GREY, ls=":", lw=1)
-    left.set(yscale="log", ylabel="excess noise (SNU)")
-    other.plot(values, 100 * right, "o-")
-    other.set(ylabel="accuracy (%)")
+        left.annotate(
+            f" {at:.3g}", (at, 0), xycoords=("data", "axes fraction"), va="bottom", fontsize=8,
+            color=GREY,
+        )  # fmt: skip
+    left.set(yscale="log", ylabel="excess noise (SNU at the returned mode)")
+    other.axhline(100 * ideal, color=GREY, ls="--", lw=1)
+    other.annotate(
+        "ideal link", (0, 100 * ideal), xycoords=("axes fraction", "data"), xytext=(4, 2),
+        textcoords="offset points", va="bottom", fontsize=8, color=GREY,
+    )  # fmt: skip
+    # What moves by a few hundredths should not look like a cliff.
+    lowest = 100 * min(float(right.min()) for _, right in lines.values())
+    other.set(ylabel="accuracy (%)", ylim=(min(lowest, 100 * ideal - 2) - 0.3, 100 * ideal + 0.7))
     for axes in (left, other):
-        axes.set_xlabel(found.question.label)
-        if found.question.log:
+        axes.set_xlabel(label)
+        if log:
             axes.set_xscale("log")
+        elif all(float(value).is_integer() for value in values):
+            axes.set_xticks(values)
+        if len(lines) > 1:
+            axes.legend()
     return figure
 
 

@@ -1,31 +1,47 @@
-"""Adversaries in the loop, and whether the server's sums give them away."""
+"""Adversaries in the loop, and whether the server's sums give them away.
+
+The server judges as `host.verification` does, but knows its shot-noise unit only as well as its
+vacuum and dark records tell it. Half of the false alarms allowed goes to that calibration, which is
+one for all looks, the other half to the symbols, shared by the looks (`tolerated`).
+"""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import ndtri
 
+from host.estimation import Calibration
 from host.leakage.certificate import Channel
 from host.verification import Verification, verify
-from models.encoding import directions
+from models.checks import RangeError, require
+from models.encoding import Complex, directions
 from models.network import Layer, Network
 from models.statistics import SymbolStatistics
 from models.waveform.intruders import FibreTap, Interceptor, Intruder
+from sim.loop.backend import BACKENDS
 from sim.loop.session import Loop, Records
 from sim.loop.settings import LoopSettings
 
 FALSE_ALARM_PROBABILITY = 1e-6
+CLIP = 3.0  # standard deviations of a probing weight: what the converters have to hold
 
 
 @dataclass(frozen=True)
 class Caught:
-    """The verdict at the first batch that rejected, or at the last, and how many that took."""
+    """The verdict at the first batch that rejected, or at the last, and how many that took.
+
+    declared: the channel that the settings imply; tolerated: the one that the verdict is against.
+    """
 
     attack: str
     batches: int
     verdict: Verification
+    declared: Channel
+    tolerated: Channel
 
 
 def attacks(gain: float) -> dict[str, tuple[Intruder | None, float]]:
@@ -38,6 +54,38 @@ def attacks(gain: float) -> dict[str, tuple[Intruder | None, float]]:
     }
 
 
+def probe(modes: int, rows: int, seed: int = 1) -> Layer:
+    """Random weights (rows, 2·modes) for a server that wants to know.
+
+    Short rows are what gives an over-amplifying client away: its noise g is spread over the modes
+    of a row, so it takes m ∝ modes² symbols, that is rows ∝ modes, to see it.
+    """
+    require("modes", modes, at_least=8, integer=True)
+    require("rows", rows, at_least=1, integer=True)
+    weights = np.random.default_rng([seed, 8]).normal(size=(rows, 2 * modes))
+    return Layer(weights.clip(-CLIP, CLIP))
+
+
+def tolerated(
+    declared: Channel, calibration: Calibration, false_alarm_probability: float
+) -> Channel:
+    """`declared`, worse by what the shot-noise unit may be wrong by.
+
+    Half of `false_alarm_probability` goes to T̂, whose relative error is the unit's, half to ε̂,
+    whose error is the vacuum's (see `host.estimation`). Both are normal: records hold thousands of
+    symbols.
+    """
+    require("false_alarm_probability", false_alarm_probability, above=0, below=1)
+    far = float(-ndtri(false_alarm_probability / 2))
+    receiver, shot = calibration.receiver, calibration.shot_error
+    beyond = receiver.efficiency * declared.excess_noise
+    excess_error = np.hypot(calibration.vacuum_error, shot * beyond) / receiver.efficiency
+    return Channel(
+        declared.transmittance * max(1e-9, 1 - far * shot),
+        declared.excess_noise + far * float(excess_error),
+    )
+
+
 def run_attack(
     name: str,
     layer: Layer,
@@ -45,36 +93,59 @@ def run_attack(
     records: Records,
     batches: int,
     progress: Callable[[int], None] = lambda done: None,
+    *,
+    backend: str = "model",
 ) -> Caught:
     """Send the layer's rows again and again until the server rejects the channel.
 
     The server judges after every batch, by its sums alone; its false alarms are limited over all
-    looks together.
+    looks and the calibration together. With `backend` rtl both nodes are their gateware. Raises
+    `RangeError` for a backend that is none, and where the server's node fails.
     """
+    if backend not in BACKENDS:
+        raise RangeError(f"backend = {backend!r} is none of {', '.join(BACKENDS)}")
     intruder, true_gain = attacks(settings.link.gain)[name]
     loop = Loop(Network("attacked", (layer,)), settings, intruder, true_gain)
-    link, receiver = settings.link, records.server.receiver
-    (own,) = Loop(loop.network, settings).back_to_back()
-    receiver = replace(receiver, efficiency=receiver.efficiency * own.response)
-    channel = Channel(
+    link, calibration = settings.link, records.of_layer(0)
+    (own,) = loop.back_to_back()
+    declared = Channel(
         link.declared_transmittance, link.declared_excess_noise(layer.modes) + own.excess
     )
+    allowed = tolerated(declared, calibration, FALSE_ALARM_PROBABILITY / 2)
+    look = _gateware if backend == "rtl" else _models
     total: SymbolStatistics | None = None
     for batch in range(1, batches + 1):
         rng = np.random.default_rng([settings.seed, 7, batch])
         (xi,), _ = directions(np.abs(rng.normal(size=(1, layer.columns))))
-        sums = loop.returned(0, xi, records, rng).sums.frames[-layer.rows :]
-        seen = loop.statistics(0, sums, records)
+        seen = look(loop, xi, records, rng)
         total = seen if total is None else total + seen
         verdict = verify(
             total,
-            declared=channel,
+            declared=allowed,
             modulation_variance=link.modulation_variance,
-            receiver=receiver,
+            receiver=calibration.receiver,
             inferences=batch,
-            false_alarm_probability=FALSE_ALARM_PROBABILITY / batches,
+            false_alarm_probability=FALSE_ALARM_PROBABILITY / 2 / batches,
         )
         progress(1)
         if not verdict.accepted:
             break
-    return Caught(name, batch, verdict)
+    return Caught(name, batch, verdict, declared, allowed)
+
+
+def _models(
+    loop: Loop, xi: Complex, records: Records, rng: np.random.Generator
+) -> SymbolStatistics:
+    rows = loop.network.layers[0].rows
+    return loop.statistics(0, loop.returned(0, xi, records, rng).sums.frames[-rows:], records)
+
+
+def _gateware(
+    loop: Loop, xi: Complex, records: Records, rng: np.random.Generator
+) -> SymbolStatistics:
+    rtl = importlib.import_module("sim.loop.rtl")  # needs a compiler and the gateware's packages
+    try:
+        batch = rtl.play(loop, 0, xi, rng, records.offsets[0]).server
+    except rtl.ClientFailed as failed:  # a client that cheats may do without its inference
+        batch = failed.server
+    return loop.statistics(0, batch.session[None], records)

@@ -32,7 +32,6 @@ from models.fixedpoint import IntArray
 from models.waveform.optics import Complex, Optics
 
 DECISION = 2  # frames from a phase to the shifter's code: known in the next, read at its end
-ATTEMPTS = 8
 # Samples behind the last frame: the receiver finishes it, and does not yet expect another.
 MARGIN = 250
 
@@ -65,7 +64,9 @@ def receive(
     lag = optics.setup.settle + DECISION
     guess = [Frame(start + ahead, spec.fractions // 2, False) for start in arrivals]
     tapped = tapped[: arrivals[-1] + settings.period + MARGIN]
-    for _ in range(ATTEMPTS):
+    # Timing comes of light that was there before, so each attempt is right for one frame more than
+    # the last, at least; two or three do unless the timing lies between two steps of its fraction.
+    for _ in arrivals:
         words, codes = _run(optics, tapped, arrivals, settings, lock, offset, guess)
         samples, _ = entry.model(spec, words, settings.offset_binary)
         found = timing.model(spec, settings, correlator.model(spec, samples, settings.minimum))
@@ -79,7 +80,7 @@ def receive(
             if np.array_equal(expected, codes):
                 return Locked(received, words, codes, locked)
         guess = guess[:first] + found
-    raise RangeError(f"client's phase lock and receiver disagree after {ATTEMPTS} attempts")
+    raise RangeError(f"client's phase lock and receiver disagree after {len(arrivals)} attempts")
 
 
 def index_of(frames: list[Frame], arrivals: list[int], ahead: int) -> int | None:

@@ -86,7 +86,7 @@ QUESTIONS = {
         log=True,
     ),
     "linewidth": Question(
-        "linewidth × symbol time, paths matched to ¼ symbol",
+        "linewidth × symbol time, paths within ¼ symbol",
         (1e-6, 1e-5, 1e-4, 1e-3, 1e-2),
         _impaired(
             linewidth=lambda v: v, unmatched_out=lambda _: 0.25, unmatched_back=lambda _: 0.25
@@ -94,7 +94,7 @@ QUESTIONS = {
         log=True,
     ),
     "loop-delay": Question(
-        "symbols by which the oscillator's path is too short, 1 kHz linewidth",
+        "oscillator's path too short by (symbols), 1 kHz",
         (0.25, 1, 4, 16, 64, 256, 1024),
         _impaired(
             linewidth=lambda _: LINEWIDTH, unmatched_out=lambda v: v, unmatched_back=lambda v: v

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.signal import welch
 
+from gateware.register_map import CLOCK_HZ as CLOCK
 from host.report_figures import SAMPLES
 from host.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILION, new_figure
 from models.digitiser import entry
@@ -18,7 +19,7 @@ from models.frame import Slot
 from models.mnist import SIDE
 from models.waveform.mesh import Mesh
 from models.waveform.optics import Optics
-from sim.loop.run import CLOCK, LoopRun
+from sim.loop.run import LoopRun
 
 Real = NDArray[np.float64]
 SECTIONS = {
@@ -26,7 +27,7 @@ SECTIONS = {
     Slot.PILOT: ("pilot", VERMILION),
     Slot.ROW: ("row", "#BBBBBB"),
     Slot.VACUUM: ("vacuum", GREEN),
-    Slot.GUARD: ("guard", "#EEEEEE"),
+    Slot.GUARD: ("guard", PURPLE),
 }
 
 
@@ -55,7 +56,7 @@ def predictions(run: LoopRun) -> Figure:
 def channel_estimates(run: LoopRun) -> Figure:
     """Transmittance and excess noise as estimated from the first layer, image by image, and true.
 
-    Bars are 99 % limits."""
+    Bars are the limits of `Estimate`."""
     figure = new_figure(9.2, 3.6)
     counts = np.array([n for n, _ in run.growing])
     for axes, name, true, label in zip(
@@ -69,14 +70,28 @@ def channel_estimates(run: LoopRun) -> Figure:
         value = np.array([q.value for q in found])
         low, high = (np.array([getattr(q, side) for q in found]) for side in ("low", "high"))
         axes.errorbar(
-            counts, value, [value - low, high - value], fmt="o", ms=4, capsize=2, label="estimated"
-        )
+            counts, value, [value - low, high - value], fmt="o", ms=4, capsize=2,
+            label="estimated, 99 % limits",
+        )  # fmt: skip
+        if not found:
+            text = "limits need 8 images or more"
+            axes.text(0.5, 0.75, text, ha="center", transform=axes.transAxes)
         axes.axhline(true, color=VERMILION, ls="--", label=f"true, {true:.4f}")
-        axes.set(xscale="log", xlabel="images", ylabel=label)
+        axes.set(xscale="log", xlabel="images so far", ylabel=label)
+        axes.set_xticks(_apart(counts), minor=False)
+        axes.set_xticks([], minor=True)
         axes.xaxis.set_major_formatter("{x:g}")
-        axes.xaxis.set_minor_formatter("")
-        axes.legend()
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0)
     return figure
+
+
+def _apart(counts: NDArray[np.int64]) -> list[int]:
+    """Some of these numbers, far enough apart for their labels on a logarithmic axis."""
+    shown = [int(count) for count in counts[-1:]]
+    for count in counts[-2::-1]:
+        if count * 1.4 < shown[-1]:
+            shown.append(int(count))
+    return shown
 
 
 def excess_budget(run: LoopRun) -> Figure:
@@ -87,14 +102,20 @@ def excess_budget(run: LoopRun) -> Figure:
     figure = new_figure(7.6, 0.6 + 0.3 * len(names))
     axes = figure.add_subplot()
     floor = 1e-7
-    colours = [BLUE if values[k] >= 0 else ORANGE for k in order]
-    shown = np.maximum(np.abs(values[order]), 1.2 * floor)
-    axes.barh([names[k] for k in order], shown, color=colours)
+    size = np.abs(values[order])
+    for sign, colour, name in ((1, BLUE, "less without it"), (-1, ORANGE, "more without it")):
+        of_sign = np.where((np.sign(values[order]) == sign) & (size > floor), size, 0)
+        axes.barh([names[k] for k in order], of_sign, color=colour, label=name)
     axes.axvline(1e-4, color=GREY, ls="--", lw=1)
-    axes.text(1.1e-4, 0, "10⁻⁴", va="center", fontsize=8)
+    axes.text(1.1e-4, len(names) - 0.5, "10⁻⁴ SNU", va="bottom", fontsize=8)
     for place, k in enumerate(order):
-        axes.text(shown[place] * 1.1, place, f"{values[k]:.1e}", va="center", fontsize=8)
-    axes.set(xscale="log", xlim=(floor, 0.02), xlabel="excess noise (SNU at the returned mode)")
+        text = f"{values[k]:.1e}".replace("-", "−") if size[place] > floor else "below 10⁻⁷"
+        axes.text(
+            max(size[place], floor) * 1.15, place, text, va="center", fontsize=8,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
+        )  # fmt: skip
+    axes.set(xscale="log", xlim=(floor, 0.01), xlabel="excess noise (SNU at the returned mode)")
+    axes.legend(loc="lower right")
     axes.grid(axis="y", visible=False)
     return figure
 
@@ -113,7 +134,7 @@ def eye(run: LoopRun) -> Figure:
             field = (volts[0] + 1j * volts[1])[start : start + 4 * 15 + 1] * np.exp(-1j * angle)
             lines = np.lib.stride_tricks.sliding_window_view(getattr(field, part), 9)[::4]
             axes.plot(np.arange(9) / 4, lines.T, color=BLUE, alpha=0.03, lw=1, ls="-")
-        axes.set(xlabel="time (symbols)", ylabel=f"{name} per sample (√SNU)")
+        axes.set(xlabel="time (symbols)", ylabel=f"{name} of a sample (√SNU)")
     return figure
 
 
@@ -134,7 +155,7 @@ def constellation(run: LoopRun) -> Figure:
         (at,) = np.nonzero(late & (got.kind == kind))
         at = at[:: max(1, len(at) // 4000)]
         left.plot(y.real[at], y.imag[at], ".", ms=size, color=colour, label=name, alpha=0.6)
-    left.set(xlabel="X (√SNU)", ylabel="P (√SNU)", aspect="equal")
+    left.set(xlabel="X (√SNU)", ylabel="P (√SNU)", aspect="equal", title="received symbols")
     left.legend(markerscale=6, loc="upper left")
     rest = (y - slope * q)[row]
     bins = np.linspace(-5, 5, 101)
@@ -145,7 +166,10 @@ def constellation(run: LoopRun) -> Figure:
         bins, np.exp(-(bins**2) / 2 / noise) / np.sqrt(2 * np.pi * noise), ":", color=BLACK,
         label=f"vacuum, electronics and ε: {noise:.3f} SNU",
     )  # fmt: skip
-    right.set(xlabel="row symbols − t̂·sent (√SNU)", ylabel="density", yscale="log", ylim=(1e-5, 1))
+    right.set(
+        xlabel="row symbols less t̂ · sent (√SNU)", ylabel="density (1/√SNU)", yscale="log",
+        ylim=(1e-5, 1), title="their noise",
+    )  # fmt: skip
     right.legend(loc="lower center")
     return figure
 
@@ -160,8 +184,10 @@ def spectrum(run: LoopRun) -> Figure:
     for (name, line), colour in zip(volts.items(), (BLUE, GREEN, GREY), strict=True):
         frequency, power = welch(line, fs=CLOCK / 1e6, nperseg=1024)
         level = power * CLOCK / 2e6 * (1 if name == "signal" else unit**-2)
-        axes.plot(frequency, 10 * np.log10(np.maximum(level, 1e-12)), color=colour, label=name)
-    axes.set(xlabel="frequency (MHz)", ylabel="dB above shot noise", ylim=(-25, None))
+        # Without the mean, which is the converter's offset, and the last bin, which is half one.
+        level = 10 * np.log10(np.maximum(level, 1e-12))[2:-1]
+        axes.plot(frequency[2:-1], level, color=colour, label=name)
+    axes.set(xlabel="frequency (MHz)", ylabel="power density (dB over shot noise)")
     axes.legend()
     return figure
 
@@ -176,16 +202,21 @@ def lock_transient(run: LoopRun) -> Figure:
     left, right = figure.subplots(1, 2)
     time = np.arange(1, frames + 1) * light.setup.period / CLOCK * 1e6
     angle = client.received.phases.angle[:frames] / 2.0**16 * 360
-    left.plot(time, angle, color=BLUE, label="phase of the pilots")
+    left.plot(time, angle, color=BLUE, label="phase that is left")
     turns = np.unwrap(client.codes[1 : frames + 1] / light.setup.span * 2 * np.pi)
     left.plot(time, np.degrees(turns), color=VERMILION, label="phase shifter")
     left.set(xlabel="time (µs)", ylabel="degrees", title="client: its shifter follows")
     pilots = light.setup.layout.groups * light.setup.layout.pilots
     theta = np.unwrap(run.probe.server.phases.angle[: frames * pilots] / 2.0**16 * 2 * np.pi)
     right.plot(
-        np.repeat(time, pilots)[: len(theta)], np.degrees(theta), color=PURPLE, label="estimate"
+        np.repeat(time, pilots)[: len(theta)],
+        np.degrees(theta),
+        color=PURPLE,
+        label="phase of the light",
     )
-    right.set(xlabel="time (µs)", title="server: its estimate turns the symbols back")
+    right.set(
+        xlabel="time (µs)", ylabel="degrees", title="server: its estimate turns the symbols back"
+    )
     for axes in (left, right):
         axes.axvline(lead * light.setup.period / CLOCK * 1e6, color=GREY, lw=1, ls="--")
         axes.text(
@@ -222,7 +253,7 @@ def frame_timeline(run: LoopRun) -> Figure:
     rows[-1].set_xlabel("time since the frame's first code (µs)")
     for label, colour in SECTIONS.values():
         rows[0].fill_between([], [], color=colour, alpha=0.4, label=label)
-    rows[0].legend(ncols=5, loc="lower right", fontsize=7)
+    rows[0].legend(ncols=5, loc="lower right", bbox_to_anchor=(1, 1), fontsize=8)
     return figure
 
 

@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from host.report import check_writable, embedded
 from models.files import write_atomically
 from sim.loop.pictures import PICTURES
-from sim.loop.run import CLOCK, LoopRun
+from sim.loop.run import LoopRun
 
 NODES = {"model": "bit-true models of both nodes", "rtl": "compiled gateware of both nodes"}
 
@@ -32,7 +32,6 @@ def write_report(run: LoopRun, path: Path, backend: str) -> None:
         agree=int((run.outcome.inference.predictions == run.ideal).sum()),
         records=records.server.vacuum_count,
         shot_error=records.server.shot_error,
-        clock=round(CLOCK / 1e6),
         settings=_settings(run),
         **{picture.__name__: embedded(picture, run) for picture in PICTURES},
     )

@@ -2,8 +2,8 @@
 
 Each node is compiled (`sim.node_device`) and driven over its host link by the host's own code, in a
 thread of its own. They meet in every frame (`sim.loop.lockstep`), which lets either hear what was
-sent three quarters of a frame later and changes nothing else: a client's receiver answers within
-the quarter that is left, before its phase shifter is asked for. So what both receivers get, and all
+sent up to three quarters of a frame later and changes nothing else: a client's receiver answers in
+what is left of the frame, before its phase shifter is asked for. So what both receivers get, and all
 that they give, is what `Loop.play` computes on the models, to the bit. A client's drive is
 triggered by the server's frames.
 """
@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from host.devices.device import DeviceError
 from host.devices.link import LinkDevice
 from host.devices.transport import Transport
 from host.node import Batch, Node
@@ -36,6 +37,16 @@ from sim.loop.settings import LayerLight
 from sim.node_device import NodePipe, adopt, library
 
 PATIENCE = 600.0  # seconds without progress
+# Clocks from a frame's end to the phase shifter's code that came of it, at most.
+ANSWER = 300
+
+
+class ClientFailed(RangeError):
+    """The client's node failed while light was out; the `server`'s batch is whole all the same."""
+
+    def __init__(self, server: Batch, message: str):
+        super().__init__(message)
+        self.server = server
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +70,8 @@ def play(
     """Send layer `number` through the gateware of both nodes, to a client of direction ξ (N,).
 
     `offset` is the server's receiver's, as from a null record. With `record`, all that passes the
-    converters is kept. Raises `RangeError` where a node reports a fault.
+    converters is kept. Raises `RangeError` where a node reports a fault, and `ClientFailed`,
+    which is one too, where it is the client's alone.
     """
     s, light = loop.settings, loop.layers[number]
     block = block_of(light)
@@ -102,13 +114,16 @@ def play(
     finally:
         lockstep.leave("server")
         thread.join(PATIENCE)
-    if "error" in found:
+    if "server" not in found:
         raise found["error"]
-    for party in PARTIES:
-        if found[party].faults:
-            raise RangeError(f"{party}'s node reports {', '.join(sorted(found[party].faults))}")
-    rows = loop.network.layers[number].rows
-    values, _ = found["client"].last(rows)
+    _require_sound("server", found["server"])
+    try:
+        if "error" in found:
+            raise found["error"]
+        _require_sound("client", found["client"])
+        values, _ = found["client"].last(loop.network.layers[number].rows)
+    except (RangeError, DeviceError) as error:
+        raise ClientFailed(found["server"], str(error)) from error
     recorded = {f"{party}_{n}": pipe.record(n) for party, pipe in pipes.items()
                 for n in pipe.recorded}  # fmt: skip
     return RtlPlayed(found["server"], found["client"], values[:, 0], recorded)
@@ -116,7 +131,13 @@ def play(
 
 def block_of(light: LayerLight) -> int:
     """Clocks that both nodes run alone."""
-    return 3 * light.setup.period // 4
+    period = light.setup.period
+    return min(3 * period // 4, period - ANSWER)
+
+
+def _require_sound(party: str, batch: Batch) -> None:
+    if batch.faults:
+        raise RangeError(f"{party}'s node reports {', '.join(sorted(batch.faults))}")
 
 
 def node_specs(loop: Loop) -> dict[str, NodeSpec]:

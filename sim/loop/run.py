@@ -18,18 +18,21 @@ from models.network import Network
 from models.waveform.impairments import Impairments
 from sim.loop.backend import Outcome, through_nodes
 from sim.loop.budget import budget
+from sim.loop.rate import Counted, Projection, counted, projections
 from sim.loop.session import ModelPlayed, channel
 
-CLOCK = 125e6  # samples a second of the converters
+FEWEST = 8  # frames of sums for an estimate with limits
 
 
 @dataclass(frozen=True, eq=False)
 class LoopRun:
     """images (n, pixels), labels (n,); `ideal` are the ideal link's predictions at the same F².
 
-    channels: T̂ and ε̂ of each layer over all images; true: T, and ε of each layer. growing: images
-    so far, and the first layer's estimate from them. budget: see `sim.loop.budget`. probe: the
-    first layer of the first image, sample by sample.
+    channels: T̂ and ε̂ of each layer over all images, None from fewer than 8 frames of sums (gateware
+    gives one an image); true: T, and ε of each layer. growing: images so far, and the first layer's
+    estimate from them. budget: see `sim.loop.budget`. probe: the first layer of the first image,
+    sample by sample, on the models. rates: what boards would do; counted: clocks of the gateware,
+    where it ran.
     """
 
     network: Network
@@ -37,12 +40,14 @@ class LoopRun:
     labels: NDArray[np.integer]
     outcome: Outcome
     ideal: NDArray[np.int64]
-    channels: tuple[Estimate, ...]
+    channels: tuple[Estimate | None, ...]
     true_transmittance: float
     true_excess: tuple[float, ...]
     growing: tuple[tuple[int, Estimate], ...]
     budget: dict[str, float]
     probe: ModelPlayed
+    rates: tuple[Projection, ...]
+    counted: Counted | None
     summary: dict[str, Any]
 
     @property
@@ -57,14 +62,6 @@ class LoopRun:
     def impairments(self) -> Impairments:
         return self.outcome.loop.settings.impairments
 
-    @property
-    def seconds_of_light(self) -> float:
-        """How long one image takes on converters at `CLOCK`, lead-in frames included."""
-        lead = self.outcome.loop.settings.lead_in
-        layers = zip(self.network.layers, self.outcome.loop.layers, strict=True)
-        samples = sum((layer.rows + lead) * light.setup.period for layer, light in layers)
-        return samples / CLOCK
-
 
 def loop_run(
     network: Network,
@@ -78,6 +75,7 @@ def loop_run(
     backend: str = "model",
     seed: int = 1,
     record_frames: int = 20_000,
+    processes: int | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> LoopRun:
     """Classify images through both nodes, and take the run apart."""
@@ -85,7 +83,8 @@ def loop_run(
     start = time.perf_counter()
     outcome = through_nodes(
         network, images, link, seed,
-        backend=backend, impairments=preset, record_frames=record_frames, progress=progress,
+        backend=backend, impairments=preset, record_frames=record_frames, processes=processes,
+        progress=progress,
     )  # fmt: skip
     seconds = time.perf_counter() - start
     plain = Impairments().link(gain).with_f2(f2)
@@ -105,7 +104,7 @@ def loop_run(
             ),
         )
         for n in counts
-        if n * rows >= 8
+        if n * rows >= FEWEST
     )  # fmt: skip
     xi, _ = directions(network.layers[0].inputs_of(np.asarray(images[:1])))
     return LoopRun(
@@ -114,7 +113,10 @@ def loop_run(
         labels=labels,
         outcome=outcome,
         ideal=ideal.predictions,
-        channels=tuple(channel(loop, seen, number) for number in layers),
+        channels=tuple(
+            channel(loop, seen, number) if len(seen.sums[number]) >= FEWEST else None
+            for number in layers
+        ),
         true_transmittance=loop.settings.impairments.transmittance,
         true_excess=tuple(
             link.returned_excess_noise(layer.modes) + each.excess
@@ -123,5 +125,7 @@ def loop_run(
         growing=growing,
         budget=budget(network, loop.settings),
         probe=loop.play(0, xi[0], seen.records, np.random.default_rng([seed, 3, 0, 0])),
+        rates=projections(loop),
+        counted=counted(loop, seen.records) if backend == "rtl" else None,
         summary=summarise(network, labels, outcome.link, outcome.inference, seconds, seed),
     )

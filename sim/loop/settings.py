@@ -24,7 +24,9 @@ from models.waveform.optics import Setup
 
 # The paths are matched, so the phase drifts slowly and pilots are averaged over many.
 PHASE_SHIFT = 7
-RUNS = 7  # of row symbols between pilots: 8 pilots, an even number, as homodyne detection needs
+RUNS = 7  # of row symbols between pilots, at most: 8 pilots
+SHORTEST_RUN = 8  # symbols
+SHORTEST_FRAME = 150  # symbols: what a receiver needs to hand over the sums of the last one
 
 # A link that a laboratory could build: telecom modulators as they come, to be calibrated, matched
 # paths on one table, commercial detectors. docs/hardware-in-the-loop.md says where numbers are
@@ -122,8 +124,17 @@ def realistic(gain: float, f2: float, impairments: Impairments | None = None) ->
 
 
 def layout_of(modes: int) -> FrameLayout:
-    """The frame of a row of `modes` symbols."""
-    return FrameLayout(preamble=PREAMBLE, row=modes, pilot_spacing=max(8, -(-modes // RUNS)))
+    """The frame of a row of `modes` symbols, with an even number of pilots.
+
+    Homodyne detection tells a phase from two neighbouring pilots, so short rows have fewer runs.
+    Behind short rows there is more vacuum, until the receiver is ready for the next.
+    """
+    require("modes", modes, at_least=1, integer=True)
+    spacing = max(SHORTEST_RUN, -(-modes // RUNS))
+    while -(-modes // spacing) % 2 == 0:
+        spacing += 1
+    layout = FrameLayout(preamble=PREAMBLE, row=modes, pilot_spacing=spacing)
+    return replace(layout, vacuum=layout.vacuum + max(0, SHORTEST_FRAME - layout.length))
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,8 +22,10 @@ def test_two_digits_and_their_report(tmp_path):
     assert result.exit_code == 0
     assert "100.00% of 2 images" in result.output
     assert "layer 1: T̂" in result.output
+    assert "images a second; layers" in result.output and "bound by" in result.output
     html = path.read_text()
     assert html.count("<img") == 8
+    assert "What boards would do" in html and "USB high speed" in html
     calibration = NodeCalibration.load(tmp_path / "cosim-calibration.json")
     # The true modulator, which nobody told the run.
     assert calibration.arms[0].half_wave.value == pytest.approx(0.99, abs=0.01)

@@ -18,7 +18,7 @@ def test_gateware_and_models_agree_in_every_bit_around_the_loop():
     loop = Loop(Network("part", (Layer(weights),)), realistic(1.3, 2.4))
     image = load_mnist(None, "test")[0][:1]
     (xi,), norms = directions(image)
-    got = rtl.play(loop, 0, xi, np.random.default_rng(1))
+    got = rtl.play(loop, 0, xi, np.random.default_rng(1), record=True)
     assert got.server.rows_sent == 12
     assert got.server.counters["frames_matched"] == 12
     found = rtl.agreement(loop, 0, xi, got)

@@ -1,0 +1,242 @@
+"""How fast boards would be: clocks of a layer, the placed clock, the bytes of the host links.
+
+One layer after the other, since the next one's mesh angles come of what the client read. A layer:
+
+1. angles: the host sends the client's table of angles;
+2. restart: receivers are reset while their sums are cleared;
+3. lead-in: frames of zeros, in which receivers lock;
+4. rows: a frame each;
+5. way back: of the last frame;
+6. settling: until a receiver, and so its host, sees that no more frames come;
+7. read-out: of session and mode sums.
+
+Rows reach the server's node while frames play. A link that brings them more slowly than frames take
+them sets the pace: the guard between frames grows until it suffices, since a receiver takes frames
+of one period only. What the client's processor does between layers is not in it, nor are the host's
+turn-around times. A receiver's inference values leave while frames arrive, and are few.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gateware.register_map import CLOCK_HZ
+from host.devices.serial_port import BAUD
+from models.checks import require
+from models.digitiser.accumulators import MODE_SUMS, NAMES
+from models.digitiser.timing import PATIENCE
+from models.encoding import directions
+from models.frame import CAPACITY
+from models.host_link.packet import MAX_WORDS, Op, Request, Response, Status, to_frame
+from models.network import Layer, Network
+from models.node.ports import WritePort
+from sim.loop.session import Loop, Records
+
+SYNTHESIS = Path(__file__).parents[2] / "docs" / "synthesis.json"
+NODES = ("node server", "node client")
+SERIAL_BITS = 10  # on the line for a byte: start, 8 bits, stop
+# 13 bulk transactions of 512 bytes fit in a microframe of 125 µs (USB 2.0, table 5-10).
+USB_BYTES = 13 * 512 * 8000
+# Clocks for each mode's sums; `gateware.node.chain.Node.restart_clocks` adds some.
+CLEARING = 4
+SUM_WORDS = 2  # words of 32 bits of a sum
+FILLER = 0x01010101  # words without zero bytes: their stuffing costs what stuffing costs at least
+
+
+@dataclass(frozen=True)
+class HostLink:
+    """A way from a host to its node; `rate` in bytes a second, either way at once."""
+
+    name: str
+    rate: float
+
+
+# Rows at a byte a clock or faster: what the node itself takes, e.g. from a memory beside it.
+UNLIMITED = HostLink("in memory at the node", math.inf)
+LINKS = (
+    UNLIMITED,
+    HostLink("USB high speed", USB_BYTES),
+    HostLink(f"UART, {BAUD / 1e6:g} Mbaud", BAUD / SERIAL_BITS),
+)
+
+
+@dataclass(frozen=True)
+class Clock:
+    """What nodes run at, Hz, and what says so."""
+
+    hertz: float
+    source: str
+
+
+def placed_clock(figures: Mapping[str, Any] | None = None) -> Clock:
+    """The slowest seed of the slower node on ECP5, no more than the converters'.
+
+    `figures` are those of docs/synthesis.json, which is read if None. Where they have no node, the
+    converters' clock is taken, and said to be.
+    """
+    known = json.loads(SYNTHESIS.read_text()) if figures is None else figures
+    rows = known.get("ecp5", {})
+    converters = CLOCK_HZ / 1e6
+    missing = [name for name in NODES if name not in rows]
+    if missing:
+        return Clock(CLOCK_HZ, f"the converters', {' and '.join(missing)} not placed yet")
+    slowest = {name: min(rows[name]["mhz"]) for name in NODES}
+    name = min(slowest, key=slowest.__getitem__)
+    placed = f"{name} placed at {slowest[name]:g} MHz"
+    if slowest[name] >= converters:
+        return Clock(CLOCK_HZ, f"the converters' ({placed})")
+    return Clock(slowest[name] * 1e6, f"{placed}, converters slowed down to it")
+
+
+@dataclass(frozen=True)
+class LayerRate:
+    """Seconds of one layer by step, and its frames' period in clocks, as asked for and as paced."""
+
+    steps: dict[str, float]
+    period: int
+    paced: int
+
+    @property
+    def seconds(self) -> float:
+        return sum(self.steps.values())
+
+
+@dataclass(frozen=True)
+class Projection:
+    """An image's layers at a clock, over one kind of link."""
+
+    link: HostLink
+    clock: Clock
+    layers: tuple[LayerRate, ...]
+    feasible: bool  # whether a guard is long enough for the link's pace
+
+    @property
+    def images_a_second(self) -> float:
+        return 1 / sum(layer.seconds for layer in self.layers)
+
+    def seconds_of(self, step: str) -> float:
+        """Seconds of an image that a step takes, in all layers."""
+        return sum(layer.steps[step] for layer in self.layers)
+
+    @property
+    def bound(self) -> str:
+        """What takes most of the time: the frames as they are, the link, or what is around them."""
+        light = sum(
+            (layer.steps["lead-in"] + layer.steps["rows"]) * layer.period / layer.paced
+            for layer in self.layers
+        )
+        frames = self.seconds_of("lead-in") + self.seconds_of("rows")
+        words = self.seconds_of("angles") + self.seconds_of("read-out")
+        whole = 1 / self.images_a_second
+        shares = {
+            "the frames of light": light,
+            "the host link": frames - light + words,
+            "restart and settling": whole - frames - words,
+        }
+        name = max(shares, key=shares.__getitem__)
+        return f"{name}, {shares[name] / whole:.0%} of the time"
+
+
+def sent_bytes(words: int, port: WritePort = WritePort.ROWS) -> int:
+    """Bytes on the wire that carry so many words to a node, requests and all."""
+
+    def request(count: int) -> int:
+        return len(to_frame(Request(0, Op.SEND, port, count, (FILLER,) * count).body()))
+
+    return _packets(words, request)
+
+
+def received_bytes(words: int) -> int:
+    """Bytes on the wire that carry so many words from a node."""
+
+    def response(count: int) -> int:
+        return len(to_frame(Response(0, Op.RECEIVE, Status.OK, 0, (FILLER,) * count).body()))
+
+    return _packets(words, response)
+
+
+def _packets(words: int, size: Callable[[int], int]) -> int:
+    require("words", words, at_least=0, integer=True)
+    whole, rest = divmod(words, MAX_WORDS)
+    return whole * size(MAX_WORDS) + (size(rest) if rest else 0)
+
+
+def project(loop: Loop, link: HostLink, clock: Clock) -> Projection:
+    """What a network's layers would take on boards."""
+    spec = loop.settings.server
+    sums = spec.words * len(NAMES) + spec.modes * len(MODE_SUMS)
+    readout = received_bytes(SUM_WORDS * sums) / link.rate
+    layers, feasible = [], True
+    for layer, light in zip(loop.network.layers, loop.layers, strict=True):
+        setup = light.setup
+        fill = sent_bytes(layer.modes) / link.rate * clock.hertz  # clocks to bring one row
+        paced = max(setup.period, math.ceil(fill))
+        grown = setup.layout.guard + (paced - setup.period) / spec.samples_per_symbol
+        feasible &= grown <= CAPACITY
+        clocks = {
+            "restart": CLEARING * spec.modes,
+            "lead-in": loop.settings.lead_in * paced,
+            "rows": layer.rows * paced,
+            # The client holds the light for a frame.
+            "way back": setup.to_server + paced - setup.period,
+            "settling": settling(paced, spec.delay),
+        }
+        steps = {"angles": sent_bytes(layer.modes, WritePort.ANGLES) / link.rate}
+        steps |= {name: count / clock.hertz for name, count in clocks.items()}
+        layers.append(LayerRate(steps | {"read-out": readout}, setup.period, paced))
+    return Projection(link, clock, tuple(layers), feasible)
+
+
+def settling(period: int, delay: int) -> int:
+    """Clocks from the end of the last frame that arrives until the receiver searches again."""
+    # It misses one more frame than it is patient for, and judges the last one in its `delay`.
+    return (PATIENCE + 1) * period + delay
+
+
+def projections(loop: Loop) -> tuple[Projection, ...]:
+    """Over every kind of link, at the placed clock."""
+    clock = placed_clock()
+    return tuple(project(loop, link, clock) for link in LINKS)
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Clocks as the server's gateware took them, its host a byte a clock away.
+
+    periods: from each frame to the next, all that occurred. tail: from the last frame's end to the
+    last answer, with all questions of the host; projected: what `project` says of that.
+    """
+
+    frames: int
+    periods: tuple[int, ...]
+    tail: int
+    projected: int
+
+
+def counted(loop: Loop, records: Records, rows: int = 8) -> Counted:
+    """Count the clocks of the first layer's first rows in the gateware of both nodes."""
+    rtl = importlib.import_module("sim.loop.rtl")  # needs a compiler and the gateware's packages
+    first = loop.network.layers[0]
+    part = Loop(Network("part", (Layer(first.weights[:rows], first.bias),)), loop.settings)
+    xi, _ = directions(np.ones((1, first.columns)))
+    rng = np.random.default_rng([loop.settings.seed, 9])
+    got = rtl.play(part, 0, xi[0], rng, records.offsets[0], record=True)
+    (frames,) = np.nonzero(got.recorded["server_frame"][0])
+    period = part.layers[0].setup.period
+    clock = Clock(CLOCK_HZ, "simulated")
+    (layer,) = project(part, HostLink("a byte a clock", CLOCK_HZ), clock).layers
+    expected = layer.steps["way back"] + layer.steps["settling"] + layer.steps["read-out"]
+    return Counted(
+        frames=len(frames),
+        periods=tuple(int(p) for p in np.unique(np.diff(frames))),
+        tail=int(got.recorded["server_codes"].shape[1] - frames[-1] - period),
+        projected=round(expected * CLOCK_HZ),
+    )

@@ -1,0 +1,97 @@
+"""The projected rate, against what the gateware counts and what the wire carries."""
+
+import numpy as np
+import pytest
+
+from gateware.register_map import CLOCK_HZ
+from models.host_link.packet import MAX_WORDS
+from models.network import Network, load_network
+from models.node.spec import NodeSpec
+from sim.loop import rate
+from sim.loop.attacks import probe
+from sim.loop.rate import HostLink, placed_clock, project, received_bytes, sent_bytes
+from sim.loop.session import Loop
+from sim.loop.settings import realistic
+
+PLACED = {"node server": {"mhz": [140.0, 131.0]}, "node client": {"mhz": [128.0, 150.0]}}
+
+
+@pytest.fixture(scope="module")
+def loop():
+    return Loop(load_network("mnist-paper"), realistic(1.3, 2.4))
+
+
+def test_the_slower_node_sets_the_clock_and_converters_limit_it():
+    fast = placed_clock({"ecp5": PLACED})
+    assert fast.hertz == CLOCK_HZ and "node client placed at 128 MHz" in fast.source
+    slow = {**PLACED, "node server": {"mhz": [118.5, 131.0]}}
+    assert placed_clock({"ecp5": slow}).hertz == 118.5e6
+    alone = placed_clock({"ecp5": {"node server": PLACED["node server"]}})
+    assert alone.hertz == CLOCK_HZ and "node client not placed" in alone.source
+
+
+def test_words_on_the_wire_cost_their_packets():
+    assert sent_bytes(0) == received_bytes(0) == 0
+    # Header, CRC, delimiter, and at least one byte of stuffing.
+    assert sent_bytes(1) == 4 + 6 + 4 + 1 + 1
+    assert received_bytes(1) == 4 + 8 + 4 + 1 + 1
+    many = 10 * MAX_WORDS + 7
+    assert sent_bytes(many) == 10 * sent_bytes(MAX_WORDS) + sent_bytes(7)
+    assert 1.01 < sent_bytes(MAX_WORDS) / (4 * MAX_WORDS) < 1.02
+
+
+def test_without_a_link_in_the_way_light_is_what_takes_the_time(loop):
+    clock = placed_clock({"ecp5": PLACED})
+    found = project(loop, rate.UNLIMITED, clock)
+    light = sum((layer.rows + 64) * 1728 for layer in loop.network.layers) / CLOCK_HZ
+    assert light < 1 / found.images_a_second < 1.03 * light
+    assert found.bound.startswith("the frames of light") and found.feasible
+    slower = project(loop, rate.UNLIMITED, rate.Clock(CLOCK_HZ / 2, "half"))
+    assert slower.images_a_second == pytest.approx(found.images_a_second / 2)
+
+
+def test_a_slow_link_stretches_the_frames_as_far_as_guards_go(loop):
+    clock = placed_clock({"ecp5": PLACED})
+    found = {link: project(loop, HostLink("", link), clock) for link in (5e7, 3e5)}
+    assert all(p.bound.startswith("the host link") for p in found.values())
+    assert found[5e7].feasible and not found[3e5].feasible
+    rows = sum(layer.rows * sent_bytes(layer.modes) for layer in loop.network.layers)
+    for link, p in found.items():
+        assert p.seconds_of("rows") == pytest.approx(rows / link, rel=1e-3)
+        assert 1 / p.images_a_second > rows / link
+
+
+def test_clocks_are_those_that_the_gateware_takes():
+    pytest.importorskip("sim.node_device")
+    from gateware.node.chain import Node
+
+    for role in ("server", "client"):
+        spec = NodeSpec(role)
+        cleared = rate.CLEARING * spec.digitiser.modes
+        assert Node(spec).restart_clocks == pytest.approx(cleared, rel=0.01)
+    loop = Loop(Network("short", (probe(24, 20),)), realistic(1.3, 2.4))
+    found = rate.counted(loop, loop.records(40), rows=8)
+    assert found.frames == loop.settings.lead_in + 8
+    assert found.periods == (loop.layers[0].setup.period,)
+    # The host's questions come on top: their answers are a block of clocks away each.
+    assert found.projected < found.tail < 2.5 * found.projected
+
+
+def test_a_receiver_searches_again_when_the_projection_says(loop):
+    """Against the models, which the gateware equals."""
+    from models.digitiser import chain
+
+    short = Loop(Network("short", (probe(24, 20),)), realistic(1.3, 2.4))
+    light = short.layers[0]
+    xi = np.zeros(24, np.complex128)
+    xi[0] = 1
+    _, _, words = short._light_of(0, xi, np.random.default_rng(1))
+    period = light.setup.period
+    end = light.starts[-1] + light.setup.to_server + period
+    words = np.concatenate([words, np.zeros((2, 8 * period), np.int64)], axis=1)
+    q = np.pad(light.q, ((0, 0), (0, 8 * 24)))  # a receiver goes on by the clock for some frames
+    frames = chain.model(short.settings.server, light.server, words, q).frames
+    # Lost frames go on for as long as the receiver is patient.
+    last = frames[-1].start + light.setup.period
+    settled = rate.settling(period, short.settings.server.delay)
+    assert end < last < end + settled < last + 2 * period
