@@ -98,6 +98,7 @@ class Node:
         self._patience = patience
         self._layout: FrameLayout | None = None
         self._drive: DriveRegisters | None = None
+        self._offset: tuple[int, ...] | None = None
         self._armed = False
 
     def __enter__(self) -> Self:
@@ -137,14 +138,16 @@ class Node:
         watchdog: float = 1.0,
         triggered: bool = False,
         trigger_delay: float = 0.0,
+        offset: tuple[int, ...] | None = None,
     ) -> dict[str, Value]:
         """Set everything; what was achieved, by the names of the registers.
 
         The receiver's layout has to be the drive's. `loop_delay` is the light's way in samples from
         a frame's first DAC code to its first ADC word, `lead_in` how many frames of zeros go ahead
         of each batch: the receiver finds frames from the second one on. `watchdog` and
-        `trigger_delay` are in seconds. Raises `RangeError` for what the node cannot do; then
-        nothing has changed.
+        `trigger_delay` are in seconds. `offset` of each quadrature, in units of `measured_x`, is
+        where the receiver's offset begins in every batch; None: found anew in each. Raises
+        `RangeError` for what the node cannot do; then nothing has changed.
         """
         spec = self.spec
         raw = drive_registers(spec.drive, drive)
@@ -167,10 +170,17 @@ class Node:
             "trigger_delay": round(trigger_delay * CLOCK_HZ),
             "arm": 0,
         }
+        if offset is not None:
+            require("offset", offset, integer=True)
+            if len(offset) != spec.digitiser.quadratures:
+                raise RangeError(
+                    f"offset = {offset}; allowed: {spec.digitiser.quadratures} numbers"
+                )
+            values |= {f"digitiser_offset_{a}": int(o) for a, o in zip("xp", offset, strict=False)}
         self.device.write(**values)
         # Tables are taken only while the light is off.
         self.device.send(WritePort.PULSE, raw.coefficients)
-        self._layout, self._drive = drive.layout, raw
+        self._layout, self._drive, self._offset = drive.layout, raw, offset
         return {n: to_physical(self.device.map[n], value) for n, value in values.items()}
 
     def _drive_values(self, raw: DriveRegisters) -> dict[str, int]:
@@ -257,6 +267,7 @@ class Node:
         device.write(arm=0)
         self._await_state("idle")
         device.strobe("restart", "clear")
+        self._load_offset()
         ahead = min(len(words), device.room(WritePort.ROWS))
         device.send(WritePort.ROWS, words[:ahead])
         if capture:
@@ -288,6 +299,16 @@ class Node:
             counters={n: v for n, v in status.items() if n in self._counted()},
             samples=self._record() if capture else None,
         )
+
+    def _load_offset(self) -> None:
+        """Begin with the offset that was calibrated."""
+        if self._offset is None:
+            return
+        moved = time.monotonic()
+        while not self.device.room(WritePort.FILTER):  # the receiver is still being reset
+            if time.monotonic() - moved > self._patience:
+                raise DeviceError(f"the receiver of the node at {self.device.name} stays in reset")
+        self.device.strobe("load_offset")
 
     def _feed(self, words: Words, progress: Callable[[int], None] | None) -> list[Words]:
         """Keep the node supplied until the batch is over; the inference values so far."""

@@ -32,7 +32,7 @@ from host.protocol.wire import (
     check_version,
     invalid,
 )
-from host.schedule import row_blocks
+from host.schedule import Part
 from host.transmitter import ServerPort, Transmitter, transmitter_for
 from models.checks import RangeError, require
 from models.decoys import RowMoments, decoy_rows
@@ -50,15 +50,20 @@ IDLE_SECONDS = 600.0
 class ServerSettings:
     """link: declared, photon number and granted gain included. decoy_rate: decoys per row of
     weights, in (0, 1]. monitor: levels of verification. patience: seconds that a reserve waits.
+    sessions: that may be open at a time. idle: seconds after which a session that nobody uses makes
+    room for another.
     """
 
     link: Link
     decoy_rate: float = 1 / 16
     monitor: MonitorSettings = field(default_factory=MonitorSettings)
     patience: float = 10.0
+    sessions: int = MOST_SESSIONS
+    idle: float = IDLE_SECONDS
 
     def __post_init__(self) -> None:
         require("decoy rate", self.decoy_rate, above=0, at_most=1)
+        require("sessions", self.sessions, at_least=1, at_most=MOST_SESSIONS, integer=True)
         require("photons", self.link.photons, above=0)
 
 
@@ -124,9 +129,10 @@ class ModelServer:
         link, settings = self._settings.link, self._settings
         session_id = secrets.token_hex(16)
         with self._guard:
-            if len(self._sessions) >= MOST_SESSIONS:
+            if len(self._sessions) >= settings.sessions:
+                open_already = "a session is" if settings.sessions == 1 else "sessions are"
                 raise ProtocolError(
-                    Refusal.RESOURCE_EXHAUSTED, f"{MOST_SESSIONS} sessions are open already"
+                    Refusal.RESOURCE_EXHAUSTED, f"{settings.sessions} {open_already} open already"
                 )
             rng = self._rng.spawn(1)[0]
             layers = self._network.layers
@@ -157,9 +163,8 @@ class ModelServer:
                 raise ProtocolError(Refusal.RESOURCE_EXHAUSTED, str(error)) from None
             raise
         try:
-            for key, rows in zip(session.decoys, self._rows, strict=True):
-                number = math.ceil(settings.decoy_rate * rows.rows)
-                self._light.hold(key, decoy_rows(rows, number, rng))
+            for layer, (key, rows) in enumerate(zip(session.decoys, self._rows, strict=True)):
+                self._light.hold(key, decoy_rows(rows, self._decoys(layer), rng))
         except BaseException as error:
             self._end(session_id, session, f"it could not begin: {error}")
             raise
@@ -236,11 +241,15 @@ class ModelServer:
     def _parts(self, session: _Session, request: pb.LayerRequest) -> Iterator[pb.Progress]:
         layer, finished = request.layer, False
         try:
-            part = itertools.count()
-            for first, stop in row_blocks(self._rows[layer].rows, request.images):
-                while first < stop:
-                    progress, first = self._part(session, request, next(part), first, stop)
+            number = itertools.count()
+            rows, decoys = self._rows[layer], self._decoys(layer)
+            for part in self._light.parts(rows, decoys, request.images, request.checks):
+                first, stop = part.first, part.stop
+                while True:
+                    progress, first = self._part(session, request, next(number), part, first)
                     yield progress
+                    if first >= stop:
+                        break
             finished = True
         except (RangeError, ProtocolError) as error:
             if isinstance(error, BudgetExhausted):
@@ -262,35 +271,45 @@ class ModelServer:
                     session.images += request.images
 
     def _part(
-        self, session: _Session, request: pb.LayerRequest, part: int, first: int, stop: int
+        self, session: _Session, request: pb.LayerRequest, number: int, part: Part, first: int
     ) -> tuple[pb.Progress, int]:
+        """Send rows of a part from `first` on, as many as may leave; the first of those left."""
         layer, rows = request.layer, self._rows[request.layer]
         # The client's checks are light like any other, so they are charged like it.
         repetitions = request.images + request.checks
-        reserve = self._ledger.reserve(
-            request.session, layer, first, stop, repetitions, self._settings.patience
-        )
-        # On disk: from here on the light may leave.
-        number = math.ceil(self._settings.decoy_rate * rows.rows)
-        decoys = [d for d in range(number) if first <= d * rows.rows // number < reserve.stop]
-        with session.lock:
-            slots = session.rng.permutation(
-                [*range(first, reserve.stop), *(-1 - d for d in decoys)]
+        reserve, stop = None, first
+        if first < part.stop:
+            reserve = self._ledger.reserve(
+                request.session, layer, first, part.stop, repetitions, self._settings.patience
             )
+            stop = reserve.stop
+        # On disk: from here on the light may leave.
+        decoys = part.decoys
+        if decoys is None:
+            known = self._decoys(layer)
+            decoys = tuple(d for d in range(known) if first <= d * rows.rows // known < stop)
+        elif stop < part.stop:
+            raise BudgetExhausted(
+                f"budget exhausted: {stop - first} of the {part.stop - first} rows of a part fit, "
+                "and this link sends whole parts; more is possible only if the owner raises the "
+                "budget"
+            )
+        with session.lock:
+            slots = session.rng.permutation([*range(first, stop), *(-1 - d for d in decoys)])
         weights, per_mode = self._light.send(
             pb.Shot(
                 version=VERSION,
                 session=request.session,
                 batch=request.batch,
                 layer=layer,
-                part=part,
+                part=number,
                 images=repetitions,
                 weights=self._keys[layer],
                 decoys=session.decoys[layer],
                 first=first,
-                stop=reserve.stop,
+                stop=stop,
                 slots=slots.tolist(),
-                last=reserve.stop == rows.rows,
+                last=stop == rows.rows,
             )
         )
         with session.lock:
@@ -299,7 +318,8 @@ class ModelServer:
                 for i in range(len(self._rows)):
                     self._ledger.restate(request.session, i, session.monitor.channel(i))
             else:
-                self._ledger.commit(reserve)
+                if reserve is not None:
+                    self._ledger.commit(reserve)
                 if session.monitor.new_certificate(layer):
                     self._ledger.restate(request.session, layer, session.monitor.channel(layer))
         if judgement.verdict is Verdict.ABORT:
@@ -310,13 +330,17 @@ class ModelServer:
             log.warning("client %s: %s", session.client, judgement.reason)
         return (
             pb.Progress(
-                part=part,
+                part=number,
                 slots=np.maximum(slots, -1).tolist(),
                 warning=warning,
                 reason=judgement.reason,
             ),
-            reserve.stop,
+            stop,
         )
+
+    def _decoys(self, layer: int) -> int:
+        """How many a session has of a layer."""
+        return math.ceil(self._settings.decoy_rate * self._rows[layer].rows)
 
     def _end(
         self,
@@ -349,7 +373,7 @@ class ModelServer:
     def _expire(self) -> None:
         now = time.monotonic()
         for session_id, session in list(self._sessions.items()):
-            if now - session.used > IDLE_SECONDS and not session.running:
+            if now - session.used > self._settings.idle and not session.running:
                 self._end(session_id, session, "idle")
 
 
