@@ -1,9 +1,9 @@
 """The client's end of the light where it has a node: angles into its drive, values from its tap.
 
-The node is armed before the server is asked for a layer. Each frame of the server's triggers one of
-its own, which sets the mesh to ξ; how many frames a layer has is public (`host.node_light`). Between
-two parts there is darkness, and the receiver marks the frames that it waited for in vain: that is
-how the values of one part come apart from those of the next.
+The node is armed before the server is asked for a layer. Each frame of the server's triggers one
+of its own, which sets the mesh to ξ; how many frames a layer has is public (`host.node_light`).
+Between two parts there is darkness, and the receiver marks the frames that it waited for in vain:
+that is how the values of one part come apart from those of the next.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +55,7 @@ class NodePort:
         self._plans: list[tuple[int, Parts]] = []  # modes and parts of each layer
         self._set: int | None = None  # modes that the node is set to
 
-    def close(self) -> None:
+    def hang_up(self) -> None:
         """Let go of the node."""
         with self._busy:
             self._node.close()
@@ -137,10 +138,8 @@ class _Listening:
             self._batch = self._node.play_angles(self._frames, self._look)
         except BaseException as error:
             self._error = error
-            try:
+            with suppress(DeviceError):  # gone; its watchdog does the same
                 self._node.device.write(arm=0)
-            except DeviceError:
-                pass  # gone; its watchdog does the same
         finally:
             self._armed.set()
 

@@ -45,7 +45,7 @@ class NodeTransmitter:
     """
 
     def __init__(
-        self, reach: Callable[[], Node], calibration: ServerCalibration, rng: np.random.Generator
+        self, reach: Callable[[], Node], rng: np.random.Generator, calibration: ServerCalibration
     ) -> None:
         self._reach, self._calibration, self._rng = reach, calibration, rng
         self._guard = threading.Lock()

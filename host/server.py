@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,7 @@ from host.protocol.wire import (
     invalid,
 )
 from host.schedule import Part
-from host.transmitter import ServerPort, Transmitter, transmitter_for
+from host.transmitter import Transmitter, transmitter_for
 from models.checks import RangeError, require
 from models.decoys import RowMoments, decoy_rows
 from models.encoding import EncodedRows, encode_rows
@@ -85,7 +86,8 @@ class ModelServer:
     """Serves one network over a link of its own. Threads may call all methods at once.
 
     rng: secret; draws decoys and the order of slots. transmitter: what sends and receives light
-    through the port; by default the honest one that the link asks for.
+    through the port, which is all that takes the port; by default the honest one that a link asks
+    for.
     """
 
     def __init__(
@@ -93,9 +95,9 @@ class ModelServer:
         network: Network,
         settings: ServerSettings,
         ledger: BudgetFilter,
-        port: ServerPort,
+        port: Any,
         rng: np.random.Generator,
-        transmitter: Callable[[ServerPort, np.random.Generator], Transmitter] = transmitter_for,
+        transmitter: Callable[[Any, np.random.Generator], Transmitter] = transmitter_for,
     ) -> None:
         self._network = network
         self._settings = settings

@@ -27,11 +27,11 @@ from models.optics import split_transmittance
 from models.waveform.impairments import Impairments
 from sim.loop.backend import PRESETS
 from sim.loop.bench import calibrated
-from sim.loop.lockstep import DELAY, Lockstep, Party, Table
+from sim.loop.lockstep import BLOCK, DELAY, Lockstep, Party, Table
 from sim.loop.session import Loop
 from sim.loop.settings import LoopSettings, prepare
 
-QUIET = 8192  # clocks for which time goes on after the last byte
+QUIET = 4 * BLOCK  # clocks for which time goes on after the last byte: answers take less
 PROBE_ROWS, PROBE_WEIGHTS = 24, 784  # what full scale is calibrated with: Gaussian rows
 RECORD_FRAMES = 2000
 SERVER_FILE, CLIENT_FILE = "server.json", "client.json"
