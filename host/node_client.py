@@ -219,17 +219,20 @@ def values_of_parts(batch: Batch, plan: Parts) -> list[NDArray[np.int64]]:
     found = []
     begin = 0
     for part, end in enumerate(ends):
-        frames = end - begin
-        if (
-            not plan.slots <= frames < LEAD_IN + plan.slots
-            or batch.bad[end - plan.slots : end].any()
-        ):
+        frames, slots = end - begin, slice(end - plan.slots, end)
+        if not plan.slots <= frames < LEAD_IN + plan.slots:
             raise ProtocolError(
                 Refusal.UNAVAILABLE,
-                f"the client's receiver could not read all frames of part {part}: it has {frames} "
-                f"of {LEAD_IN + plan.slots}",
+                f"the client's receiver found {frames} frames of part {part}; allowed: "
+                f"[{plan.slots}, {LEAD_IN + plan.slots - 1}]",
             )
-        found.append(batch.inference[end - plan.slots : end, 0])
+        if unread := int(batch.bad[slots].sum()):
+            raise ProtocolError(
+                Refusal.UNAVAILABLE,
+                f"{unread} of {plan.slots} values of part {part} are lost, or beyond the range of "
+                "the client's receiver: is there too much light for its gain?",
+            )
+        found.append(batch.inference[slots, 0])
         begin = end + PATIENCE
     return found
 

@@ -22,7 +22,10 @@ import numpy as np
 
 from host.party_calibration import ClientCalibration, ServerCalibration
 from models.checks import RangeError, require
+from models.drive.spec import DriveSpec
+from models.fixedpoint import to_float
 from models.network import Layer, Network
+from models.node.spec import NodeSpec
 from models.optics import split_transmittance
 from models.waveform.impairments import Impairments
 from sim.loop.backend import PRESETS
@@ -34,6 +37,7 @@ from sim.loop.settings import LoopSettings, prepare
 QUIET = 4 * BLOCK  # clocks for which time goes on after the last byte: answers take less
 PROBE_ROWS, PROBE_WEIGHTS = 24, 784  # what full scale is calibrated with: Gaussian rows
 RECORD_FRAMES = 2000
+MARGIN = 0.9  # of the receiver's range: noise and imbalance come on top
 SERVER_FILE, CLIENT_FILE = "server.json", "client.json"
 
 
@@ -64,6 +68,7 @@ def calibrate(
     knows the shot noise better: `record_frames` of 432 symbols each, vacuum and dark.
     """
     require("record frames", record_frames, at_least=100, integer=True)
+    require("full scale", full_scale, above=0, at_most=brightest(impairments))
     weights = np.random.default_rng(seed).standard_normal((PROBE_ROWS, PROBE_WEIGHTS))
     layer = Layer(weights.astype(np.float32))
     # So bright that the largest weight is full scale.
@@ -87,6 +92,17 @@ def calibrate(
         ),
         ClientCalibration(records.client, settings.electrodes, gain),
     )
+
+
+def brightest(impairments: Impairments) -> float:
+    """The full scale (√SNU) at which a modulator held at its largest field still fits the range of
+    the server's receiver; a calibration holds it there."""
+    spec, drive = NodeSpec(role="server").digitiser, DriveSpec()
+    pulse = to_float(drive.pulse(), drive.coefficient)
+    matched = to_float(spec.coefficients()[spec.fractions // 2], spec.coefficient)
+    share = impairments.server_efficiency * impairments.transmittance / spec.quadratures
+    held = abs(float(np.sum(matched))) * math.sqrt(share / float(np.sum(pulse**2)))
+    return MARGIN * spec.symbol.highest * spec.symbol.lsb / held
 
 
 class _Port:
@@ -192,7 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (RangeError, OSError) as error:
         parser.error(str(error))
     light = Lockstep(made.table)
-    loss = -10 * math.log10(impairments.transmittance)
+    loss = 10 * math.log10(1 / impairments.transmittance)
     print(f"loop of {loss:.3g} dB, gain {given.gain:g}, full scale {given.full_scale:g} √SNU")
     for role, listener in zip(("server", "client"), listeners, strict=True):
         host, port = listener.getsockname()[:2]
