@@ -206,7 +206,7 @@ class _Layer:
 def values_of_parts(batch: Batch, plan: Parts) -> list[NDArray[np.int64]]:
     """Raw values of the last `slots` frames of each part, from all that a receiver gave.
 
-    Raises `ProtocolError` unless there are as many parts as planned, each with enough frames.
+    Raises `ProtocolError` unless there are as many parts as planned, each with all its frames.
     """
     ends = part_ends(batch.bad)
     number = plan.weights + plan.decoys
@@ -220,11 +220,13 @@ def values_of_parts(batch: Batch, plan: Parts) -> list[NDArray[np.int64]]:
     begin = 0
     for part, end in enumerate(ends):
         frames, slots = end - begin, slice(end - plan.slots, end)
-        if not plan.slots <= frames < LEAD_IN + plan.slots:
+        # The first frame only starts the receiver. With one less, the last may have been lost, and
+        # the values would belong to other rows.
+        if frames != LEAD_IN + plan.slots - 1:
             raise ProtocolError(
                 Refusal.UNAVAILABLE,
-                f"the client's receiver found {frames} frames of part {part}; allowed: "
-                f"[{plan.slots}, {LEAD_IN + plan.slots - 1}]",
+                f"the client's receiver read {frames} frames of part {part}; allowed: "
+                f"{LEAD_IN + plan.slots - 1}: is there too little light, or too much?",
             )
         if unread := int(batch.bad[slots].sum()):
             raise ProtocolError(

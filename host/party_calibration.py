@@ -52,9 +52,9 @@ class _Party:
     def load(cls, path: Path) -> Self:
         """Read what `save` wrote; raises `RangeError`, which says how to make a file."""
         try:
-            given = json.loads(path.read_text())
+            given = dict(json.loads(path.read_text()))
             role = given.pop("role")
-        except (OSError, ValueError, KeyError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError):
             raise RangeError(f"calibration {path} cannot be read; {HOW}") from None
         if role != cls.role:
             raise RangeError(f"calibration {path} is of a {role}; allowed: a {cls.role}'s")
