@@ -31,8 +31,8 @@ def row_blocks(rows: int, images: int) -> Iterator[tuple[int, int]]:
 class Part:
     """What of a layer is sent at a time: rows [first, stop), none of them where first = stop.
 
-    decoys: which go with them, and that the part is sent whole or not at all; None: those whose
-    places are among the rows, however many rows are sent.
+    decoys: which go with them, where a layer is sent whole or not at all; None: those whose places
+    are among the rows, however many of the rows are sent.
     """
 
     first: int

@@ -21,6 +21,7 @@ import numpy as np
 
 from host.budget import BudgetExhausted, BudgetFilter
 from host.composition import ChannelClass
+from host.ledger import Reserve
 from host.monitor import MonitorSettings, SessionMonitor, Verdict
 from host.protocol import messages_pb2 as pb
 from host.protocol.wire import (
@@ -132,9 +133,10 @@ class ModelServer:
         session_id = secrets.token_hex(16)
         with self._guard:
             if len(self._sessions) >= settings.sessions:
-                open_already = "a session is" if settings.sessions == 1 else "sessions are"
+                most = settings.sessions
                 raise ProtocolError(
-                    Refusal.RESOURCE_EXHAUSTED, f"{settings.sessions} {open_already} open already"
+                    Refusal.RESOURCE_EXHAUSTED,
+                    f"{'a session is' if most == 1 else f'{most} sessions are'} open already",
                 )
             rng = self._rng.spawn(1)[0]
             layers = self._network.layers
@@ -243,15 +245,10 @@ class ModelServer:
     def _parts(self, session: _Session, request: pb.LayerRequest) -> Iterator[pb.Progress]:
         layer, finished = request.layer, False
         try:
-            number = itertools.count()
             rows, decoys = self._rows[layer], self._decoys(layer)
-            for part in self._light.parts(rows, decoys, request.images, request.checks):
-                first, stop = part.first, part.stop
-                while True:
-                    progress, first = self._part(session, request, next(number), part, first)
-                    yield progress
-                    if first >= stop:
-                        break
+            plan = list(self._light.parts(rows, decoys, request.images, request.checks))
+            send = self._in_rows if plan[0].decoys is None else self._whole
+            yield from send(session, request, plan)
             finished = True
         except (RangeError, ProtocolError) as error:
             if isinstance(error, BudgetExhausted):
@@ -272,32 +269,59 @@ class ModelServer:
                 if finished and done == len(self._rows):
                     session.images += request.images
 
-    def _part(
-        self, session: _Session, request: pb.LayerRequest, number: int, part: Part, first: int
-    ) -> tuple[pb.Progress, int]:
-        """Send rows of a part from `first` on, as many as may leave; the first of those left."""
-        layer, rows = request.layer, self._rows[request.layer]
+    def _in_rows(
+        self, session: _Session, request: pb.LayerRequest, plan: Sequence[Part]
+    ) -> Iterator[pb.Progress]:
+        """Send parts row by row, as many at a time as a budget lets out; decoys go with them."""
+        number = itertools.count()
+        rows, decoys = self._rows[request.layer].rows, self._decoys(request.layer)
+        for part in plan:
+            first = part.first
+            while first < part.stop:
+                reserve = self._reserve(request, first, part.stop)
+                own = [d for d in range(decoys) if first <= d * rows // decoys < reserve.stop]
+                sent = Part(first, reserve.stop, tuple(own))
+                yield self._part(session, request, next(number), sent, reserve)
+                first = reserve.stop
+
+    def _whole(
+        self, session: _Session, request: pb.LayerRequest, plan: Sequence[Part]
+    ) -> Iterator[pb.Progress]:
+        """Send a layer whose parts are given whole. It is reserved in one: pauses for the ledger
+        between the parts would tell those with weights from those without."""
+        rows = self._rows[request.layer].rows
+        reserve = self._reserve(request, 0, rows)
+        if reserve.stop < rows:
+            raise BudgetExhausted(
+                f"budget exhausted: {reserve.stop} of the {rows} rows of a layer fit, and this "
+                "link sends whole layers; more is possible only if the owner raises the budget"
+            )
+        for number, part in enumerate(plan):
+            last = number == len(plan) - 1
+            yield self._part(session, request, number, part, reserve if last else None)
+
+    def _reserve(self, request: pb.LayerRequest, first: int, stop: int) -> Reserve:
+        """When this returns, the charge is on disk and the light may leave."""
         # The client's checks are light like any other, so they are charged like it.
         repetitions = request.images + request.checks
-        reserve, stop = None, first
-        if first < part.stop:
-            reserve = self._ledger.reserve(
-                request.session, layer, first, part.stop, repetitions, self._settings.patience
-            )
-            stop = reserve.stop
-        # On disk: from here on the light may leave.
-        decoys = part.decoys
-        if decoys is None:
-            known = self._decoys(layer)
-            decoys = tuple(d for d in range(known) if first <= d * rows.rows // known < stop)
-        elif stop < part.stop:
-            raise BudgetExhausted(
-                f"budget exhausted: {stop - first} of the {part.stop - first} rows of a part fit, "
-                "and this link sends whole parts; more is possible only if the owner raises the "
-                "budget"
-            )
+        return self._ledger.reserve(
+            request.session, request.layer, first, stop, repetitions, self._settings.patience
+        )
+
+    def _part(
+        self,
+        session: _Session,
+        request: pb.LayerRequest,
+        number: int,
+        part: Part,
+        reserve: Reserve | None,
+    ) -> pb.Progress:
+        """Send and judge a part that is reserved; commit `reserve` if it is accepted."""
+        layer, first, stop = request.layer, part.first, part.stop
+        assert part.decoys is not None
+        mixed = [*range(first, stop), *(-1 - d for d in part.decoys)]
         with session.lock:
-            slots = session.rng.permutation([*range(first, stop), *(-1 - d for d in decoys)])
+            slots = session.rng.permutation(mixed)
         weights, per_mode = self._light.send(
             pb.Shot(
                 version=VERSION,
@@ -305,13 +329,13 @@ class ModelServer:
                 batch=request.batch,
                 layer=layer,
                 part=number,
-                images=repetitions,
+                images=request.images + request.checks,
                 weights=self._keys[layer],
                 decoys=session.decoys[layer],
                 first=first,
                 stop=stop,
                 slots=slots.tolist(),
-                last=stop == rows.rows,
+                last=stop == self._rows[layer].rows,
             )
         )
         with session.lock:
@@ -330,14 +354,11 @@ class ModelServer:
         warning = judgement.verdict is Verdict.WARN
         if warning:
             log.warning("client %s: %s", session.client, judgement.reason)
-        return (
-            pb.Progress(
-                part=number,
-                slots=np.maximum(slots, -1).tolist(),
-                warning=warning,
-                reason=judgement.reason,
-            ),
-            stop,
+        return pb.Progress(
+            part=number,
+            slots=np.maximum(slots, -1).tolist(),
+            warning=warning,
+            reason=judgement.reason,
         )
 
     def _decoys(self, layer: int) -> int:
