@@ -201,13 +201,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         made = calibrate(given.gain, given.full_scale, impairments, given.seed, given.record_frames)
         if given.calibration is not None:
             made.save(given.calibration)
+        light = Lockstep(made.table)  # before anybody can call
         listeners = [
             socket.create_server((given.host, port))
             for port in (given.server_port, given.client_port)
         ]
     except (RangeError, OSError) as error:
         parser.error(str(error))
-    light = Lockstep(made.table)
     loss = 10 * math.log10(1 / impairments.transmittance)
     print(f"loop of {loss:.3g} dB, gain {given.gain:g}, full scale {given.full_scale:g} √SNU")
     for role, listener in zip(("server", "client"), listeners, strict=True):
