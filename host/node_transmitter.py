@@ -51,7 +51,7 @@ class NodeTransmitter:
         self._guard = threading.Lock()
         self._held: dict[str, EncodedRows] = {}
         self._set: tuple[int, float] | None = None  # modes and drive scale that the node has
-        self._node: Node | None = server_node(reach())
+        self._node: Node | None = of_role(reach(), "server")
         self.spec = self._node.spec
 
     def close(self) -> None:
@@ -119,7 +119,7 @@ class NodeTransmitter:
     def _play(self, rows: IntArray, scale: float) -> Batch:
         try:
             if self._node is None:
-                self._node = server_node(self._reach())
+                self._node = of_role(self._reach(), "server")
             self._configure(self._node, rows.shape[2], scale)
             return self._node.play(rows, lambda _: time.sleep(PAUSE))
         except (DeviceError, RangeError) as error:
@@ -215,11 +215,6 @@ def _totals(batch: Batch, segments: int) -> dict[str, int]:
     """Session sums of the rows' symbols, by name."""
     rows = batch.session[:segments].astype(object).sum(axis=0)
     return {name: int(rows[index]) for name, index in COLUMN.items()}
-
-
-def server_node(node: Node) -> Node:
-    """The node if it is a server's; else closes it and raises `RangeError`."""
-    return of_role(node, "server")
 
 
 def of_role(node: Node, role: str) -> Node:
