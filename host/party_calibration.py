@@ -78,14 +78,14 @@ class ServerCalibration(_Party):
 
     full_scale: √SNU of either quadrature of a symbol of 1 at drive scale 1, at the server's output.
     delay: samples from a code to its light, without the frame for which the client holds it.
-    offset: of x and p, in units of `measured_x`. excess_noise: SNU at the returned mode that
-    distortion in its own modulator makes, measured back to back.
+    offset: of x and p, in units of `measured_x`. distortion: excess noise (SNU at the returned mode)
+    that its own optics make per SNU of modulation variance V_A, measured back to back.
     """
 
     full_scale: float
     delay: int
     offset: tuple[int, int] = (0, 0)
-    excess_noise: float = 0.0
+    distortion: float = 0.0
 
     role = "server"
 
@@ -94,7 +94,7 @@ class ServerCalibration(_Party):
         require("full scale", self.full_scale, above=0)
         require("delay", self.delay, at_least=0, integer=True)
         require("offset", self.offset, at_least=-LARGEST_OFFSET, below=LARGEST_OFFSET, integer=True)
-        require("excess noise", self.excess_noise, at_least=0)
+        require("distortion", self.distortion, at_least=0)
 
     @classmethod
     def _of(cls, receiver: Calibration, arms: tuple[Arm, Arm], rest: dict[str, Any]) -> Self:

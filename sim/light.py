@@ -88,8 +88,13 @@ def calibrate(
     return Calibrated(
         table,
         ServerCalibration(
-            records.of_layer(0), settings.arms, full_scale, delay, (x, p), max(0.0, back.excess)
-        ),
+            records.of_layer(0),
+            settings.arms,
+            full_scale,
+            delay,
+            (x, p),
+            max(0.0, back.excess) / link.modulation_variance,
+        ),  # fmt: skip
         ClientCalibration(records.client, settings.electrodes, gain),
     )
 

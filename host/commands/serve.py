@@ -133,12 +133,13 @@ def serve(
     settings = ServerSettings(_declared(served, gain, photons, f2, **channel), decoy_rate, monitor)
     known = None if calibration is None else ServerCalibration.load(calibration)
     if known is not None:
+        own = known.distortion * settings.link.modulation_variance
         settings = replace(
             settings,
             link=replace(
                 settings.link,
                 server_detector=known.receiver.receiver,
-                excess_noise=settings.link.excess_noise + known.excess_noise,
+                excess_noise=settings.link.excess_noise + own,
             ),
             sessions=SESSIONS,
             idle=IDLE_SECONDS,

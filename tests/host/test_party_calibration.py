@@ -15,7 +15,7 @@ SERVER = ServerCalibration(
     full_scale=24.0,
     delay=1352,
     offset=(-7, 9),
-    excess_noise=0.002,
+    distortion=1e-4,
 )
 CLIENT = ClientCalibration(
     Calibration(4.3e6, 1.2e5, 1000, 2000, (16384,), 1, 0.8), (Arm(), Arm()), gain=1.3
