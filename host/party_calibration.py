@@ -78,8 +78,8 @@ class ServerCalibration(_Party):
 
     full_scale: √SNU of either quadrature of a symbol of 1 at drive scale 1, at the server's output.
     delay: samples from a code to its light, without the frame for which the client holds it.
-    offset: of x and p, in units of `measured_x`. distortion: excess noise (SNU at the returned mode)
-    that its own optics make per SNU of modulation variance V_A, measured back to back.
+    offset: of x and p, in units of `measured_x`. distortion: excess noise (SNU at the returned
+    mode) that its own optics make per SNU of modulation variance V_A, measured back to back.
     """
 
     full_scale: float

@@ -85,16 +85,11 @@ def calibrate(
     x, p = records.offsets[0]
     # The delay as it was found, without the frame that the client held the light for.
     delay = round(found.delay.value) - loop.layers[0].setup.period + DELAY
+    distortion = max(0.0, back.excess) / link.modulation_variance
+    receiver = records.of_layer(0)
     return Calibrated(
         table,
-        ServerCalibration(
-            records.of_layer(0),
-            settings.arms,
-            full_scale,
-            delay,
-            (x, p),
-            max(0.0, back.excess) / link.modulation_variance,
-        ),  # fmt: skip
+        ServerCalibration(receiver, settings.arms, full_scale, delay, (x, p), distortion),
         ClientCalibration(records.client, settings.electrodes, gain),
     )
 
