@@ -64,7 +64,9 @@ class DataClient:
     of the data. ledger: what leaked of each image, charged before its light is set; None keeps no
     account. check_rate: how often a row is sent, per image, to check that the server's light is
     coherent; of any batch at least two are, unless the rate is 0. rng: secret; draws which
-    repetitions of a row are checks, and their direction.
+    repetitions of a row are checks, and their direction. in_flight: batches on their way at a time.
+    prepare: called with the server's welcome before any light is set. late: `light` shows what it
+    read when a layer's light is over, not part by part.
     Raises `ProtocolError` for answers that are refused or make no sense.
     """
 
@@ -80,13 +82,19 @@ class DataClient:
         ledger: DataLedger | None = None,
         check_rate: float = 0.0,
         false_alarm_probability: float = 1e-6,
+        in_flight: int = IN_FLIGHT,
+        prepare: Callable[[pb.Welcome], None] = lambda welcome: None,
+        late: bool = False,
     ) -> None:
         require("check rate", check_rate, at_least=0, at_most=1)
+        require("batches in flight", in_flight, at_least=1, integer=True)
+        self._in_flight, self._late = in_flight, late
         self._model, self._light, self._rng, self._ledger = model, light, rng, ledger
         self._detector = detector or Detector()
         self._check_rate = check_rate
         self.welcome = model.open(pb.Hello(version=VERSION, network=network))
         self._check_welcome(self.welcome)
+        prepare(self.welcome)
         self.gain = min(self.welcome.gain, max_gain)
         self.check = ProbeCheck(self.gain, self._detector, false_alarm_probability)
         self._secret = threading.Lock()
@@ -124,7 +132,7 @@ class DataClient:
             progress(len(chunk))
             return outputs
 
-        with ThreadPoolExecutor(min(IN_FLIGHT, len(jobs))) as pool:
+        with ThreadPoolExecutor(min(self._in_flight, len(jobs))) as pool:
             futures = [pool.submit(run, job) for job in jobs]
             try:
                 return np.concatenate([future.result() for future in futures])
@@ -199,10 +207,27 @@ class DataClient:
             images=len(xi),
             checks=checks,
         )
-        values = np.empty((len(xi), shape.rows))
+        try:
+            return self._read(request, readings, places)
+        finally:
+            # Whatever went wrong: whoever measures need not wait for more light.
+            if (close := getattr(readings, "close", None)) is not None:
+                close()
+
+    def _read(
+        self, request: pb.LayerRequest, readings: Iterator[pb.Reading], places: NDArray[np.int64]
+    ) -> Real:
+        """Ask for a layer's light; what was read of it, by row."""
+        index, checks = request.layer, request.checks
+        repetitions, shape = request.images + checks, self.welcome.layers[index]
+        slots = self._most_slots(shape.rows)
+        values = np.empty((request.images, shape.rows))
         missing = np.ones(shape.rows, dtype=bool)
         seen = 0
-        for part, progress in enumerate(self._model.run_layer(request)):
+        named_parts = self._model.run_layer(request)
+        if self._late:  # what the server says comes first: it may be a refusal
+            named_parts = iter(list(named_parts))
+        for part, progress in enumerate(named_parts):
             reading = next(readings, None)
             if reading is None or reading.part != part or progress.part != part:
                 raise invalid(f"part {part} of layer {index} is missing or out of order")

@@ -11,7 +11,7 @@ It works the same on the models, on simulated gateware and on a board (`host.dev
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -99,6 +99,7 @@ class Node:
         self._patience = patience
         self._layout: FrameLayout | None = None
         self._drive: DriveRegisters | None = None
+        self._offset: tuple[int, ...] | None = None
         self._armed = False
 
     def __enter__(self) -> Self:
@@ -138,14 +139,16 @@ class Node:
         watchdog: float = 1.0,
         triggered: bool = False,
         trigger_delay: float = 0.0,
+        offset: tuple[int, ...] | None = None,
     ) -> dict[str, Value]:
         """Set everything; what was achieved, by the names of the registers.
 
         The receiver's layout has to be the drive's. `loop_delay` is the light's way in samples from
         a frame's first DAC code to its first ADC word, `lead_in` how many frames of zeros go ahead
         of each batch: the receiver finds frames from the second one on. `watchdog` and
-        `trigger_delay` are in seconds. Raises `RangeError` for what the node cannot do; then
-        nothing has changed.
+        `trigger_delay` are in seconds. `offset` of each quadrature, in units of `measured_x`, is
+        where the receiver's offset begins in every batch; None: found anew in each. Raises
+        `RangeError` for what the node cannot do; then nothing has changed.
         """
         spec = self.spec
         raw = drive_registers(spec.drive, drive)
@@ -168,10 +171,17 @@ class Node:
             "trigger_delay": round(trigger_delay * CLOCK_HZ),
             "arm": 0,
         }
+        if offset is not None:
+            require("offset", offset, integer=True)
+            if len(offset) != spec.digitiser.quadratures:
+                raise RangeError(
+                    f"offset = {offset}; allowed: {spec.digitiser.quadratures} numbers"
+                )
+            values |= {f"digitiser_offset_{a}": int(o) for a, o in zip("xp", offset, strict=False)}
         self.device.write(**values)
         # Tables are taken only while the light is off.
         self.device.send(WritePort.PULSE, raw.coefficients)
-        self._layout, self._drive = drive.layout, raw
+        self._layout, self._drive, self._offset = drive.layout, raw, offset
         return {n: to_physical(self.device.map[n], value) for n, value in values.items()}
 
     def _drive_values(self, raw: DriveRegisters) -> dict[str, int]:
@@ -204,15 +214,12 @@ class Node:
         progress: Callable[[int], None] | None = None,
         grant: int | None = None,
         capture: bool = False,
-        offset: Sequence[int] | None = None,
     ) -> Batch:
         """Send rows, shape (rows, 2, row) in `DriveSpec.symbol`, and collect what came back.
 
         The node lets `grant` rows out, all that are given by default, and drops the others. With
         `capture` it also makes a raw record that begins with the batch. `progress` is called with
-        the number of rows sent so far. `offset` is the receiver's in each quadrature, as a null
-        record gave it (raw, see `digitiser_measured_x`); without one it is found in the batch.
-        Raises `RangeError` for rows that cannot be sent, and
+        the number of rows sent so far. Raises `RangeError` for rows that cannot be sent, and
         `DeviceError` if the node stands still.
         """
         layout = self._configured()
@@ -223,7 +230,7 @@ class Node:
             )
         words = pack_pairs(symbols.swapaxes(0, 1).reshape(2, -1))
         count = len(symbols) if grant is None else grant
-        return self._play(count, words, progress, capture, offset)
+        return self._play(count, words, progress, capture)
 
     def play_angles(
         self,
@@ -260,16 +267,14 @@ class Node:
         words: Words,
         progress: Callable[[int], None] | None,
         capture: bool,
-        offset: Sequence[int] | None = None,
     ) -> Batch:
         device = self.device
         require("rows", count, at_least=1, at_most=device.map["grant"].highest, integer=True)
         device.write(arm=0)
         self._await_state("idle")
-        if offset is not None:
-            axes = "xp"[: self.spec.digitiser.quadratures]
-            device.write(**{f"digitiser_offset_{a}": v for a, v in zip(axes, offset, strict=True)})
-        device.strobe("restart", "clear", *(["load_offset"] if offset is not None else []))
+        # The offset is taken behind the restart.
+        calibrated = () if self._offset is None else ("load_offset",)
+        device.strobe("restart", "clear", *calibrated)
         ahead = min(len(words), device.room(WritePort.ROWS))
         device.send(WritePort.ROWS, words[:ahead])
         if capture:

@@ -8,6 +8,7 @@ processors nor whether the parties are one process or three changes a result.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -24,6 +25,19 @@ def row_blocks(rows: int, images: int) -> Iterator[tuple[int, int]]:
     size = max(1, READINGS_IN_BLOCK // images)
     for first in range(0, rows, size):
         yield first, min(first + size, rows)
+
+
+@dataclass(frozen=True)
+class Part:
+    """What of a layer is sent at a time: rows [first, stop), none of them where first = stop.
+
+    decoys: which go with them, where a layer is sent whole or not at all; None: those whose places
+    are among the rows, however many of the rows are sent.
+    """
+
+    first: int
+    stop: int
+    decoys: tuple[int, ...] | None = None
 
 
 def block_of(rows: EncodedRows, first: int, stop: int) -> EncodedRows:

@@ -15,11 +15,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from host.budget import BudgetExhausted, BudgetFilter
 from host.composition import ChannelClass
+from host.ledger import Reserve
 from host.monitor import MonitorSettings, SessionMonitor, Verdict
 from host.protocol import messages_pb2 as pb
 from host.protocol.wire import (
@@ -32,8 +34,8 @@ from host.protocol.wire import (
     check_version,
     invalid,
 )
-from host.schedule import row_blocks
-from host.transmitter import ServerPort, Transmitter, transmitter_for
+from host.schedule import Part
+from host.transmitter import Transmitter, transmitter_for
 from models.checks import RangeError, require
 from models.decoys import RowMoments, decoy_rows
 from models.encoding import EncodedRows, encode_rows
@@ -50,15 +52,20 @@ IDLE_SECONDS = 600.0
 class ServerSettings:
     """link: declared, photon number and granted gain included. decoy_rate: decoys per row of
     weights, in (0, 1]. monitor: levels of verification. patience: seconds that a reserve waits.
+    sessions: that may be open at a time. idle: seconds after which a session that nobody uses makes
+    room for another.
     """
 
     link: Link
     decoy_rate: float = 1 / 16
     monitor: MonitorSettings = field(default_factory=MonitorSettings)
     patience: float = 10.0
+    sessions: int = MOST_SESSIONS
+    idle: float = IDLE_SECONDS
 
     def __post_init__(self) -> None:
         require("decoy rate", self.decoy_rate, above=0, at_most=1)
+        require("sessions", self.sessions, at_least=1, at_most=MOST_SESSIONS, integer=True)
         require("photons", self.link.photons, above=0)
 
 
@@ -80,7 +87,8 @@ class ModelServer:
     """Serves one network over a link of its own. Threads may call all methods at once.
 
     rng: secret; draws decoys and the order of slots. transmitter: what sends and receives light
-    through the port; by default the honest one that the link asks for.
+    through the port, which is all that takes the port; by default the honest one that a link asks
+    for.
     """
 
     def __init__(
@@ -88,9 +96,9 @@ class ModelServer:
         network: Network,
         settings: ServerSettings,
         ledger: BudgetFilter,
-        port: ServerPort,
+        port: Any,
         rng: np.random.Generator,
-        transmitter: Callable[[ServerPort, np.random.Generator], Transmitter] = transmitter_for,
+        transmitter: Callable[[Any, np.random.Generator], Transmitter] = transmitter_for,
     ) -> None:
         self._network = network
         self._settings = settings
@@ -124,9 +132,11 @@ class ModelServer:
         link, settings = self._settings.link, self._settings
         session_id = secrets.token_hex(16)
         with self._guard:
-            if len(self._sessions) >= MOST_SESSIONS:
+            if len(self._sessions) >= settings.sessions:
+                most = settings.sessions
                 raise ProtocolError(
-                    Refusal.RESOURCE_EXHAUSTED, f"{MOST_SESSIONS} sessions are open already"
+                    Refusal.RESOURCE_EXHAUSTED,
+                    f"{'a session is' if most == 1 else f'{most} sessions are'} open already",
                 )
             rng = self._rng.spawn(1)[0]
             layers = self._network.layers
@@ -157,9 +167,8 @@ class ModelServer:
                 raise ProtocolError(Refusal.RESOURCE_EXHAUSTED, str(error)) from None
             raise
         try:
-            for key, rows in zip(session.decoys, self._rows, strict=True):
-                number = math.ceil(settings.decoy_rate * rows.rows)
-                self._light.hold(key, decoy_rows(rows, number, rng))
+            for layer, (key, rows) in enumerate(zip(session.decoys, self._rows, strict=True)):
+                self._light.hold(key, decoy_rows(rows, self._decoys(layer), rng))
         except BaseException as error:
             self._end(session_id, session, f"it could not begin: {error}")
             raise
@@ -236,11 +245,10 @@ class ModelServer:
     def _parts(self, session: _Session, request: pb.LayerRequest) -> Iterator[pb.Progress]:
         layer, finished = request.layer, False
         try:
-            part = itertools.count()
-            for first, stop in row_blocks(self._rows[layer].rows, request.images):
-                while first < stop:
-                    progress, first = self._part(session, request, next(part), first, stop)
-                    yield progress
+            rows, decoys = self._rows[layer], self._decoys(layer)
+            plan = list(self._light.parts(rows, decoys, request.images, request.checks))
+            send = self._in_rows if plan[0].decoys is None else self._whole
+            yield from send(session, request, plan)
             finished = True
         except (RangeError, ProtocolError) as error:
             if isinstance(error, BudgetExhausted):
@@ -261,36 +269,73 @@ class ModelServer:
                 if finished and done == len(self._rows):
                     session.images += request.images
 
-    def _part(
-        self, session: _Session, request: pb.LayerRequest, part: int, first: int, stop: int
-    ) -> tuple[pb.Progress, int]:
-        layer, rows = request.layer, self._rows[request.layer]
+    def _in_rows(
+        self, session: _Session, request: pb.LayerRequest, plan: Sequence[Part]
+    ) -> Iterator[pb.Progress]:
+        """Send parts row by row, as many at a time as a budget lets out; decoys go with them."""
+        number = itertools.count()
+        rows, decoys = self._rows[request.layer].rows, self._decoys(request.layer)
+        for part in plan:
+            first = part.first
+            while first < part.stop:
+                reserve = self._reserve(request, first, part.stop)
+                own = [d for d in range(decoys) if first <= d * rows // decoys < reserve.stop]
+                sent = Part(first, reserve.stop, tuple(own))
+                yield self._part(session, request, next(number), sent, reserve)
+                first = reserve.stop
+
+    def _whole(
+        self, session: _Session, request: pb.LayerRequest, plan: Sequence[Part]
+    ) -> Iterator[pb.Progress]:
+        """Send a layer whose parts are given whole. It is reserved in one: pauses for the ledger
+        between the parts would tell those with weights from those without."""
+        rows = self._rows[request.layer].rows
+        reserve = self._reserve(request, 0, rows)
+        if reserve.stop < rows:
+            raise BudgetExhausted(
+                f"budget exhausted: {reserve.stop} of the {rows} rows of a layer fit, and this "
+                "link sends whole layers; more is possible only if the owner raises the budget"
+            )
+        for number, part in enumerate(plan):
+            last = number == len(plan) - 1
+            yield self._part(session, request, number, part, reserve if last else None)
+
+    def _reserve(self, request: pb.LayerRequest, first: int, stop: int) -> Reserve:
+        """When this returns, the charge is on disk and the light may leave."""
         # The client's checks are light like any other, so they are charged like it.
         repetitions = request.images + request.checks
-        reserve = self._ledger.reserve(
-            request.session, layer, first, stop, repetitions, self._settings.patience
+        return self._ledger.reserve(
+            request.session, request.layer, first, stop, repetitions, self._settings.patience
         )
-        # On disk: from here on the light may leave.
-        number = math.ceil(self._settings.decoy_rate * rows.rows)
-        decoys = [d for d in range(number) if first <= d * rows.rows // number < reserve.stop]
+
+    def _part(
+        self,
+        session: _Session,
+        request: pb.LayerRequest,
+        number: int,
+        part: Part,
+        reserve: Reserve | None,
+    ) -> pb.Progress:
+        """Send and judge a part that is reserved; commit `reserve` if it is accepted."""
+        layer, first, stop = request.layer, part.first, part.stop
+        assert part.decoys is not None
+        mixed = [*range(first, stop), *(-1 - d for d in part.decoys)]
         with session.lock:
-            slots = session.rng.permutation(
-                [*range(first, reserve.stop), *(-1 - d for d in decoys)]
-            )
+            slots = session.rng.permutation(mixed)
         weights, per_mode = self._light.send(
             pb.Shot(
                 version=VERSION,
                 session=request.session,
                 batch=request.batch,
                 layer=layer,
-                part=part,
-                images=repetitions,
+                part=number,
+                images=request.images + request.checks,
                 weights=self._keys[layer],
                 decoys=session.decoys[layer],
                 first=first,
-                stop=reserve.stop,
+                stop=stop,
                 slots=slots.tolist(),
-                last=reserve.stop == rows.rows,
+                last=stop == self._rows[layer].rows,
             )
         )
         with session.lock:
@@ -299,7 +344,8 @@ class ModelServer:
                 for i in range(len(self._rows)):
                     self._ledger.restate(request.session, i, session.monitor.channel(i))
             else:
-                self._ledger.commit(reserve)
+                if reserve is not None:
+                    self._ledger.commit(reserve)
                 if session.monitor.new_certificate(layer):
                     self._ledger.restate(request.session, layer, session.monitor.channel(layer))
         if judgement.verdict is Verdict.ABORT:
@@ -308,15 +354,16 @@ class ModelServer:
         warning = judgement.verdict is Verdict.WARN
         if warning:
             log.warning("client %s: %s", session.client, judgement.reason)
-        return (
-            pb.Progress(
-                part=part,
-                slots=np.maximum(slots, -1).tolist(),
-                warning=warning,
-                reason=judgement.reason,
-            ),
-            reserve.stop,
+        return pb.Progress(
+            part=number,
+            slots=np.maximum(slots, -1).tolist(),
+            warning=warning,
+            reason=judgement.reason,
         )
+
+    def _decoys(self, layer: int) -> int:
+        """How many a session has of a layer."""
+        return math.ceil(self._settings.decoy_rate * self._rows[layer].rows)
 
     def _end(
         self,
@@ -349,7 +396,7 @@ class ModelServer:
     def _expire(self) -> None:
         now = time.monotonic()
         for session_id, session in list(self._sessions.items()):
-            if now - session.used > IDLE_SECONDS and not session.running:
+            if now - session.used > self._settings.idle and not session.running:
                 self._end(session_id, session, "idle")
 
 

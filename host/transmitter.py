@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from host.protocol import messages_pb2 as pb
 from host.protocol.wire import VERSION, ProtocolError, Refusal, invalid, pack, unpack
+from host.schedule import Part, row_blocks
 from models.checks import RangeError
 from models.encoding import EncodedRows, Real
 from models.statistics import SymbolStatistics
@@ -45,6 +46,10 @@ class Transmitter(Protocol):
     def hold(self, key: str, rows: EncodedRows) -> None:
         """Have `rows` ready under a key."""
 
+    def parts(self, rows: EncodedRows, decoys: int, images: int, checks: int) -> Iterator[Part]:
+        """How a layer with so many decoys, each slot sent for every image and check, is cut into
+        parts; every row is in one of them, in order."""
+
     def send(self, shot: pb.Shot) -> Sums:
         """Send a part; return what its light amounts to when it is back."""
 
@@ -58,6 +63,11 @@ def transmitter_for(port: ServerPort, rng: np.random.Generator) -> Transmitter:
     return SymbolTransmitter(port, rng) if symbol_level else RepeatingTransmitter(port)
 
 
+def blocks(rows: EncodedRows, images: int) -> Iterator[Part]:
+    """Parts for a link that takes rows in any number, decoys among them."""
+    return (Part(first, stop) for first, stop in row_blocks(rows.rows, images))
+
+
 class RepeatingTransmitter:
     """For a link that holds rows, repeats them on command and forms the sums."""
 
@@ -68,6 +78,9 @@ class RepeatingTransmitter:
     def hold(self, key: str, rows: EncodedRows) -> None:
         self._modes[key] = rows.modes
         self._port.load(_emissions(key, rows))
+
+    def parts(self, rows: EncodedRows, decoys: int, images: int, checks: int) -> Iterator[Part]:
+        return blocks(rows, images)
 
     def send(self, shot: pb.Shot) -> Sums:
         returned = self._port.emit(shot)
@@ -107,6 +120,9 @@ class SymbolTransmitter:
     def hold(self, key: str, rows: EncodedRows) -> None:
         with self._guard:
             self._held[key] = rows
+
+    def parts(self, rows: EncodedRows, decoys: int, images: int, checks: int) -> Iterator[Part]:
+        return blocks(rows, images)
 
     def send(self, shot: pb.Shot) -> Sums:
         with self._guard:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import secrets
 import time
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -17,11 +19,16 @@ from host.commands.parties import (
     DEMO_CLIENT,
     DEMO_LINK,
     DEMO_SERVER,
+    LAYER_SECONDS,
+    calibration_option,
     demo_option,
+    device_option,
     folder_of,
     keys_option,
+    reach,
     refusals,
     require_extra,
+    require_node_options,
 )
 from host.probe_check import CHECK_RATE
 from host.schedule import IMAGES_IN_BATCH
@@ -31,11 +38,14 @@ from models.optics import Detector
 
 
 @click.command()
+@click.pass_context
 @keys_option
 @demo_option
 @click.option("--name", help="Of the client, as in its certificate.")
 @click.option("--server", default=DEMO_SERVER, show_default=True, help="Its HOST:PORT.")
 @click.option("--link", default=DEMO_LINK, show_default=True, help="Its HOST:PORT.")
+@device_option
+@calibration_option
 @click.option("--network", default="", help="Name or digest. [default: what is served]")
 @click.option("--images", type=int, help="How many test images, from the first. [default: all]")
 @click.option("--data", type=click.Path(path_type=Path), help="Folder of IDX files. [shipped]")
@@ -56,11 +66,14 @@ from models.optics import Detector
 @click.option("--false-alarm-probability", type=float, default=1e-6, show_default=True)
 @json_option
 def ask(
+    context: click.Context,
     keys_folder: Path | None,
     demo: bool,
     name: str | None,
     server: str,
     link: str,
+    device: str | None,
+    calibration: Path | None,
     network: str,
     images: int | None,
     data: Path | None,
@@ -75,13 +88,22 @@ def ask(
     false_alarm_probability: float,
     as_json: bool,
 ) -> None:
-    """Classify images with a network that another process serves."""
+    """Classify images with a network that another process serves.
+
+    With --device this party's own node measures the light, in units of --calibration: one image at
+    a time, without checks of the probe.
+    """
     require_extra()
     from host.client import DataClient
     from host.data_ledger import DataLedger
     from host.keys import CLIENT, read_keys, require_client_name
+    from host.node_client import NodePort
+    from host.party_calibration import ClientCalibration
     from host.protocol.rpc import RemoteClientPort, RemoteModel
 
+    own = "client_efficiency", "client_electronic_noise"
+    without = "link", "batch", "check_rate", "max_gain", *own
+    require_node_options(context, device, calibration, without)
     if max_gain is not None:
         require("max gain", max_gain, above=1)
     if data_budget is not None and ledger is None:
@@ -94,6 +116,10 @@ def ask(
     if images is not None:
         require("images", images, at_least=1, at_most=len(pixels))
         pixels, labels = pixels[:images], labels[:images]
+    detector = Detector(client_efficiency, client_electronic_noise)
+    known = None if calibration is None else ClientCalibration.load(calibration)
+    if known is not None:
+        detector, max_gain, batch, check_rate = known.receiver.receiver, known.gain, 1, 0.0
     accounts = DataLedger(ledger, data_budget, data_bound) if ledger else None
     console = Console(stderr=True)
     columns = (
@@ -102,8 +128,20 @@ def ask(
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with refusals(), Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        model, light = RemoteModel(server, keys), RemoteClientPort(link, keys)
+    with refusals(), ExitStack() as stack:
+        bar = Progress(*columns, console=console, disable=not console.is_terminal)
+        stack.enter_context(bar)
+        light: NodePort | RemoteClientPort
+        how: dict[str, Any] = {}
+        if device is None or known is None:
+            model = RemoteModel(server, keys)
+            light = RemoteClientPort(link, keys)
+        else:
+            model = RemoteModel(server, keys, deadline=LAYER_SECONDS)
+            light = NodePort(reach(device), known)
+            how = {"in_flight": 1, "prepare": light.prepare, "late": True}
+        stack.callback(model.hang_up)
+        stack.callback(light.hang_up)
         client = DataClient(
             model,
             light,
@@ -111,18 +149,17 @@ def ask(
             np.random.default_rng(secrets.randbits(128)),
             network=network,
             max_gain=math.inf if max_gain is None else max_gain,
-            detector=Detector(client_efficiency, client_electronic_noise),
+            detector=detector,
             ledger=accounts,
             check_rate=check_rate,
             false_alarm_probability=false_alarm_probability,
+            **how,
         )
         task = bar.add_task("images through the link", total=len(pixels))
         start = time.perf_counter()
         outputs = client.classify(pixels, batch, lambda done: bar.advance(task, done))
         seconds = time.perf_counter() - start
         client.close()
-        model.hang_up()
-        light.hang_up()
     predictions = outputs.argmax(axis=1)
     result = {
         "network": client.welcome.network,
@@ -144,9 +181,10 @@ def ask(
     if as_json:
         print_json(result)
         return
+    rate = len(pixels) / seconds
     click.echo(
         f"{result['network']}: {len(pixels):,} images, accuracy {result['accuracy']:.2%}, "
-        f"{result['images_per_second']:,.0f} images a second"
+        f"{f'{rate:,.0f}' if rate >= 10 else f'{rate:.2g}'} images a second"
     )
     if client.check.count:
         click.echo(

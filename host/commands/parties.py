@@ -7,18 +7,28 @@ import os
 import signal
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from host.extras import import_extra
 from models.checks import RangeError
 
 DEMO_SERVER, DEMO_LINK, DEMO_CLIENT = "127.0.0.1:47101", "127.0.0.1:47102", "demo"
 
+# Of a party whose light goes through a node.
+SESSIONS, IDLE_SECONDS = 1, 10.0  # a node's fibre leads to one client
+PATIENCE = 60.0  # seconds that a node may stand still while it waits for the other party
+LAYER_SECONDS = 3600.0  # simulated nodes take their time
+
+device_option = click.option("--device", help="URL of the party's own node, instead of --link.")
+calibration_option = click.option(
+    "--calibration", type=click.Path(path_type=Path), help="Of the node: a JSON file."
+)
 keys_option = click.option(
     "--keys", "keys_folder", type=click.Path(path_type=Path), help="Folder `shotveil keys` made."
 )
@@ -53,13 +63,39 @@ def folder_of(keys_folder: Path | None, demo: bool) -> Path:
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """One line for what a peer refuses, or for an address that cannot be used."""
+    """One line for what a peer refuses, or for an address or a node that cannot be used."""
+    from host.devices.device import DeviceError
     from host.protocol.wire import ProtocolError
 
     try:
         yield
-    except (ProtocolError, OSError) as error:
+    except (ProtocolError, DeviceError, OSError) as error:
         raise RangeError(str(error)) from None
+
+
+def require_node_options(
+    context: click.Context, device: str | None, calibration: Path | None, without: Sequence[str]
+) -> None:
+    """Raise `RangeError` unless --device and --calibration come together, and without options that
+    say what the node or its calibration says already."""
+    if (device is None) != (calibration is None):
+        given, other = ("device", "calibration") if device else ("calibration", "device")
+        how = "; for simulated nodes, `python -m sim.light` writes one" if device else ""
+        raise RangeError(f"--{given} is given without --{other}; allowed: both{how}")
+    if device is None:
+        return
+    for name in without:
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            option = "--" + {"link_address": "link"}.get(name, name).replace("_", "-")
+            raise RangeError(f"{option} is given with --device; allowed: one of them")
+
+
+def reach(url: str) -> Callable[[], Any]:
+    """What opens the node at a URL."""
+    from host.devices.opening import open_device
+    from host.node import Node
+
+    return lambda: Node(open_device(url), patience=PATIENCE)
 
 
 def run_until_told(what: str, stop: Callable[[], Any]) -> None:

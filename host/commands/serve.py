@@ -6,6 +6,8 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,12 +20,18 @@ from host.commands.options import channel_of, channel_options
 from host.commands.parties import (
     DEMO_LINK,
     DEMO_SERVER,
+    IDLE_SECONDS,
+    SESSIONS,
+    calibration_option,
     demo_option,
+    device_option,
     folder_of,
     keys_option,
     log_to_stderr,
+    reach,
     refusals,
     require_extra,
+    require_node_options,
     run_until_told,
 )
 from host.ledger import Sense
@@ -36,10 +44,13 @@ DEMO_BUDGET = 8.0  # bits: what a weight of the demo's networks has at most
 
 
 @click.command()
+@click.pass_context
 @keys_option
 @demo_option
 @click.option("--address", default=DEMO_SERVER, show_default=True, help="HOST:PORT to listen on.")
 @click.option("--link", "link_address", default=DEMO_LINK, show_default=True, help="Its HOST:PORT.")
+@device_option
+@calibration_option
 @click.option("--network", default="mnist", show_default=True, help="Shipped name, or a file.")
 @click.option("--ledger", type=click.Path(path_type=Path), help="What left, for ever.")
 @click.option("--budget", type=float, help="Bits per weight over all clients. [as in the ledger]")
@@ -62,10 +73,13 @@ DEMO_BUDGET = 8.0  # bits: what a weight of the demo's networks has at most
 @click.option("--strength", type=float, help="Of the attack; as for `shotveil attack NAME`.")
 @click.option("--peak", type=float, default=64.0, show_default=True, help="Of a mode, over 1/N.")
 def serve(
+    context: click.Context,
     keys_folder: Path | None,
     demo: bool,
     address: str,
     link_address: str,
+    device: str | None,
+    calibration: Path | None,
     network: str,
     ledger: Path | None,
     budget: float | None,
@@ -84,6 +98,9 @@ def serve(
 ) -> None:
     """Serve a network through the optical link; charge every row before its light leaves.
 
+    With --device the light goes out of this party's own node, and what returns is judged by the
+    sums of its receiver, in units of --calibration.
+
     --attack makes it a server that is after the data, to see clients notice it (homodyne-server,
     counting-server, squeezing-server); it needs `shotveil link --symbol-level`.
     """
@@ -93,23 +110,40 @@ def serve(
     from host.curious import CuriousTransmitter
     from host.keys import SERVER, read_keys
     from host.monitor import MonitorSettings
+    from host.node_transmitter import NodeTransmitter
+    from host.party_calibration import ServerCalibration
     from host.protocol.rpc import RemoteServerPort, serve_model
     from host.server import ModelServer, ServerSettings
     from host.transmitter import transmitter_for
 
     log_to_stderr()
+    receiver = "server_efficiency", "server_electronic_noise"
+    without = "link_address", "attack", "strength", "phase_error", *receiver
+    require_node_options(context, device, calibration, without)
     folder = folder_of(keys_folder, demo)
     keys = read_keys(folder, SERVER)
     served = load_network(network)
-    settings = ServerSettings(
-        _declared(served, gain, photons, f2, **channel),
-        decoy_rate,
-        MonitorSettings(
-            false_alarm_probability=false_alarm_probability,
-            failure_probability=failure_probability,
-            peak=peak,
-        ),
+    monitor = MonitorSettings(
+        false_alarm_probability=false_alarm_probability,
+        failure_probability=failure_probability,
+        peak=peak,
     )
+    if device is not None and gain is None:
+        raise RangeError("--gain is not given; allowed with --device: what the client amplifies by")
+    settings = ServerSettings(_declared(served, gain, photons, f2, **channel), decoy_rate, monitor)
+    known = None if calibration is None else ServerCalibration.load(calibration)
+    if known is not None:
+        own = known.distortion * settings.link.modulation_variance
+        settings = replace(
+            settings,
+            link=replace(
+                settings.link,
+                server_detector=known.receiver.receiver,
+                excess_noise=settings.link.excess_noise + own,
+            ),
+            sessions=SESSIONS,
+            idle=IDLE_SECONDS,
+        )
     if strength is not None and attack is None:
         raise RangeError("--strength is given without --attack; allowed: both")
     dishonest = None if attack is None else curious_server(attack, strength)
@@ -118,30 +152,43 @@ def serve(
             raise RangeError("--ledger is not given; allowed: a file")
         ledger = folder / "ledger.db"
         budget = DEMO_BUDGET if budget is None else budget
-    child = _own_link(link_address) if demo else None
+    child = _own_link(link_address) if demo and device is None else None
     try:
-        with refusals(), BudgetFilter(ledger) as accounts:
+        with refusals(), ExitStack() as stack:
+            accounts = stack.enter_context(BudgetFilter(ledger))
             accounts.register(served)
             in_sense: Sense = "certified" if sense == "certified" else "declared"
             for bits, whose in ((budget, None), (client_budget, "")):
                 if bits is not None:
                     accounts.set_budget(served.digest, bits, in_sense, whose)
-            port_of_link = RemoteServerPort(link_address, keys)
-            # Not from a seed: who can guess decoys can spare them.
-            rng = np.random.default_rng(secrets.randbits(128))
+            port_of_light: Any
             transmitter: Callable[..., Any] = transmitter_for
+            if device is None:
+                port_of_light = RemoteServerPort(link_address, keys)
+                stack.callback(port_of_light.hang_up)
+            else:
+                port_of_light = reach(device)
+
+                def transmitter(port: Any, rng: np.random.Generator) -> NodeTransmitter:
+                    assert known is not None
+                    through = NodeTransmitter(port, rng, known)
+                    stack.callback(through.close)
+                    return through
+
             if dishonest is not None:
                 transmitter = partial(CuriousTransmitter, server=dishonest, link=settings.link)
-            server = ModelServer(served, settings, accounts, port_of_link, rng, transmitter)
+            # Not from a seed: who can guess decoys can spare them.
+            rng = np.random.default_rng(secrets.randbits(128))
+            server = ModelServer(served, settings, accounts, port_of_light, rng, transmitter)
             answering, port = serve_model(server, address, keys)
 
             def stop() -> None:
                 answering.stop(grace=2).wait()
                 server.shut_down()
-                port_of_link.hang_up()
 
             run_until_told(
                 f"{served.name} ready at {address.rpartition(':')[0]}:{port}, ledger {ledger}"
+                + (f", light through {device}" if device else "")
                 + (f", under the attack {attack}" if attack else ""),
                 stop,
             )

@@ -228,9 +228,11 @@ class _Connection:
         call = self._channel.stream_unary(f"/{method}", _bytes_of, kind.FromString)
         return self._translated(lambda: call(iter(requests), timeout=LONG))
 
-    def _receive(self, method: str, kind: type[M], request: Message) -> Iterator[M]:
+    def _receive(
+        self, method: str, kind: type[M], request: Message, deadline: float = LONG
+    ) -> Iterator[M]:
         call = self._channel.unary_stream(f"/{method}", _bytes_of, kind.FromString)
-        return self._items(lambda: call(request, timeout=LONG))
+        return self._items(lambda: call(request, timeout=deadline))
 
     def _both_ways(self, method: str, kind: type[M], requests: Iterable[Message]) -> Iterator[M]:
         call = self._channel.stream_stream(f"/{method}", _bytes_of, kind.FromString)
@@ -261,16 +263,19 @@ class _Connection:
 
 
 class RemoteModel(_Connection):
-    """The classical channel's end at a client."""
+    """The classical channel's end at a client. deadline: seconds that a layer may take."""
 
-    def __init__(self, address: str, keys: Keys, patience: float = 10.0) -> None:
+    def __init__(
+        self, address: str, keys: Keys, patience: float = 10.0, deadline: float = LONG
+    ) -> None:
         super().__init__(address, SERVER, keys, patience)
+        self._deadline = deadline
 
     def open(self, hello: pb.Hello) -> pb.Welcome:
         return self._ask(f"{MODEL}/Open", pb.Welcome, hello, LONG)
 
     def run_layer(self, request: pb.LayerRequest) -> Iterator[pb.Progress]:
-        return self._receive(f"{MODEL}/RunLayer", pb.Progress, request)
+        return self._receive(f"{MODEL}/RunLayer", pb.Progress, request, self._deadline)
 
     def close(self, goodbye: pb.Goodbye) -> pb.Receipt:
         return self._ask(f"{MODEL}/Close", pb.Receipt, goodbye)

@@ -3,8 +3,8 @@
 Each node is compiled (`sim.node_device`) and driven over its host link by the host's own code, in a
 thread of its own. They meet in every frame (`sim.loop.lockstep`), which lets either hear what was
 sent up to three quarters of a frame later and changes nothing else: a client's receiver answers in
-what is left of the frame, before its phase shifter is asked for. So what both receivers get, and all
-that they give, is what `Loop.play` computes on the models, to the bit. A client's drive is
+what is left of the frame, before its phase shifter is asked for. So what both receivers get, and
+all that they give, is what `Loop.play` computes on the models, to the bit. A client's drive is
 triggered by the server's frames.
 """
 
@@ -106,9 +106,10 @@ def play(
                 light.server,
                 loop_delay=light.setup.to_server + block,
                 lead_in=s.lead_in,
+                offset=offset,
             )
             if lockstep.await_start(PATIENCE):
-                found["server"] = node.play(light.rows[s.lead_in :], offset=offset)
+                found["server"] = node.play(light.rows[s.lead_in :])
             elif "error" not in found:
                 raise RangeError("client's node did not start")
     finally:

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from host.node_light import LEAD_IN, REFERENCE, layout_of, receiver_settings
 from models.checks import RangeError, require
-from models.digitiser import correlator, phase_lock
-from models.digitiser.spec import PREAMBLE, DigitiserSettings, DigitiserSpec
+from models.digitiser import phase_lock
+from models.digitiser.spec import DigitiserSettings, DigitiserSpec
 from models.drive import chain, reference
 from models.drive.spec import Arm, DriveSettings, DriveSpec, registers
 from models.encoding import encode_rows
@@ -21,12 +22,6 @@ from models.network import Layer
 from models.optics import Link
 from models.waveform.impairments import Impairments
 from models.waveform.optics import Setup
-
-# The paths are matched, so the phase drifts slowly and pilots are averaged over many.
-PHASE_SHIFT = 7
-RUNS = 7  # of row symbols between pilots, at most: 8 pilots
-SHORTEST_RUN = 8  # symbols
-SHORTEST_FRAME = 150  # symbols: what a receiver needs to hand over the sums of the last one
 
 # A link that a laboratory could build: telecom modulators as they come, to be calibrated, matched
 # paths on one table, commercial detectors. docs/hardware-in-the-loop.md says where numbers are
@@ -78,8 +73,8 @@ class LoopSettings:
     client: DigitiserSpec = field(default_factory=lambda: DigitiserSpec(quadratures=1))
     arms: tuple[Arm, Arm] = (Arm(), Arm())
     electrodes: tuple[Arm, Arm] = (Arm(), Arm())
-    reference: float = 0.7
-    lead_in: int = 64
+    reference: float = REFERENCE
+    lead_in: int = LEAD_IN
     step: float = 256.0
     lock: phase_lock.LoopSettings = field(
         # Slow against the 3 frames from a phase to its effect, fast against the fibre's drift.
@@ -121,20 +116,6 @@ def realistic(gain: float, f2: float, impairments: Impairments | None = None) ->
     """Realistic, calibrated optics with the light at which F² arrives at the client."""
     impairments = impairments or leftover(REALISTIC)
     return LoopSettings(link=impairments.link(gain).with_f2(f2), impairments=impairments)
-
-
-def layout_of(modes: int) -> FrameLayout:
-    """The frame of a row of `modes` symbols, with an even number of pilots.
-
-    Homodyne detection tells a phase from two neighbouring pilots, so short rows have fewer runs.
-    Behind short rows there is more vacuum, until the receiver is ready for the next.
-    """
-    require("modes", modes, at_least=1, integer=True)
-    spacing = max(SHORTEST_RUN, -(-modes // RUNS))
-    while -(-modes // spacing) % 2 == 0:
-        spacing += 1
-    layout = FrameLayout(preamble=PREAMBLE, row=modes, pilot_spacing=spacing)
-    return replace(layout, vacuum=layout.vacuum + max(0, SHORTEST_FRAME - layout.length))
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,17 +191,9 @@ def prepare(settings: LoopSettings, layer: Layer) -> LayerLight:
         below=s.server.symbol.highest * s.server.symbol.lsb,
     )
 
-    def receiver(digitiser: DigitiserSpec, offset_shift: int) -> DigitiserSettings:
-        return DigitiserSettings(
-            layout=layout,
-            minimum=correlator.threshold(digitiser, s.step),
-            scale=(round(2.0**digitiser.scale.fraction / s.step),) * 2,
-            pilot=round(s.reference * 2.0**spec.symbol.fraction),
-            mode=setup.mode,
-            phase_shift=PHASE_SHIFT,
-            timing_shift=9,
-            offset_shift=offset_shift,
-        )
+    def receiver(digitiser: DigitiserSpec) -> DigitiserSettings:
+        scale = round(2.0**digitiser.scale.fraction / s.step)
+        return receiver_settings(digitiser, spec, layout, scale, s.reference)
 
     return LayerLight(
         setup=setup,
@@ -230,9 +203,8 @@ def prepare(settings: LoopSettings, layer: Layer) -> LayerLight:
         starts=[k * setup.period for k in range(len(rows))],
         unit=unit,
         scale=encoded.scale,
-        server=receiver(s.server, 14),
-        # What leaks through the modulator turns with the oscillator: follow it.
-        client=receiver(s.client, 9),
+        server=receiver(s.server),
+        client=receiver(s.client),
     )
 
 

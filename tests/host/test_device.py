@@ -75,6 +75,24 @@ def test_a_batch_is_the_same_on_every_backend(backend, role):
         assert segments.tolist() == [len(ROWS) * LAYOUT.pilot_spacing] * len(segments)
 
 
+@pytest.mark.parametrize("role", ROLES)
+def test_every_batch_begins_with_the_offset_that_was_calibrated(backend, role):
+    offset = (12 << 22, -(7 << 22))[: NodeSpec(role).digitiser.quadratures]
+    with Node(backend(role)) as node:
+        way = loop_delay(node.device)
+        node.configure(DRIVE, DIGITISER, loop_delay=way, offset=offset)
+        got = [node.play(ROWS) for _ in range(2)]
+        with pytest.raises(RangeError, match=f"offset = .* allowed: {len(offset)} numbers"):
+            node.configure(DRIVE, DIGITISER, offset=(0,) * (3 - len(offset)))
+    known = Node(model(role))
+    known.configure(DRIVE, DIGITISER, loop_delay=DELAY, offset=offset)
+    due = known.play(ROWS)
+    for batch in got:
+        assert np.array_equal(batch.session, due.session)
+    # It is not the one that is found where nothing is known.
+    assert not np.array_equal(due.session, configured(model(role)).play(ROWS).session)
+
+
 def test_the_sums_are_those_of_the_symbols_sent():
     """Σq² of each run is what was sent, and the loop's gain is one of a coherent signal."""
     batch = configured(model("server")).play(ROWS)

@@ -1,6 +1,7 @@
 """Server, client and link joined in one process: results, privacy of messages, order, refusals."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -16,6 +17,9 @@ from host.ledger import Accounts
 from host.local import LocalModel
 from host.protocol import messages_pb2 as pb
 from host.protocol.wire import ProtocolError, Refusal
+from host.schedule import Part
+from host.server import disclosed_bits
+from host.transmitter import SymbolTransmitter
 from models.checks import RangeError
 from models.encoding import directions, encode_rows
 from models.optics import Link
@@ -77,15 +81,15 @@ class TappedModel(LocalModel):
 
 
 class _Refused:
-    def __init__(self, refusal):
-        self._refusal = refusal
+    def __init__(self, refusal, reason=""):
+        self._refusal, self._reason = refusal, reason
 
     def __enter__(self):
         return self
 
     def __exit__(self, kind, error, trace):
         assert kind is ProtocolError, f"{kind} instead of a refusal"
-        assert error.refusal is self._refusal, error
+        assert error.refusal is self._refusal and self._reason in str(error), error
         return True
 
 
@@ -360,3 +364,47 @@ def test_checks_of_the_probe_pass_for_coherent_light(tmp_path):
         asked.classify(IMAGES, 100)
         assert asked.check.count > 30_000
         assert asked.check.variance == pytest.approx(asked.check.expected, rel=0.05)
+
+
+def test_where_light_leads_to_one_client_a_session_ends_before_the_next(tmp_path):
+    with parties(tmp_path, sessions=1, idle=0.2) as (ledger, _, client):
+        first = client("alice")
+        with _Refused(Refusal.RESOURCE_EXHAUSTED, "a session is open already"):
+            client("bob")
+        time.sleep(0.3)
+        assert client("bob").classify(IMAGES[:2], 2).shape == (2, 10)
+        with _Refused(Refusal.NOT_FOUND):
+            first.close()
+        assert sorted(s.ended for s in ledger.accounts.sessions.values()) == ["", "idle"]
+
+
+def test_a_layer_that_is_sent_whole_or_not_at_all_is_refused_without_light(tmp_path):
+    sent = []
+
+    class Whole(SymbolTransmitter):
+        def parts(self, rows, decoys, images, checks):
+            middle = rows.rows // 2
+            yield Part(0, middle, ())
+            yield Part(middle, middle, tuple(range(decoys)))  # which no budget limits
+            yield Part(middle, rows.rows, ())
+
+        def send(self, shot):
+            sent.append((shot.first, shot.stop, len(shot.slots)))
+            return super().send(shot)
+
+    told = disclosed_bits([encode_rows(layer.weights, 1.0) for layer in NETWORK.layers])
+    how = {"transmitter": Whole, "symbol_level": True}
+    with parties(tmp_path, **how) as (ledger, _, client):
+        client().classify(IMAGES[:2], 2)
+        assert ledger.accounts.networks[NETWORK.digest].total.copies() == 2 * 74
+        # One reserve a layer: nothing between two parts tells whether weights come next.
+        assert [e.kind for e in ledger._log.events()][-4:] == ["reserve", "commit"] * 2
+    assert sent[:3] == [(0, 32, 32), (32, 32, 4), (32, 64, 32)]
+    del sent[:]
+    weights = sum(layer.weights.size for layer in NETWORK.layers)
+    room = told / weights + 0.5  # for some of the rows
+    (tmp_path / "less").mkdir()
+    with parties(tmp_path / "less", budget=room, **how) as (ledger, _, client):
+        with _Refused(Refusal.RESOURCE_EXHAUSTED, "of the 64 rows of a layer fit"):
+            client().classify(IMAGES[:64], 64)
+        assert not sent and ledger.accounts.outstanding

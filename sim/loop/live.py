@@ -1,0 +1,251 @@
+"""The gateware of both nodes and the light between them, block by block, for hosts elsewhere.
+
+What hosts write decides everything: frames begin where the server's node starts them, each triggers
+one of the client's, the mesh is what the client's drive sends, and the client's optics switch
+pulses as its node is set to (`Watch`). There is light from the first frame of a batch until its
+last one must be back everywhere; otherwise it is dark, which costs no time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from gateware.register_map import Access, register_map
+from host.devices.device import COMMIT
+from models.checks import require
+from models.digitiser.timing import PATIENCE
+from models.drive.spec import Arm
+from models.fixedpoint import IntArray, to_float
+from models.frame import FrameLayout
+from models.host_link.endpoint import Endpoint
+from models.node.ports import ReadPort, WritePort
+from models.node.spec import NodeSpec
+from models.waveform.impairments import Impairments
+from models.waveform.mesh import Mesh, at_electrodes
+from models.waveform.optics import Optics, Setup
+from sim.loop.settings import angles_in
+from sim.node_device import NodePipe
+
+BLOCK = 576  # clocks: less than any frame has, as the optics ask for
+# Samples that a code's way to either ADC is longer than the light's: nodes and optics take turns.
+DELAY = 2 * BLOCK
+
+
+@dataclass(frozen=True)
+class Table:
+    """What stands on the optical table, the same for any layer.
+
+    full_scale: √SNU of a quadrature of the largest symbol at the server's output. arms: what the
+    server's drive is set to; electrodes: those of the client's mesh. step: ADC steps per √SNU.
+    """
+
+    gain: float
+    full_scale: float
+    impairments: Impairments = field(default_factory=Impairments)
+    arms: tuple[Arm, Arm] = (Arm(), Arm())
+    electrodes: tuple[Arm, Arm] = (Arm(), Arm())
+    step: float = 256.0
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        require("gain", self.gain, above=1)
+        require("full scale", self.full_scale, above=0)
+        require("seed", self.seed, at_least=0, integer=True)
+
+    def setup(self, server: NodeSpec, client: NodeSpec, layout: FrameLayout, mode: int) -> Setup:
+        """The optics around frames of a layout."""
+        taps = to_float(server.drive.pulse(), server.drive.coefficient)
+        return Setup(
+            layout=layout,
+            gain=self.gain,
+            amplitude=self.full_scale / math.sqrt(float(np.sum(taps**2))),
+            mode=mode,
+            impairments=self.impairments,
+            drive=server.drive,
+            server=server.digitiser,
+            client=client.digitiser,
+            arms=self.arms,
+            step=self.step,
+        )
+
+
+class Watch:
+    """Settings of a node that are in force, from what its host sends to it."""
+
+    def __init__(self, spec: NodeSpec) -> None:
+        known = register_map(spec)
+        self._registers = {known.address(r.name): r for r in known.of(Access.SETTING).values()}
+        self._commit = known.address(COMMIT)
+        self._set = {r.name: r.reset for r in self._registers.values()}
+        self._staged = {
+            start + k: word
+            for start, register in self._registers.items()
+            for k, word in enumerate(register.to_words(register.reset))
+        }
+        self._end = Endpoint(self, len(WritePort), len(ReadPort), spec.window)
+
+    def feed(self, data: bytes) -> None:
+        """Bytes from the host."""
+        self._end.feed(data)
+
+    def __getitem__(self, name: str) -> int:
+        return self._set[name]
+
+    @property
+    def layout(self) -> FrameLayout:
+        """The frame that the node is set to."""
+        names = ("preamble", "row", "pilots", "pilot_spacing", "vacuum", "guard")
+        return FrameLayout(**{name: self[f"drive_{name}"] for name in names})
+
+    # What the host link's far end calls.
+
+    def read(self, address: int) -> int:
+        """Nobody hears the answers."""
+        return 0
+
+    def write(self, address: int, word: int) -> None:
+        """A register is written; settings take effect together."""
+        if address == self._commit:
+            for start, register in self._registers.items():
+                words = [self._staged[start + k] for k in range(register.words)]
+                self._set[register.name] = register.from_words(words)
+        else:
+            self._staged[address] = word
+
+    def room(self, port: int) -> int:
+        """As much as a host can have been told of."""
+        return (1 << 15) - 1
+
+    def send(self, port: int, words: Sequence[int]) -> None:
+        """Rows and tables: seen in what the drive sends."""
+
+    def available(self, port: int) -> int:
+        """Nothing, here."""
+        return 0
+
+    def receive(self, port: int, count: int) -> list[int]:
+        """Nothing, here."""
+        return []
+
+
+class Party:
+    """A node whose host is elsewhere: bytes in, bytes out."""
+
+    def __init__(self, spec: NodeSpec) -> None:
+        self.spec = spec
+        self.watch = Watch(spec)
+        self.words: IntArray = np.zeros((spec.digitiser.quadratures, BLOCK), np.int64)
+        self.level: IntArray = np.zeros(BLOCK, np.int64)
+        self._pipe = NodePipe(
+            spec,
+            lambda codes: self.words,
+            block=BLOCK,
+            trigger=lambda line: self.level,
+            record=True,
+        )
+
+    @property
+    def clocks(self) -> int:
+        """Since it was switched on."""
+        return self._pipe.clocks
+
+    def write(self, data: bytes) -> None:
+        """Bytes from the host."""
+        self.watch.feed(data)
+        self._pipe.write(data)
+
+    def take(self) -> bytes:
+        """Bytes for the host that are there now."""
+        waiting = len(self._pipe._out)
+        return self._pipe.read(waiting, 0.0) if waiting else b""
+
+    def advance(self) -> dict[str, IntArray]:
+        """A block: codes (2, n), frame (1, n) and of a client shifter (1, n)."""
+        self._pipe.advance()
+        got = {name: blocks[-1] for name, blocks in self._pipe.recorded.items()}
+        self._pipe.recorded.clear()
+        return got
+
+
+class LiveNodes:
+    """Both nodes and the optics of a table between them."""
+
+    def __init__(
+        self, table: Table, server: NodeSpec | None = None, client: NodeSpec | None = None
+    ) -> None:
+        self.table = table
+        self.server = Party(server or NodeSpec(role="server"))
+        self.client = Party(client or NodeSpec(role="client"))
+        self._rng = np.random.default_rng(table.seed)
+        # One chip: its errors stay.
+        most = self.client.spec.drive.row_capacity
+        chip = np.random.default_rng([table.seed, 1])
+        self._chip = table.impairments.angle_error * chip.standard_normal((2, 2, most))
+        self._optics: Optics | None = None
+        self._time = self._until = 0  # since there is light, and until when
+        self._angles: IntArray | None = None  # codes that the mesh has
+        self._sent: IntArray = np.zeros(
+            (2, 0), np.int64
+        )  # by the client's drive, not looked at yet
+        self._frames: list[int] = []  # where frames begin in it
+        self._worker = ThreadPoolExecutor(1)
+
+    def advance(self) -> None:
+        """Run a block of both nodes, and what light there is between them."""
+        other = self._worker.submit(self.client.advance)
+        server = self.server.advance()
+        client = other.result()
+        (starts,) = np.nonzero(server["frame"][0])
+        self.client.level = server["frame"][0]
+        if self._optics is None and len(starts):
+            self._begin()
+        if self._optics is None:
+            self.client.words = np.zeros_like(self.client.words)
+            self.server.words = np.zeros_like(self.server.words)
+            return
+        optics, setup = self._optics, self._optics.setup
+        self._turn_mesh(client["codes"], client["frame"][0])
+        begun = [self._time + int(at) for at in starts]
+        self.client.words, self.server.words = optics.step(
+            server["codes"], begun, client["shifter"][0]
+        )
+        self._time += BLOCK
+        if begun:
+            # Receivers wait for some more frames before they give up.
+            self._until = begun[-1] + setup.to_server + (PATIENCE + 6) * setup.period
+        if self._time > self._until:
+            self._optics = None
+
+    def _begin(self) -> None:
+        watch = self.client.watch
+        layout, mode = watch.layout, watch["digitiser_mode"]
+        setup = self.table.setup(self.server.spec, self.client.spec, layout, mode)
+        straight = np.zeros((2, layout.row))
+        (child,) = self._rng.spawn(1)
+        self._optics = Optics(setup, Mesh(straight, straight), child)
+        self._time, self._angles = 0, None
+        self._sent, self._frames = np.zeros((2, 0), np.int64), []
+
+    def _turn_mesh(self, codes: IntArray, frame: IntArray) -> None:
+        """Set the mesh to the angles of the client's frames, as each is complete."""
+        assert self._optics is not None
+        setup = self._optics.setup
+        self._frames += [self._sent.shape[1] + int(at) for at in np.nonzero(frame)[0]]
+        self._sent = np.concatenate([self._sent, codes], axis=1)
+        while self._frames and self._frames[0] + setup.period <= self._sent.shape[1]:
+            at = self._frames.pop(0)
+            per_symbol = setup.drive.samples_per_symbol
+            angles = angles_in(self._sent[:, at : at + setup.period], setup.layout, per_symbol)
+            if self._angles is None or not np.array_equal(angles, self._angles):
+                self._angles = angles
+                turned = at_electrodes(to_float(angles, setup.drive.dac), self.table.electrodes)
+                errors = self._chip[:, :, : setup.layout.row]
+                self._optics.mesh = Mesh(turned + errors[0], turned + errors[1])
+        done = self._frames[0] if self._frames else self._sent.shape[1]
+        self._sent = self._sent[:, done:]
+        self._frames = [at - done for at in self._frames]
