@@ -12,7 +12,7 @@ from models.mnist import load_mnist
 from models.network import load_network
 from sim.loop.backend import BACKENDS, PRESETS
 from sim.loop.report import write_report
-from sim.loop.run import LoopRun, loop_run
+from sim.loop.run import Disagreement, LoopRun, loop_run
 
 
 @click.command()
@@ -20,7 +20,14 @@ from sim.loop.run import LoopRun, loop_run
 @click.option("--images", default=100, show_default=True)
 @click.option("--gain", default=1.3, show_default=True)
 @click.option("--f2", default=2.4, show_default=True, help="As it arrives at the client.")
-@click.option("--backend", type=click.Choice(BACKENDS), default="model", show_default=True)
+@click.option("--backend", type=click.Choice(BACKENDS), default="rtl", show_default=True)
+@click.option("--processes", type=click.IntRange(1), help="[default: one a processor]")
+@click.option(
+    "--compare",
+    default=10,
+    show_default=True,
+    help="Digits that the models see as well: same bits.",
+)
 @click.option(
     "--impairments", type=click.Choice(list(PRESETS)), default="realistic", show_default=True
 )
@@ -33,6 +40,8 @@ def main(
     gain: float,
     f2: float,
     backend: str,
+    processes: int | None,
+    compare: int,
     impairments: str,
     record_frames: int,
     report: Path,
@@ -44,13 +53,17 @@ def main(
         run = loop_run(
             load_network(network), pixels[:images], labels[:images], gain, f2,
             PRESETS[impairments], impairments,
-            backend=backend, seed=seed, record_frames=record_frames,
-            progress=lambda done: advance(done, images),
+            backend=backend, seed=seed, record_frames=record_frames, processes=processes,
+            compare=compare, progress=lambda done: advance(done, images),
         )  # fmt: skip
     write_report(run, report, backend)
     calibration = report.with_name(f"{report.stem}-calibration.json")
     run.outcome.calibration.save(calibration)
     show(run.summary)
+    if run.compared:
+        click.echo(
+            f"gateware and models: same bits in all sums and values of {run.compared} images"
+        )
     click.echo(f"\nideal link at the same F²: {run.ideal_accuracy:.1%}")
     for number, (found, true) in enumerate(zip(run.channels, run.true_excess, strict=True), 1):
         if found is None:
@@ -92,5 +105,5 @@ def described(run: LoopRun) -> list[str]:
 if __name__ == "__main__":
     try:
         main(standalone_mode=False)
-    except (RangeError, click.ClickException) as error:
+    except (RangeError, Disagreement, click.ClickException) as error:
         raise SystemExit(f"cosim: {error}") from None

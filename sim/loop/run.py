@@ -18,8 +18,9 @@ from models.network import Network
 from models.waveform.impairments import Impairments
 from sim.loop.backend import Outcome, through_nodes
 from sim.loop.budget import budget
+from sim.loop.pool import infer_in_processes
 from sim.loop.rate import Counted, Projection, counted, projections
-from sim.loop.session import ModelPlayed, channel
+from sim.loop.session import LoopInference, ModelPlayed, channel
 
 FEWEST = 8  # frames of sums for an estimate with limits
 
@@ -48,6 +49,8 @@ class LoopRun:
     probe: ModelPlayed
     rates: tuple[Projection, ...]
     counted: Counted | None
+    compared: int
+    seconds: float
     summary: dict[str, Any]
 
     @property
@@ -76,9 +79,14 @@ def loop_run(
     seed: int = 1,
     record_frames: int = 20_000,
     processes: int | None = None,
+    compare: int = 0,
     progress: Callable[[int], None] = lambda done: None,
 ) -> LoopRun:
-    """Classify images through both nodes, and take the run apart."""
+    """Classify images through both nodes, and take the run apart.
+
+    The first `compare` images of gateware go through the models as well, from the same seed. Raises
+    `Disagreement` if a bit of any sum or inference value differs.
+    """
     link = impairments.link(gain).with_f2(f2)
     start = time.perf_counter()
     outcome = through_nodes(
@@ -87,6 +95,12 @@ def loop_run(
         progress=progress,
     )  # fmt: skip
     seconds = time.perf_counter() - start
+    compared = min(compare, len(images)) if backend == "rtl" else 0
+    if compared:
+        loop, records = outcome.loop, outcome.seen.records
+        require_agreement(
+            outcome.seen, infer_in_processes(loop, images[:compared], records, processes=processes)
+        )
     plain = Impairments().link(gain).with_f2(f2)
     ideal = infer(network, images, plain, np.random.default_rng(seed), verify=False)
     loop, seen = outcome.loop, outcome.seen
@@ -127,5 +141,30 @@ def loop_run(
         probe=loop.play(0, xi[0], seen.records, np.random.default_rng([seed, 3, 0, 0])),
         rates=projections(loop),
         counted=counted(loop, seen.records) if backend == "rtl" else None,
+        compared=compared,
+        seconds=seconds,
         summary=summarise(network, labels, outcome.link, outcome.inference, seconds, seed),
     )
+
+
+class Disagreement(RuntimeError):
+    """Gateware and models give other bits."""
+
+
+def require_agreement(gateware: LoopInference, models: LoopInference) -> None:
+    """Raise `Disagreement` unless all that the models give of their images is what gateware gave.
+
+    Gateware tells a layer's sums of all frames together, the models' are added up.
+    """
+    images = len(models.outputs)
+    for layer, (ours, theirs) in enumerate(zip(gateware.sums, models.sums, strict=True), 1):
+        whole = theirs.reshape(images, -1, *theirs.shape[1:]).sum(axis=1)
+        for name, a, b in (
+            ("sums", ours[:images], whole),
+            ("inference values", gateware.read[layer - 1][:images], models.read[layer - 1]),
+        ):
+            (wrong,) = np.nonzero((a != b).reshape(images, -1).any(axis=1))
+            if len(wrong):
+                raise Disagreement(
+                    f"gateware and models differ in the {name} of layer {layer}, image {wrong[0]}"
+                )

@@ -26,6 +26,12 @@ def test_gateware_and_models_agree_in_every_bit_around_the_loop():
     # A bit less in one of them, and they would not.
     got.server.session[0, 4] ^= 1
     assert not rtl.agreement(loop, 0, xi, got).sums
+    # From the same seed the models get the same light, and make the same of it.
+    records = loop.records(40)
+    got = rtl.play(loop, 0, xi, np.random.default_rng(2), records.offsets[0])
+    own = loop.play(0, xi, records, np.random.default_rng(2))
+    assert np.array_equal(got.server.session, own.sums.sum(axis=0))
+    assert np.array_equal(got.values, own.client.received.inference[0][-12:])
     # And it is the inner products that the client reads.
     link = loop.settings.link
     factor = np.sqrt(link.client_detector.efficiency * link.transmittance_out * (link.gain - 1))
