@@ -100,7 +100,7 @@ class Receiver(wiring.Component):
     @property
     def reach(self) -> int:
         """Clocks from `wipe` until all parts follow it."""
-        return len(self._parts) + 1
+        return len(self._parts) + 1 + self._parts["accumulators"].reach
 
     @staticmethod
     def symbol_layout(spec: DigitiserSpec) -> data.StructLayout:
@@ -135,6 +135,10 @@ class Receiver(wiring.Component):
                 inner, outer = getattr(part, port), getattr(self, port)
                 if port == "locked" and name == "phase_lock":
                     m.d.comb += self.steady.eq(inner)
+                elif port == "wipe":  # while the rest is in reset, and a little longer
+                    m.d.comb += inner.eq(resets["copies"])
+                elif port == "record" and name == "accumulators":  # far from others that ask
+                    m.d.sync += inner.eq(outer)
                 elif member.flow is In:
                     m.d.comb += inner.eq(outer)
                 else:
