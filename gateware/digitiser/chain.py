@@ -22,7 +22,7 @@ from gateware.digitiser.phase import Phase
 from gateware.digitiser.phase_lock import PhaseLock
 from gateware.digitiser.sum_bank import SUM_BITS
 from gateware.digitiser.synchroniser import Synchroniser
-from gateware.memory import Fifo
+from gateware.memory import RegisteredFifo
 from gateware.stage import Stage, read
 from models.digitiser.spec import ROW, DigitiserSpec
 
@@ -100,7 +100,7 @@ class Receiver(wiring.Component):
     @property
     def reach(self) -> int:
         """Clocks from `wipe` until all parts follow it."""
-        return len(self._parts) + 1
+        return len(self._parts) + 1 + self._parts["accumulators"].reach
 
     @staticmethod
     def symbol_layout(spec: DigitiserSpec) -> data.StructLayout:
@@ -135,6 +135,10 @@ class Receiver(wiring.Component):
                 inner, outer = getattr(part, port), getattr(self, port)
                 if port == "locked" and name == "phase_lock":
                     m.d.comb += self.steady.eq(inner)
+                elif port == "wipe":  # while the rest is in reset, and a little longer
+                    m.d.comb += inner.eq(resets["copies"])
+                elif port == "record" and name == "accumulators":  # far from others that ask
+                    m.d.sync += inner.eq(outer)
                 elif member.flow is In:
                     m.d.comb += inner.eq(outer)
                 else:
@@ -227,10 +231,10 @@ class Receiver(wiring.Component):
         depth: int,
         lost: Signal,
         reset: Signal,
-    ) -> Fifo:
+    ) -> RegisteredFifo:
         """A FIFO that never stalls its source; `lost` sticks where there was no room."""
         word = Cat(payload)
-        fifo = Fifo(width=len(word), depth=depth)
+        fifo = RegisteredFifo(width=len(word), depth=depth)
         m.submodules[name] = ResetInserter(reset)(fifo)
         m.d.comb += [fifo.w_data.eq(word), fifo.w_en.eq(valid)]
         with m.If(self.clear | reset):

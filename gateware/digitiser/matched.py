@@ -90,7 +90,10 @@ class MatchedFilter(wiring.Component):
         totals = {}
         for axis in payloads.axes(spec):
             late = delay(m, payload[axis], 2, step)
-            sums = [Signal(signed(width), name=f"sum_{axis}_{k}") for k in range(span)]
+            # Without reset: a frame's first symbol begins with a mark, and takes none of what was.
+            sums = [
+                Signal(signed(width), name=f"sum_{axis}_{k}", reset_less=True) for k in range(span)
+            ]
             following = []
             for k in range(span):
                 m.submodules[f"product_{axis}_{k}"] = multiplier = Multiplier(

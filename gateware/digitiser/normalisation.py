@@ -71,11 +71,9 @@ class Normalisation(wiring.Component):
             m.d.sync += [valid.eq(Cat(taken, valid)), gap.eq(Cat(taken & measures, gap))]
 
         seen = Signal(COUNT_BITS)
-        size = Signal(5)
-        m.d.comb += size.eq(0)
-        for bit in range(COUNT_BITS):
-            with m.If(seen[bit]):
-                m.d.comb += size.eq(bit + 1)
+        size = Signal(range(COUNT_BITS + 1))  # bits of the count
+        following = Signal.like(seen)
+        m.d.comb += following.eq(seen + ~seen.all())
         gain = Signal(4)
         use = Signal(3)  # of the offset's update: follows the symbol
         with m.If(enable):
@@ -84,9 +82,9 @@ class Normalisation(wiring.Component):
                 gain.eq(Mux(size < self.offset_shift, size, self.offset_shift)),
             ]
             with m.If(use[2]):
-                m.d.sync += seen.eq(seen + ~seen.all())
+                m.d.sync += [seen.eq(following), size.eq(size + following.bit_select(size, 1))]
         with m.If(self.load):
-            m.d.sync += seen.eq((1 << COUNT_BITS) - 1)
+            m.d.sync += [seen.eq((1 << COUNT_BITS) - 1), size.eq(COUNT_BITS)]
 
         limited = []
         for axis in payloads.axes(spec):

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from gateware.digitiser import payloads
 from gateware.digitiser.cordic import Cordic
-from gateware.memory import Fifo
+from gateware.memory import RegisteredFifo
 from gateware.pipeline import delay
 from gateware.stage import Stage, read
 from models.digitiser.phase import COUNT_BITS, SUM_SHIFT
@@ -69,7 +69,7 @@ class Phase(wiring.Component):
         # as the queue has room for all of them.
         layout = payloads.symbols(spec)
         depth = spec.symbol_fifo
-        m.submodules.queue = queue = Fifo(width=Shape.cast(layout).width, depth=depth)
+        m.submodules.queue = queue = RegisteredFifo(width=Shape.cast(layout).width, depth=depth)
         result = Signal(layout)
         room = Signal()
         valid = Signal(self.latency)

@@ -62,6 +62,14 @@ class SumBank(wiring.Component):
         sweep = Signal(range(places), reset_less=True)
         m.d.sync += sweep.eq(Mux(sweep == places - 1, 0, sweep + 1))
 
+        # What a bank is for is known in registers of its own, as its memories all hang on them: it
+        # takes sums, or is sent and cleared behind what has been read.
+        sums = [Signal(name=f"sums_{b}", init=b == 0, reset_less=True) for b in range(2)]
+        turned = bank ^ (self.swap & (state == Dump.IDLE))
+        m.d.sync += [takes.eq((turned == b) & ~self.wipe) for b, takes in enumerate(sums)]
+        wiping = Signal(reset_less=True)
+        m.d.sync += [wiping.eq(self.wipe), clear.eq(state == Dump.FETCH)]
+
         # place → memory → register → choice of bank → sum → memory: block RAM is slow, and has a
         # clock of its own. So a place that returns after 4 clocks is read before it is written, and
         # its sum is taken from the pipeline instead.
@@ -93,9 +101,9 @@ class SumBank(wiring.Component):
                 mine = bank == b
                 m.d.comb += [
                     read.addr.eq(Mux(mine, self.place, at)),
-                    write.addr.eq(Mux(self.wipe, sweep, Mux(mine, place[3], at))),
-                    write.data.eq(Mux(mine & ~self.wipe, total, 0)),
-                    write.en.eq(Mux(mine, add[3], clear) | self.wipe),
+                    write.addr.eq(Mux(wiping, sweep, Mux(sums[b], place[3], at))),
+                    write.data.eq(Mux(sums[b], total, 0)),
+                    write.en.eq(Mux(sums[b], add[3], clear) | wiping),
                 ]
                 got = Signal(signed(SUM_BITS), name=f"got_{n}_{b}", reset_less=True)
                 m.d.sync += got.eq(read.data)
@@ -116,7 +124,6 @@ class SumBank(wiring.Component):
 
         m.d.sync += self.late.eq(self.swap & (state != Dump.IDLE))
         m.d.comb += [
-            clear.eq(state == Dump.FETCH),
             self.o.valid.eq(state == Dump.SEND),
             self.o.p.eq(Array(read_out)[lane] if lanes > 1 else read_out[0]),
         ]

@@ -86,6 +86,7 @@ class Timing(wiring.Component):
         # Search.
         best = Signal(payloads.POWER_BITS)
         best_position = Signal(TIME_BITS)
+        higher = Signal()  # a peak than the best one; known before it has held
         close = Signal(TIME_BITS)
         # Lock.
         place = Signal(TIME_BITS + SUB)
@@ -148,6 +149,7 @@ class Timing(wiring.Component):
                 m.d.sync += [mode.eq(Mode.LOCKED), place.eq(0), advance.eq(1)]
 
             # Search.
+            m.d.sync += higher.eq(powers[1] > best)
             with m.If(event & (mode == Mode.IDLE) & ~(first & self.free_run)):
                 m.d.sync += [
                     mode.eq(Mode.SEARCH),
@@ -155,7 +157,7 @@ class Timing(wiring.Component):
                     best_position.eq(position),
                     close.eq(position + self.period - EARLY + HOLD),
                 ]
-            with m.If((mode == Mode.SEARCH) & event & ~at_close & (powers[1] > best)):
+            with m.If((mode == Mode.SEARCH) & event & ~at_close & higher):
                 m.d.sync += [best.eq(powers[1]), best_position.eq(position)]
             with m.If(at_close):
                 m.d.sync += [

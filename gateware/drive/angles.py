@@ -46,16 +46,19 @@ class Angles(wiring.Component):
         depth = self._spec.row_capacity
         m.submodules.table = table = Memory(shape=layout, depth=depth, init=[], attrs=NO_COLLISIONS)
         write, read = table.write_port(), table.read_port()
+        full = Signal()
+        final = Signal(range(depth), reset_less=True)  # the last entry's place
         m.d.comb += [
-            self.i.ready.eq(~self.play & ~self.clear & (self.length != depth)),
+            self.i.ready.eq(~self.play & ~self.clear & ~full),
             write.addr.eq(self.length),
             write.data.eq(self.i.payload),
             write.en.eq(self.i.valid & self.i.ready),
         ]
         with m.If(self.clear & ~self.play):
-            m.d.sync += self.length.eq(0)
+            m.d.sync += [self.length.eq(0), full.eq(0)]
         with m.Elif(write.en):
-            m.d.sync += self.length.eq(self.length + 1)
+            m.d.sync += [self.length.eq(self.length + 1), full.eq(self.length == depth - 1)]
+        m.d.sync += final.eq(self.length - 1)
 
         playing = Signal()
         position = Signal(range(depth))
@@ -76,7 +79,7 @@ class Angles(wiring.Component):
             m.d.sync += known.eq(playing)
             with m.If(playing):
                 m.d.sync += position.eq(position + 1)
-                with m.If(position == (self.length - 1)[: len(position)]):
+                with m.If(position == final):
                     m.d.sync += position.eq(0)
         with m.If(~self.play):
             m.d.sync += [position.eq(0), playing.eq(0), known.eq(0), self.o.valid.eq(0)]

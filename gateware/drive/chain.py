@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux
+from amaranth.hdl import Module, Mux, ResetInserter, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect
 
@@ -102,7 +102,8 @@ class Drive(wiring.Component):
         register of the scaling holds one.
         """
         pace = self.spec.samples_per_symbol
-        start = self._framing.latency - 2  # until the frame may start; the other two are paced
+        # A stage, then until the frame may start; the framing's other two clocks are paced.
+        start = 1 + self._framing.latency - 2
         fast = (self._shaping, self._linearisation, self._dac)
         paced = 3 + (self._scaling.latency + 1) // 2
         return start + pace - 1 + pace * paced - 1 + sum(block.latency for block in fast)
@@ -118,13 +119,19 @@ class Drive(wiring.Component):
         m.submodules.angles = angles
         m.submodules.dac = dac
 
-        # Rows come from the host or from the table.
+        # Rows come from the host or from the table. A stage holds what has no room yet, and is
+        # emptied with the row buffer.
+        rows = Stage(payloads.host_symbol(self.spec))
+        m.submodules.rows = ResetInserter(self.flush)(rows)
+        connect(m, rows.o, framing.i)
+        play = Signal()
+        m.d.sync += play.eq(self.angle & self.run)
         m.d.comb += [
-            framing.i.payload.eq(Mux(self.angle, angles.o.payload, self.i.payload)),
-            framing.i.valid.eq(Mux(self.angle, angles.o.valid, self.i.valid)),
-            self.i.ready.eq(framing.i.ready & ~self.angle),
-            angles.o.ready.eq(framing.i.ready & self.angle),
-            angles.play.eq(self.angle & self.run),
+            rows.i.payload.eq(Mux(self.angle, angles.o.payload, self.i.payload)),
+            rows.i.valid.eq(Mux(self.angle, angles.o.valid, self.i.valid)),
+            self.i.ready.eq(rows.i.ready & ~self.angle),
+            angles.o.ready.eq(rows.i.ready),
+            angles.play.eq(play),
             angles.clear.eq(self.clear_angles),
             self.angles_loaded.eq(angles.length),
         ]

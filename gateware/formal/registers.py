@@ -37,6 +37,8 @@ class Bench(wiring.Component):
                 "read": In(1),
                 "shown": In(MAP["shown"].width),
                 **{f"{name}_staged": In(register.width) for name, register in SETTINGS.items()},
+                **{f"{name}_chosen": In(r.words) for name, r in SETTINGS.items()},
+                "inside_word": In(WORD),
                 **{f"{name}_decoded": In(1) for name in MAP.of(Access.STROBE)},
                 "inside_address": In(ADDRESS_BITS),
                 "inside_data": In(WORD),
@@ -60,11 +62,18 @@ class Bench(wiring.Component):
             name: Signal(register.width, name=f"kept_{name}", init=register.reset)
             for name, register in SETTINGS.items()
         }
-        # Two clocks after the write that asked for it; strobes, and so settings, after three.
+        # Three clocks after the write that asked for it.
+        word = Signal(WORD)
+        m.d.sync += word.eq(data)
         for name, register in SETTINGS.items():
+            chosen = Signal(register.words, name=f"{name}_chosen_due")
             for k in range(register.words):
-                with m.If(written & (place == MAP.address(name) + k)):
-                    m.d.sync += staged[name][WORD * k : WORD * (k + 1)].eq(data)
+                m.d.sync += chosen[k].eq(written & (place == MAP.address(name) + k))
+                with m.If(chosen[k]):
+                    m.d.sync += staged[name][WORD * k : WORD * (k + 1)].eq(word)
+            m.d.comb += Assert(getattr(self, f"{name}_chosen") == chosen)
+            with m.If(chosen.any()):
+                m.d.comb += Assert(self.inside_word == word)
         for name in MAP.of(Access.STROBE):
             decoded, due = Signal(name=f"decoded_{name}_due"), Signal(name=f"due_{name}")
             m.d.sync += [decoded.eq(written & (place == MAP.address(name))), due.eq(decoded)]
@@ -101,6 +110,8 @@ PROOF = Proof(
     reach=10,
     peek={
         **{f"{name}_staged": f"dut.{name}_staged" for name in SETTINGS},
+        **{f"{name}_chosen": f"dut.{name}_chosen" for name in SETTINGS},
+        "inside_word": "dut.word",
         **{f"{name}_decoded": f"dut.{name}_decoded" for name in MAP.of(Access.STROBE)},
         "inside_address": "dut.address",
         "inside_data": "dut.data",
@@ -119,8 +130,8 @@ PROOF = Proof(
         ),
         Bug(
             "the second word of a setting overwrites the first",
-            "staged[WORD * k : WORD * (k + 1)].eq(data)",
-            "staged[: WORD * (k + 1)].eq(data)",
+            "staged[WORD * k : WORD * (k + 1)].eq(word)",
+            "staged[: WORD * (k + 1)].eq(word)",
         ),
     ),
 )

@@ -158,6 +158,8 @@ class Endpoint(wiring.Component):
         same = Signal(reset_less=True)
         rest = Signal(LIMIT_BITS, reset_less=True)  # of the level, if all is taken
         fewer = Signal(reset_less=True)  # words are there than asked for
+        chosen_write = Signal(len(writes), reset_less=True)  # one-hot
+        chosen_read = Signal(len(reads), reset_less=True)
         address = Signal(range(ADDRESSES), reset_less=True)
         remaining = Signal(payloads.COUNT, reset_less=True)  # words of the response to come
         applied = Signal()
@@ -206,6 +208,8 @@ class Endpoint(wiring.Component):
                         (request.op == Op.HELLO) & (request.words == 1) & (request.count == 1)
                     ),
                     address.eq(request.target),
+                    chosen_write.eq(1 << _index(request.target, writes)),
+                    chosen_read.eq(1 << _index(request.target, reads)),
                 ]
                 m.next = "JUDGE"
             with m.State("JUDGE"):
@@ -312,20 +316,17 @@ class Endpoint(wiring.Component):
                 with m.If(left == 0):
                     m.next = "DRAIN"
             with m.State("SEND"):
-                with m.Switch(_index(request.target, writes)):
-                    for n, port in enumerate(writes):
-                        with m.Case(n):
-                            m.d.comb += [
-                                port.valid.eq(self.words.valid),
-                                self.words.ready.eq(port.ready),
-                            ]
+                m.d.comb += [
+                    Cat(port.valid for port in writes).eq(Mux(self.words.valid, chosen_write, 0)),
+                    self.words.ready.eq((Cat(port.ready for port in writes) & chosen_write).any()),
+                ]
                 with m.If(left == 0):
                     m.next = "DRAIN"
             with m.State("RECEIVE"):
-                with m.Switch(_index(request.target, reads)):
-                    for n, port in enumerate(reads):
-                        with m.Case(n):
-                            m.d.comb += [port.ready.eq(1), put.eq(port.valid)]
+                m.d.comb += [
+                    Cat(port.ready for port in reads).eq(chosen_read),
+                    put.eq((Cat(port.valid for port in reads) & chosen_read).any()),
+                ]
                 with m.If(put):
                     m.d.sync += remaining.eq(remaining - 1)
                     with m.If(last):

@@ -52,13 +52,16 @@ class HostLink(wiring.Component):
         wiring.connect(m, decoder.o, check.i)
         wiring.connect(m, check.o, store.i)
         wiring.connect(m, store.o, device.i)
-        # Who takes a word is too far to move what is behind the store. Words come in four clocks
-        # each, and leave the stage one every two.
-        m.submodules.stage = stage = Stage(32)
-        wiring.connect(m, store.words, stage.i)
-        wiring.connect(m, stage.o, device.words)
+        # Who takes a word is too far to move what is behind the memory that gives it. Words take
+        # four clocks on the line, and leave a stage one every two.
+        for name, source, sink in (
+            ("request", store.words, device.words),
+            ("response", device.o_words, serialiser.words),
+        ):
+            m.submodules[f"{name}_words"] = stage = Stage(32)
+            wiring.connect(m, source, stage.i)
+            wiring.connect(m, stage.o, sink)
         wiring.connect(m, device.o, serialiser.i)
-        wiring.connect(m, device.o_words, serialiser.words)
         wiring.connect(m, serialiser.o, append.i)
         wiring.connect(m, append.o, encoder.i)
         wiring.connect(m, encoder.o, wiring.flipped(self.o))

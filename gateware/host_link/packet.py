@@ -111,9 +111,9 @@ class Store(wiring.Component):
                     m.d.sync += index.eq(index + 1)
         with m.If(good):
             m.d.sync += incoming.eq(~incoming)
-            for k in range(2):
-                with m.If(incoming == k):
-                    m.d.sync += [headers[k].eq(header), counts[k].eq(index - 1)]
+        for k in range(2):  # of a bad frame as well: nobody looks before the half is full
+            with m.If(take & end & (incoming == k)):
+                m.d.sync += [headers[k].eq(header), counts[k].eq(index - 1)]
 
         # Out: a header, then its words, then the half is free.
         addresses = stream.Signature((2 * MAX_WORDS - 1).bit_length()).create()

@@ -12,9 +12,9 @@ from gateware.digitiser import payloads as digitiser_payloads
 from gateware.digitiser.chain import Receiver
 from gateware.drive import payloads as drive_payloads
 from gateware.host_link.link import HostLink
-from gateware.memory import Fifo
+from gateware.memory import RegisteredFifo
 from gateware.node.capture import Capture
-from gateware.node.reading import Reading
+from gateware.node.reading import WORD, Reading
 from gateware.node.replay import Replay
 from gateware.node.transmitter import Transmitter
 from gateware.register_map import register_map
@@ -261,8 +261,10 @@ class Node(wiring.Component):
             sink = getattr(link, f"read_{port.value}")
             available = getattr(link, f"available_{port.value}")
             if port is ReadPort.CAPTURE:
-                connect(m, capture.o, sink)
-                m.d.comb += available.eq(capture.available)
+                m.submodules.capture_words = stage = Stage(WORD)
+                connect(m, capture.o, stage.i)
+                connect(m, stage.o, sink)
+                m.d.sync += available.eq(capture.available + stage.o.valid)
                 continue
             # As in the receiver: one register for all would have too far to go.
             before, reset = reset, Signal(name=f"reset_{port.name.lower()}", reset_less=True)
@@ -274,7 +276,7 @@ class Node(wiring.Component):
                 depth = self.spec.drive.row_capacity  # as many values as a layer has rows
             if depth:
                 shape = source.payload.shape()
-                fifo = Fifo(width=len(Value.cast(source.payload)), depth=depth)
+                fifo = RegisteredFifo(width=len(Value.cast(source.payload)), depth=depth)
                 m.submodules[f"{port.name.lower()}_fifo"] = ResetInserter(reset)(fifo)
                 m.d.comb += [fifo.w_data.eq(source.payload), source.ready.eq(fifo.w_rdy)]
                 keep: Value = C(1)
@@ -302,18 +304,20 @@ class Node(wiring.Component):
             ]
             connect(m, reading.o, sink)
 
-    def _whole(self, m: Module, source: Any, fifo: Fifo, words: int, reset: Value) -> Value:
-        at = Signal(range(words))
+    def _whole(
+        self, m: Module, source: Any, fifo: RegisteredFifo, words: int, reset: Value
+    ) -> Value:
+        at, first = Signal(range(words)), Signal(init=1)
         room, kept = Signal(), Signal()
         m.d.sync += room.eq(fifo.w_level <= SUM_FIFO - words)
-        first = at == 0
         m.d.comb += source.ready.eq(1)
         with m.If(source.valid):
-            m.d.sync += at.eq(Mux(at == words - 1, 0, at + 1))
+            ended = at == words - 1
+            m.d.sync += [at.eq(Mux(ended, 0, at + 1)), first.eq(ended)]
             with m.If(first):
                 m.d.sync += kept.eq(room)
         with m.If(reset):
-            m.d.sync += at.eq(0)
+            m.d.sync += [at.eq(0), first.eq(1)]
         return Mux(first, room, kept)
 
     def _entry(self, port: ReadPort, payload: Any) -> Value:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Module, Mux, ResetInserter, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.memory import Memory
@@ -105,7 +105,8 @@ class Replay(wiring.Component):
         ]
 
         # What becomes of the rows, in their order.
-        m.submodules.verdicts = verdicts = SyncFIFO(width=1, depth=WAITING)
+        verdicts = SyncFIFO(width=1, depth=WAITING)
+        m.submodules.verdicts = ResetInserter(drain)(verdicts)
         m.d.comb += [verdicts.w_data.eq(~expired), verdicts.w_en.eq(done & ~blank)]
         for name, event in (("matched", ~expired), ("missed", expired)):
             m.submodules[f"{name}_counter"] = counter = EventCounter(len(self.matched))
@@ -123,6 +124,8 @@ class Replay(wiring.Component):
         into, out = Signal(range(depth)), Signal(range(depth))
         level = Signal(signed(depth.bit_length() + 2))
         left = Signal(spec.drive.length_width)  # of the row that is being read
+        going = Signal()  # some are left
+        some = Signal()  # symbols are there; a clock late, when none can be fetched
         fetched, shown = Signal(), Signal()  # the memory's, and the output's register holds one
         word = Signal(payloads.host_symbol(spec.drive), reset_less=True)
         fetch, drop = Signal(), Signal()
@@ -137,18 +140,18 @@ class Replay(wiring.Component):
             write.en.eq(put),
             read.addr.eq(out),
             # One symbol every few clocks is enough: neither register is filled while it holds one.
-            fetch.eq(left.any() & (level > 0) & ~fetched & ~drain),
-            read.en.eq(fetch),
-            drop.eq(waits & ~left.any() & ~verdicts.r_data),
-            verdicts.r_en.eq((waits & ~left.any()) | drain),
+            fetch.eq(going & some & ~fetched & ~drain),
+            read.en.eq(~fetched),
+            verdicts.r_en.eq(waits & ~going),
             self.q.valid.eq(shown),
             self.q.p.x.eq(word.i),
             self.q.p.p.eq(word.q),
         ]
-        with m.If(waits & ~left.any() & verdicts.r_data):
-            m.d.sync += left.eq(self.row)
+        m.d.sync += [drop.eq(waits & ~going & ~verdicts.r_data), some.eq(level > 0)]
+        with m.If(waits & ~going & verdicts.r_data):
+            m.d.sync += [left.eq(self.row), going.eq(1)]
         with m.If(fetch):
-            m.d.sync += [left.eq(left - 1), fetched.eq(1), out.eq(out + 1)]
+            m.d.sync += [left.eq(left - 1), fetched.eq(1), out.eq(out + 1), going.eq(left != 1)]
         with m.If(fetched & ~shown):
             m.d.sync += [fetched.eq(0), shown.eq(1), word.eq(read.data)]
         with m.If(shown & self.q.ready):
@@ -161,5 +164,6 @@ class Replay(wiring.Component):
         filled = Signal.like(level)
         m.d.sync += [filled.eq(level + self.row), self.room.eq(filled <= depth)]
         with m.If(drain):
-            m.d.sync += [into.eq(0), out.eq(0), level.eq(0), left.eq(0), fetched.eq(0), shown.eq(0)]
+            m.d.sync += [into.eq(0), out.eq(0), level.eq(0), drop.eq(0)]
+            m.d.sync += [going.eq(0), fetched.eq(0), shown.eq(0)]
         return m

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal
 from amaranth.lib import wiring
 from amaranth.lib.fifo import SyncFIFO
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect
 
+from gateware.stage import Stage
 from models.node.trigger import DELAY_BITS, PENDING
 
 
@@ -36,16 +37,23 @@ class Trigger(wiring.Component):
         seen = Signal(3)  # two registers against metastability, one to see the edge
         now = Signal(DELAY_BITS + 1)
         m.d.sync += [seen.eq(Cat(self.trigger, seen)), now.eq(now + 1)]
-        m.submodules.due = due = SyncFIFO(width=len(now), depth=PENDING)
+        # The next time is in a register: the FIFO is slow to show it. Edges are two clocks apart,
+        # which is as long as it takes to fill it again.
+        due, head = SyncFIFO(width=len(now), depth=PENDING), Stage(len(now))
+        m.submodules.due = ResetInserter(~self.triggered)(due)
+        m.submodules.head = ResetInserter(~self.triggered)(head)
+        connect(m, due.r_stream, head.i)
+        pending = Signal(range(PENDING + 1))
         fired = Signal()
         ready = Signal()
         m.d.comb += [
-            due.w_data.eq(now + self.delay + 1),
-            due.w_en.eq(seen[1] & ~seen[2] & self.triggered),
-            fired.eq(due.r_rdy & (due.r_data == now)),
-            due.r_en.eq(fired | ~self.triggered),
+            due.w_data.eq(now + self.delay + 2),
+            due.w_en.eq(seen[1] & ~seen[2] & self.triggered & (pending != PENDING)),
+            fired.eq(head.o.valid & (head.o.payload == now)),
+            head.o.ready.eq(fired),
             self.hold.eq(self.triggered & ~ready),
         ]
+        m.d.sync += pending.eq(Mux(self.triggered, pending + due.w_en - fired, 0))
         with m.If(self.started | ~self.triggered):
             m.d.sync += ready.eq(0)
         with m.If(fired & self.triggered):
