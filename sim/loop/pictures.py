@@ -56,7 +56,7 @@ def predictions(run: LoopRun) -> Figure:
 def channel_estimates(run: LoopRun) -> Figure:
     """Transmittance and excess noise as estimated from the first layer, image by image, and true.
 
-    Bars are the limits of `Estimate`."""
+    Bars are 99 % limits."""
     figure = new_figure(9.2, 3.6)
     counts = np.array([n for n, _ in run.growing])
     for axes, name, true, label in zip(
@@ -73,9 +73,6 @@ def channel_estimates(run: LoopRun) -> Figure:
             counts, value, [value - low, high - value], fmt="o", ms=4, capsize=2,
             label="estimated, 99 % limits",
         )  # fmt: skip
-        if not found:
-            text = "limits need 8 images or more"
-            axes.text(0.5, 0.75, text, ha="center", transform=axes.transAxes)
         axes.axhline(true, color=VERMILION, ls="--", label=f"true, {true:.4f}")
         axes.set(xscale="log", xlabel="images so far", ylabel=label)
         axes.set_xticks(_apart(counts), minor=False)

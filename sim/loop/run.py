@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from host.estimation import Estimate, estimate
+from host.estimation import Estimate
 from host.inference import infer
 from host.summary import summarise
 from models.encoding import directions
@@ -20,17 +20,21 @@ from sim.loop.backend import Outcome, through_nodes
 from sim.loop.budget import budget
 from sim.loop.pool import infer_in_processes
 from sim.loop.rate import Counted, Projection, counted, projections
-from sim.loop.session import LoopInference, ModelPlayed, channel
-
-FEWEST = 8  # frames of sums for an estimate with limits
+from sim.loop.session import (
+    LoopInference,
+    ModelPlayed,
+    PooledChannel,
+    channel,
+    pooled_channel,
+)
 
 
 @dataclass(frozen=True, eq=False)
 class LoopRun:
     """images (n, pixels), labels (n,); `ideal` are the ideal link's predictions at the same F².
 
-    channels: T̂ and ε̂ of each layer over all images, None from fewer than 8 frames of sums (gateware
-    gives one an image); true: T, and ε of each layer. growing: images so far, and the first layer's
+    channels: T̂ and ε̂ of each layer over all images, from the gateware's sums with phase noise still
+    in them; true: T, and ε of each layer. growing: images so far, and the first layer's
     estimate from them. budget: see `sim.loop.budget`. probe: the first layer of the first image,
     sample by sample, on the models. rates: what boards would do; counted: clocks of the gateware,
     where it ran.
@@ -41,10 +45,10 @@ class LoopRun:
     labels: NDArray[np.integer]
     outcome: Outcome
     ideal: NDArray[np.int64]
-    channels: tuple[Estimate | None, ...]
+    channels: tuple[Estimate | PooledChannel, ...]
     true_transmittance: float
     true_excess: tuple[float, ...]
-    growing: tuple[tuple[int, Estimate], ...]
+    growing: tuple[tuple[int, Estimate | PooledChannel], ...]
     budget: dict[str, float]
     probe: ModelPlayed
     rates: tuple[Projection, ...]
@@ -106,20 +110,15 @@ def loop_run(
     loop, seen = outcome.loop, outcome.seen
     layers = range(len(network.layers))
     own = loop.back_to_back()
-    light = loop.layers[0]
+
+    def of_layer(number: int, frames: int | None = None) -> Estimate | PooledChannel:
+        if backend == "rtl":  # which tells nothing of single frames
+            return pooled_channel(loop, seen.sums[number][:frames], number, seen.records)
+        return channel(loop, seen, number, frames)
+
     rows = len(seen.sums[0]) // len(images)  # frames of sums an image
     counts = sorted({*np.unique(np.geomspace(1, len(images), 12).astype(int)), len(images)})
-    growing = tuple(
-        (
-            int(n),
-            estimate(
-                loop.settings.server, light.server, seen.sums[0][: n * rows],
-                seen.angles[0][: n * rows], seen.records.of_layer(0), light.unit,
-            ),
-        )
-        for n in counts
-        if n * rows >= FEWEST
-    )  # fmt: skip
+    growing = tuple((int(n), of_layer(0, n * rows)) for n in counts)
     xi, _ = directions(network.layers[0].inputs_of(np.asarray(images[:1])))
     return LoopRun(
         network=network,
@@ -127,10 +126,7 @@ def loop_run(
         labels=labels,
         outcome=outcome,
         ideal=ideal.predictions,
-        channels=tuple(
-            channel(loop, seen, number) if len(seen.sums[number]) >= FEWEST else None
-            for number in layers
-        ),
+        channels=tuple(of_layer(number) for number in layers),
         true_transmittance=loop.settings.impairments.transmittance,
         true_excess=tuple(
             link.returned_excess_noise(layer.modes) + each.excess

@@ -8,8 +8,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
-from host.estimation import Calibration, Estimate, estimate, segment_angles, statistics
+from host.estimation import (
+    Calibration,
+    Estimate,
+    Quantity,
+    estimate,
+    segment_angles,
+    statistics,
+)
+from host.leakage.certificate import estimated_channel, standard_errors
 from models.checks import RangeError
 from models.digitiser import chain
 from models.digitiser.chain import Received
@@ -362,13 +371,47 @@ def collect(seen: Sequence[Seen], records: Records) -> LoopInference:
     )
 
 
-def channel(loop: Loop, seen: LoopInference, number: int, confidence: float = 0.99) -> Estimate:
-    """T̂ and ε̂ of a layer, phase noise taken out by name."""
+def channel(
+    loop: Loop,
+    seen: LoopInference,
+    number: int,
+    frames: int | None = None,
+    confidence: float = 0.99,
+) -> Estimate:
+    """T̂ and ε̂ of a layer from its first frames (all if None), phase noise taken out by name."""
     light = loop.layers[number]
     return estimate(
-        loop.settings.server, light.server, seen.sums[number], seen.angles[number],
-        seen.records.of_layer(number), light.unit, confidence,
+        loop.settings.server, light.server, seen.sums[number][:frames],
+        seen.angles[number][:frames], seen.records.of_layer(number), light.unit, confidence,
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PooledChannel:
+    """T̂ and ε̂ from sums of many frames together, as the verdict takes them: phase noise counts as
+    excess noise. Errors and limits hold symbols and calibration."""
+
+    transmittance: Quantity
+    excess_noise: Quantity
+
+
+def pooled_channel(
+    loop: Loop, sums: IntArray, number: int, records: Records, confidence: float = 0.99
+) -> PooledChannel:
+    """T̂ and ε̂ of a layer from its sums alone, shape (…, words, 16)."""
+    calibration = records.of_layer(number)
+    statistics, receiver = loop.statistics(number, sums, records), calibration.receiver
+    t, excess = (float(v) for v in estimated_channel(statistics, receiver))
+    errors = [float(e) for e in standard_errors(statistics, receiver)]
+    errors[0] = float(np.hypot(errors[0], t * calibration.shot_error))
+    errors[1] = float(np.hypot(errors[1], calibration.vacuum_error / receiver.efficiency))
+    room = float(-ndtri((1 - confidence) / 2))
+    return PooledChannel(
+        *(
+            Quantity(v, e, v - room * e, v + room * e)
+            for v, e in zip((t, excess), errors, strict=True)
+        )
+    )
 
 
 def verified(loop: Loop, seen: LoopInference, number: int) -> SymbolStatistics:
