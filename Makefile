@@ -88,7 +88,7 @@ synth: .venv/.setup-test-gateware  ## measure size and clock of all blocks and t
 synth-update: .venv/.setup-test-gateware  ## measure them and write docs/synthesis.json and docs/synthesis.md
 	$(BIN)/python -m sim.synthesis_figures --update $(BLOCKS)
 
-cosim: .venv/.setup-test-gateware  ## 100 digits through both nodes, write reports/cosim.html (some minutes)
+cosim: .venv/.setup-test-gateware  ## 100 digits through the gateware of both nodes, write reports/cosim.html (6 minutes)
 	$(BIN)/python -m sim.cosim
 
 protocol: .venv/.setup-protocol  ## regenerate the messages between the parties from their .proto

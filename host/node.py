@@ -45,6 +45,8 @@ CLEAR = 10.0  # how far a match stands out, in rms
 # and phases find no room unless somebody fetches them.
 USUAL = ("digitiser_loss", "digitiser_symbols_lost", "digitiser_phases_lost")
 OVER = ("done", "stopped")
+PAUSE = 60e-6  # seconds between two looks at a node that needs nothing: some frames
+LOOKS = 8  # a node that takes rows is looked at once in so many waits for room
 WATCHED = ("state", "rows_granted_left", "rows_sent", "frames_sent")  # neighbours: one request
 
 
@@ -318,10 +320,15 @@ class Node:
         # question to be answered before it gets rows lets its row buffer run dry.
         status = device.ask(WATCHED)
         values = device.ask_words(ReadPort.INFERENCE)
+        full = 0  # times that there was no room for rows
         while True:
             sent = device.offer(WritePort.ROWS, words)
             words = words[sent:]
-            if sent and not status.here():
+            if sent:
+                continue
+            full += 1
+            if len(words) and full % LOOKS:
+                device.wait(PAUSE)
                 continue
             now = status.get()
             taken.append(values.get())
@@ -329,13 +336,16 @@ class Node:
                 progress(now["rows_sent"])
             if states[now["state"]] in OVER:
                 return taken
-            if tuple(now.values()) != before or sent:
-                before, moved = tuple(now.values()), time.monotonic()
+            moving = (*now.values(), len(words))
+            if moving != before:
+                before, moved = moving, time.monotonic()
             elif time.monotonic() - moved > self._patience:
                 raise DeviceError(
                     f"the node at {device.name} stands still in state {states[now['state']]} after "
                     f"{now['rows_sent']} rows: is it waiting for a trigger, or for light?"
                 )
+            if not len(words):
+                device.wait(PAUSE)
             status = device.ask(WATCHED)
             values = device.ask_words(ReadPort.INFERENCE)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,16 @@ def require(
 
     `above` and `below` are open ends of the range, `at_least` and `at_most` closed ones.
     """
+    # A plain number in bounds, which is the most usual case, needs no array.
+    if type(value) in (int, float) and (
+        math.isfinite(value)
+        and (above is None or value > above)
+        and (at_least is None or value >= at_least)
+        and (below is None or value < below)
+        and (at_most is None or value <= at_most)
+        and (not integer or value == round(value))
+    ):
+        return
     try:
         array = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):

@@ -65,17 +65,14 @@ class NodePipe:
         surroundings: Surroundings | None = None,
         record: bool = False,
     ):
-        require("block", block, at_least=16, at_most=1 << 20, integer=True)
         self.spec = spec
-        self.block = block
         self._plant = None if spec.loopback else plant or Loopback(spec)
         self._trigger = trigger
         self._surroundings = surroundings
         self._node: Instance | None = library(spec).instance()
         self._axes = ("x", "p")[: spec.digitiser.quadratures]
         self._fields = library(spec).fields["codes"]
-        self._hear(np.zeros((len(self._axes), block), dtype=np.int64))
-        self._level: IntArray = np.zeros(block, dtype=np.int64)
+        self.resize(block)
         self._in = bytearray()
         self._out = bytearray()
         self._record = record
@@ -104,6 +101,13 @@ class NodePipe:
     def close(self) -> None:
         """Let go of the node."""
         self._node = None
+
+    def resize(self, block: int) -> None:
+        """Run so many clocks at a time from the next block on, which hears darkness."""
+        require("block", block, at_least=16, at_most=1 << 20, integer=True)
+        self.block = block
+        self._hear(np.zeros((len(self._axes), block), dtype=np.int64))
+        self._level = np.zeros(block, dtype=np.int64)
 
     def advance(self) -> None:
         """Run one block."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -83,6 +84,10 @@ class Device(ABC):
     def ask_words(self, port: ReadPort) -> Answer[Words]:
         """Ask for some of the words that wait at a port, and go on."""
         return Answer.known(self.receive(port, MAX_WORDS))
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass at the node, until an answer comes at the longest."""
+        time.sleep(seconds)
 
     def offer(self, port: WritePort, words: Words) -> int:
         """Send as many words as a port is known to have room for, and go on; how many."""

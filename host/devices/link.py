@@ -95,6 +95,10 @@ class LinkDevice(Device):
             lambda: asked.answer is not None, lambda: self._do(self._transport.result, asked)
         )
 
+    def wait(self, seconds: float) -> None:
+        """Let time pass at the node, until an answer comes at the longest."""
+        self._do(self._transport.wait, seconds)
+
     def offer(self, port: WritePort, words: Words) -> int:
         """Send as many words as a port is known to have room for, and go on; how many."""
         return int(self._do(self._transport.feed, int(port), words))

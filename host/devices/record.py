@@ -70,6 +70,10 @@ class RecordingDevice(Device):
         asked = _receiving(port, count)
         return as_words(self._transact(asked, lambda: self._device.receive(port, count)))
 
+    def wait(self, seconds: float) -> None:
+        """As that of the device."""
+        self._device.wait(seconds)
+
     def room(self, port: WritePort) -> int:
         """As that of the device."""
         return int(self._transact(_asking_room(port), lambda: self._device.room(port)))
@@ -134,6 +138,9 @@ class ReplayDevice(Device):
     def receive(self, port: ReadPort, count: int) -> Words:
         """The words in the record."""
         return np.array(self._transact(_receiving(port, count)), dtype=np.uint32)
+
+    def wait(self, seconds: float) -> None:
+        """No time passes."""
 
     def room(self, port: WritePort) -> int:
         """The room in the record."""

@@ -275,6 +275,14 @@ class Transport:
         """Show the device's watchdog that the host is there."""
         self._wait(self._submit(Op.READ, 0, 0))
 
+    def wait(self, seconds: float) -> None:
+        """Let time pass, until something comes from the device at the longest."""
+        require("seconds", seconds, at_least=0)
+        if self._on_way:
+            self._pump()
+        else:
+            self._receive(seconds)
+
     def flush(self) -> None:
         """Wait until everything that was sent has been taken."""
         while self._on_way or self._unsent:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 LONGEST = 254  # bytes of a block
 DELIMITER = b"\0"
+CODES = [bytes([length + 1]) for length in range(LONGEST)]
 
 
 class FrameError(ValueError):
@@ -20,8 +21,10 @@ class FrameError(ValueError):
 
 def encode(data: bytes) -> bytes:
     """A frame with these bytes, without the delimiter that has to follow it."""
-    out = bytearray()
     blocks = data.split(b"\0")
+    if max(map(len, blocks)) < LONGEST:
+        return b"".join([CODES[len(block)] + block for block in blocks])
+    out = bytearray()
     final = len(blocks) - 1
     for number, block in enumerate(blocks):
         position = 0

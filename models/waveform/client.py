@@ -72,7 +72,7 @@ class ClientOptics:
         shape = amplitudes.shape
         dark = self._noise(self._dark, shape)
         nu = self._noise(self._idler, shape) * math.sqrt(noise_quantum(gain))
-        row = np.ascontiguousarray(amplitudes[:, self._row].T)
+        row = amplitudes[:, self._row].T
         one, others = mesh.gather(row, self._noise(self._port, (frames,)).astype(np.complex128))
 
         # The mesh's first output: references, mode 1, and elsewhere vacuum.

@@ -26,6 +26,7 @@ from models.fixedpoint import Q
 Complex = NDArray[np.complex128]
 Real = NDArray[np.float64]
 QUARTER = np.pi / 2
+FRAMES_AT_ONCE = 16  # few enough for a processor's cache
 
 
 def angles_of(xi: ArrayLike) -> Real:
@@ -77,15 +78,29 @@ class Mesh:
     def gather(self, light: Complex, port: Complex) -> tuple[Complex, Complex]:
         """Mode 1 (F,), and the other modes (N, F), from modes (N, F) and the chain's open port."""
         cosine, sine = (part[:, None] for part in self._gather)
-        # What the splitters before the kth have gathered: s_k+1 − c·s_k = sin θ·e^(−iφ)·a_k.
-        gathered = _chain(self._gather[0], np.concatenate([port[None], sine * light]), "L")
-        return gathered[-1], cosine * light - sine.conj() * gathered[:-1]
+        one, others = np.empty_like(port), np.empty(light.shape, np.complex128, "F")
+        for part in _groups(len(port)):
+            a = light[:, part]
+            # What the splitters before the kth have gathered: s_k+1 − c·s_k = sin θ·e^(−iφ)·a_k.
+            given = np.concatenate([port[None, part], sine * a])
+            gathered = _chain(self._gather[0], given, "L")
+            one[part] = gathered[-1]
+            others[:, part] = cosine * a - sine.conj() * gathered[:-1]
+        return one, others
 
     def spread(self, one: Complex, others: Complex) -> Complex:
         """Modes (N, F) from mode 1 (F,) and the others (N, F): the reverse."""
         cosine, sine = (part[:, None] for part in self._spread)
-        left = _chain(self._spread[0], np.concatenate([-sine * others, one[None]]), "U")
-        return np.asarray(cosine * others + sine.conj() * left[1:])
+        light = np.empty(others.shape, np.complex128, "F")
+        for part in _groups(len(one)):
+            a = others[:, part]
+            left = _chain(self._spread[0], np.concatenate([-sine * a, one[None, part]]), "U")
+            light[:, part] = cosine * a + sine.conj() * left[1:]
+        return light
+
+
+def _groups(frames: int) -> list[slice]:
+    return [slice(i, i + FRAMES_AT_ONCE) for i in range(0, frames, FRAMES_AT_ONCE)]
 
 
 def _chain(cosine: Real, entering: Complex, side: str) -> Complex:

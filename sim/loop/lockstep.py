@@ -23,8 +23,9 @@ PARTIES = ("server", "client")
 class Lockstep:
     """Meets two threads, each of which runs one node's `sim.node_device.NodePipe`.
 
-    Until `start` both nodes run freely, in darkness. From then on the first one waits for the
-    other, until either has left; the server goes on alone then, so that its last light comes back.
+    Until `start` both nodes run freely, in darkness and in blocks of any size. From then on the
+    first one waits for the other, until either has left; the server goes on alone then, so that its
+    last light comes back.
     """
 
     def __init__(self, optics: Optics, block: int) -> None:
@@ -66,7 +67,7 @@ class Lockstep:
     def _meet(self, party: str, ports: Ports) -> tuple[IntArray, IntArray]:
         with self._meeting:
             if not self._running or "server" not in self._present:
-                return self._dark(party)
+                return _dark(party, len(ports["frame"]))
             self._given[party] = ports
             mine = self._round
             while self._round == mine:
@@ -78,11 +79,11 @@ class Lockstep:
                 else:
                     self._meeting.wait()
                     if "server" not in self._present:
-                        return self._dark(party)
+                        return _dark(party, self._block)
             return self._answers[party]
 
     def _step(self) -> None:
-        self._answers = {party: self._dark(party) for party in PARTIES}
+        self._answers = {party: _dark(party, self._block) for party in PARTIES}
         server = self._given["server"]
         frame, at = server["frame"], 0
         if self._clock < 0:
@@ -100,6 +101,7 @@ class Lockstep:
         # The client's drive is triggered by the server's frames.
         self._answers["client"][1][:] = frame
 
-    def _dark(self, party: str) -> tuple[IntArray, IntArray]:
-        lines = 2 if party == "server" else 1
-        return np.zeros((lines, self._block), np.int64), np.zeros(self._block, np.int64)
+
+def _dark(party: str, clocks: int) -> tuple[IntArray, IntArray]:
+    lines = 2 if party == "server" else 1
+    return np.zeros((lines, clocks), np.int64), np.zeros(clocks, np.int64)

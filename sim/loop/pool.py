@@ -7,6 +7,7 @@ are.
 from __future__ import annotations
 
 import functools
+import gc
 import multiprocessing
 import os
 from collections.abc import Callable
@@ -72,6 +73,7 @@ def _begin(loop: Loop, records: Records, player_of: Callable[[Loop], Player]) ->
     global _work
     threadpool_limits(1)
     _work = functools.partial(_infer_one, loop, records, player_of(loop))
+    gc.freeze()  # what is there by now stays, and need not be looked through again and again
 
 
 def _infer_one(

@@ -37,6 +37,8 @@ from sim.loop.settings import LayerLight
 from sim.node_device import NodePipe, adopt, library
 
 PATIENCE = 600.0  # seconds without progress
+# Clocks of a block before there is light: few, as a host waits for one after another answer then.
+ALONE = 128
 # Clocks from a frame's end to the phase shifter's code that came of it, at most.
 ANSWER = 300
 
@@ -79,11 +81,16 @@ def play(
     specs = node_specs(loop)
     pipes = {
         party: NodePipe(
-            specs[party], block=block, surroundings=lockstep.surroundings(party), record=record
+            specs[party], block=ALONE, surroundings=lockstep.surroundings(party), record=record
         )
         for party in PARTIES
     }
     found: dict[str, Any] = {}
+
+    def ready(rows: int) -> None:
+        if pipes["client"].block != block:
+            pipes["client"].resize(block)
+            lockstep.start()
 
     def client() -> None:
         try:
@@ -91,7 +98,7 @@ def play(
                 drive = _angle_drive(loop, number)
                 node.configure(drive, light.client, s.lock, lead_in=0, triggered=True)
                 node.load_angles(angle_table(xi, s.drive.symbol))
-                found["client"] = node.play_angles(len(light.rows), lambda _: lockstep.start())
+                found["client"] = node.play_angles(len(light.rows), ready)
         except BaseException as error:
             found["error"] = error
         finally:
@@ -109,6 +116,7 @@ def play(
                 offset=offset,
             )
             if lockstep.await_start(PATIENCE):
+                pipes["server"].resize(block)
                 found["server"] = node.play(light.rows[s.lead_in :])
             elif "error" not in found:
                 raise RangeError("client's node did not start")
