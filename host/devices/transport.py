@@ -240,8 +240,7 @@ class Transport:
         sent = 0
         while taken := self._offer(port, given[sent:]):
             sent += taken
-        asks = any(p.request.op == Op.SEND and p.request.target == port for p in self._on_way)
-        if len(given) and not sent and not asks:
+        if len(given) and not sent and not self._expects_credit(port):
             self._submit(Op.SEND, port, 0)
         return sent
 
@@ -300,13 +299,17 @@ class Transport:
         require("write port", port, at_least=0, below=self.write_ports, integer=True)
         count = min(MAX_WORDS, len(words))
         credit = self._credit(port)
-        if whole and credit < count and self._on_way:
+        if whole and credit < count and self._expects_credit(port):
             return 0
         count = min(count, credit)
         if count:
             self._submit(Op.SEND, port, count, words[:count].tolist())
             self._given[port] = (self._given.get(port, 0) + count) % CREDITS
         return count
+
+    def _expects_credit(self, port: int) -> bool:
+        """Whether an answer that tells of a port's room is on its way."""
+        return any(p.request.op == Op.SEND and p.request.target == port for p in self._on_way)
 
     def _submit(self, op: Op, target: int, count: int, words: Sequence[int] = ()) -> Pending:
         """Put a request on its way; waits while the window is full."""
