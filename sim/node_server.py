@@ -44,6 +44,7 @@ def _talk(pipe: NodePipe, connection: socket.socket) -> None:
             if not data:
                 return
             pipe.write(data)
+        pipe.advance()
         answer = pipe.read(1 << 16, 0.0)
         if answer:
             try:
