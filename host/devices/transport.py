@@ -299,7 +299,7 @@ class Transport:
         require("write port", port, at_least=0, below=self.write_ports, integer=True)
         count = min(MAX_WORDS, len(words))
         credit = self._credit(port)
-        if whole and credit < count and self._expects_credit(port):
+        if whole and credit < count and self._on_way:
             return 0
         count = min(count, credit)
         if count:

@@ -51,28 +51,6 @@ def test_without_room_words_wait_and_no_packet_is_wasted():
     assert link.room(1) == DEPTH
 
 
-def test_feeding_goes_on_while_questions_are_on_their_way():
-    link, _, _ = connect()
-    words = np.arange(2 * DEPTH)
-    assert link.feed(0, words) == 0  # no room is known yet, so it was asked for
-    sent = 0
-    for _ in range(50):
-        asked = link.ask_read(4, 1)
-        sent += link.feed(0, words[sent:])
-        link.wait(0.01)
-        link.result(asked)
-    assert sent == DEPTH and link.room(0) == 0
-    # Room that comes later is found, without a question in between.
-    taken = link.ask_receive(0, 100)
-    assert taken.answer is None
-    assert link.result(taken).tolist() == list(range(100))
-    for _ in range(20):
-        sent += link.feed(0, words[sent:])
-        link.wait(0.01)
-    assert sent == DEPTH + 100
-    assert link.receive(0, 256).tolist() == list(range(100, 356))
-
-
 def test_waiting_lets_time_pass():
     link, _, pipe = connect()
     before = pipe.now
