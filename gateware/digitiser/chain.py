@@ -22,7 +22,7 @@ from gateware.digitiser.phase import Phase
 from gateware.digitiser.phase_lock import PhaseLock
 from gateware.digitiser.sum_bank import SUM_BITS
 from gateware.digitiser.synchroniser import Synchroniser
-from gateware.memory import RegisteredFifo
+from gateware.memory import DeepFifo
 from gateware.stage import Stage, read
 from models.digitiser.spec import ROW, DigitiserSpec
 
@@ -231,10 +231,10 @@ class Receiver(wiring.Component):
         depth: int,
         lost: Signal,
         reset: Signal,
-    ) -> RegisteredFifo:
+    ) -> DeepFifo:
         """A FIFO that never stalls its source; `lost` sticks where there was no room."""
         word = Cat(payload)
-        fifo = RegisteredFifo(width=len(word), depth=depth)
+        fifo = DeepFifo(width=len(word), depth=depth)
         m.submodules[name] = ResetInserter(reset)(fifo)
         m.d.comb += [fifo.w_data.eq(word), fifo.w_en.eq(valid)]
         with m.If(self.clear | reset):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Shape, Signal, unsigned
+from amaranth.hdl import Cat, Module, Mux, Shape, Signal, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -14,19 +14,19 @@ from models.checks import require
 class DelayLine(wiring.Component):
     """`o` is `i` as it was `steps` clocks with `enable` ago; zero before that.
 
-    Memory of `steps` − 1 words; values are plain bits. A reset leaves the memory as it is, and what
+    Memory of `steps` − 2 words; values are plain bits. A reset leaves the memory as it is, and what
     it holds from before is not let out.
     """
 
     def __init__(self, width: int, steps: int):
-        require("steps", steps, at_least=3, at_most=4096, integer=True)
+        require("steps", steps, at_least=4, at_most=4096, integer=True)
         self._steps = steps
         super().__init__({"enable": In(1), "i": In(width), "o": Out(width)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        # One step is spent in the read register, and one in front of the next fabric.
-        depth = self._steps - 1
+        # Two steps are spent in registers: the block RAM's own, and one that shuts out what is old.
+        depth = self._steps - 2
         shape: Shape = unsigned(len(self.i))
         m.submodules.memory = memory = Memory(
             shape=shape, depth=depth, init=[], attrs=NO_COLLISIONS
@@ -44,11 +44,13 @@ class DelayLine(wiring.Component):
             read.addr.eq(following),
             read.en.eq(self.enable),
         ]
-        full = Signal()
+        full = Signal(2)  # the memory's output counts, the register behind it does
+        word = Signal(shape, reset_less=True)
         with m.If(self.enable):
             m.d.sync += [
                 here.eq(following),
-                full.eq(full | (here == depth - 1)),
-                self.o.eq(Mux(full, read.data, 0)),
+                full.eq(Cat(full[0] | (here == depth - 1), full)),
+                word.eq(read.data),
+                self.o.eq(Mux(full[1], word, 0)),
             ]
         return m

@@ -58,6 +58,15 @@ class MatchedFilter(wiring.Component):
         # Taps: the memory of tap group k holds h[4k + phase] of all fractions.
         table = spec.coefficients().reshape(spec.fractions, span, 4)
         place = Signal(11)
+        # The memories are written a clock later, from registers: they lie far from each other.
+        loaded = Signal(fixedpoint.shape(spec.coefficient), reset_less=True)
+        where = Signal(11, reset_less=True)
+        loads = Signal(span)
+        m.d.sync += [
+            loaded.eq(self.coefficients.payload),
+            where.eq(place),
+            loads.eq(Mux(self.coefficients.valid, 1 << place[2:5], 0)),
+        ]
         with m.If(self.coefficients.valid):
             m.d.sync += place.eq(place + 1)
         taps = []
@@ -71,9 +80,9 @@ class MatchedFilter(wiring.Component):
             write = memory.write_port()
             read = memory.read_port()
             m.d.comb += [
-                write.addr.eq(Cat(place[:2], place[5:])),
-                write.data.eq(self.coefficients.payload),
-                write.en.eq(self.coefficients.valid & (place[2:5] == k)),
+                write.addr.eq(Cat(where[:2], where[5:])),
+                write.data.eq(loaded),
+                write.en.eq(loads[k]),
                 read.addr.eq(Cat(payload.phase, payload.fraction)),
                 read.en.eq(step),
             ]

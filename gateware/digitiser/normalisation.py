@@ -70,21 +70,27 @@ class Normalisation(wiring.Component):
         with m.If(enable):
             m.d.sync += [valid.eq(Cat(taken, valid)), gap.eq(Cat(taken & measures, gap))]
 
+        # Counts move in every third clock at most, and what they will be next is known by then.
         seen = Signal(COUNT_BITS)
+        following = Signal.like(seen, init=1)
         size = Signal(range(COUNT_BITS + 1))  # bits of the count
-        following = Signal.like(seen)
-        m.d.comb += following.eq(seen + ~seen.all())
+        grows = Signal(init=1)  # with the next one
         gain = Signal(4)
         use = Signal(3)  # of the offset's update: follows the symbol
+        m.d.sync += [
+            following.eq(seen + ~seen.all()),
+            grows.eq(following.bit_select(size, 1)),
+        ]
         with m.If(enable):
             m.d.sync += [
                 use.eq(Cat(taken & measures & ~self.i.p.over & ~self.i.p.lost, use)),
                 gain.eq(Mux(size < self.offset_shift, size, self.offset_shift)),
             ]
             with m.If(use[2]):
-                m.d.sync += [seen.eq(following), size.eq(size + following.bit_select(size, 1))]
+                m.d.sync += [seen.eq(following), size.eq(size + grows)]
         with m.If(self.load):
-            m.d.sync += [seen.eq((1 << COUNT_BITS) - 1), size.eq(COUNT_BITS)]
+            full = (1 << COUNT_BITS) - 1
+            m.d.sync += [seen.eq(full), following.eq(full), size.eq(COUNT_BITS), grows.eq(0)]
 
         limited = []
         for axis in payloads.axes(spec):

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from gateware.digitiser import payloads
 from gateware.digitiser.cordic import Cordic
-from gateware.memory import RegisteredFifo
+from gateware.memory import DeepFifo
 from gateware.pipeline import delay
 from gateware.stage import Stage, read
 from models.digitiser.phase import COUNT_BITS, SUM_SHIFT
@@ -69,12 +69,12 @@ class Phase(wiring.Component):
         # as the queue has room for all of them.
         layout = payloads.symbols(spec)
         depth = spec.symbol_fifo
-        m.submodules.queue = queue = RegisteredFifo(width=Shape.cast(layout).width, depth=depth)
+        m.submodules.queue = queue = DeepFifo(width=Shape.cast(layout).width, depth=depth)
         result = Signal(layout)
         room = Signal()
         valid = Signal(self.latency)
         m.d.sync += [
-            room.eq(queue.w_level < depth - self.latency - 4),
+            room.eq(queue.w_level < depth - self.latency - 5),
             valid.eq(Cat(taken, valid)),
         ]
         m.d.comb += [

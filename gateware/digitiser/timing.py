@@ -49,7 +49,7 @@ class Timing(wiring.Component):
         self._behind = behind
         self._lag = lag
         # The judgement, and its arithmetic, must be over when the frame starts.
-        assert lag + START > JUDGE + 8
+        assert lag + START > JUDGE + 10
         super().__init__(
             {
                 "i": In(
@@ -72,14 +72,15 @@ class Timing(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         step = self.i.valid
-        now = Signal(TIME_BITS, init=-self._behind % (1 << TIME_BITS))
+        # The peaks are found one step late.
+        now = Signal(TIME_BITS, init=(-self._behind - 1) % (1 << TIME_BITS))
         forward_valid(m, self.i, self.o)
         with m.If(self.clear):
             m.d.sync += self.loss.eq(0)
 
         event, position, powers = self._peaks(m, step, now)
         start_measure = Signal()
-        ready, index = self._fraction(m, step, start_measure, powers)
+        ready, index = self._fraction(m, step, event, start_measure, powers)
 
         mode = Signal(Mode)
         m.d.comb += self.locked.eq(mode == Mode.LOCKED)
@@ -115,7 +116,7 @@ class Timing(wiring.Component):
         # When to act: compared one step ahead, so that the wide comparison is a register.
         at_judge = Signal()
         at_close = Signal()
-        ahead = Signal(TIME_BITS, init=(1 - self._behind) % (1 << TIME_BITS))
+        ahead = Signal(TIME_BITS, init=-self._behind % (1 << TIME_BITS))
         first = Signal(init=1)
         advance = Signal(3)  # one-hot: place is moved on, then the judgement's time is set
         decide = Signal(4)  # one-hot stages after the judgement
@@ -155,7 +156,7 @@ class Timing(wiring.Component):
                     mode.eq(Mode.SEARCH),
                     best.eq(powers[1]),
                     best_position.eq(position),
-                    close.eq(position + self.period - EARLY + HOLD),
+                    close.eq(position + self.period - EARLY + HOLD + 1),
                 ]
             with m.If((mode == Mode.SEARCH) & event & ~at_close & higher):
                 m.d.sync += [best.eq(powers[1]), best_position.eq(position)]
@@ -172,7 +173,7 @@ class Timing(wiring.Component):
             with m.If(advance[0]):
                 m.d.sync += [place.eq(place + Cat(C(0, SUB), self.period)), got.eq(0)]
             with m.If(advance[1]):
-                m.d.sync += judge.eq(place[SUB:] + JUDGE)
+                m.d.sync += judge.eq(place[SUB:] + JUDGE + 1)
 
             # A peak where one was due.
             with m.If(start_measure):
@@ -197,7 +198,7 @@ class Timing(wiring.Component):
                 m.d.sync += [sample.eq((whole + 32) >> 6)]
             with m.If(decide[2]):
                 m.d.sync += [
-                    begin.eq(sample + (START + self._lag)),
+                    begin.eq(sample + (START + self._lag - 1)),
                     fraction.eq(whole[:6] + 32),
                 ]
                 with m.If(missed > PATIENCE):
@@ -223,18 +224,33 @@ class Timing(wiring.Component):
     def _peaks(
         self, m: Module, step: Signal, now: Signal
     ) -> tuple[Signal, Signal, tuple[Signal, Signal, Signal]]:
-        """A strobe when a peak has held, its sample, and the powers before, at and after it."""
-        power = self.i.p.power
-        previous = Signal.like(power)
+        """A strobe a step after a peak has held, its sample, and the powers before, at and after
+        it, which stay for that step.
+
+        Whether a power is the highest so far takes longer than a step to say. So it is compared a
+        step ahead, both with the highest and with the power before it, which may become that.
+        """
+        power, previous = Signal(payloads.POWER_BITS), Signal(payloads.POWER_BITS)
+        hit = Signal()
+        rises, above = Signal(), Signal()  # than the one before; than the highest before that
         left, best, right = (Signal(payloads.POWER_BITS, name=n) for n in ("left", "top", "right"))
         position = Signal(TIME_BITS)
         age = Signal(range(HOLD + 1))
         active = Signal()
+        take, took = Signal(), Signal()
         event = Signal()
-        m.d.comb += event.eq(0)
+        m.d.comb += take.eq(hit & (~active | Mux(took, rises, above)))
         with m.If(step):
-            m.d.sync += previous.eq(power)
-            with m.If(self.i.p.hit & (~active | (power > best))):
+            m.d.sync += [
+                power.eq(self.i.p.power),
+                hit.eq(self.i.p.hit),
+                previous.eq(power),
+                rises.eq(self.i.p.power > power),
+                above.eq(self.i.p.power > best),
+                took.eq(take),
+                event.eq(0),
+            ]
+            with m.If(take):
                 m.d.sync += [
                     active.eq(1),
                     best.eq(power),
@@ -247,22 +263,27 @@ class Timing(wiring.Component):
                 with m.If(age == 0):
                     m.d.sync += right.eq(power)
                 with m.If(age == HOLD - 1):
-                    m.d.comb += event.eq(1)
-                    m.d.sync += active.eq(0)
+                    m.d.sync += [event.eq(1), active.eq(0)]
         return event, position, (left, best, right)
 
     def _fraction(
-        self, m: Module, step: Signal, start: Signal, powers: tuple[Signal, Signal, Signal]
+        self,
+        m: Module,
+        step: Signal,
+        event: Signal,
+        start: Signal,
+        powers: tuple[Signal, Signal, Signal],
     ) -> tuple[Signal, Signal]:
         """A strobe when the fraction of a peak is known, and it (0 … 63).
 
-        Starts two steps after the peak's strobe; a new peak needs `HOLD` steps to overwrite it.
+        Every peak's powers are kept, unless a measurement is on; `start`, two steps after the
+        peak's strobe, says that they are to be measured.
         """
         left, best, right = (
             Signal(payloads.POWER_BITS, name=f"{n}_shifted") for n in ("left", "top", "right")
         )
         over = {n: Signal(name=f"{n}_over") for n in ("left", "right")}
-        scaling = Signal()
+        scaling, busy = Signal(), Signal()
         difference = Signal(signed(17), reset_less=True)
         total = Signal(signed(18), reset_less=True)
         table = ratios(self._spec)
@@ -290,9 +311,10 @@ class Timing(wiring.Component):
         prepare = Signal(2)
         with m.If(step):
             m.d.sync += [wait.eq(wait << 1), prepare.eq(prepare << 1)]
-            with m.If(start):
+            with m.If(event & ~busy):
                 m.d.sync += [left.eq(powers[0]), best.eq(powers[1]), right.eq(powers[2])]
-                m.d.sync += [over["left"].eq(0), over["right"].eq(0), scaling.eq(1)]
+            with m.If(start):
+                m.d.sync += [over["left"].eq(0), over["right"].eq(0), scaling.eq(1), busy.eq(1)]
             with m.Elif(scaling):
                 with m.If(best[-1]):
                     m.d.sync += [scaling.eq(0), prepare.eq(1)]
@@ -321,4 +343,6 @@ class Timing(wiring.Component):
                 with m.Else():
                     m.d.sync += wait.eq(1)
             m.d.comb += ready.eq(wait[6])
+            with m.If(ready):
+                m.d.sync += busy.eq(0)
         return ready, index

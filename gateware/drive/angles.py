@@ -47,16 +47,23 @@ class Angles(wiring.Component):
         m.submodules.table = table = Memory(shape=layout, depth=depth, init=[], attrs=NO_COLLISIONS)
         write, read = table.write_port(), table.read_port()
         full = Signal()
+        put = Signal()
+        # The memory is written a clock later, from registers: it may lie far away.
+        place = Signal(range(depth), reset_less=True)
+        kept = Signal(layout, reset_less=True)
+        late = Signal()
         final = Signal(range(depth), reset_less=True)  # the last entry's place
         m.d.comb += [
             self.i.ready.eq(~self.play & ~self.clear & ~full),
-            write.addr.eq(self.length),
-            write.data.eq(self.i.payload),
-            write.en.eq(self.i.valid & self.i.ready),
+            put.eq(self.i.valid & self.i.ready),
+            write.addr.eq(place),
+            write.data.eq(kept),
+            write.en.eq(late),
         ]
+        m.d.sync += [late.eq(put), place.eq(self.length), kept.eq(self.i.payload)]
         with m.If(self.clear & ~self.play):
             m.d.sync += [self.length.eq(0), full.eq(0)]
-        with m.Elif(write.en):
+        with m.Elif(put):
             m.d.sync += [self.length.eq(self.length + 1), full.eq(self.length == depth - 1)]
         m.d.sync += final.eq(self.length - 1)
 
@@ -64,19 +71,16 @@ class Angles(wiring.Component):
         position = Signal(range(depth))
         known = Signal()  # the memory shows an entry
         entry = Signal(layout, reset_less=True)
-        step, move = Signal(), Signal()
+        step = Signal()  # of memory and register, which a block RAM has at its output
         m.d.sync += playing.eq(self.play & (self.length != 0))
         m.d.comb += [
-            move.eq(self.o.ready | ~self.o.valid),
-            step.eq(move | ~known),
+            step.eq(self.o.ready | ~self.o.valid),
             read.addr.eq(position),
             read.en.eq(step),
             self.o.payload.eq(entry),
         ]
-        with m.If(move):
-            m.d.sync += [self.o.valid.eq(known), entry.eq(read.data)]
         with m.If(step):
-            m.d.sync += known.eq(playing)
+            m.d.sync += [self.o.valid.eq(known), entry.eq(read.data), known.eq(playing)]
             with m.If(playing):
                 m.d.sync += position.eq(position + 1)
                 with m.If(position == final):

@@ -9,7 +9,7 @@ from amaranth.lib import enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gateware.drive import payloads
-from gateware.memory import Fifo
+from gateware.memory import DeepFifo
 from models.drive.spec import DriveSpec
 from models.frame import FRANK, PILOTS, diagonal
 
@@ -75,27 +75,27 @@ class Framing(wiring.Component):
         spec = self._spec
         m = Module()
         layout = payloads.host_symbol(spec)
-        # Known a clock late, when one more symbol may have come: it stops one short of the buffer's
-        # depth, and the symbol at the head makes up for that.
+        # Known a clock late, when one more symbol may have come: the FIFO has a place for it.
         room = Signal()
-        buffer = Fifo(width=layout.size, depth=spec.row_capacity)
+        buffer = DeepFifo(width=layout.size, depth=spec.row_capacity)
         m.submodules.buffer = ResetInserter(self.flush)(buffer)
-        # The row's next symbol, in a register: a block RAM is slow to give its word.
-        head = Signal(layout, reset_less=True)
-        head_valid = Signal()
+        head = Signal(layout)  # the row's next symbol
         take = Signal()
+        put = Signal()
         m.d.comb += [
-            buffer.w_data.eq(self.i.payload.as_value()),
-            buffer.w_en.eq(self.i.valid & room),
             self.i.ready.eq(room),
-            buffer.r_en.eq(take | ~head_valid),
+            put.eq(self.i.valid & room),
+            buffer.w_data.eq(self.i.payload.as_value()),
+            buffer.w_en.eq(put),
+            buffer.r_en.eq(take),
+            head.eq(buffer.r_data),
         ]
-        m.d.sync += room.eq(buffer.level < spec.row_capacity - 1)
-        with m.If(buffer.r_en):
-            m.d.sync += [head.eq(buffer.r_data), head_valid.eq(buffer.r_rdy)]
-        m.d.sync += self.buffered.eq(self.buffered + (self.i.valid & self.i.ready) - take)
+        m.d.sync += [
+            room.eq(self.buffered < spec.row_capacity),
+            self.buffered.eq(self.buffered + put - take),
+        ]
         with m.If(self.flush):
-            m.d.sync += [head_valid.eq(0), self.buffered.eq(0)]
+            m.d.sync += self.buffered.eq(0)
 
         # Lengths of the frame on its way. Counters hold one less than what is left, so that zero
         # is the last symbol, and `last` knows it a symbol ahead: it decides what all moves.
@@ -104,6 +104,16 @@ class Framing(wiring.Component):
         last = Signal(init=1)  # none is left
         row_left = Signal(spec.length_width)
         row_done = Signal()
+        # Known a clock after what they speak of: none of it matters so soon.
+        no_pilots, no_vacuum = Signal(), Signal()
+        cut = Signal()  # what is left of the row is less than a block
+        final = Signal()  # and is one symbol
+        m.d.sync += [
+            no_pilots.eq(taken["pilots"] == 0),
+            no_vacuum.eq(taken["vacuum"] == 0),
+            cut.eq(row_left < taken["pilot_spacing"]),
+            final.eq(row_left == 0),
+        ]
         group = Signal(range(len(PILOTS)))  # which of the alternating pilots is next
         code = Signal(range(len(FRANK)))  # position in the preamble's code
         section = Signal(Section)
@@ -139,18 +149,18 @@ class Framing(wiring.Component):
             enter(Section.GUARD, taken["guard"])
 
         def start_vacuum() -> None:
-            with m.If(taken["vacuum"] == 0):
+            with m.If(no_vacuum):
                 start_guard()
             with m.Else():
                 enter(Section.VACUUM, taken["vacuum"])
 
         def start_block() -> None:
             spacing = taken["pilot_spacing"]
-            whole = (taken["pilots"] == 0) | (row_left < spacing)
+            whole = no_pilots | cut
             m.d.sync += [
                 section.eq(Section.ROW),
                 left.eq(Mux(whole, row_left, spacing - 1)),
-                last.eq(Mux(whole, row_left == 0, spacing == 1)),
+                last.eq(Mux(whole, final, spacing == 1)),
                 row_done.eq(whole),
                 row_left.eq(row_left - spacing),
             ]
@@ -164,7 +174,7 @@ class Framing(wiring.Component):
                 with m.Case(Section.IDLE):
                     start_frame()
                 with m.Case(Section.PREAMBLE), m.If(last):
-                    with m.If(taken["pilots"] == 0):
+                    with m.If(no_pilots):
                         start_block()
                     with m.Else():
                         start_pilots()
@@ -176,7 +186,7 @@ class Framing(wiring.Component):
                         with m.Else():
                             start_block()
                 with m.Case(Section.ROW), m.If(last):
-                    with m.If(taken["pilots"] == 0):
+                    with m.If(no_pilots):
                         start_vacuum()
                     with m.Else():
                         start_pilots()

@@ -10,12 +10,13 @@ from __future__ import annotations
 from types import ModuleType
 
 import numpy as np
-from amaranth.hdl import Assert, Assume, Cat, Const, Cover, Module, Mux, Signal
+from amaranth.hdl import Assert, Assume, Cat, Const, Cover, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In
 
 from gateware.drive.framing import LENGTHS
 from gateware.formal.proof import Bug, Proof
+from gateware.memory import DeepFifo
 from models.drive.spec import DriveSpec
 from models.frame import FrameLayout, Slot
 from models.node.sequencer import MARGIN
@@ -27,7 +28,8 @@ LAYOUTS = (
     FrameLayout(preamble=4, row=1, pilots=0, pilot_spacing=1, vacuum=0, guard=3),
     FrameLayout(preamble=4, row=4, pilots=0, pilot_spacing=2, vacuum=2, guard=2),
 )
-WORDS = SPEC.row_capacity - 1  # in the FIFO's memory; one more is at its output
+WORDS = SPEC.row_capacity  # in the FIFO's memory
+NEAR = DeepFifo.NEAR
 COUNT = 4  # bits of the counters of symbols, more than what can be under way
 LENGTH = SPEC.length_width
 
@@ -52,15 +54,21 @@ INSIDE = {
     "take": (1, "dut.take"),
     "ready_to_start": (1, "dut.ready_to_start"),
     "room": (1, "dut.room"),
-    "head": (32, "dut.head"),
-    "head_valid": (1, "dut.head_valid"),
-    "level": (3, "dut.buffer.level"),
-    "inner_level": (2, "dut.buffer.inner_level"),
+    "inside": (3, "dut.buffer.inside"),
+    "some": (1, "dut.buffer.some"),
+    "claimed": (3, "dut.buffer.claimed"),
+    "coming": (2, "dut.buffer.coming"),
+    "writing": (1, "dut.buffer.writing"),
+    "written": (32, "dut.buffer.written"),
     "produce": (2, "dut.buffer.produce"),
     "consume": (2, "dut.buffer.consume"),
-    "output_valid": (1, "dut.buffer.r_rdy"),
-    "output": (32, "dut.buffer.r_data"),
-    **{f"word_{n}": (32, f"dut.buffer.storage[{n}]") for n in range(WORDS)},
+    "read_word": (32, "dut.buffer.shown"),
+    "word": (32, "dut.buffer.word"),
+    "near_level": (3, "dut.buffer.near.level"),
+    "near_produce": (2, "dut.buffer.near.produce"),
+    "near_consume": (2, "dut.buffer.near.consume"),
+    **{f"word_{n}": (32, f"dut.buffer.storage_0[{n}]") for n in range(WORDS)},
+    **{f"near_{n}": (32, f"dut.buffer.near.storage[{n}]") for n in range(NEAR)},
     **{f"{name}_taken": (LENGTH, f"dut.{name}_taken") for name in LENGTHS},
 }
 
@@ -255,35 +263,46 @@ class Bench(wiring.Component):
             m.d.comb += Assert(self.blanked == blank)
         with m.Else():
             m.d.comb += [Assert(self.section == 0), Assert(~self.opening)]
-        # The row buffer: symbols in their order in the head, the FIFO's output and its memory.
-        number = taken
-        with m.If(self.head_valid):
-            m.d.comb += Assert(self.head == number)
-        number = (number + self.head_valid)[:COUNT]
-        with m.If(self.output_valid):
-            m.d.comb += Assert(self.output == number)
-        number = (number + self.output_valid)[:COUNT]
-        with m.Switch(self.consume):
-            for first in range(WORDS):
-                with m.Case(first):
-                    for n in range(WORDS):
-                        word = getattr(self, f"word_{(first + n) % WORDS}")
-                        with m.If(n < self.inner_level):
-                            m.d.comb += Assert(word == (number + n)[:COUNT])
-                    for level in range(WORDS + 1):
-                        with m.If(self.inner_level == level):
-                            m.d.comb += Assert(self.produce == (first + level) % WORDS)
-            with m.Default():
-                m.d.comb += Assert(0)
+        # The row buffer: symbols in their order near the reader, on their way there, in the memory
+        # and on their way in.
+        self._stored(m, "near", NEAR, self.near_consume, self.near_level, taken)
+        m.d.comb += Assert(self.near_produce == (self.near_consume + self.near_level)[:2])
+        number = (taken + self.near_level)[:COUNT]
+        with m.If(self.coming[1]):
+            m.d.comb += Assert(self.word == number)
+        number = (number + self.coming[1])[:COUNT]
+        with m.If(self.coming[0]):
+            m.d.comb += Assert(self.read_word == number)
+        number = (number + self.coming[0])[:COUNT]
+        self._stored(m, "word", WORDS, self.consume, self.inside, number)
+        m.d.comb += Assert(self.produce == (self.consume + self.inside)[:2])
+        with m.If(self.writing):
+            m.d.comb += Assert(self.written == (number + self.inside)[:COUNT])
         m.d.comb += [
-            Assert(self.level == self.inner_level + self.output_valid),
-            Assert(self.dut.buffered == self.level + self.head_valid),
+            Assert(self.claimed == self.near_level + self.coming[0] + self.coming[1]),
+            Assert(self.claimed <= NEAR),
+            Assert(self.some == (self.inside != 0)),
+            # What is in the memory is sent for at once, as long as there is a place for it.
+            Assert((self.inside <= 1) | (self.claimed >= NEAR - 1)),
+            Assert(self.dut.buffered == self.claimed + self.inside + self.writing),
             Assert(sent == (taken + self.dut.buffered)[:COUNT]),
             Assert(self.dut.buffered <= SPEC.row_capacity + 1),
         ]
         with m.If(self.take):
-            m.d.comb += Assert(self.head_valid)
+            m.d.comb += Assert(self.near_level != 0)
         m.d.comb += Assert(self.last == (self.left == 0))
+
+    def _stored(
+        self, m: Module, name: str, words: int, first: Signal, level: Signal, number: Value
+    ) -> None:
+        """`level` words of a memory, from place `first`, are the symbols from `number` on."""
+        with m.Switch(first):
+            for place in range(words):
+                with m.Case(place):
+                    for n in range(words):
+                        with m.If(n < level):
+                            word = getattr(self, f"{name}_{(place + n) % words}")
+                            m.d.comb += Assert(word == (number + n)[:COUNT])
 
 
 PROOF = Proof(
@@ -308,7 +327,7 @@ PROOF = Proof(
             "self.o.valid.eq(1)",
             "self.o.valid.eq(section != Section.IDLE)",
         ),
-        Bug("the buffer takes one symbol too many", "spec.row_capacity - 1)", "spec.row_capacity)"),
+        Bug("the buffer takes one symbol too many", "< spec.row_capacity)", "<= spec.row_capacity)"),
         Bug("a blank frame takes symbols", "take.eq(step & ~blanked)", "take.eq(step)"),
         Bug(
             "lengths are not held",

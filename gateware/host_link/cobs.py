@@ -79,7 +79,7 @@ class Encoder(wiring.Component):
     * Takes one block RAM.
     """
 
-    latency = 3
+    latency = 4
 
     def __init__(self) -> None:
         super().__init__(
@@ -97,16 +97,24 @@ class Encoder(wiring.Component):
         open_end = Signal()  # the frame so far ends with a full block, which needs no other behind
         room = Signal()  # known a clock late: some bytes are spared
         free = Signal(range(RING))
+        # Bytes are written a clock later, from registers, and read once they are there.
+        put = Signal()
+        complete = Signal.like(hole)
         byte, end = self.i.p.byte, self.i.p.end
         fill = Signal()  # the hole, and leave the next one
         value = Signal(8)
-        m.d.comb += [free.eq(tail - head), write.addr.eq(Mux(fill, hole, head))]
-        m.d.comb += write.data.eq(Mux(fill, value, byte))
-        m.d.sync += room.eq(free >= 8)
+        m.d.comb += free.eq(tail - head)
+        m.d.sync += [
+            room.eq(free >= 8),
+            write.en.eq(put),
+            write.addr.eq(Mux(fill, hole, head)),
+            write.data.eq(Mux(fill, value, byte)),
+            complete.eq(hole),
+        ]
 
         with m.FSM():
             with m.State("BYTES"):
-                m.d.comb += [self.i.ready.eq(room), write.en.eq(self.i.valid & room)]
+                m.d.comb += [self.i.ready.eq(room), put.eq(self.i.valid & room)]
                 m.d.comb += [fill.eq(end | (byte == 0)), value.eq(Mux(end & open_end, 0, code))]
                 with m.If(self.i.valid & room):
                     m.d.sync += open_end.eq(0)
@@ -115,13 +123,13 @@ class Encoder(wiring.Component):
                     with m.Elif(~fill & (code == LONGEST)):
                         m.next = "FULL"
             with m.State("FULL"):
-                m.d.comb += [write.en.eq(1), fill.eq(1), value.eq(LONGEST + 1)]
+                m.d.comb += [put.eq(1), fill.eq(1), value.eq(LONGEST + 1)]
                 m.d.sync += open_end.eq(1)
                 m.next = "BYTES"
             with m.State("END"):
-                m.d.comb += [write.en.eq(1), fill.eq(1), value.eq(0)]
+                m.d.comb += [put.eq(1), fill.eq(1), value.eq(0)]
                 m.next = "BYTES"
-        with m.If(write.en):
+        with m.If(put):
             m.d.sync += [head.eq(head + 1), code.eq(Mux(fill, 1, code + 1))]
             with m.If(fill):
                 m.d.sync += hole.eq(head)
@@ -130,7 +138,7 @@ class Encoder(wiring.Component):
         enable = flow(m, addresses, self.o, latency=2)
         given = Signal(8, reset_less=True)
         m.d.comb += [
-            addresses.valid.eq(tail != hole),
+            addresses.valid.eq(tail != complete),
             read.addr.eq(tail),
             read.en.eq(enable),
             self.o.payload.eq(given),

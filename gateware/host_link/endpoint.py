@@ -51,8 +51,9 @@ class Endpoint(wiring.Component):
 
     * `i`, `words`: headers and words of good requests. `o`, `o_words`: headers and words of
       responses. The members of `inside` are where requests act.
-    * A request with the next number is carried out; words go to a write port, to registers and from
-      a read port at one a clock, from registers at one in `RegisterBank.latency` + 1 clocks. The
+    * A request with the next number is carried out; words go to a write port and to registers at
+      one a clock, from a read port at one in two, from registers at one in
+      `RegisterBank.latency` + 1. The
       next request is carried out while the response to this one leaves.
     * Counters as in the model, see `EventCounter`; `clear` sets them to zero.
     * Latency: `latency` clocks from a header to that of its response, and one for each word.
@@ -115,8 +116,10 @@ class Endpoint(wiring.Component):
         put = Signal()
         # What can be put: words of read ports, of a register, and the two of HELLO.
         shape = hello_word(window, self._write_ports, self._read_ports)
-        sources = Array([*(port.p for port in reads), self.bus.r_data, nonce, C(shape, 32)])
-        register, first, second = range(len(reads), len(sources))
+        got = Signal()  # a word of the port that is read from, which may be far away
+        got_word = Signal(32, reset_less=True)
+        sources = Array([got_word, self.bus.r_data, nonce, C(shape, 32)])
+        port, register, first, second = range(len(sources))
         source = Signal(range(len(sources)), reset_less=True)
         put_en = Signal()
         put_addr = Signal(slot_bits + 8, reset_less=True)
@@ -160,6 +163,8 @@ class Endpoint(wiring.Component):
         fewer = Signal(reset_less=True)  # words are there than asked for
         chosen_write = Signal(len(writes), reset_less=True)  # one-hot
         chosen_read = Signal(len(reads), reset_less=True)
+        sending = Signal(len(writes))  # the one that words go to now
+        receiving = Signal(len(reads))
         address = Signal(range(ADDRESSES), reset_less=True)
         remaining = Signal(payloads.COUNT, reset_less=True)  # words of the response to come
         applied = Signal()
@@ -174,6 +179,13 @@ class Endpoint(wiring.Component):
             self.bus.address.eq(address),
             self.bus.w_data.eq(self.words.p),
             *(port.payload.eq(self.words.p) for port in writes),
+            # By registers of their own, not by the state: the ports are far away.
+            Cat(port.valid for port in writes).eq(Mux(self.words.valid, sending, 0)),
+            Cat(port.ready for port in reads).eq(Mux(got, 0, receiving)),
+        ]
+        m.d.sync += [
+            got.eq((Cat(port.valid for port in reads) & receiving).any() & ~got),
+            got_word.eq(Array(port.p for port in reads)[_index(request.target, reads)]),
         ]
         with m.If(self.words.valid & self.words.ready):
             m.d.sync += left.eq(left - 1)
@@ -278,7 +290,7 @@ class Endpoint(wiring.Component):
                 m.d.sync += [
                     applied.eq(1),
                     remaining.eq(Mux(op[Op.RECEIVE] & fewer, level, request.count)),
-                    source.eq(Mux(op[Op.READ], register, request.target)),
+                    source.eq(Mux(op[Op.READ], register, port)),
                 ]
                 m.next = "DRAIN"
                 with m.If(~permitted):
@@ -291,12 +303,14 @@ class Endpoint(wiring.Component):
                     m.d.sync += response.credit.eq(credits.limit)
                     with m.If(credits.fits):
                         m.d.comb += credits.take.eq(1)
+                        m.d.sync += sending.eq(chosen_write)
                         m.next = "SEND"
                     with m.Else():
                         m.d.sync += response.status.eq(Status.FULL)
                 with m.Else():
                     m.d.sync += response.credit.eq(Mux(fewer, 0, rest))
                     with m.If((request.count != 0) & (level != 0)):
+                        m.d.sync += receiving.eq(chosen_read)
                         m.next = "RECEIVE"
 
             with m.State("READ"):
@@ -316,20 +330,16 @@ class Endpoint(wiring.Component):
                 with m.If(left == 0):
                     m.next = "DRAIN"
             with m.State("SEND"):
-                m.d.comb += [
-                    Cat(port.valid for port in writes).eq(Mux(self.words.valid, chosen_write, 0)),
-                    self.words.ready.eq((Cat(port.ready for port in writes) & chosen_write).any()),
-                ]
+                m.d.comb += self.words.ready.eq((Cat(p.ready for p in writes) & sending).any())
                 with m.If(left == 0):
+                    m.d.sync += sending.eq(0)
                     m.next = "DRAIN"
             with m.State("RECEIVE"):
-                m.d.comb += [
-                    Cat(port.ready for port in reads).eq(chosen_read),
-                    put.eq((Cat(port.valid for port in reads) & chosen_read).any()),
-                ]
+                m.d.comb += put.eq(got)
                 with m.If(put):
                     m.d.sync += remaining.eq(remaining - 1)
                     with m.If(last):
+                        m.d.sync += receiving.eq(0)
                         m.next = "DRAIN"
 
             # Words that nothing was done with; then the response.

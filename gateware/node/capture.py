@@ -57,25 +57,26 @@ class Capture(wiring.Component):
         at = Signal(range(depth))  # where the next sample goes, or the next word comes from
         ended = Signal()  # no more words after those on their way
         begins = Signal()
-        # A clock late, so that the sample is in a register in front of the memory.
+        # Two clocks late: a register for the way, one for what the block RAM needs of its own.
         sample = Signal(bits * len(axes), reset_less=True)
-        m.d.comb += [
+        m.d.comb += begins.eq((step == Step.AWAIT) & self.frame)
+        m.d.sync += [
+            sample.eq(Cat(self.i[axis] for axis in axes)),
             write.data.eq(sample),
             write.addr.eq(at),
             write.en.eq(step == Step.RECORD),
-            begins.eq((step == Step.AWAIT) & self.frame),
         ]
-        m.d.sync += sample.eq(Cat(self.i[axis] for axis in axes))
 
         # Memory, register: both hold a word when they are known.
         behind, known = Signal(), Signal()
         word = Signal(bits * len(axes), reset_less=True)
-        move, fetch = Signal(), Signal()
+        move = Signal()
+        with m.If(move):
+            m.d.sync += word.eq(read.data)
         m.d.comb += [
             move.eq(self.o.ready | ~known),
-            fetch.eq(move | ~behind),
             read.addr.eq(at),
-            read.en.eq(fetch),
+            read.en.eq(move),
             self.o.valid.eq(known),
             *(
                 self.o.payload[16 * k : 16 * k + bits].eq(word[bits * k : bits * (k + 1)])
@@ -101,9 +102,7 @@ class Capture(wiring.Component):
                 m.d.sync += [at.eq(0), step.eq(Step.FULL), self.available.eq(depth)]
         with m.Elif(step == Step.FULL):
             with m.If(move):
-                m.d.sync += [known.eq(behind), word.eq(read.data)]
-            with m.If(fetch):
-                m.d.sync += behind.eq(~ended)
+                m.d.sync += [known.eq(behind), behind.eq(~ended)]
                 with m.If(~ended):
                     m.d.sync += [at.eq(at + 1), ended.eq(at == depth - 1)]
             with m.If(self.o.valid & self.o.ready):

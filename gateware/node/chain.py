@@ -12,7 +12,7 @@ from gateware.digitiser import payloads as digitiser_payloads
 from gateware.digitiser.chain import Receiver
 from gateware.drive import payloads as drive_payloads
 from gateware.host_link.link import HostLink
-from gateware.memory import RegisteredFifo
+from gateware.memory import DeepFifo
 from gateware.node.capture import Capture
 from gateware.node.reading import WORD, Reading
 from gateware.node.replay import Replay
@@ -276,7 +276,7 @@ class Node(wiring.Component):
                 depth = self.spec.drive.row_capacity  # as many values as a layer has rows
             if depth:
                 shape = source.payload.shape()
-                fifo = RegisteredFifo(width=len(Value.cast(source.payload)), depth=depth)
+                fifo = DeepFifo(width=len(Value.cast(source.payload)), depth=depth)
                 m.submodules[f"{port.name.lower()}_fifo"] = ResetInserter(reset)(fifo)
                 m.d.comb += [fifo.w_data.eq(source.payload), source.ready.eq(fifo.w_rdy)]
                 keep: Value = C(1)
@@ -305,7 +305,7 @@ class Node(wiring.Component):
             connect(m, reading.o, sink)
 
     def _whole(
-        self, m: Module, source: Any, fifo: RegisteredFifo, words: int, reset: Value
+        self, m: Module, source: Any, fifo: DeepFifo, words: int, reset: Value
     ) -> Value:
         at, first = Signal(range(words)), Signal(init=1)
         room, kept = Signal(), Signal()

@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 from gateware.counter import EventCounter
 from gateware.digitiser import payloads as received_payloads
 from gateware.drive import payloads
-from gateware.memory import NO_COLLISIONS, Fifo
+from gateware.memory import NO_COLLISIONS, DeepFifo
 from models.node.replay import DECISION, FLIGHTS, TIME_BITS, latency
 from models.node.sequencer import LEAD_BITS
 from models.node.spec import NodeSpec
@@ -60,10 +60,11 @@ class Replay(wiring.Component):
         depth = spec.replay
 
         # Times of departure, and which of them is due.
-        m.submodules.times = times = Fifo(width=TIME_BITS + 1, depth=FLIGHTS)
+        times = DeepFifo(width=TIME_BITS + 1, depth=FLIGHTS)
         now = Signal(TIME_BITS)
         lead = Signal(LEAD_BITS)
-        drain = Signal()  # times of the batch before
+        drop_all = Signal()  # that is of the batch before
+        m.submodules.times = ResetInserter(drop_all)(times)
         opens = Signal(signed(23))
         low, high = Signal(22), Signal(22)
         m.d.sync += [
@@ -73,11 +74,10 @@ class Replay(wiring.Component):
             high.eq(self.loop_delay + latency(spec.digitiser) + (self.period >> 1)),
         ]
         with m.If(self.begin):
-            m.d.sync += [lead.eq(self.lead_in), drain.eq(1)]
+            m.d.sync += lead.eq(self.lead_in)
         with m.Elif(self.sent & lead.any()):
             m.d.sync += lead.eq(lead - 1)
-        with m.If(~self.begin & ~times.r_rdy):
-            m.d.sync += drain.eq(0)
+        m.d.sync += drop_all.eq(self.begin)
         head = Signal(TIME_BITS + 1, reset_less=True)
         age = Signal(TIME_BITS)
         early, late, blank = Signal(), Signal(), Signal()
@@ -91,22 +91,21 @@ class Replay(wiring.Component):
             self.skip.eq(~known[-1] | early | late | blank),
             expired.eq(known[-1] & late),
             done.eq(known[-1] & (late | (came & ~early))),
-            times.r_en.eq(done | drain),
+            times.r_en.eq(done),
         ]
         m.d.sync += [
-            # Block RAM is slow to give its word.
             head.eq(times.r_data),
             age.eq(now - (head >> 1)),
             early.eq(age < low),
             late.eq(age >= high),
             blank.eq(head[0]),
             came.eq(self.received),
-            known.eq(Mux(times.r_en, 0, (known << 1) | times.r_rdy)),
+            known.eq(Mux(times.r_en | drop_all, 0, (known << 1) | times.r_rdy)),
         ]
 
         # What becomes of the rows, in their order.
         verdicts = SyncFIFO(width=1, depth=WAITING)
-        m.submodules.verdicts = ResetInserter(drain)(verdicts)
+        m.submodules.verdicts = ResetInserter(drop_all)(verdicts)
         m.d.comb += [verdicts.w_data.eq(~expired), verdicts.w_en.eq(done & ~blank)]
         for name, event in (("matched", ~expired), ("missed", expired)):
             m.submodules[f"{name}_counter"] = counter = EventCounter(len(self.matched))
@@ -126,22 +125,24 @@ class Replay(wiring.Component):
         left = Signal(spec.drive.length_width)  # of the row that is being read
         going = Signal()  # some are left
         some = Signal()  # symbols are there; a clock late, when none can be fetched
-        fetched, shown = Signal(), Signal()  # the memory's, and the output's register holds one
+        fetched, shown = Signal(), Signal()  # the memory, and the register at its output, hold one
+        step = Signal()  # of both
         word = Signal(payloads.host_symbol(spec.drive), reset_less=True)
         fetch, drop = Signal(), Signal()
         put = Signal()
         kept = Signal(payloads.host_symbol(spec.drive), reset_less=True)
         m.d.sync += [put.eq(self.taken), kept.eq(self.symbol)]
         waits = Signal()
-        m.d.sync += waits.eq(verdicts.r_rdy & ~verdicts.r_en & ~drain)
+        m.d.sync += waits.eq(verdicts.r_rdy & ~verdicts.r_en & ~drop_all)
         m.d.comb += [
             write.addr.eq(into),
             write.data.eq(kept),
             write.en.eq(put),
             read.addr.eq(out),
-            # One symbol every few clocks is enough: neither register is filled while it holds one.
-            fetch.eq(going & some & ~fetched & ~drain),
-            read.en.eq(~fetched),
+            # One symbol every few clocks is enough: the register is filled while it holds none.
+            step.eq(~shown),
+            fetch.eq(going & some & ~fetched & step & ~drop_all),
+            read.en.eq(step),
             verdicts.r_en.eq(waits & ~going),
             self.q.valid.eq(shown),
             self.q.p.x.eq(word.i),
@@ -151,10 +152,10 @@ class Replay(wiring.Component):
         with m.If(waits & ~going & verdicts.r_data):
             m.d.sync += [left.eq(self.row), going.eq(1)]
         with m.If(fetch):
-            m.d.sync += [left.eq(left - 1), fetched.eq(1), out.eq(out + 1), going.eq(left != 1)]
-        with m.If(fetched & ~shown):
-            m.d.sync += [fetched.eq(0), shown.eq(1), word.eq(read.data)]
-        with m.If(shown & self.q.ready):
+            m.d.sync += [left.eq(left - 1), out.eq(out + 1), going.eq(left != 1)]
+        with m.If(step):
+            m.d.sync += [fetched.eq(fetch), shown.eq(fetched), word.eq(read.data)]
+        with m.Elif(self.q.ready):
             m.d.sync += shown.eq(0)
         with m.If(drop):
             m.d.sync += out.eq(out + self.row)
@@ -163,7 +164,7 @@ class Replay(wiring.Component):
         m.d.sync += level.eq(level + put - fetch - Mux(drop, self.row, 0))
         filled = Signal.like(level)
         m.d.sync += [filled.eq(level + self.row), self.room.eq(filled <= depth)]
-        with m.If(drain):
+        with m.If(drop_all):
             m.d.sync += [into.eq(0), out.eq(0), level.eq(0), drop.eq(0)]
             m.d.sync += [going.eq(0), fetched.eq(0), shown.eq(0)]
         return m

@@ -44,16 +44,20 @@ class Trigger(wiring.Component):
         m.submodules.head = ResetInserter(~self.triggered)(head)
         connect(m, due.r_stream, head.i)
         pending = Signal(range(PENDING + 1))
-        fired = Signal()
+        fires = Signal()
+        fired = Signal()  # a clock late, which the wide comparison takes
         ready = Signal()
         m.d.comb += [
             due.w_data.eq(now + self.delay + 2),
             due.w_en.eq(seen[1] & ~seen[2] & self.triggered & (pending != PENDING)),
-            fired.eq(head.o.valid & (head.o.payload == now)),
-            head.o.ready.eq(fired),
+            fires.eq(head.o.valid & (head.o.payload == now)),
+            head.o.ready.eq(fires),
             self.hold.eq(self.triggered & ~ready),
         ]
-        m.d.sync += pending.eq(Mux(self.triggered, pending + due.w_en - fired, 0))
+        m.d.sync += [
+            fired.eq(fires & self.triggered),
+            pending.eq(Mux(self.triggered, pending + due.w_en - fired, 0)),
+        ]
         with m.If(self.started | ~self.triggered):
             m.d.sync += ready.eq(0)
         with m.If(fired & self.triggered):

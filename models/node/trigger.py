@@ -10,7 +10,7 @@ from models.fixedpoint import IntArray
 
 DELAY_BITS = 24
 PENDING = 16  # edges whose delay has not passed yet
-LATENCY = 5  # clocks from an edge at the input to `hold` going low, at a delay of 0
+LATENCY = 6  # clocks from an edge at the input to `hold` going low, at a delay of 0
 
 
 def model(trigger: npt.ArrayLike, started: npt.ArrayLike, triggered: int, delay: int) -> IntArray:
