@@ -29,8 +29,8 @@ class DeepFifo(Elaboratable, FIFOInterface):
 
     * `NEAR` words wait near the reader, and the memory sends for more as soon as one is taken, so a
       word can come and leave in every clock. A word is there five clocks after it was written.
-    * `depth` words fit, or up to `NEAR` more. `level`, the same as `r_level` and `w_level`, tells of
-      a word a clock late.
+    * `depth` words fit, or up to `NEAR` more. `level`, the same as `r_level` and `w_level`, tells
+      of a word a clock late.
     """
 
     NEAR = 4  # clocks from one word's leaving until that which it makes room for has come

@@ -327,7 +327,9 @@ PROOF = Proof(
             "self.o.valid.eq(1)",
             "self.o.valid.eq(section != Section.IDLE)",
         ),
-        Bug("the buffer takes one symbol too many", "< spec.row_capacity)", "<= spec.row_capacity)"),
+        Bug(
+            "the buffer takes one symbol too many", "< spec.row_capacity)", "<= spec.row_capacity)"
+        ),
         Bug("a blank frame takes symbols", "take.eq(step & ~blanked)", "take.eq(step)"),
         Bug(
             "lengths are not held",

@@ -209,7 +209,10 @@ class Node(wiring.Component):
             capture.frame.eq(transmitter.sent),
         ]
         self._write_ports(m, link, transmitter, receiver, settings["drive_angle"], resetting)
-        self._read_ports(m, link, receiver, capture, resetting)
+        # Who asks for words behind a restart gets none of those that it will drop: the link would
+        # wait for them for ever.
+        hide = strobes["restart"] | wanted | resetting
+        self._read_ports(m, link, receiver, capture, resetting, hide)
         return m
 
     def _looped(self, code: Value) -> Value:
@@ -253,7 +256,7 @@ class Node(wiring.Component):
                 m.d.comb += sink.payload.eq(stage.o.payload)
 
     def _read_ports(
-        self, m: Module, link: Any, receiver: Any, capture: Any, resetting: Value
+        self, m: Module, link: Any, receiver: Any, capture: Any, resetting: Value, hide: Value
     ) -> None:
         words = self.spec.digitiser.words * 16
         reset: Value = resetting
@@ -300,13 +303,12 @@ class Node(wiring.Component):
                 reading.i.valid.eq(source.valid),
                 source.ready.eq(reading.i.ready),
                 reading.level.eq(level),
+                reading.hide.eq(hide),
                 available.eq(reading.available),
             ]
             connect(m, reading.o, sink)
 
-    def _whole(
-        self, m: Module, source: Any, fifo: DeepFifo, words: int, reset: Value
-    ) -> Value:
+    def _whole(self, m: Module, source: Any, fifo: DeepFifo, words: int, reset: Value) -> Value:
         at, first = Signal(range(words)), Signal(init=1)
         room, kept = Signal(), Signal()
         m.d.sync += room.eq(fifo.w_level <= SUM_FIFO - words)

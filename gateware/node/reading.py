@@ -17,7 +17,8 @@ class Reading(wiring.Component):
 
     * `i`: entries of 33 to 64 bits, or of 32 or fewer; `level`: how many of them wait there.
     * `o`: two words or one for each, one every two clocks. `available`: words that are there; late
-      by some clocks, during which it may tell of none.
+      by some clocks, during which it may tell of none. `hide`: it tells of none, as they will be
+      dropped before they could be taken.
     """
 
     def __init__(self, payload: ShapeLike, level_bits: int):
@@ -28,6 +29,7 @@ class Reading(wiring.Component):
             {
                 "i": In(stream.Signature(payload)),
                 "level": In(level_bits),
+                "hide": In(1),
                 "o": Out(stream.Signature(WORD)),
                 "available": Out(16),
             }
@@ -69,6 +71,6 @@ class Reading(wiring.Component):
         taken = stage.i.valid & stage.i.ready
         m.d.sync += [
             settled.eq(Mux(held & ~taken, (settled << 1) | 1, 0)),
-            self.available.eq(Mux(settled[-1], words, 0)),
+            self.available.eq(Mux(settled[-1] & ~self.hide, words, 0)),
         ]
         return m

@@ -15,6 +15,7 @@ from models.digitiser.correlator import threshold
 from models.digitiser.spec import DigitiserSettings
 from models.drive.spec import Arm, DriveSettings
 from models.frame import FrameLayout
+from models.host_link.packet import Op
 from models.node import chain
 from models.node.ports import ReadPort, WritePort
 from models.node.spec import NodeSpec
@@ -118,6 +119,31 @@ def test_a_servers_batches():
     heard = chain.hear(spec, setup, pipe.record("adc")[:, origin:], rows, starts - origin)
     assert_equal(batch, heard)
     assert heard.received.sums.session[0, 7] == 25 * 25  # all of the first run's symbols
+    node.close()
+
+
+def test_words_asked_for_behind_a_restart_are_not_waited_for():
+    """The restart comes at the end of the frame that is on, and drops them under the request."""
+    spec = SPECS["server"]
+    pipe = NodePipe(spec)
+    transport = Transport(pipe)
+    device = LinkDevice(transport, f"rtl:{spec.role}", spec)
+    node = Node(device, patience=120)
+    node.configure(
+        DriveSettings(layout=LAYOUT, reference=0.5), receiver_settings(spec), loop_delay=pipe.block
+    )
+    device.write(arm=1, grant=20)
+    device.strobe("start")
+    device.send(WritePort.ROWS, (rows_of(20)[:, 0] & 0xFFFF).ravel())
+    port = int(ReadPort.FRAMES)
+    while transport.available(port) < 200:
+        pass
+    assert device.read("rows_granted_left") > 1
+    restart = transport._submit(Op.WRITE, device.map.address("restart"), 1, [1])
+    words = transport.ask_receive(port, 200)
+    transport._wait(restart)
+    assert not len(transport.result(words))
+    assert device.read("rows_sent") < 20
     node.close()
 
 

@@ -1,0 +1,135 @@
+"""A deep FIFO gives every word once, in order, has room for as many as it says, and shows a word
+that has come within a few clocks."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from amaranth.hdl import Assert, Cover, Module, Mux, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In
+
+from gateware.formal.proof import Bug, Proof
+from gateware.memory import DeepFifo
+
+DEPTH = 4
+NEAR = DeepFifo.NEAR
+COUNT = 4  # bits of the numbers that the words are, more than can wait
+LATENCY = 5  # clocks from a write until the word can be read
+INSIDE = {
+    "inside": (3, "dut.inside"),
+    "some": (1, "dut.some"),
+    "claimed": (3, "dut.claimed"),
+    "coming": (2, "dut.coming"),
+    "writing": (1, "dut.writing"),
+    "written": (COUNT, "dut.written"),
+    "produce": (2, "dut.produce"),
+    "consume": (2, "dut.consume"),
+    "shown": (COUNT, "dut.shown"),
+    "word": (COUNT, "dut.word"),
+    "near_level": (3, "dut.near.level"),
+    "near_produce": (2, "dut.near.produce"),
+    "near_consume": (2, "dut.near.consume"),
+    **{f"far_{n}": (COUNT, f"dut.storage_0[{n}]") for n in range(DEPTH)},
+    **{f"near_{n}": (COUNT, f"dut.near.storage[{n}]") for n in range(NEAR)},
+}
+
+
+class Bench(wiring.Component):
+    """Numbers the words, and follows them through the FIFO."""
+
+    def __init__(self, block: ModuleType):
+        self.dut = block.DeepFifo(width=COUNT, depth=DEPTH)
+        super().__init__(
+            {"write": In(1), "read": In(1), **{n: In(width) for n, (width, _) in INSIDE.items()}}
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.dut = dut = self.dut
+        sent, taken = Signal(COUNT), Signal(COUNT)
+        put = self.write & dut.w_rdy
+        take = self.read & dut.r_rdy
+        m.d.comb += [
+            dut.w_en.eq(self.write),
+            dut.w_data.eq(sent),
+            dut.r_en.eq(self.read),
+        ]
+        m.d.sync += [sent.eq(sent + put), taken.eq(taken + take)]
+        waiting = Signal(COUNT)
+        m.d.comb += waiting.eq(sent - taken)
+
+        with m.If(take):
+            m.d.comb += Assert(dut.r_data == taken)
+        m.d.comb += [
+            Assert(dut.level == (waiting - self.writing)[:COUNT]),
+            Assert(waiting <= DEPTH + NEAR),
+            Assert(dut.w_rdy | (waiting >= DEPTH)),
+        ]
+        # What waits can be read soon.
+        hidden = Signal(range(LATENCY + 1))
+        dry = (waiting != 0) & ~dut.r_rdy
+        m.d.sync += hidden.eq(Mux(dry, hidden + 1, 0))
+        m.d.comb += Assert(hidden < LATENCY)
+
+        # Where the words are: near the reader, on their way there, far away, on their way in.
+        self._stored(m, "near", self.near_consume, self.near_level, taken)
+        number = (taken + self.near_level)[:COUNT]
+        with m.If(self.coming[1]):
+            m.d.comb += Assert(self.word == number)
+        number = (number + self.coming[1])[:COUNT]
+        with m.If(self.coming[0]):
+            m.d.comb += Assert(self.shown == number)
+        number = (number + self.coming[0])[:COUNT]
+        self._stored(m, "far", self.consume, self.inside, number)
+        with m.If(self.writing):
+            m.d.comb += Assert(self.written == (number + self.inside)[:COUNT])
+        m.d.comb += [
+            Assert(self.near_produce == (self.near_consume + self.near_level)[:2]),
+            Assert(self.produce == (self.consume + self.inside)[:2]),
+            Assert(self.claimed == self.near_level + self.coming[0] + self.coming[1]),
+            Assert(self.claimed <= NEAR),
+            Assert(self.some == (self.inside != 0)),
+            # What is far is sent for at once, as long as there is a place for it.
+            Assert((self.inside <= 1) | (self.claimed >= NEAR - 1)),
+            Assert(self.inside + self.writing <= DEPTH),
+            Assert(waiting == self.claimed + self.inside + self.writing),
+        ]
+
+        full, again = Signal(), Signal()
+        with m.If(~dut.w_rdy):
+            m.d.sync += full.eq(1)
+        with m.If(full & (waiting == 0)):
+            m.d.sync += again.eq(1)
+        m.d.comb += [Cover(waiting == DEPTH + NEAR), Cover(again & take), Cover(put & take)]
+        return m
+
+    def _stored(self, m: Module, name: str, first: Signal, level: Signal, number: Value) -> None:
+        """`level` words of a memory, from place `first`, are those from `number` on."""
+        with m.Switch(first):
+            for place in range(4):
+                with m.Case(place):
+                    for n in range(4):
+                        with m.If(n < level):
+                            word = getattr(self, f"{name}_{(place + n) % 4}")
+                            m.d.comb += Assert(word == (number + n)[:COUNT])
+
+
+PROOF = Proof(
+    block="gateware.memory",
+    bench=Bench,
+    depth=LATENCY + 1,
+    reach=30,
+    peek={name: path for name, (_, path) in INSIDE.items()},
+    bugs=(
+        Bug("too many words are sent for", "claimed != self.NEAR", "claimed <= self.NEAR"),
+        Bug("a word is written where there is no room", "writing.eq(self.w_en & room)",
+            "writing.eq(self.w_en)"),
+        Bug("room is known too late", "inside < self.depth - 2", "inside < self.depth - 1"),
+        Bug("the last word far away is sent for twice", "((inside == 1) & ~send)", "(inside == 1)"),
+        Bug("the last word far away is forgotten", " | ((inside == 1) & ~send)", ""),
+        Bug("what is far is not sent for", "send.eq(some & (claimed != self.NEAR))",
+            "send.eq(some & (claimed != self.NEAR) & ~coming.any())"),
+        Bug("a word never comes", "send.eq(some &", "send.eq(some & (inside > 1) &"),
+    ),
+)  # fmt: skip
