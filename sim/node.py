@@ -117,12 +117,13 @@ def frames_of(sequence: sequencer.Sequencer, i: dict[str, IntArray], setup: dict
               rng: np.random.Generator) -> list[sequencer.Outputs]:  # fmt: skip
     """Outputs of the sequencer's model, in front of a drive that starts frames as `run` says.
 
-    Fills in `started` and `busy` of the inputs.
+    Fills in `started` and `busy` of the inputs. None starts at the very end: counts are late.
     """
     outputs = []
     run, wait, left = [0, 0, 0], 0, 0
     for k in range(len(i["arm"])):
-        begins = run[-1] and wait == 0 and rng.random() < 0.5
+        late = k >= len(i["arm"]) - 2
+        begins = run[-1] and wait == 0 and rng.random() < 0.5 and not late
         i["started"][k] = int(begins)
         i["busy"][k] = int(left > 0)
         left = int(rng.integers(5, 30)) if begins else max(left - 1, 0)

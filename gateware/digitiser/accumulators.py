@@ -185,13 +185,12 @@ class Accumulators(wiring.Component):
             ]
         adding = Signal(4)
         m.d.sync += adding.eq(Cat(complete, adding))
-        which = Signal(2)
+        which = Signal(2)  # of them is being added
+        m.d.sync += which.eq(Cat(adding[0] | adding[2], adding[1] | adding[2]))
         m.d.comb += [
-            which.eq(Cat(adding[1] | adding[3], adding[2] | adding[3])),
-            # From registers: there are many memories, and they lie apart.
-            modes.add.eq(_later(m, adding.any(), 1)),
-            modes.place.eq(_later(m, Cat(which, _later(m, mode_place, 1)), 1)),
-            modes.value_0.eq(_later(m, Array(pairs)[which], 1)),
+            modes.add.eq(adding.any()),
+            modes.place.eq(Cat(which, _later(m, mode_place, 1))),
+            modes.value_0.eq(Array(pairs)[which]),
         ]
 
         # Sums are exchanged once all additions of the frame are done.

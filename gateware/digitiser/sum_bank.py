@@ -15,10 +15,11 @@ SUM_BITS = 64
 
 class Dump(enum.Enum):
     IDLE = 0
-    READ = 1
-    FETCH = 2
-    LATCH = 3
-    SEND = 4
+    BEGIN = 1
+    READ = 2
+    FETCH = 3
+    LATCH = 4
+    SEND = 5
 
 
 class SumBank(wiring.Component):
@@ -27,7 +28,7 @@ class SumBank(wiring.Component):
     * With `add` high, `value_0`, `value_1`, … are added at `place`. The same place may return after
       4 clocks at the earliest.
     * `swap` exchanges the banks, and sends the sums taken so far through `o`: place by place, lane
-      by lane. What was sent starts from 0 again. Swap when no addition is under way, 5 clocks after
+      by lane. What was sent starts from 0 again. Swap when no addition is under way, 6 clocks after
       the last. If the last sums are still being sent, nothing is exchanged, sums go on in the same
       bank, and `late` is high for a clock.
     * `wipe`: held for 4·`words` clocks without additions it clears both banks, even in reset.
@@ -70,21 +71,27 @@ class SumBank(wiring.Component):
         wiping = Signal(reset_less=True)
         m.d.sync += [wiping.eq(self.wipe), clear.eq(state == Dump.FETCH)]
 
-        # place → memory → register → choice of bank → sum → memory: block RAM is slow, and has a
-        # clock of its own. So a place that returns after 4 clocks is read before it is written, and
-        # its sum is taken from the pipeline instead.
+        # place → address → memory → register → choice of bank → sum → memory: block RAM is slow,
+        # has a clock of its own, and is far. So a place that returns after 4 clocks is read before
+        # it is written, and its sum is taken from the pipeline instead.
         add = Signal(5)
-        place = [Signal(range(places), name=f"place_{n}", reset_less=True) for n in range(4)]
+        place = [Signal(range(places), name=f"place_{n}", reset_less=True) for n in range(5)]
         again = Signal(2, reset_less=True)
-        m.d.sync += again.eq(Cat((place[3] == self.place) & add[3], again))
+        m.d.sync += again.eq(Cat((place[4] == place[0]) & add[4], again))
+        # What is sent next is asked for ahead.
+        following = Mux(state == Dump.SEND, at + 1, at)
+        read_at = [Signal(range(places), name=f"read_at_{b}", reset_less=True) for b in range(2)]
+        m.d.sync += [
+            address.eq(Mux(bank == b, self.place, following)) for b, address in enumerate(read_at)
+        ]
         m.d.sync += add.eq(Cat(self.add, add))
         m.d.sync += [a.eq(b) for a, b in zip(place, [self.place, *place], strict=False)]
         read_out = []
         for n in range(lanes):
             value = getattr(self, f"value_{n}")
-            late = Signal(value.shape(), name=f"late_{n}", reset_less=True)
-            later = Signal(value.shape(), name=f"later_{n}", reset_less=True)
-            latest = Signal(value.shape(), name=f"latest_{n}", reset_less=True)
+            values = [
+                Signal(value.shape(), name=f"value_{n}_{k}", reset_less=True) for k in range(4)
+            ]
             kept = [
                 Signal(signed(SUM_BITS), name=f"kept_{n}_{k}", reset_less=True) for k in range(2)
             ]
@@ -98,24 +105,21 @@ class SumBank(wiring.Component):
                 )
                 read = memory.read_port()
                 write = memory.write_port()
-                mine = bank == b
                 m.d.comb += [
-                    read.addr.eq(Mux(mine, self.place, at)),
-                    write.addr.eq(Mux(wiping, sweep, Mux(sums[b], place[3], at))),
+                    read.addr.eq(read_at[b]),
+                    write.addr.eq(Mux(wiping, sweep, Mux(sums[b], place[4], at))),
                     write.data.eq(Mux(sums[b], total, 0)),
-                    write.en.eq(Mux(sums[b], add[3], clear) | wiping),
+                    write.en.eq(Mux(sums[b], add[4], clear) | wiping),
                 ]
                 got = Signal(signed(SUM_BITS), name=f"got_{n}_{b}", reset_less=True)
                 m.d.sync += got.eq(read.data)
                 data.append(got)
             m.d.sync += [
-                late.eq(value),
-                later.eq(late),
-                latest.eq(later),
+                *(a.eq(b) for a, b in zip(values, [value, *values], strict=False)),
                 kept[0].eq(total),
                 kept[1].eq(kept[0]),
                 before.eq(Mux(again[1], kept[1], Mux(bank, data[1], data[0]))),
-                total.eq(before + latest),
+                total.eq(before + values[-1]),
             ]
             sent = Signal(signed(SUM_BITS), name=f"sent_{n}", reset_less=True)
             with m.If(state == Dump.LATCH):
@@ -129,7 +133,9 @@ class SumBank(wiring.Component):
         ]
         with m.Switch(state):
             with m.Case(Dump.IDLE), m.If(self.swap):
-                m.d.sync += [bank.eq(~bank), state.eq(Dump.READ), at.eq(0), lane.eq(0)]
+                m.d.sync += [bank.eq(~bank), state.eq(Dump.BEGIN), at.eq(0), lane.eq(0)]
+            with m.Case(Dump.BEGIN):
+                m.d.sync += state.eq(Dump.READ)
             with m.Case(Dump.READ):
                 m.d.sync += state.eq(Dump.FETCH)
             with m.Case(Dump.FETCH):

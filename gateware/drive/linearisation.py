@@ -16,6 +16,7 @@ from models.drive.spec import DriveSpec, arcsine_table
 from models.fixedpoint import Overflow, Q, Rounding
 
 ARMS = ("i", "q")
+SLOPE_BITS = 17  # of a chord: both words are as wide as half a block RAM has
 
 
 class Linearisation(wiring.Component):
@@ -31,7 +32,7 @@ class Linearisation(wiring.Component):
     * |gain·u| ≥ 1 is out of reach: that arm gets φ = 0, the sample leaves with `fault`, and
       `refused` counts it; `refused_flag` is sticky. `clear` resets both.
     * Every rounding is half to even, but for the table's, which is half away from zero.
-    * One sample a clock, `latency` clocks, six multipliers, two block RAMs at the default size.
+    * One sample a clock, `latency` clocks, six multipliers, four block RAMs at the default size.
     """
 
     def __init__(self, spec: DriveSpec):
@@ -126,19 +127,19 @@ class Linearisation(wiring.Component):
         spec = self._spec
         table = arcsine_table(spec)
         bits = spec.segment_bits
-        value_width, slope_width = table.value_bits, 17  # 35 bits of a block RAM's 36
-        words = [
-            int(value) | int(slope) << value_width
-            for value, slope in zip(table.value, table.slope, strict=True)
-        ]
-        m.submodules[f"table_{arm}"] = memory = Memory(
-            shape=value_width + slope_width, depth=spec.arcsine_segments, init=words
-        )
-        port = memory.read_port()
-        m.d.comb += [port.addr.eq(magnitude[bits:]), port.en.eq(enable)]
-        # A second register, since a block RAM is slow to give its word.
-        word = delay(m, port.data, 1, enable)
-        value, slope = word[:value_width], word[value_width:]
+        looked_up = []
+        for name, words, width in (
+            ("value", table.value, table.value_bits),
+            ("slope", table.slope, SLOPE_BITS),
+        ):
+            m.submodules[f"{name}_{arm}"] = memory = Memory(
+                shape=width, depth=spec.arcsine_segments, init=[int(word) for word in words]
+            )
+            port = memory.read_port()
+            m.d.comb += [port.addr.eq(magnitude[bits:]), port.en.eq(enable)]
+            # A second register, since a block RAM is slow to give its word.
+            looked_up.append(delay(m, port.data, 1, enable))
+        value, slope = looked_up
         inside = delay(m, magnitude[:bits], 2, enable)
         # Both factors are unsigned: a zero on top makes them signed.
         slope, inside = (Cat(factor, C(0, 1)).as_signed() for factor in (slope, inside))

@@ -154,7 +154,8 @@ class Endpoint(wiring.Component):
         beyond = Signal(range(2 * ADDRESSES), reset_less=True)
         to_port = Signal(reset_less=True)
         from_port = Signal(reset_less=True)
-        level = Signal(LIMIT_BITS, reset_less=True)
+        room = Signal(LIMIT_BITS, reset_less=True)  # of the write port
+        level = Signal(LIMIT_BITS, reset_less=True)  # of words at the read port
         permitted = Signal(reset_less=True)
         repeated = Signal(reset_less=True)
         is_next = Signal(reset_less=True)
@@ -175,7 +176,7 @@ class Endpoint(wiring.Component):
         m.d.comb += [
             credits.port.eq(request.target),
             credits.count.eq(request.words),
-            credits.room.eq(level),
+            credits.room.eq(room),
             self.bus.address.eq(address),
             self.bus.w_data.eq(self.words.p),
             *(port.payload.eq(self.words.p) for port in writes),
@@ -209,13 +210,8 @@ class Endpoint(wiring.Component):
                     beyond.eq(request.target[:12] + request.count[: payloads.COUNT]),
                     to_port.eq(_below(request.target, self._write_ports)),
                     from_port.eq(_below(request.target, self._read_ports)),
-                    level.eq(
-                        Mux(
-                            request.op == Op.SEND,
-                            Array(rooms)[_index(request.target, rooms)],
-                            Array(availables)[_index(request.target, availables)],
-                        )
-                    ),
+                    room.eq(Array(rooms)[_index(request.target, rooms)]),
+                    level.eq(Array(availables)[_index(request.target, availables)]),
                     greeting.eq(
                         (request.op == Op.HELLO) & (request.words == 1) & (request.count == 1)
                     ),

@@ -132,11 +132,11 @@ class Sequencer(wiring.Component):
                 m.d.sync += ticks.eq(ticks - 1)
 
         for count, event in ((self.frames, self.started), (self.rows, self.started & ~self.blank)):
-            full = Signal()
-            m.d.sync += full.eq(count.all() & ~self.clear)
+            full, late = Signal(), Signal()  # where frames start is far from where they are counted
+            m.d.sync += [full.eq(count.all() & ~self.clear), late.eq(event & ~self.clear)]
             with m.If(self.clear):
                 m.d.sync += count.eq(0)
-            with m.Elif(event & ~full):
+            with m.Elif(late & ~full):
                 m.d.sync += count.eq(count + 1)
         m.d.sync += self.fault.eq(Mux(self.clear, 0, self.fault | causes))
 
