@@ -23,9 +23,9 @@ PARTIES = ("server", "client")
 class Lockstep:
     """Meets two threads, each of which runs one node's `sim.node_device.NodePipe`.
 
-    Until `start` both nodes run freely, in darkness and in blocks of any size. From then on the
-    first one waits for the other, until either has left; the server goes on alone then, so that its
-    last light comes back.
+    Until both have called `start` they run freely, in darkness and in blocks of any size. From then
+    on the first one waits for the other, until either has left; the server goes on alone then, so
+    that its last light comes back, and the client in darkness.
     """
 
     def __init__(self, optics: Optics, block: int) -> None:
@@ -34,25 +34,25 @@ class Lockstep:
         self._given: dict[str, Ports] = {}
         self._answers: dict[str, tuple[IntArray, IntArray]] = {}
         self._present = set(PARTIES)
+        self._ready: set[str] = set()
         self._round = 0
-        self._running = False
         self._clock = -1  # of the light; none yet
 
     def surroundings(self, party: str) -> Surroundings:
         """What the node of a party calls after every block."""
         return lambda ports: self._meet(party, ports)
 
-    def start(self) -> None:
-        """Both nodes are ready: their clocks are one from here on."""
+    def start(self, party: str, timeout: float) -> bool:
+        """This party is ready, and runs in blocks of the agreed size from here on; returns when the
+        other is ready too and their clocks are one, or False if it does not come."""
+        (other,) = set(PARTIES) - {party}
         with self._meeting:
-            self._running = True
+            self._ready.add(party)
             self._meeting.notify_all()
-
-    def await_start(self, timeout: float) -> bool:
-        """Wait for `start`; whether it came, and nobody left before."""
-        with self._meeting:
-            self._meeting.wait_for(lambda: self._running or not self._complete, timeout)
-            return self._running and self._complete
+            self._meeting.wait_for(
+                lambda: other in self._ready or other not in self._present, timeout
+            )
+            return other in self._ready
 
     def leave(self, party: str) -> None:
         """This party runs no further."""
@@ -60,13 +60,14 @@ class Lockstep:
             self._present.discard(party)
             self._meeting.notify_all()
 
-    @property
-    def _complete(self) -> bool:
-        return len(self._present) == len(PARTIES)
+    def gone(self, party: str) -> bool:
+        """Whether this party has left."""
+        with self._meeting:
+            return party not in self._present
 
     def _meet(self, party: str, ports: Ports) -> tuple[IntArray, IntArray]:
         with self._meeting:
-            if not self._running or "server" not in self._present:
+            if not self._ready.issuperset(PARTIES) or "server" not in self._present:
                 return _dark(party, len(ports["frame"]))
             self._given[party] = ports
             mine = self._round

@@ -36,7 +36,7 @@ from sim.loop.session import Loop, Played, Player, Records
 from sim.loop.settings import LayerLight
 from sim.node_device import NodePipe, adopt, library
 
-PATIENCE = 600.0  # seconds without progress
+PATIENCE = 60.0  # seconds without progress
 # Clocks of a block before there is light: few, as a host waits for one after another answer then.
 ALONE = 128
 # Clocks from a frame's end to the phase shifter's code that came of it, at most.
@@ -87,10 +87,17 @@ def play(
     }
     found: dict[str, Any] = {}
 
-    def ready(rows: int) -> None:
+    def start(party: str, other: str) -> None:
+        pipes[party].resize(block)
+        if not lockstep.start(party, PATIENCE):
+            raise found.get("error") or DeviceError(f"{other}'s node did not start")
+
+    def watch(rows: int) -> None:
         if pipes["client"].block != block:
-            pipes["client"].resize(block)
-            lockstep.start()
+            start("client", "server")
+        elif rows < len(light.rows) and lockstep.gone("server"):
+            # Nothing triggers its node any more, which waits as long as its host does.
+            raise DeviceError(f"light ended after {rows} of {len(light.rows)} frames")
 
     def client() -> None:
         try:
@@ -98,7 +105,7 @@ def play(
                 drive = _angle_drive(loop, number)
                 node.configure(drive, light.client, s.lock, lead_in=0, triggered=True)
                 node.load_angles(angle_table(xi, s.drive.symbol))
-                found["client"] = node.play_angles(len(light.rows), ready)
+                found["client"] = node.play_angles(len(light.rows), watch)
         except BaseException as error:
             found["error"] = error
         finally:
@@ -115,16 +122,11 @@ def play(
                 lead_in=s.lead_in,
                 offset=offset,
             )
-            if lockstep.await_start(PATIENCE):
-                pipes["server"].resize(block)
-                found["server"] = node.play(light.rows[s.lead_in :])
-            elif "error" not in found:
-                raise RangeError("client's node did not start")
+            start("server", "client")
+            found["server"] = node.play(light.rows[s.lead_in :])
     finally:
         lockstep.leave("server")
         thread.join(PATIENCE)
-    if "server" not in found:
-        raise found["error"]
     _require_sound("server", found["server"])
     try:
         if "error" in found:
