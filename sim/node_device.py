@@ -50,8 +50,8 @@ class NodePipe:
     * `trigger`, if given, is called likewise with the `frame` line of a block, and gives the levels
       of the trigger input in the next.
     * `surroundings`, if given, takes the place of both: it is called with all that a block gave
-      on `codes` (2, `block`), `frame` and, of a client, `shifter` (`block`,), and gives ADC words
-      and trigger levels of the next.
+      on `codes` (2, clocks), `frame` and, of a client, `shifter` (clocks,), and gives ADC words
+      and trigger levels of the next, which has as many clocks as they have.
     * `record`: everything on codes, adc, frame and shifter is kept in `recorded`.
     """
 
@@ -72,7 +72,10 @@ class NodePipe:
         self._node: Instance | None = library(spec).instance()
         self._axes = ("x", "p")[: spec.digitiser.quadratures]
         self._fields = library(spec).fields["codes"]
-        self.resize(block)
+        require("block", block, at_least=16, at_most=1 << 20, integer=True)
+        self.block = block
+        self._hear(np.zeros((len(self._axes), block), dtype=np.int64))
+        self._level = np.zeros(block, dtype=np.int64)
         self._in = bytearray()
         self._out = bytearray()
         self._record = record
@@ -102,13 +105,6 @@ class NodePipe:
         """Let go of the node."""
         self._node = None
 
-    def resize(self, block: int) -> None:
-        """Run so many clocks at a time from the next block on, which hears darkness."""
-        require("block", block, at_least=16, at_most=1 << 20, integer=True)
-        self.block = block
-        self._hear(np.zeros((len(self._axes), block), dtype=np.int64))
-        self._level = np.zeros(block, dtype=np.int64)
-
     def advance(self) -> None:
         """Run one block."""
         if self._node is None:
@@ -135,6 +131,7 @@ class NodePipe:
                 self._keep(name, np.atleast_2d(samples))
         if self._surroundings is not None:
             adc, self._level = self._surroundings(got)
+            self.block = len(self._level)
         else:
             adc = self._plant(got["codes"]) if self._plant is not None else self._adc
             if self._trigger is not None:

@@ -199,15 +199,26 @@ class Optics:
         `starts`: samples, counted from the first of all blocks, at which frames begin in the codes.
         `shifter`, shape (n,): the client's codes during this block. n is at most a frame.
         """
-        n = codes.shape[-1]
-        require("samples in a block", n, at_least=1, at_most=self.setup.period)
+        tapped, words = self.pass_on(codes, starts)
+        return self.detect(tapped, starts, shifter), words
+
+    def pass_on(self, codes: Words, starts: list[int]) -> tuple[Complex, Words]:
+        """The part of `step` up to the client's detector, for any n: its light (n,) and the
+        server's words (2, n)."""
         light = self.way_out(self.modulate(codes))
-        arrivals = [start + self.setup.impairments.delay_out for start in starts]
-        tapped, returned = self.hold(light, arrivals)
+        delay = self.setup.impairments.delay_out
+        tapped, returned = self.hold(light, [start + delay for start in starts])
+        return tapped, self.way_back(returned)
+
+    def detect(self, tapped: Complex, starts: list[int], shifter: NDArray[np.integer]) -> Words:
+        """The rest: the client's words (1, n) from what `pass_on` gave (n,). `starts` may be of
+        later samples than those."""
+        n = len(tapped)
+        require("samples in a block", n, at_least=1, at_most=self.setup.period)
         at_detector = [start + self.setup.to_client for start in starts]
         shift = self._oscillator(self._time, n, at_detector, shifter)
         self._time += n
-        return self._homodyne(tapped, shift), self.way_back(returned)
+        return self._homodyne(tapped, shift)
 
 
 class Homodyne:

@@ -96,3 +96,17 @@ def test_a_node_that_cannot_be_set_up_fails_at_once(failing, monkeypatch):
     with pytest.raises(RangeError, match=f"{failing} is broken"):
         rtl.play(loop, 0, xi, np.random.default_rng(3))
     assert time.monotonic() - started < rtl.PATIENCE / 2
+
+
+def test_light_is_the_same_whatever_its_blocks(monkeypatch):
+    loop, xi = short_loop()
+    got = [rtl.play(loop, 0, xi, np.random.default_rng(4))]
+    monkeypatch.setattr(rtl, "FAR", 1500)
+    monkeypatch.setattr(rtl, "ANSWER", 500)
+    got.append(rtl.play(loop, 0, xi, np.random.default_rng(4)))
+    assert np.array_equal(got[0].values, got[1].values)
+    assert np.array_equal(got[0].server.session, got[1].server.session)
+    # A client that answers too late is another one.
+    monkeypatch.setattr(rtl, "ANSWER", 0)
+    late = rtl.play(loop, 0, xi, np.random.default_rng(4))
+    assert not np.array_equal(got[0].values, late.values)
