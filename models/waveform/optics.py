@@ -242,8 +242,11 @@ class Homodyne:
     def __call__(self, tapped: Complex, shift: NDArray[np.floating] | float) -> Words:
         """ADC words (1, n) from the tapped output (n,), the oscillator advanced by `shift` (rad;
         one number, or m of them, each for an mth of the samples)."""
-        turn = np.exp(1j * np.atleast_1d(shift)) * math.sqrt(self._efficiency)
-        turn = np.repeat(turn, len(tapped) // len(turn))
+        shifts = np.atleast_1d(shift)
+        (changes,) = np.nonzero(np.diff(shifts, prepend=np.nan))
+        turn = np.exp(1j * shifts[changes]) * math.sqrt(self._efficiency)
+        each = len(tapped) // len(shifts)
+        turn = np.repeat(turn, np.diff(changes, append=len(shifts)) * each)
         voltage = tapped.real * turn.real
         voltage += tapped.imag * turn.imag
         voltage += _white(self._setup, self._white, len(voltage), self._variance)
