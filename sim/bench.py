@@ -158,10 +158,9 @@ def unpack(payload: Any, words: npt.NDArray[np.uint64]) -> Any:
 
 def to_signed(words: npt.ArrayLike, width: int) -> IntArray:
     """The lowest `width` bits of unsigned words as two's complement numbers."""
-    kept = _unsigned(np.asarray(words).astype(np.uint64), width)
-    if width == 64:
-        return kept
-    return kept - ((kept >> (width - 1)) << width)
+    # To the top and back, so that the sign comes along.
+    moved = np.asarray(words).astype(np.uint64) << np.uint64(64 - width)
+    return moved.view(np.int64) >> (64 - width)
 
 
 def default_timeout(run: Run) -> int:

@@ -49,9 +49,9 @@ class NodePipe:
       `spec.loopback` has the codes heard inside.
     * `trigger`, if given, is called likewise with the `frame` line of a block, and gives the levels
       of the trigger input in the next.
-    * `surroundings`, if given, takes the place of both: it is called with all that a block gave
-      on `codes` (2, `block`), `frame` and, of a client, `shifter` (`block`,), and gives ADC words
-      and trigger levels of the next.
+    * `surroundings`, if given, takes the place of both: it is called with what a block gave, of a
+      server on `codes` (2, clocks) and `frame`, of a client on `shifter` (clocks,), and gives ADC
+      words and trigger levels of the next, which has as many clocks as they have.
     * `record`: everything on codes, adc, frame and shifter is kept in `recorded`.
     """
 
@@ -72,7 +72,10 @@ class NodePipe:
         self._node: Instance | None = library(spec).instance()
         self._axes = ("x", "p")[: spec.digitiser.quadratures]
         self._fields = library(spec).fields["codes"]
-        self.resize(block)
+        require("block", block, at_least=16, at_most=1 << 20, integer=True)
+        self.block = block
+        self._hear(np.zeros((len(self._axes), block), dtype=np.int64))
+        self._level = np.zeros(block, dtype=np.int64)
         self._in = bytearray()
         self._out = bytearray()
         self._record = record
@@ -102,13 +105,6 @@ class NodePipe:
         """Let go of the node."""
         self._node = None
 
-    def resize(self, block: int) -> None:
-        """Run so many clocks at a time from the next block on, which hears darkness."""
-        require("block", block, at_least=16, at_most=1 << 20, integer=True)
-        self.block = block
-        self._hear(np.zeros((len(self._axes), block), dtype=np.int64))
-        self._level = np.zeros(block, dtype=np.int64)
-
     def advance(self) -> None:
         """Run one block."""
         if self._node is None:
@@ -119,7 +115,9 @@ class NodePipe:
             inputs["link__i"] = np.frombuffer(bytes(self._in), np.uint8).astype(np.uint64)
             self._in.clear()
         wanted = ["link__o", "codes", "frame"]
-        wanted += ["shifter"] if self.spec.role == "client" else []
+        if self.spec.role == "client":
+            only = self._surroundings is not None and not self._record
+            wanted = ["link__o", "shifter"] if only else [*wanted, "shifter"]
         if not self.spec.loopback:
             inputs["adc"] = self._packed
         if self._trigger is not None or self._surroundings is not None:
@@ -127,14 +125,17 @@ class NodePipe:
         given = self._node.step_words(n, inputs, wanted)
         self.clocks += n
         self._out += given.pop("link__o").astype(np.uint8).tobytes()
-        codes = unpack(self._fields, given.pop("codes"))
-        got = {"codes": np.stack([codes["i"], codes["q"]])}
+        got = {}
+        if "codes" in given:
+            codes = unpack(self._fields, given.pop("codes"))
+            got["codes"] = np.stack([codes["i"], codes["q"]])
         got |= {name: words.astype(np.int64) for name, words in given.items()}
         if self._record:
             for name, samples in (("adc", self._adc), *got.items()):
                 self._keep(name, np.atleast_2d(samples))
         if self._surroundings is not None:
             adc, self._level = self._surroundings(got)
+            self.block = len(self._level)
         else:
             adc = self._plant(got["codes"]) if self._plant is not None else self._adc
             if self._trigger is not None:

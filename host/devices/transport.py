@@ -143,6 +143,7 @@ class Transport:
         self._silences = 0
         self._limits: dict[int, int] = {}  # credit by write port
         self._given: dict[int, int] = {}  # words by write port
+        self._queried: set[int] = set()  # write ports asked for room since they last got words
         self.traffic = Traffic()
 
         nonce = secrets.randbits(32) if nonce is None else nonce
@@ -206,7 +207,7 @@ class Transport:
         grown = self._clock()
         pause = 0.0
         while len(rest):
-            taken = self._offer(port, rest)
+            taken = self._offer(port, rest, short=not self._on_way)
             rest = rest[taken:]
             if taken:
                 grown, pause = self._clock(), 0.0
@@ -226,7 +227,7 @@ class Transport:
         if self._credit(port) < len(given):
             self.room(port)
         sent = 0
-        while taken := self._offer(port, given[sent:], whole=False):
+        while taken := self._offer(port, given[sent:], short=True):
             sent += taken
         return sent
 
@@ -234,13 +235,17 @@ class Transport:
         """Send as many words as a write port is known to have room for; how many that are.
 
         Meant to be called again and again: never waits for an answer while there are other things
-        to do, only for a place in the window. Where there is no room it asks for some.
+        to do, only for a place in the window. Where there is no room for a whole packet it asks for
+        some, and makes do with less if the answer tells of no more. Whatever else is asked
+        meanwhile: a device with less room than a packet may wait for the rest of it.
         """
         given = _words(words)
-        sent = 0
-        while taken := self._offer(port, given[sent:]):
+        expects = self._expects_credit(port)
+        sent = self._offer(port, given, short=not expects and port in self._queried)
+        while sent and (taken := self._offer(port, given[sent:])):
             sent += taken
-        if len(given) and not sent and not self._expects_credit(port):
+        if len(given) and not sent and not expects:
+            self._queried.add(port)
             self._submit(Op.SEND, port, 0)
         return sent
 
@@ -291,18 +296,19 @@ class Transport:
         """Words that a write port has room for, as far as is known here."""
         return (self._limits.get(port, 0) - self._given.get(port, 0)) % CREDITS
 
-    def _offer(self, port: int, words: Words, whole: bool = True) -> int:
+    def _offer(self, port: int, words: Words, short: bool = False) -> int:
         """Send one packet of words, if there is credit; how many words.
 
-        With `whole` rather none than a short packet while an answer may bring more credit.
+        Unless it may be `short` it holds all words that fit into one.
         """
         require("write port", port, at_least=0, below=self.write_ports, integer=True)
         count = min(MAX_WORDS, len(words))
         credit = self._credit(port)
-        if whole and credit < count and self._on_way:
+        if credit < count and not short:
             return 0
         count = min(count, credit)
         if count:
+            self._queried.discard(port)
             self._submit(Op.SEND, port, count, words[:count].tolist())
             self._given[port] = (self._given.get(port, 0) + count) % CREDITS
         return count

@@ -8,6 +8,8 @@ out with one multiplication.
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import numpy.typing as npt
 
@@ -28,8 +30,13 @@ ANGLE_GUARD = 4  # bits of an angle below `phase_bits` inside
 
 def angles(spec: DigitiserSpec) -> list[int]:
     """atan(2^−k) in 2^−(phase_bits + 4) turn."""
-    unit = 2.0 ** (spec.phase_bits + ANGLE_GUARD) / (2 * np.pi)
-    return [round(np.arctan(2.0**-k) * unit) for k in range(spec.iterations)]
+    return list(_angles(spec.phase_bits, spec.iterations))
+
+
+@functools.cache
+def _angles(phase_bits: int, iterations: int) -> tuple[int, ...]:
+    unit = 2.0 ** (phase_bits + ANGLE_GUARD) / (2 * np.pi)
+    return tuple(round(np.arctan(2.0**-k) * unit) for k in range(iterations))
 
 
 def inverse_gain(spec: DigitiserSpec) -> int:

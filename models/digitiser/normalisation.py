@@ -52,21 +52,21 @@ def model(
 
     `vacuum` and `good`, of shape (n,), tell which symbols measure the offset. Updates `state`.
     """
-    offsets = np.empty_like(value)
-    begin = 0
     # Symbol by symbol where the offset moves, at once where it stands still.
-    for at in [*np.nonzero(vacuum & good)[0], value.shape[1]]:
-        stop = min(int(at) + 1, value.shape[1])
-        for row, offset in enumerate(state.offset):
-            offsets[row, begin:stop] = offset
-        begin = stop
-        if at == value.shape[1]:
-            break
-        gain = min(state.seen.bit_length(), settings.offset_shift)
-        for row in range(spec.quadratures):
-            error = (int(value[row, at]) << spec.offset_guard) - state.offset[row]
-            state.offset[row] += error >> gain
-        state.seen = min(state.seen + 1, (1 << COUNT_BITS) - 1)
+    (moving,) = np.nonzero(vacuum & good)
+    lengths = np.diff(moving, prepend=-1, append=value.shape[1] - 1)
+    offsets = np.empty_like(value)
+    seen = state.seen
+    for row, offset in enumerate(state.offset):
+        taken, seen = [offset], state.seen
+        for measured in value[row, moving].tolist():
+            gain = min(seen.bit_length(), settings.offset_shift)
+            offset += ((measured << spec.offset_guard) - offset) >> gain
+            seen = min(seen + 1, (1 << COUNT_BITS) - 1)
+            taken.append(offset)
+        state.offset[row] = offset
+        offsets[row] = np.repeat(taken, lengths)
+    state.seen = seen
     dropped = spec.filtered.fraction + spec.offset_guard - spec.centred.fraction
     difference = round_shift((value << spec.offset_guard) - offsets, dropped, Rounding.HALF_EVEN)
     centred = constrain(difference, spec.centred, Overflow.SATURATE)

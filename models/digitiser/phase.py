@@ -97,11 +97,16 @@ def _homodyne(
 ) -> Phases:
     frame: IntArray = np.cumsum(last) - last
     frames = int(last.sum())
-    even, odd = np.zeros(frames + 1, np.int64), np.zeros(frames + 1, np.int64)
-    np.add.at(even, frame, np.where((pilot >= 0) & (pilot % 2 == 0), value, 0))
-    np.add.at(odd, frame, np.where((pilot >= 0) & (pilot % 2 == 1), value, 0))
-    bad = np.zeros(frames + 1, np.int64)
-    np.add.at(bad, frame, (pilot >= 0) & ~good)
+    (at,) = np.nonzero(pilot >= 0)
+    of, number = frame[at], pilot[at]
+
+    def summed(of: IntArray, values: IntArray | BoolArray) -> IntArray:
+        # In floating point: exact for sums of this size.
+        return np.bincount(of, values, frames + 1).astype(np.int64)
+
+    is_odd = number % 2 == 1
+    even, odd = summed(of[~is_odd], value[at[~is_odd]]), summed(of[is_odd], value[at[is_odd]])
+    bad = summed(of, ~good[at])
     # cos(φ + 45°) + cos(φ − 45°) = √2·cos φ, and their difference √2·sin φ.
     total, difference = (even + odd) >> SUM_SHIFT, (odd - even) >> SUM_SHIFT
     angle = cordic.arctangent(spec, total, difference)

@@ -199,15 +199,26 @@ class Optics:
         `starts`: samples, counted from the first of all blocks, at which frames begin in the codes.
         `shifter`, shape (n,): the client's codes during this block. n is at most a frame.
         """
-        n = codes.shape[-1]
-        require("samples in a block", n, at_least=1, at_most=self.setup.period)
+        tapped, words = self.pass_on(codes, starts)
+        return self.detect(tapped, starts, shifter), words
+
+    def pass_on(self, codes: Words, starts: list[int]) -> tuple[Complex, Words]:
+        """The part of `step` up to the client's detector, for any n: its light (n,) and the
+        server's words (2, n)."""
         light = self.way_out(self.modulate(codes))
-        arrivals = [start + self.setup.impairments.delay_out for start in starts]
-        tapped, returned = self.hold(light, arrivals)
+        delay = self.setup.impairments.delay_out
+        tapped, returned = self.hold(light, [start + delay for start in starts])
+        return tapped, self.way_back(returned)
+
+    def detect(self, tapped: Complex, starts: list[int], shifter: NDArray[np.integer]) -> Words:
+        """The rest: the client's words (1, n) from what `pass_on` gave (n,). `starts` may be of
+        later samples than those."""
+        n = len(tapped)
+        require("samples in a block", n, at_least=1, at_most=self.setup.period)
         at_detector = [start + self.setup.to_client for start in starts]
         shift = self._oscillator(self._time, n, at_detector, shifter)
         self._time += n
-        return self._homodyne(tapped, shift), self.way_back(returned)
+        return self._homodyne(tapped, shift)
 
 
 class Homodyne:
@@ -231,8 +242,11 @@ class Homodyne:
     def __call__(self, tapped: Complex, shift: NDArray[np.floating] | float) -> Words:
         """ADC words (1, n) from the tapped output (n,), the oscillator advanced by `shift` (rad;
         one number, or m of them, each for an mth of the samples)."""
-        turn = np.exp(1j * np.atleast_1d(shift)) * math.sqrt(self._efficiency)
-        turn = np.repeat(turn, len(tapped) // len(turn))
+        shifts = np.atleast_1d(shift)
+        (changes,) = np.nonzero(np.diff(shifts, prepend=np.nan))
+        turn = np.exp(1j * shifts[changes]) * math.sqrt(self._efficiency)
+        each = len(tapped) // len(shifts)
+        turn = np.repeat(turn, np.diff(changes, append=len(shifts)) * each)
         voltage = tapped.real * turn.real
         voltage += tapped.imag * turn.imag
         voltage += _white(self._setup, self._white, len(voltage), self._variance)

@@ -1,8 +1,10 @@
-"""Two nodes that run side by side, a block of clocks at a time, with the optics between them.
+"""Two nodes that run side by side, each some clocks at a time, with the optics between them.
 
-The optics take what both gave in a block and answer for the next: that adds a block to the way to
-either node's receiver, and nothing else. Light begins with the first frame, so the noise that a
-frame meets does not depend on when its batch began.
+The optics take what a node gave in a block and answer for its next: that adds a block to the way
+to its receiver, and nothing else. The server acts on nothing that it receives, so it runs ahead, in
+long blocks; the client's receiver moves its own phase shifter, which bounds its blocks. Light
+begins with the first frame, so the noise that a frame meets does not depend on when its batch
+began.
 """
 
 from __future__ import annotations
@@ -12,96 +14,122 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from models.digitiser.timing import PATIENCE
 from models.fixedpoint import IntArray
-from models.waveform.optics import Optics
+from models.waveform.optics import Complex, Optics
 from sim.node_device import Surroundings
 
 Ports = Mapping[str, IntArray]
 PARTIES = ("server", "client")
+ALONE = 128  # clocks of a block in darkness: few, as a host waits for one after another answer then
+AHEAD = 2  # the server's blocks that may wait for the client
+# Frames behind the last one during which there still is light: receivers go on, and then give up.
+AFTERGLOW = PATIENCE + 6
 
 
 class Lockstep:
-    """Meets two threads, each of which runs one node's `sim.node_device.NodePipe`.
+    """What lies between two threads, each of which runs one node's `sim.node_device.NodePipe`.
 
-    Until `start` both nodes run freely, in darkness and in blocks of any size. From then on the
-    first one waits for the other, until either has left; the server goes on alone then, so that its
-    last light comes back.
+    Both run freely in darkness, in blocks of `ALONE` clocks, until both have called `start`. Then
+    the server goes on, and from its first frame on in blocks of `far` clocks; the client waits for
+    that frame, and goes on in blocks of `near` clocks, whose light the server has sent. It is dark
+    again some frames behind the last one, and when the server has left; where the client has, the
+    server goes on alone.
     """
 
-    def __init__(self, optics: Optics, block: int) -> None:
-        self._optics, self._block = optics, block
+    def __init__(self, optics: Optics, far: int, near: int) -> None:
+        self._optics, self._far, self._near = optics, far, near
         self._meeting = threading.Condition()
-        self._given: dict[str, Ports] = {}
-        self._answers: dict[str, tuple[IntArray, IntArray]] = {}
         self._present = set(PARTIES)
-        self._round = 0
-        self._running = False
-        self._clock = -1  # of the light; none yet
+        self._ready: set[str] = set()
+        self._clock = 0  # of the light: samples sent
+        self._until = 0  # and when there is no more
+        self._ended = False
+        # On the way to either node; the client's with the line that triggers its drive.
+        self._words: IntArray = np.zeros((2, 0), np.int64)
+        self._tapped: Complex = np.zeros(0, np.complex128)
+        self._frame: IntArray = np.zeros(0, np.int64)
+        self._starts: list[int] = []
 
     def surroundings(self, party: str) -> Surroundings:
         """What the node of a party calls after every block."""
-        return lambda ports: self._meet(party, ports)
+        return self._server if party == "server" else self._client
 
-    def start(self) -> None:
-        """Both nodes are ready: their clocks are one from here on."""
+    def start(self, party: str, timeout: float) -> bool:
+        """This party is ready for light; returns when the other is ready too, or False if it does
+        not come."""
+        (other,) = set(PARTIES) - {party}
         with self._meeting:
-            self._running = True
+            self._ready.add(party)
             self._meeting.notify_all()
+            self._meeting.wait_for(
+                lambda: other in self._ready or other not in self._present, timeout
+            )
+            return other in self._ready
 
-    def await_start(self, timeout: float) -> bool:
-        """Wait for `start`; whether it came, and nobody left before."""
-        with self._meeting:
-            self._meeting.wait_for(lambda: self._running or not self._complete, timeout)
-            return self._running and self._complete
+    def started(self, party: str) -> bool:
+        """Whether this party has called `start`."""
+        return party in self._ready
 
     def leave(self, party: str) -> None:
         """This party runs no further."""
         with self._meeting:
             self._present.discard(party)
+            self._ended |= party == "server"
             self._meeting.notify_all()
 
     @property
-    def _complete(self) -> bool:
-        return len(self._present) == len(PARTIES)
-
-    def _meet(self, party: str, ports: Ports) -> tuple[IntArray, IntArray]:
+    def dark(self) -> bool:
+        """Whether the client has had all the light that it will get."""
         with self._meeting:
-            if not self._running or "server" not in self._present:
-                return _dark(party, len(ports["frame"]))
-            self._given[party] = ports
-            mine = self._round
-            while self._round == mine:
-                if self._present <= self._given.keys():
-                    self._step()
-                    self._given.clear()
-                    self._round += 1
-                    self._meeting.notify_all()
-                else:
-                    self._meeting.wait()
-                    if "server" not in self._present:
-                        return _dark(party, self._block)
-            return self._answers[party]
+            return self._ended and len(self._tapped) < self._near
 
-    def _step(self) -> None:
-        self._answers = {party: _dark(party, self._block) for party in PARTIES}
-        server = self._given["server"]
-        frame, at = server["frame"], 0
-        if self._clock < 0:
-            if not frame.any():
-                return
-            at, self._clock = int(frame.argmax()), 0
-        shifter = np.zeros(self._block, np.int64)
-        if "client" in self._given:
-            shifter = self._given["client"]["shifter"]
+    def _server(self, ports: Ports) -> tuple[IntArray, IntArray]:
+        frame, at = ports["frame"], 0
+        n = len(frame)
+        if not self._clock:
+            if self._ended or not frame.any():
+                return _dark(2, ALONE)
+            at = int(frame.argmax())
+            self._words = np.zeros((2, self._far - n + at), np.int64)
+        elif self._ended:
+            return _dark(2, ALONE)
         starts = [self._clock + int(k) for k in np.nonzero(frame[at:])[0]]
-        words = self._optics.step(server["codes"][:, at:], starts, shifter[at:])
-        self._clock += self._block - at
-        for party, seen in zip(("client", "server"), words, strict=True):
-            self._answers[party][0][:, at:] = seen
-        # The client's drive is triggered by the server's frames.
-        self._answers["client"][1][:] = frame
+        tapped, words = self._optics.pass_on(ports["codes"][:, at:], starts)
+        with self._meeting:
+            self._clock += n - at
+            if starts:
+                setup = self._optics.setup
+                self._until = starts[-1] + setup.to_server + AFTERGLOW * setup.period
+            self._ended |= self._clock > self._until
+            if "client" in self._present:
+                self._tapped = np.concatenate([self._tapped, tapped])
+                self._frame = np.concatenate([self._frame, frame[at:]])
+                self._starts += starts
+            self._meeting.notify_all()
+            self._meeting.wait_for(
+                lambda: len(self._tapped) <= AHEAD * self._far or "client" not in self._present
+            )
+        words = np.concatenate([self._words, words], axis=1)
+        self._words = words[:, self._far :]
+        return words[:, : self._far], np.zeros(self._far, np.int64)
+
+    def _client(self, ports: Ports) -> tuple[IntArray, IntArray]:
+        n = self._near
+        with self._meeting:
+            if not self._ready.issuperset(PARTIES):
+                return _dark(1, ALONE)
+            self._meeting.wait_for(lambda: len(self._tapped) >= n or self._ended)
+            if len(self._tapped) < n:
+                return _dark(1, ALONE)
+            tapped, self._tapped = self._tapped[:n], self._tapped[n:]
+            frame, self._frame = self._frame[:n], self._frame[n:]
+            starts, self._starts = self._starts, []
+            self._meeting.notify_all()
+        # What it did before there was light is no matter.
+        shifter = ports["shifter"] if len(ports["shifter"]) == n else np.zeros(n, np.int64)
+        return self._optics.detect(tapped, starts, shifter), frame
 
 
-def _dark(party: str, clocks: int) -> tuple[IntArray, IntArray]:
-    lines = 2 if party == "server" else 1
+def _dark(lines: int, clocks: int) -> tuple[IntArray, IntArray]:
     return np.zeros((lines, clocks), np.int64), np.zeros(clocks, np.int64)

@@ -1,11 +1,11 @@
 """A layer through the gateware of both nodes, in lockstep with the optics between them.
 
 Each node is compiled (`sim.node_device`) and driven over its host link by the host's own code, in a
-thread of its own. They meet in every frame (`sim.loop.lockstep`), which lets either hear what was
-sent up to three quarters of a frame later and changes nothing else: a client's receiver answers in
-what is left of the frame, before its phase shifter is asked for. So what both receivers get, and
-all that they give, is what `Loop.play` computes on the models, to the bit. A client's drive is
-triggered by the server's frames.
+thread of its own. They run in blocks of clocks (`sim.loop.lockstep`), which lets either hear what
+was sent a block later and changes nothing else: a client's receiver answers in what its block
+leaves of the frame, before its phase shifter is asked for. So what both receivers get, and all that
+they give, is what `Loop.play` computes on the models, to the bit. A client's drive is triggered by
+the server's frames.
 """
 
 from __future__ import annotations
@@ -31,14 +31,16 @@ from models.fixedpoint import IntArray
 from models.node import chain
 from models.node.spec import NodeSpec
 from models.waveform.mesh import angle_table
-from sim.loop.lockstep import PARTIES, Lockstep
+from sim.loop.lockstep import ALONE, PARTIES, Lockstep
+from sim.loop.rate import CLEARING
 from sim.loop.session import Loop, Played, Player, Records
 from sim.loop.settings import LayerLight
 from sim.node_device import NodePipe, adopt, library
 
-PATIENCE = 600.0  # seconds without progress
-# Clocks of a block before there is light: few, as a host waits for one after another answer then.
-ALONE = 128
+PATIENCE = 60.0  # seconds without progress
+# Clocks of the server's blocks, or a frame if that is longer: rows are kept coming by a host that
+# hears so much later what the node had room for.
+FAR = 4400
 # Clocks from a frame's end to the phase shifter's code that came of it, at most.
 ANSWER = 300
 
@@ -76,8 +78,8 @@ def play(
     which is one too, where it is the client's alone.
     """
     s, light = loop.settings, loop.layers[number]
-    block = block_of(light)
-    lockstep = Lockstep(loop.optics(number, xi, rng), block)
+    far, near = blocks_of(light)
+    lockstep = Lockstep(loop.optics(number, xi, rng), far, near)
     specs = node_specs(loop)
     pipes = {
         party: NodePipe(
@@ -87,10 +89,18 @@ def play(
     }
     found: dict[str, Any] = {}
 
-    def ready(rows: int) -> None:
-        if pipes["client"].block != block:
-            pipes["client"].resize(block)
-            lockstep.start()
+    def start(party: str, other: str) -> None:
+        if not lockstep.start(party, PATIENCE):
+            raise found.get("error") or DeviceError(f"{other}'s node did not start")
+
+    def watch(rows: int) -> None:
+        if not lockstep.started("client"):
+            for _ in range(0, _clearing(specs["client"]), ALONE):
+                pipes["client"].advance()
+            start("client", "server")
+        elif rows < len(light.rows) and lockstep.dark:
+            # Nothing triggers its node any more, which waits as long as its host does.
+            raise DeviceError(f"light ended after {rows} of {len(light.rows)} frames")
 
     def client() -> None:
         try:
@@ -98,7 +108,7 @@ def play(
                 drive = _angle_drive(loop, number)
                 node.configure(drive, light.client, s.lock, lead_in=0, triggered=True)
                 node.load_angles(angle_table(xi, s.drive.symbol))
-                found["client"] = node.play_angles(len(light.rows), ready)
+                found["client"] = node.play_angles(len(light.rows), watch)
         except BaseException as error:
             found["error"] = error
         finally:
@@ -111,20 +121,15 @@ def play(
             node.configure(
                 light.drive,
                 light.server,
-                loop_delay=light.setup.to_server + block,
+                loop_delay=light.setup.to_server + far,
                 lead_in=s.lead_in,
                 offset=offset,
             )
-            if lockstep.await_start(PATIENCE):
-                pipes["server"].resize(block)
-                found["server"] = node.play(light.rows[s.lead_in :])
-            elif "error" not in found:
-                raise RangeError("client's node did not start")
+            start("server", "client")
+            found["server"] = node.play(light.rows[s.lead_in :])
     finally:
         lockstep.leave("server")
         thread.join(PATIENCE)
-    if "server" not in found:
-        raise found["error"]
     _require_sound("server", found["server"])
     try:
         if "error" in found:
@@ -138,10 +143,15 @@ def play(
     return RtlPlayed(found["server"], found["client"], values[:, 0], recorded)
 
 
-def block_of(light: LayerLight) -> int:
-    """Clocks that both nodes run alone."""
-    period = light.setup.period
-    return min(3 * period // 4, period - ANSWER)
+def blocks_of(light: LayerLight) -> tuple[int, int]:
+    """Clocks that the server's and the client's node run alone."""
+    near = light.setup.period - ANSWER
+    return near * max(1, FAR // near), near
+
+
+def _clearing(spec: NodeSpec) -> int:
+    """Clocks that a node needs at most before its first frame: to clear its sums, and for a row."""
+    return CLEARING * spec.digitiser.modes + spec.drive.row_capacity
 
 
 def _require_sound(party: str, batch: Batch) -> None:
@@ -221,7 +231,7 @@ def agreement(loop: Loop, number: int, xi: Complex, got: RtlPlayed) -> Agreement
         chain.Setup(
             registers(s.drive, light.drive),
             light.server,
-            loop_delay=light.setup.to_server + block_of(light),
+            loop_delay=light.setup.to_server + blocks_of(light)[0],
             lead_in=s.lead_in,
         ),
         recorded["server_adc"][:, begun["server"] :],

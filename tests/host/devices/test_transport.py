@@ -10,6 +10,7 @@ from host.devices.tcp import TcpPipe
 from host.devices.transport import LinkLost, NoRoom, Refused, Transport, VersionMismatch
 from models.checks import RangeError
 from models.host_link.endpoint import Endpoint
+from models.host_link.packet import MAX_WORDS
 from models.host_link.wire import Impairments, Wire
 from sim.host_link import DEPTH, READ_PORTS, SOURCE, WRITE_PORTS, Surroundings
 from sim.link_soak import BAD, RATE, TIMEOUT, WirePipe, soak
@@ -49,6 +50,47 @@ def test_without_room_words_wait_and_no_packet_is_wasted():
     link.receive(0, 100)
     assert link.offer(0, np.arange(300)) == 100
     assert link.room(1) == DEPTH
+
+
+def test_feeding_sends_what_there_is_room_for_whatever_else_is_awaited():
+    link, _, _ = connect()
+    words = np.arange(2 * DEPTH)
+    fed: list[int] = []
+    packets: list[int] = []
+    for room in (DEPTH, 100, 0, 30, 270):
+        if fed:
+            begin = sum(fed) - DEPTH
+            assert link.receive(0, room).tolist() == list(range(begin, begin + room))
+        sent = 0
+        for _ in range(8):
+            asked = link.ask_read(4, 1)  # so some answer is awaited at all times
+            taken = link.feed(0, words[sum(fed) + sent :])
+            sent += taken
+            packets += [taken] if taken else []
+            link.result(asked)
+        fed.append(sent)
+    assert fed == [DEPTH, 100, 0, 30, 270]
+    # Room was not spent as it came, a few words at a time.
+    assert packets == [512, 88, 100, 30, 256, 14]
+    assert link.traffic.sent == link.traffic.requests and link.traffic.timeouts == 0
+
+
+def test_feeding_waits_for_a_whole_packet_as_long_as_an_answer_may_tell_of_more_room():
+    link, _, _ = connect()
+    sent = 0
+    while sent < DEPTH:
+        sent += link.feed(0, np.arange(DEPTH - sent))
+        link.wait(0.01)
+    link.receive(0, 100)
+    assert link.room(0) == 100
+    link.receive(0, 300)
+    asked = link.ask_read(4, 1)
+    # A hundred are known of, but nobody has asked since.
+    assert link.feed(0, np.arange(1000)) == 0
+    link.result(asked)
+    while not (sent := link.feed(0, np.arange(1000))):
+        link.wait(0.01)
+    assert sent == MAX_WORDS
 
 
 def test_waiting_lets_time_pass():

@@ -1,8 +1,12 @@
 """The compiled gateware of both nodes in the loop, against the bit-true models."""
 
+import time
+
 import numpy as np
 import pytest
 
+from host.node import Node
+from models.checks import RangeError
 from models.encoding import directions
 from models.mnist import load_mnist
 from models.network import Layer, Network, load_network
@@ -40,3 +44,69 @@ def test_gateware_and_models_agree_in_every_bit_around_the_loop():
     error = (got.values / unit - carried) / factor
     assert np.mean(error**2) < 4 * link.inference_noise
     assert np.mean(carried**2) / factor**2 > link.inference_noise
+
+
+def short_loop():
+    weights = load_network("mnist-paper").layers[0].weights[:3]
+    loop = Loop(Network("part", (Layer(weights),)), realistic(1.3, 2.4))
+    (xi,), _ = directions(load_mnist(None, "test")[0][:1])
+    return loop, xi
+
+
+@pytest.mark.parametrize("slow", ["server", "client"])
+def test_nodes_wait_for_each_other_before_the_light_comes(slow, monkeypatch):
+    loop, xi = short_loop()
+    own = loop.play(0, xi, loop.records(4), np.random.default_rng(3))
+    configure = Node.configure
+
+    def late(node, *arguments, **more):
+        if node.spec.role == slow:
+            time.sleep(0.5)
+        return configure(node, *arguments, **more)
+
+    monkeypatch.setattr(Node, "configure", late)
+    monkeypatch.setattr(rtl, "PATIENCE", 20.0)
+    got = rtl.play(loop, 0, xi, np.random.default_rng(3))
+    assert np.array_equal(got.values, own.client.received.inference[0][-3:])
+
+
+def test_a_client_that_gets_no_more_light_fails_at_once(monkeypatch):
+    loop, xi = short_loop()
+    play = Node.play
+    monkeypatch.setattr(Node, "play", lambda node, rows: play(node, rows, grant=1))
+    started = time.monotonic()
+    with pytest.raises(rtl.ClientFailed, match="light ended after 65 of 67 frames") as failed:
+        rtl.play(loop, 0, xi, np.random.default_rng(3))
+    assert failed.value.server.rows_sent == 1
+    assert time.monotonic() - started < rtl.PATIENCE / 2
+
+
+@pytest.mark.parametrize("failing", ["server", "client"])
+def test_a_node_that_cannot_be_set_up_fails_at_once(failing, monkeypatch):
+    loop, xi = short_loop()
+    configure = Node.configure
+
+    def wrong(node, *arguments, **more):
+        if node.spec.role == failing:
+            raise RangeError(f"{failing} is broken")
+        return configure(node, *arguments, **more)
+
+    monkeypatch.setattr(Node, "configure", wrong)
+    started = time.monotonic()
+    with pytest.raises(RangeError, match=f"{failing} is broken"):
+        rtl.play(loop, 0, xi, np.random.default_rng(3))
+    assert time.monotonic() - started < rtl.PATIENCE / 2
+
+
+def test_light_is_the_same_whatever_its_blocks(monkeypatch):
+    loop, xi = short_loop()
+    got = [rtl.play(loop, 0, xi, np.random.default_rng(4))]
+    monkeypatch.setattr(rtl, "FAR", 1500)
+    monkeypatch.setattr(rtl, "ANSWER", 500)
+    got.append(rtl.play(loop, 0, xi, np.random.default_rng(4)))
+    assert np.array_equal(got[0].values, got[1].values)
+    assert np.array_equal(got[0].server.session, got[1].server.session)
+    # A client that answers too late is another one.
+    monkeypatch.setattr(rtl, "ANSWER", 0)
+    late = rtl.play(loop, 0, xi, np.random.default_rng(4))
+    assert not np.array_equal(got[0].values, late.values)
