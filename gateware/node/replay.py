@@ -125,8 +125,10 @@ class Replay(wiring.Component):
         left = Signal(spec.drive.length_width)  # of the row that is being read
         going = Signal()  # some are left
         some = Signal()  # symbols are there; a clock late, when none can be fetched
-        fetched, shown = Signal(), Signal()  # the memory, and the register at its output, hold one
-        step = Signal()  # of both
+        fetched = Signal()  # the memory's output is one
+        # The register behind it holds none. Both move while this is so, and the very same signal
+        # has to say it, or they could not be one block RAM.
+        vacant = Signal(init=1)
         word = Signal(payloads.host_symbol(spec.drive), reset_less=True)
         fetch, drop = Signal(), Signal()
         put = Signal()
@@ -140,11 +142,10 @@ class Replay(wiring.Component):
             write.en.eq(put),
             read.addr.eq(out),
             # One symbol every few clocks is enough: the register is filled while it holds none.
-            step.eq(~shown),
-            fetch.eq(going & some & ~fetched & step & ~drop_all),
-            read.en.eq(step),
+            fetch.eq(going & some & ~fetched & vacant & ~drop_all),
+            read.en.eq(vacant),
             verdicts.r_en.eq(waits & ~going),
-            self.q.valid.eq(shown),
+            self.q.valid.eq(~vacant),
             self.q.p.x.eq(word.i),
             self.q.p.p.eq(word.q),
         ]
@@ -153,10 +154,10 @@ class Replay(wiring.Component):
             m.d.sync += [left.eq(self.row), going.eq(1)]
         with m.If(fetch):
             m.d.sync += [left.eq(left - 1), out.eq(out + 1), going.eq(left != 1)]
-        with m.If(step):
-            m.d.sync += [fetched.eq(fetch), shown.eq(fetched), word.eq(read.data)]
+        with m.If(vacant):
+            m.d.sync += [fetched.eq(fetch), vacant.eq(~fetched), word.eq(read.data)]
         with m.Elif(self.q.ready):
-            m.d.sync += shown.eq(0)
+            m.d.sync += vacant.eq(1)
         with m.If(drop):
             m.d.sync += out.eq(out + self.row)
         with m.If(put):
@@ -166,5 +167,5 @@ class Replay(wiring.Component):
         m.d.sync += [filled.eq(level + self.row), self.room.eq(filled <= depth)]
         with m.If(drop_all):
             m.d.sync += [into.eq(0), out.eq(0), level.eq(0), drop.eq(0)]
-            m.d.sync += [going.eq(0), fetched.eq(0), shown.eq(0)]
+            m.d.sync += [going.eq(0), fetched.eq(0), vacant.eq(1)]
         return m
