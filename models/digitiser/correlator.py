@@ -24,6 +24,8 @@ from models.digitiser.spec import PREAMBLE, DigitiserSpec
 from models.fixedpoint import BoolArray, IntArray, Rounding, round_shift
 
 CHUNK = 1 << 15  # samples correlated at once: as many as a processor's cache holds
+# Samples before one that its correlation depends on: boxes of 4 samples, one a symbol.
+REACH = 4 * PREAMBLE - 1
 DROPPED = 4  # bits of the boxcar's sum that are rounded away: 12 remain
 
 

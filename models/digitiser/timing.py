@@ -128,6 +128,49 @@ def fraction(spec: DigitiserSpec, peak: Peak) -> int:
     return index - 32
 
 
+@dataclass
+class Lock:
+    """The lock on frames: position P of a preamble, how many peaks moved it, lost frames in a row.
+
+    For each frame `wait`, and `step` with the peak that is near then, if any.
+    """
+
+    place: int
+    count: int = 0
+    missed: int = 0
+
+    @classmethod
+    def on(cls, peak: Peak) -> Lock:
+        """As search leaves it."""
+        return cls(peak.position << (6 + FINE))
+
+    def wait(self, period: int) -> None:
+        """Until the next frame's preamble is due."""
+        self.place += period << (6 + FINE)
+
+    def distance(self, peak: Peak) -> int:
+        """From where the preamble is due to a peak's sample."""
+        return (peak.position << (6 + FINE)) - self.place
+
+    def step(
+        self, spec: DigitiserSpec, settings: DigitiserSettings, near: Peak | None
+    ) -> Frame | None:
+        """The frame whose preamble is due, from the peak within `TOLERANCE` of it; two have at
+        least `HOLD` between them. None where patience ends."""
+        if near is None:
+            self.missed += 1
+            if self.missed > PATIENCE:
+                return None
+        else:
+            gain = min(self.count.bit_length(), settings.timing_shift)
+            self.place += (self.distance(near) + (fraction(spec, near) << FINE)) >> gain
+            self.count += 1
+            self.missed = 0
+        whole = (self.place + (1 << (FINE - 1))) >> FINE
+        sample = (whole + 32) >> 6
+        return Frame(sample + START, whole - 64 * sample + 32, near is None)
+
+
 def model(
     spec: DigitiserSpec, settings: DigitiserSettings, correlation: Correlation
 ) -> list[Frame]:
@@ -151,33 +194,23 @@ def model(
             if found[following].power > best.power:
                 best = found[following]
             following += 1
-        place = best.position << (6 + FINE)
-        count = missed = 0
+        lock = Lock.on(best)
         while True:
-            place += period << (6 + FINE)
-            due = place >> (6 + FINE)
-            lost = True
-            while following < len(found):
-                peak = found[following]
-                distance = (peak.position << (6 + FINE)) - place
-                if distance > TOLERANCE:
-                    break
+            lock.wait(period)
+            due = lock.place >> (6 + FINE)
+            while following < len(found) and lock.distance(found[following]) < -TOLERANCE:
                 following += 1
-                if distance >= -TOLERANCE:
-                    gain = min(count.bit_length(), settings.timing_shift)
-                    place += (distance + (fraction(spec, peak) << FINE)) >> gain
-                    count += 1
-                    lost = False
-            missed = missed + 1 if lost else 0
-            if missed > PATIENCE:
+            near = None
+            if following < len(found) and lock.distance(found[following]) <= TOLERANCE:
+                near = found[following]
+                following += 1
+            frame = lock.step(spec, settings, near)
+            if frame is None:
                 # Peaks that end before the frame is judged still belong to the lock.
                 while following < len(found) and (found[following].position + HOLD <= due + JUDGE):
                     following += 1
                 break
-            whole = (place + (1 << (FINE - 1))) >> FINE
-            sample = (whole + 32) >> 6
-            start = sample + START
-            if start >= n - spec.delay:
+            if frame.start >= n - spec.delay:
                 return frames
-            frames.append(Frame(start, whole - 64 * sample + 32, lost))
+            frames.append(frame)
     return frames

@@ -1,16 +1,17 @@
 """The client's phase lock in a batch: its own phase shifter acts on what it measures.
 
 Frame k's phase moves the shifter for frame k + `lag`: the detector's samples of a frame depend on
-earlier frames only. So the loop is run on the pilots alone, `lag` frames at a time, and then the
-whole receiver on the samples that came of it. If the receiver's own phases give the same shifter
-codes, what was computed is the loop, to the bit; otherwise timing was guessed wrong, and the pilots
-are run again with the timing that the receiver found.
+earlier frames only. So the loop is run on preambles and pilots alone, `lag` frames at a time, and
+then the whole receiver on the samples that came of it. If the receiver's own frames and phases are
+the same, what was computed is the loop, to the bit. Otherwise its timing was not that of frames one
+behind the other, each with its preamble where it is due, and the pilots are run again with the
+timing that the receiver found.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,14 +27,17 @@ from models.digitiser import (
     timing,
 )
 from models.digitiser.chain import Received, plan
-from models.digitiser.spec import PILOT, VACUUM, DigitiserSettings
-from models.digitiser.timing import Frame
+from models.digitiser.correlator import Correlation
+from models.digitiser.spec import PILOT, VACUUM, DigitiserSettings, DigitiserSpec
+from models.digitiser.timing import Frame, Peak
 from models.fixedpoint import IntArray
 from models.waveform.optics import Complex, Optics
 
 DECISION = 2  # frames from a phase to the shifter's code: known in the next, read at its end
 # Samples behind the last frame: the receiver finishes it, and does not yet expect another.
 MARGIN = 250
+# Samples on either side of where a preamble's peak should be: it must hold, and may lie off a bit.
+AROUND = timing.HOLD + 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,25 +66,24 @@ def receive(
     silence = np.zeros((2, len(arrivals) * settings.layout.row), np.int64)
     ahead = 4 * settings.layout.preamble
     lag = optics.setup.settle + DECISION
-    guess = [Frame(start + ahead, spec.fractions // 2, False) for start in arrivals]
     tapped = tapped[: arrivals[-1] + settings.period + MARGIN]
+    timed: list[Frame] | None = None
     # Timing comes of light that was there before, so each attempt is right for one frame more than
-    # the last, at least; two or three do unless the timing lies between two steps of its fraction.
+    # the last, at least.
     for _ in arrivals:
-        words, codes = _run(optics, tapped, arrivals, settings, lock, offset, guess)
-        samples, _ = entry.model(spec, words, settings.offset_binary)
-        found = timing.model(spec, settings, correlator.model(spec, samples, settings.minimum))
-        first = index_of(found, arrivals, ahead)
+        words, codes, used = _run(optics, tapped, arrivals, settings, lock, offset, timed)
+        received = chain.model(spec, settings, words, silence, offset)
+        first = index_of(received.frames, arrivals, ahead)
         if first is None:
             raise RangeError("client's receiver found no frame, or not all that followed")
-        if found == guess[first:]:
-            received = chain.model(spec, settings, words, silence, offset)
+        if received.frames == used[first:]:
             after, locked = _codes(optics, lock, received, first, len(arrivals))
             expected = np.concatenate([np.zeros(lag, np.int64), after])[: len(arrivals)]
             if np.array_equal(expected, codes):
                 return Locked(received, words, codes, locked)
-        guess = guess[:first] + found
-    raise RangeError(f"client's phase lock and receiver disagree after {len(arrivals)} attempts")
+            break
+        timed = used[:first] + received.frames
+    raise RangeError(f"client's phase lock and receiver disagree over {len(arrivals)} frames")
 
 
 def index_of(frames: list[Frame], arrivals: list[int], ahead: int) -> int | None:
@@ -109,6 +112,54 @@ def _codes(
     return out, locked
 
 
+class _Search:
+    """Timing of gapless frames as their samples come, from what lies around each preamble's end.
+
+    Arrivals tell where to look, not what is found: that is what the receiver finds, as long as
+    nothing else looks like a preamble.
+    """
+
+    def __init__(
+        self, spec: DigitiserSpec, settings: DigitiserSettings, arrivals: list[int]
+    ) -> None:
+        self._spec, self._settings = spec, settings
+        ahead = 4 * settings.layout.preamble
+        self._begin = np.array(arrivals) + (ahead - timing.START - AROUND)
+        self._silent = [Frame(start + ahead, spec.fractions // 2, True) for start in arrivals]
+        self._samples = np.arange(-correlator.REACH, 2 * AROUND + 1)
+        self._lock: timing.Lock | None = None
+
+    def frames(self, words: IntArray, group: slice) -> list[Frame]:
+        """The next frames, from words (n,) that reach as far; lost ones while there is no lock."""
+        begin = self._begin[group]
+        given = words[begin[:, None] + self._samples].reshape(1, -1)
+        samples, _ = entry.model(self._spec, given, self._settings.offset_binary)
+        # One behind the other; where a preamble would reach into the one before is not looked at.
+        found = correlator.model(self._spec, samples, self._settings.minimum)
+        power, hit = (
+            v.reshape(len(begin), -1)[:, correlator.REACH :] for v in (found.power, found.hit)
+        )
+        return [
+            self._frame([replace(p, position=p.position + at) for p in timing.peaks(c)]) or silent
+            for at, c, silent in zip(
+                begin.tolist(), map(Correlation, power, hit), self._silent[group], strict=True
+            )
+        ]
+
+    def _frame(self, peaks: list[Peak]) -> Frame | None:
+        if self._lock is None:
+            if peaks:
+                best = max(peaks, key=lambda peak: peak.power)
+                self._lock = timing.Lock.on(best)
+            return None
+        self._lock.wait(self._settings.period)
+        near = [p for p in peaks if abs(self._lock.distance(p)) <= timing.TOLERANCE]
+        frame = self._lock.step(self._spec, self._settings, near[0] if near else None)
+        if frame is None:
+            self._lock = None
+        return frame
+
+
 def _run(
     optics: Optics,
     tapped: Complex,
@@ -116,9 +167,10 @@ def _run(
     settings: DigitiserSettings,
     lock: phase_lock.LoopSettings,
     offset: tuple[int, ...] | None,
-    guess: list[Frame],
-) -> tuple[IntArray, IntArray]:
-    """The detector's words (1, n), and the shifter's code in each frame, with timing as given."""
+    timed: list[Frame] | None,
+) -> tuple[IntArray, IntArray, list[Frame]]:
+    """The detector's words (1, n), the shifter's code in each frame, and the timing used: as given,
+    or as found on the way."""
     spec = optics.setup.client
     steps = plan(settings)
     (kept,) = np.nonzero((steps.kind == PILOT) | (steps.kind == VACUUM))
@@ -132,11 +184,13 @@ def _run(
         offsets = normalisation.State(list(offset), (1 << normalisation.COUNT_BITS) - 1)
 
     detector = optics.homodyne()
-    words = np.empty((1, len(tapped)), np.int64)
+    words = np.zeros((1, len(tapped)), np.int64)
     words[:, : arrivals[0]] = detector(tapped[: arrivals[0]], 0.0)
     period = arrivals[1] - arrivals[0]
     after = np.zeros(len(arrivals), np.int64)
     codes = np.zeros(len(arrivals), np.int64)
+    search = _Search(spec, settings, arrivals)
+    used: list[Frame] = []
     state, code = phase_lock.State(), 0
     unit = 2 * math.pi / lock.span
     lag = optics.setup.settle + DECISION
@@ -147,15 +201,15 @@ def _run(
             codes[group] = after[first - lag : group.stop - lag]
         part = slice(arrivals[first], arrivals[first] + count * period)
         words[:, part] = detector(tapped[part], codes[group] * unit)
+        used += search.frames(words[0], group) if timed is None else timed[group]
         # The first frame of all only starts the receiver.
         use = [k for k in range(first, group.stop) if k]
-        frames = [guess[k] for k in use]
-        samples, _ = entry.model(spec, words[:, part], settings.offset_binary)
-        where = np.array([f.start for f in frames]) - part.start
-        picked = samples[0, where[:, None, None] + windows]
+        frames = [used[k] for k in use]
+        where = np.array([f.start for f in frames])[:, None, None] + windows
+        picked, _ = entry.model(spec, words[0, where], settings.offset_binary)
         coefficients = taps[[f.fraction for f in frames]]
         filtered = matched.model(spec, picked, coefficients[:, :, None])[..., 0]
-        good = np.ones(filtered.size, np.bool_)
+        good = np.repeat([not f.lost for f in frames], len(kept))
         value, _ = normalisation.model(
             spec, settings, offsets, filtered.reshape(1, -1), np.tile(vacuum, len(use)), good
         )
@@ -164,9 +218,9 @@ def _run(
             np.tile(last, len(use)),
         )  # fmt: skip
         for k, angle in zip(use, phases.angle.tolist(), strict=True):
-            taken = phase_lock.step(spec, lock, state, angle, guess[k].lost)
+            taken = phase_lock.step(spec, lock, state, angle, used[k].lost)
             code = taken[0] if taken is not None else code
             after[k] = code
     rest = slice(arrivals[-1] + period, None)
     words[:, rest] = detector(tapped[rest], codes[-1] * unit)
-    return words, codes
+    return words, codes, used

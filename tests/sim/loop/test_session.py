@@ -11,6 +11,7 @@ from models.encoding import directions
 from models.mnist import load_mnist
 from models.network import Layer, Network, load_network
 from models.optics import Link
+from sim.loop import client_lock
 from sim.loop.session import Loop, channel, infer, verified
 from sim.loop.settings import LoopSettings, realistic
 
@@ -86,6 +87,21 @@ def test_the_phase_lock_is_closed_to_the_bit(part, image):
     np.testing.assert_array_equal(client.codes[first + lag :], codes[:-lag])
     assert not client.codes[: first + lag].any()
     assert client.locked
+
+
+def test_the_client_comes_to_its_timing_without_having_found_it_on_the_way(
+    part, image, monkeypatch
+):
+    """What the receiver finds makes up for it, in the end to the bit."""
+    loop = Loop(part, realistic(GAIN, F2))
+    xi, _ = directions(image)
+    records = loop.records(20)
+    seen = [loop.play(0, xi[0], records, np.random.default_rng(1))]
+    monkeypatch.setattr(client_lock._Search, "_frame", lambda *_: None)
+    seen.append(loop.play(0, xi[0], records, np.random.default_rng(1)))
+    np.testing.assert_array_equal(seen[0].values, seen[1].values)
+    np.testing.assert_array_equal(seen[0].client.words, seen[1].client.words)
+    assert seen[0].client.received.frames == seen[1].client.received.frames
 
 
 def test_realistic_impairments_show_their_transmittance(part, image):
