@@ -36,6 +36,16 @@ def require(
         and (not integer or value == round(value))
     ):
         return
+    # Nor do integers need a copy.
+    if isinstance(value, np.ndarray) and value.dtype == np.int64 and value.size:
+        lowest, highest = value.min(), value.max()
+        if (
+            (above is None or lowest > above)
+            and (at_least is None or lowest >= at_least)
+            and (below is None or highest < below)
+            and (at_most is None or highest <= at_most)
+        ):
+            return
     try:
         array = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):

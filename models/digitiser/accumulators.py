@@ -85,15 +85,20 @@ def model(
     if skip is not None and settings.record == SIGNAL_RECORD:
         kept = ~skip[:complete]
         x, p, a, b, one = x * kept, p * kept, a * kept, b * kept, one * kept
-    terms = [x, p, a, b, x * x, p * p, x * p, one * good]
-    terms += [a * x, a * p, b * x, b * p, a * a, b * b, a * b, one * ~good]
+    xx, pp, aa, bb, ax, ap, bx, bp = x * x, p * p, a * a, b * b, a * x, a * p, b * x, b * p
+    terms = [x, p, a, b, xx, pp, x * p, one * good]
+    terms += [ax, ap, bx, bp, aa, bb, a * b, one * ~good]
     frame: IntArray = (np.cumsum(last) - last)[:complete]
     place = frame * spec.words + words(spec, settings, kind, segment)[:complete]
     sums = np.zeros((frames * spec.words, 16), dtype=np.int64)
-    for column, term in enumerate(terms):
-        np.add.at(sums[:, column], place, term)
+    # Neighbours that are counted in one word, together.
+    (runs,) = np.nonzero(np.diff(place, prepend=-1))
+    if len(runs):
+        np.add.at(sums, place[runs], np.array([np.add.reduceat(term, runs) for term in terms]).T)
     modes = np.zeros((spec.modes, 4), dtype=np.int64)
-    row = (kind[:complete] == ROW) & (settings.record == SIGNAL_RECORD)
-    for column, term in enumerate((x * x + p * p, a * x + b * p, a * p - b * x, a * a + b * b)):
-        np.add.at(modes[:, column], index[:complete][row] >> settings.mode_shift, term[row])
+    if settings.record == SIGNAL_RECORD:
+        (rows,) = np.nonzero(kind[:complete] == ROW)
+        mode = index[rows] >> settings.mode_shift
+        for column, term in enumerate((xx + pp, ax + bp, ap - bx, aa + bb)):
+            np.add.at(modes[:, column], mode, term[rows])
     return Sums(sums.reshape(frames, spec.words, 16), modes)

@@ -41,6 +41,7 @@ MATCHED_LATENCY = 7
 # Samples from a frame's last symbol to the code of the phase shifter, and to the light that it
 # turns: symbols that wait, CORDIC, loop, converters.
 CODE_LATENCY = 96
+FRAMES_AT_ONCE = 32  # few enough for a processor's cache
 
 
 def finished(spec: DigitiserSpec, settings: DigitiserSettings, start: int) -> int:
@@ -145,10 +146,12 @@ def model(
     padded = np.concatenate([samples, np.zeros((len(samples), room), np.int64)], axis=1)
     marked = np.concatenate([over, np.zeros(room, np.bool_)])
     filtered = matched.frames(spec, padded, marked, starts, fractions, symbols, taps)
-    present = np.arange(symbols) < np.array(whole, dtype=np.int64)[:, None]
+    # One frame behind the other. What is not there yet is at the end.
+    bounds = [0, *np.cumsum(whole, dtype=np.int64).tolist()]
+    count = bounds[-1]
 
     def flat(values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-        return np.broadcast_to(values, present.shape)[present]
+        return np.broadcast_to(values, (len(frames), symbols)).reshape(-1)[:count]
 
     kind, index, pilot, segment = (
         flat(v).astype(np.int64) for v in (steps.kind, steps.index, steps.pilot, steps.segment)
@@ -156,27 +159,11 @@ def model(
     lost = flat(np.array([f.lost for f in frames], dtype=np.bool_)[:, None]).astype(np.bool_)
     last = flat(np.arange(symbols) == symbols - 1).astype(np.bool_)
     number = flat(np.arange(len(frames))[:, None]).astype(np.int64)
-    seen_over = filtered.over[present]
+    seen_over = flat(filtered.over).astype(np.bool_)
     left_out = np.zeros(len(frames), np.bool_) if skip is None else skip(frames)
     skipped = flat(left_out[:, None]).astype(np.bool_)
 
-    state = normalisation.State.reset(spec)
-    if offset is not None:
-        state = normalisation.State(list(offset), (1 << normalisation.COUNT_BITS) - 1)
-    measures = (kind == VACUUM) & (settings.record == SIGNAL_RECORD)
-    measures |= settings.record == VACUUM_RECORD
-    value, limited = normalisation.model(
-        spec, settings, state, filtered.value[:, present], measures, ~(seen_over | lost)
-    )
-    turning = phase.State()
-    value, also, phases = phase.model(
-        spec, settings, turning, value, pilot, ~(seen_over | lost | limited), last
-    )
-    limited |= also
-    if spec.quadratures == 1:
-        value = np.concatenate([value, np.zeros_like(value)])
-
-    sent = np.zeros_like(value)
+    sent = np.zeros((2, count), np.int64)
     if settings.record == SIGNAL_RECORD:
         (rows,) = np.nonzero((kind == ROW) & ~skipped)
         replay = np.asarray(q, dtype=np.int64)
@@ -188,8 +175,34 @@ def model(
         sign = np.where(pilot % 2 == 0, 1, -1)
         sent[:, kind == PILOT] = settings.pilot
         sent[1] = np.where(kind == PILOT, sign * settings.pilot, sent[1])
-    bad = seen_over | lost | limited
-    sums = accumulators.model(spec, settings, value, sent, kind, index, segment, bad, last, skipped)
+
+    state = normalisation.State.reset(spec)
+    if offset is not None:
+        state = normalisation.State(list(offset), (1 << normalisation.COUNT_BITS) - 1)
+    measures = (kind == VACUUM) & (settings.record == SIGNAL_RECORD)
+    measures |= settings.record == VACUUM_RECORD
+    turning = phase.State()
+    value = np.zeros((2, count), np.int64)
+    limited = np.empty(count, np.bool_)
+    phases, sums = [], []
+    for first in range(0, max(1, len(frames)), FRAMES_AT_ONCE):
+        part = slice(bounds[first], bounds[min(first + FRAMES_AT_ONCE, len(frames))])
+        seen = filtered.value.reshape(spec.quadratures, -1)[:, part]
+        bad = seen_over[part] | lost[part]
+        seen, over_scale = normalisation.model(spec, settings, state, seen, measures[part], ~bad)
+        bad |= over_scale
+        seen, over_turn, found = phase.model(
+            spec, settings, turning, seen, pilot[part], ~bad, last[part]
+        )
+        bad |= over_turn
+        value[: spec.quadratures, part], limited[part] = seen, over_scale | over_turn
+        phases.append(found)
+        sums.append(
+            accumulators.model(
+                spec, settings, value[:, part], sent[:, part], kind[part], index[part],
+                segment[part], bad, last[part], skipped[part],
+            )
+        )  # fmt: skip
     wanted = (kind == ROW) & (index == settings.mode)
     return Received(
         frames=frames,
@@ -202,8 +215,12 @@ def model(
         lost=lost,
         last=last,
         q=sent,
-        phases=phases,
-        sums=sums,
+        phases=Phases(
+            np.concatenate([p.angle for p in phases]), np.concatenate([p.bad for p in phases])
+        ),
+        sums=Sums(
+            np.concatenate([s.frames for s in sums]), np.sum([s.modes for s in sums], axis=0)
+        ),
         inference=value[:, wanted],
         overrange=int(over.sum()),
         offset=tuple(state.offset),

@@ -62,14 +62,17 @@ def boxcar(spec: DigitiserSpec, samples: npt.ArrayLike) -> IntArray:
 
 def model(spec: DigitiserSpec, samples: npt.ArrayLike, minimum: int) -> Correlation:
     """Correlation at each sample; `samples` has shape (quadratures, n), zeros before the first."""
-    reach = 4 * (PREAMBLE - 1)
-    b = np.pad(boxcar(spec, samples).astype(np.int32), ((0, 0), (reach, 0)))
-    n = b.shape[1] - reach
+    given = np.asarray(samples)
+    n = given.shape[1]
+    x = np.zeros((len(given), REACH + n), np.int32)
+    x[:, REACH:] = given
     power = np.empty(n, dtype=np.int64)
     hit = np.empty(n, dtype=np.bool_)
     for start in range(0, n, CHUNK):
         part = slice(start, min(start + CHUNK, n))
-        power[part], energy = _correlate(spec, b[:, start : part.stop + reach])
+        # The first 3 boxes lack samples.
+        boxes = boxcar(spec, x[:, start : part.stop + REACH])[:, 3:]
+        power[part], energy = _correlate(spec, boxes.astype(np.int32))
         hit[part] = (power[part] > bound(spec) * energy) & (power[part] >= minimum)
     return Correlation(power, hit)
 

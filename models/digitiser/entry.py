@@ -23,4 +23,5 @@ def model(
     flipped = word ^ half if offset_binary else word
     sample = flipped - ((flipped & half) << 1)
     over = (sample == spec.sample.lowest) | (sample == spec.sample.highest)
-    return sample, over.any(axis=0)
+    any_over: BoolArray = np.logical_or.reduce(over, axis=0)
+    return sample, any_over

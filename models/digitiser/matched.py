@@ -43,13 +43,16 @@ def frames(
 ) -> Symbols:
     """The first `symbols` symbols of each frame whose samples are all there."""
     table = spec.coefficients() if taps is None else taps
-    length = 4 * symbols + spec.taps - 4
+    length = 4 * symbols
+    # Of all samples at once: making a view takes longer than a frame's part of it.
+    windows = np.lib.stride_tricks.sliding_window_view(samples, spec.taps, axis=1)
+    marked = np.lib.stride_tricks.sliding_window_view(over, spec.taps)
+    any_over = over.any()
     value = np.empty((spec.quadratures, len(starts), symbols), dtype=np.int64)
     bad = np.zeros((len(starts), symbols), dtype=np.bool_)
     for index, (start, fraction) in enumerate(zip(starts, fractions, strict=True)):
-        part = samples[:, start : start + length]
-        windows = np.lib.stride_tricks.sliding_window_view(part, spec.taps, axis=1)[:, ::4]
-        value[:, index] = model(spec, windows, table[fraction])
-        marked = over[start : start + length]
-        bad[index] = np.lib.stride_tricks.sliding_window_view(marked, spec.taps)[::4].any(axis=1)
+        part = slice(start, start + length, 4)
+        value[:, index] = model(spec, windows[:, part], table[fraction])
+        if any_over:
+            np.logical_or.reduce(marked[part], axis=1, out=bad[index])
     return Symbols(value, bad)
