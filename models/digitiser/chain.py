@@ -142,10 +142,11 @@ def model(
     whole = [min(symbols, max(0, (end - frame.start) // 4 + 1)) for frame in frames]
     starts = np.array([f.start for f in frames], dtype=np.int64)
     fractions = np.array([f.fraction for f in frames], dtype=np.int64)
-    room = 4 * symbols + spec.taps
-    padded = np.concatenate([samples, np.zeros((len(samples), room), np.int64)], axis=1)
-    marked = np.concatenate([over, np.zeros(room, np.bool_)])
-    filtered = matched.frames(spec, padded, marked, starts, fractions, symbols, taps)
+    room = int(starts.max(initial=0)) + 4 * symbols + spec.taps - n
+    if room > 0:
+        samples = np.concatenate([samples, np.zeros((len(samples), room), np.int64)], axis=1)
+        over = np.concatenate([over, np.zeros(room, np.bool_)])
+    filtered = matched.frames(spec, samples, over, starts, fractions, symbols, taps)
     # One frame behind the other. What is not there yet is at the end.
     bounds = [0, *np.cumsum(whole, dtype=np.int64).tolist()]
     count = bounds[-1]

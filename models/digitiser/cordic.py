@@ -57,13 +57,18 @@ def gain(spec: DigitiserSpec) -> float:
 def _iterate(
     spec: DigitiserSpec, x: IntArray, y: IntArray, z: IntArray, vectoring: bool
 ) -> tuple[IntArray, IntArray, IntArray]:
+    # Half as wide is twice as fast.
+    narrow = max(spec.symbol.width + spec.guard_bits + 3, spec.phase_bits + ANGLE_GUARD) < 32
+    kind: npt.DTypeLike = np.int32 if narrow else np.int64
+    x, y, z = x.astype(kind), y.astype(kind), z.astype(kind)
+    top = 8 * z.itemsize - 1
     for k, angle in enumerate(angles(spec)):
         # A sign is 0 or −1 here, for plus and minus: (v ^ sign) − sign is v with that sign, without
         # a product, which takes longer.
-        sign = ~(y >> 63) if vectoring else z >> 63
+        sign = ~(y >> top) if vectoring else z >> top
         along, across = ((y >> k) ^ sign) - sign, ((x >> k) ^ sign) - sign
         x, y, z = x - along, y + across, z - ((angle ^ sign) - sign)
-    return x, y, z
+    return x.astype(np.int64), y.astype(np.int64), z.astype(np.int64)
 
 
 def _quarter(x: IntArray, y: IntArray, turns: IntArray) -> tuple[IntArray, IntArray]:

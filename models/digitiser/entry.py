@@ -20,8 +20,12 @@ def model(
     word = np.asarray(codes, dtype=np.int64)
     require("codes", word, at_least=0, below=1 << spec.adc_bits)
     half = 1 << (spec.adc_bits - 1)
-    flipped = word ^ half if offset_binary else word
-    sample = flipped - ((flipped & half) << 1)
+    sample: IntArray
+    if offset_binary:
+        sample = word - half
+    else:  # the sign bit, all the way up
+        sample = word << (64 - spec.adc_bits)
+        sample >>= 64 - spec.adc_bits
     over = (sample == spec.sample.lowest) | (sample == spec.sample.highest)
     any_over: BoolArray = np.logical_or.reduce(over, axis=0)
     return sample, any_over

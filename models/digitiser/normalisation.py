@@ -54,15 +54,19 @@ def model(
     """
     # Symbol by symbol where the offset moves, at once where it stands still.
     (moving,) = np.nonzero(vacuum & good)
-    lengths = np.diff(moving, prepend=-1, append=value.shape[1] - 1)
+    lengths = np.diff(np.concatenate([[-1], moving, [value.shape[1] - 1]]))
     offsets = np.empty_like(value)
-    seen = state.seen
+    seen, most = state.seen, (1 << COUNT_BITS) - 1
+    slowest, guard = settings.offset_shift, spec.offset_guard
     for row, offset in enumerate(state.offset):
         taken, seen = [offset], state.seen
         for measured in value[row, moving].tolist():
-            gain = min(seen.bit_length(), settings.offset_shift)
-            offset += ((measured << spec.offset_guard) - offset) >> gain
-            seen = min(seen + 1, (1 << COUNT_BITS) - 1)
+            gain = seen.bit_length()
+            if gain > slowest:
+                gain = slowest
+            offset += ((measured << guard) - offset) >> gain
+            if seen < most:
+                seen += 1
             taken.append(offset)
         state.offset[row] = offset
         offsets[row] = np.repeat(taken, lengths)

@@ -76,7 +76,7 @@ class DigitiserSpec:
         if self.coefficient.width > 18:
             raise RangeError(f"coefficient = {self.coefficient} is wider than 18 bits")
 
-    @property
+    @functools.cached_property
     def sample(self) -> Q:
         """Format of ADC samples, in ADC steps."""
         return Q(self.adc_bits, 0)

@@ -243,10 +243,10 @@ class Homodyne:
         """ADC words (1, n) from the tapped output (n,), the oscillator advanced by `shift` (rad;
         one number, or m of them, each for an mth of the samples)."""
         shifts = np.atleast_1d(shift)
-        (changes,) = np.nonzero(np.diff(shifts, prepend=np.nan))
+        (changes,) = np.nonzero(np.concatenate([[True], shifts[1:] != shifts[:-1]]))
         turn = np.exp(1j * shifts[changes]) * math.sqrt(self._efficiency)
         each = len(tapped) // len(shifts)
-        turn = np.repeat(turn, np.diff(changes, append=len(shifts)) * each)
+        turn = np.repeat(turn, np.diff(np.concatenate([changes, [len(shifts)]])) * each)
         voltage = tapped.real * turn.real
         voltage += tapped.imag * turn.imag
         voltage += _white(self._setup, self._white, len(voltage), self._variance)
@@ -291,7 +291,7 @@ class _Hold:
             part = slice(first - self._begin, first - self._begin + count * period)
             tapped, returned = work(self._light[part].reshape(count, period))
             self._tapped[part], self._light[part] = tapped.ravel(), returned.ravel()
-        given = self._tapped[:n].copy(), self._light[:n].copy()
+        given = self._tapped[:n], self._light[:n]
         self._tapped, self._light = self._tapped[n:], self._light[n:]
         self._begin += n
         return given

@@ -174,9 +174,10 @@ def _run(
     spec = optics.setup.client
     steps = plan(settings)
     (kept,) = np.nonzero((steps.kind == PILOT) | (steps.kind == VACUUM))
-    vacuum = steps.kind[kept] == VACUUM
-    pilot = steps.pilot[kept]
-    last = np.arange(len(kept)) == len(kept) - 1
+    lag = optics.setup.settle + DECISION
+    vacuum = np.tile(steps.kind[kept] == VACUUM, lag)
+    pilot = np.tile(steps.pilot[kept], lag)
+    last = np.tile(np.arange(len(kept)) == len(kept) - 1, lag)
     windows = 4 * kept[:, None] + np.arange(spec.taps)
     taps = spec.coefficients()
     offsets = normalisation.State.reset(spec)
@@ -193,7 +194,6 @@ def _run(
     used: list[Frame] = []
     state, code = phase_lock.State(), 0
     unit = 2 * math.pi / lock.span
-    lag = optics.setup.settle + DECISION
     for first in range(0, len(arrivals), lag):
         group = slice(first, min(first + lag, len(arrivals)))
         count = group.stop - first
@@ -210,13 +210,13 @@ def _run(
         coefficients = taps[[f.fraction for f in frames]]
         filtered = matched.model(spec, picked, coefficients[:, :, None])[..., 0]
         good = np.repeat([not f.lost for f in frames], len(kept))
+        whole = slice(filtered.size)
         value, _ = normalisation.model(
-            spec, settings, offsets, filtered.reshape(1, -1), np.tile(vacuum, len(use)), good
+            spec, settings, offsets, filtered.reshape(1, -1), vacuum[whole], good
         )
         _, _, phases = phase.model(
-            spec, settings, phase.State(), value, np.tile(pilot, len(use)), good,
-            np.tile(last, len(use)),
-        )  # fmt: skip
+            spec, settings, phase.State(), value, pilot[whole], good, last[whole]
+        )
         for k, angle in zip(use, phases.angle.tolist(), strict=True):
             taken = phase_lock.step(spec, lock, state, angle, used[k].lost)
             code = taken[0] if taken is not None else code
