@@ -12,6 +12,7 @@ import multiprocessing
 import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing.queues import Queue
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,12 +48,15 @@ def infer_in_processes(
     if count < 2:
         return infer(loop, images, records, progress, player_of(loop))
     seen: dict[int, Seen] = {}
+    context = multiprocessing.get_context("spawn")  # not by fork: this process has threads
+    # What they work with, from a thread. Among a process's arguments it would hold up the start of
+    # the next one, until this one has imported what it needs to read them.
+    given = context.Queue()
+    given.cancel_join_thread()
+    for _ in range(count):
+        given.put((loop, records, player_of))
     with ProcessPoolExecutor(
-        count,
-        # Not by fork: this process has threads.
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_begin,
-        initargs=(loop, records, player_of),
+        count, mp_context=context, initializer=_begin, initargs=(given,)
     ) as pool:
         numbers = {pool.submit(_one, *item): item[0] for item in enumerate(images)}
         try:
@@ -69,9 +73,10 @@ def infer_in_processes(
 _work: Callable[[int, NDArray[np.floating]], Seen]
 
 
-def _begin(loop: Loop, records: Records, player_of: Callable[[Loop], Player]) -> None:
+def _begin(given: Queue[tuple[Loop, Records, Callable[[Loop], Player]]]) -> None:
     global _work
     threadpool_limits(1)
+    loop, records, player_of = given.get()
     _work = functools.partial(_infer_one, loop, records, player_of(loop))
     gc.freeze()  # what is there by now stays, and need not be looked through again and again
 
