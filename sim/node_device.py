@@ -21,7 +21,7 @@ from models.fixedpoint import IntArray
 from models.node.chain import Loopback, Plant
 from models.node.spec import NodeSpec
 from sim.bench import unpack
-from sim.shared_library import Instance, Library, Words
+from sim.shared_library import Instance, Library, Training, Words
 
 _known: dict[NodeSpec, Path] = {}
 
@@ -35,6 +35,11 @@ def library(spec: NodeSpec) -> Library:
 def adopt(spec: NodeSpec, path: Path) -> None:
     """Use what another process compiled of a node, without asking whether it still is the same."""
     _known[spec] = path
+
+
+def train(spec: NodeSpec, training: Training) -> Path:
+    """Compile a node for what `training` does with it; where that is, for `adopt`."""
+    return Library(Node(spec), f"node_{spec.role}", training=training).path
 
 
 Surroundings = Callable[[Mapping[str, IntArray]], tuple[IntArray, IntArray]]

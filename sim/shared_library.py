@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,8 +48,13 @@ from sim.verilog import emit
 PRIMITIVES = Path(__file__).parent / "primitives"
 
 Words = npt.NDArray[np.uint64]
+Training = Callable[[Path], None]
 OPTIONS = ("--cc", "--exe", "--build", "-O3", "--x-assign", "fast", "--x-initial", "fast",
            "-Wall", "-Wno-fatal", "--top-module", "shell", "--prefix", "Vshell")  # fmt: skip
+
+# GCC counts what is executed, and lays out the code by that: a design is one long stretch of code
+# that is run through in every clock, and does not fit a processor's first cache.
+TRAINED = ("-fprofile-generate -fprofile-update=single", "-fprofile-use -Wno-missing-profile")
 
 # What C++ and Python tell each other about a stream.
 STREAM = (
@@ -73,7 +78,9 @@ class Library:
     """The compiled design of a component; `name` only labels the file in `build/`.
 
     `path` is where it is, or where it was compiled before: then it is taken from there as it is,
-    which saves the seconds that it takes to write a large design as Verilog.
+    which saves the seconds that it takes to write a large design as Verilog. `training`, given a
+    library at a path, has another process do with it what the design will do most; that takes
+    twice the time to compile, and the result is faster by a fifth. Only with GCC.
     """
 
     def __init__(
@@ -82,6 +89,7 @@ class Library:
         name: str,
         primitive: Primitive = Primitive.INFERRED,
         path: Path | None = None,
+        training: Training | None = None,
     ):
         self.ports = ports = Ports.of(component)
         self.streams = (*ports.inputs, *ports.outputs)
@@ -102,6 +110,7 @@ class Library:
                     else {}
                 ),
             },
+            training,
         )
         self._calls = ctypes.CDLL(str(self.path))
         self._calls.create.restype = ctypes.c_void_p
@@ -389,12 +398,14 @@ def _join(parts: list[Any], empty: Any) -> Any:
     return joined
 
 
-def _compile(name: str, sources: Mapping[str, str]) -> Path:
+def _compile(name: str, sources: Mapping[str, str], training: Training | None) -> Path:
     """The shared library of a design, from the cache where it is known."""
     command, extra = verilator.executable()
     control = verilator.waivers()
     versions = f"{command} {verilator.version(str(command))}"
-    parts = (*OPTIONS, versions, control, *sources.keys(), *sources.values())
+    trained = training is not None and _profiles()
+    parts = (*OPTIONS, versions, control, *(TRAINED if trained else ()), *sources.keys(),
+             *sources.values())  # fmt: skip
     path = verilator.BUILD / f"library-{name}-{verilator.digest(*parts)}.so"
     if path.exists():
         return path
@@ -407,22 +418,46 @@ def _compile(name: str, sources: Mapping[str, str]) -> Path:
         objects = folder / "objects"
         objects.mkdir()
         runtime = verilator.BUILD / f"runtime-shared-{verilator.digest(versions)}"
-        old = verilator.fetch_runtime(runtime, objects)
-        make = [option for file in old for option in ("-MAKEFLAGS", f"-o {file}")]
-        done = subprocess.run(
-            [str(command), *OPTIONS, *make, "-CFLAGS", "-fPIC -fvisibility=hidden",
-             "-LDFLAGS", "-shared", "-Mdir", "objects", "-o", "dut.so", "waivers.vlt",
-             *(str(folder / file) for file in sources)],
-            cwd=folder, env={**os.environ, **extra}, capture_output=True, text=True,
-        )  # fmt: skip
-        log = done.stdout + done.stderr
-        if done.returncode:
-            raise RuntimeError(f"verilator failed:\n{log[-4000:]}")
-        verilator.refuse_warnings(log)
-        verilator.keep_runtime(runtime, objects)
         fresh = objects / "dut.so"
+
+        def build(flag: str = "") -> None:
+            old = verilator.fetch_runtime(runtime, objects)
+            make = [option for file in old for option in ("-MAKEFLAGS", f"-o {file}")]
+            done = subprocess.run(
+                [str(command), *OPTIONS, *make, "-CFLAGS", f"-fPIC -fvisibility=hidden {flag}",
+                 "-LDFLAGS", f"-shared {flag}", "-Mdir", "objects", "-o", "dut.so", "waivers.vlt",
+                 *(str(folder / file) for file in sources)],
+                cwd=folder, env={**os.environ, **extra}, capture_output=True, text=True,
+            )  # fmt: skip
+            log = done.stdout + done.stderr
+            if done.returncode:
+                raise RuntimeError(f"verilator failed:\n{log[-4000:]}")
+            verilator.refuse_warnings(log)
+
+        if trained:
+            assert training is not None
+            watched, informed = TRAINED
+            build(watched)
+            training(fresh)
+            for made in objects.iterdir():  # all that was compiled, but not what was counted
+                if made.suffix in (".o", ".a", ".so", ".gch"):
+                    made.unlink()
+            build(informed)
+        else:
+            build()
+            verilator.keep_runtime(runtime, objects)
         shutil.move(fresh, path)
     return path
+
+
+def _profiles() -> bool:
+    """Whether the compiler is one that `TRAINED` is written for."""
+    command = [os.environ.get("CXX", "g++"), "-dM", "-E", "-x", "c++", os.devnull]
+    try:
+        known = subprocess.run(command, capture_output=True, text=True).stdout
+    except OSError:
+        return False
+    return "__GNUC__" in known and "__clang__" not in known
 
 
 def lines(ports: Ports) -> dict[str, tuple[int, bool]]:

@@ -21,6 +21,7 @@ from sim.loop.session import Loop, LoopInference, Records, verified
 from sim.loop.settings import REALISTIC, LoopSettings, prepare
 
 BACKENDS = ("model", "rtl")
+MANY = 30  # images for which it is worth the time to compile the nodes for what they do
 PRESETS = {"ideal": Impairments(), "realistic": REALISTIC}
 RECORD_FRAMES = 2000  # of vacuum and of dark: 850,000 symbols each
 
@@ -67,7 +68,9 @@ def through_nodes(
     records = loop.records(record_frames)
     player_of = pool.models
     if backend == "rtl":  # needs a compiler and the gateware's packages
-        player_of = importlib.import_module("sim.loop.rtl").compiled(loop)
+        player_of = importlib.import_module("sim.loop.rtl").compiled(
+            loop, trained=len(images) >= MANY
+        )
     seen = pool.infer_in_processes(
         loop, images, records, progress, player_of=player_of, processes=processes
     )

@@ -1,5 +1,6 @@
 """The shared library: equal to the other benches, independent instances, honest about rules."""
 
+import multiprocessing
 import threading
 import time
 
@@ -12,11 +13,12 @@ from amaranth.lib.wiring import In, Out
 from gateware.drive.chain import Drive
 from models.checks import RangeError
 from models.drive.spec import DriveSpec
+from sim import verilator
 from sim.amaranth_bench import AmaranthBench
 from sim.bench import ExtraOutput, Run, Timeout
 from sim.drive import chain_cases, stalled
 from sim.equality import check
-from sim.shared_library import Library, LibraryBench
+from sim.shared_library import Library, LibraryBench, _profiles
 from sim.verilator_bench import VerilatorBench
 
 SPEC = DriveSpec(row_capacity=512)
@@ -122,6 +124,38 @@ def test_stream_and_plain_ports(repeater):
 
 def to_six_bits(value):
     return (value + 32) % 64 - 32
+
+
+def repeat(path):
+    """What a process does that trains a library; also what it gives."""
+    instance = Library(Repeater(), "repeater", path=path).instance()
+    instance.set(offset=3, more=1)
+    samples = {"value": np.arange(200) - 100, "mark": np.arange(200) % 2}
+    return instance.step(500, {"i": samples}, ["o"])["o"]
+
+
+@pytest.mark.skipif(not _profiles(), reason="needs GCC, which counts what is executed")
+def test_a_trained_library_gives_the_same(monkeypatch, tmp_path):
+    monkeypatch.setattr(verilator, "BUILD", tmp_path)
+    trained_on = []
+
+    def train(path):
+        trained_on.append(path)
+        process = multiprocessing.get_context("spawn").Process(target=repeat, args=(path,))
+        process.start()
+        process.join()
+        assert list(path.parent.glob("*.gcda")), "nothing was counted"
+
+    plain = Library(Repeater(), "repeater")
+    trained = Library(Repeater(), "repeater", training=train)
+    assert trained.path != plain.path and len(trained_on) == 1
+    assert trained.path.read_bytes() != plain.path.read_bytes()
+    assert Library(Repeater(), "repeater", training=train).path == trained.path
+    assert len(trained_on) == 1  # the second one was known
+    expected, got = repeat(plain.path), repeat(trained.path)
+    assert len(expected["value"]) > 300
+    for name, values in expected.items():
+        np.testing.assert_array_equal(got[name], values)
 
 
 def test_output_waits_for_room(repeater):
