@@ -21,7 +21,7 @@ from sim.loop.session import Loop, LoopInference, Records, verified
 from sim.loop.settings import REALISTIC, LoopSettings, prepare
 
 BACKENDS = ("model", "rtl")
-MANY = 30  # images for which it is worth the time to compile the nodes for what they do
+MANY = 10  # images for which it is worth the time to compile the nodes for what they do
 PRESETS = {"ideal": Impairments(), "realistic": REALISTIC}
 RECORD_FRAMES = 2000  # of vacuum and of dark: 850,000 symbols each
 
