@@ -10,13 +10,13 @@ from __future__ import annotations
 from types import ModuleType
 
 import numpy as np
-from amaranth.hdl import Assert, Assume, Cat, Const, Cover, Module, Mux, Signal, Value
+from amaranth.hdl import Assert, Assume, Cat, Const, Cover, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In
 
 from gateware.drive.framing import LENGTHS
+from gateware.formal.deep_fifo import follow, inside
 from gateware.formal.proof import Bug, Proof
-from gateware.memory import DeepFifo
 from models.drive.spec import DriveSpec
 from models.frame import FrameLayout, Slot
 from models.node.sequencer import MARGIN
@@ -28,8 +28,6 @@ LAYOUTS = (
     FrameLayout(preamble=4, row=1, pilots=0, pilot_spacing=1, vacuum=0, guard=3),
     FrameLayout(preamble=4, row=4, pilots=0, pilot_spacing=2, vacuum=2, guard=2),
 )
-WORDS = SPEC.row_capacity  # in the FIFO's memory
-NEAR = DeepFifo.NEAR
 COUNT = 4  # bits of the counters of symbols, more than what can be under way
 LENGTH = SPEC.length_width
 
@@ -54,21 +52,7 @@ INSIDE = {
     "take": (1, "dut.take"),
     "ready_to_start": (1, "dut.ready_to_start"),
     "room": (1, "dut.room"),
-    "inside": (3, "dut.buffer.inside"),
-    "some": (1, "dut.buffer.some"),
-    "claimed": (3, "dut.buffer.claimed"),
-    "coming": (2, "dut.buffer.coming"),
-    "writing": (1, "dut.buffer.writing"),
-    "written": (32, "dut.buffer.written"),
-    "produce": (2, "dut.buffer.produce"),
-    "consume": (2, "dut.buffer.consume"),
-    "read_word": (32, "dut.buffer.shown"),
-    "word": (32, "dut.buffer.word"),
-    "near_level": (3, "dut.buffer.near.level"),
-    "near_produce": (2, "dut.buffer.near.produce"),
-    "near_consume": (2, "dut.buffer.near.consume"),
-    **{f"word_{n}": (32, f"dut.buffer.storage_0[{n}]") for n in range(WORDS)},
-    **{f"near_{n}": (32, f"dut.buffer.near.storage[{n}]") for n in range(NEAR)},
+    **inside("dut.buffer", 32, SPEC.row_capacity),
     **{f"{name}_taken": (LENGTH, f"dut.{name}_taken") for name in LENGTHS},
 }
 
@@ -263,46 +247,14 @@ class Bench(wiring.Component):
             m.d.comb += Assert(self.blanked == blank)
         with m.Else():
             m.d.comb += [Assert(self.section == 0), Assert(~self.opening)]
-        # The row buffer: symbols in their order near the reader, on their way there, in the memory
-        # and on their way in.
-        self._stored(m, "near", NEAR, self.near_consume, self.near_level, taken)
-        m.d.comb += Assert(self.near_produce == (self.near_consume + self.near_level)[:2])
-        number = (taken + self.near_level)[:COUNT]
-        with m.If(self.coming[1]):
-            m.d.comb += Assert(self.word == number)
-        number = (number + self.coming[1])[:COUNT]
-        with m.If(self.coming[0]):
-            m.d.comb += Assert(self.read_word == number)
-        number = (number + self.coming[0])[:COUNT]
-        self._stored(m, "word", WORDS, self.consume, self.inside, number)
-        m.d.comb += Assert(self.produce == (self.consume + self.inside)[:2])
-        with m.If(self.writing):
-            m.d.comb += Assert(self.written == (number + self.inside)[:COUNT])
         m.d.comb += [
-            Assert(self.claimed == self.near_level + self.coming[0] + self.coming[1]),
-            Assert(self.claimed <= NEAR),
-            Assert(self.some == (self.inside != 0)),
-            # What is in the memory is sent for at once, as long as there is a place for it.
-            Assert((self.inside <= 1) | (self.claimed >= NEAR - 1)),
-            Assert(self.dut.buffered == self.claimed + self.inside + self.writing),
+            Assert(self.dut.buffered == follow(m, self, SPEC.row_capacity, taken)),
             Assert(sent == (taken + self.dut.buffered)[:COUNT]),
             Assert(self.dut.buffered <= SPEC.row_capacity + 1),
         ]
         with m.If(self.take):
             m.d.comb += Assert(self.near_level != 0)
         m.d.comb += Assert(self.last == (self.left == 0))
-
-    def _stored(
-        self, m: Module, name: str, words: int, first: Signal, level: Signal, number: Value
-    ) -> None:
-        """`level` words of a memory, from place `first`, are the symbols from `number` on."""
-        with m.Switch(first):
-            for place in range(words):
-                with m.Case(place):
-                    for n in range(words):
-                        with m.If(n < level):
-                            word = getattr(self, f"{name}_{(place + n) % words}")
-                            m.d.comb += Assert(word == (number + n)[:COUNT])
 
 
 PROOF = Proof(

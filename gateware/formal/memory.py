@@ -5,34 +5,17 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from amaranth.hdl import Assert, Cover, Module, Mux, Signal, Value
+from amaranth.hdl import Assert, Cover, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
+from gateware.formal.deep_fifo import NEAR, follow, inside
 from gateware.formal.proof import Bug, Proof
-from gateware.memory import DeepFifo
 
 DEPTH = 4
-NEAR = DeepFifo.NEAR
 COUNT = 4  # bits of the numbers that the words are, more than can wait
 LATENCY = 5  # clocks from a write until the word can be read
-INSIDE = {
-    "inside": (3, "dut.inside"),
-    "some": (1, "dut.some"),
-    "claimed": (3, "dut.claimed"),
-    "coming": (2, "dut.coming"),
-    "writing": (1, "dut.writing"),
-    "written": (COUNT, "dut.written"),
-    "produce": (2, "dut.produce"),
-    "consume": (2, "dut.consume"),
-    "shown": (COUNT, "dut.shown"),
-    "word": (COUNT, "dut.word"),
-    "near_level": (3, "dut.near.level"),
-    "near_produce": (2, "dut.near.produce"),
-    "near_consume": (2, "dut.near.consume"),
-    **{f"far_{n}": (COUNT, f"dut.storage_0[{n}]") for n in range(DEPTH)},
-    **{f"near_{n}": (COUNT, f"dut.near.storage[{n}]") for n in range(NEAR)},
-}
+INSIDE = inside("dut", COUNT, DEPTH)
 
 
 class Bench(wiring.Component):
@@ -72,28 +55,9 @@ class Bench(wiring.Component):
         m.d.sync += hidden.eq(Mux(dry, hidden + 1, 0))
         m.d.comb += Assert(hidden < LATENCY)
 
-        # Where the words are: near the reader, on their way there, far away, on their way in.
-        self._stored(m, "near", self.near_consume, self.near_level, taken)
-        number = (taken + self.near_level)[:COUNT]
-        with m.If(self.coming[1]):
-            m.d.comb += Assert(self.word == number)
-        number = (number + self.coming[1])[:COUNT]
-        with m.If(self.coming[0]):
-            m.d.comb += Assert(self.shown == number)
-        number = (number + self.coming[0])[:COUNT]
-        self._stored(m, "far", self.consume, self.inside, number)
-        with m.If(self.writing):
-            m.d.comb += Assert(self.written == (number + self.inside)[:COUNT])
         m.d.comb += [
-            Assert(self.near_produce == (self.near_consume + self.near_level)[:2]),
-            Assert(self.produce == (self.consume + self.inside)[:2]),
-            Assert(self.claimed == self.near_level + self.coming[0] + self.coming[1]),
-            Assert(self.claimed <= NEAR),
-            Assert(self.some == (self.inside != 0)),
-            # What is far is sent for at once, as long as there is a place for it.
-            Assert((self.inside <= 1) | (self.claimed >= NEAR - 1)),
+            Assert(waiting == follow(m, self, DEPTH, taken)),
             Assert(self.inside + self.writing <= DEPTH),
-            Assert(waiting == self.claimed + self.inside + self.writing),
         ]
 
         full, again = Signal(), Signal()
@@ -103,16 +67,6 @@ class Bench(wiring.Component):
             m.d.sync += again.eq(1)
         m.d.comb += [Cover(waiting == DEPTH + NEAR), Cover(again & take), Cover(put & take)]
         return m
-
-    def _stored(self, m: Module, name: str, first: Signal, level: Signal, number: Value) -> None:
-        """`level` words of a memory, from place `first`, are those from `number` on."""
-        with m.Switch(first):
-            for place in range(4):
-                with m.Case(place):
-                    for n in range(4):
-                        with m.If(n < level):
-                            word = getattr(self, f"{name}_{(place + n) % 4}")
-                            m.d.comb += Assert(word == (number + n)[:COUNT])
 
 
 PROOF = Proof(

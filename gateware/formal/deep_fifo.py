@@ -1,0 +1,76 @@
+"""What holds inside a deep FIFO whose words are numbered: it makes proofs about one inductive."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Assert, Module, Signal, Value
+
+from gateware.memory import DeepFifo
+
+NEAR = DeepFifo.NEAR
+
+
+def inside(path: str, width: int, depth: int) -> dict[str, tuple[int, str]]:
+    """Inputs of a bench that show the registers of the FIFO at `path`: name → (bits, path)."""
+    place, count = (depth - 1).bit_length(), depth.bit_length()
+    return {
+        "inside": (count, f"{path}.inside"),
+        "some": (1, f"{path}.some"),
+        "claimed": (3, f"{path}.claimed"),
+        "coming": (2, f"{path}.coming"),
+        "writing": (1, f"{path}.writing"),
+        "written": (width, f"{path}.written"),
+        "produce": (place, f"{path}.produce"),
+        "consume": (place, f"{path}.consume"),
+        "shown": (width, f"{path}.shown"),
+        "word": (width, f"{path}.word"),
+        "near_level": (3, f"{path}.near.level"),
+        "near_produce": (2, f"{path}.near.produce"),
+        "near_consume": (2, f"{path}.near.consume"),
+        **{f"far_{n}": (width, f"{path}.storage_0[{n}]") for n in range(depth)},
+        **{f"near_{n}": (width, f"{path}.near.storage[{n}]") for n in range(NEAR)},
+    }
+
+
+def follow(m: Module, bench: Any, depth: int, taken: Signal) -> Value:
+    """Assert that words, which are their own numbers, lie in their order from number `taken` on.
+
+    `bench` has the inputs of `inside`; `depth` is a power of two, and numbers wrap with the bits of
+    `taken`. Gives how many words the FIFO holds.
+    """
+    bits = len(taken)
+
+    def stored(name: str, words: int, first: Signal, level: Signal, number: Value) -> None:
+        with m.Switch(first):
+            for place in range(words):
+                with m.Case(place):
+                    for n in range(words):
+                        with m.If(n < level):
+                            word = getattr(bench, f"{name}_{(place + n) % words}")
+                            m.d.comb += Assert(word == (number + n)[:bits])
+
+    # Near the reader, on their way there, far away, on their way in.
+    stored("near", NEAR, bench.near_consume, bench.near_level, taken)
+    number = (taken + bench.near_level)[:bits]
+    with m.If(bench.coming[1]):
+        m.d.comb += Assert(bench.word == number)
+    number = (number + bench.coming[1])[:bits]
+    with m.If(bench.coming[0]):
+        m.d.comb += Assert(bench.shown == number)
+    number = (number + bench.coming[0])[:bits]
+    stored("far", depth, bench.consume, bench.inside, number)
+    with m.If(bench.writing):
+        m.d.comb += Assert(bench.written == (number + bench.inside)[:bits])
+    near, far = len(bench.near_produce), len(bench.produce)
+    m.d.comb += [
+        Assert(bench.near_produce == (bench.near_consume + bench.near_level)[:near]),
+        Assert(bench.produce == (bench.consume + bench.inside)[:far]),
+        Assert(bench.claimed == bench.near_level + bench.coming[0] + bench.coming[1]),
+        Assert(bench.claimed <= NEAR),
+        Assert(bench.some == (bench.inside != 0)),
+        # What is far is sent for at once, as long as there is a place for it.
+        Assert((bench.inside <= 1) | (bench.claimed >= NEAR - 1)),
+    ]
+    held: Value = bench.claimed + bench.inside + bench.writing
+    return held
