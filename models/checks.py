@@ -26,26 +26,22 @@ def require(
 
     `above` and `below` are open ends of the range, `at_least` and `at_most` closed ones.
     """
-    # A plain number in bounds, which is the most usual case, needs no array.
-    if type(value) in (int, float) and (
-        math.isfinite(value)
-        and (above is None or value > above)
-        and (at_least is None or value >= at_least)
-        and (below is None or value < below)
-        and (at_most is None or value <= at_most)
-        and (not integer or value == round(value))
+    # Plain numbers and integers in bounds, the most usual cases, need no array of floats.
+    lowest: Any
+    highest: Any
+    plain = False
+    if type(value) in (int, float):
+        plain = math.isfinite(value) and (not integer or value == round(value))
+        lowest = highest = value
+    elif isinstance(value, np.ndarray) and value.dtype == np.int64 and value.size:
+        plain, lowest, highest = True, value.min(), value.max()
+    if plain and (
+        (above is None or lowest > above)
+        and (at_least is None or lowest >= at_least)
+        and (below is None or highest < below)
+        and (at_most is None or highest <= at_most)
     ):
         return
-    # Nor do integers need a copy.
-    if isinstance(value, np.ndarray) and value.dtype == np.int64 and value.size:
-        lowest, highest = value.min(), value.max()
-        if (
-            (above is None or lowest > above)
-            and (at_least is None or lowest >= at_least)
-            and (below is None or highest < below)
-            and (at_most is None or highest <= at_most)
-        ):
-            return
     try:
         array = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
