@@ -172,22 +172,25 @@ def node_specs(loop: Loop) -> dict[str, NodeSpec]:
 def compiled(loop: Loop, trained: bool = False) -> Callable[[Loop], Player]:
     """Compile both nodes; what gives players of the loop, in any process of this machine.
 
-    Where they are `trained`, for the loop's first layer, that takes a minute more, and images a
+    Where they are `trained`, for the loop's first layer, that takes some minutes more, and images a
     sixth less. The results are the same.
     """
-    specs = node_specs(loop)
-    paths = {spec: library(spec).path for spec in specs.values()}
-    if trained:
-        paths = {spec: train(spec, functools.partial(_rehearse, loop, paths, spec))
-                 for spec in specs.values()}  # fmt: skip
+    paths = {
+        spec: train(spec, functools.partial(_rehearse, loop, spec))
+        if trained
+        else library(spec).path
+        for spec in node_specs(loop).values()
+    }
     return functools.partial(_player_of, paths)
 
 
-def _rehearse(loop: Loop, paths: dict[NodeSpec, Path], spec: NodeSpec, path: Path) -> None:
-    """Play a layer in another process, whose end is when it tells what it has executed."""
-    rehearsal = multiprocessing.get_context("spawn").Process(
-        target=_play_once, args=(loop, {**paths, spec: path})
-    )
+def _rehearse(loop: Loop, spec: NodeSpec, path: Path) -> None:
+    """Play a layer in another process, whose end is when it tells what it has executed.
+
+    The other party's node is compiled only now: where both are known, nobody rehearses.
+    """
+    paths = {s: path if s == spec else library(s).path for s in node_specs(loop).values()}
+    rehearsal = multiprocessing.get_context("spawn").Process(target=_play_once, args=(loop, paths))
     rehearsal.start()
     rehearsal.join()
     if rehearsal.exitcode:
