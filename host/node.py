@@ -474,3 +474,12 @@ def unpack_marked(words: Words, width: int) -> tuple[IntArray, BoolArray]:
     raw = words.astype(np.int64)
     value = raw & ((1 << width) - 1)
     return value - ((value >> (width - 1)) << width), raw >> 31 == 1
+
+
+def of_role(node: Node, role: str) -> Node:
+    """The node if it has the role; else closes it and raises `RangeError`."""
+    if node.spec.role != role:
+        name = node.device.name
+        node.close()
+        raise RangeError(f"the node at {name} is a {node.spec.role}'s; allowed: a {role}'s")
+    return node

@@ -17,9 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from host.devices.device import DeviceError
-from host.node import Batch, Node
+from host.node import Batch, Node, of_role
 from host.node_light import LEAD_IN, Parts, layout_of, parts_of, receiver_settings
-from host.node_transmitter import of_role
 from host.party_calibration import ClientCalibration
 from host.protocol import messages_pb2 as pb
 from host.protocol.wire import ProtocolError, Refusal, check_range, check_version, invalid, unpack

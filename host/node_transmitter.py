@@ -19,7 +19,7 @@ import numpy as np
 
 from host.devices.device import DeviceError
 from host.estimation import COLUMN
-from host.node import Batch, Node
+from host.node import Batch, Node, of_role
 from host.node_light import LEAD_IN, REFERENCE, layout_of, parts_of, receiver_settings
 from host.party_calibration import ServerCalibration
 from host.protocol import messages_pb2 as pb
@@ -215,12 +215,3 @@ def _totals(batch: Batch, segments: int) -> dict[str, int]:
     """Session sums of the rows' symbols, by name."""
     rows = batch.session[:segments].astype(object).sum(axis=0)
     return {name: int(rows[index]) for name, index in COLUMN.items()}
-
-
-def of_role(node: Node, role: str) -> Node:
-    """The node if it has the role; else closes it and raises `RangeError`."""
-    if node.spec.role != role:
-        name = node.device.name
-        node.close()
-        raise RangeError(f"the node at {name} is a {node.spec.role}'s; allowed: a {role}'s")
-    return node

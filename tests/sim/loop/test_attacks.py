@@ -10,13 +10,14 @@ from host.devices.device import DeviceError
 from host.estimation import Calibration
 from host.leakage.certificate import Channel
 from host.node import Node
+from host.node_light import layout_of
 from models.checks import RangeError
 from models.digitiser.spec import DigitiserSettings
 from models.waveform.intruders import FibreTap, Interceptor
 from models.waveform.noise import Normals
 from sim.loop.attacks import attacks, probe, run_attack, tolerated
 from sim.loop.session import Loop, Network
-from sim.loop.settings import layout_of, realistic
+from sim.loop.settings import realistic
 from sim.loop_attacks import main
 
 SETTINGS = realistic(1.3, 2.4)
