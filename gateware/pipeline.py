@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from amaranth.hdl import Module, Signal, Value, ValueLike
@@ -23,12 +24,13 @@ def flow(m: Module, i: Any, o: Any, latency: int) -> Value:
     return enable
 
 
-def delay(m: Module, value: ValueLike, clocks: int, enable: ValueLike) -> Value:
-    """`value` as it was `clocks` enabled clocks ago, in registers without reset."""
+def delay(m: Module, value: ValueLike, clocks: int, enable: ValueLike | None = None) -> Value:
+    """`value` as it was `clocks` clocks ago, in registers without reset; only clocks with `enable`
+    high count, if it is given."""
     taken = Value.cast(value)
     for _ in range(clocks):
         register = Signal(taken.shape(), reset_less=True)
-        with m.If(enable):
+        with contextlib.nullcontext() if enable is None else m.If(enable):
             m.d.sync += register.eq(taken)
         taken = register
     return taken

@@ -10,6 +10,7 @@ from gateware import fixedpoint
 from gateware.digitiser import payloads
 from gateware.digitiser.sum_bank import SUM_BITS, SumBank
 from gateware.multiplier import Multiplier
+from gateware.pipeline import delay
 from models.digitiser.spec import DARK_RECORD, PILOT, ROW, SIGNAL_RECORD, DigitiserSpec
 
 # Clocks without a symbol after which no frame is on its way: longer than any pause between frames.
@@ -154,8 +155,8 @@ class Accumulators(wiring.Component):
 
         # With the products: 1 clock for the factors, 3 for the multiplier.
         behind = 1 + Multiplier.LATENCY
-        add = _later(m, going, behind)
-        place = _later(m, Cat(turn, word), behind)
+        add = delay(m, going, behind)
+        place = delay(m, Cat(turn, word), behind)
         for bank in (frames, session):
             m.d.comb += [bank.add.eq(add), bank.place.eq(place)]
             m.d.comb += [getattr(bank, f"value_{n}").eq(o) for n, o in enumerate(products)]
@@ -168,7 +169,7 @@ class Accumulators(wiring.Component):
             for j, signal in enumerate(line):
                 with m.If(add & (late_turn == j)):
                     m.d.sync += signal.eq(product)
-        mode = _later(m, Cat(in_row, index), behind)
+        mode = delay(m, Cat(in_row, index), behind)
         complete = Signal()
         mode_place = Signal(range(spec.modes), reset_less=True)
         pairs = [Signal(signed(value_bits), name=f"pair_{j}", reset_less=True) for j in range(4)]
@@ -189,7 +190,7 @@ class Accumulators(wiring.Component):
         m.d.sync += which.eq(Cat(adding[0] | adding[2], adding[1] | adding[2]))
         m.d.comb += [
             modes.add.eq(adding.any()),
-            modes.place.eq(Cat(which, _later(m, mode_place, 1))),
+            modes.place.eq(Cat(which, delay(m, mode_place, 1))),
             modes.value_0.eq(Array(pairs)[which]),
         ]
 
@@ -218,11 +219,3 @@ def _wide(value: Value) -> Value:
     extended = value if shape.signed else Cat(value, C(0, 1)).as_signed()
     taken = extended + C(0, signed(18))
     return taken[:18].as_signed()
-
-
-def _later(m: Module, value: Value, clocks: int) -> Value:
-    for _ in range(clocks):
-        register = Signal(value.shape(), reset_less=True)
-        m.d.sync += register.eq(value)
-        value = register
-    return value
