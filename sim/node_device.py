@@ -96,6 +96,10 @@ class NodePipe:
         ends, until = time.monotonic() + timeout, self.time() + timeout
         while not self._out and time.monotonic() < ends and self.time() < until:
             self.advance()
+        return self.take(most)
+
+    def take(self, most: int | None = None) -> bytes:
+        """Up to `most` of the bytes that are there now, all by default; no time passes."""
         taken = bytes(self._out[:most])
         del self._out[:most]
         return taken

@@ -18,7 +18,6 @@ import numpy as np
 from gateware.register_map import Access, register_map
 from host.devices.device import COMMIT
 from models.checks import require
-from models.digitiser.timing import PATIENCE
 from models.drive.spec import Arm
 from models.fixedpoint import IntArray, to_float
 from models.frame import FrameLayout
@@ -28,6 +27,7 @@ from models.node.spec import NodeSpec
 from models.waveform.impairments import Impairments
 from models.waveform.mesh import Mesh, at_electrodes
 from models.waveform.optics import Optics, Setup
+from sim.loop.lockstep import AFTERGLOW
 from sim.loop.settings import angles_in
 from sim.node_device import NodePipe
 
@@ -161,8 +161,7 @@ class Party:
 
     def take(self) -> bytes:
         """Bytes for the host that are there now."""
-        waiting = len(self._pipe._out)
-        return self._pipe.read(waiting, 0.0) if waiting else b""
+        return self._pipe.take()
 
     def advance(self) -> dict[str, IntArray]:
         """A block: codes (2, n), frame (1, n) and of a client shifter (1, n)."""
@@ -216,8 +215,7 @@ class LiveNodes:
         )
         self._time += BLOCK
         if begun:
-            # Receivers wait for some more frames before they give up.
-            self._until = begun[-1] + setup.to_server + (PATIENCE + 6) * setup.period
+            self._until = begun[-1] + setup.to_server + AFTERGLOW * setup.period
         if self._time > self._until:
             self._optics = None
 
