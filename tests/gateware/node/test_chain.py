@@ -147,6 +147,33 @@ def test_words_asked_for_behind_a_restart_are_not_waited_for():
     node.close()
 
 
+def test_a_batch_behind_one_that_was_cut_off():
+    """A restart while rows are compared and others are on their way: the next gets its own rows."""
+    spec = SPECS["server"]
+    delay = 2 * PERIOD + PERIOD // 2
+    pipe = NodePipe(spec, chain.Loopback(spec, delay))
+    node = opened(pipe, spec)
+    drive = DriveSettings(layout=LAYOUT, reference=0.5)
+    settings, way = receiver_settings(spec), delay + pipe.block
+    node.configure(drive, settings, loop_delay=way)
+    device = node.device
+    device.send(WritePort.ROWS, (rows_of(8)[:, 0] & 0xFFFF).ravel())
+    device.write(arm=1, grant=20)
+    device.strobe("start")
+    while device.read("frames_matched") < 2:
+        pass
+    device.strobe("restart")
+    for _ in range(way // pipe.block + 4):  # until its light is gone
+        pipe.advance()
+    assert device.read("frames_missed") > 0
+    rows = rows_of(6, seed=2)
+    batch = node.play(rows)
+    assert batch.counters["frames_matched"] == 6 and not batch.counters["frames_missed"]
+    setup = chain.Setup.of(spec, drive, digitiser=settings, loop_delay=way)
+    assert_equal(batch, chain.play(spec, setup, rows, chain.Loopback(spec, way)).heard)
+    node.close()
+
+
 def test_frames_follow_each_other_while_rows_come_over_the_link():
     """The floor: nine tenths of the line's time carry weights, fed a byte a clock at most."""
     spec, count = SPECS["server"], 60
