@@ -34,7 +34,7 @@ setup-%: .venv/.setup-%  ## install an extra into .venv, e.g. setup-train
 test: .venv/.setup-test-gateware  ## linter, type check and all tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --dist loadfile
 
 test-train: .venv/.setup-test-gateware-train  ## the tests that need PyTorch (a large download)
 	$(BIN)/pytest tests/host/test_training.py tests/host/test_train_command.py \
