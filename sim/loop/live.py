@@ -201,7 +201,7 @@ class LiveNodes:
         client = other.result()
         (starts,) = np.nonzero(server["frame"][0])
         self.client.level = server["frame"][0]
-        if self._optics is None and len(starts):
+        if len(starts):
             self._begin()
         if self._optics is None:
             self.client.words = np.zeros_like(self.client.words)
@@ -220,8 +220,11 @@ class LiveNodes:
             self._optics = None
 
     def _begin(self) -> None:
+        """Let there be light as the client is set to; it goes on where that is the same."""
         watch = self.client.watch
         layout, mode = watch.layout, watch["digitiser_mode"]
+        if self._optics and (self._optics.setup.layout, self._optics.setup.mode) == (layout, mode):
+            return
         setup = self.table.setup(self.server.spec, self.client.spec, layout, mode)
         straight = np.zeros((2, layout.row))
         (child,) = self._rng.spawn(1)
