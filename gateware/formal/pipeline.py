@@ -87,8 +87,8 @@ PROOF = Proof(
         Bug("a full pipeline takes samples", "i.ready.eq(enable)", "i.ready.eq(1)"),
         Bug(
             "data move without their valid bits",
-            "with m.If(enable):\n            m.d.sync += register",
-            "with m.If(1):\n            m.d.sync += register",
+            "if enable is None else m.If(enable):",
+            "if enable is None else m.If(1):",
         ),
     ),
 )
