@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from amaranth.hdl import Cat, Elaboratable, Module, Mux, Signal
-from amaranth.lib.fifo import FIFOInterface, SyncFIFO, SyncFIFOBuffered
+from amaranth.lib.fifo import FIFOInterface, SyncFIFO
 from amaranth.lib.memory import Memory
 
 from models.checks import require
@@ -13,15 +13,6 @@ from models.checks import require
 NO_COLLISIONS = {"no_rw_check": 1}
 BLOCK = 16384  # bits of a block RAM of ECP5, without parity
 NARROW = 4  # bits of a word that it still gives of 4096
-
-
-class Fifo(SyncFIFOBuffered):
-    """A FIFO in such a memory: nothing is written while it is full, nor read while it is empty."""
-
-    def elaborate(self, platform: object) -> Module:
-        m: Module = super().elaborate(platform)
-        m.submodules.storage.attrs.update(NO_COLLISIONS)
-        return m
 
 
 class DeepFifo(Elaboratable, FIFOInterface):

@@ -59,6 +59,8 @@ class Ecpix5(ECPIX585Platform):
 class Clocks(Elaboratable):
     """125 MHz from the board's 100 MHz; everything is held in reset until it is locked.
 
+    The tools derive the clock's constraint from the oscillator's and the PLL's dividers.
+
     The reset goes through the device's own global network: as a net in the fabric it would limit
     the clock.
     """
@@ -99,7 +101,6 @@ class Clocks(Elaboratable):
         )
         m.domains.sync = ClockDomain("sync", reset_less=True)
         m.d.comb += ClockSignal("sync").eq(clock)
-        platform.add_clock_constraint(clock, CLOCK_HZ)
         first = Signal()
         second = Signal()
         for d, q in ((locked & ~button.i, first), (first, second)):
@@ -114,6 +115,7 @@ class Top(Elaboratable):
     """A node on the board, with the host link through the board's serial port or its ULPI.
 
     With `spec.loopback` no converter is used. The first light is red while the output is on.
+    `clocks_hz` are the frequencies that the build has to meet.
     """
 
     def __init__(self, spec: NodeSpec, link: str = "uart"):
@@ -121,6 +123,7 @@ class Top(Elaboratable):
             raise RangeError(f"link = {link!r} is not one of {', '.join(LINKS)}")
         self._spec = spec
         self._link = link
+        self.clocks_hz = (CLOCK_HZ, ULPI_HZ) if link == "usb" else (CLOCK_HZ,)
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -175,7 +178,8 @@ def _usb(m: Module, platform: Any) -> Usb:
             m.d.comb += getattr(usb.ulpi, name).eq(buffer.i)
         else:
             m.d.comb += buffer.o.eq(getattr(usb.ulpi, name))
-    platform.add_clock_constraint(usb.ulpi.clk, ULPI_HZ)
+    # At the pin: the net's name does not reach the placer, which would ignore the constraint.
+    platform.add_clock_constraint(pins.clk.io, ULPI_HZ)
     return usb
 
 

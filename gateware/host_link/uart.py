@@ -8,7 +8,7 @@ from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
 
 from gateware.counter import EventCounter
-from gateware.memory import Fifo
+from gateware.memory import DeepFifo
 from models.checks import RangeError, require
 
 PHASE_BITS = 16  # of the divider
@@ -142,7 +142,7 @@ class Uart(wiring.Component):
         m = Module()
         m.submodules.receiver = receiver = Receiver(*self._rates)
         m.submodules.transmitter = transmitter = Transmitter(*self._rates)
-        m.submodules.buffer = buffer = Fifo(width=8, depth=self._depth)
+        m.submodules.buffer = buffer = DeepFifo(width=8, depth=self._depth)
         m.d.comb += [receiver.rx.eq(self.rx), self.tx.eq(transmitter.tx)]
         wiring.connect(m, receiver.o, buffer.w_stream)
         wiring.connect(m, buffer.r_stream, wiring.flipped(self.o))
