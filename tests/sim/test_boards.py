@@ -14,8 +14,8 @@ from sim import boards, synthesis
 
 @pytest.fixture
 def route(monkeypatch):
-    """Stands for the tools: each seed reaches these clocks in MHz, of 125 and 60 that are due."""
-    reached = {}
+    """Stands for the tools: each seed reaches these clocks in MHz, as they are held to."""
+    reached = {"held": (125.0, 60.0)}
 
     def run_tool(folder, tool, *options):
         option = dict(itertools.pairwise(options))
@@ -23,7 +23,7 @@ def route(monkeypatch):
             fmax = {
                 name: {"achieved": got, "constraint": due}
                 for name, got, due in zip(
-                    ("$glbnet$clk", "ulpi"), reached[int(option["--seed"])], (125.0, 60.0),
+                    ("$glbnet$clk", "ulpi"), reached[int(option["--seed"])], reached["held"],
                     strict=True,
                 )
             }  # fmt: skip
@@ -47,7 +47,7 @@ def route(monkeypatch):
 
 def test_the_first_routing_that_meets_every_clock_is_what_is_loaded(route, tmp_path):
     route |= {1: (124.9, 80.0), 2: (150.0, 59.0), 3: (126.0, 61.0), 4: (160.0, 99.0)}
-    built = boards.bitstream(NodeSpec(), tmp_path)
+    built = boards.bitstream(NodeSpec(), tmp_path, "usb")
     assert built.path.read_text() == "routing 3"
     assert (built.seed, built.clocks) == (3, {"clk": (126.0, 125.0), "ulpi": (61.0, 60.0)})
     assert "seed 3): clk 126.0 of 125 MHz, ulpi 61.0 of 60 MHz; 20000 LUT (25%)" in str(built)
@@ -56,8 +56,15 @@ def test_the_first_routing_that_meets_every_clock_is_what_is_loaded(route, tmp_p
 def test_no_bitstream_where_no_seed_meets_the_clocks(route, tmp_path):
     route |= dict.fromkeys(range(1, 9), (124.9, 80.0))
     with pytest.raises(RuntimeError, match=r"no seed meets .*124\.9"):
-        boards.bitstream(NodeSpec(), tmp_path)
+        boards.bitstream(NodeSpec(), tmp_path, "usb")
     assert not (tmp_path / "top.bit").exists()
+
+
+def test_a_clock_without_its_constraint_is_no_build(route, tmp_path):
+    """What the tools would hold a clock to that nobody named is less than any clock needs."""
+    route |= {1: (150.0, 80.0), "held": (125.0, 12.0)}
+    with pytest.raises(RuntimeError, match=r"held to \[12, 125\] MHz, .* \[60, 125\]"):
+        boards.bitstream(NodeSpec(), tmp_path, "usb")
 
 
 def test_each_build_has_a_folder_of_its_own(monkeypatch):
