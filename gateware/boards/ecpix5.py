@@ -57,7 +57,7 @@ class Ecpix5(ECPIX585Platform):
 
 
 class Clocks(Elaboratable):
-    """125 MHz from the board's 100 MHz; everything is held in reset until it is locked.
+    """Clock of `sync`: 125 MHz from the board's 100 MHz; all is held in reset until it is locked.
 
     The tools derive the clock's constraint from the oscillator's and the PLL's dividers.
 
@@ -99,7 +99,6 @@ class Clocks(Elaboratable):
             o_CLKOP=clock,
             o_LOCK=locked,
         )
-        m.domains.sync = ClockDomain("sync", reset_less=True)
         m.d.comb += ClockSignal("sync").eq(clock)
         first = Signal()
         second = Signal()
@@ -127,6 +126,7 @@ class Top(Elaboratable):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
+        m.domains.sync = ClockDomain("sync", reset_less=True)
         m.submodules.clocks = Clocks()
         m.submodules.node = node = Node(self._spec)
         m.submodules.link = link = LINKS[self._link](m, platform)

@@ -22,6 +22,7 @@ from models.node.spec import NodeSpec
 
 CLOCK_HZ = 125_000_000
 BAUD = 3_000_000
+DOMAINS = ("sync", "dac_write", "dac_clock")  # in the order of the PLL's outputs
 WIDTH = 14
 # Limits that a build is held against: of the device, and 80 % of its LUTs.
 DSP, LUT, BRAM36 = 80, int(0.8 * 17_600), 60
@@ -76,6 +77,7 @@ class Top(Elaboratable):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
+        m.domains += [ClockDomain(name, reset_less=True) for name in DOMAINS]
         m.submodules.clocks = Clocks()
         m.submodules.node = node = Node(self._spec)
         m.submodules.uart = uart = Uart(CLOCK_HZ, BAUD)
@@ -145,8 +147,7 @@ class Clocks(Elaboratable):
             o_CLKOUT2=outputs[2],
             o_LOCKED=locked,
         )
-        for k, name in enumerate(("sync", "dac_write", "dac_clock")):
-            m.domains += ClockDomain(name, reset_less=True)
+        for k, name in enumerate(DOMAINS):
             m.submodules[f"{name}_buffer"] = Instance(
                 "BUFGCE", i_I=outputs[k], i_CE=locked, o_O=ClockSignal(name)
             )

@@ -3,11 +3,13 @@
 
 import itertools
 import json
-from types import SimpleNamespace
 
 import pytest
+from amaranth.hdl import ClockDomain, Elaboratable, Module, Signal
+from amaranth.lib import io
 
 from gateware.boards import ecpix5
+from gateware.memory import DeepFifo
 from models.node.spec import NodeSpec
 from sim import boards, synthesis
 
@@ -38,10 +40,8 @@ def route(monkeypatch):
             (folder / option["--bit"]).write_text((folder / option["--input"]).read_text())
         return ""
 
-    plan = SimpleNamespace(extract=lambda folder: None)
-    monkeypatch.setattr(ecpix5.Ecpix5, "prepare", lambda self, top, name: plan)
+    monkeypatch.setattr(boards, "netlist", lambda top, folder: None)
     monkeypatch.setattr(synthesis, "run_tool", run_tool)
-    monkeypatch.setattr(synthesis, "take_output_registers", lambda path: None)
     return reached
 
 
@@ -55,6 +55,7 @@ def test_the_first_routing_that_meets_every_clock_is_what_is_loaded(route, tmp_p
 
 def test_no_bitstream_where_no_seed_meets_the_clocks(route, tmp_path):
     route |= dict.fromkeys(range(1, 9), (124.9, 80.0))
+    (tmp_path / "top.bit").write_text("of an earlier design")
     with pytest.raises(RuntimeError, match=r"no seed meets .*124\.9"):
         boards.bitstream(NodeSpec(), tmp_path, "usb")
     assert not (tmp_path / "top.bit").exists()
@@ -65,6 +66,30 @@ def test_a_clock_without_its_constraint_is_no_build(route, tmp_path):
     route |= {1: (150.0, 80.0), "held": (125.0, 12.0)}
     with pytest.raises(RuntimeError, match=r"held to \[12, 125\] MHz, .* \[60, 125\]"):
         boards.bitstream(NodeSpec(), tmp_path, "usb")
+
+
+class Small(Elaboratable):
+    """A FIFO in block RAM between a counter and a light."""
+
+    def elaborate(self, platform):
+        m = Module()
+        m.domains.sync = ClockDomain("sync", reset_less=True)
+        m.submodules.clocks = ecpix5.Clocks()
+        m.submodules.fifo = fifo = DeepFifo(width=16, depth=1024)
+        m.submodules.light = light = io.Buffer("o", platform.request("rgb_led", 0, dir="-").r)
+        count = Signal(16)
+        m.d.sync += count.eq(count + 1)
+        m.d.comb += [fifo.w_data.eq(count), fifo.w_en.eq(count[0]), fifo.r_en.eq(1)]
+        m.d.comb += light.o.eq(fifo.r_rdy & fifo.r_data.xor())
+        return m
+
+
+def test_block_rams_of_a_board_use_their_output_registers(tmp_path):
+    boards.netlist(Small(), tmp_path)
+    cells = json.loads((tmp_path / "top.json").read_text())["modules"]["top"]["cells"].values()
+    memories = [cell for cell in cells if cell["type"] == "DP16KD"]
+    assert memories and all(m["parameters"]["REGMODE_A"] == "OUTREG" or
+                            m["parameters"]["REGMODE_B"] == "OUTREG" for m in memories)  # fmt: skip
 
 
 def test_each_build_has_a_folder_of_its_own(monkeypatch):
