@@ -29,6 +29,7 @@ from sim import synthesis, verilator
 
 FOLDER = Path(__file__).parents[1] / "build" / "boards"
 SIGN_OFF = ("--85k", "--speed", "8", "--package", "CABGA554")
+SEEDS = range(1, 9)
 PART = ("--um5g-85k", "--speed", "8", "--package", "CABGA554")
 
 
@@ -51,7 +52,7 @@ class Bitstream:
 
 
 def bitstream(
-    spec: NodeSpec, folder: Path, link: str = "uart", seeds: Iterable[int] = range(1, 9)
+    spec: NodeSpec, folder: Path, link: str = "uart", seeds: Iterable[int] = SEEDS
 ) -> Bitstream:
     """Build a node for ECPIX-5 into `folder`, with the first seed that meets all its clocks.
 
@@ -163,9 +164,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--role", choices=ROLES, action="append", help="both if none is given")
     parser.add_argument("--loopback", action="store_true", help="no converters: codes are heard")
     parser.add_argument("--link", choices=tuple(ecpix5.LINKS), help="of ECPIX-5; uart if not given")
+    parser.add_argument("--seeds", type=int, nargs="+", help="of ECPIX-5's routing, to try in turn")
     chosen = parser.parse_args(arguments)
-    if chosen.link and chosen.board != "ecpix5":
-        parser.error(f"--link {chosen.link}: a node on {chosen.board} has a UART; allowed: none")
+    if chosen.board != "ecpix5":
+        if chosen.link:
+            parser.error(f"--link {chosen.link}: {chosen.board} has a UART alone; allowed: none")
+        if chosen.seeds:
+            parser.error(f"--seeds: {chosen.board} is routed by Vivado; allowed: none")
     for role in chosen.role or ROLES:
         # A build of its own for each, but for what is usual.
         special = [chosen.link == "usb" and "usb", chosen.loopback and "loopback"]
@@ -175,7 +180,7 @@ def main(arguments: list[str] | None = None) -> None:
         found: Any
         try:
             if chosen.board == "ecpix5":
-                found = bitstream(spec, folder, chosen.link or "uart")
+                found = bitstream(spec, folder, chosen.link or "uart", chosen.seeds or SEEDS)
             else:
                 found = f"{folder / 'top.tcl'}: {vivado_project(spec, folder)}"
         except RuntimeError as error:

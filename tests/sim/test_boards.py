@@ -47,6 +47,7 @@ def route(monkeypatch):
 
 def test_the_first_routing_that_meets_every_clock_is_what_is_loaded(route, tmp_path):
     route |= {1: (124.9, 80.0), 2: (150.0, 59.0), 3: (126.0, 61.0), 4: (160.0, 99.0)}
+    assert boards.bitstream(NodeSpec(), tmp_path, "usb", [4, 3]).seed == 4
     built = boards.bitstream(NodeSpec(), tmp_path, "usb")
     assert built.path.read_text() == "routing 3"
     assert (built.seed, built.clocks) == (3, {"clk": (126.0, 125.0), "ulpi": (61.0, 60.0)})
@@ -94,7 +95,7 @@ def test_block_rams_of_a_board_use_their_output_registers(tmp_path):
 
 def test_each_build_has_a_folder_of_its_own(monkeypatch):
     asked = []
-    monkeypatch.setattr(boards, "bitstream", lambda spec, folder, link: asked.append(
+    monkeypatch.setattr(boards, "bitstream", lambda spec, folder, link, seeds: asked.append(
         (spec.role, spec.loopback, link, folder.name)))  # fmt: skip
     for options in ([], ["--loopback"], ["--link", "usb"], ["--link", "usb", "--loopback"]):
         boards.main(["ecpix5", *options])
@@ -107,7 +108,7 @@ def test_each_build_has_a_folder_of_its_own(monkeypatch):
 
 
 def test_a_build_that_failed_says_which(monkeypatch):
-    def fails(spec, folder, link):
+    def fails(spec, folder, link, seeds):
         raise RuntimeError("no seed meets the clocks")
 
     monkeypatch.setattr(boards, "bitstream", fails)
@@ -115,7 +116,14 @@ def test_a_build_that_failed_says_which(monkeypatch):
         boards.main(["ecpix5", "--role", "client", "--link", "usb"])
 
 
-def test_a_link_that_the_board_does_not_have(capsys):
+@pytest.mark.parametrize(
+    "options, said",
+    [
+        (["--link", "usb"], "--link usb: red_pitaya has a UART alone"),
+        (["--seeds", "1"], "--seeds: red_pitaya is routed by Vivado"),
+    ],
+)
+def test_what_the_board_does_not_have(options, said, capsys):
     with pytest.raises(SystemExit):
-        boards.main(["red_pitaya", "--link", "usb"])
-    assert "--link usb: a node on red_pitaya has a UART" in capsys.readouterr().err
+        boards.main(["red_pitaya", *options])
+    assert said in capsys.readouterr().err
