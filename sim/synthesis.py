@@ -155,8 +155,11 @@ def _counted(cell: str) -> bool:
     return cell.startswith("RAMB") or any(re.fullmatch(p, cell) for p in LUTS_OF_MEMORY)
 
 
-def run_tool(folder: Path, command: str, *arguments: str) -> str:
-    """Run a tool of this environment in a folder; its log. Raises `RuntimeError` if it fails."""
+def run_tool(folder: Path, command: str, *arguments: str, patience: float | None = None) -> str:
+    """Run a tool of this environment in a folder; its log.
+
+    Raises `RuntimeError` if it fails, `subprocess.TimeoutExpired` after `patience` seconds.
+    """
     path = Path(sys.executable).parent / command
     done = subprocess.run(
         [path if path.exists() else command, *arguments],
@@ -164,6 +167,7 @@ def run_tool(folder: Path, command: str, *arguments: str) -> str:
         env=environment(),
         capture_output=True,
         text=True,
+        timeout=patience,
     )
     log = done.stdout + done.stderr
     if done.returncode:

@@ -20,7 +20,9 @@ from models.host_link.cobs import DELIMITER
 # Of pid.codes, for tests and prototypes; whoever sells boards needs an own one.
 VENDOR, PRODUCT = 0x1209, 0x0001
 PACKET = 512  # bytes of a bulk transfer at high speed
-DEPTH = 512  # bytes between the clocks
+# Bytes between the clocks: more than come until either side knows what the other has done. The
+# endpoints of the bus hold whole packets.
+DEPTH = 16
 RESET = 1 << 17  # clocks of the transceiver's reset: a millisecond at 125 MHz
 
 
