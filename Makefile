@@ -72,7 +72,7 @@ synth-digitiser: .venv/.setup-test-gateware  ## size and clock of the digitiser 
 registers: .venv/.setup  ## write the table of registers, docs/registers.md, from the one map
 	$(BIN)/python -m gateware.register_map > docs/registers.md
 
-bitstream: .venv/.setup-boards  ## bitstreams of server and client for ECPIX-5, with converters and looped back; LINK=usb for USB
+bitstream: .venv/.setup-boards  ## bitstreams of server and client for ECPIX-5, with converters and looped back; LINK=usb for USB (an hour)
 	$(BIN)/python -m sim.boards ecpix5 --link $(or $(LINK),uart)
 	$(BIN)/python -m sim.boards ecpix5 --link $(or $(LINK),uart) --loopback
 
