@@ -68,7 +68,8 @@ def bitstream(
     """
     top = ecpix5.Top(spec, link)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "top.bit").unlink(missing_ok=True)  # nobody shall load the one of an earlier design
+    for name in ("top.bit", "top.svf"):  # nobody shall load those of an earlier design
+        (folder / name).unlink(missing_ok=True)
     netlist(top, folder)
     for seed in seeds:
         try:

@@ -63,10 +63,11 @@ def test_the_first_routing_that_meets_every_clock_is_what_is_loaded(route, tmp_p
 
 def test_no_bitstream_where_no_seed_meets_the_clocks(route, tmp_path):
     route |= dict.fromkeys(range(1, 9), (124.9, 80.0))
-    (tmp_path / "top.bit").write_text("of an earlier design")
+    for name in ("top.bit", "top.svf"):
+        (tmp_path / name).write_text("of an earlier design")
     with pytest.raises(RuntimeError, match="no seed meets"):
         boards.bitstream(NodeSpec(), tmp_path, "usb")
-    assert not (tmp_path / "top.bit").exists()
+    assert not list(tmp_path.glob("top.*"))
 
 
 def test_a_clock_without_its_constraint_is_no_build(route, tmp_path):
