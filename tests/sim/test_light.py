@@ -97,7 +97,7 @@ class Served:
 
     def __exit__(self, *_):
         self.child.terminate()
-        _, self.said = self.child.communicate(timeout=120)
+        _, self.said = self.child.communicate(timeout=20)
         assert self.child.returncode == 0, self.said
 
 
