@@ -18,6 +18,7 @@ from amaranth_boards.ecpix5 import ECPIX585Platform
 from gateware.host_link.uart import Uart
 from gateware.host_link.usb import Usb
 from gateware.node.chain import Node
+from gateware.pipeline import delay
 from models.checks import RangeError
 from models.node.spec import NodeSpec
 
@@ -27,6 +28,9 @@ ULPI_HZ = 60_000_000
 WIDTH = 14
 CMOS = Attrs(IO_TYPE="LVCMOS33", SLEWRATE="FAST", DRIVE="8")
 PMOD_PINS = (1, 2, 3, 4, 7, 8, 9, 10)
+# Clocks that a code takes from the node to its pins, and a word from them. The PMODs are all around
+# the device: without registers on the way they would pull the node apart.
+WAY = 2
 
 
 def _converter(place: int) -> Resource:
@@ -145,9 +149,9 @@ class Top(Elaboratable):
             # The shifter's codes are unsigned, the converters take two's complement.
             dac(m, platform, 3, node.shifter ^ (1 << (WIDTH - 1)))
         # The pins that the DACs leave: the start of each frame out, the trigger in.
-        m.submodules.frame = frame = io.FFBuffer("o", platform.request("frame", 0, dir="-"))
+        _send(m, "frame", platform.request("frame", 0, dir="-"), node.frame)
         m.submodules.trigger = trigger = io.FFBuffer("i", platform.request("trigger", 0, dir="-"))
-        m.d.comb += [frame.o.eq(node.frame), node.trigger.eq(trigger.i)]
+        m.d.comb += node.trigger.eq(trigger.i)
         return m
 
 
@@ -187,20 +191,27 @@ LINKS: dict[str, Callable[[Module, Any], Any]] = {"uart": _uart, "usb": _usb}
 
 
 def dac(m: Module, platform: Any, place: int, code: Value) -> None:
-    """Send a signed code a clock to a DAC, which takes it in the middle of its time."""
+    """Send a signed code a clock to a DAC, which takes it in the middle of its time.
+
+    It is at the pins `WAY` + 1 clocks later.
+    """
     pins = platform.request("converter", place, dir={"data": "-", "clock": "-"})
-    m.submodules[f"data_{place}"] = data = io.FFBuffer("o", pins.data)
-    m.d.comb += data.o.eq(code)
+    _send(m, f"data_{place}", pins.data, code)
     _forward_clock(m, place, pins.clock, (0, 1))
 
 
-def adc(m: Module, platform: Any, place: int) -> Signal:
-    """The signed code that an ADC puts out, a clock behind the pins."""
+def adc(m: Module, platform: Any, place: int) -> Value:
+    """The signed code that an ADC puts out, `WAY` + 1 clocks behind the pins."""
     pins = platform.request("converter", place, dir={"data": "-", "clock": "-"})
     m.submodules[f"data_{place}"] = data = io.FFBuffer("i", pins.data)
     _forward_clock(m, place, pins.clock, (1, 0))
-    code: Signal = data.i
-    return code
+    return delay(m, data.i, WAY)
+
+
+def _send(m: Module, name: str, port: Any, value: Value) -> None:
+    """All that leaves beside the codes goes the same way, and so at the same time."""
+    m.submodules[name] = buffer = io.FFBuffer("o", port)
+    m.d.comb += buffer.o.eq(delay(m, value, WAY))
 
 
 def _forward_clock(m: Module, place: int, pin: Any, levels: tuple[int, int]) -> None:
