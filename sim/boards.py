@@ -210,7 +210,7 @@ def main(arguments: list[str] | None = None) -> None:
                 found = f"{folder / 'top.bit'} ({size} bytes), {routing}"
             else:
                 found = f"{folder / 'top.tcl'}: {vivado_project(spec, folder)}"
-        except RuntimeError as error:
+        except (RuntimeError, FileNotFoundError) as error:
             sys.exit(f"{chosen.board} {name}: {error}")
         print(f"{chosen.board} {name}: {found}", flush=True)
 

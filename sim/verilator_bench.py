@@ -20,7 +20,7 @@ from cocotb_tools.runner import get_results
 
 from gateware.multiplier import Primitive
 from models.checks import require
-from sim import verilator
+from sim import cocotb_build
 from sim.bench import (
     ExtraOutput,
     Ports,
@@ -66,7 +66,7 @@ class VerilatorBench:
             sources["MULT18X18D.v"] = (PRIMITIVES / "MULT18X18D.v").read_text()
         sources |= extra_sources or {}
         sources["bench.v"] = bench_text(self._ports, self._endless, start, depth)
-        self._runner, self._folder = verilator.build(
+        self._runner, self._folder = cocotb_build.build(
             name, "bench", sources, public=("load", "done", "run", "clock")
         )
 

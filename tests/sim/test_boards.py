@@ -4,6 +4,7 @@
 import itertools
 import json
 import subprocess
+import sys
 
 import pytest
 from amaranth.hdl import ClockDomain, Elaboratable, Module, Signal
@@ -75,6 +76,12 @@ def test_a_clock_without_its_constraint_is_no_build(route, tmp_path):
     route |= {1: (150.0, 80.0), "held": (125.0, 12.0)}
     with pytest.raises(RuntimeError, match=r"held to \[12, 125\] MHz, .* \[60, 125\]"):
         boards.bitstream(NodeSpec(), tmp_path, "usb")
+
+
+def test_a_build_needs_no_simulator():
+    """What `make bitstream` sets up has no cocotb."""
+    code = "import sys; sys.modules |= {'cocotb': None, 'cocotb_tools': None}; import sim.boards"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 class Small(Elaboratable):

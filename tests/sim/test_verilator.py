@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from sim import shared_library, verilator
+from sim import cocotb_build, shared_library, verilator
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def slowly(monkeypatch, tmp_path):
         path.touch()
         made.append(path)
 
-    monkeypatch.setattr(verilator, "_compile", compiles)
+    monkeypatch.setattr(cocotb_build, "_compile", compiles)
     monkeypatch.setattr(shared_library, "_build", builds)
     return made
 
@@ -41,7 +41,7 @@ def at_once(build, *designs):
 @pytest.mark.parametrize(
     "build",
     [
-        lambda text: verilator.build("one", "top", {"generated_top.v": text}, public=()),
+        lambda text: cocotb_build.build("one", "top", {"generated_top.v": text}, public=()),
         lambda text: shared_library._compile("one", {"generated_top.v": text}, None),
     ],
     ids=["bench", "library"],
