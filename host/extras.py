@@ -5,15 +5,20 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+OURS = ("models", "gateware", "host", "sim")
+
 
 def import_extra(module: str, extra: str) -> Any:
-    """Import a module that an extra installs; `ModuleNotFoundError` tells how to get it."""
+    """Import a module that an extra installs, or one of ours that needs what it installs.
+
+    Raises `ModuleNotFoundError` that tells how to get what is missing.
+    """
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        package = module.split(".")[0]
-        if error.name not in (package, module):
+        package = (error.name or "").split(".")[0]
+        if not package or package in OURS:
             raise
         raise ModuleNotFoundError(
-            f"this needs the package {error.name}; run `make setup-{extra}`", name=error.name
+            f"this needs the package {package}; run `make setup-{extra}`", name=error.name
         ) from None

@@ -11,16 +11,15 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from host.devices.device import Device, DeviceError
 from host.devices.link import LinkDevice
 from host.devices.model import ModelDevice
 from host.devices.record import RecordingDevice, ReplayDevice
 from host.devices.transport import BytePipe, LinkError, Transport
+from host.extras import import_extra
 from models.checks import RangeError, require
 from models.node.chain import Plant
 from models.node.spec import ROLES, NodeSpec
@@ -77,7 +76,7 @@ def _linked(url: str, pipe: Callable[[], BytePipe], spec: NodeSpec | None) -> Li
 
 def _simulated(url: str, spec: NodeSpec, plant: Plant | None) -> LinkDevice:
     # Not imported by name: a host without a compiler has no use for it.
-    simulation: Any = importlib.import_module("sim.node_device")
+    simulation = import_extra("sim.node_device", "test-gateware")
     return _linked(url, lambda: simulation.NodePipe(spec, plant), spec)
 
 

@@ -7,7 +7,6 @@ one for all looks, the other half to the symbols, shared by the looks (`tolerate
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from host.estimation import Calibration
+from host.extras import import_extra
 from host.leakage.certificate import Channel
 from host.verification import Verification, verify
 from models.checks import RangeError, require
@@ -143,7 +143,7 @@ def _models(
 def _gateware(
     loop: Loop, xi: Complex, records: Records, rng: np.random.Generator
 ) -> SymbolStatistics:
-    rtl = importlib.import_module("sim.loop.rtl")  # needs a compiler and the gateware's packages
+    rtl = import_extra("sim.loop.rtl", "test-gateware")
     try:
         batch = rtl.play(loop, 0, xi, rng, records.offsets[0]).server
     except rtl.ClientFailed as failed:  # a client that cheats may do without its inference

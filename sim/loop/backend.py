@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from host.calibration import NodeCalibration
+from host.extras import import_extra
 from host.inference import Inference
 from models.checks import RangeError
 from models.network import Network
@@ -61,16 +61,16 @@ def through_nodes(
         raise RangeError(f"backend = {backend!r} is none of {', '.join(BACKENDS)}")
     if impairments not in PRESETS:
         raise RangeError(f"impairments = {impairments!r} is none of {', '.join(PRESETS)}")
+    # Asked for first: whoever lacks what it needs shall not wait for a calibration to hear of it.
+    rtl = import_extra("sim.loop.rtl", "test-gateware") if backend == "rtl" else None
     asked = LoopSettings.of(link, PRESETS[impairments], seed=seed)
     # The drive starts with the modulator's data sheet, and finds what it meets.
     settings, calibration = calibrated(asked, prepare(asked, network.layers[0]), asked.arms)
     loop = Loop(network, settings)
     records = loop.records(record_frames)
     player_of = pool.models
-    if backend == "rtl":  # needs a compiler and the gateware's packages
-        player_of = importlib.import_module("sim.loop.rtl").compiled(
-            loop, trained=len(images) >= MANY
-        )
+    if rtl is not None:
+        player_of = rtl.compiled(loop, trained=len(images) >= MANY)
     seen = pool.infer_in_processes(
         loop, images, records, progress, player_of=player_of, processes=processes
     )

@@ -18,7 +18,6 @@ turn-around times. A receiver's inference values leave while frames arrive, and 
 
 from __future__ import annotations
 
-import importlib
 import json
 import math
 from collections.abc import Callable, Mapping
@@ -30,6 +29,7 @@ import numpy as np
 
 from gateware.register_map import CLOCK_HZ
 from host.devices.serial_port import BAUD
+from host.extras import import_extra
 from models.checks import require
 from models.digitiser.accumulators import MODE_SUMS, NAMES
 from models.digitiser.timing import PATIENCE
@@ -223,7 +223,7 @@ class Counted:
 
 def counted(loop: Loop, records: Records, rows: int = 8) -> Counted:
     """Count the clocks of the first layer's first rows in the gateware of both nodes."""
-    rtl = importlib.import_module("sim.loop.rtl")  # needs a compiler and the gateware's packages
+    rtl = import_extra("sim.loop.rtl", "test-gateware")
     first = loop.network.layers[0]
     part = Loop(Network("part", (Layer(first.weights[:rows], first.bias),)), loop.settings)
     xi, _ = directions(np.ones((1, first.columns)))
