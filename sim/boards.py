@@ -28,8 +28,8 @@ from sim import synthesis, verilator
 
 FOLDER = Path(__file__).parents[1] / "build" / "boards"
 SIGN_OFF = ("--85k", "--speed", "8", "--package", "CABGA554")
-# Pins pull a node apart, and the placer that out of context does well by late paths, HeAP, may end
-# at twice the wire length of `static`: the router then takes an hour, or does not come round.
+# Out of context the usual placer, HeAP, does well by late paths. Pins pull a node apart, and it may
+# end at twice the wire length of `static`: seeds of the server then do not route, or are too slow.
 EFFORT = ("--placer", "static", "--router", "router1")
 SEEDS = range(1, 9)
 PATIENCE = 1500.0  # seconds that a seed may take, of which eight minutes are usual
