@@ -29,7 +29,7 @@ from sim import synthesis, verilator
 FOLDER = Path(__file__).parents[1] / "build" / "boards"
 SIGN_OFF = ("--85k", "--speed", "8", "--package", "CABGA554")
 # Out of context the usual placer, HeAP, does well by late paths. Pins pull a node apart, and it may
-# end at half as much wire again as `static`: seeds of the server then do not route, or are too slow.
+# end at half as much wire again as `static`: seeds then do not route, or are slow.
 EFFORT = ("--placer", "static", "--router", "router1")
 SEEDS = range(1, 9)
 PATIENCE = 1500.0  # seconds that a seed may take, of which eight minutes are usual
