@@ -16,9 +16,8 @@ def import_extra(module: str, extra: str) -> Any:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        package = (error.name or "").split(".")[0]
-        if not package or package in OURS:
+        if error.name is None or error.name.split(".")[0] in OURS:
             raise
         raise ModuleNotFoundError(
-            f"this needs the package {package}; run `make setup-{extra}`", name=error.name
+            f"this needs the package {error.name}; run `make setup-{extra}`", name=error.name
         ) from None

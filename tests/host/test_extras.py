@@ -8,10 +8,21 @@ import pytest
 from host.extras import import_extra
 
 
+BARE = """
+import sys
+class Nowhere:
+    def find_spec(name, path, target=None):
+        if name == "amaranth":
+            raise ModuleNotFoundError(name=name)
+sys.meta_path.insert(0, Nowhere)
+from host import cli
+cli.main()
+"""
+
+
 def bare(*arguments):
     """The command as `make setup` leaves it, without Amaranth; what it says as it fails."""
-    code = "import sys; sys.modules['amaranth'] = None; from host import cli; cli.main()"
-    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", BARE, *arguments], capture_output=True, text=True)
     assert done.returncode == 2 and not done.stdout
     return done.stderr
 
