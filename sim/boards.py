@@ -127,7 +127,8 @@ def netlist(top: Elaboratable, folder: Path) -> None:
 def vivado_project(spec: NodeSpec, folder: Path) -> synthesis.ZynqEstimate:
     """Write Verilog, constraints and Vivado's script of a node for Red Pitaya, and check them.
 
-    Raises `RuntimeError` if verilator's lint objects, or if yosys finds that it does not fit.
+    Raises `RuntimeError` if verilator's lint objects, or if yosys finds that it does not fit,
+    `FileNotFoundError` if there is no verilator.
     """
     platform = red_pitaya.RedPitaya()
     plan = platform.prepare(

@@ -28,8 +28,8 @@ ULPI_HZ = 60_000_000
 WIDTH = 14
 CMOS = Attrs(IO_TYPE="LVCMOS33", SLEWRATE="FAST", DRIVE="8")
 PMOD_PINS = (1, 2, 3, 4, 7, 8, 9, 10)
-# Clocks that a code takes from the node to its pins, and a word from them. The PMODs are all around
-# the device: without registers on the way they would pull the node apart.
+# Registers between the node and the one at each pin. The PMODs are all around the device: without
+# them they would pull the node apart.
 WAY = 2
 
 
