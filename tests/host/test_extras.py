@@ -7,7 +7,6 @@ import pytest
 
 from host.extras import import_extra
 
-
 BARE = """
 import sys
 class Nowhere:
