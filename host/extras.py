@@ -5,8 +5,6 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-OURS = ("models", "gateware", "host", "sim")
-
 
 def import_extra(module: str, extra: str) -> Any:
     """Import a module that an extra installs, or one of ours that needs what it installs.
@@ -16,7 +14,7 @@ def import_extra(module: str, extra: str) -> Any:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.split(".")[0] in OURS:
+        if error.name is None or error.name.split(".")[0] == "shotveil":
             raise
         raise ModuleNotFoundError(
             f"this needs the package {error.name}; run `make setup-{extra}`", name=error.name

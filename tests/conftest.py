@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-
-from models.network import Layer, Network
+from shotveil.models.networks.network import Layer, Network
 
 
 @pytest.fixture

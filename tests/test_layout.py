@@ -17,7 +17,7 @@ OWN = {
     "sim": {"sim", "gateware", "models", "host"},
 }
 # The one module of the gateware that a host reads: pure Python, without the HDL tool chain.
-REGISTER_MAP = "gateware.register_map"
+REGISTER_MAP = "shotveil.models.node.register_map"
 FOREIGN = {"models": {"numpy", "scipy"}, "gateware": {"numpy", "amaranth", "amaranth_boards"}}
 
 

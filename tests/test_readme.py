@@ -8,9 +8,8 @@ from pathlib import Path
 
 import click
 import pytest
-
-from host.cli import cli
-from host.results import accuracies
+from shotveil.host.commands.cli import cli
+from shotveil.host.design.results import accuracies
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

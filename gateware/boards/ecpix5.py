@@ -14,13 +14,12 @@ from amaranth.build import Attrs, Pins, Resource, Subsignal
 from amaranth.hdl import C, ClockDomain, ClockSignal, Elaboratable, Instance, Module, Signal, Value
 from amaranth.lib import io, wiring
 from amaranth_boards.ecpix5 import ECPIX585Platform
-
-from gateware.host_link.uart import Uart
-from gateware.host_link.usb import Usb
-from gateware.node.chain import Node
-from gateware.pipeline import delay
-from models.checks import RangeError
-from models.node.spec import NodeSpec
+from shotveil.gateware.host_link.uart import Uart
+from shotveil.gateware.host_link.usb import Usb
+from shotveil.gateware.node.chain import Node
+from shotveil.gateware.primitives.pipeline import delay
+from shotveil.models.common.checks import RangeError
+from shotveil.models.node.spec import NodeSpec
 
 CLOCK_HZ = 125_000_000
 BAUD = 3_000_000  # a quarter of the 12 MHz that the board's FT2232 divides

@@ -14,11 +14,10 @@ from amaranth.build import Attrs, Clock, DiffPairs, Pins, Resource, Subsignal
 from amaranth.hdl import C, Cat, ClockDomain, ClockSignal, Elaboratable, Instance, Module, Signal
 from amaranth.lib import io, wiring
 from amaranth_boards.redpitaya_125_14 import RedPitaya14Platform
-
-from gateware.boards.delta_sigma import DeltaSigma
-from gateware.host_link.uart import Uart
-from gateware.node.chain import Node
-from models.node.spec import NodeSpec
+from shotveil.gateware.boards.delta_sigma import DeltaSigma
+from shotveil.gateware.host_link.uart import Uart
+from shotveil.gateware.node.chain import Node
+from shotveil.models.node.spec import NodeSpec
 
 CLOCK_HZ = 125_000_000
 BAUD = 3_000_000

@@ -5,13 +5,12 @@ from __future__ import annotations
 from amaranth.hdl import Array, C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
-
-from gateware import fixedpoint
-from gateware.digitiser import payloads
-from gateware.digitiser.sum_bank import SUM_BITS, SumBank
-from gateware.multiplier import Multiplier
-from gateware.pipeline import delay
-from models.digitiser.spec import DARK_RECORD, PILOT, ROW, SIGNAL_RECORD, DigitiserSpec
+from shotveil.gateware.digitiser import payloads
+from shotveil.gateware.digitiser.sum_bank import SUM_BITS, SumBank
+from shotveil.gateware.primitives import fixedpoint
+from shotveil.gateware.primitives.multiplier import Multiplier
+from shotveil.gateware.primitives.pipeline import delay
+from shotveil.models.digitiser.spec import DARK_RECORD, PILOT, ROW, SIGNAL_RECORD, DigitiserSpec
 
 # Clocks without a symbol after which no frame is on its way: longer than any pause between frames.
 QUIET = 1 << 12  # ten times the longest pause between two symbols of a frame

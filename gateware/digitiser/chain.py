@@ -10,21 +10,20 @@ from typing import Any
 from amaranth.hdl import Cat, Module, ResetInserter, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
-
-from gateware import fixedpoint
-from gateware.digitiser import payloads
-from gateware.digitiser.accumulators import Accumulators
-from gateware.digitiser.entry import Entry
-from gateware.digitiser.framing import Framing
-from gateware.digitiser.matched import MatchedFilter
-from gateware.digitiser.normalisation import Normalisation
-from gateware.digitiser.phase import Phase
-from gateware.digitiser.phase_lock import PhaseLock
-from gateware.digitiser.sum_bank import SUM_BITS
-from gateware.digitiser.synchroniser import Synchroniser
-from gateware.memory import DeepFifo
-from gateware.stage import Stage, read
-from models.digitiser.spec import ROW, DigitiserSpec
+from shotveil.gateware.digitiser import payloads
+from shotveil.gateware.digitiser.accumulators import Accumulators
+from shotveil.gateware.digitiser.entry import Entry
+from shotveil.gateware.digitiser.framing import Framing
+from shotveil.gateware.digitiser.matched import MatchedFilter
+from shotveil.gateware.digitiser.normalisation import Normalisation
+from shotveil.gateware.digitiser.phase import Phase
+from shotveil.gateware.digitiser.phase_lock import PhaseLock
+from shotveil.gateware.digitiser.sum_bank import SUM_BITS
+from shotveil.gateware.digitiser.synchroniser import Synchroniser
+from shotveil.gateware.primitives import fixedpoint
+from shotveil.gateware.primitives.memory import DeepFifo
+from shotveil.gateware.primitives.stage import Stage, read
+from shotveil.models.digitiser.spec import ROW, DigitiserSpec
 
 
 class Receiver(wiring.Component):

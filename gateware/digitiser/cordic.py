@@ -5,19 +5,18 @@ from __future__ import annotations
 from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
-
-from gateware import fixedpoint
-from gateware.fixedpoint import constrain, overflows, round_shift
-from gateware.multiplier import Multiplier
-from models.digitiser.cordic import (
+from shotveil.gateware.primitives import fixedpoint
+from shotveil.gateware.primitives.fixedpoint import constrain, overflows, round_shift
+from shotveil.gateware.primitives.multiplier import Multiplier
+from shotveil.models.common.fixedpoint import Overflow, Rounding
+from shotveil.models.digitiser.cordic import (
     ANGLE_GUARD,
     INVERSE_BITS,
     PRODUCT_GUARD,
     angles,
     inverse_gain,
 )
-from models.digitiser.spec import DigitiserSpec
-from models.fixedpoint import Overflow, Rounding
+from shotveil.models.digitiser.spec import DigitiserSpec
 
 
 class Cordic(wiring.Component):

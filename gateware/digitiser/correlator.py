@@ -5,16 +5,15 @@ from __future__ import annotations
 from amaranth.hdl import Module, Mux, Signal, Value, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
-
-from gateware.digitiser import payloads
-from gateware.digitiser.delay_line import DelayLine
-from gateware.digitiser.payloads import forward_valid
-from gateware.fixedpoint import round_shift
-from gateware.multiplier import Multiplier
-from gateware.pipeline import delay
-from models.digitiser.correlator import DROPPED
-from models.digitiser.spec import PREAMBLE, DigitiserSpec
-from models.fixedpoint import Rounding
+from shotveil.gateware.digitiser import payloads
+from shotveil.gateware.digitiser.delay_line import DelayLine
+from shotveil.gateware.digitiser.payloads import forward_valid
+from shotveil.gateware.primitives.fixedpoint import round_shift
+from shotveil.gateware.primitives.multiplier import Multiplier
+from shotveil.gateware.primitives.pipeline import delay
+from shotveil.models.common.fixedpoint import Rounding
+from shotveil.models.digitiser.correlator import DROPPED
+from shotveil.models.digitiser.spec import PREAMBLE, DigitiserSpec
 
 
 class Correlator(wiring.Component):

@@ -6,9 +6,8 @@ from amaranth.hdl import Cat, Module, Mux, Shape, Signal, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
-
-from gateware.memory import NO_COLLISIONS
-from models.checks import require
+from shotveil.gateware.primitives.memory import NO_COLLISIONS
+from shotveil.models.common.checks import require
 
 
 class DelayLine(wiring.Component):

@@ -5,11 +5,10 @@ from __future__ import annotations
 from amaranth.hdl import Cat, Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
-
-from gateware.counter import EventCounter
-from gateware.digitiser import payloads
-from gateware.digitiser.payloads import forward_valid
-from models.digitiser.spec import DigitiserSpec
+from shotveil.gateware.digitiser import payloads
+from shotveil.gateware.digitiser.payloads import forward_valid
+from shotveil.gateware.primitives.counter import EventCounter
+from shotveil.models.digitiser.spec import DigitiserSpec
 
 
 class Entry(wiring.Component):

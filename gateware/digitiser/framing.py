@@ -5,16 +5,15 @@ from __future__ import annotations
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
-
-from gateware.digitiser import payloads
-from models.digitiser.spec import PILOT, ROW, VACUUM, DigitiserSpec
+from shotveil.gateware.digitiser import payloads
+from shotveil.models.digitiser.spec import PILOT, ROW, VACUUM, DigitiserSpec
 
 
 class Framing(wiring.Component):
     """Counts symbols from the mark on: pilots, row, pilots, row, …, pilots, vacuum.
 
     * `i`: filtered symbols; `o`: those of frames, labelled; others are dropped. No stalls.
-    * `row`, `pilots`, `spacing`, `vacuum`: the frame's layout, as in `models.frame`.
+    * `row`, `pilots`, `spacing`, `vacuum`: the frame's layout, as in `models.signal.frame`.
     * `skip`: looked at with a frame's first symbol, and a label of all its symbols. `started`
       pulses a clock later.
     """

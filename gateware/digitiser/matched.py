@@ -6,15 +6,14 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
-
-from gateware import fixedpoint
-from gateware.digitiser import payloads
-from gateware.fixedpoint import round_shift
-from gateware.memory import NO_COLLISIONS
-from gateware.multiplier import Multiplier
-from gateware.pipeline import delay
-from models.digitiser.spec import DigitiserSpec
-from models.fixedpoint import Rounding
+from shotveil.gateware.digitiser import payloads
+from shotveil.gateware.primitives import fixedpoint
+from shotveil.gateware.primitives.fixedpoint import round_shift
+from shotveil.gateware.primitives.memory import NO_COLLISIONS
+from shotveil.gateware.primitives.multiplier import Multiplier
+from shotveil.gateware.primitives.pipeline import delay
+from shotveil.models.common.fixedpoint import Rounding
+from shotveil.models.digitiser.spec import DigitiserSpec
 
 
 class MatchedFilter(wiring.Component):

@@ -5,15 +5,14 @@ from __future__ import annotations
 from amaranth.hdl import C, Cat, Module, Mux, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
-
-from gateware import fixedpoint
-from gateware.digitiser import payloads
-from gateware.fixedpoint import constrain, overflows, round_shift
-from gateware.multiplier import Multiplier
-from gateware.pipeline import delay
-from models.digitiser.normalisation import COUNT_BITS
-from models.digitiser.spec import SIGNAL_RECORD, VACUUM, VACUUM_RECORD, DigitiserSpec
-from models.fixedpoint import Overflow, Rounding
+from shotveil.gateware.digitiser import payloads
+from shotveil.gateware.primitives import fixedpoint
+from shotveil.gateware.primitives.fixedpoint import constrain, overflows, round_shift
+from shotveil.gateware.primitives.multiplier import Multiplier
+from shotveil.gateware.primitives.pipeline import delay
+from shotveil.models.common.fixedpoint import Overflow, Rounding
+from shotveil.models.digitiser.normalisation import COUNT_BITS
+from shotveil.models.digitiser.spec import SIGNAL_RECORD, VACUUM, VACUUM_RECORD, DigitiserSpec
 
 
 class Normalisation(wiring.Component):

@@ -6,9 +6,8 @@ from typing import Any
 
 from amaranth.hdl import Const, Module, Shape, ShapeLike, signed, unsigned
 from amaranth.lib import data
-
-from gateware import fixedpoint
-from models.digitiser.spec import DigitiserSpec
+from shotveil.gateware.primitives import fixedpoint
+from shotveil.models.digitiser.spec import DigitiserSpec
 
 
 def axes(spec: DigitiserSpec) -> tuple[str, ...]:

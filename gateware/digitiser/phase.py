@@ -5,14 +5,13 @@ from __future__ import annotations
 from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value, signed
 from amaranth.lib import enum, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
-
-from gateware.digitiser import payloads
-from gateware.digitiser.cordic import Cordic
-from gateware.memory import DeepFifo
-from gateware.pipeline import delay
-from gateware.stage import Stage, read
-from models.digitiser.phase import COUNT_BITS, SUM_SHIFT
-from models.digitiser.spec import PILOT, SIGNAL_RECORD, DigitiserSpec
+from shotveil.gateware.digitiser import payloads
+from shotveil.gateware.digitiser.cordic import Cordic
+from shotveil.gateware.primitives.memory import DeepFifo
+from shotveil.gateware.primitives.pipeline import delay
+from shotveil.gateware.primitives.stage import Stage, read
+from shotveil.models.digitiser.phase import COUNT_BITS, SUM_SHIFT
+from shotveil.models.digitiser.spec import PILOT, SIGNAL_RECORD, DigitiserSpec
 
 
 class State(enum.Enum):

@@ -5,11 +5,10 @@ from __future__ import annotations
 from amaranth.hdl import Const, Module, Mux, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
-
-from gateware.digitiser import payloads
-from gateware.multiplier import Multiplier
-from models.digitiser.phase_lock import COUNT_BITS, GAIN_BITS, STEADY
-from models.digitiser.spec import DigitiserSpec
+from shotveil.gateware.digitiser import payloads
+from shotveil.gateware.primitives.multiplier import Multiplier
+from shotveil.models.digitiser.phase_lock import COUNT_BITS, GAIN_BITS, STEADY
+from shotveil.models.digitiser.spec import DigitiserSpec
 
 
 class PhaseLock(wiring.Component):

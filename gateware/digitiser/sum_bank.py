@@ -6,9 +6,8 @@ from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed
 from amaranth.lib import enum, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
-
-from gateware.memory import NO_COLLISIONS
-from models.checks import require
+from shotveil.gateware.primitives.memory import NO_COLLISIONS
+from shotveil.models.common.checks import require
 
 SUM_BITS = 64
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from amaranth.hdl import Cat, Const, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
-
-from gateware.digitiser import payloads
-from gateware.digitiser.correlator import Correlator
-from gateware.digitiser.delay_line import DelayLine
-from gateware.digitiser.timing import Timing
-from models.digitiser.spec import DigitiserSpec
+from shotveil.gateware.digitiser import payloads
+from shotveil.gateware.digitiser.correlator import Correlator
+from shotveil.gateware.digitiser.delay_line import DelayLine
+from shotveil.gateware.digitiser.timing import Timing
+from shotveil.models.digitiser.spec import DigitiserSpec
 
 
 class Synchroniser(wiring.Component):

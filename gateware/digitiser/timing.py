@@ -6,12 +6,11 @@ from amaranth.hdl import C, Cat, Module, Mux, Signal, signed
 from amaranth.lib import enum, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
-
-from gateware.digitiser import payloads
-from gateware.digitiser.payloads import forward_valid
-from gateware.multiplier import Multiplier
-from models.digitiser.spec import DigitiserSpec
-from models.digitiser.timing import (
+from shotveil.gateware.digitiser import payloads
+from shotveil.gateware.digitiser.payloads import forward_valid
+from shotveil.gateware.primitives.multiplier import Multiplier
+from shotveil.models.digitiser.spec import DigitiserSpec
+from shotveil.models.digitiser.timing import (
     EARLY,
     FINE,
     HOLD,

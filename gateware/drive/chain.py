@@ -10,18 +10,17 @@ from typing import Any
 from amaranth.hdl import Module, Mux, ResetInserter, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect
-
-from gateware import fixedpoint
-from gateware.counter import EventCounter
-from gateware.drive import payloads
-from gateware.drive.angles import Angles
-from gateware.drive.dac import Dac
-from gateware.drive.framing import LENGTHS, Framing
-from gateware.drive.linearisation import ARMS, Linearisation
-from gateware.drive.scaling import Scaling
-from gateware.drive.shaping import Shaping
-from gateware.stage import Stage
-from models.drive.spec import DriveSpec, Registers
+from shotveil.gateware.drive import payloads
+from shotveil.gateware.drive.angles import Angles
+from shotveil.gateware.drive.dac import Dac
+from shotveil.gateware.drive.framing import LENGTHS, Framing
+from shotveil.gateware.drive.linearisation import ARMS, Linearisation
+from shotveil.gateware.drive.scaling import Scaling
+from shotveil.gateware.drive.shaping import Shaping
+from shotveil.gateware.primitives import fixedpoint
+from shotveil.gateware.primitives.counter import EventCounter
+from shotveil.gateware.primitives.stage import Stage
+from shotveil.models.drive.spec import DriveSpec, Registers
 
 
 class Drive(wiring.Component):

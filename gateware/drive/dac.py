@@ -5,12 +5,11 @@ from __future__ import annotations
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
-
-from gateware import fixedpoint
-from gateware.counter import EventCounter
-from gateware.drive import payloads
-from models.drive.spec import DriveSpec
-from models.fixedpoint import Overflow, Rounding
+from shotveil.gateware.drive import payloads
+from shotveil.gateware.primitives import fixedpoint
+from shotveil.gateware.primitives.counter import EventCounter
+from shotveil.models.common.fixedpoint import Overflow, Rounding
+from shotveil.models.drive.spec import DriveSpec
 
 
 class Dac(wiring.Component):

@@ -1,4 +1,7 @@
-"""Framing: rows of symbols become frames. Model: `models.drive.framing`, format: `models.frame`."""
+"""Framing: rows of symbols become frames.
+
+Model: `models.drive.framing`, format: `models.signal.frame`.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,10 @@ from typing import Any
 from amaranth.hdl import Array, C, Module, Mux, ResetInserter, Signal, Value
 from amaranth.lib import enum, stream, wiring
 from amaranth.lib.wiring import In, Out
-
-from gateware.drive import payloads
-from gateware.memory import DeepFifo
-from models.drive.spec import DriveSpec
-from models.frame import FRANK, PILOTS, diagonal
+from shotveil.gateware.drive import payloads
+from shotveil.gateware.primitives.memory import DeepFifo
+from shotveil.models.drive.spec import DriveSpec
+from shotveil.models.signal.frame import FRANK, PILOTS, diagonal
 
 LENGTHS = ("preamble", "row", "pilots", "pilot_spacing", "vacuum", "guard")
 
@@ -38,8 +40,8 @@ class Framing(wiring.Component):
       are sent in its place. `started` pulses where a frame starts, before its first symbol.
     * `taken` is high where `symbol` of the row buffer goes into a frame.
     * `flush`: while high, the row buffer is emptied and what comes is dropped. Only between frames.
-    * One register a section with its length (`models.frame.FrameLayout` says what is allowed);
-      taken over when a frame starts.
+    * One register a section with its length (`models.signal.frame.FrameLayout` says what is
+      allowed); taken over when a frame starts.
     * `busy`: a frame is on its way; `buffered`: symbols in the row buffer.
     * Throughput one symbol a clock, frames back to back. Latency: `latency` clocks from a row's
       last symbol to the first symbol of its frame.

@@ -6,14 +6,13 @@ from amaranth.hdl import C, Cat, Module, Mux, Value, ValueLike
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
-
-from gateware import fixedpoint
-from gateware.counter import EventCounter
-from gateware.drive import payloads
-from gateware.multiplier import Multiplier
-from gateware.pipeline import delay, flow
-from models.drive.spec import DriveSpec, arcsine_table
-from models.fixedpoint import Overflow, Q, Rounding
+from shotveil.gateware.drive import payloads
+from shotveil.gateware.primitives import fixedpoint
+from shotveil.gateware.primitives.counter import EventCounter
+from shotveil.gateware.primitives.multiplier import Multiplier
+from shotveil.gateware.primitives.pipeline import delay, flow
+from shotveil.models.common.fixedpoint import Overflow, Q, Rounding
+from shotveil.models.drive.spec import DriveSpec, arcsine_table
 
 ARMS = ("i", "q")
 SLOPE_BITS = 17  # of a chord: both words are as wide as half a block RAM has

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from amaranth.hdl import Shape
 from amaranth.lib import data
-
-from gateware import fixedpoint
-from models.drive.spec import DriveSpec
-from models.fixedpoint import Q
+from shotveil.gateware.primitives import fixedpoint
+from shotveil.models.common.fixedpoint import Q
+from shotveil.models.drive.spec import DriveSpec
 
 
 def quadratures(q: Q, **flags: int) -> data.StructLayout:

@@ -8,13 +8,12 @@ from __future__ import annotations
 from amaranth.hdl import Module, Mux
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
-
-from gateware import fixedpoint
-from gateware.drive import payloads
-from gateware.multiplier import Multiplier
-from gateware.pipeline import delay, flow
-from models.drive.spec import DriveSpec
-from models.fixedpoint import Overflow, Rounding
+from shotveil.gateware.drive import payloads
+from shotveil.gateware.primitives import fixedpoint
+from shotveil.gateware.primitives.multiplier import Multiplier
+from shotveil.gateware.primitives.pipeline import delay, flow
+from shotveil.models.common.fixedpoint import Overflow, Rounding
+from shotveil.models.drive.spec import DriveSpec
 
 
 class Scaling(wiring.Component):

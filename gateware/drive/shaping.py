@@ -6,13 +6,12 @@ from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
-
-from gateware import fixedpoint
-from gateware.drive import payloads
-from gateware.multiplier import Multiplier
-from gateware.pipeline import delay
-from models.drive.spec import DriveSpec
-from models.fixedpoint import Overflow, Rounding
+from shotveil.gateware.drive import payloads
+from shotveil.gateware.primitives import fixedpoint
+from shotveil.gateware.primitives.multiplier import Multiplier
+from shotveil.gateware.primitives.pipeline import delay
+from shotveil.models.common.fixedpoint import Overflow, Rounding
+from shotveil.models.drive.spec import DriveSpec
 
 
 class Shaping(wiring.Component):
@@ -21,8 +20,8 @@ class Shaping(wiring.Component):
     * `i`: symbols in `spec.scaled`, `o`: samples in `spec.sample`. One sample a clock: a symbol is
       taken every L clocks. `latency` clocks from a symbol to its first sample.
     * Products and sum are exact, then rounded half to even and saturated; the taps that
-      `models.pulse.coefficients` makes never saturate. A saturated sample, and all of a faulty
-      symbol's own, leave with `fault`.
+      `models.signal.pulse.coefficients` makes never saturate. A saturated sample, and all of a
+      faulty symbol's own, leave with `fault`.
     * `coefficients`: the taps h[0], h[1], … in `spec.coefficient`. They replace each other as they
       come, so load whole sets, and only while nothing is sent. The pulse of the spec is there from
       the start.

@@ -7,10 +7,9 @@ from types import ModuleType
 from amaranth.hdl import Array, Assert, Assume, Cover, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
-
-from gateware.formal.proof import Bug, Proof
-from gateware.host_link.credits import LIMIT_BITS
-from models.host_link.packet import MAX_WORDS
+from shotveil.gateware.formal.proof import Bug, Proof
+from shotveil.gateware.host_link.credits import LIMIT_BITS
+from shotveil.models.host_link.packet import MAX_WORDS
 
 PORTS = 2
 CAPACITY = 300  # words of each FIFO: little more than a request, so that few requests fill it
@@ -110,7 +109,7 @@ class Bench(wiring.Component):
 
 
 PROOF = Proof(
-    block="gateware.host_link.credits",
+    block="shotveil.gateware.host_link.credits",
     bench=Bench,
     depth=3,
     reach=12,

@@ -1,8 +1,9 @@
 """The drive's framing plays every frame symbol for symbol, with no gap inside, and no stale symbol.
 
-The reference is `models.frame`: a table of the slots of some layouts, small enough to be proved and
-with every section present, absent, whole and cut. Rows may arrive at any pace, the output may stall
-at any time; `run`, `hold`, `blank`, `flush` and reset come whenever the block allows them.
+The reference is `models.signal.frame`: a table of the slots of some layouts, small enough to be
+proved and with every section present, absent, whole and cut. Rows may arrive at any pace, the
+output may stall at any time; `run`, `hold`, `blank`, `flush` and reset come whenever the block
+allows them.
 """
 
 from __future__ import annotations
@@ -13,13 +14,12 @@ import numpy as np
 from amaranth.hdl import Assert, Assume, Cat, Const, Cover, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In
-
-from gateware.drive.framing import LENGTHS
-from gateware.formal.deep_fifo import follow, inside
-from gateware.formal.proof import Bug, Proof
-from models.drive.spec import DriveSpec
-from models.frame import FrameLayout, Slot
-from models.node.sequencer import MARGIN
+from shotveil.gateware.drive.framing import LENGTHS
+from shotveil.gateware.formal.deep_fifo import follow, inside
+from shotveil.gateware.formal.proof import Bug, Proof
+from shotveil.models.drive.spec import DriveSpec
+from shotveil.models.node.sequencer import MARGIN
+from shotveil.models.signal.frame import FrameLayout, Slot
 
 SPEC = DriveSpec(row_capacity=4)
 LAYOUTS = (
@@ -258,7 +258,7 @@ class Bench(wiring.Component):
 
 
 PROOF = Proof(
-    block="gateware.drive.framing",
+    block="shotveil.gateware.drive.framing",
     bench=Bench,
     depth=5,
     reach=34,

@@ -8,9 +8,8 @@ from types import ModuleType
 from amaranth.hdl import Assert, Cover, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
-
-from gateware.formal.deep_fifo import NEAR, follow, inside
-from gateware.formal.proof import Bug, Proof
+from shotveil.gateware.formal.deep_fifo import NEAR, follow, inside
+from shotveil.gateware.formal.proof import Bug, Proof
 
 DEPTH = 4
 COUNT = 4  # bits of the numbers that the words are, more than can wait
@@ -70,7 +69,7 @@ class Bench(wiring.Component):
 
 
 PROOF = Proof(
-    block="gateware.memory",
+    block="shotveil.gateware.primitives.memory",
     bench=Bench,
     depth=LATENCY + 1,
     reach=30,

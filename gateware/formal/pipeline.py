@@ -7,9 +7,8 @@ from types import ModuleType
 from amaranth.hdl import Assert, Cover, Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
-
-from gateware.formal.counting import counting
-from gateware.formal.proof import Bug, Proof
+from shotveil.gateware.formal.counting import counting
+from shotveil.gateware.formal.proof import Bug, Proof
 
 WIDTH = 4
 LATENCY = 3
@@ -77,7 +76,7 @@ class Bench(wiring.Component):
 
 
 PROOF = Proof(
-    block="gateware.pipeline",
+    block="shotveil.gateware.primitives.pipeline",
     bench=Bench,
     depth=3,
     reach=14,

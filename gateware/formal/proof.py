@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from types import ModuleType
 
 from amaranth.lib import wiring
-
-from models.checks import RangeError
+from shotveil.models.common.checks import RangeError
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,8 @@ from types import ModuleType
 from amaranth.hdl import Assert, Cat, Cover, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
-
-from gateware.formal.proof import Bug, Proof
-from gateware.register_map import WORD, Access, Register, RegisterMap
+from shotveil.gateware.formal.proof import Bug, Proof
+from shotveil.models.node.register_map import WORD, Access, Register, RegisterMap
 
 ADDRESS_BITS = 4  # beyond the map as well
 MAP = RegisterMap(
@@ -104,7 +103,7 @@ class Bench(wiring.Component):
 
 
 PROOF = Proof(
-    block="gateware.registers",
+    block="shotveil.gateware.node.register_bank",
     bench=Bench,
     depth=3,
     reach=10,

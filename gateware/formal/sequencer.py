@@ -11,9 +11,8 @@ from types import ModuleType
 from amaranth.hdl import Assert, Assume, Cover, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
-
-from gateware.formal.proof import Bug, Proof
-from models.node.sequencer import GRANT_BITS, LEAD_BITS, MARGIN, WATCHDOG_BITS, Phase
+from shotveil.gateware.formal.proof import Bug, Proof
+from shotveil.models.node.sequencer import GRANT_BITS, LEAD_BITS, MARGIN, WATCHDOG_BITS, Phase
 
 DRAIN = 3
 CAUSES = ("stop", "link_fault", "tripped", "starved")
@@ -131,7 +130,7 @@ class Bench(wiring.Component):
 
 
 PROOF = Proof(
-    block="gateware.node.sequencer",
+    block="shotveil.gateware.node.sequencer",
     bench=Bench,
     depth=9,
     reach=40,

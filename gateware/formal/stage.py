@@ -7,9 +7,8 @@ from types import ModuleType
 from amaranth.hdl import Assert, Cover, Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
-
-from gateware.formal.counting import counting
-from gateware.formal.proof import Bug, Proof
+from shotveil.gateware.formal.counting import counting
+from shotveil.gateware.formal.proof import Bug, Proof
 
 WIDTH = 4
 
@@ -34,7 +33,7 @@ class Bench(wiring.Component):
 
 
 PROOF = Proof(
-    block="gateware.stage",
+    block="shotveil.gateware.primitives.stage",
     bench=Bench,
     depth=4,
     reach=12,

@@ -6,12 +6,11 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
-
-from gateware.host_link import payloads
-from gateware.host_link.payloads import Fault
-from gateware.memory import NO_COLLISIONS
-from gateware.pipeline import flow
-from models.host_link.cobs import LONGEST
+from shotveil.gateware.host_link import payloads
+from shotveil.gateware.host_link.payloads import Fault
+from shotveil.gateware.primitives.memory import NO_COLLISIONS
+from shotveil.gateware.primitives.pipeline import flow
+from shotveil.models.host_link.cobs import LONGEST
 
 RING = 512  # bytes: two blocks and more
 

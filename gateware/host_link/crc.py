@@ -8,11 +8,10 @@ import operator
 from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
-
-from gateware.host_link import payloads
-from gateware.host_link.payloads import Fault
-from models.host_link.crc import RESIDUE, START, table
-from models.host_link.packet import CRC_BYTES
+from shotveil.gateware.host_link import payloads
+from shotveil.gateware.host_link.payloads import Fault
+from shotveil.models.host_link.crc import RESIDUE, START, table
+from shotveil.models.host_link.packet import CRC_BYTES
 
 
 def update(register: Value, byte: Value) -> Value:

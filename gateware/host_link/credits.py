@@ -11,9 +11,8 @@ from __future__ import annotations
 from amaranth.hdl import Array, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
-
-from models.checks import require
-from models.host_link.packet import MAX_WORDS
+from shotveil.models.common.checks import require
+from shotveil.models.host_link.packet import MAX_WORDS
 
 LIMIT_BITS = 16  # of limits, which count modulo 2^16: the host tells them apart by differences
 

@@ -9,15 +9,14 @@ from amaranth.hdl import Array, C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
-
-from gateware.counter import EventCounter
-from gateware.host_link import payloads
-from gateware.host_link.credits import LIMIT_BITS, Credits
-from gateware.memory import NO_COLLISIONS
-from gateware.pipeline import flow
-from gateware.register_bus import RegisterBus
-from models.host_link.endpoint import require_shape
-from models.host_link.packet import ADDRESSES, MAX_WORDS, Op, Status, hello_word
+from shotveil.gateware.host_link import payloads
+from shotveil.gateware.host_link.credits import LIMIT_BITS, Credits
+from shotveil.gateware.node.register_bus import RegisterBus
+from shotveil.gateware.primitives.counter import EventCounter
+from shotveil.gateware.primitives.memory import NO_COLLISIONS
+from shotveil.gateware.primitives.pipeline import flow
+from shotveil.models.host_link.endpoint import require_shape
+from shotveil.models.host_link.packet import ADDRESSES, MAX_WORDS, Op, Status, hello_word
 
 COUNTERS = ("link_repeated", "link_gap", "link_accepted")
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from amaranth.hdl import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
-
-from gateware.host_link import cobs, crc, endpoint, packet
-from gateware.host_link.endpoint import Endpoint, inside
-from gateware.host_link.payloads import COUNTERS
-from gateware.stage import Stage
-from models.host_link.endpoint import require_shape
+from shotveil.gateware.host_link import cobs, crc, endpoint, packet
+from shotveil.gateware.host_link.endpoint import Endpoint, inside
+from shotveil.gateware.host_link.payloads import COUNTERS
+from shotveil.gateware.primitives.stage import Stage
+from shotveil.models.host_link.endpoint import require_shape
 
 
 class HostLink(wiring.Component):

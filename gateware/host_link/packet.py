@@ -6,13 +6,12 @@ from amaranth.hdl import Array, C, Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
-
-from gateware.counter import EventCounter
-from gateware.host_link import payloads
-from gateware.host_link.payloads import Fault
-from gateware.memory import NO_COLLISIONS
-from gateware.pipeline import flow
-from models.host_link.packet import ANSWER, MAX_WORDS, REQUEST
+from shotveil.gateware.host_link import payloads
+from shotveil.gateware.host_link.payloads import Fault
+from shotveil.gateware.primitives.counter import EventCounter
+from shotveil.gateware.primitives.memory import NO_COLLISIONS
+from shotveil.gateware.primitives.pipeline import flow
+from shotveil.models.host_link.packet import ANSWER, MAX_WORDS, REQUEST
 
 COUNTERS = ("link_bad_crc", "link_bad_frame")
 

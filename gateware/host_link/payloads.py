@@ -5,9 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 from amaranth.lib import data, enum
-
-from models.host_link.endpoint import Counters
-from models.host_link.packet import MAX_WORDS
+from shotveil.models.host_link.endpoint import Counters
+from shotveil.models.host_link.packet import MAX_WORDS
 
 # Widths of the counters of packets, by name.
 COUNTERS = {field.name: field.metadata["width"] for field in dataclasses.fields(Counters)}

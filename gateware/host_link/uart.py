@@ -6,10 +6,9 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
-
-from gateware.counter import EventCounter
-from gateware.memory import DeepFifo
-from models.checks import RangeError, require
+from shotveil.gateware.primitives.counter import EventCounter
+from shotveil.gateware.primitives.memory import DeepFifo
+from shotveil.models.common.checks import RangeError, require
 
 PHASE_BITS = 16  # of the divider
 LARGEST_ERROR = 0.02  # of the baud rate; half a bit over ten would be 5 %, shared by both ends

@@ -6,10 +6,9 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import enum, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
-
-from gateware.digitiser import payloads
-from gateware.memory import NO_COLLISIONS
-from models.node.spec import NodeSpec
+from shotveil.gateware.digitiser import payloads
+from shotveil.gateware.primitives.memory import NO_COLLISIONS
+from shotveil.models.node.spec import NodeSpec
 
 
 class Step(enum.Enum):

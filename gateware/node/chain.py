@@ -7,21 +7,20 @@ from typing import Any
 from amaranth.hdl import C, Cat, Module, Mux, ResetInserter, Signal, Value, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
-
-from gateware.digitiser import payloads as digitiser_payloads
-from gateware.digitiser.chain import Receiver
-from gateware.drive import payloads as drive_payloads
-from gateware.host_link.link import HostLink
-from gateware.memory import DeepFifo
-from gateware.node.capture import Capture
-from gateware.node.reading import WORD, Reading
-from gateware.node.replay import Replay
-from gateware.node.transmitter import Transmitter
-from gateware.register_map import register_map
-from gateware.registers import RegisterBank
-from gateware.stage import Stage
-from models.node.ports import ReadPort, WritePort
-from models.node.spec import NodeSpec
+from shotveil.gateware.digitiser import payloads as digitiser_payloads
+from shotveil.gateware.digitiser.chain import Receiver
+from shotveil.gateware.drive import payloads as drive_payloads
+from shotveil.gateware.host_link.link import HostLink
+from shotveil.gateware.node.capture import Capture
+from shotveil.gateware.node.reading import WORD, Reading
+from shotveil.gateware.node.register_bank import RegisterBank
+from shotveil.gateware.node.replay import Replay
+from shotveil.gateware.node.transmitter import Transmitter
+from shotveil.gateware.primitives.memory import DeepFifo
+from shotveil.gateware.primitives.stage import Stage
+from shotveil.models.node.ports import ReadPort, WritePort
+from shotveil.models.node.register_map import register_map
+from shotveil.models.node.spec import NodeSpec
 
 SETTLE = 128  # clocks of silence that empty all registers without a reset
 ALWAYS = 4096  # room of a port that takes all that comes

@@ -5,9 +5,8 @@ from __future__ import annotations
 from amaranth.hdl import Cat, Module, Mux, Shape, ShapeLike, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
-
-from gateware.stage import Stage
-from models.checks import require
+from shotveil.gateware.primitives.stage import Stage
+from shotveil.models.common.checks import require
 
 WORD = 32
 

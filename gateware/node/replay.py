@@ -7,14 +7,13 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
-
-from gateware.counter import EventCounter
-from gateware.digitiser import payloads as received_payloads
-from gateware.drive import payloads
-from gateware.memory import NO_COLLISIONS, DeepFifo
-from models.node.replay import DECISION, FLIGHTS, TIME_BITS, latency
-from models.node.sequencer import LEAD_BITS
-from models.node.spec import NodeSpec
+from shotveil.gateware.digitiser import payloads as received_payloads
+from shotveil.gateware.drive import payloads
+from shotveil.gateware.primitives.counter import EventCounter
+from shotveil.gateware.primitives.memory import NO_COLLISIONS, DeepFifo
+from shotveil.models.node.replay import DECISION, FLIGHTS, TIME_BITS, latency
+from shotveil.models.node.sequencer import LEAD_BITS
+from shotveil.models.node.spec import NodeSpec
 
 WAITING = 16  # rows that were told apart and wait to be read or dropped
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
-
-from models.checks import require
-from models.node.sequencer import (
+from shotveil.models.common.checks import require
+from shotveil.models.node.sequencer import (
     COUNT_BITS,
     FAULTS,
     GRANT_BITS,

@@ -7,12 +7,11 @@ from typing import Any
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
-
-from gateware.drive.chain import Drive
-from gateware.node.sequencer import Sequencer
-from gateware.node.trigger import Trigger
-from models.drive.spec import DriveSpec
-from models.node.trigger import DELAY_BITS
+from shotveil.gateware.drive.chain import Drive
+from shotveil.gateware.node.sequencer import Sequencer
+from shotveil.gateware.node.trigger import Trigger
+from shotveil.models.drive.spec import DriveSpec
+from shotveil.models.node.trigger import DELAY_BITS
 
 # What the sequencer keeps to itself.
 RULED = ("run", "hold", "blank", "flush", "arm")

@@ -6,9 +6,8 @@ from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal
 from amaranth.lib import wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out, connect
-
-from gateware.stage import Stage
-from models.node.trigger import DELAY_BITS, PENDING
+from shotveil.gateware.primitives.stage import Stage
+from shotveil.models.node.trigger import DELAY_BITS, PENDING
 
 
 class Trigger(wiring.Component):

@@ -1,1 +1,1 @@
-"""One file for each command of `shotveil`; host/cli.py gathers them."""
+"""One file for each command of `shotveil`; host/commands/cli.py gathers them."""

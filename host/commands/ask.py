@@ -13,9 +13,8 @@ import click
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-from host.commands.options import json_option, print_json
-from host.commands.parties import (
+from shotveil.host.commands.options import json_option, print_json
+from shotveil.host.commands.parties import (
     DEMO_CLIENT,
     DEMO_LINK,
     DEMO_SERVER,
@@ -30,11 +29,11 @@ from host.commands.parties import (
     require_extra,
     require_node_options,
 )
-from host.probe_check import CHECK_RATE
-from host.schedule import IMAGES_IN_BATCH
-from models.checks import RangeError, require
-from models.mnist import load_mnist
-from models.optics import Detector
+from shotveil.host.run.schedule import IMAGES_IN_BATCH
+from shotveil.host.verification.probe_check import CHECK_RATE
+from shotveil.models.common.checks import RangeError, require
+from shotveil.models.link.optics import Detector
+from shotveil.models.networks.mnist import load_mnist
 
 
 @click.command()
@@ -94,12 +93,12 @@ def ask(
     a time, without checks of the probe.
     """
     require_extra()
-    from host.client import DataClient
-    from host.data_ledger import DataLedger
-    from host.keys import CLIENT, read_keys, require_client_name
-    from host.node_client import NodePort
-    from host.party_calibration import ClientCalibration
-    from host.protocol.rpc import RemoteClientPort, RemoteModel
+    from shotveil.host.ledger.data_ledger import DataLedger
+    from shotveil.host.parties.calibration import ClientCalibration
+    from shotveil.host.parties.client import DataClient
+    from shotveil.host.parties.keys import CLIENT, read_keys, require_client_name
+    from shotveil.host.parties.node_port import NodePort
+    from shotveil.host.parties.rpc import RemoteClientPort, RemoteModel
 
     own = "client_efficiency", "client_electronic_noise"
     without = "link", "batch", "check_rate", "max_gain", *own

@@ -7,8 +7,13 @@ from dataclasses import asdict
 from typing import Any
 
 import click
-
-from host.commands.options import channel_options, json_option, link_of, print_json, seed_option
+from shotveil.host.commands.options import (
+    channel_options,
+    json_option,
+    link_of,
+    print_json,
+    seed_option,
+)
 
 
 @click.command()
@@ -47,9 +52,9 @@ def attack(
     over-amplification, tap, intercept-resend, entangling-cloner, basis-vector, homodyne-server,
     counting-server, squeezing-server.
     """
-    from host.attacks import ATTACKS, Setting, run_attack
-    from host.monitor import MonitorSettings
-    from models.checks import require
+    from shotveil.host.adversaries.attacks import ATTACKS, Setting, run_attack
+    from shotveil.host.verification.monitor import MonitorSettings
+    from shotveil.models.common.checks import require
 
     require("seed", seed, at_least=0)
     link = link_of(gain, 6.0 if photons is None and f2 is None else photons, f2, **channel)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-
-from host.commands.options import json_option, print_json, seed_option
-from host.commands.show import progress_bar, show
-from host.operating_point import within_budgets
-from host.report import check_writable, write_report
-from host.run import run
-from models.network import load_network
-from models.optics import Link
+from shotveil.host.commands.options import json_option, print_json, seed_option
+from shotveil.host.commands.show import progress_bar, show
+from shotveil.host.design.operating_point import within_budgets
+from shotveil.host.reports.report import check_writable, write_report
+from shotveil.host.run.run import run
+from shotveil.models.link.optics import Link
+from shotveil.models.networks.network import load_network
 
 NETWORK = "mnist"
 WEIGHT_BUDGET, DATA_BUDGET, DATA_BOUND = 0.01, 0.01, "qcrb"

@@ -9,8 +9,7 @@ from typing import Any
 
 import click
 import numpy as np
-
-from host.commands.options import json_option, print_json, seed_option
+from shotveil.host.commands.options import json_option, print_json, seed_option
 
 record_option = click.option(
     "--record", type=click.Path(path_type=Path), help="Write the session to this new file."
@@ -38,9 +37,9 @@ def _command(name: str) -> Callable[[Callable[..., Any]], click.Command]:
 @contextmanager
 def _opened(url: str, record: Path | None) -> Iterator[Any]:
     """The node at a URL; what goes wrong with it is one line to the user."""
-    from host.devices.device import DeviceError
-    from host.devices.opening import open_device
-    from host.node import Node
+    from shotveil.host.devices.device import DeviceError
+    from shotveil.host.devices.node import Node
+    from shotveil.host.devices.opening import open_device
 
     try:
         with Node(open_device(url, record=record)) as node:
@@ -53,7 +52,7 @@ def _opened(url: str, record: Path | None) -> Iterator[Any]:
 @json_option
 def info(url: str, record: Path | None, as_json: bool) -> None:
     """Show a node's identity, what it was built with, its state and its counters."""
-    from gateware.register_map import Access
+    from shotveil.models.node.register_map import Access
 
     with _opened(url, record) as node:
         values = node.registers.read()
@@ -98,7 +97,7 @@ def selftest(ctx: click.Context, url: str, record: Path | None, seed: int, as_js
     For the models, simulated gateware and boards with a loopback bitstream. Exits with 1 if
     anything differs.
     """
-    from host.selftest import selftest as run
+    from shotveil.host.devices.selftest import selftest as run
 
     with _opened(url, record) as node:
         checks = run(node, np.random.default_rng(seed))
@@ -140,11 +139,11 @@ def capture(url: str, record: Path | None, out: Path, rows: int, level: float, s
 
     Without --rows no light is sent and what the node is set to stays as it is.
     """
-    from host import sigmf_files
-    from host.extras import import_extra
-    from models.checks import require
-    from models.digitiser.spec import DigitiserSettings
-    from models.drive.spec import DriveSettings
+    from shotveil.host.devices import sigmf_files
+    from shotveil.host.extras import import_extra
+    from shotveil.models.common.checks import require
+    from shotveil.models.digitiser.spec import DigitiserSettings
+    from shotveil.models.drive.spec import DriveSettings
 
     require("rows", rows, at_least=0)
     import_extra("sigmf", "device")  # before anything is recorded in vain

@@ -7,16 +7,15 @@ from itertools import chain
 from pathlib import Path
 
 import click
-
-from host.commands.options import json_option, print_json
-from host.commands.show import progress_bar
-from host.curves import calibrated_curve
-from host.figures.collection import Drawing, accuracy_drawings, leakage_drawings, save_all
-from host.figures.tables import GAIN, PHOTONS
-from host.operating_point import DATA_BOUNDS
-from models.checks import require
-from models.mnist import load_mnist
-from models.network import load_network
+from shotveil.host.commands.options import json_option, print_json
+from shotveil.host.commands.show import progress_bar
+from shotveil.host.design.operating_point import DATA_BOUNDS
+from shotveil.host.figures.collection import Drawing, accuracy_drawings, leakage_drawings, save_all
+from shotveil.host.figures.tables import GAIN, PHOTONS
+from shotveil.host.run.curves import calibrated_curve
+from shotveil.models.common.checks import require
+from shotveil.models.networks.mnist import load_mnist
+from shotveil.models.networks.network import load_network
 
 
 @click.command()

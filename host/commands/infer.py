@@ -6,12 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import click
-
-from host.commands.options import json_option, link_of, link_options, print_json, seed_option
-from host.commands.show import progress_bar, show
-from host.report import check_writable, write_report
-from host.run import run
-from models.network import load_network
+from shotveil.host.commands.options import (
+    json_option,
+    link_of,
+    link_options,
+    print_json,
+    seed_option,
+)
+from shotveil.host.commands.show import progress_bar, show
+from shotveil.host.reports.report import check_writable, write_report
+from shotveil.host.run.run import run
+from shotveil.models.networks.network import load_network
 
 
 @click.command()

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-
-from host.commands.parties import require_extra
+from shotveil.host.commands.parties import require_extra
 
 
 @click.command()
@@ -16,7 +15,7 @@ from host.commands.parties import require_extra
 def keys(folder: Path, clients: tuple[str, ...], days: int) -> None:
     """Make what is missing in FOLDER. Give each party authority.pem and its own two files."""
     require_extra()
-    from host.keys import make_keys
+    from shotveil.host.parties.keys import make_keys
 
     for path in make_keys(folder, clients, days):
         click.echo(path)

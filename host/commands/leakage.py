@@ -6,11 +6,10 @@ from dataclasses import asdict
 from typing import Any
 
 import click
-
-from host.commands.options import json_option, link_of, link_options, print_json
-from host.leakage.declared import layer_leakage
-from host.summary import settings_of
-from models.checks import require
+from shotveil.host.commands.options import json_option, link_of, link_options, print_json
+from shotveil.host.leakage.declared import layer_leakage
+from shotveil.host.run.summary import settings_of
+from shotveil.models.common.checks import require
 
 
 @click.command()

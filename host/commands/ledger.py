@@ -7,13 +7,12 @@ from pathlib import Path
 import click
 from rich.console import Console
 from rich.table import Table
-
-from host.budget import BudgetFilter
-from host.commands.options import json_option, print_json
-from host.event_log import EventLog, Head
-from host.ledger import SENSES
-from host.odometer import history, plot, read_accounts, report
-from models.checks import RangeError
+from shotveil.host.commands.options import json_option, print_json
+from shotveil.host.ledger.accounts import SENSES
+from shotveil.host.ledger.budget import BudgetFilter
+from shotveil.host.ledger.event_log import EventLog, Head
+from shotveil.host.ledger.odometer import history, plot, read_accounts, report
+from shotveil.models.common.checks import RangeError
 
 PLOT_FORMATS = (".png", ".svg", ".pdf")
 

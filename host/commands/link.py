@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-
-from host.commands.options import channel_of, channel_options
-from host.commands.parties import (
+from shotveil.host.commands.options import channel_of, channel_options
+from shotveil.host.commands.parties import (
     DEMO_LINK,
     demo_option,
     folder_of,
@@ -21,7 +20,7 @@ from host.commands.parties import (
     require_extra,
     run_until_told,
 )
-from models.checks import RangeError, require
+from shotveil.models.common.checks import RangeError, require
 
 
 @click.command()
@@ -51,13 +50,12 @@ def link(
     basis-vector in the client's optics; tap, intercept-resend and entangling-cloner on the fibre.
     """
     require_extra()
+    from shotveil.host.adversaries.attacks import interference, interference_bound
+    from shotveil.host.parties.keys import LINK, read_keys
+    from shotveil.host.parties.optical_link import SimulatedLink
+    from shotveil.host.parties.rpc import serve_link
+    from shotveil.host.protocol import messages_pb2 as pb
     from threadpoolctl import threadpool_limits
-
-    from host.attacks import interference, interference_bound
-    from host.keys import LINK, read_keys
-    from host.optical_link import SimulatedLink
-    from host.protocol import messages_pb2 as pb
-    from host.protocol.rpc import serve_link
 
     log_to_stderr()
     folder = folder_of(keys_folder, demo)

@@ -8,9 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 import click
-
-from models.checks import RangeError, require
-from models.optics import Detector, Link, split_transmittance
+from shotveil.models.common.checks import RangeError, require
+from shotveil.models.link.optics import Detector, Link, split_transmittance
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 seed_option = click.option(

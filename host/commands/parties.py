@@ -14,9 +14,8 @@ from typing import Any
 
 import click
 from click.core import ParameterSource
-
-from host.extras import import_extra
-from models.checks import RangeError
+from shotveil.host.extras import import_extra
+from shotveil.models.common.checks import RangeError
 
 DEMO_SERVER, DEMO_LINK, DEMO_CLIENT = "127.0.0.1:47101", "127.0.0.1:47102", "demo"
 
@@ -43,7 +42,7 @@ def require_extra() -> None:
 
 def demo_folder() -> Path:
     """A folder of this user's for the demo, with keys made once; raises `RangeError`."""
-    from host.keys import make_keys
+    from shotveil.host.parties.keys import make_keys
 
     folder = Path(tempfile.gettempdir()) / f"shotveil-demo-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -64,8 +63,8 @@ def folder_of(keys_folder: Path | None, demo: bool) -> Path:
 @contextmanager
 def refusals() -> Iterator[None]:
     """One line for what a peer refuses, or for an address or a node that cannot be used."""
-    from host.devices.device import DeviceError
-    from host.protocol.wire import ProtocolError
+    from shotveil.host.devices.device import DeviceError
+    from shotveil.host.protocol.wire import ProtocolError
 
     try:
         yield
@@ -80,7 +79,11 @@ def require_node_options(
     say what the node or its calibration says already."""
     if (device is None) != (calibration is None):
         given, other = ("device", "calibration") if device else ("calibration", "device")
-        how = "; for simulated nodes, `python -m sim.light` writes one" if device else ""
+        how = (
+            "; for simulated nodes, `python -m shotveil.sim.loop.light` writes one"
+            if device
+            else ""
+        )
         raise RangeError(f"--{given} is given without --{other}; allowed: both{how}")
     if device is None:
         return
@@ -92,8 +95,8 @@ def require_node_options(
 
 def reach(url: str) -> Callable[[], Any]:
     """What opens the node at a URL."""
-    from host.devices.opening import open_device
-    from host.node import Node
+    from shotveil.host.devices.node import Node
+    from shotveil.host.devices.opening import open_device
 
     return lambda: Node(open_device(url), patience=PATIENCE)
 

@@ -7,24 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import click
-
-from host.commands.options import (
+from shotveil.host.commands.options import (
     channel_of,
     channel_options,
     json_option,
     print_json,
     seed_option,
 )
-from host.commands.show import progress_bar, show
-from host.curves import calibrated_curve
-from host.operating_point import DATA_BOUNDS, Budgets, data_bits, weight_bits
-from host.plan import Infeasible, find, picture
-from host.run import run
-from host.style import rendered, style
-from models.checks import RangeError, require
-from models.files import write_atomically
-from models.mnist import load_mnist
-from models.network import load_network
+from shotveil.host.commands.show import progress_bar, show
+from shotveil.host.design.operating_point import DATA_BOUNDS, Budgets, data_bits, weight_bits
+from shotveil.host.design.plan import Infeasible, find, picture
+from shotveil.host.figures.style import rendered, style
+from shotveil.host.run.curves import calibrated_curve
+from shotveil.host.run.run import run
+from shotveil.models.common.checks import RangeError, require
+from shotveil.models.common.files import write_atomically
+from shotveil.models.networks.mnist import load_mnist
+from shotveil.models.networks.network import load_network
 
 INFEASIBLE = 1
 ATTEMPTS = 5  # runs that may confirm a least accuracy, each with a little more light

@@ -14,10 +14,9 @@ from typing import Any
 
 import click
 import numpy as np
-
-from host.commands.demo import DATA_BOUND, DATA_BUDGET, WEIGHT_BUDGET
-from host.commands.options import channel_of, channel_options
-from host.commands.parties import (
+from shotveil.host.commands.demo import DATA_BOUND, DATA_BUDGET, WEIGHT_BUDGET
+from shotveil.host.commands.options import channel_of, channel_options
+from shotveil.host.commands.parties import (
     DEMO_LINK,
     DEMO_SERVER,
     IDLE_SECONDS,
@@ -34,11 +33,11 @@ from host.commands.parties import (
     require_node_options,
     run_until_told,
 )
-from host.ledger import Sense
-from host.operating_point import within_budgets
-from models.checks import RangeError, require
-from models.network import Network, load_network
-from models.optics import Link
+from shotveil.host.design.operating_point import within_budgets
+from shotveil.host.ledger.accounts import Sense
+from shotveil.models.common.checks import RangeError, require
+from shotveil.models.link.optics import Link
+from shotveil.models.networks.network import Network, load_network
 
 DEMO_BUDGET = 8.0  # bits: what a weight of the demo's networks has at most
 
@@ -105,16 +104,16 @@ def serve(
     counting-server, squeezing-server); it needs `shotveil link --symbol-level`.
     """
     require_extra()
-    from host.attacks import curious_server
-    from host.budget import BudgetFilter
-    from host.curious import CuriousTransmitter
-    from host.keys import SERVER, read_keys
-    from host.monitor import MonitorSettings
-    from host.node_transmitter import NodeTransmitter
-    from host.party_calibration import ServerCalibration
-    from host.protocol.rpc import RemoteServerPort, serve_model
-    from host.server import ModelServer, ServerSettings
-    from host.transmitter import transmitter_for
+    from shotveil.host.adversaries.attacks import curious_server
+    from shotveil.host.adversaries.curious_server import CuriousTransmitter
+    from shotveil.host.ledger.budget import BudgetFilter
+    from shotveil.host.parties.calibration import ServerCalibration
+    from shotveil.host.parties.keys import SERVER, read_keys
+    from shotveil.host.parties.node_transmitter import NodeTransmitter
+    from shotveil.host.parties.rpc import RemoteServerPort, serve_model
+    from shotveil.host.parties.server import ModelServer, ServerSettings
+    from shotveil.host.parties.transmitter import transmitter_for
+    from shotveil.host.verification.monitor import MonitorSettings
 
     log_to_stderr()
     receiver = "server_efficiency", "server_electronic_noise"
@@ -207,7 +206,7 @@ def _declared(
             raise RangeError("--photons or --f2 given without --gain; allowed: both or neither")
         dark = channel_of(**channel)
         return within_budgets(network, WEIGHT_BUDGET, DATA_BUDGET, DATA_BOUND, dark)
-    from host.commands.options import link_of
+    from shotveil.host.commands.options import link_of
 
     require("gain", gain, above=1)
     return link_of(gain, photons, f2, **channel)
@@ -215,7 +214,13 @@ def _declared(
 
 def _own_link(address: str) -> subprocess.Popen[str]:
     """The demo's link, in a process of its own."""
-    command = [sys.executable, "-c", "from host.cli import main; main()", "link", "--demo"]
+    command = [
+        sys.executable,
+        "-c",
+        "from shotveil.host.commands.cli import main; main()",
+        "link",
+        "--demo",
+    ]
     child = subprocess.Popen([*command, "--address", address], stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None
     if not child.stdout.readline().startswith("link ready"):

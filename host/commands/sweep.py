@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-
-import host.sweep
-from host.commands.options import json_option, print_json
-from host.commands.show import progress_bar
-from models.checks import require
+from shotveil.host.commands.options import json_option, print_json
+from shotveil.host.commands.show import progress_bar
+from shotveil.host.design import sweep as sweeps
+from shotveil.models.common.checks import require
 
 
 @click.command()
@@ -36,9 +35,9 @@ def sweep(
     """
     if workers is not None:
         require("workers", workers, at_least=1)
-    points = host.sweep.read_points(settings)
+    points = sweeps.read_points(settings)
     with progress_bar("points") as progress:
-        computed = host.sweep.run(
+        computed = sweeps.run(
             points,
             out,
             data=None if data is None else str(data.resolve()),

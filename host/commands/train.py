@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import click
-
-from host.training import Progress, TrainingSettings, fetch_mnist
-from host.training import train as fit
-from models.checks import RangeError
-from models.mnist import load_mnist
+from shotveil.host.run.training import Progress, TrainingSettings, fetch_mnist
+from shotveil.host.run.training import train as fit
+from shotveil.models.common.checks import RangeError
+from shotveil.models.networks.mnist import load_mnist
 
 _DEFAULTS = TrainingSettings()
 

@@ -11,12 +11,11 @@ from typing import Generic, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-
-from gateware.register_map import IDENTITY, Access, Register, RegisterMap, register_map
-from models.checks import RangeError
-from models.host_link.packet import MAX_WORDS
-from models.node.ports import ReadPort, WritePort
-from models.node.spec import ROLES, NodeSpec
+from shotveil.models.common.checks import RangeError
+from shotveil.models.host_link.packet import MAX_WORDS
+from shotveil.models.node.ports import ReadPort, WritePort
+from shotveil.models.node.register_map import IDENTITY, Access, Register, RegisterMap, register_map
+from shotveil.models.node.spec import ROLES, NodeSpec
 
 Words = npt.NDArray[np.uint32]
 T = TypeVar("T")

@@ -6,9 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy.typing as npt
-
-from gateware.register_map import Register, register_map
-from host.devices.device import (
+from shotveil.host.devices.device import (
     Answer,
     Device,
     DeviceError,
@@ -17,10 +15,11 @@ from host.devices.device import (
     recognise,
     standard_specs,
 )
-from host.devices.transport import LinkError, Pending, Transport
-from models.host_link.packet import MAX_WORDS
-from models.node.ports import ReadPort, WritePort
-from models.node.spec import NodeSpec
+from shotveil.host.devices.transport import LinkError, Pending, Transport
+from shotveil.models.host_link.packet import MAX_WORDS
+from shotveil.models.node.ports import ReadPort, WritePort
+from shotveil.models.node.register_map import Register, register_map
+from shotveil.models.node.spec import NodeSpec
 
 
 class LinkDevice(Device):

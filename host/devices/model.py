@@ -13,22 +13,21 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-
-from gateware.register_map import STATES, Access, Register
-from host.devices.device import COMMIT, Device, DeviceError, Words, as_words
-from models.checks import RangeError, require
-from models.digitiser.phase_lock import LoopSettings
-from models.digitiser.spec import PREAMBLE, DigitiserSettings
-from models.digitiser.timing import PATIENCE
-from models.drive import chain as drive
-from models.drive.spec import Registers
-from models.fixedpoint import BoolArray, IntArray
-from models.frame import FrameLayout
-from models.node import capture, chain
-from models.node.chain import Loopback, Plant
-from models.node.ports import ReadPort, WritePort
-from models.node.sequencer import FAULTS
-from models.node.spec import NodeSpec
+from shotveil.host.devices.device import COMMIT, Device, DeviceError, Words, as_words
+from shotveil.models.common.checks import RangeError, require
+from shotveil.models.common.fixedpoint import BoolArray, IntArray
+from shotveil.models.digitiser.phase_lock import LoopSettings
+from shotveil.models.digitiser.spec import PREAMBLE, DigitiserSettings
+from shotveil.models.digitiser.timing import PATIENCE
+from shotveil.models.drive import chain as drive
+from shotveil.models.drive.spec import Registers
+from shotveil.models.node import capture, chain
+from shotveil.models.node.chain import Loopback, Plant
+from shotveil.models.node.ports import ReadPort, WritePort
+from shotveil.models.node.register_map import STATES, Access, Register
+from shotveil.models.node.sequencer import FAULTS
+from shotveil.models.node.spec import NodeSpec
+from shotveil.models.signal.frame import FrameLayout
 
 ON = ("lead-in", "playing", "waiting")
 

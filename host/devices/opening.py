@@ -4,7 +4,7 @@
 |---|---|
 | `model:server`, `model:client` | the bit-true integer models |
 | `rtl:server`, `rtl:client` | the gateware itself, compiled by Verilator |
-| `tcp:HOST:PORT` | a node behind a TCP port, such as `python -m sim.node_server` |
+| `tcp:HOST:PORT` | a node behind a TCP port, such as `python -m shotveil.sim.loop.node_server` |
 | `serial:PORT` or `serial:PORT@BAUD` | a board on a serial port |
 | `replay:FILE` | a session that was recorded |
 """
@@ -14,15 +14,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from host.devices.device import Device, DeviceError
-from host.devices.link import LinkDevice
-from host.devices.model import ModelDevice
-from host.devices.record import RecordingDevice, ReplayDevice
-from host.devices.transport import BytePipe, LinkError, Transport
-from host.extras import import_extra
-from models.checks import RangeError, require
-from models.node.chain import Plant
-from models.node.spec import ROLES, NodeSpec
+from shotveil.host.devices.device import Device, DeviceError
+from shotveil.host.devices.link import LinkDevice
+from shotveil.host.devices.model import ModelDevice
+from shotveil.host.devices.record import RecordingDevice, ReplayDevice
+from shotveil.host.devices.transport import BytePipe, LinkError, Transport
+from shotveil.host.extras import import_extra
+from shotveil.models.common.checks import RangeError, require
+from shotveil.models.node.chain import Plant
+from shotveil.models.node.spec import ROLES, NodeSpec
 
 KINDS = ("model", "rtl", "tcp", "serial", "replay")
 
@@ -76,7 +76,7 @@ def _linked(url: str, pipe: Callable[[], BytePipe], spec: NodeSpec | None) -> Li
 
 def _simulated(url: str, spec: NodeSpec, plant: Plant | None) -> LinkDevice:
     # Not imported by name: a host without a compiler has no use for it.
-    simulation = import_extra("sim.node_device", "test-gateware")
+    simulation = import_extra("shotveil.sim.loop.node_device", "test-gateware")
     return _linked(url, lambda: simulation.NodePipe(spec, plant), spec)
 
 
@@ -85,7 +85,7 @@ def _tcp(where: str) -> BytePipe:
     if not host or not port.isdecimal():
         raise RangeError(f"device = 'tcp:{where}' is no address; allowed: tcp:HOST:PORT")
     require("TCP port", int(port), at_least=1, at_most=65535)
-    from host.devices.tcp import TcpPipe
+    from shotveil.host.devices.tcp import TcpPipe
 
     return TcpPipe(host, int(port))
 
@@ -94,6 +94,6 @@ def _serial(where: str) -> BytePipe:
     port, at, baud = where.partition("@")
     if at and not baud.isdecimal():
         raise RangeError(f"baud rate = {baud!r}; allowed: a whole number, serial:PORT@BAUD")
-    from host.devices.serial_port import SerialPort
+    from shotveil.host.devices.serial_port import SerialPort
 
     return SerialPort(port, **({"baud": int(baud)} if at else {}))

@@ -15,12 +15,11 @@ from typing import Any, TextIO
 
 import numpy as np
 import numpy.typing as npt
-
-from gateware.register_map import Register
-from host.devices.device import Device, DeviceError, Words, as_words, recognise
-from models.checks import RangeError
-from models.node.ports import ReadPort, WritePort
-from models.node.spec import NodeSpec
+from shotveil.host.devices.device import Device, DeviceError, Words, as_words, recognise
+from shotveil.models.common.checks import RangeError
+from shotveil.models.node.ports import ReadPort, WritePort
+from shotveil.models.node.register_map import Register
+from shotveil.models.node.spec import NodeSpec
 
 FORMAT = "shotveil session"
 VERSION = 1

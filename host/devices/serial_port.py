@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from host.devices.transport import LinkLost
-from host.extras import import_extra
-from models.checks import require
+from shotveil.host.devices.transport import LinkLost
+from shotveil.host.extras import import_extra
+from shotveil.models.common.checks import require
 
 BAUD = 3_000_000  # of the UART of every board; USB ignores it
 

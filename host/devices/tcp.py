@@ -6,8 +6,8 @@ import select
 import socket
 import time
 
-from host.devices.transport import LinkLost
-from models.checks import require
+from shotveil.host.devices.transport import LinkLost
+from shotveil.models.common.checks import require
 
 PATIENCE = 5.0  # seconds for a connection, and for the other end to take bytes
 

@@ -18,10 +18,9 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-
-from models.checks import require
-from models.host_link.cobs import DELIMITER
-from models.host_link.packet import (
+from shotveil.models.common.checks import require
+from shotveil.models.host_link.cobs import DELIMITER
+from shotveil.models.host_link.packet import (
     ADDRESSES,
     MAX_WORDS,
     PROTOCOL,

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from matplotlib.figure import Figure
-
-from host.curves import AccuracyCurve
-from host.figures import pictures, tables
-from host.style import rendered, style
-from models.files import write_atomically
-from models.network import Network
+from shotveil.host.figures import pictures, tables
+from shotveil.host.figures.style import rendered, style
+from shotveil.host.run.curves import AccuracyCurve
+from shotveil.models.common.files import write_atomically
+from shotveil.models.networks.network import Network
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""The figures of `host.figures.tables` as pictures; call inside `host.style.style()`."""
+"""The figures of `host.figures.tables` as pictures; call inside `host.figures.style.style()`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
-
-from host.curves import AccuracyCurve
-from host.figures.tables import Columns, Convention
-from host.style import (
+from shotveil.host.figures.style import (
     BLACK,
     BLUE,
     COLOURS,
@@ -23,6 +20,8 @@ from host.style import (
     new_figure,
     over_image,
 )
+from shotveil.host.figures.tables import Columns, Convention
+from shotveil.host.run.curves import AccuracyCurve
 
 ACCURACIES = (50, 80, 90, 95, 97, 98, 98.5, 99)
 MARKS = ((0.1, 0.01), (0.1, 0.1))

@@ -12,20 +12,19 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-
-from host.bisection import greatest
-from host.curves import AccuracyCurve
-from host.leakage.data import crb_prx, crb_v1, data_leakage
-from host.leakage.published import (
+from shotveil.host.design.bisection import greatest
+from shotveil.host.design.operating_point import DATA_BOUNDS, f2_of, weight_bits
+from shotveil.host.leakage.data import crb_prx, crb_v1, data_leakage
+from shotveil.host.leakage.published import (
     accuracy_argument,
     loss_transmittance,
     weight_leakage_prx,
     weight_leakage_v1,
 )
-from host.leakage.weights import weight_leakage
-from host.operating_point import DATA_BOUNDS, f2_of, weight_bits
-from models.network import Network
-from models.optics import Link, inference_noise, noise_quantum
+from shotveil.host.leakage.weights import weight_leakage
+from shotveil.host.run.curves import AccuracyCurve
+from shotveil.models.link.optics import Link, inference_noise, noise_quantum
+from shotveil.models.networks.network import Network
 
 Convention = Literal["published", "consistent"]
 CONVENTIONS: tuple[Convention, ...] = ("published", "consistent")

@@ -6,9 +6,9 @@ client's data. `certificate`: channel estimates and confidence limits from finit
 All equations are derived in docs/physics.md.
 """
 
-from host.leakage.certificate import Channel, certified_channel, estimated_channel
-from host.leakage.data import crb_prx, crb_v1, data_leakage, holevo, qcrb
-from host.leakage.weights import (
+from shotveil.host.leakage.certificate import Channel, certified_channel, estimated_channel
+from shotveil.host.leakage.data import crb_prx, crb_v1, data_leakage, holevo, qcrb
+from shotveil.host.leakage.weights import (
     entropy,
     holevo_per_mode,
     weight_leakage,

@@ -17,10 +17,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammainccinv, gammaincinv, stdtrit
-
-from models.checks import require
-from models.optics import Detector
-from models.statistics import SymbolStatistics
+from shotveil.models.common.checks import require
+from shotveil.models.link.optics import Detector
+from shotveil.models.link.statistics import SymbolStatistics
 
 
 class Channel(NamedTuple):

@@ -16,8 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-
-from models.checks import require
+from shotveil.models.common.checks import require
 
 
 def crb_v1(g: ArrayLike, rows: ArrayLike, modes: ArrayLike) -> NDArray[np.float64]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from host.leakage.data import data_leakage
-from host.leakage.weights import weight_leakage_after
-from models.checks import require
-from models.encoding import modes_of
-from models.network import Network
-from models.optics import Link
+from shotveil.host.leakage.data import data_leakage
+from shotveil.host.leakage.weights import weight_leakage_after
+from shotveil.models.common.checks import require
+from shotveil.models.link.encoding import modes_of
+from shotveil.models.link.optics import Link
+from shotveil.models.networks.network import Network
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-
-from host.leakage.weights import holevo_per_mode
-from models.checks import require
+from shotveil.host.leakage.weights import holevo_per_mode
+from shotveil.models.common.checks import require
 
 
 def weight_leakage_v1(

@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-
-from models.checks import require
+from shotveil.models.common.checks import require
 
 # Smallest divisor: keeps 1/x finite where x underflows. The terms it stands in for are then below
 # 1e-297 bits.

@@ -13,10 +13,9 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-
-from models.checks import require
-from models.encoding import Complex, Real
-from models.symbols import vacuum
+from shotveil.models.common.checks import require
+from shotveil.models.link.encoding import Complex, Real
+from shotveil.models.link.symbols import vacuum
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-
-from models.checks import require
-from models.encoding import Complex
-from models.optics import Link
+from shotveil.models.common.checks import require
+from shotveil.models.link.encoding import Complex
+from shotveil.models.link.optics import Link
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,11 @@ import threading
 from typing import Protocol
 
 import numpy as np
-
-from models.adversaries.channels import Channel, Correlation
-from models.adversaries.clients import BasisQueries, OverAmplifier
-from models.encoding import Complex, Real
-from models.optics import Link, noise_quantum
-from models.symbols import vacuum
+from shotveil.models.adversaries.channels import Channel, Correlation
+from shotveil.models.adversaries.clients import BasisQueries, OverAmplifier
+from shotveil.models.link.encoding import Complex, Real
+from shotveil.models.link.optics import Link, noise_quantum
+from shotveil.models.link.symbols import vacuum
 
 
 class Interference(Protocol):

@@ -13,11 +13,10 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-
-from models.checks import require
-from models.encoding import Complex, Real
-from models.optics import Detector, Link
-from models.symbols import vacuum
+from shotveil.models.common.checks import require
+from shotveil.models.link.encoding import Complex, Real
+from shotveil.models.link.optics import Detector, Link
+from shotveil.models.link.symbols import vacuum
 
 MOST_SQUEEZING = 30.0  # dB
 

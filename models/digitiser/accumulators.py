@@ -13,8 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-
-from models.digitiser.spec import (
+from shotveil.models.common.fixedpoint import BoolArray, IntArray
+from shotveil.models.digitiser.spec import (
     DARK_RECORD,
     PILOT,
     ROW,
@@ -22,7 +22,6 @@ from models.digitiser.spec import (
     DigitiserSettings,
     DigitiserSpec,
 )
-from models.fixedpoint import BoolArray, IntArray
 
 SUMS = (
     ("x", "p", "qx", "qp"),

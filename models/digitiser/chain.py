@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-
-from models.checks import RangeError
-from models.digitiser import (
+from shotveil.models.common.checks import RangeError
+from shotveil.models.common.fixedpoint import BoolArray, IntArray
+from shotveil.models.digitiser import (
     accumulators,
     correlator,
     entry,
@@ -21,9 +21,9 @@ from models.digitiser import (
     phase,
     timing,
 )
-from models.digitiser.accumulators import Sums
-from models.digitiser.phase import Phases
-from models.digitiser.spec import (
+from shotveil.models.digitiser.accumulators import Sums
+from shotveil.models.digitiser.phase import Phases
+from shotveil.models.digitiser.spec import (
     PILOT,
     ROW,
     SIGNAL_RECORD,
@@ -32,9 +32,8 @@ from models.digitiser.spec import (
     DigitiserSettings,
     DigitiserSpec,
 )
-from models.digitiser.timing import Frame
-from models.fixedpoint import BoolArray, IntArray
-from models.frame import Slot
+from shotveil.models.digitiser.timing import Frame
+from shotveil.models.signal.frame import Slot
 
 # Samples between the delayed stream and a finished symbol: registers of the matched filter.
 MATCHED_LATENCY = 7

@@ -1,8 +1,8 @@
 """What lies between drive and ADC, sample by sample: pulses, delay, loss, phase, noise, converter.
 
 For tests and measurements of the receiver. The physics of the link, symbol by symbol, is in
-`models.optics`; this adds what happens within a symbol. Shot-noise units throughout, in the
-convention of `models.optics.Detector`: a phase-diverse receiver counts as half its
+`models.link.optics`; this adds what happens within a symbol. Shot-noise units throughout, in the
+convention of `models.link.optics.Detector`: a phase-diverse receiver counts as half its
 efficiency.
 """
 
@@ -13,12 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy.signal import upfirdn
-
-from models import pulse
-from models.checks import require
-from models.digitiser.spec import DigitiserSpec, fractional_delay
-from models.fixedpoint import IntArray
-from models.frame import FrameLayout, Slot
+from shotveil.models.common.checks import require
+from shotveil.models.common.fixedpoint import IntArray
+from shotveil.models.digitiser.spec import DigitiserSpec, fractional_delay
+from shotveil.models.signal import pulse
+from shotveil.models.signal.frame import FrameLayout, Slot
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -12,9 +12,7 @@ import functools
 
 import numpy as np
 import numpy.typing as npt
-
-from models.digitiser.spec import DigitiserSpec
-from models.fixedpoint import (
+from shotveil.models.common.fixedpoint import (
     BoolArray,
     IntArray,
     Overflow,
@@ -23,6 +21,7 @@ from models.fixedpoint import (
     overflows,
     round_shift,
 )
+from shotveil.models.digitiser.spec import DigitiserSpec
 
 INVERSE_BITS = 17  # fraction bits of 1/K
 ANGLE_GUARD = 4  # bits of an angle below `phase_bits` inside

@@ -19,9 +19,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-
-from models.digitiser.spec import PREAMBLE, DigitiserSpec
-from models.fixedpoint import BoolArray, IntArray, Rounding, round_shift
+from shotveil.models.common.fixedpoint import BoolArray, IntArray, Rounding, round_shift
+from shotveil.models.digitiser.spec import PREAMBLE, DigitiserSpec
 
 CHUNK = 1 << 15  # samples correlated at once: as many as a processor's cache holds
 # Samples before one that its correlation depends on: boxes of 4 samples, one a symbol.

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-
-from models.checks import require
-from models.digitiser.spec import DigitiserSpec
-from models.fixedpoint import BoolArray, IntArray
+from shotveil.models.common.checks import require
+from shotveil.models.common.fixedpoint import BoolArray, IntArray
+from shotveil.models.digitiser.spec import DigitiserSpec
 
 
 def model(

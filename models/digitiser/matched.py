@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-
-from models.digitiser.spec import DigitiserSpec
-from models.fixedpoint import BoolArray, IntArray, Rounding, round_shift
+from shotveil.models.common.fixedpoint import BoolArray, IntArray, Rounding, round_shift
+from shotveil.models.digitiser.spec import DigitiserSpec
 
 
 def model(spec: DigitiserSpec, windows: npt.ArrayLike, taps: npt.ArrayLike) -> IntArray:

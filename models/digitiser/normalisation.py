@@ -12,9 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-
-from models.digitiser.spec import DigitiserSettings, DigitiserSpec
-from models.fixedpoint import (
+from shotveil.models.common.fixedpoint import (
     BoolArray,
     IntArray,
     Overflow,
@@ -23,6 +21,7 @@ from models.fixedpoint import (
     overflows,
     round_shift,
 )
+from shotveil.models.digitiser.spec import DigitiserSettings, DigitiserSpec
 
 
 @dataclass

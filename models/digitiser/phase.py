@@ -18,10 +18,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-
-from models.digitiser import cordic
-from models.digitiser.spec import SIGNAL_RECORD, DigitiserSettings, DigitiserSpec
-from models.fixedpoint import BoolArray, IntArray
+from shotveil.models.common.fixedpoint import BoolArray, IntArray
+from shotveil.models.digitiser import cordic
+from shotveil.models.digitiser.spec import SIGNAL_RECORD, DigitiserSettings, DigitiserSpec
 
 COUNT_BITS = 8  # of the number of pilots seen
 SUM_SHIFT = 4  # bits dropped from a homodyne frame's sums of pilots, at most 32 of them

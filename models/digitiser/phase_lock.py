@@ -23,11 +23,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-
-from models.checks import require
-from models.digitiser.phase import wrap
-from models.digitiser.spec import DigitiserSpec
-from models.fixedpoint import BoolArray, IntArray
+from shotveil.models.common.checks import require
+from shotveil.models.common.fixedpoint import BoolArray, IntArray
+from shotveil.models.digitiser.phase import wrap
+from shotveil.models.digitiser.spec import DigitiserSpec
 
 STEADY = 8  # good frames within the window before the loop counts as locked
 GAIN_BITS = 16  # of ki and kp, in 2^−16

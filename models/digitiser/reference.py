@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-
-from models import pulse
-from models.digitiser.spec import DigitiserSpec, fractional_delay
+from shotveil.models.digitiser.spec import DigitiserSpec, fractional_delay
+from shotveil.models.signal import pulse
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -9,11 +9,10 @@ import functools
 from dataclasses import dataclass, field
 
 import numpy as np
-
-from models import pulse
-from models.checks import RangeError, require
-from models.fixedpoint import IntArray, Q
-from models.frame import FRANK, FrameLayout, diagonal
+from shotveil.models.common.checks import RangeError, require
+from shotveil.models.common.fixedpoint import IntArray, Q
+from shotveil.models.signal import pulse
+from shotveil.models.signal.frame import FRANK, FrameLayout, diagonal
 
 # The correlator's code; the drive's preamble must be this long.
 PREAMBLE = len(FRANK)

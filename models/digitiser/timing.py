@@ -21,12 +21,16 @@ import functools
 from dataclasses import dataclass
 
 import numpy as np
-
-from models import pulse
-from models.digitiser.correlator import Correlation, diagonals
-from models.digitiser.spec import PREAMBLE, DigitiserSettings, DigitiserSpec, fractional_delay
-from models.fixedpoint import IntArray
-from models.frame import PILOTS, diagonal
+from shotveil.models.common.fixedpoint import IntArray
+from shotveil.models.digitiser.correlator import Correlation, diagonals
+from shotveil.models.digitiser.spec import (
+    PREAMBLE,
+    DigitiserSettings,
+    DigitiserSpec,
+    fractional_delay,
+)
+from shotveil.models.signal import pulse
+from shotveil.models.signal.frame import PILOTS, diagonal
 
 HOLD = 8  # samples that a peak must stay unbeaten
 PATIENCE = 3  # lost frames in a row before the search begins again

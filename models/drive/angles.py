@@ -12,10 +12,9 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-
-from models.checks import RangeError, require
-from models.drive.spec import DriveSpec
-from models.fixedpoint import IntArray, overflows
+from shotveil.models.common.checks import RangeError, require
+from shotveil.models.common.fixedpoint import IntArray, overflows
+from shotveil.models.drive.spec import DriveSpec
 
 
 def model(spec: DriveSpec, table: npt.ArrayLike, rows: int) -> IntArray:

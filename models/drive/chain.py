@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-
-from models.checks import RangeError
-from models.drive import dac, framing, linearisation, scaling, shaping
-from models.drive.spec import DriveSpec, Registers
-from models.fixedpoint import IntArray
+from shotveil.models.common.checks import RangeError
+from shotveil.models.common.fixedpoint import IntArray
+from shotveil.models.drive import dac, framing, linearisation, scaling, shaping
+from shotveil.models.drive.spec import DriveSpec, Registers
 
 # Samples handled at once: few enough for a processor's cache, many enough to hide Python.
 CHUNK = 8192

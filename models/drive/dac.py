@@ -7,9 +7,7 @@ Integer model of `gateware.drive.dac`.
 from __future__ import annotations
 
 import numpy as np
-
-from models.drive.spec import DriveSpec, Registers
-from models.fixedpoint import (
+from shotveil.models.common.fixedpoint import (
     BoolArray,
     IntArray,
     Overflow,
@@ -18,6 +16,7 @@ from models.fixedpoint import (
     overflows,
     round_shift,
 )
+from shotveil.models.drive.spec import DriveSpec, Registers
 
 
 def model(

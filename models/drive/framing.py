@@ -1,4 +1,4 @@
-"""Framing: rows of symbols become frames, in the format of `models.frame`.
+"""Framing: rows of symbols become frames, in the format of `models.signal.frame`.
 
 Integer model of `gateware.drive.framing`.
 
@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-
-from models.checks import RangeError
-from models.drive.spec import DriveSpec
-from models.fixedpoint import BoolArray, IntArray, overflows
-from models.frame import FrameLayout, Slot
+from shotveil.models.common.checks import RangeError
+from shotveil.models.common.fixedpoint import BoolArray, IntArray, overflows
+from shotveil.models.drive.spec import DriveSpec
+from shotveil.models.signal.frame import FrameLayout, Slot
 
 
 def model(spec: DriveSpec, layout: FrameLayout, rows: npt.ArrayLike) -> IntArray:

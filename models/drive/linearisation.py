@@ -10,9 +10,8 @@ Integer model of `gateware.drive.linearisation`.
 from __future__ import annotations
 
 import numpy as np
-
-from models.drive.spec import DriveSpec, Registers, arcsine_table
-from models.fixedpoint import BoolArray, IntArray, Rounding, round_shift
+from shotveil.models.common.fixedpoint import BoolArray, IntArray, Rounding, round_shift
+from shotveil.models.drive.spec import DriveSpec, Registers, arcsine_table
 
 
 def model(

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-
-from models import pulse
-from models.checks import RangeError
-from models.drive.framing import is_reference
-from models.drive.spec import Arm, DriveSettings, DriveSpec, Registers, registers
-from models.fixedpoint import IntArray, quantise, to_float
-from models.frame import Slot
+from shotveil.models.common.checks import RangeError
+from shotveil.models.common.fixedpoint import IntArray, quantise, to_float
+from shotveil.models.drive.framing import is_reference
+from shotveil.models.drive.spec import Arm, DriveSettings, DriveSpec, Registers, registers
+from shotveil.models.signal import pulse
+from shotveil.models.signal.frame import Slot
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -6,9 +6,7 @@ Integer model of `gateware.drive.shaping`.
 from __future__ import annotations
 
 import numpy as np
-
-from models.drive.spec import DriveSpec
-from models.fixedpoint import (
+from shotveil.models.common.fixedpoint import (
     BoolArray,
     IntArray,
     Overflow,
@@ -17,6 +15,7 @@ from models.fixedpoint import (
     overflows,
     round_shift,
 )
+from shotveil.models.drive.spec import DriveSpec
 
 
 def model(

@@ -11,11 +11,10 @@ import functools
 from dataclasses import dataclass, field
 
 import numpy as np
-
-from models import pulse
-from models.checks import RangeError, require
-from models.fixedpoint import IntArray, Q, quantise
-from models.frame import FrameLayout
+from shotveil.models.common.checks import RangeError, require
+from shotveil.models.common.fixedpoint import IntArray, Q, quantise
+from shotveil.models.signal import pulse
+from shotveil.models.signal.frame import FrameLayout
 
 MULTIPLIER_WIDTH = 18  # the narrower input of the two DSP blocks
 
@@ -26,7 +25,7 @@ class DriveSpec:
 
     samples_per_symbol: int = 4  # DAC samples a symbol; 125 MS/s then carry 31.25 Mbaud
     taps: int = 32  # of the pulse; whole symbols
-    rolloff: float = 0.5  # of the pulse loaded at start; see models.pulse
+    rolloff: float = 0.5  # of the pulse loaded at start; see models.signal.pulse
     symbol: Q = Q(1, 15)  # quadratures as the host sends them
     scale: Q = Q(2, 16)  # register of the layer's s, and of the reference level
     scaled: Q = Q(1, 17)  # symbols behind the scaling: a multiplier's width

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from models.checks import RangeError, require
-from models.host_link.packet import (
+from shotveil.models.common.checks import RangeError, require
+from shotveil.models.host_link.packet import (
     ADDRESSES,
     MAX_WORDS,
     REQUEST,

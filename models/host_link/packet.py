@@ -26,8 +26,8 @@ import struct
 import zlib
 from dataclasses import dataclass
 
-from models.host_link import cobs
-from models.host_link.cobs import FrameError
+from shotveil.models.host_link import cobs
+from shotveil.models.host_link.cobs import FrameError
 
 PROTOCOL = 1  # version; a host refuses a device with another
 MAX_WORDS = 256

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-
-from models.checks import require
-from models.host_link.cobs import DELIMITER
+from shotveil.models.common.checks import require
+from shotveil.models.host_link.cobs import DELIMITER
 
 BATCH = 4096  # random numbers drawn at a time
 LATEST = 4  # frames that may overtake another

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-
-from models.fixedpoint import IntArray
+from shotveil.models.common.fixedpoint import IntArray
 
 
 def model(codes: npt.ArrayLike, start: int, depth: int, frame: int | None = None) -> IntArray:

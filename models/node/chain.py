@@ -11,20 +11,19 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-
-from models.checks import RangeError, require
-from models.digitiser import chain as receiver
-from models.digitiser import phase_lock
-from models.digitiser.chain import Received
-from models.digitiser.spec import ROW, DigitiserSettings
-from models.digitiser.timing import PATIENCE, Frame
-from models.drive import chain as drive
-from models.drive.chain import DriveOutput
-from models.drive.spec import DriveSettings, Registers, registers
-from models.fixedpoint import BoolArray, IntArray
-from models.node import capture, replay
-from models.node.replay import Flights
-from models.node.spec import NodeSpec
+from shotveil.models.common.checks import RangeError, require
+from shotveil.models.common.fixedpoint import BoolArray, IntArray
+from shotveil.models.digitiser import chain as receiver
+from shotveil.models.digitiser import phase_lock
+from shotveil.models.digitiser.chain import Received
+from shotveil.models.digitiser.spec import ROW, DigitiserSettings
+from shotveil.models.digitiser.timing import PATIENCE, Frame
+from shotveil.models.drive import chain as drive
+from shotveil.models.drive.chain import DriveOutput
+from shotveil.models.drive.spec import DriveSettings, Registers, registers
+from shotveil.models.node import capture, replay
+from shotveil.models.node.replay import Flights
+from shotveil.models.node.spec import NodeSpec
 
 # Codes behind the last frame until the output is switched off: the arms' null.
 NULL = 100

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-
-from models.digitiser.spec import DigitiserSettings, DigitiserSpec
-from models.digitiser.timing import START
-from models.fixedpoint import IntArray
+from shotveil.models.common.fixedpoint import IntArray
+from shotveil.models.digitiser.spec import DigitiserSettings, DigitiserSpec
+from shotveil.models.digitiser.timing import START
 
 TIME_BITS = 28  # of times in clocks, which wrap after 2 s
 FLIGHTS = 64  # frames on their way at once

@@ -8,9 +8,9 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from models.checks import RangeError, require
-from models.digitiser.spec import DigitiserSpec
-from models.drive.spec import DriveSpec
+from shotveil.models.common.checks import RangeError, require
+from shotveil.models.digitiser.spec import DigitiserSpec
+from shotveil.models.drive.spec import DriveSpec
 
 Role = Literal["server", "client"]
 ROLES: tuple[Role, Role] = ("server", "client")

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-
-from models.fixedpoint import IntArray
+from shotveil.models.common.fixedpoint import IntArray
 
 DELAY_BITS = 24
 PENDING = 16  # edges whose delay has not passed yet

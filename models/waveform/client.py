@@ -23,13 +23,12 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-
-from models.checks import require
-from models.frame import FrameLayout, Slot
-from models.optics import noise_quantum
-from models.waveform.mesh import Mesh
-from models.waveform.noise import Normals
-from models.waveform.pulses import Pulses
+from shotveil.models.common.checks import require
+from shotveil.models.link.optics import noise_quantum
+from shotveil.models.signal.frame import FrameLayout, Slot
+from shotveil.models.waveform.mesh import Mesh
+from shotveil.models.waveform.noise import Normals
+from shotveil.models.waveform.pulses import Pulses
 
 Complex = NDArray[np.complex128]
 

@@ -11,11 +11,10 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-
-from models.checks import require
-from models.digitiser.spec import DigitiserSpec
-from models.waveform.lowpass import Lowpass
-from models.waveform.noise import Normals
+from shotveil.models.common.checks import require
+from shotveil.models.digitiser.spec import DigitiserSpec
+from shotveil.models.waveform.lowpass import Lowpass
+from shotveil.models.waveform.noise import Normals
 
 Real = NDArray[np.float64]
 

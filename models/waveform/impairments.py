@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields, replace
 
-from models.checks import RangeError, require
-from models.optics import Detector, Link
+from shotveil.models.common.checks import RangeError, require
+from shotveil.models.link.optics import Detector, Link
 
 _OF_A_WAY = ("transmittance", "delay", "unmatched", "drift", "phase")
 LONGEST = 1 << 20  # samples of delay: 8 ms at 125 MS/s

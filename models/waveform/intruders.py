@@ -12,9 +12,8 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-
-from models.checks import require
-from models.waveform.noise import Normals
+from shotveil.models.common.checks import require
+from shotveil.models.waveform.noise import Normals
 
 Complex = NDArray[np.complex128]
 

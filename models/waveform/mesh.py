@@ -18,10 +18,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg.lapack import ztbtrs
-
-from models.checks import RangeError
-from models.drive.spec import Arm
-from models.fixedpoint import Q
+from shotveil.models.common.checks import RangeError
+from shotveil.models.common.fixedpoint import Q
+from shotveil.models.drive.spec import Arm
 
 Complex = NDArray[np.complex128]
 Real = NDArray[np.float64]

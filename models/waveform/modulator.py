@@ -14,11 +14,10 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-
-from models.drive.spec import Arm, DriveSpec
-from models.fixedpoint import to_float
-from models.waveform.impairments import Impairments
-from models.waveform.lowpass import Lowpass
+from shotveil.models.common.fixedpoint import to_float
+from shotveil.models.drive.spec import Arm, DriveSpec
+from shotveil.models.waveform.impairments import Impairments
+from shotveil.models.waveform.lowpass import Lowpass
 
 Complex = NDArray[np.complex128]
 

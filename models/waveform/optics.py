@@ -21,21 +21,20 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-
-from models.checks import RangeError, require
-from models.digitiser.spec import DigitiserSpec
-from models.drive.spec import Arm, DriveSpec
-from models.frame import FrameLayout
-from models.waveform.client import ClientOptics
-from models.waveform.delay import Delay
-from models.waveform.detector import Detector
-from models.waveform.impairments import Impairments
-from models.waveform.intruders import Intruder
-from models.waveform.mesh import Mesh
-from models.waveform.modulator import Modulator, true_arms
-from models.waveform.noise import Normals
-from models.waveform.phase import Phase
-from models.waveform.pulses import Pulses
+from shotveil.models.common.checks import RangeError, require
+from shotveil.models.digitiser.spec import DigitiserSpec
+from shotveil.models.drive.spec import Arm, DriveSpec
+from shotveil.models.signal.frame import FrameLayout
+from shotveil.models.waveform.client import ClientOptics
+from shotveil.models.waveform.delay import Delay
+from shotveil.models.waveform.detector import Detector
+from shotveil.models.waveform.impairments import Impairments
+from shotveil.models.waveform.intruders import Intruder
+from shotveil.models.waveform.mesh import Mesh
+from shotveil.models.waveform.modulator import Modulator, true_arms
+from shotveil.models.waveform.noise import Normals
+from shotveil.models.waveform.phase import Phase
+from shotveil.models.waveform.pulses import Pulses
 
 Complex = NDArray[np.complex128]
 Words = NDArray[np.int64]

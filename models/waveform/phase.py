@@ -11,8 +11,7 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-
-from models.waveform.noise import Normals
+from shotveil.models.waveform.noise import Normals
 
 
 class Phase:

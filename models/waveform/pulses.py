@@ -14,8 +14,7 @@ import functools
 
 import numpy as np
 from numpy.typing import NDArray
-
-from models import pulse
+from shotveil.models.signal import pulse
 
 Complex = NDArray[np.complex128]
 FRAMES_AT_ONCE = 8  # few enough for a processor's cache

@@ -1,8 +1,8 @@
 """Adversaries in the loop, and whether the server's sums give them away.
 
-The server judges as `host.verification` does, but knows its shot-noise unit only as well as its
-vacuum and dark records tell it. Half of the false alarms allowed goes to that calibration, which is
-one for all looks, the other half to the symbols, shared by the looks (`tolerated`).
+The server judges as `host.verification.verdict` does, but knows its shot-noise unit only as well as
+its vacuum and dark records tell it. Half of the false alarms allowed goes to that calibration,
+which is one for all looks, the other half to the symbols, shared by the looks (`tolerated`).
 """
 
 from __future__ import annotations
@@ -12,19 +12,18 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import ndtri
-
-from host.estimation import Calibration
-from host.extras import import_extra
-from host.leakage.certificate import Channel
-from host.verification import Verification, verify
-from models.checks import RangeError, require
-from models.encoding import Complex, directions
-from models.network import Layer, Network
-from models.statistics import SymbolStatistics
-from models.waveform.intruders import FibreTap, Interceptor, Intruder
-from sim.loop.backend import BACKENDS
-from sim.loop.session import Loop, Records
-from sim.loop.settings import LoopSettings
+from shotveil.host.extras import import_extra
+from shotveil.host.leakage.certificate import Channel
+from shotveil.host.verification.estimation import Calibration
+from shotveil.host.verification.verdict import Verification, verify
+from shotveil.models.common.checks import RangeError, require
+from shotveil.models.link.encoding import Complex, directions
+from shotveil.models.link.statistics import SymbolStatistics
+from shotveil.models.networks.network import Layer, Network
+from shotveil.models.waveform.intruders import FibreTap, Interceptor, Intruder
+from shotveil.sim.loop.backend import BACKENDS
+from shotveil.sim.loop.session import Loop, Records
+from shotveil.sim.loop.settings import LoopSettings
 
 FALSE_ALARM_PROBABILITY = 1e-6
 CLIP = 3.0  # standard deviations of a probing weight: what the converters have to hold
@@ -72,8 +71,8 @@ def tolerated(
     """`declared`, worse by what the shot-noise unit may be wrong by.
 
     Half of `false_alarm_probability` goes to T̂, whose relative error is the unit's, half to ε̂,
-    whose error is the vacuum's (see `host.estimation`). Both are normal: records hold thousands of
-    symbols.
+    whose error is the vacuum's (see `host.verification.estimation`). Both are normal: records hold
+    thousands of symbols.
     """
     require("false_alarm_probability", false_alarm_probability, above=0, below=1)
     far = float(-ndtri(false_alarm_probability / 2))
@@ -143,7 +142,7 @@ def _models(
 def _gateware(
     loop: Loop, xi: Complex, records: Records, rng: np.random.Generator
 ) -> SymbolStatistics:
-    rtl = import_extra("sim.loop.rtl", "test-gateware")
+    rtl = import_extra("shotveil.sim.loop.rtl", "test-gateware")
     try:
         batch = rtl.play(loop, 0, xi, rng, records.offsets[0]).server
     except rtl.ClientFailed as failed:  # a client that cheats may do without its inference

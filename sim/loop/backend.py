@@ -1,4 +1,4 @@
-"""Inference through both nodes as `host.run` asks for it, in place of the symbol-level link."""
+"""Inference through both nodes as `host.run.run` asks for it, in place of the symbol-level link."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-
-from host.calibration import NodeCalibration
-from host.extras import import_extra
-from host.inference import Inference
-from models.checks import RangeError
-from models.network import Network
-from models.optics import Link
-from models.waveform.impairments import Impairments
-from sim.loop import pool
-from sim.loop.bench import calibrated
-from sim.loop.session import Loop, LoopInference, Records, verified
-from sim.loop.settings import REALISTIC, LoopSettings, prepare
+from shotveil.host.devices.calibration import NodeCalibration
+from shotveil.host.extras import import_extra
+from shotveil.host.run.inference import Inference
+from shotveil.models.common.checks import RangeError
+from shotveil.models.link.optics import Link
+from shotveil.models.networks.network import Network
+from shotveil.models.waveform.impairments import Impairments
+from shotveil.sim.loop import pool
+from shotveil.sim.loop.bench import calibrated
+from shotveil.sim.loop.session import Loop, LoopInference, Records, verified
+from shotveil.sim.loop.settings import REALISTIC, LoopSettings, prepare
 
 BACKENDS = ("model", "rtl")
 MANY = 10  # images for which it is worth the time to compile the nodes for what they do
@@ -62,7 +61,7 @@ def through_nodes(
     if impairments not in PRESETS:
         raise RangeError(f"impairments = {impairments!r} is none of {', '.join(PRESETS)}")
     # Asked for first: whoever lacks what it needs shall not wait for a calibration to hear of it.
-    rtl = import_extra("sim.loop.rtl", "test-gateware") if backend == "rtl" else None
+    rtl = import_extra("shotveil.sim.loop.rtl", "test-gateware") if backend == "rtl" else None
     asked = LoopSettings.of(link, PRESETS[impairments], seed=seed)
     # The drive starts with the modulator's data sheet, and finds what it meets.
     settings, calibration = calibrated(asked, prepare(asked, network.layers[0]), asked.arms)

@@ -5,19 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-
-from host.calibration import Echo, NodeCalibration, calibrate
-from models.digitiser import chain
-from models.digitiser.spec import DARK_RECORD, VACUUM_RECORD, DigitiserSettings, DigitiserSpec
-from models.drive import chain as drive_chain
-from models.drive.spec import Arm, DriveSettings, registers
-from models.fixedpoint import IntArray
-from models.waveform.mesh import Mesh
-from models.waveform.modulator import true_arms
-from models.waveform.optics import Optics, Setup
-from sim.loop.client_lock import MARGIN, index_of
-from sim.loop.session import record
-from sim.loop.settings import LayerLight, LoopSettings
+from shotveil.host.devices.calibration import Echo, NodeCalibration, calibrate
+from shotveil.models.common.fixedpoint import IntArray
+from shotveil.models.digitiser import chain
+from shotveil.models.digitiser.spec import (
+    DARK_RECORD,
+    VACUUM_RECORD,
+    DigitiserSettings,
+    DigitiserSpec,
+)
+from shotveil.models.drive import chain as drive_chain
+from shotveil.models.drive.spec import Arm, DriveSettings, registers
+from shotveil.models.waveform.mesh import Mesh
+from shotveil.models.waveform.modulator import true_arms
+from shotveil.models.waveform.optics import Optics, Setup
+from shotveil.sim.loop.client_lock import MARGIN, index_of
+from shotveil.sim.loop.session import record
+from shotveil.sim.loop.settings import LayerLight, LoopSettings
 
 ECHO_FRAMES = 64
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from models.network import Network
-from models.waveform.impairments import GROUPS
-from sim.loop.session import Loop
-from sim.loop.settings import LoopSettings
+from shotveil.models.networks.network import Network
+from shotveil.models.waveform.impairments import GROUPS
+from shotveil.sim.loop.session import Loop
+from shotveil.sim.loop.settings import LoopSettings
 
 
 def budget(network: Network, settings: LoopSettings, rows: int = 128) -> dict[str, float]:

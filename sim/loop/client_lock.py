@@ -14,9 +14,9 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-
-from models.checks import RangeError
-from models.digitiser import (
+from shotveil.models.common.checks import RangeError
+from shotveil.models.common.fixedpoint import IntArray
+from shotveil.models.digitiser import (
     chain,
     correlator,
     entry,
@@ -26,12 +26,11 @@ from models.digitiser import (
     phase_lock,
     timing,
 )
-from models.digitiser.chain import Received, plan
-from models.digitiser.correlator import Correlation
-from models.digitiser.spec import PILOT, VACUUM, DigitiserSettings, DigitiserSpec
-from models.digitiser.timing import Frame, Peak
-from models.fixedpoint import IntArray
-from models.waveform.optics import Complex, Optics
+from shotveil.models.digitiser.chain import Received, plan
+from shotveil.models.digitiser.correlator import Correlation
+from shotveil.models.digitiser.spec import PILOT, VACUUM, DigitiserSettings, DigitiserSpec
+from shotveil.models.digitiser.timing import Frame, Peak
+from shotveil.models.waveform.optics import Complex, Optics
 
 DECISION = 2  # frames from a phase to the shifter's code: known in the next, read at its end
 # Samples behind the last frame: the receiver finishes it, and does not yet expect another.

@@ -12,17 +12,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from host.curves import accuracy_curve
-from models import pulse
-from models.checks import RangeError
-from models.digitiser.spec import DigitiserSpec
-from models.drive.spec import DriveSpec
-from models.network import Layer, Network
-from models.optics import Link
-from models.waveform.impairments import Impairments
-from sim.loop.session import Loop, infer
-from sim.loop.settings import LoopSettings
+from shotveil.host.run.curves import accuracy_curve
+from shotveil.models.common.checks import RangeError
+from shotveil.models.digitiser.spec import DigitiserSpec
+from shotveil.models.drive.spec import DriveSpec
+from shotveil.models.link.optics import Link
+from shotveil.models.networks.network import Layer, Network
+from shotveil.models.signal import pulse
+from shotveil.models.waveform.impairments import Impairments
+from shotveil.sim.loop.session import Loop, infer
+from shotveil.sim.loop.settings import LoopSettings
 
 GOAL = 1e-4  # SNU
 LINEWIDTH = 3.2e-5  # 1 kHz at 31.25 Mbaud, where the question is another one

@@ -14,22 +14,21 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
-
-from gateware.register_map import Access, register_map
-from host.devices.device import COMMIT
-from models.checks import require
-from models.drive.spec import Arm
-from models.fixedpoint import IntArray, to_float
-from models.frame import FrameLayout
-from models.host_link.endpoint import Endpoint
-from models.node.ports import ReadPort, WritePort
-from models.node.spec import NodeSpec
-from models.waveform.impairments import Impairments
-from models.waveform.mesh import Mesh, at_electrodes
-from models.waveform.optics import Optics, Setup
-from sim.loop.lockstep import AFTERGLOW
-from sim.loop.settings import angles_in
-from sim.node_device import NodePipe
+from shotveil.host.devices.device import COMMIT
+from shotveil.models.common.checks import require
+from shotveil.models.common.fixedpoint import IntArray, to_float
+from shotveil.models.drive.spec import Arm
+from shotveil.models.host_link.endpoint import Endpoint
+from shotveil.models.node.ports import ReadPort, WritePort
+from shotveil.models.node.register_map import Access, register_map
+from shotveil.models.node.spec import NodeSpec
+from shotveil.models.signal.frame import FrameLayout
+from shotveil.models.waveform.impairments import Impairments
+from shotveil.models.waveform.mesh import Mesh, at_electrodes
+from shotveil.models.waveform.optics import Optics, Setup
+from shotveil.sim.loop.lockstep import AFTERGLOW
+from shotveil.sim.loop.node_device import NodePipe
+from shotveil.sim.loop.settings import angles_in
 
 BLOCK = 576  # clocks: less than any frame has, as the optics ask for
 # Samples that a code's way to either ADC is longer than the light's: nodes and optics take turns.

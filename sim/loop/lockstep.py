@@ -13,11 +13,10 @@ import threading
 from collections.abc import Mapping
 
 import numpy as np
-
-from models.digitiser.timing import PATIENCE
-from models.fixedpoint import IntArray
-from models.waveform.optics import Complex, Optics
-from sim.node_device import Surroundings
+from shotveil.models.common.fixedpoint import IntArray
+from shotveil.models.digitiser.timing import PATIENCE
+from shotveil.models.waveform.optics import Complex, Optics
+from shotveil.sim.loop.node_device import Surroundings
 
 Ports = Mapping[str, IntArray]
 PARTIES = ("server", "client")
@@ -28,7 +27,7 @@ AFTERGLOW = PATIENCE + 6
 
 
 class Lockstep:
-    """What lies between two threads, each of which runs one node's `sim.node_device.NodePipe`.
+    """What lies between two threads, each of which runs one node's `sim.loop.node_device.NodePipe`.
 
     Both run freely in darkness, in blocks of `ALONE` clocks, until both have called `start`. Then
     the server goes on, and from its first frame on in blocks of `far` clocks; the client waits for

@@ -9,17 +9,25 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.signal import welch
-
-from gateware.register_map import CLOCK_HZ as CLOCK
-from host.report_figures import SAMPLES
-from host.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILION, new_figure
-from models.digitiser import entry
-from models.digitiser.spec import PILOT, ROW, VACUUM
-from models.frame import Slot
-from models.mnist import SIDE
-from models.waveform.mesh import Mesh
-from models.waveform.optics import Optics
-from sim.loop.run import LoopRun
+from shotveil.host.figures.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    VERMILION,
+    new_figure,
+)
+from shotveil.host.reports.pictures import SAMPLES
+from shotveil.models.digitiser import entry
+from shotveil.models.digitiser.spec import PILOT, ROW, VACUUM
+from shotveil.models.networks.mnist import SIDE
+from shotveil.models.node.register_map import CLOCK_HZ as CLOCK
+from shotveil.models.signal.frame import Slot
+from shotveil.models.waveform.mesh import Mesh
+from shotveil.models.waveform.optics import Optics
+from shotveil.sim.loop.run import LoopRun
 
 Real = NDArray[np.float64]
 SECTIONS = {

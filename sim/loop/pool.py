@@ -16,10 +16,18 @@ from multiprocessing.queues import Queue
 
 import numpy as np
 from numpy.typing import NDArray
+from shotveil.models.common.checks import require
+from shotveil.sim.loop.session import (
+    Loop,
+    LoopInference,
+    Player,
+    Records,
+    Seen,
+    collect,
+    infer,
+    infer_one,
+)
 from threadpoolctl import threadpool_limits
-
-from models.checks import require
-from sim.loop.session import Loop, LoopInference, Player, Records, Seen, collect, infer, infer_one
 
 
 def models(loop: Loop) -> Player:

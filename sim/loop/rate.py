@@ -26,19 +26,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from gateware.register_map import CLOCK_HZ
-from host.devices.serial_port import BAUD
-from host.extras import import_extra
-from models.checks import require
-from models.digitiser.accumulators import MODE_SUMS, NAMES
-from models.digitiser.timing import PATIENCE
-from models.encoding import directions
-from models.frame import CAPACITY
-from models.host_link.packet import MAX_WORDS, Op, Request, Response, Status, to_frame
-from models.network import Layer, Network
-from models.node.ports import WritePort
-from sim.loop.session import Loop, Records
+from shotveil.host.devices.serial_port import BAUD
+from shotveil.host.extras import import_extra
+from shotveil.models.common.checks import require
+from shotveil.models.digitiser.accumulators import MODE_SUMS, NAMES
+from shotveil.models.digitiser.timing import PATIENCE
+from shotveil.models.host_link.packet import MAX_WORDS, Op, Request, Response, Status, to_frame
+from shotveil.models.link.encoding import directions
+from shotveil.models.networks.network import Layer, Network
+from shotveil.models.node.ports import WritePort
+from shotveil.models.node.register_map import CLOCK_HZ
+from shotveil.models.signal.frame import CAPACITY
+from shotveil.sim.loop.session import Loop, Records
 
 SYNTHESIS = Path(__file__).parents[2] / "docs" / "synthesis.json"
 NODES = ("node server", "node client")
@@ -223,7 +222,7 @@ class Counted:
 
 def counted(loop: Loop, records: Records, rows: int = 8) -> Counted:
     """Count the clocks of the first layer's first rows in the gateware of both nodes."""
-    rtl = import_extra("sim.loop.rtl", "test-gateware")
+    rtl = import_extra("shotveil.sim.loop.rtl", "test-gateware")
     first = loop.network.layers[0]
     part = Loop(Network("part", (Layer(first.weights[:rows], first.bias),)), loop.settings)
     xi, _ = directions(np.ones((1, first.columns)))

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-
-from host.report import check_writable, embedded
-from models.files import write_atomically
-from sim.loop.pictures import PICTURES
-from sim.loop.run import LoopRun
+from shotveil.host.reports.report import check_writable, embedded
+from shotveil.models.common.files import write_atomically
+from shotveil.sim.loop.pictures import PICTURES
+from shotveil.sim.loop.run import LoopRun
 
 NODES = {"model": "bit-true models of both nodes", "rtl": "compiled gateware of both nodes"}
 
@@ -18,7 +17,7 @@ def write_report(run: LoopRun, path: Path, backend: str) -> None:
     """Write the report to `path`, whole or not at all. Raises `RangeError` if it cannot be."""
     check_writable(path)
     environment = Environment(
-        loader=PackageLoader("host"), autoescape=True, undefined=StrictUndefined
+        loader=PackageLoader("shotveil.host.reports"), autoescape=True, undefined=StrictUndefined
     )
     environment.filters["figures"] = lambda value: f"{value:.3g}"
     environment.filters["thousands"] = lambda value: f"{value:,}"

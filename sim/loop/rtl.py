@@ -1,8 +1,8 @@
 """A layer through the gateware of both nodes, in lockstep with the optics between them.
 
-Each node is compiled (`sim.node_device`) and driven over its host link by the host's own code, in a
-thread of its own. They run in blocks of clocks (`sim.loop.lockstep`), which lets either hear what
-was sent a block later and changes nothing else: a client's receiver answers in what its block
+Each node is compiled (`sim.loop.node_device`) and driven over its host link by the host's own code,
+in a thread of its own. They run in blocks of clocks (`sim.loop.lockstep`), which lets either hear
+what was sent a block later and changes nothing else: a client's receiver answers in what its block
 leaves of the frame, before its phase shifter is asked for. So what both receivers get, and all that
 they give, is what `Loop.play` computes on the models, to the bit. A client's drive is triggered by
 the server's frames.
@@ -19,24 +19,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from host.devices.device import DeviceError
-from host.devices.link import LinkDevice
-from host.devices.transport import Transport
-from host.node import Batch, Node
-from models.checks import RangeError
-from models.drive import chain as drive_chain
-from models.drive.spec import DriveSettings, registers
-from models.encoding import Complex, directions
-from models.fixedpoint import IntArray
-from models.node import chain
-from models.node.spec import NodeSpec
-from models.waveform.mesh import angle_table
-from sim.loop.lockstep import ALONE, PARTIES, Lockstep
-from sim.loop.rate import CLEARING
-from sim.loop.session import Loop, Played, Player, Records
-from sim.loop.settings import LayerLight
-from sim.node_device import NodePipe, adopt, library, train
+from shotveil.host.devices.device import DeviceError
+from shotveil.host.devices.link import LinkDevice
+from shotveil.host.devices.node import Batch, Node
+from shotveil.host.devices.transport import Transport
+from shotveil.models.common.checks import RangeError
+from shotveil.models.common.fixedpoint import IntArray
+from shotveil.models.drive import chain as drive_chain
+from shotveil.models.drive.spec import DriveSettings, registers
+from shotveil.models.link.encoding import Complex, directions
+from shotveil.models.node import chain
+from shotveil.models.node.spec import NodeSpec
+from shotveil.models.waveform.mesh import angle_table
+from shotveil.sim.loop.lockstep import ALONE, PARTIES, Lockstep
+from shotveil.sim.loop.node_device import NodePipe, adopt, library, train
+from shotveil.sim.loop.rate import CLEARING
+from shotveil.sim.loop.session import Loop, Played, Player, Records
+from shotveil.sim.loop.settings import LayerLight
 
 PATIENCE = 60.0  # seconds without progress
 # Clocks of the server's blocks, or a frame if that is longer: rows are kept coming by a host that

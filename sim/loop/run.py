@@ -9,18 +9,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from host.estimation import Estimate
-from host.inference import infer
-from host.summary import summarise
-from models.encoding import directions
-from models.network import Network
-from models.waveform.impairments import Impairments
-from sim.loop.backend import Outcome, through_nodes
-from sim.loop.budget import budget
-from sim.loop.pool import infer_in_processes
-from sim.loop.rate import Counted, Projection, counted, projections
-from sim.loop.session import (
+from shotveil.host.run.inference import infer
+from shotveil.host.run.summary import summarise
+from shotveil.host.verification.estimation import Estimate
+from shotveil.models.link.encoding import directions
+from shotveil.models.networks.network import Network
+from shotveil.models.waveform.impairments import Impairments
+from shotveil.sim.loop.backend import Outcome, through_nodes
+from shotveil.sim.loop.budget import budget
+from shotveil.sim.loop.pool import infer_in_processes
+from shotveil.sim.loop.rate import Counted, Projection, counted, projections
+from shotveil.sim.loop.session import (
     LoopInference,
     ModelPlayed,
     PooledChannel,

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
-
-from host.estimation import (
+from shotveil.host.leakage.certificate import estimated_channel, standard_errors
+from shotveil.host.verification.estimation import (
     Calibration,
     Estimate,
     Quantity,
@@ -18,20 +18,24 @@ from host.estimation import (
     segment_angles,
     statistics,
 )
-from host.leakage.certificate import estimated_channel, standard_errors
-from models.checks import RangeError
-from models.digitiser import chain
-from models.digitiser.chain import Received
-from models.digitiser.spec import DARK_RECORD, VACUUM_RECORD, DigitiserSettings, DigitiserSpec
-from models.encoding import directions
-from models.fixedpoint import IntArray
-from models.network import Layer, Network
-from models.statistics import SymbolStatistics
-from models.waveform.intruders import Intruder
-from models.waveform.mesh import Mesh, angle_table, at_electrodes
-from models.waveform.optics import Complex, Optics
-from sim.loop.client_lock import MARGIN, Locked, index_of, receive
-from sim.loop.settings import LayerLight, LoopSettings, electrode_voltages, prepare
+from shotveil.models.common.checks import RangeError
+from shotveil.models.common.fixedpoint import IntArray
+from shotveil.models.digitiser import chain
+from shotveil.models.digitiser.chain import Received
+from shotveil.models.digitiser.spec import (
+    DARK_RECORD,
+    VACUUM_RECORD,
+    DigitiserSettings,
+    DigitiserSpec,
+)
+from shotveil.models.link.encoding import directions
+from shotveil.models.link.statistics import SymbolStatistics
+from shotveil.models.networks.network import Layer, Network
+from shotveil.models.waveform.intruders import Intruder
+from shotveil.models.waveform.mesh import Mesh, angle_table, at_electrodes
+from shotveil.models.waveform.optics import Complex, Optics
+from shotveil.sim.loop.client_lock import MARGIN, Locked, index_of, receive
+from shotveil.sim.loop.settings import LayerLight, LoopSettings, electrode_voltages, prepare
 
 NULL_FRAMES = 100
 PIECE = 1 << 14  # samples that go through a stage at once: few enough for a processor's cache

@@ -8,20 +8,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from host.node_light import LEAD_IN, REFERENCE, layout_of, receiver_settings
-from models.checks import RangeError, require
-from models.digitiser import phase_lock
-from models.digitiser.spec import DigitiserSettings, DigitiserSpec
-from models.drive import chain, reference
-from models.drive.spec import Arm, DriveSettings, DriveSpec, registers
-from models.encoding import encode_rows
-from models.fixedpoint import IntArray, to_float
-from models.frame import FrameLayout, Slot
-from models.network import Layer
-from models.optics import Link
-from models.waveform.impairments import Impairments
-from models.waveform.optics import Setup
+from shotveil.models.common.checks import RangeError, require
+from shotveil.models.common.fixedpoint import IntArray, to_float
+from shotveil.models.digitiser import phase_lock
+from shotveil.models.digitiser.spec import DigitiserSettings, DigitiserSpec
+from shotveil.models.drive import chain, reference
+from shotveil.models.drive.spec import Arm, DriveSettings, DriveSpec, registers
+from shotveil.models.link.encoding import encode_rows
+from shotveil.models.link.optics import Link
+from shotveil.models.networks.network import Layer
+from shotveil.models.node.light import LEAD_IN, REFERENCE, layout_of, receiver_settings
+from shotveil.models.signal.frame import FrameLayout, Slot
+from shotveil.models.waveform.impairments import Impairments
+from shotveil.models.waveform.optics import Setup
 
 # A link that a laboratory could build: telecom modulators as they come, to be calibrated, matched
 # paths on one table, commercial detectors. docs/hardware-in-the-loop.md says where numbers are

@@ -4,8 +4,7 @@ import subprocess
 import sys
 
 import pytest
-
-from host.extras import import_extra
+from shotveil.host.extras import import_extra
 
 BARE = """
 import sys
@@ -14,7 +13,7 @@ class Nowhere:
         if name == "amaranth":
             raise ModuleNotFoundError(name=name)
 sys.meta_path.insert(0, Nowhere)
-from host import cli
+from shotveil.host.commands import cli
 cli.main()
 """
 
@@ -40,6 +39,6 @@ def test_compiled_nodes_name_the_target_that_sets_them_up(arguments):
 
 
 def test_what_is_missing_of_our_own_is_no_package(monkeypatch):
-    monkeypatch.setitem(sys.modules, "sim.node_device", None)
+    monkeypatch.setitem(sys.modules, "shotveil.sim.loop.node_device", None)
     with pytest.raises(ModuleNotFoundError, match=r"sim\.node_device"):
-        import_extra("sim.node_device", "test-gateware")
+        import_extra("shotveil.sim.loop.node_device", "test-gateware")

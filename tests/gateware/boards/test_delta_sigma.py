@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 from amaranth.sim import Simulator
-
-from gateware.boards.delta_sigma import DeltaSigma
-from models.checks import RangeError
+from shotveil.gateware.boards.delta_sigma import DeltaSigma
+from shotveil.models.common.checks import RangeError
 
 WIDTH = 5
 

@@ -3,10 +3,9 @@
 import pytest
 from amaranth.build import DiffPairs
 from amaranth_boards.ecpix5 import ECPIX585Platform
-
-from gateware.boards import ecpix5, red_pitaya
-from models.checks import RangeError
-from models.node.spec import NodeSpec
+from shotveil.gateware.boards import ecpix5, red_pitaya
+from shotveil.models.common.checks import RangeError
+from shotveil.models.node.spec import NodeSpec
 
 # Of RedPitaya-FPGA, sdc/red_pitaya.xdc: bits 2 to 15 of adc_dat_i, and dac_dat_o.
 ADC = (

@@ -5,19 +5,18 @@ fail."""
 import numpy as np
 import pytest
 from amaranth.hdl import Module
-
-from gateware.digitiser.cordic import Cordic
-from gateware.digitiser.delay_line import DelayLine
-from gateware.digitiser.sum_bank import SumBank
-from gateware.digitiser.timing import Timing
-from gateware.multiplier import Primitive
-from models.digitiser.spec import DigitiserSpec
-from models.frame import FrameLayout
-from sim.amaranth_bench import AmaranthBench
-from sim.digitiser import BLOCKS, chain_cases, synchroniser_cases
-from sim.drive import stalled
-from sim.equality import check
-from sim.verilator_bench import VerilatorBench
+from shotveil.gateware.digitiser.cordic import Cordic
+from shotveil.gateware.digitiser.delay_line import DelayLine
+from shotveil.gateware.digitiser.sum_bank import SumBank
+from shotveil.gateware.digitiser.timing import Timing
+from shotveil.gateware.primitives.multiplier import Primitive
+from shotveil.models.digitiser.spec import DigitiserSpec
+from shotveil.models.signal.frame import FrameLayout
+from shotveil.sim.cases.digitiser import BLOCKS, chain_cases, synchroniser_cases
+from shotveil.sim.cases.drive import stalled
+from shotveil.sim.engines.amaranth_bench import AmaranthBench
+from shotveil.sim.engines.equality import check
+from shotveil.sim.engines.verilator_bench import VerilatorBench
 
 # Small memories: Amaranth's simulator starts them word by word.
 SPECS = {n: DigitiserSpec(quadratures=n, modes=64, row_capacity=512) for n in (1, 2)}

@@ -2,17 +2,16 @@
 
 import numpy as np
 import pytest
-
-from gateware.digitiser import payloads
-from gateware.digitiser.entry import Entry
-from gateware.digitiser.framing import Framing
-from gateware.digitiser.matched import MatchedFilter
-from gateware.digitiser.normalisation import Normalisation
-from gateware.digitiser.phase import Phase
-from gateware.digitiser.phase_lock import PhaseLock
-from models.digitiser.spec import ROW, VACUUM, DigitiserSpec
-from sim.amaranth_bench import AmaranthBench
-from sim.bench import Run
+from shotveil.gateware.digitiser import payloads
+from shotveil.gateware.digitiser.entry import Entry
+from shotveil.gateware.digitiser.framing import Framing
+from shotveil.gateware.digitiser.matched import MatchedFilter
+from shotveil.gateware.digitiser.normalisation import Normalisation
+from shotveil.gateware.digitiser.phase import Phase
+from shotveil.gateware.digitiser.phase_lock import PhaseLock
+from shotveil.models.digitiser.spec import ROW, VACUUM, DigitiserSpec
+from shotveil.sim.engines.amaranth_bench import AmaranthBench
+from shotveil.sim.engines.run import Run
 
 SPEC = DigitiserSpec(modes=64, row_capacity=512)
 

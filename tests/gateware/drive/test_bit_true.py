@@ -4,13 +4,12 @@ under cocotb and Verilator; with and without pauses. And the proof that these te
 import numpy as np
 import pytest
 from amaranth.hdl import Module
-
-from gateware.multiplier import Primitive
-from models.drive.spec import DriveSpec
-from sim.amaranth_bench import AmaranthBench
-from sim.drive import BLOCKS, stalled
-from sim.equality import check
-from sim.verilator_bench import VerilatorBench
+from shotveil.gateware.primitives.multiplier import Primitive
+from shotveil.models.drive.spec import DriveSpec
+from shotveil.sim.cases.drive import BLOCKS, stalled
+from shotveil.sim.engines.amaranth_bench import AmaranthBench
+from shotveil.sim.engines.equality import check
+from shotveil.sim.engines.verilator_bench import VerilatorBench
 
 # The smallest memories that hold a row of 392: Amaranth's simulator starts them word by word.
 SPEC = DriveSpec(row_capacity=512)

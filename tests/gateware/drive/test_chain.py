@@ -2,15 +2,14 @@
 
 import numpy as np
 import pytest
-
-from gateware.drive.chain import Drive, settings
-from models.drive import chain
-from models.drive.spec import DriveSettings, DriveSpec, registers
-from models.frame import FrameLayout
-from sim.bench import Run, Timeout
-from sim.drive import UNEVEN, both, pairs, weight_symbols
-from sim.equality import Case, check
-from sim.verilator_bench import VerilatorBench
+from shotveil.gateware.drive.chain import Drive, settings
+from shotveil.models.drive import chain
+from shotveil.models.drive.spec import DriveSettings, DriveSpec, registers
+from shotveil.models.signal.frame import FrameLayout
+from shotveil.sim.cases.drive import UNEVEN, both, pairs, weight_symbols
+from shotveil.sim.engines.equality import Case, check
+from shotveil.sim.engines.run import Run, Timeout
+from shotveil.sim.engines.verilator_bench import VerilatorBench
 
 SPEC = DriveSpec(row_capacity=512)
 

@@ -1,11 +1,10 @@
 """The switch of the DAC: zero until armed, at a frame's start, and after every kind of fault."""
 
 import numpy as np
-
-from gateware.drive.dac import Dac
-from models.drive.spec import DriveSpec
-from sim.amaranth_bench import AmaranthBench
-from sim.bench import Run
+from shotveil.gateware.drive.dac import Dac
+from shotveil.models.drive.spec import DriveSpec
+from shotveil.sim.engines.amaranth_bench import AmaranthBench
+from shotveil.sim.engines.run import Run
 
 SPEC = DriveSpec(row_capacity=64)
 UNIT = 1 << (SPEC.voltage.fraction - SPEC.dac.fraction)

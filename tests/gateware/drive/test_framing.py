@@ -2,15 +2,14 @@
 
 import numpy as np
 import pytest
-
-from gateware.drive.framing import LENGTHS, Framing
-from models.drive import framing
-from models.drive.spec import DriveSpec
-from models.frame import FrameLayout
-from sim.amaranth_bench import AmaranthBench
-from sim.bench import Run
-from sim.drive import both, pairs
-from sim.equality import Case, check
+from shotveil.gateware.drive.framing import LENGTHS, Framing
+from shotveil.models.drive import framing
+from shotveil.models.drive.spec import DriveSpec
+from shotveil.models.signal.frame import FrameLayout
+from shotveil.sim.cases.drive import both, pairs
+from shotveil.sim.engines.amaranth_bench import AmaranthBench
+from shotveil.sim.engines.equality import Case, check
+from shotveil.sim.engines.run import Run
 
 SPEC = DriveSpec(row_capacity=64)
 LAYOUT = FrameLayout(preamble=4, row=12, pilots=1, pilot_spacing=5, vacuum=2, guard=8)

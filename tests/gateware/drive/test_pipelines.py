@@ -2,13 +2,12 @@
 
 import numpy as np
 import pytest
-
-from gateware.drive.linearisation import Linearisation
-from gateware.drive.scaling import Scaling
-from gateware.drive.shaping import Shaping
-from models.drive.spec import DriveSpec
-from sim.amaranth_bench import AmaranthBench
-from sim.bench import Run
+from shotveil.gateware.drive.linearisation import Linearisation
+from shotveil.gateware.drive.scaling import Scaling
+from shotveil.gateware.drive.shaping import Shaping
+from shotveil.models.drive.spec import DriveSpec
+from shotveil.sim.engines.amaranth_bench import AmaranthBench
+from shotveil.sim.engines.run import Run
 
 SPECS = [DriveSpec(row_capacity=64), DriveSpec(samples_per_symbol=2, taps=12, row_capacity=64)]
 

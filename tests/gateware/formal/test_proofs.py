@@ -1,8 +1,7 @@
 """Every proof holds, what it covers can happen, and it finds each planted bug."""
 
 import pytest
-
-from sim import formal
+from shotveil.sim.proofs import formal
 
 PROOFS = formal.proofs()
 BUGS = [(name, bug) for name, proof in PROOFS.items() for bug in proof.bugs]

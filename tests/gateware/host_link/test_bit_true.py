@@ -6,13 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from amaranth.hdl import Module
-
-from gateware.host_link import cobs, crc, credits, endpoint, link, packet
-from sim.amaranth_bench import AmaranthBench
-from sim.equality import check
-from sim.host_link import BLOCKS, LinkInSurroundings, link_case
-from sim.link_soak import soak
-from sim.verilator_bench import VerilatorBench
+from shotveil.gateware.host_link import cobs, crc, credits, endpoint, link, packet
+from shotveil.sim.cases.host_link import BLOCKS, LinkInSurroundings, link_case
+from shotveil.sim.engines.amaranth_bench import AmaranthBench
+from shotveil.sim.engines.equality import check
+from shotveil.sim.engines.verilator_bench import VerilatorBench
+from shotveil.sim.proofs.link_soak import soak
 
 SMALL = 20
 

@@ -4,15 +4,11 @@ import dataclasses
 
 import numpy as np
 import pytest
-
-from gateware.host_link import cobs, crc, endpoint, packet
-from models.host_link.cobs import encode
-from models.host_link.endpoint import Endpoint
-from models.host_link.packet import MAX_WORDS, Op, Request, Response, to_frame
-from sim.amaranth_bench import AmaranthBench
-from sim.bench import Run
-from sim.equality import check
-from sim.host_link import (
+from shotveil.gateware.host_link import cobs, crc, endpoint, packet
+from shotveil.models.host_link.cobs import encode
+from shotveil.models.host_link.endpoint import Endpoint
+from shotveil.models.host_link.packet import MAX_WORDS, Op, Request, Response, to_frame
+from shotveil.sim.cases.host_link import (
     READ_PORTS,
     WINDOW,
     WRITE_PORTS,
@@ -23,6 +19,9 @@ from sim.host_link import (
     octets,
     tokens,
 )
+from shotveil.sim.engines.amaranth_bench import AmaranthBench
+from shotveil.sim.engines.equality import check
+from shotveil.sim.engines.run import Run
 
 
 def play(component, inputs, due):

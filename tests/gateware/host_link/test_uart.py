@@ -5,9 +5,8 @@ import pytest
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.sim import Simulator
-
-from gateware.host_link.uart import Receiver, Transmitter, Uart, step
-from models.checks import RangeError
+from shotveil.gateware.host_link.uart import Receiver, Transmitter, Uart, step
+from shotveil.models.common.checks import RangeError
 
 CLOCK, BAUD = 125e6, 3e6
 

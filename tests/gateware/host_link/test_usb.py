@@ -3,9 +3,8 @@
 import warnings
 
 import pytest
-
-from gateware.host_link import usb
-from sim.verilog import emit
+from shotveil.gateware.host_link import usb
+from shotveil.sim.engines.verilog import emit
 
 
 def test_it_emits():

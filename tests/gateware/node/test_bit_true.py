@@ -4,13 +4,12 @@ and without pauses. And the proof that these tests can fail."""
 import numpy as np
 import pytest
 from amaranth.hdl import Module
-
-from sim.amaranth_bench import AmaranthBench
-from sim.drive import stalled
-from sim.equality import check
-from sim.node import BLOCKS
-from sim.shared_library import LibraryBench
-from sim.verilator_bench import VerilatorBench
+from shotveil.sim.cases.drive import stalled
+from shotveil.sim.cases.node import BLOCKS
+from shotveil.sim.engines.amaranth_bench import AmaranthBench
+from shotveil.sim.engines.equality import check
+from shotveil.sim.engines.shared_library import LibraryBench
+from shotveil.sim.engines.verilator_bench import VerilatorBench
 
 
 def cases(name, size, seed=4):

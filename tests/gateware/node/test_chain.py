@@ -5,23 +5,22 @@ import socket
 import threading
 
 import numpy as np
-
-from host.devices.link import LinkDevice
-from host.devices.tcp import TcpPipe
-from host.devices.transport import Transport
-from host.node import Node
-from models.digitiser.channel import Channel
-from models.digitiser.correlator import threshold
-from models.digitiser.spec import DigitiserSettings
-from models.drive.spec import Arm, DriveSettings
-from models.frame import FrameLayout
-from models.host_link.packet import Op
-from models.node import chain
-from models.node.ports import ReadPort, WritePort
-from models.node.spec import NodeSpec
-from sim.digitiser import light
-from sim.node_device import NodePipe
-from sim.node_server import serve
+from shotveil.host.devices.link import LinkDevice
+from shotveil.host.devices.node import Node
+from shotveil.host.devices.tcp import TcpPipe
+from shotveil.host.devices.transport import Transport
+from shotveil.models.digitiser.channel import Channel
+from shotveil.models.digitiser.correlator import threshold
+from shotveil.models.digitiser.spec import DigitiserSettings
+from shotveil.models.drive.spec import Arm, DriveSettings
+from shotveil.models.host_link.packet import Op
+from shotveil.models.node import chain
+from shotveil.models.node.ports import ReadPort, WritePort
+from shotveil.models.node.spec import NodeSpec
+from shotveil.models.signal.frame import FrameLayout
+from shotveil.sim.cases.digitiser import light
+from shotveil.sim.loop.node_device import NodePipe
+from shotveil.sim.loop.node_server import serve
 
 SPECS = {role: NodeSpec(role=role) for role in ("server", "client")}
 LAYOUT = FrameLayout()

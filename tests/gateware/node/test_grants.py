@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-
-from gateware.node.sequencer import Sequencer
-from sim import grants
+from shotveil.gateware.node.sequencer import Sequencer
+from shotveil.sim.proofs import grants
 
 
 def test_random_hosts():

@@ -6,15 +6,14 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
-
-from gateware.node.capture import Capture
-from gateware.node.reading import Reading
-from gateware.node.sequencer import Sequencer
-from models.checks import RangeError
-from models.node import replay, sequencer, trigger
-from sim.amaranth_bench import AmaranthBench
-from sim.bench import Run
-from sim.node import BLOCKS, DRAIN, SMALL
+from shotveil.gateware.node.capture import Capture
+from shotveil.gateware.node.reading import Reading
+from shotveil.gateware.node.sequencer import Sequencer
+from shotveil.models.common.checks import RangeError
+from shotveil.models.node import replay, sequencer, trigger
+from shotveil.sim.cases.node import BLOCKS, DRAIN, SMALL
+from shotveil.sim.engines.amaranth_bench import AmaranthBench
+from shotveil.sim.engines.run import Run
 
 
 def play(name, n, due, settings=None, **ones):

@@ -7,12 +7,11 @@ import tty
 
 import numpy as np
 import pytest
-
-from host.devices.serial_port import SerialPort
-from host.devices.transport import LinkLost, Transport
-from models.checks import RangeError
-from models.host_link.endpoint import Endpoint
-from sim.host_link import DEPTH, READ_PORTS, WRITE_PORTS, Surroundings
+from shotveil.host.devices.serial_port import SerialPort
+from shotveil.host.devices.transport import LinkLost, Transport
+from shotveil.models.common.checks import RangeError
+from shotveil.models.host_link.endpoint import Endpoint
+from shotveil.sim.cases.host_link import DEPTH, READ_PORTS, WRITE_PORTS, Surroundings
 
 
 @pytest.fixture

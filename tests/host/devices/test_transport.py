@@ -5,15 +5,14 @@ import threading
 
 import numpy as np
 import pytest
-
-from host.devices.tcp import TcpPipe
-from host.devices.transport import LinkLost, NoRoom, Refused, Transport, VersionMismatch
-from models.checks import RangeError
-from models.host_link.endpoint import Endpoint
-from models.host_link.packet import MAX_WORDS
-from models.host_link.wire import Impairments, Wire
-from sim.host_link import DEPTH, READ_PORTS, SOURCE, WRITE_PORTS, Surroundings
-from sim.link_soak import BAD, RATE, TIMEOUT, WirePipe, soak
+from shotveil.host.devices.tcp import TcpPipe
+from shotveil.host.devices.transport import LinkLost, NoRoom, Refused, Transport, VersionMismatch
+from shotveil.models.common.checks import RangeError
+from shotveil.models.host_link.endpoint import Endpoint
+from shotveil.models.host_link.packet import MAX_WORDS
+from shotveil.models.host_link.wire import Impairments, Wire
+from shotveil.sim.cases.host_link import DEPTH, READ_PORTS, SOURCE, WRITE_PORTS, Surroundings
+from shotveil.sim.proofs.link_soak import BAD, RATE, TIMEOUT, WirePipe, soak
 
 CLEAN = Impairments()
 
@@ -170,14 +169,14 @@ def test_a_device_that_was_reset():
 
 
 def test_another_version(monkeypatch):
-    monkeypatch.setattr("models.host_link.packet.PROTOCOL", 9)
+    monkeypatch.setattr("shotveil.models.host_link.packet.PROTOCOL", 9)
     with pytest.raises(VersionMismatch, match=r"version 9 .* this host version 1"):
         connect()
 
 
 def test_what_the_device_refuses(monkeypatch):
     link, _, _ = connect()
-    monkeypatch.setattr("host.devices.transport.ADDRESSES", 10_000)
+    monkeypatch.setattr("shotveil.host.devices.transport.ADDRESSES", 10_000)
     with pytest.raises(Refused, match="READ of 1 words at 5000"):
         link.read(5000)
 

@@ -5,13 +5,12 @@ import xml.etree.ElementTree
 
 import numpy as np
 import pytest
-
-import host.style
-from host.curves import AccuracyCurve, Logistic
-from host.figures import tables
-from host.figures.collection import accuracy_drawings, leakage_drawings, save_all
-from host.style import style
-from models.network import Layer, Network
+import shotveil.host.figures.style
+from shotveil.host.figures import tables
+from shotveil.host.figures.collection import accuracy_drawings, leakage_drawings, save_all
+from shotveil.host.figures.style import style
+from shotveil.host.run.curves import AccuracyCurve, Logistic
+from shotveil.models.networks.network import Layer, Network
 
 F2 = np.geomspace(1e-3, 1e2, 40)
 
@@ -24,7 +23,9 @@ def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("figures") / "new"
     coarse = pytest.MonkeyPatch()
     for setting in ("figure.dpi", "savefig.dpi"):
-        coarse.setitem(host.style._STYLE, setting, 40)  # a sixteenth of the dots to draw
+        coarse.setitem(
+            shotveil.host.figures.style._STYLE, setting, 40
+        )  # a sixteenth of the dots to draw
     with style():
         drawings = [*accuracy_drawings(Network("net", layers), curve, "crb_prx")]
         drawings += leakage_drawings(1.3, 6.0)

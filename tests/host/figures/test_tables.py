@@ -8,10 +8,9 @@ import mpmath
 import numpy as np
 import pytest
 from mpmath import mpf
-
-from host.curves import AccuracyCurve, Logistic
-from host.figures import tables
-from models.network import Layer, Network
+from shotveil.host.figures import tables
+from shotveil.host.run.curves import AccuracyCurve, Logistic
+from shotveil.models.networks.network import Layer, Network
 
 mpmath.mp.dps = 60
 RELATIVE = 1e-9

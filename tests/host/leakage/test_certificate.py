@@ -4,8 +4,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 from scipy.stats import binom
-
-from host.leakage.certificate import (
+from shotveil.host.leakage.certificate import (
     Channel,
     certified_channel,
     estimated_channel,
@@ -15,10 +14,10 @@ from host.leakage.certificate import (
     standard_errors,
     transmittance_below,
 )
-from host.leakage.weights import holevo_per_mode
-from models.checks import RangeError
-from models.optics import Detector
-from models.statistics import SymbolStatistics
+from shotveil.host.leakage.weights import holevo_per_mode
+from shotveil.models.common.checks import RangeError
+from shotveil.models.link.optics import Detector
+from shotveil.models.link.statistics import SymbolStatistics
 
 RECEIVER = Detector(efficiency=0.85, electronic_noise=0.1)
 TRUE = Channel(0.7, 0.02)

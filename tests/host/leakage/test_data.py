@@ -3,9 +3,8 @@
 import mpmath as mp
 import numpy as np
 import pytest
-
-from host.leakage.data import crb_prx, crb_v1, data_leakage, holevo, qcrb
-from models.checks import RangeError
+from shotveil.host.leakage.data import crb_prx, crb_v1, data_leakage, holevo, qcrb
+from shotveil.models.common.checks import RangeError
 
 
 def slow_bounds(g, rows, modes):

@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
-
-from host.leakage import data_leakage, weight_leakage, weight_leakage_after
-from host.leakage.declared import layer_leakage, network_leakage
-from models.checks import RangeError
-from models.optics import Link
+from shotveil.host.leakage import data_leakage, weight_leakage, weight_leakage_after
+from shotveil.host.leakage.declared import layer_leakage, network_leakage
+from shotveil.models.common.checks import RangeError
+from shotveil.models.link.optics import Link
 
 LINK = Link(1.3, 6, transmittance_out=0.9, transmittance_back=0.8, excess_noise=0.01)
 

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from host import leakage
-from host.leakage.weights import weight_leakage_after
-from models import optics
+from shotveil.host import leakage
+from shotveil.host.leakage.weights import weight_leakage_after
+from shotveil.models.link import optics
 
 PAGE = (Path(__file__).parents[3] / "docs" / "physics.md").read_text(encoding="utf-8")
 CHECKPOINTS = re.findall(r"^\| `(.+)` \| ([0-9.]+) \|$", PAGE.split("## Checkpoints")[1], re.M)
@@ -26,18 +25,18 @@ def test_checkpoint(call, printed):
 
 
 def test_functions_named_on_the_page_exist():
-    import host.leakage.certificate as certificate
-    import host.leakage.data as data
-    import host.leakage.published as published
-    import host.leakage.weights as weights
-    import host.verification as verification
-    import models.statistics as statistics
+    import shotveil.host.leakage.certificate as certificate
+    import shotveil.host.leakage.data as data
+    import shotveil.host.leakage.published as published
+    import shotveil.host.leakage.weights as weights
+    import shotveil.host.verification.verdict as verification
+    import shotveil.models.link.statistics as statistics
 
     known = {
         f"{module.__name__}.{name}": True
         for module in (certificate, data, published, weights, verification, optics, statistics)
         for name in vars(module)
-    } | {"host.leakage.published": True}
+    } | {"shotveil.host.leakage.published": True}
     named = set(re.findall(r"→ `((?:host|models)\.[\w.]+)`", PAGE))
     assert len(named) >= 9
     assert named <= set(known)

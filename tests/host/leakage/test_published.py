@@ -1,13 +1,12 @@
 import pytest
-
-from host.leakage.published import (
+from shotveil.host.leakage.published import (
     accuracy_argument,
     loss_transmittance,
     weight_leakage_prx,
     weight_leakage_v1,
 )
-from host.leakage.weights import weight_leakage
-from models.checks import RangeError
+from shotveil.host.leakage.weights import weight_leakage
+from shotveil.models.common.checks import RangeError
 
 
 def test_weights_per_mode_and_per_real_weight():

@@ -4,20 +4,19 @@ import math
 
 import numpy as np
 import pytest
-
-from host.leakage.certificate import estimated_channel, standard_errors
-from host.leakage.weights import weight_leakage
-from models.adversaries.channels import (
+from shotveil.host.leakage.certificate import estimated_channel, standard_errors
+from shotveil.host.leakage.weights import weight_leakage
+from shotveil.models.adversaries.channels import (
     EntanglingCloner,
     InterceptResend,
     Tap,
     heterodyne,
     mutual_information,
 )
-from models.checks import RangeError
-from models.optics import Detector
-from models.statistics import SymbolStatistics
-from models.symbols import vacuum
+from shotveil.models.common.checks import RangeError
+from shotveil.models.link.optics import Detector
+from shotveil.models.link.statistics import SymbolStatistics
+from shotveil.models.link.symbols import vacuum
 
 V_A = 12.0
 CHANNELS = {

@@ -4,13 +4,12 @@ import math
 
 import numpy as np
 import pytest
-
-from host.probe_check import ProbeCheck
-from models.adversaries.clients import BasisQueries, OverAmplifier
-from models.adversaries.servers import Homodyner, PhotonCounter, Squeezer
-from models.checks import RangeError
-from models.optics import Detector, Link
-from models.symbols import vacuum
+from shotveil.host.verification.probe_check import ProbeCheck
+from shotveil.models.adversaries.clients import BasisQueries, OverAmplifier
+from shotveil.models.adversaries.servers import Homodyner, PhotonCounter, Squeezer
+from shotveil.models.common.checks import RangeError
+from shotveil.models.link.optics import Detector, Link
+from shotveil.models.link.symbols import vacuum
 
 LINK, MODES = Link(1.3, 6.0), 16
 XI = np.arange(1, MODES + 1) * np.exp(1j * np.arange(MODES))

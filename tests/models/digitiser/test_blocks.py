@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-
-from models import pulse
-from models.checks import RangeError
-from models.digitiser import (
+from shotveil.models.common.checks import RangeError
+from shotveil.models.common.fixedpoint import to_float
+from shotveil.models.digitiser import (
     accumulators,
     chain,
     cordic,
@@ -16,15 +15,15 @@ from models.digitiser import (
     phase_lock,
     timing,
 )
-from models.digitiser.channel import Channel, convert, detect, waveform
-from models.digitiser.spec import (
+from shotveil.models.digitiser.channel import Channel, convert, detect, waveform
+from shotveil.models.digitiser.spec import (
     PREAMBLE,
     DigitiserSettings,
     DigitiserSpec,
     fractional_delay,
 )
-from models.fixedpoint import to_float
-from models.frame import FrameLayout
+from shotveil.models.signal import pulse
+from shotveil.models.signal.frame import FrameLayout
 
 SPEC = DigitiserSpec()
 ONE = DigitiserSpec(quadratures=1)

@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
-
-from models.checks import RangeError
-from models.drive import angles, dac, framing, linearisation, scaling, shaping
-from models.drive.spec import Arm, DriveSettings, DriveSpec, registers
-from models.fixedpoint import to_float
-from models.frame import FrameLayout, Slot
+from shotveil.models.common.checks import RangeError
+from shotveil.models.common.fixedpoint import to_float
+from shotveil.models.drive import angles, dac, framing, linearisation, scaling, shaping
+from shotveil.models.drive.spec import Arm, DriveSettings, DriveSpec, registers
+from shotveil.models.signal.frame import FrameLayout, Slot
 
 SPEC = DriveSpec()
 OTHER = DriveSpec(samples_per_symbol=3, taps=21, dac_bits=12, arcsine_segments=128)

@@ -4,13 +4,12 @@ import time
 
 import numpy as np
 import pytest
-
-from models.checks import RangeError
-from models.drive import chain, reference
-from models.drive.spec import Arm, DriveSettings, DriveSpec, registers
-from models.fixedpoint import to_float
-from models.frame import FrameLayout
-from models.network import load_network
+from shotveil.models.common.checks import RangeError
+from shotveil.models.common.fixedpoint import to_float
+from shotveil.models.drive import chain, reference
+from shotveil.models.drive.spec import Arm, DriveSettings, DriveSpec, registers
+from shotveil.models.networks.network import load_network
+from shotveil.models.signal.frame import FrameLayout
 
 # Arms that differ from the ideal and from each other. The nulls are whole codes of 14 bits: symbols
 # of a sparse row are often zero, and would all be off by the same fraction of a code otherwise.
@@ -80,7 +79,7 @@ def test_excess_noise_floor(symbols):
 
 def test_a_receiver_that_expects_another_pulse_sees_the_error(symbols):
     """The measure is alive: taps of a cut root-raised cosine cost what their interference says."""
-    from models import pulse
+    from shotveil.models.signal import pulse
 
     spec = DriveSpec()
     cut = pulse.root_raised_cosine((np.arange(32) - 15.5) / 4, 0.3)

@@ -4,9 +4,9 @@ import dataclasses
 
 import numpy as np
 import pytest
-
-from models.checks import RangeError
-from models.drive.spec import (
+from shotveil.models.common.checks import RangeError
+from shotveil.models.common.fixedpoint import Q
+from shotveil.models.drive.spec import (
     Arm,
     DriveSettings,
     DriveSpec,
@@ -14,8 +14,7 @@ from models.drive.spec import (
     describe,
     registers,
 )
-from models.fixedpoint import Q
-from models.frame import FrameLayout
+from shotveil.models.signal.frame import FrameLayout
 
 
 @pytest.mark.parametrize(

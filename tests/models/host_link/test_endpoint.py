@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
-
-from models.checks import RangeError
-from models.host_link.endpoint import Endpoint
-from models.host_link.packet import Op, Request, Response, Status, from_frame, to_frame
-from models.host_link.wire import Impairments, Wire
-from sim.host_link import DEPTH, READ_PORTS, SOURCE, WRITE_PORTS, Surroundings
+from shotveil.models.common.checks import RangeError
+from shotveil.models.host_link.endpoint import Endpoint
+from shotveil.models.host_link.packet import Op, Request, Response, Status, from_frame, to_frame
+from shotveil.models.host_link.wire import Impairments, Wire
+from shotveil.sim.cases.host_link import DEPTH, READ_PORTS, SOURCE, WRITE_PORTS, Surroundings
 
 WINDOW = 4
 

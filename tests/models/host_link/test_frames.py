@@ -5,11 +5,10 @@ import zlib
 import cobs.cobs
 import numpy as np
 import pytest
-
-from models.host_link import cobs as ours
-from models.host_link import crc, packet
-from models.host_link.packet import CrcError, FrameError, Request, Response
-from sim.host_link import contents
+from shotveil.models.host_link import cobs as ours
+from shotveil.models.host_link import crc, packet
+from shotveil.models.host_link.packet import CrcError, FrameError, Request, Response
+from shotveil.sim.cases.host_link import contents
 
 
 def samples():

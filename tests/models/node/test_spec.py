@@ -3,12 +3,11 @@
 import dataclasses
 
 import pytest
-
-from models.checks import RangeError
-from models.digitiser.spec import DigitiserSpec
-from models.drive.spec import DriveSpec
-from models.fixedpoint import Q
-from models.node.spec import NodeSpec
+from shotveil.models.common.checks import RangeError
+from shotveil.models.common.fixedpoint import Q
+from shotveil.models.digitiser.spec import DigitiserSpec
+from shotveil.models.drive.spec import DriveSpec
+from shotveil.models.node.spec import NodeSpec
 
 
 def test_each_role_has_its_receiver():

@@ -1,10 +1,9 @@
 import math
 
 import pytest
-
-from models.checks import RangeError
-from models.optics import Link
-from models.waveform.impairments import GROUPS, Impairments
+from shotveil.models.common.checks import RangeError
+from shotveil.models.link.optics import Link
+from shotveil.models.waveform.impairments import GROUPS, Impairments
 
 
 def test_the_default_is_the_ideal_link():

@@ -1,11 +1,10 @@
 import numpy as np
 import pytest
-
-from models.checks import RangeError
-from models.encoding import directions
-from models.fixedpoint import Q
-from models.symbols import vacuum
-from models.waveform.mesh import QUARTER, Mesh, angle_table, angles_of
+from shotveil.models.common.checks import RangeError
+from shotveil.models.common.fixedpoint import Q
+from shotveil.models.link.encoding import directions
+from shotveil.models.link.symbols import vacuum
+from shotveil.models.waveform.mesh import QUARTER, Mesh, angle_table, angles_of
 
 
 @pytest.mark.parametrize("kind", ["any", "first", "last", "positive", "real"])

@@ -1,12 +1,11 @@
 import numpy as np
 import pytest
-
-from models.drive import chain, reference
-from models.drive.spec import Arm, DriveSettings, DriveSpec, registers
-from models.fixedpoint import to_float
-from models.frame import FrameLayout
-from models.waveform.impairments import Impairments
-from models.waveform.modulator import Modulator, true_arms
+from shotveil.models.common.fixedpoint import to_float
+from shotveil.models.drive import chain, reference
+from shotveil.models.drive.spec import Arm, DriveSettings, DriveSpec, registers
+from shotveil.models.signal.frame import FrameLayout
+from shotveil.models.waveform.impairments import Impairments
+from shotveil.models.waveform.modulator import Modulator, true_arms
 
 SPEC = DriveSpec()
 ARMS = (Arm(half_wave=0.9, bias=0.02), Arm(half_wave=0.8, bias=-0.03, gain=0.95))

@@ -1,6 +1,5 @@
 import numpy as np
-
-from models.waveform.noise import PAGE, Normals
+from shotveil.models.waveform.noise import PAGE, Normals
 
 
 def test_the_same_numbers_in_whatever_pieces():

@@ -4,14 +4,13 @@ import math
 
 import numpy as np
 import pytest
-
-from models.checks import RangeError
-from models.encoding import directions
-from models.frame import FrameLayout, Slot
-from models.waveform.impairments import Impairments
-from models.waveform.mesh import QUARTER, Mesh, angles_of
-from models.waveform.optics import Optics, Setup
-from models.waveform.pulses import Pulses
+from shotveil.models.common.checks import RangeError
+from shotveil.models.link.encoding import directions
+from shotveil.models.signal.frame import FrameLayout, Slot
+from shotveil.models.waveform.impairments import Impairments
+from shotveil.models.waveform.mesh import QUARTER, Mesh, angles_of
+from shotveil.models.waveform.optics import Optics, Setup
+from shotveil.models.waveform.pulses import Pulses
 
 LAYOUT = FrameLayout(row=48, pilot_spacing=16)
 ROUGH = Impairments(

@@ -5,20 +5,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from click.testing import CliRunner
-
-from host.devices.device import DeviceError
-from host.estimation import Calibration
-from host.leakage.certificate import Channel
-from host.node import Node
-from host.node_light import layout_of
-from models.checks import RangeError
-from models.digitiser.spec import DigitiserSettings
-from models.waveform.intruders import FibreTap, Interceptor
-from models.waveform.noise import Normals
-from sim.loop.attacks import attacks, probe, run_attack, tolerated
-from sim.loop.session import Loop, Network
-from sim.loop.settings import realistic
-from sim.loop_attacks import main
+from shotveil.host.devices.device import DeviceError
+from shotveil.host.devices.node import Node
+from shotveil.host.leakage.certificate import Channel
+from shotveil.host.verification.estimation import Calibration
+from shotveil.models.common.checks import RangeError
+from shotveil.models.digitiser.spec import DigitiserSettings
+from shotveil.models.node.light import layout_of
+from shotveil.models.waveform.intruders import FibreTap, Interceptor
+from shotveil.models.waveform.noise import Normals
+from shotveil.sim.loop.attacks import attacks, probe, run_attack, tolerated
+from shotveil.sim.loop.attacks_command import main
+from shotveil.sim.loop.session import Loop, Network
+from shotveil.sim.loop.settings import realistic
 
 SETTINGS = realistic(1.3, 2.4)
 # The amplifier's noise is spread over a row's modes: the fewer, the sooner it shows. Loss shows in
@@ -62,7 +61,7 @@ def test_an_honest_client_is_not(records, layer):
 @pytest.mark.parametrize(("attack", "layer", "word"), CASES)
 def test_whoever_attacks_is_caught_by_gateware(records, attack, layer, word):
     """And gateware and models see the same, to the bit."""
-    pytest.importorskip("sim.node_device")
+    pytest.importorskip("shotveil.sim.loop.node_device")
     seen = {
         backend: run_attack(attack, layer, SETTINGS, records[layer], 1, backend=backend)
         for backend in ("model", "rtl")
@@ -72,13 +71,13 @@ def test_whoever_attacks_is_caught_by_gateware(records, attack, layer, word):
 
 
 def test_an_honest_client_is_not_caught_by_gateware(records):
-    pytest.importorskip("sim.node_device")
+    pytest.importorskip("shotveil.sim.loop.node_device")
     found = run_attack("honest", FULL, SETTINGS, records[FULL], 1, backend="rtl")
     assert found.verdict.accepted
 
 
 def test_a_client_whose_node_fails_is_judged_all_the_same(records, monkeypatch):
-    pytest.importorskip("sim.node_device")
+    pytest.importorskip("shotveil.sim.loop.node_device")
 
     def gives_up(node, frames, progress):
         progress(0)

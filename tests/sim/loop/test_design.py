@@ -4,11 +4,10 @@ import matplotlib.image
 import numpy as np
 import pytest
 from click.testing import CliRunner
-
-from models.network import load_network
-from sim.loop import client_lock
-from sim.loop.design import QUESTIONS, Answer, answer, limit, samples_per_symbol
-from sim.loop_design import _picture, main
+from shotveil.models.networks.network import load_network
+from shotveil.sim.loop import client_lock
+from shotveil.sim.loop.design import QUESTIONS, Answer, answer, limit, samples_per_symbol
+from shotveil.sim.loop.design_command import _picture, main
 
 
 def test_coarser_converters_add_noise_by_the_square_of_their_step():

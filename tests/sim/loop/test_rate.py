@@ -2,16 +2,15 @@
 
 import numpy as np
 import pytest
-
-from gateware.register_map import CLOCK_HZ
-from models.host_link.packet import MAX_WORDS
-from models.network import Network, load_network
-from models.node.spec import NodeSpec
-from sim.loop import rate
-from sim.loop.attacks import probe
-from sim.loop.rate import HostLink, placed_clock, project, received_bytes, sent_bytes
-from sim.loop.session import Loop
-from sim.loop.settings import realistic
+from shotveil.models.host_link.packet import MAX_WORDS
+from shotveil.models.networks.network import Network, load_network
+from shotveil.models.node.register_map import CLOCK_HZ
+from shotveil.models.node.spec import NodeSpec
+from shotveil.sim.loop import rate
+from shotveil.sim.loop.attacks import probe
+from shotveil.sim.loop.rate import HostLink, placed_clock, project, received_bytes, sent_bytes
+from shotveil.sim.loop.session import Loop
+from shotveil.sim.loop.settings import realistic
 
 PLACED = {"node server": {"mhz": [140.0, 131.0]}, "node client": {"mhz": [128.0, 150.0]}}
 
@@ -62,8 +61,8 @@ def test_a_slow_link_stretches_the_frames_as_far_as_guards_go(loop):
 
 
 def test_clocks_are_those_that_the_gateware_takes():
-    pytest.importorskip("sim.node_device")
-    from gateware.node.chain import Node
+    pytest.importorskip("shotveil.sim.loop.node_device")
+    from shotveil.gateware.node.chain import Node
 
     for role in ("server", "client"):
         spec = NodeSpec(role)
@@ -79,7 +78,7 @@ def test_clocks_are_those_that_the_gateware_takes():
 
 def test_a_receiver_searches_again_when_the_projection_says(loop):
     """Against the models, which the gateware equals."""
-    from models.digitiser import chain
+    from shotveil.models.digitiser import chain
 
     short = Loop(Network("short", (probe(24, 20),)), realistic(1.3, 2.4))
     light = short.layers[0]

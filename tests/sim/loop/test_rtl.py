@@ -4,17 +4,16 @@ import time
 
 import numpy as np
 import pytest
+from shotveil.host.devices.node import Node
+from shotveil.models.common.checks import RangeError
+from shotveil.models.link.encoding import directions
+from shotveil.models.networks.mnist import load_mnist
+from shotveil.models.networks.network import Layer, Network, load_network
+from shotveil.sim.loop import rtl
+from shotveil.sim.loop.session import Loop
+from shotveil.sim.loop.settings import realistic
 
-from host.node import Node
-from models.checks import RangeError
-from models.encoding import directions
-from models.mnist import load_mnist
-from models.network import Layer, Network, load_network
-from sim.loop import rtl
-from sim.loop.session import Loop
-from sim.loop.settings import realistic
-
-pytest.importorskip("sim.node_device")
+pytest.importorskip("shotveil.sim.loop.node_device")
 
 
 def test_gateware_and_models_agree_in_every_bit_around_the_loop():

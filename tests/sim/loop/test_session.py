@@ -4,16 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-
-from models.checks import RangeError
-from models.digitiser import phase_lock
-from models.encoding import directions
-from models.mnist import load_mnist
-from models.network import Layer, Network, load_network
-from models.optics import Link
-from sim.loop import client_lock
-from sim.loop.session import Loop, channel, infer, verified
-from sim.loop.settings import LoopSettings, realistic
+from shotveil.models.common.checks import RangeError
+from shotveil.models.digitiser import phase_lock
+from shotveil.models.link.encoding import directions
+from shotveil.models.link.optics import Link
+from shotveil.models.networks.mnist import load_mnist
+from shotveil.models.networks.network import Layer, Network, load_network
+from shotveil.sim.loop import client_lock
+from shotveil.sim.loop.session import Loop, channel, infer, verified
+from shotveil.sim.loop.settings import LoopSettings, realistic
 
 GAIN, F2 = 1.3, 2.4
 

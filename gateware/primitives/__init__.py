@@ -1,0 +1,1 @@
+"""What blocks are built of: arithmetic, multipliers, memories, pipelines."""

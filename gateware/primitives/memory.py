@@ -1,0 +1,93 @@
+"""Memory of which no word is read in the clock in which it is written."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Elaboratable, Module, Mux, Signal
+from amaranth.lib.fifo import FIFOInterface, SyncFIFO
+from amaranth.lib.memory import Memory
+from shotveil.models.common.checks import require
+
+# Attributes of such a memory, or of one of which such a word is not used: without them yosys adds
+# logic behind the block RAM, the slowest part there is, to make the read well defined.
+NO_COLLISIONS = {"no_rw_check": 1}
+BLOCK = 16384  # bits of a block RAM of ECP5, without parity
+NARROW = 4  # bits of a word that it still gives of 4096
+
+
+class DeepFifo(Elaboratable, FIFOInterface):
+    """A FIFO whose memory may be large, and far from both sides: only registers reach it.
+
+    * `NEAR` words wait near the reader, and the memory sends for more as soon as one is taken, so a
+      word can come and leave in every clock. A word is there five clocks after it was written.
+    * `depth` words fit, or up to `NEAR` more. `level`, the same as `r_level` and `w_level`, tells
+      of a word a clock late.
+    """
+
+    NEAR = 4  # clocks from one word's leaving until that which it makes room for has come
+
+    def __init__(self, *, width: int, depth: int):
+        require("depth", depth, at_least=4, integer=True)
+        super().__init__(width=width, depth=depth)
+        self.level, self.w_level, self.r_level = (
+            Signal(range(depth + self.NEAR + 1)) for _ in range(3)
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        produce = Signal(range(self.depth))
+        consume = Signal(range(self.depth))
+        writing = Signal()
+        written = Signal(self.width, reset_less=True)
+        shown = Signal(self.width)
+        word = Signal(self.width, reset_less=True)
+        # More words than a block RAM has for a width would be put together from several, by
+        # multiplexers behind the memory, which is slow already.
+        slice_width = self.width if self.depth <= BLOCK // NARROW // 2 else NARROW
+        for at in range(0, self.width, slice_width):
+            part = slice(at, min(at + slice_width, self.width))
+            storage = Memory(shape=part.stop - at, depth=self.depth, init=[], attrs=NO_COLLISIONS)
+            m.submodules[f"storage_{at}"] = storage
+            write, read = storage.write_port(), storage.read_port()
+            m.d.comb += [
+                write.addr.eq(produce),
+                write.en.eq(writing),
+                write.data.eq(written[part]),
+                read.addr.eq(consume),
+                shown[part].eq(read.data),
+            ]
+        m.submodules.near = near = SyncFIFO(width=self.width, depth=self.NEAR)
+
+        inside = Signal(range(self.depth + 1))  # words in the memory that are not sent for
+        some = Signal()  # there are any
+        claimed = Signal(range(self.NEAR + 1))  # words near the reader, or on their way there
+        room = Signal(init=1)  # for the words that come until this is known
+        send = Signal()
+        coming = Signal(2)  # the memory's output is such a word, the register behind it is one
+        taken = Signal()
+        m.d.comb += [
+            self.w_rdy.eq(room),
+            send.eq(some & (claimed != self.NEAR)),
+            near.w_en.eq(coming[1]),
+            near.w_data.eq(word),
+            self.r_rdy.eq(near.r_rdy),
+            self.r_data.eq(near.r_data),
+            near.r_en.eq(self.r_en),
+            taken.eq(self.r_en & self.r_rdy),
+            self.w_level.eq(self.level),
+            self.r_level.eq(self.level),
+        ]
+        m.d.sync += [
+            writing.eq(self.w_en & room),
+            written.eq(self.w_data),
+            inside.eq(inside + writing - send),
+            some.eq(writing | (inside > 1) | ((inside == 1) & ~send)),
+            room.eq(inside < self.depth - 2),
+            claimed.eq(claimed + send - taken),
+            coming.eq(Cat(send, coming)),
+            word.eq(shown),
+            self.level.eq(self.level + writing - taken),
+        ]
+        for place, moves in ((produce, writing), (consume, send)):
+            with m.If(moves):
+                m.d.sync += place.eq(Mux(place == self.depth - 1, 0, place + 1))
+        return m

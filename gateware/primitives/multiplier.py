@@ -1,0 +1,178 @@
+"""One signed multiplier that fits the DSP blocks of ECP5 and of Zynq-7000 with all their registers.
+
+Every product in the project goes through `Multiplier`. Synthesis tools infer the multiplier but
+leave its registers in the fabric (yosys on ECP5 does), which costs some 40 MHz; so the
+primitives are instantiated. Simulation uses plain arithmetic; the primitives' models are compared
+with it in the tests.
+"""
+
+from __future__ import annotations
+
+import enum
+
+from amaranth.hdl import C, Cat, ClockSignal, Instance, Module, Signal, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.vendor import LatticePlatform, XilinxPlatform
+from shotveil.models.common.checks import require
+
+
+class Primitive(enum.Enum):
+    """What a multiplier is made of. A member may stand in for a platform when emitting Verilog."""
+
+    INFERRED = "inferred"  # plain arithmetic and registers
+    ECP5 = "ecp5"  # MULT18X18D
+    ZYNQ = "zynq"  # DSP48E1, as in all Xilinx 7-series
+
+
+def primitive_of(platform: object) -> Primitive:
+    """The primitive for an Amaranth platform, a `Primitive` itself, or None (inferred)."""
+    if isinstance(platform, Primitive):
+        return platform
+    if isinstance(platform, LatticePlatform) and platform.family == "ecp5":
+        return Primitive.ECP5
+    if isinstance(platform, XilinxPlatform) and platform.family == "series7":
+        return Primitive.ZYNQ
+    return Primitive.INFERRED
+
+
+class Multiplier(wiring.Component):
+    """o = a·b, three clocks later.
+
+    * `a`, `b`: signed, at most 18 bits each, the width of the smaller of the two DSP blocks; give
+      an unsigned number one zero bit on top.
+    * `o`: signed, exact: width(a) + width(b).
+    * `enable`: low freezes all registers.
+    * Latency 3 (input, pipeline and output registers), one product per clock, one DSP block, no
+      reset: a product is as valid as its factors were.
+    """
+
+    LATENCY = 3
+    MAX_WIDTH = 18
+
+    def __init__(self, a_width: int, b_width: int):
+        require("a_width", a_width, at_least=1, at_most=self.MAX_WIDTH, integer=True)
+        require("b_width", b_width, at_least=1, at_most=self.MAX_WIDTH, integer=True)
+        super().__init__(
+            {
+                "enable": In(1),
+                "a": In(signed(a_width)),
+                "b": In(signed(b_width)),
+                "o": Out(signed(a_width + b_width)),
+            }
+        )
+
+    @property
+    def latency(self) -> int:
+        """Clocks from factors to product, with `enable` high."""
+        return self.LATENCY
+
+    def elaborate(self, platform: object) -> Module:
+        primitive = primitive_of(platform)
+        if primitive is Primitive.ECP5:
+            return self._ecp5()
+        if primitive is Primitive.ZYNQ:
+            return self._zynq()
+        return self._inferred()
+
+    def _inferred(self) -> Module:
+        m = Module()
+        a = Signal(self.a.shape(), reset_less=True)
+        b = Signal(self.b.shape(), reset_less=True)
+        product = Signal(self.o.shape(), reset_less=True)
+        out = Signal(self.o.shape(), reset_less=True)
+        with m.If(self.enable):
+            m.d.sync += [a.eq(self.a), b.eq(self.b), product.eq(a * b), out.eq(product)]
+        m.d.comb += self.o.eq(out)
+        return m
+
+    def _ecp5(self) -> Module:
+        m = Module()
+        a = Signal(signed(18))
+        b = Signal(signed(18))
+        product = Signal(signed(36))
+        m.d.comb += [a.eq(self.a), b.eq(self.b), self.o.eq(product)]
+        ports: dict[str, object] = {}
+        for bit in range(18):
+            ports[f"i_A{bit}"], ports[f"i_B{bit}"] = a[bit], b[bit]
+        for bit in range(36):
+            ports[f"o_P{bit}"] = product[bit]
+        for register in ("INPUTA", "INPUTB", "PIPELINE", "OUTPUT"):
+            ports[f"p_REG_{register}_CLK"] = "CLK0"
+            ports[f"p_REG_{register}_CE"] = "CE0"
+            ports[f"p_REG_{register}_RST"] = "RST0"
+        m.submodules.dsp = Instance(
+            "MULT18X18D",
+            **ports,
+            i_SIGNEDA=C(1),
+            i_SIGNEDB=C(1),
+            i_SOURCEA=C(0),  # from the fabric, not from the neighbouring block
+            i_SOURCEB=C(0),
+            i_CLK0=ClockSignal(),
+            i_CE0=self.enable,
+            i_RST0=C(0),
+        )
+        return m
+
+    def _zynq(self) -> Module:
+        m = Module()
+        a = Signal(signed(30))  # the multiplier takes the lower 25 bits
+        b = Signal(signed(18))
+        product = Signal(48)
+        m.d.comb += [a.eq(self.a), b.eq(self.b), self.o.eq(product)]
+        registers = ("A1", "A2", "B1", "B2", "M", "P")
+        unused = ("AD", "ALUMODE", "C", "CARRYIN", "CTRL", "D", "INMODE")
+        m.submodules.dsp = Instance(
+            "DSP48E1",
+            p_AREG=1,
+            p_ACASCREG=1,
+            p_BREG=1,
+            p_BCASCREG=1,
+            p_MREG=1,
+            p_PREG=1,
+            p_ADREG=0,
+            p_ALUMODEREG=0,
+            p_CARRYINREG=0,
+            p_CARRYINSELREG=0,
+            p_CREG=0,
+            p_DREG=0,
+            p_INMODEREG=0,
+            p_OPMODEREG=0,
+            p_USE_DPORT="FALSE",
+            p_USE_MULT="MULTIPLY",
+            p_USE_SIMD="ONE48",
+            i_CLK=ClockSignal(),
+            i_A=a,
+            i_B=b,
+            i_C=C(0, 48),
+            i_D=C(0, 25),
+            i_ACIN=C(0, 30),
+            i_BCIN=C(0, 18),
+            i_PCIN=C(0, 48),
+            i_CARRYCASCIN=C(0),
+            i_MULTSIGNIN=C(0),
+            i_CARRYIN=C(0),
+            i_CARRYINSEL=C(0, 3),
+            i_ALUMODE=C(0, 4),  # P = Z + X + Y
+            i_INMODE=C(0, 5),
+            i_OPMODE=C(0b0000101, 7),  # X + Y = the product, Z = 0
+            **{f"i_CE{name}": self.enable for name in registers},
+            **{f"i_CE{name}": C(1) for name in unused},
+            **{
+                f"i_RST{name}": C(0)
+                for name in (
+                    "A",
+                    "ALLCARRYIN",
+                    "ALUMODE",
+                    "B",
+                    "C",
+                    "CTRL",
+                    "D",
+                    "INMODE",
+                    "M",
+                    "P",
+                )
+            },
+            o_P=Cat(product),
+        )
+        return m

@@ -1,0 +1,209 @@
+"""Gain and photon number for given leakage budgets: the operating point of a network.
+
+Data leakage grows with gain alone, so its budget bounds the gain from above. At a given gain weight
+leakage grows with the photon number, and so does F². What is left to choose is the gain: more of it
+makes the client's reading less noisy and the returned light noisier.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq
+from shotveil.host.design.bisection import greatest
+from shotveil.host.leakage.data import crb_prx, crb_v1, holevo, qcrb
+from shotveil.host.leakage.weights import weight_leakage_after
+from shotveil.models.common.checks import RangeError, require
+from shotveil.models.link.optics import Link, inference_noise, noise_quantum
+from shotveil.models.networks.network import Network
+
+Real = NDArray[np.float64]
+
+DATA_BOUNDS = {bound.__name__: bound for bound in (crb_v1, crb_prx, qcrb, holevo)}
+
+# Values of G − 1 that are searched: below, finer than any amplifier is set; above, the reading's
+# noise no longer falls, whatever the client's detector.
+LEAST_EXCESS_GAIN, MOST_EXCESS_GAIN = 1e-7, 1e3
+_MOST_PHOTONS = 1e12
+_GRID, _ZOOMS = 257, 6  # every zoom narrows the gain by 128: to rounding in the end
+# Kept below a budget, relatively, so that rounding elsewhere does not put the result above it.
+_INSIDE = 1e-9
+
+
+@dataclass(frozen=True)
+class Budgets:
+    """What may leak at most. None is no limit. Raises `RangeError` unless the others are positive.
+
+    weight_bits: bits per real weight, mean over the network, all `inferences` K together.
+    data_bits: bits per data element of the input layer in one inference, under `data_bound`, one of
+        crb_v1, crb_prx, qcrb and holevo.
+    """
+
+    weight_bits: float | None = None
+    data_bits: float | None = None
+    data_bound: str = "qcrb"
+    inferences: int = 1
+
+    def __post_init__(self) -> None:
+        for name, bits in (("weight budget", self.weight_bits), ("data budget", self.data_bits)):
+            if bits is not None:
+                require(name, bits, above=0)
+        if self.data_bound not in DATA_BOUNDS:
+            raise RangeError(
+                f"data bound = {self.data_bound!r} is none of {', '.join(DATA_BOUNDS)}"
+            )
+        require("inferences", self.inferences, at_least=1, integer=True)
+
+
+def weight_bits(
+    network: Network, channel: Link, gain: ArrayLike, photons: ArrayLike, inferences: int = 1
+) -> Real:
+    """Declared weight leakage of `host.leakage.declared.network_leakage`, over arrays of settings.
+
+    gain > 1 and photons ≥ 0 replace those of `channel` and broadcast. Bits per real weight, mean
+    over the network, K = `inferences` together.
+    """
+    modulation = 2 * np.asarray(photons, dtype=np.float64)
+    g = noise_quantum(np.asarray(gain, dtype=np.float64))
+    blurred = (1 - channel.coherence) * channel.transmittance * modulation
+    total = np.zeros(np.broadcast_shapes(g.shape, modulation.shape))
+    for layer in network.layers:
+        excess = g / layer.modes + channel.excess_noise + blurred
+        bits = weight_leakage_after(inferences, modulation, channel.declared_transmittance, excess)
+        total += layer.weights.size * bits
+    return total / network.weights
+
+
+def data_bits(network: Network, gain: ArrayLike, bound: str) -> Real:
+    """Declared data leakage of the input layer under the bound named, over arrays of gain."""
+    g = noise_quantum(np.asarray(gain, dtype=np.float64))
+    layer = network.layers[0]
+    return DATA_BOUNDS[bound](g, layer.rows, layer.modes)
+
+
+def f2_of(channel: Link, gain: ArrayLike, photons: ArrayLike) -> Real:
+    """F² = 2μ·T_out/D of `Link.f2`, over arrays of gain and photons."""
+    return (
+        2
+        * np.asarray(photons, dtype=np.float64)
+        * channel.transmittance_out
+        / _noise(channel, gain)
+    )
+
+
+def photons_for(channel: Link, gain: ArrayLike, f2: ArrayLike) -> Real:
+    """The photon number of `Link.with_f2`, over arrays of gain and F²."""
+    return (
+        np.asarray(f2, dtype=np.float64) * _noise(channel, gain) / (2 * channel.transmittance_out)
+    )
+
+
+def photons_within(network: Network, channel: Link, gain: ArrayLike, budgets: Budgets) -> Real:
+    """The most photons μ per mode, up to 10¹², inside the weight budget, at every gain."""
+    gain = np.asarray(gain, dtype=np.float64)
+    if budgets.weight_bits is None:
+        return np.full(gain.shape, _MOST_PHOTONS)
+    return greatest(
+        lambda photons: weight_bits(network, channel, gain, photons, budgets.inferences),
+        np.full(gain.shape, budgets.weight_bits * (1 - _INSIDE)),
+        1 / _MOST_PHOTONS,
+        _MOST_PHOTONS,
+    )
+
+
+def greatest_gain(network: Network, budgets: Budgets) -> float:
+    """The most gain that keeps inside the data budget, at most 1 + 10³.
+
+    Raises `RangeError` where even the least gain leaks more.
+    """
+    most = 1 + MOST_EXCESS_GAIN
+    if budgets.data_bits is None:
+        return most
+    allowed = budgets.data_bits * (1 - _INSIDE)
+
+    def excess(log_gain: float) -> float:
+        return float(data_bits(network, 1 + math.exp(log_gain), budgets.data_bound)) - allowed
+
+    if excess(math.log(MOST_EXCESS_GAIN)) <= 0:
+        return most
+    least = excess(math.log(LEAST_EXCESS_GAIN))
+    if least > 0:
+        raise RangeError(
+            f"data budget = {budgets.data_bits:g} bits is below {least + allowed:.3g}, what leaks "
+            f"under {budgets.data_bound} at the least gain, 1 + {LEAST_EXCESS_GAIN:g}"
+        )
+    root = brentq(excess, math.log(LEAST_EXCESS_GAIN), math.log(MOST_EXCESS_GAIN), xtol=1e-12)
+    return 1 + math.exp(root - 1e-10)
+
+
+def most_light(network: Network, channel: Link, budgets: Budgets) -> Link:
+    """The link of highest F² inside the budgets; `channel` with gain and photons replaced.
+
+    Raises `RangeError` without a weight budget, as F² then has no limit, or where the data budget
+    cannot be met.
+    """
+    if budgets.weight_bits is None:
+        raise RangeError("weight budget is missing; without one F² has no limit")
+
+    def objective(gain: Real) -> Real:
+        return -f2_of(channel, gain, photons_within(network, channel, gain, budgets))
+
+    gain = _best(objective, greatest_gain(network, budgets))
+    photons = float(photons_within(network, channel, gain, budgets))
+    return replace(channel, gain=gain, photons=photons)
+
+
+def least_leakage(network: Network, channel: Link, f2: float, budgets: Budgets) -> Link:
+    """The link that brings F² = `f2` to the client with least weight leakage in the data budget.
+
+    With a weight budget and no data budget: the one of least data leakage in the weight budget, or
+    where that cannot be met, of least weight leakage. The caller sees from the leakage whether the
+    weight budget is met. Raises `RangeError` where the data budget cannot be met.
+    """
+    require("F²", f2, above=0)
+
+    def weights(gain: Real) -> Real:
+        photons = photons_for(channel, gain, f2)
+        return weight_bits(network, channel, gain, photons, budgets.inferences)
+
+    most = greatest_gain(network, budgets)
+    gain = _best(weights, most)
+    if budgets.weight_bits is not None and budgets.data_bits is None:
+        allowed = budgets.weight_bits * (1 - _INSIDE)
+        if weights(np.array(gain)) <= allowed:
+            # From the gain of least weight leakage downwards; less gain, less data.
+            gain = _best(lambda gain: np.where(weights(gain) <= allowed, gain, np.inf), gain)
+    return replace(channel, gain=gain, photons=float(photons_for(channel, gain, f2)))
+
+
+def within_budgets(
+    network: Network, weight_bits: float, data_bits: float, data_bound: str, channel: Link
+) -> Link:
+    """`most_light` inside a weight budget and a data budget for one inference, both in bits."""
+    return most_light(network, channel, Budgets(weight_bits, data_bits, data_bound))
+
+
+def _noise(channel: Link, gain: ArrayLike) -> Real:
+    detector = channel.client_detector
+    noise = inference_noise(
+        np.asarray(gain, dtype=np.float64),
+        detector.efficiency,
+        detector.electronic_noise,
+    )
+    return np.asarray(noise)
+
+
+def _best(objective: Callable[[Real], Real], most: float) -> float:
+    """The gain in (1, most] of least objective, on a logarithmic grid of G − 1 that closes in."""
+    low, high = math.log(LEAST_EXCESS_GAIN), math.log(most - 1)
+    for _ in range(_ZOOMS):
+        grid = np.linspace(low, high, _GRID)
+        # exp and log do not undo each other to the bit; the end must not pass what is allowed.
+        gains = np.minimum(1 + np.exp(grid), most)
+        k = int(np.argmin(objective(gains)))
+        low, high = grid[max(0, k - 1)], grid[min(_GRID - 1, k + 1)]
+    return float(gains[k])

@@ -1,0 +1,429 @@
+"""Many settings, one row of results each: on local cores or a Dask cluster, and never twice.
+
+A sweep is a TOML file: `[settings]` for all points, `[grid]` with lists whose product is taken,
+`[[points]]` with further points of their own. Every finished point is appended to a journal beside
+the result and flushed to disk before the next is counted, so a sweep that is killed goes on where
+it stopped; at the end the journal becomes one Parquet file. A point is computed from its settings
+and its seed alone, by the same function wherever it runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import io
+import itertools
+import json
+import multiprocessing
+import os
+import signal
+import threading
+import tomllib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, fields
+from functools import cache
+from importlib import metadata
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from shotveil import host, models
+from shotveil.host.design.operating_point import DATA_BOUNDS
+from shotveil.host.extras import import_extra
+from shotveil.host.leakage.declared import network_leakage
+from shotveil.host.run.inference import infer
+from shotveil.host.run.summary import summarise
+from shotveil.models.common.checks import RangeError, require
+from shotveil.models.common.files import write_atomically
+from shotveil.models.link.optics import Detector, Link, split_transmittance
+from shotveil.models.networks.mnist import load_mnist
+from shotveil.models.networks.network import Network, load_network
+from threadpoolctl import threadpool_limits
+
+Row = dict[str, Any]
+
+FORMAT = "shotveil sweep journal 1"
+
+
+@dataclass(frozen=True)
+class Point:
+    """Everything that decides a row. Raises `RangeError` for values that cannot be.
+
+    images: how many test images, from the first; 0 computes leakage alone. verify: gather the
+    server's statistics. photons or f2: one of them. The rest as in `models.link.optics.Link`, the
+    transmittances as on the command line. inferences: K of `weight_leakage_bits_after`.
+    """
+
+    network: str = "mnist"
+    images: int = 10_000
+    seed: int = 1
+    gain: float = 1.3
+    photons: float | None = None
+    f2: float | None = None
+    transmittance: float | None = None
+    transmittance_out: float | None = None
+    transmittance_back: float | None = None
+    excess_noise: float = 0.0
+    phase_error: float = 0.0
+    client_efficiency: float = 1.0
+    client_electronic_noise: float = 0.0
+    server_efficiency: float = 1.0
+    server_electronic_noise: float = 0.0
+    inferences: int = 1
+    verify: bool = True
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            kinds: Any = {"str": str, "bool": bool, "int": int}.get(str(field.type), (int, float))
+            if value is None and "None" in str(field.type):
+                continue
+            if not isinstance(value, kinds) or (isinstance(value, bool) and kinds is not bool):
+                raise RangeError(f"{field.name} = {value!r}; allowed: {field.type}")
+            if kinds == (int, float):  # 1 and 1.0 are one setting
+                object.__setattr__(self, field.name, float(value))
+        require("images", self.images, at_least=0)
+        require("seed", self.seed, at_least=0, below=2**63)
+        require("inferences", self.inferences, at_least=1)
+        if (self.photons is None) == (self.f2 is None):
+            given = "neither" if self.photons is None else "both"
+            raise RangeError(f"{given} of photons and f2 given; allowed: exactly one of them")
+        require("photons or f2", self.f2 if self.photons is None else self.photons, above=0)
+        self.link()
+
+    def link(self) -> Link:
+        """The optical link that these settings describe."""
+        out, back = split_transmittance(
+            self.transmittance, self.transmittance_out, self.transmittance_back
+        )
+        link = Link(
+            gain=self.gain,
+            photons=self.photons or 0.0,
+            transmittance_out=out,
+            transmittance_back=back,
+            excess_noise=self.excess_noise,
+            client_detector=Detector(self.client_efficiency, self.client_electronic_noise),
+            server_detector=Detector(self.server_efficiency, self.server_electronic_noise),
+            phase_error=self.phase_error,
+        )
+        return link if self.f2 is None else link.with_f2(self.f2)
+
+    @property
+    def key(self) -> str:
+        """What names the point: a digest of all settings."""
+        return hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()[:32]
+
+
+def read_points(path: Path) -> list[Point]:
+    """The points of a TOML file, grid first, in the order in which they are written.
+
+    The last name of a grid changes fastest. Raises `RangeError` for a file that is missing or no
+    TOML, for settings that do not exist or cannot be, for no point at all and for one given twice.
+    """
+    try:
+        text = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RangeError(f"sweep {path} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RangeError(f"sweep {path} is no TOML: {error}") from None
+    settings, grid, further = text.get("settings", {}), text.get("grid", {}), text.get("points", [])
+    unknown = text.keys() - {"settings", "grid", "points"}
+    names = {field.name for field in fields(Point)}
+    tables: list[Any] = [settings, grid, *(further if isinstance(further, list) else [None])]
+    if unknown or not all(isinstance(table, dict) for table in tables):
+        raise RangeError(
+            f"sweep {path} holds {', '.join(sorted(unknown)) or 'values where tables belong'}; "
+            "allowed: [settings], [grid] and [[points]]"
+        )
+    for name in itertools.chain(*tables):
+        if name not in names:
+            raise RangeError(f"setting {name!r} is none of {', '.join(sorted(names))}")
+    for name, values in grid.items():
+        if not isinstance(values, list) or not values:
+            raise RangeError(f"grid {name} = {values!r}; allowed: a list of at least one value")
+    combinations = itertools.product(*grid.values()) if grid else ()
+    chosen = [dict(zip(grid, values, strict=True)) for values in combinations] + further
+    points = [Point(**{**settings, **each}) for each in chosen]
+    if not points:
+        raise RangeError(f"sweep {path} holds no point; give [grid], [[points]] or both")
+    seen: set[str] = set()
+    for point, each in zip(points, chosen, strict=True):
+        if point.key in seen:
+            raise RangeError(f"sweep {path} holds a point twice: {each}")
+        seen.add(point.key)
+    return points
+
+
+def compute(point: Point, data: str | None = None, threads: int | None = None) -> Row:
+    """The row of one point, with the names and types of `COLUMNS`; None for what was not asked.
+
+    Deterministic. data: folder of IDX files, the shipped ones if None. Raises `RangeError` where
+    network and images do not fit.
+    """
+    network = _network(point.network)
+    link = point.link()
+    leakage = network_leakage(network, link, point.inferences)
+    row: Row = dict.fromkeys(COLUMNS)
+    row |= asdict(point)
+    row |= {
+        "digest": network.digest,
+        "code": code_version(),
+        "photons": link.photons,
+        "f2": link.f2,
+        "transmittance": link.transmittance,
+        "transmittance_out": link.transmittance_out,
+        "transmittance_back": link.transmittance_back,
+        "weight_leakage_bits": leakage.weight_leakage_bits,
+        "weight_leakage_bits_after": leakage.weight_leakage_bits_after,
+        **{f"data_leakage_bits_{k}": bits for k, bits in leakage.data_leakage_bits.items()},
+    }
+    if point.images == 0:
+        return row
+    pixels, labels, row["data"] = _images(data)
+    require("images", point.images, at_most=len(pixels))
+    pixels, labels = pixels[: point.images], labels[: point.images]
+    rng = np.random.default_rng(point.seed)
+    inference = infer(network, pixels, link, rng, verify=point.verify, threads=threads)
+    summary = summarise(network, labels, link, inference, 1.0, point.seed)
+    row |= {name: summary[name] for name in ("accuracy", "accuracy_error")}
+    if point.verify:
+        seen = summary["verification"]
+        row |= {name: seen[name] for name in ("accepted", "symbols", "declared_excess_noise")}
+        row |= {
+            "estimated_transmittance": seen["transmittance"],
+            "estimated_excess_noise": seen["excess_noise"],
+            "estimated_weight_leakage_bits": seen["weight_leakage_bits"]["estimated"],
+            "certified_weight_leakage_bits": seen["weight_leakage_bits"]["certified"],
+        }
+    return row
+
+
+COLUMNS: dict[str, type] = {
+    **{
+        field.name: {"str": str, "int": int, "bool": bool}.get(str(field.type), float)
+        for field in fields(Point)
+    },
+    "digest": str,
+    "data": str,
+    "code": str,
+    "weight_leakage_bits": float,
+    "weight_leakage_bits_after": float,
+    **{f"data_leakage_bits_{name}": float for name in DATA_BOUNDS},
+    "accuracy": float,
+    "accuracy_error": float,
+    "accepted": bool,
+    "symbols": int,
+    "declared_excess_noise": float,
+    "estimated_transmittance": float,
+    "estimated_excess_noise": float,
+    "estimated_weight_leakage_bits": float,
+    "certified_weight_leakage_bits": float,
+    "point": str,
+}
+"""Names and types of what a row holds: settings, provenance, declared leakage, what was measured.
+
+`digest` is that of the network, `data` that of all images and labels of the folder used, `code`
+names this program (`code_version`), `point` the settings (`Point.key`).
+"""
+
+
+def run(
+    points: Sequence[Point],
+    out: Path,
+    *,
+    data: str | None = None,
+    scheduler: str | None = None,
+    workers: int | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> int:
+    """Compute what is missing of `points` and write all rows, in their order, to Parquet `out`.
+
+    scheduler: address of a Dask cluster whose workers have the same code; else `workers` local
+    processes, one per core if None. progress: called with the number of points newly done, those of
+    an earlier start included. Returns how many points were computed by this call.
+
+    Raises `RangeError` when `out` cannot be written, belongs to a sweep of other code or is being
+    written by another process, when a worker runs other code, or for a point that cannot be
+    computed; what was finished by then is kept for the next start.
+    """
+    import_extra("pyarrow", "sweep")
+    for point in points:
+        available = len(_images(data)[0]) if point.images else None
+        require(f"images of {point.network}", point.images, at_most=available)
+        _network(point.network)
+    with _journal(out.with_name(f"{out.name}.journal")) as (rows, keep):
+        rows |= _finished(out)
+        missing = [point for point in points if not _is_of(rows.get(point.key), point, data)]
+        progress(len(points) - len(missing))
+        if missing:
+            for row in _computed(missing, data, scheduler, workers):
+                if row["code"] != code_version():
+                    raise RangeError(
+                        f"a worker runs code {row['code']}; allowed: {code_version()}, as here"
+                    )
+                rows[row["point"]] = row
+                keep(row)
+                progress(1)
+        write_atomically(out, _as_parquet([rows[point.key] for point in points]))
+    return len(missing)
+
+
+def _is_of(row: Row | None, point: Point, data: str | None) -> bool:
+    """Whether a row found is that of the point: a file of the same name may have changed since."""
+    if row is None or row["digest"] != _network(point.network).digest:
+        return False
+    return point.images == 0 or bool(row["data"] == _images(data)[2])
+
+
+@cache
+def code_version() -> str:
+    """Version of the package and a digest of every source file that a row may depend on."""
+    digest = hashlib.sha256()
+    for package in (models, host):
+        folder = Path(str(package.__file__)).parent
+        for path in sorted(folder.rglob("*.py")):
+            digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
+            digest.update(path.read_bytes())
+    return f"{metadata.version('shotveil')}+{digest.hexdigest()[:12]}"
+
+
+def _computed(
+    points: Sequence[Point], data: str | None, scheduler: str | None, workers: int | None
+) -> Iterator[Row]:
+    """Rows as they get ready, in any order."""
+    with _executor(len(points), scheduler, workers) as (pool, threads):
+        futures = [pool.submit(_task, point, data, threads) for point in points]
+        for future in as_completed(futures):
+            yield future.result()
+
+
+def _task(point: Point, data: str | None, threads: int | None) -> Row:
+    _one_blas_thread()
+    return {**compute(point, data, threads), "point": point.key}
+
+
+@contextlib.contextmanager
+def _executor(
+    count: int, scheduler: str | None, workers: int | None
+) -> Iterator[tuple[Executor, int]]:
+    """What runs the points, and how many threads each of them may use.
+
+    Whatever ends the block early, points not yet begun are dropped.
+    """
+    if scheduler is not None:
+        distributed = import_extra("distributed", "cluster")
+        try:
+            client = distributed.Client(scheduler, timeout=10)
+        except (OSError, ValueError) as error:
+            raise RangeError(f"scheduler {scheduler} cannot be reached: {error}") from None
+        with client:
+            yield client.get_executor(pure=False), 1
+        return
+    cores = os.cpu_count() or 1
+    workers = min(count, cores if workers is None else workers)
+    # Spawned, not forked: a forked process would inherit locks and the ends of other pipes.
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _leave_with_parent)
+    try:
+        yield pool, max(1, cores // workers)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _leave_with_parent() -> None:
+    """In a worker: leave Ctrl-C to the parent, and end when it does, killed without warning too."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+@cache
+def _one_blas_thread() -> None:
+    """For good: points run beside each other, matrix products inside one need not."""
+    threadpool_limits(1, "blas")
+
+
+@cache
+def _network(name: str) -> Network:
+    return load_network(name)
+
+
+@cache
+def _images(data: str | None) -> tuple[NDArray[np.float32], NDArray[np.uint8], str]:
+    pixels, labels = load_mnist(data, "test")
+    return pixels, labels, hashlib.sha256(pixels.tobytes() + labels.tobytes()).hexdigest()
+
+
+@contextlib.contextmanager
+def _journal(path: Path) -> Iterator[tuple[dict[str, Row], Callable[[Row], None]]]:
+    """Rows finished earlier, by point, and what keeps another one; the file goes when all is well.
+
+    One line a row after a line that names the code. A line that a kill cut short is cut off.
+    """
+    head = {"format": FORMAT, "code": code_version()}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+b")
+    except OSError as error:
+        raise RangeError(f"journal {path} cannot be written: {error.strerror}") from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RangeError(f"journal {path} is in use by another sweep") from None
+
+        def keep(entry: Row) -> None:
+            file.write(json.dumps(entry).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+        file.seek(0)
+        text = file.read()
+        file.truncate(text.rfind(b"\n") + 1)
+        entries = [json.loads(line) for line in text.split(b"\n")[:-1]]
+        if not entries:
+            keep(head)
+        elif entries[0] != head:
+            raise RangeError(
+                f"journal {path} is of code {entries[0].get('code')}, not {code_version()}; "
+                "allowed: the same code to go on, or another --out"
+            )
+        yield {row["point"]: row for row in entries[1:]}, keep
+        path.unlink()
+
+
+def _finished(out: Path) -> dict[str, Row]:
+    """Rows of a sweep that ended, so that one with more points computes those alone."""
+    if not out.exists():
+        return {}
+    pq = import_extra("pyarrow.parquet", "sweep")
+    try:
+        rows = pq.read_table(out).to_pylist()
+        codes = {row["code"] for row in rows}
+        found = {row["point"]: row for row in rows}
+    except (OSError, ValueError, KeyError) as error:
+        raise RangeError(f"{out} exists and is no sweep's result: {error}") from None
+    if codes - {code_version()}:
+        raise RangeError(
+            f"{out} is of code {', '.join(sorted(codes))}, not {code_version()}; "
+            "allowed: the same code to go on, or another --out"
+        )
+    return found
+
+
+def _as_parquet(rows: Sequence[Row]) -> bytes:
+    pa, pq = import_extra("pyarrow", "sweep"), import_extra("pyarrow.parquet", "sweep")
+    kinds = {str: pa.string(), int: pa.int64(), bool: pa.bool_(), float: pa.float64()}
+    schema = pa.schema([(name, kinds[kind]) for name, kind in COLUMNS.items()])
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(list(rows), schema), buffer)
+    return buffer.getvalue()

@@ -1,0 +1,107 @@
+"""Does a node do what the models say, to the bit?
+
+For nodes whose DAC codes come back as ADC words: the models and simulated gateware as they are
+opened, and a board with a loopback bitstream.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from shotveil.host.devices.device import Device
+from shotveil.host.devices.model import ModelDevice
+from shotveil.host.devices.node import Batch, Node
+from shotveil.models.digitiser.spec import DigitiserSettings
+from shotveil.models.drive.spec import DriveSettings
+from shotveil.models.node.chain import Loopback
+from shotveil.models.node.register_map import Access, Register
+from shotveil.models.signal.frame import FrameLayout
+
+ROWS = 8
+LEAD_IN = 2
+# As short as the receiver takes frames; the rows of a batch fit the node's row buffer.
+LAYOUT = FrameLayout(row=120, pilot_spacing=40)
+MODEL_DELAY = 5  # samples: any does, what comes back is the same
+LEVEL = 0.3  # well within the reach of the modulator
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at, and what was found if it is not as it should be."""
+
+    name: str
+    passed: bool
+    detail: str = ""
+
+
+def selftest(node: Node, rng: np.random.Generator) -> list[Check]:
+    """Compare a node with the models: registers, a batch, a grant that is smaller than its rows.
+
+    The loop's delay is measured first. Leaves the node disarmed and its settings changed. Raises
+    `DeviceError` if nothing comes back, or the node does not answer.
+    """
+    spec = node.spec
+    model = Node(ModelDevice(spec, Loopback(spec, MODEL_DELAY)))
+    high = spec.drive.symbol.highest
+    rows = rng.integers(-high, high + 1, (ROWS, 2, LAYOUT.row))
+    checks = [_registers(node.device, rng)]
+    played = []
+    for one in (node, model):
+        one.configure(
+            DriveSettings(layout=LAYOUT, scale=LEVEL, reference=LEVEL),
+            DigitiserSettings(layout=LAYOUT),
+            lead_in=LEAD_IN,
+        )
+        one.find_loop_delay(rng)
+        played.append(one.play(rows))
+    checks += _batches(*played)
+    granted = node.play(rows, grant=ROWS - 3).rows_sent
+    detail = f"{granted} rows left instead of {ROWS - 3}"
+    checks.append(_check("grant", granted == ROWS - 3, detail))
+    return checks
+
+
+def _check(name: str, passed: bool, detail: str) -> Check:
+    return Check(name, bool(passed), "" if passed else detail)
+
+
+def _registers(device: Device, rng: np.random.Generator) -> Check:
+    """Every setting takes and gives back its ends, and something between; each its own."""
+    settings = device.map.of(Access.SETTING)
+    before = device.read_all(settings)
+    bad: set[str] = set()
+    for number in range(3):
+        values = {
+            name: (r.lowest, r.highest, _between(r, rng))[number] for name, r in settings.items()
+        }
+        values["arm"] = 0
+        device.write(**values)
+        found = device.read_all(settings)
+        bad |= {name for name, value in values.items() if found[name] != value}
+    device.write(**{**before, "arm": 0})
+    return _check("registers", not bad, f"not what was written: {', '.join(sorted(bad))}")
+
+
+def _between(register: Register, rng: np.random.Generator) -> int:
+    return int(rng.integers(register.lowest, register.highest, endpoint=True))
+
+
+def _batches(got: Batch, due: Batch) -> list[Check]:
+    checks = []
+    for name in ("session", "modes"):
+        ours, theirs = getattr(got, name), getattr(due, name)
+        wrong = int(np.count_nonzero(ours != theirs))
+        checks.append(_check(name, not wrong, f"{wrong} of {theirs.size} sums differ"))
+    rows = due.rows_sent
+    pairs = zip(got.last(rows), due.last(rows), strict=True)
+    wrong = sum(int(np.count_nonzero(ours != theirs)) for ours, theirs in pairs)
+    checks.append(_check("inference", not wrong, f"{wrong} values or flags differ"))
+    for name in ("faults", "flags"):
+        ours, theirs = getattr(got, name), getattr(due, name)
+        checks.append(_check(name, ours == theirs, f"{ours}, the models say {theirs}"))
+    for name, theirs in due.counters.items():
+        if not name.startswith("link_"):
+            ours = got.counters[name]
+            checks.append(_check(name, ours == theirs, f"{ours}, the models say {theirs}"))
+    return checks

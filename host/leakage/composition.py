@@ -1,0 +1,113 @@
+"""What several passages of the same weights leak together, when their channels differ.
+
+K copies of the same weights through one channel (T, ε) leak χ_K = χ(1 + K·V_A, T, ε), less than
+K·χ. For channels that differ, two upper bounds hold and so does any mixture of them:
+
+* Joint: count all copies at the worst T and the worst ε among them, since χ falls with T and grows
+  with ε.
+* Sum: given the weights, what leaked from different copies is independent, so that Holevo
+  quantities add at most (subadditivity of entropy).
+
+`composed_leakage` splits the copies, in order of their channels, into groups; it takes the joint
+bound inside each group and adds the groups up, and returns the least over all such splits. So one
+batch of light that never came back (T = 0) costs its own share, and does not spoil the rest.
+Assumed is what χ assumes: a collective attack, copy by copy, of a channel no worse than stated.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from shotveil.host.leakage.weights import holevo_per_mode
+from shotveil.models.common.checks import RangeError, require
+
+STEPS_PER_DECADE = 8
+MOST_CLASSES = 12
+_FINEST = 1e-7
+
+
+class ChannelClass(NamedTuple):
+    """A channel that bounds others from above: power transmittance T and excess noise ε (SNU)."""
+
+    transmittance: float
+    excess_noise: float
+
+
+LOST = ChannelClass(0.0, 0.0)
+"""Nothing came back: whoever holds the light has all of it, and what is added no longer matters."""
+
+
+def channel_class(transmittance: float, excess_noise: float) -> ChannelClass:
+    """The nearest class that is no better: 1 − T and ε rounded up to 8 steps a decade.
+
+    A few classes hold the channels of many sessions, so that composing them stays exact in the
+    counts and quick. What T ≤ 0 says is `LOST`. Estimates outside the physical range are first
+    taken to its nearest point, T > 1 to 1 and ε < 0 to 0. Raises `RangeError` if not finite.
+    """
+    require("transmittance", transmittance)
+    require("excess noise", excess_noise)
+    loss = _rounded_up(1 - min(transmittance, 1.0))
+    if loss >= 1:
+        return LOST
+    return ChannelClass(1 - loss, _rounded_up(max(excess_noise, 0.0)))
+
+
+def composed_leakage(
+    channels: Sequence[ChannelClass], modulation: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Upper bound in bits per real weight on all copies together, shape (...).
+
+    channels: C channels. modulation: (C, ...) the sum of V_A (SNU) over the copies that went
+    through each. Raises `RangeError` for a negative one, or shapes that do not fit.
+    """
+    energy = np.asarray(modulation, dtype=np.float64)
+    if len(channels) != len(energy):
+        raise RangeError(f"modulation has {len(energy)} rows; allowed: {len(channels)}")
+    require("modulation", energy, at_least=0)
+    order = sorted(range(len(channels)), key=lambda i: (-channels[i][0], channels[i][1]))
+    ordered = [channels[i] for i in order]
+    energy = energy[order]
+    ordered, energy = _merged(ordered, energy)
+    # least[j]: bound on the first j channels.
+    least = [np.zeros(energy.shape[1:])]
+    for j in range(1, len(ordered) + 1):
+        options = []
+        for i in range(j):
+            transmittance = min(channel.transmittance for channel in ordered[i:j])
+            excess = max(channel.excess_noise for channel in ordered[i:j])
+            together = holevo_per_mode(1 + energy[i:j].sum(axis=0), transmittance, excess) / 2
+            options.append(least[i] + together)
+        least.append(np.min(options, axis=0))
+    return np.asarray(least[-1])
+
+
+def _merged(
+    channels: list[ChannelClass], energy: NDArray[np.float64]
+) -> tuple[list[ChannelClass], NDArray[np.float64]]:
+    """Join neighbours into one worse class until `MOST_CLASSES` are left: never lowers the bound.
+
+    The lightest class goes first into its worse neighbour, where it costs least.
+    """
+    while len(channels) > MOST_CLASSES:
+        light = int(np.argmin(energy[:-1].reshape(len(energy) - 1, -1).sum(axis=1)))
+        first, second = channels[light], channels[light + 1]
+        worse = ChannelClass(
+            min(first.transmittance, second.transmittance),
+            max(first.excess_noise, second.excess_noise),
+        )
+        channels = [*channels[:light], worse, *channels[light + 2 :]]
+        joined = energy[light] + energy[light + 1]
+        energy = np.concatenate([energy[:light], joined[None], energy[light + 2 :]])
+    return channels, energy
+
+
+def _rounded_up(value: float) -> float:
+    if value <= 0:
+        return 0.0
+    steps = math.ceil(STEPS_PER_DECADE * math.log10(max(value, _FINEST)) - 1e-9)
+    # Rounding of the power must not put the class below the value it stands for.
+    return float(max(10 ** (steps / STEPS_PER_DECADE), value))

@@ -1,0 +1,1 @@
+"""What has leaked over all time: a durable log of events, accounts, budgets."""

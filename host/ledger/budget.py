@@ -1,0 +1,303 @@
+"""The filter: nothing leaves that would take a network or a client over budget, whatever happens.
+
+Every row is reserved as if its light were lost (T = 0), durably, before it is sent, so a budget
+holds even against a client that keeps everything. What fits is found row by row: a reserve may be
+granted for fewer rows than asked for.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from shotveil.host.leakage.composition import LOST, ChannelClass
+from shotveil.host.ledger.accounts import (
+    COMPOSITION,
+    SENSES,
+    Accounts,
+    Budget,
+    LayerChannel,
+    NetworkAccount,
+    Reserve,
+    Sense,
+    Tally,
+    require_budget,
+)
+from shotveil.host.ledger.event_log import EventLog
+from shotveil.models.common.checks import RangeError, require
+from shotveil.models.networks.network import Network
+
+
+class BudgetExhausted(RangeError):
+    """Not one row fits the budget; the message says why, and when, if ever, more is possible."""
+
+
+class BudgetFilter:
+    """Accounts of a ledger file, and the only way to add to them. Threads may share one.
+
+    A session that is open when the file is opened belonged to a process that died: it is ended,
+    and what it had reserved stays charged. Raises `RangeError` as `EventLog`, and where the chain
+    is broken.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._log = EventLog(path)
+        self._changed = threading.Condition()
+        self.accounts = Accounts()
+        try:
+            for event in self._log.events():
+                self.accounts.apply(event)
+            for session, account in self.accounts.sessions.items():
+                if not account.ended:
+                    self._write("end", {"session": session, "reason": "the server had stopped"})
+        except BaseException:
+            self._log.close()
+            raise
+
+    def register(self, network: Network) -> None:
+        """Open an account for a network; one that is known stays as it is."""
+        with self._changed:
+            if network.digest not in self.accounts.networks:
+                layers = [[layer.rows, layer.columns] for layer in network.layers]
+                body = {"network": network.digest, "name": network.name, "layers": layers}
+                self._write("network", body)
+
+    def set_budget(
+        self, network: str, bits: float | None, sense: Sense, client: str | None = None
+    ) -> None:
+        """Limit what leaks of `network` (a digest) to `bits` per weight; None lifts the limit.
+
+        client: None for all clients together, "" for each client that has no limit of its own,
+        otherwise that client. A budget equal to the one in force writes nothing.
+        Raises `RangeError` for a negative number or another sense than declared and certified.
+        """
+        require_budget(bits, sense)
+        with self._changed:
+            account = self.accounts.networks[network]
+            old = account.budget if client is None else account.client_budgets.get(client)
+            if client == "":
+                old = account.default_client_budget
+            if old != (None if bits is None else Budget(float(bits), sense)):
+                body = {"network": network, "client": client, "bits": bits, "sense": sense}
+                self._write("budget", body)
+                self._changed.notify_all()
+
+    def open_session(
+        self,
+        session: str,
+        network: str,
+        client: str,
+        modulation_variance: float,
+        declared: Sequence[ChannelClass],
+        failure_probability: float,
+        disclosed_bits: float = 0.0,
+    ) -> None:
+        """Begin a session of `client` with one declared channel for each layer.
+
+        disclosed_bits: what any session tells of the network besides the light of its rows; charged
+        once. Raises `BudgetExhausted` where that alone does not fit.
+        """
+        require("modulation variance", modulation_variance, above=0)
+        require("failure probability", failure_probability, above=0, below=1)
+        require("disclosed bits", disclosed_bits, at_least=0)
+        with self._changed:
+            account = self.accounts.networks[network]
+            extra = Tally(account.layers)
+            extra.disclosed = disclosed_bits
+            for budget, tally in self._limits(account, client):
+                told = tally.bits(budget.sense, extra)
+                if disclosed_bits > tally.disclosed and told > budget.bits:
+                    raise BudgetExhausted(
+                        f"budget exhausted: the session alone would take it to {told:.6g} of "
+                        f"{budget.bits:g} bits per weight ({budget.sense}), for the layers' scales "
+                        "and the moments that decoys show; more is possible only if the owner "
+                        "raises the budget"
+                    )
+            self._write(
+                "session",
+                {
+                    "session": session,
+                    "network": network,
+                    "client": client,
+                    "modulation_variance": modulation_variance,
+                    "declared": [list(channel) for channel in declared],
+                    "failure_probability": failure_probability,
+                    "composition": COMPOSITION,
+                    "disclosed_bits": disclosed_bits,
+                },
+            )
+
+    def reserve(
+        self,
+        session: str,
+        layer: int,
+        first: int,
+        stop: int,
+        inferences: int,
+        patience: float = 10.0,
+    ) -> Reserve:
+        """Charge rows [first, stop), or as many from `first` on as fit, `inferences` times.
+
+        When this returns, the charge is on disk and the light may leave. Where nothing fits because
+        other light is still on its way, it waits up to `patience` seconds for that to be verified.
+        Raises `BudgetExhausted` when not one row fits.
+        """
+        deadline = time.monotonic() + patience
+        with self._changed:
+            while True:
+                if self.accounts.sessions[session].ended:
+                    raise RangeError(f"session {session} has ended; allowed: an open session")
+                fitting = self._fitting(session, layer, first, stop, inferences)
+                if fitting > first:
+                    body = {
+                        "session": session,
+                        "layer": layer,
+                        "first": first,
+                        "stop": fitting,
+                        "inferences": inferences,
+                    }
+                    sequence = self._write("reserve", body)
+                    return self.accounts.outstanding[sequence]
+                left = deadline - time.monotonic()
+                if left <= 0 or not self._in_flight():
+                    raise BudgetExhausted(self._explain(session, inferences))
+                self._changed.wait(left)
+
+    def commit(self, reserve: Reserve) -> None:
+        """Verification accepted this light: charge it at its session's channel from now on."""
+        with self._changed:
+            if reserve.sequence not in self.accounts.outstanding:
+                raise RangeError(f"reserve {reserve.sequence} is not outstanding")
+            self._write("commit", {"reserve": reserve.sequence})
+            self._changed.notify_all()
+
+    def restate(self, session: str, layer: int, channel: LayerChannel) -> None:
+        """Verification knows better now: rate all that a session committed to in a layer anew."""
+        with self._changed:
+            if self.accounts.sessions[session].channels[layer] != channel:
+                body: dict[str, Any] = {sense: list(getattr(channel, sense)) for sense in SENSES}
+                self._write("channel", {"session": session, "layer": layer, **body})
+                self._changed.notify_all()
+
+    def end_session(self, session: str, reason: str) -> None:
+        """Nothing more comes of a session; what it reserved without a commit stays charged."""
+        with self._changed:
+            if not self.accounts.sessions[session].ended:
+                self._write("end", {"session": session, "reason": reason})
+                self._changed.notify_all()
+
+    def close(self) -> None:
+        self._log.close()
+
+    def __enter__(self) -> BudgetFilter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _write(self, kind: str, body: Mapping[str, Any]) -> int:
+        """Disk first, memory after: what memory holds is never more than what disk holds."""
+        written = self._log.append(kind, body)
+        self.accounts.apply(written)
+        return written.sequence
+
+    def _fitting(self, session: str, layer: int, first: int, stop: int, inferences: int) -> int:
+        """The largest end ≤ stop such that rows [first, end) fit all budgets; `first` if none."""
+        account = self.accounts.sessions[session]
+        network = self.accounts.networks[account.network]
+        limits = self._limits(network, account.client)
+
+        def fits(end: int) -> bool:
+            copies = self.accounts.copies_of(Reserve(0, session, layer, first, end, inferences))
+            for budget, tally in limits:
+                extra = Tally(network.layers)
+                extra.add(budget.sense, layer, LOST, account.modulation_variance, copies)
+                if tally.bits(budget.sense, extra) > budget.bits:
+                    return False
+            return True
+
+        if fits(stop):
+            return stop
+        low, high = first, stop  # [first, low) fits, [first, high) does not
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if fits(middle) else (low, middle)
+        return low
+
+    def _limits(self, network: NetworkAccount, client: str) -> list[tuple[Budget, Tally]]:
+        """Each budget that is in force for a client, with what it limits."""
+        # A look at a client that is new opens no account: that is for its first session to do.
+        own = network.clients.get(client) or Tally(network.layers)
+        both = (network.budget, network.total), (network.budget_of(client), own)
+        return [(budget, tally) for budget, tally in both if budget is not None]
+
+    def _in_flight(self) -> bool:
+        return any(
+            not self.accounts.sessions[r.session].ended for r in self.accounts.outstanding.values()
+        )
+
+    def _explain(self, session: str, inferences: int) -> str:
+        account = self.accounts.sessions[session]
+        network = self.accounts.networks[account.network]
+        parts = [
+            f"{whose} has {tally.bits(budget.sense):.6g} of {budget.bits:g} bits per weight "
+            f"({budget.sense}) charged"
+            for whose, budget, tally in (
+                (f"network {network.name}", network.budget, network.total),
+                (
+                    f"client {account.client}",
+                    network.budget_of(account.client),
+                    network.client(account.client),
+                ),
+            )
+            if budget is not None
+        ]
+        return (
+            f"budget exhausted: {' and '.join(parts)}, and one more row sent {inferences} times "
+            "does not fit; what has leaked stays leaked, so more is possible only if the owner "
+            "raises the budget" + (" or with fewer images at once" if inferences > 1 else "")
+        )
+
+
+def remaining_inferences(
+    account: NetworkAccount,
+    tally: Tally,
+    budget: Budget,
+    channels: Sequence[ChannelClass],
+    modulation_variance: float,
+    most: int = 10**12,
+) -> int:
+    """How many more inferences through `channels`, one a layer, keep a tally within a budget.
+
+    The light in flight is not counted: a reserve needs room of its own. At most `most`.
+    """
+
+    def fits(inferences: int) -> bool:
+        extra = Tally(account.layers)
+        for layer, (channel, (rows, _)) in enumerate(zip(channels, account.layers, strict=True)):
+            copies = np.full(rows, inferences, dtype=np.int64)
+            extra.add(budget.sense, layer, channel, modulation_variance, copies)
+        return tally.bits(budget.sense, extra) <= budget.bits
+
+    if tally.bits(budget.sense) > budget.bits or not fits(1):
+        return 0
+    high = 1
+    while high < most and fits(high * 2):
+        high *= 2
+    if high >= most:
+        return most
+    low, high = high, high * 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low

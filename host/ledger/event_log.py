@@ -1,0 +1,290 @@
+"""An append-only, hash-chained record of events in one SQLite file: durable before it returns.
+
+Every event carries the HMAC-SHA256 of itself and of its predecessor's, and a sealed head record in
+the same transaction says which event is the last. So no event, the last ones included, can be
+edited, removed or re-ordered without the key. The key lies beside the file, readable to its owner
+alone. An old copy of the whole file can still be put back; only a head written down elsewhere shows
+that, and `verify` takes one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import hmac
+import json
+import os
+import secrets
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shotveil.models.common.checks import RangeError
+
+FORMAT = 1
+KEY_BYTES = 32
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS events (
+    sequence INTEGER PRIMARY KEY,
+    time REAL NOT NULL,
+    kind TEXT NOT NULL,
+    body TEXT NOT NULL,
+    digest BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS head (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    sequence INTEGER NOT NULL,
+    digest BLOB NOT NULL,
+    seal BLOB NOT NULL
+);
+CREATE TRIGGER IF NOT EXISTS events_are_final BEFORE UPDATE ON events
+    BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
+CREATE TRIGGER IF NOT EXISTS events_stay BEFORE DELETE ON events
+    BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
+"""
+
+
+@dataclass(frozen=True)
+class Event:
+    """sequence: 1, 2, 3, …; time: seconds since 1970; kind and body: what happened."""
+
+    sequence: int
+    time: float
+    kind: str
+    body: Mapping[str, Any]
+    digest: bytes
+
+
+@dataclass(frozen=True)
+class Head:
+    """The last event of a log; write it down elsewhere to notice that an old copy came back."""
+
+    sequence: int
+    digest: bytes
+
+    def __str__(self) -> str:
+        return f"{self.sequence}:{self.digest.hex()}"
+
+    @classmethod
+    def parse(cls, text: str) -> Head:
+        """The reverse of `str`; raises `RangeError` for anything else."""
+        number, _, digest = text.partition(":")
+        try:
+            head = cls(int(number), bytes.fromhex(digest))
+        except ValueError:
+            head = cls(-1, b"")
+        if head.sequence < 0 or len(head.digest) != hashlib.sha256().digest_size:
+            raise RangeError(f"head = {text!r}; allowed: NUMBER:64 hexadecimal digits")
+        return head
+
+
+class EventLog:
+    """Open the log at `path`, creating it when `writable` and absent.
+
+    Only one process at a time may hold a log open for writing; threads may share it. Raises
+    `RangeError` when another one does, when the file or its key is missing, or when it is no log.
+    """
+
+    def __init__(self, path: Path, *, writable: bool = True) -> None:
+        self.path = path
+        self._guard = threading.Lock()
+        self._lock_file: int | None = None
+        exists = path.is_file()
+        if not exists and not writable:
+            raise RangeError(f"ledger {path} is not found; allowed: a file that Shotveil wrote")
+        if writable and not path.parent.is_dir():
+            raise RangeError(f"ledger {path} is in no folder that exists")
+        if writable:
+            self._lock_file = _take_lock(path)
+        try:
+            self._key = _key(path, create=writable and not exists)
+            mode = "rwc" if writable else "ro"
+            self._database = sqlite3.connect(
+                f"{path.resolve().as_uri()}?mode={mode}",
+                uri=True,
+                isolation_level=None,
+                check_same_thread=False,
+                timeout=30,
+            )
+            if writable:
+                # FULL: a commit returns once it is on disk, power failure included.
+                self._database.execute("PRAGMA journal_mode = WAL")
+                self._database.execute("PRAGMA synchronous = FULL")
+                self._database.executescript(_SCHEMA)
+                version = self._database.execute("PRAGMA user_version").fetchone()[0]
+                if version == 0:
+                    self._database.execute(f"PRAGMA user_version = {FORMAT}")
+            version = self._database.execute("PRAGMA user_version").fetchone()[0]
+            if version != FORMAT:
+                raise RangeError(f"ledger {path} has format {version}; allowed: {FORMAT}")
+            self._head = self._stored_head()
+        except (sqlite3.DatabaseError, TypeError, ValueError) as error:
+            self._release()
+            if isinstance(error, RangeError):
+                raise
+            raise RangeError(f"ledger {path} is damaged or no ledger: {error}") from None
+        except BaseException:
+            self._release()
+            raise
+
+    @property
+    def head(self) -> Head:
+        """The last event; for a reader, as the file says now."""
+        return self._head if self._lock_file is not None else self._stored_head()
+
+    @property
+    def secret(self) -> bytes:
+        """A key for hashes that only the log's owner can make."""
+        return hmac.new(self._key, b"names", hashlib.sha256).digest()
+
+    def append(self, kind: str, body: Mapping[str, Any]) -> Event:
+        """Write one event; when this returns it is on disk."""
+        return self.append_all([(kind, body)])[0]
+
+    def append_all(self, events: Iterable[tuple[str, Mapping[str, Any]]]) -> list[Event]:
+        """Write events together, all or none; when this returns they are on disk."""
+        with self._guard:
+            head, written = self._head, []
+            for kind, body in events:
+                text = _canonical(body)
+                now = time.time()
+                digest = self._digest(head.digest, head.sequence + 1, now, kind, text)
+                head = Head(head.sequence + 1, digest)
+                written.append((Event(head.sequence, now, kind, json.loads(text), digest), text))
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                self._database.executemany(
+                    "INSERT INTO events VALUES (?, ?, ?, ?, ?)",
+                    [(e.sequence, e.time, e.kind, text, e.digest) for e, text in written],
+                )
+                self._database.execute(
+                    "INSERT OR REPLACE INTO head VALUES (1, ?, ?, ?)",
+                    (head.sequence, head.digest, self._seal(head)),
+                )
+                self._database.execute("COMMIT")
+            except BaseException:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+                raise
+            self._head = head
+            return [event for event, _ in written]
+
+    def events(self) -> Iterator[Event]:
+        """All events in order, each checked against the chain; raises `RangeError` at a break."""
+        head = Head(0, b"")
+        for sequence, moment, kind, text, digest in self._rows():
+            if sequence != head.sequence + 1:
+                raise RangeError(
+                    f"ledger {self.path}: event {head.sequence + 1} is missing, "
+                    f"event {sequence} follows event {head.sequence}"
+                )
+            try:
+                expected = self._digest(head.digest, sequence, moment, kind, text)
+                body = json.loads(text)
+            except (TypeError, ValueError, AttributeError):
+                expected, body = b"", {}
+            if not isinstance(digest, bytes) or not hmac.compare_digest(expected, digest):
+                raise RangeError(
+                    f"ledger {self.path}: event {sequence} or its place in the order was changed"
+                )
+            head = Head(sequence, digest)
+            yield Event(sequence, moment, kind, body, digest)
+        stored = self._stored_head()
+        if stored != head:
+            raise RangeError(
+                f"ledger {self.path}: {stored.sequence} events were written, "
+                f"but {head.sequence} are found"
+            )
+
+    def verify(self, known: Head | None = None) -> Head:
+        """Check the whole chain and return its head; raises `RangeError` where it is broken.
+
+        known: a head written down before, which must still be part of the chain.
+        """
+        found, head = known is None or known.sequence == 0, Head(0, b"")
+        for event in self.events():
+            head = Head(event.sequence, event.digest)
+            found = found or head == known
+        if not found:
+            raise RangeError(f"ledger {self.path} does not hold event {known}; it was replaced")
+        return head
+
+    def close(self) -> None:
+        self._database.close()
+        self._release()
+
+    def __enter__(self) -> EventLog:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _rows(self) -> Iterator[tuple[Any, ...]]:
+        try:
+            yield from self._database.execute(
+                "SELECT sequence, time, kind, body, digest FROM events ORDER BY sequence"
+            )
+        except (sqlite3.DatabaseError, OverflowError) as error:
+            raise RangeError(f"ledger {self.path} is damaged: {error}") from None
+
+    def _stored_head(self) -> Head:
+        row = self._database.execute("SELECT sequence, digest, seal FROM head").fetchone()
+        if row is None:
+            return Head(0, b"")
+        head = Head(int(row[0]), bytes(row[1]))
+        if not hmac.compare_digest(self._seal(head), bytes(row[2])):
+            raise RangeError(f"ledger {self.path}: the record of its last event was changed")
+        return head
+
+    def _seal(self, head: Head) -> bytes:
+        return hmac.new(self._key, f"last event {head}".encode(), hashlib.sha256).digest()
+
+    def _digest(self, previous: bytes, sequence: int, moment: float, kind: str, text: str) -> bytes:
+        # JSON keeps the fields apart, so that no two events have one message.
+        message = json.dumps([previous.hex(), sequence, moment, kind, text]).encode()
+        return hmac.new(self._key, message, hashlib.sha256).digest()
+
+    def _release(self) -> None:
+        if self._lock_file is not None:
+            os.close(self._lock_file)
+            self._lock_file = None
+
+
+def _canonical(body: Mapping[str, Any]) -> str:
+    return json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _take_lock(path: Path) -> int:
+    """Lock a file beside the log for as long as this process lives, killed or not."""
+    descriptor = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise RangeError(f"ledger {path} is in use by another process; allowed: one") from None
+    return descriptor
+
+
+def _key(path: Path, *, create: bool) -> bytes:
+    key_path = path.with_name(path.name + ".key")
+    if create and not key_path.exists():
+        # Whole or not at all: a kill between here and the first event must not lock the owner out.
+        temporary = key_path.with_name(f"{key_path.name}.{os.getpid()}")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(KEY_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(key_path)
+    try:
+        key = key_path.read_bytes()
+    except OSError:
+        raise RangeError(f"key {key_path} of ledger {path} cannot be read") from None
+    if len(key) != KEY_BYTES:
+        raise RangeError(f"key {key_path} has {len(key)} bytes; allowed: {KEY_BYTES}")
+    return key

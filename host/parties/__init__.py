@@ -1,0 +1,1 @@
+"""Server, client and link as processes, with keys, calibrations and remote calls."""

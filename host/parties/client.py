@@ -1,0 +1,287 @@
+"""The data owner's side: normalises, sets its optics, reads its detector, activates.
+
+It knows the data and never the weights. Batches run side by side, so that one batch's light fills
+the time in which another's messages are on their way.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from shotveil.host.ledger.data_ledger import DataLedger
+from shotveil.host.protocol import messages_pb2 as pb
+from shotveil.host.protocol.wire import (
+    MOST_BYTES,
+    MOST_IMAGES,
+    MOST_MAGNITUDE,
+    MOST_MODES,
+    MOST_ROWS,
+    VERSION,
+    ProtocolError,
+    Refusal,
+    check_range,
+    check_version,
+    invalid,
+    pack,
+    unpack,
+)
+from shotveil.host.run.schedule import IMAGES_IN_BATCH
+from shotveil.host.verification.probe_check import (
+    ProbeCheck,
+    check_mask,
+    checks_for,
+    draw_places,
+    separate,
+)
+from shotveil.models.common.checks import RangeError, require
+from shotveil.models.link.encoding import Complex, Real, directions
+from shotveil.models.link.optics import Detector
+
+IN_FLIGHT = 3  # batches
+
+
+class ModelPort(Protocol):
+    """The classical channel's end at the client, in this process or another."""
+
+    def open(self, hello: pb.Hello) -> pb.Welcome: ...
+
+    def run_layer(self, request: pb.LayerRequest) -> Iterator[pb.Progress]: ...
+
+    def close(self, goodbye: pb.Goodbye) -> pb.Receipt: ...
+
+
+class ClientPort(Protocol):
+    """The link's end at the client, in this process or another."""
+
+    def measure(self, settings: pb.Settings) -> Iterator[pb.Reading]: ...
+
+
+class DataClient:
+    """A session of a data owner with a model server.
+
+    max_gain: the most that this client amplifies, whatever the server grants; it limits what leaks
+    of the data. ledger: what leaked of each image, charged before its light is set; None keeps no
+    account. check_rate: how often a row is sent, per image, to check that the server's light is
+    coherent; of any batch at least two are, unless the rate is 0. rng: secret; draws which
+    repetitions of a row are checks, and their direction. in_flight: batches on their way at a time.
+    prepare: called with the server's welcome before any light is set. late: `light` shows what it
+    read when a layer's light is over, not part by part.
+    Raises `ProtocolError` for answers that are refused or make no sense.
+    """
+
+    def __init__(
+        self,
+        model: ModelPort,
+        light: ClientPort,
+        rng: np.random.Generator,
+        *,
+        network: str = "",
+        max_gain: float = math.inf,
+        detector: Detector | None = None,
+        ledger: DataLedger | None = None,
+        check_rate: float = 0.0,
+        false_alarm_probability: float = 1e-6,
+        in_flight: int = IN_FLIGHT,
+        prepare: Callable[[pb.Welcome], None] = lambda welcome: None,
+        late: bool = False,
+    ) -> None:
+        require("check rate", check_rate, at_least=0, at_most=1)
+        require("batches in flight", in_flight, at_least=1, integer=True)
+        self._in_flight, self._late = in_flight, late
+        self._model, self._light, self._rng, self._ledger = model, light, rng, ledger
+        self._detector = detector or Detector()
+        self._check_rate = check_rate
+        self.welcome = model.open(pb.Hello(version=VERSION, network=network))
+        self._check_welcome(self.welcome)
+        prepare(self.welcome)
+        self.gain = min(self.welcome.gain, max_gain)
+        self.check = ProbeCheck(self.gain, self._detector, false_alarm_probability)
+        self._secret = threading.Lock()
+        self.warnings: list[str] = []
+        self._next_batch = 0
+
+    @property
+    def inputs(self) -> int:
+        """Numbers per image that the network takes."""
+        first = self.welcome.layers[0]
+        return int(first.columns) - first.bias
+
+    def classify(
+        self,
+        images: NDArray[np.floating],
+        batch: int = IMAGES_IN_BATCH,
+        progress: Callable[[int], None] = lambda done: None,
+    ) -> Real:
+        """Outputs (n, classes) for `images` (n, inputs), `batch` at a time.
+
+        Raises `RangeError` for images that do not fit and `ProtocolError` when the server refuses,
+        when an answer makes no sense or when the server's light is found not to be coherent.
+        """
+        require("batch", batch, at_least=1, at_most=MOST_IMAGES, integer=True)
+        if images.ndim != 2 or images.shape[1] != self.inputs or not len(images):
+            raise RangeError(
+                f"images of shape {images.shape} do not fit; allowed: (n, {self.inputs}), n ≥ 1"
+            )
+        chunks = [images[i : i + batch] for i in range(0, len(images), batch)]
+        jobs = [(self._number(), stream, chunk) for stream, chunk in enumerate(chunks)]
+
+        def run(job: tuple[int, int, NDArray[np.floating]]) -> Real:
+            number, stream, chunk = job
+            outputs = self._batch(number, stream, np.asarray(chunk, dtype=np.float32))
+            progress(len(chunk))
+            return outputs
+
+        with ThreadPoolExecutor(min(self._in_flight, len(jobs))) as pool:
+            futures = [pool.submit(run, job) for job in jobs]
+            try:
+                return np.concatenate([future.result() for future in futures])
+            except BaseException:
+                for future in futures:
+                    future.cancel()
+                raise
+
+    def close(self) -> pb.Receipt:
+        """End the session."""
+        return self._model.close(pb.Goodbye(version=VERSION, session=self.welcome.session))
+
+    def _number(self) -> int:
+        self._next_batch += 1
+        return self._next_batch - 1
+
+    def _batch(self, number: int, stream: int, chunk: NDArray[np.float32]) -> Real:
+        if self._ledger is not None:
+            rows = [self._most_slots(layer.rows) for layer in self.welcome.layers]
+            columns = [int(layer.columns) for layer in self.welcome.layers]
+            self._ledger.charge(chunk, self.gain, rows, columns)
+        data: NDArray[np.floating] = chunk
+        for index, layer in enumerate(self.welcome.layers):
+            data = np.asarray(data, dtype=np.float32)
+            if layer.bias:
+                data = np.pad(data, ((0, 0), (0, 1)), constant_values=1)
+            xi, norms = directions(data)
+            read = self._layer(number, stream, index, xi)
+            detected = self._detector.efficiency * self.welcome.transmittance_out * (self.gain - 1)
+            outputs = read * (1 / (layer.scale * math.sqrt(detected)))
+            outputs = outputs * norms[:, None]
+            data = np.maximum(outputs, 0)
+        return outputs
+
+    def _layer(self, number: int, stream: int, index: int, xi: Complex) -> Real:
+        """Quadratures (images, rows) of the weights; checks among them are judged on the way."""
+        session, shape = self.welcome.session, self.welcome.layers[index]
+        checks = checks_for(len(xi), self._check_rate)
+        repetitions = len(xi) + checks
+        settings = pb.Settings(
+            version=VERSION,
+            session=session,
+            batch=number,
+            layer=index,
+            gain=self.gain,
+            images=len(xi),
+            modes=xi.shape[1],
+            real=pack(xi.real),
+            imaginary=pack(xi.imag),
+            stream=stream,
+        )
+        slots = self._most_slots(shape.rows)
+        places = np.zeros((slots, 0), dtype=np.int64)
+        if checks:
+            check_range("slots × checks", slots * checks, 1, MOST_BYTES // 8)
+            with self._secret:
+                rng = self._rng.spawn(1)[0]
+            places = draw_places(slots, repetitions, checks, rng)
+            direction = _random_direction(xi.shape[1], rng)
+            settings.checks = checks
+            settings.check_real, settings.check_imaginary = (
+                pack(direction.real),
+                pack(direction.imag),
+            )
+            settings.places = places.astype("<i4").tobytes()
+        readings = self._light.measure(settings)
+        request = pb.LayerRequest(
+            version=VERSION,
+            session=session,
+            batch=number,
+            layer=index,
+            images=len(xi),
+            checks=checks,
+        )
+        try:
+            return self._read(request, readings, places)
+        finally:
+            # Whatever went wrong: whoever measures need not wait for more light.
+            if (close := getattr(readings, "close", None)) is not None:
+                close()
+
+    def _read(
+        self, request: pb.LayerRequest, readings: Iterator[pb.Reading], places: NDArray[np.int64]
+    ) -> Real:
+        """Ask for a layer's light; what was read of it, by row."""
+        index, checks = request.layer, request.checks
+        repetitions, shape = request.images + checks, self.welcome.layers[index]
+        slots = self._most_slots(shape.rows)
+        values = np.empty((request.images, shape.rows))
+        missing = np.ones(shape.rows, dtype=bool)
+        seen = 0
+        named_parts = self._model.run_layer(request)
+        if self._late:  # what the server says comes first: it may be a refusal
+            named_parts = iter(list(named_parts))
+        for part, progress in enumerate(named_parts):
+            reading = next(readings, None)
+            if reading is None or reading.part != part or progress.part != part:
+                raise invalid(f"part {part} of layer {index} is missing or out of order")
+            named = np.array(progress.slots, dtype=np.int64)
+            if reading.slots != len(named):
+                raise invalid(f"{len(named)} slots are named but {reading.slots} were read")
+            if not len(named):
+                raise invalid(f"part {part} of layer {index} is empty")
+            if seen + len(named) > slots:
+                raise invalid("the server sends more rows than it declared")
+            read = unpack("readings", reading.values, (repetitions, len(named)))
+            mask = check_mask(places[seen : seen + len(named)], repetitions)
+            used, checked = separate(read, mask)
+            seen += len(named)
+            if checks and (found := self.check.add(checked)):
+                raise ProtocolError(Refusal.ABORTED, f"the server's light is refused: {found}")
+            rows = named[named >= 0]
+            if len(rows) != len(set(rows.tolist())) or np.any(rows >= shape.rows):
+                raise invalid("a row is named that does not exist or came twice")
+            if np.any(named < -1) or not missing[rows].all():
+                raise invalid("a row is named that does not exist or came twice")
+            missing[rows] = False
+            values[:, rows] = used[:, named >= 0]
+            if progress.warning:
+                self.warnings.append(progress.reason)
+        if missing.any():
+            raise invalid(f"{int(missing.sum())} rows of layer {index} never came")
+        return values
+
+    def _most_slots(self, rows: int) -> int:
+        return int(rows) + math.ceil(self.welcome.decoy_rate * rows)
+
+    def _check_welcome(self, welcome: pb.Welcome) -> None:
+        check_version(welcome)
+        check_range("number of layers", len(welcome.layers), 1, 1000)
+        for layer in welcome.layers:
+            check_range("rows", layer.rows, 1, MOST_ROWS)
+            check_range("columns", layer.columns, 1 + layer.bias, 2 * MOST_MODES)
+            check_range("scale", layer.scale, 1 / MOST_MAGNITUDE, MOST_MAGNITUDE)
+        for before, after in zip(welcome.layers[:-1], welcome.layers[1:], strict=True):
+            if before.rows != after.columns - after.bias:
+                raise invalid(f"{before.rows} outputs do not fit {after.columns} columns")
+        check_range("gain", welcome.gain, 1 + 1e-9, 1e6)
+        check_range("transmittance out", welcome.transmittance_out, 1e-9, 1)
+        check_range("decoy rate", welcome.decoy_rate, 0, 1)
+
+
+def _random_direction(modes: int, rng: np.random.Generator) -> Complex:
+    """A unit vector, all equally likely."""
+    parts = rng.standard_normal((2, modes))
+    direction = parts[0] + 1j * parts[1]
+    return np.asarray(direction / np.linalg.norm(direction))

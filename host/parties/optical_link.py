@@ -1,0 +1,531 @@
+"""The optical link as a process of its own: a simulation true to the physics, with two ends.
+
+It stands for the fibre and for what both parties have at its ends: the server's modulator and
+receiver, the client's interferometer, amplifier and detector. It is the only place where light and
+data meet, and it hands each side what that side's own detector would show: the client its homodyne
+values, the server what its receiver made of its returned light. Usually, to be fast, it holds rows
+that the server loaded once, repeats them on command and hands the server its sums. At symbol level
+it holds nothing: all amplitudes of all rows go in, and every quadrature that the server measured
+comes out.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from shotveil.host.protocol import messages_pb2 as pb
+from shotveil.host.protocol.wire import (
+    MOST_BYTES,
+    MOST_IMAGES,
+    MOST_MAGNITUDE,
+    MOST_MODES,
+    MOST_REASON,
+    MOST_ROWS,
+    ProtocolError,
+    Refusal,
+    check_name,
+    check_range,
+    check_version,
+    invalid,
+    pack,
+    unpack,
+)
+from shotveil.host.run.schedule import block_of, generator
+from shotveil.host.verification.probe_check import check_mask, interleave
+from shotveil.models.adversaries.interference import Interference
+from shotveil.models.adversaries.servers import MOST_SQUEEZING, Squeezer, counted
+from shotveil.models.common.checks import RangeError
+from shotveil.models.link.encoding import Complex, EncodedRows, Real
+from shotveil.models.link.optics import Link
+from shotveil.models.link.per_mode import read_per_mode
+from shotveil.models.link.statistics import SymbolStatistics
+from shotveil.models.link.sufficient import read_sufficient
+from shotveil.models.link.symbols import homodyne, inference_scale, pass_through, vacuum
+
+MOST_HELD = 1 << 27  # numbers in all rows held: 1 GiB
+MOST_WAITING = 256  # batches whose light is on its way
+MOST_READINGS = MOST_BYTES // 8  # of the client in one part
+LATER_SESSIONS = 1 << 24  # above any layer, so that no two streams of randomness coincide
+
+Key = tuple[str, int, int]  # session, batch, layer
+
+_SHUT_DOWN = Refusal.UNAVAILABLE, "the link shut down"
+
+
+@dataclass(eq=False)
+class _Exchange:
+    """One layer of one batch: the client's settings, and what its detector has read so far.
+
+    xi: (images, N). check: (N,) direction of the checks, which `places` (slots, checks) names.
+    """
+
+    xi: Complex
+    check: Complex
+    places: NDArray[np.int64]
+    gain: float
+    seeds: np.random.SeedSequence
+    # A reading, None at the end, or why there will be no more.
+    readings: queue.SimpleQueue[pb.Reading | ProtocolError | None] = field(
+        default_factory=queue.SimpleQueue
+    )
+    next_part: int = 0
+    next_slot: int = 0
+    since: float = field(default_factory=time.monotonic)
+
+    @property
+    def checks(self) -> int:
+        return self.places.shape[1]
+
+    @property
+    def repetitions(self) -> int:
+        """How often a slot is sent: for each image and each check."""
+        return len(self.xi) + self.checks
+
+
+class _Part:
+    """One part of a layer on its way, slot by slot: which direction each meets, what was read."""
+
+    def __init__(self, exchange: _Exchange, light: pb.Light, first_slot: int) -> None:
+        self.exchange, self.slots = exchange, light.slots
+        self._header = _header(light)
+        self.rng = generator(exchange.seeds, light.layer, light.part, 3)
+        self.values = np.empty((light.repetitions, light.slots))
+        places = exchange.places[first_slot : first_slot + light.slots]
+        images, checks = np.arange(len(exchange.xi)), np.arange(exchange.checks)
+        numbers = np.concatenate([images, len(images) + 0 * checks])[:, None]
+        numbers = np.repeat(numbers, light.slots, axis=1)
+        self._meets = interleave(numbers, check_mask(places, light.repetitions))
+        self._directions = np.concatenate([exchange.xi, exchange.check[None]])
+        self._next = 0
+
+    @property
+    def done(self) -> bool:
+        return self._next == self.values.size
+
+    def require_next(self, light: pb.Light) -> None:
+        """Raise `ProtocolError` unless this message holds the slots that come next."""
+        if _header(light) != self._header:
+            raise invalid("messages of one part speak of different parts")
+        if light.repetition * self.slots + light.first != self._next or self.done:
+            raise ProtocolError(
+                Refusal.FAILED_PRECONDITION,
+                f"slot {light.first} of repetition {light.repetition} is out of order",
+            )
+
+    def directions(self, light: pb.Light, number: int) -> Complex:
+        """(number, N) directions that these slots meet."""
+        meets = self._meets[light.repetition, light.first : light.first + number]
+        return np.asarray(self._directions[meets])
+
+    def read(self, light: pb.Light, inference: Real) -> None:
+        """Take in what the client's detector reads."""
+        self.values[light.repetition, light.first : light.first + len(inference)] = inference
+        self._next += len(inference)
+
+
+def _header(light: pb.Light) -> tuple[object, ...]:
+    names = ("session", "batch", "layer", "part", "repetitions", "slots", "modes", "last")
+    return tuple(getattr(light, name) for name in names)
+
+
+def _unit_vectors(name: str, real: bytes, imaginary: bytes, shape: tuple[int, int]) -> Complex:
+    vectors = np.empty(shape, dtype=np.complex128)
+    vectors.real, vectors.imag = unpack(name, real, shape), unpack(name, imaginary, shape)
+    if np.abs(np.linalg.norm(vectors, axis=1) - 1).max() > 1e-5:
+        raise invalid("a direction is not of unit length")
+    return vectors
+
+
+def _places(settings: pb.Settings) -> NDArray[np.int64]:
+    """Which repetitions of each slot are checks, (slots, checks)."""
+    if not settings.checks:
+        return np.zeros((0, 0), dtype=np.int64)
+    width = 4 * settings.checks
+    if len(settings.places) % width:
+        raise invalid(f"places have {len(settings.places)} bytes; allowed: a multiple of {width}")
+    places = np.frombuffer(settings.places, "<i4").reshape(-1, settings.checks).astype(np.int64)
+    last = settings.images + settings.checks - 1
+    if places.size and (places.min() < 0 or places.max() > last or np.any(np.diff(places) <= 0)):
+        raise invalid(f"places are not ascending within [0, {last}]")
+    return places
+
+
+class SimulatedLink:
+    """Both ends of a link with the physics of `link`; its gain and photon number do not enter.
+
+    seed: one seed and one schedule give one result; the first session has the same noise as
+    `host.run.inference.infer` with a generator of that seed, later ones have noise of their own.
+    symbol_level: take the light itself and hand out all that returns; no rows are held.
+    interference: an adversary within the link, a test instrument; needs symbol_level.
+    patience: seconds that one end waits for the other. record: called with every part before its
+    light is simulated, for whoever wants to hold the server's ledger against what was sent.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        seed: int,
+        *,
+        symbol_level: bool = False,
+        interference: Interference | None = None,
+        patience: float = 10.0,
+        record: Callable[[pb.Shot | pb.Light], None] = lambda part: None,
+    ) -> None:
+        if interference is not None and not symbol_level:
+            raise RangeError("an adversary acts on light; allowed: with symbol_level")
+        self._link = link
+        self._seed = seed
+        self._symbol_level = symbol_level
+        self._interference = interference
+        self._patience = patience
+        self._record = record
+        self._held: dict[str, tuple[EncodedRows, set[int]]] = {}
+        self._exchanges: dict[Key, _Exchange] = {}
+        self._used: dict[str, set[tuple[int, int]]] = {}
+        self._ordinals: dict[str, int] = {}
+        self._dropped: dict[str, tuple[Refusal, str]] = {}
+        self._closed = False
+        self._arrived = threading.Condition()
+
+    # The server's end.
+
+    def load(self, emissions: Iterable[pb.Emission]) -> pb.Loaded:
+        """Hold rows under a key, to be repeated on command; a key is filled once."""
+        self._require_level(False)
+        rows = 0
+        for emission in emissions:
+            check_version(emission)
+            check_name("key", emission.key)
+            check_range("rows", emission.rows, 1, MOST_ROWS)
+            check_range("modes", emission.modes, 1, MOST_MODES)
+            check_range("scale", emission.scale, 1 / MOST_MAGNITUDE, MOST_MAGNITUDE)
+            if len(emission.x) % (8 * emission.modes):
+                raise invalid(f"x has {len(emission.x)} bytes; allowed: whole rows")
+            number = len(emission.x) // (8 * emission.modes)
+            check_range("rows in a message", number, 1, emission.rows - emission.first)
+            x = unpack("x", emission.x, (number, emission.modes))
+            p = unpack("p", emission.p, (number, emission.modes))
+            with self._arrived:
+                rows += self._hold(emission, x, p)
+        return pb.Loaded(rows=rows)
+
+    def _hold(self, emission: pb.Emission, x: Real, p: Real) -> int:
+        if emission.key not in self._held:
+            total = sum(2 * rows.x.size for rows, _ in self._held.values())
+            size = 2 * emission.rows * emission.modes
+            if total + size > MOST_HELD:
+                raise ProtocolError(
+                    Refusal.RESOURCE_EXHAUSTED, f"the link holds {total} numbers of {MOST_HELD}"
+                )
+            shape = emission.rows, emission.modes
+            new = EncodedRows(np.zeros(shape), np.zeros(shape), emission.scale)
+            self._held[emission.key] = new, set(range(emission.rows))
+        held, missing = self._held[emission.key]
+        part = set(range(emission.first, emission.first + len(x)))
+        if held.x.shape != (emission.rows, emission.modes) or not part <= missing:
+            raise ProtocolError(Refusal.ALREADY_EXISTS, f"key {emission.key} holds other rows")
+        held.x[emission.first : emission.first + len(x)] = x
+        held.p[emission.first : emission.first + len(p)] = p
+        missing -= part
+        return len(part)
+
+    def emit(self, shot: pb.Shot) -> pb.Returned:
+        """Send rows once for every image and check of a batch; return the server's sums."""
+        self._require_level(False)
+        check_version(shot)
+        check_name("session", shot.session)
+        weights = self._rows(shot.weights)
+        decoys = self._rows(shot.decoys) if shot.decoys else None
+        if not shot.first < shot.stop <= weights.rows:
+            raise invalid(f"rows [{shot.first}, {shot.stop}) are outside [0, {weights.rows}]")
+        slots = np.array(shot.slots, dtype=np.int64)
+        picked = -1 - slots[slots < 0]
+        sent = np.sort(slots[slots >= 0])
+        if not np.array_equal(sent, np.arange(shot.first, shot.stop)):
+            raise invalid("slots do not hold each of the rows once")
+        if len(picked) and (decoys is None or picked.max() >= decoys.rows):
+            raise invalid("slots hold a decoy that is not loaded")
+        if decoys is not None and decoys.modes != weights.modes:
+            raise invalid(f"decoys have {decoys.modes} modes; allowed: {weights.modes}")
+
+        exchange = self._exchange((shot.session, shot.batch, shot.layer))
+        first_slot = self._begin(exchange, shot, shot.images, len(slots), weights.modes)
+
+        link = replace(self._link, gain=exchange.gain)
+        seeds = exchange.seeds
+        block = block_of(weights, shot.first, shot.stop)
+        # Images and checks apart: the checks leave the images' randomness as it is without them.
+        checks = np.repeat(exchange.check[None], exchange.checks, axis=0)
+        parts = [
+            read_sufficient(link, block, exchange.xi, generator(seeds, shot.layer, shot.first))
+        ]
+        if exchange.checks:
+            rng = generator(seeds, shot.layer, shot.first, 2)
+            parts.append(read_sufficient(link, block, checks, rng))
+        values = np.empty((shot.images, len(slots)))
+        read = np.concatenate([part.values for part in parts])
+        values[:, slots >= 0] = read[:, slots[slots >= 0] - shot.first]
+        sums = SymbolStatistics(0, 0.0, 0.0, 0.0)
+        for part in parts:
+            assert part.statistics is not None
+            sums += part.statistics.pooled()
+        returned = pb.Returned(
+            weights=pb.Sums(
+                count=int(sums.count), qq=float(sums.qq), qy=float(sums.qy), yy=float(sums.yy)
+            ),
+            modes=weights.modes,
+        )
+        if len(picked) and decoys is not None:
+            light = EncodedRows(decoys.x[picked], decoys.p[picked], decoys.scale)
+            rng = generator(seeds, shot.layer, shot.first, 1)
+            per_mode = read_per_mode(link, light, np.concatenate([exchange.xi, checks]), rng)
+            values[:, slots < 0] = per_mode.values * (weights.scale / decoys.scale)
+            statistics = per_mode.statistics
+            assert statistics is not None
+            returned.decoy_count = int(statistics.count[0])
+            returned.decoy_qq = pack(statistics.qq)
+            returned.decoy_qy = pack(statistics.qy)
+            returned.decoy_yy = pack(statistics.yy)
+        # The client's detector shows a quadrature; it is the client that turns it into a product.
+        values /= inference_scale(link, weights)
+        places = exchange.places[first_slot : first_slot + len(slots)]
+        self._show(exchange, shot, interleave(values, check_mask(places, shot.images)))
+        return returned
+
+    def send(self, lights: Iterable[pb.Light]) -> Iterator[pb.Record]:
+        """Send one part of a layer, repetition by repetition; yield what the server measures."""
+        self._require_level(True)
+        part: _Part | None = None
+        for light in lights:
+            check_version(light)
+            check_name("session", light.session)
+            check_range("repetitions", light.repetitions, 1, 2 * MOST_IMAGES)
+            check_range("slots", light.slots, 1, MOST_READINGS // light.repetitions)
+            check_range("modes", light.modes, 1, MOST_MODES)
+            if part is None:
+                exchange = self._exchange((light.session, light.batch, light.layer))
+                first = self._begin(exchange, light, light.repetitions, light.slots, light.modes)
+                part = _Part(exchange, light, first)
+            yield self._pass(part, light)
+        if part is None or not part.done:
+            raise invalid("the light of a part ended before its last slot")
+
+    def _pass(self, part: _Part, light: pb.Light) -> pb.Record:
+        """The light of one message, once through the loop."""
+        part.require_next(light)
+        number = len(light.measure_p)
+        check_range("slots in a message", number, 1, part.slots - light.first)
+        shape = number, light.modes
+        sent = np.empty(shape, dtype=np.complex128)
+        sent.real, sent.imag = unpack("x", light.x, shape), unpack("p", light.p, shape)
+        if light.squeezing:
+            check_range("squeezing", light.squeezing, 10 ** (-MOST_SQUEEZING / 10), 1)
+        measure_p = np.frombuffer(light.measure_p, np.uint8) > 0
+
+        link, xi = replace(self._link, gain=part.exchange.gain), part.directions(light, number)
+        rng, adversary = part.rng, self._interference
+        if adversary is not None:
+            link, xi = adversary.optics(link, xi)
+        if light.squeezing:
+            leaving = sent + Squeezer.of(light.squeezing).probe(shape, rng)
+        elif adversary is not None:
+            leaving = adversary.outward(sent, rng)
+        else:
+            leaving = sent + vacuum(shape, rng)
+        passed = pass_through(link, leaving, xi, rng)
+        if adversary is not None:
+            adversary.note(sent, xi, passed.inference)
+        part.read(light, passed.inference)
+        if light.count:
+            values = counted(link, xi, passed.added, rng)
+        else:
+            values = homodyne(link, passed.returned, measure_p, rng)
+        if part.done:
+            self._show(part.exchange, light, part.values)
+        return pb.Record(values=pack(values))
+
+    def _begin(
+        self,
+        exchange: _Exchange,
+        part: pb.Shot | pb.Light,
+        repetitions: int,
+        slots: int,
+        modes: int,
+    ) -> int:
+        """Hold a part against the client's settings and the order of parts; its first slot."""
+        if (exchange.repetitions, exchange.xi.shape[1]) != (repetitions, modes):
+            raise ProtocolError(
+                Refusal.FAILED_PRECONDITION,
+                f"the client set its optics for {exchange.repetitions} repetitions and "
+                f"{exchange.xi.shape[1]} modes, not for {repetitions} and {modes}",
+            )
+        with self._arrived:
+            if part.part != exchange.next_part:
+                raise ProtocolError(
+                    Refusal.FAILED_PRECONDITION,
+                    f"part {part.part} is out of order; allowed: {exchange.next_part}",
+                )
+            first = exchange.next_slot
+            if exchange.checks and first + slots > len(exchange.places):
+                raise ProtocolError(
+                    Refusal.FAILED_PRECONDITION,
+                    f"the client set its optics for {len(exchange.places)} slots, "
+                    f"not for {first + slots}",
+                )
+            exchange.next_part += 1
+            exchange.next_slot += slots
+        self._record(part)
+        return first
+
+    def _show(self, exchange: _Exchange, part: pb.Shot | pb.Light, values: Real) -> None:
+        """To the client: what its detector reads of a part, (repetitions, slots)."""
+        reading = pb.Reading(part=part.part, slots=values.shape[1], values=pack(values))
+        exchange.readings.put(reading)
+        if part.last:
+            exchange.readings.put(None)
+
+    def _require_level(self, symbol_level: bool) -> None:
+        if symbol_level != self._symbol_level:
+            how = "the light itself, by Send" if self._symbol_level else "rows, by Load and Emit"
+            raise ProtocolError(Refusal.FAILED_PRECONDITION, f"this link takes {how}")
+
+    def drop(self, dropped: pb.Dropped) -> pb.Loaded:
+        """Forget a session and the rows under the keys given, or everything that is held.
+
+        Whoever still waits in that session is told why it ended, in the server's words. A link has
+        one server at a time; one that begins anew, perhaps after it was killed, clears what the
+        last one left.
+        """
+        check_version(dropped)
+        refusal = dropped.refusal or Refusal.FAILED_PRECONDITION.name
+        if refusal not in Refusal.__members__:
+            raise invalid("the refusal is none that this protocol knows")
+        if len(dropped.reason) > MOST_REASON:
+            raise invalid(f"the reason has {len(dropped.reason)} characters of {MOST_REASON}")
+        why = Refusal[refusal], dropped.reason or "the session was dropped"
+        with self._arrived:
+            if dropped.everything:
+                self._held.clear()
+                for session in {key[0] for key in self._exchanges}:
+                    self._let_go(session, (Refusal.UNAVAILABLE, "the server began anew"))
+            for key in dropped.keys:
+                self._held.pop(key, None)
+            if dropped.session:
+                self._used.pop(dropped.session, None)
+                self._let_go(dropped.session, why)
+        return pb.Loaded(rows=0, symbol_level=self._symbol_level)
+
+    def _let_go(self, session: str, why: tuple[Refusal, str]) -> None:
+        # The first word stands: it is the one that ended the session.
+        self._dropped.setdefault(session, why)
+        for waiting in [k for k in self._exchanges if k[0] == session]:
+            self._exchanges.pop(waiting).readings.put(ProtocolError(*why))
+        self._arrived.notify_all()
+
+    def shut_down(self) -> None:
+        """Let everybody go who waits for the other end."""
+        with self._arrived:
+            self._closed = True
+            for exchange in self._exchanges.values():
+                exchange.readings.put(None)
+            self._arrived.notify_all()
+
+    def _rows(self, key: str) -> EncodedRows:
+        with self._arrived:
+            if key not in self._held:
+                raise ProtocolError(Refusal.NOT_FOUND, f"no rows are held under key {key!r}")
+            rows, missing = self._held[key]
+        if missing:
+            raise ProtocolError(Refusal.FAILED_PRECONDITION, f"{len(missing)} rows are not loaded")
+        return rows
+
+    def _exchange(self, key: Key) -> _Exchange:
+        """The client's settings for a layer of a batch, waited for."""
+        with self._arrived:
+            if not self._arrived.wait_for(
+                lambda: key in self._exchanges or key[0] in self._dropped or self._closed,
+                self._patience,
+            ):
+                raise ProtocolError(
+                    Refusal.DEADLINE_EXCEEDED,
+                    f"the client's optics were not set within {self._patience:g} s",
+                )
+            if key not in self._exchanges:
+                raise ProtocolError(*self._dropped.get(key[0], _SHUT_DOWN))
+            return self._exchanges[key]
+
+    # The client's end.
+
+    def measure(self, settings: pb.Settings) -> Iterator[pb.Reading]:
+        """Set the client's optics for a layer of a batch; yield what its detector reads."""
+        check_version(settings)
+        check_name("session", settings.session)
+        check_range("gain", settings.gain, 1 + 1e-12, 1e6)
+        check_range("images", settings.images, 1, MOST_IMAGES)
+        check_range("modes", settings.modes, 1, MOST_MODES)
+        check_range("checks", settings.checks, 0, MOST_IMAGES)
+        shape = settings.images, settings.modes
+        xi = _unit_vectors("real parts", settings.real, settings.imaginary, shape)
+        check = np.zeros(settings.modes, dtype=np.complex128)
+        if settings.checks:
+            parts = settings.check_real, settings.check_imaginary
+            check = _unit_vectors("check", *parts, (1, settings.modes))[0]
+        places = _places(settings)
+        key = settings.session, settings.batch, settings.layer
+        with self._arrived:
+            if settings.session in self._dropped or self._closed:
+                raise ProtocolError(*self._dropped.get(settings.session, _SHUT_DOWN))
+            if key[1:] in self._used.get(settings.session, ()):
+                raise ProtocolError(
+                    Refusal.ALREADY_EXISTS, f"batch {key[1]}, layer {key[2]} was measured already"
+                )
+            if len(self._exchanges) >= MOST_WAITING:
+                self._clear_abandoned()
+            if len(self._exchanges) >= MOST_WAITING:
+                raise ProtocolError(
+                    Refusal.RESOURCE_EXHAUSTED, f"{MOST_WAITING} batches are on their way already"
+                )
+            if settings.session not in self._ordinals:
+                self._ordinals[settings.session] = len(self._ordinals)
+            ordinal = self._ordinals[settings.session]
+            branch = (settings.stream, *([LATER_SESSIONS + ordinal] if ordinal else []))
+            seeds = np.random.SeedSequence(self._seed, spawn_key=branch)
+            exchange = _Exchange(xi, check, places, settings.gain, seeds)
+            self._used.setdefault(settings.session, set()).add(key[1:])
+            self._exchanges[key] = exchange
+            self._arrived.notify_all()
+        return self._readings(key, exchange)
+
+    def _clear_abandoned(self) -> None:
+        """Forget batches whose client left before it read anything, and so before it could say."""
+        oldest = time.monotonic() - 3 * self._patience
+        for key, exchange in list(self._exchanges.items()):
+            if exchange.since < oldest and not exchange.next_part:
+                del self._exchanges[key]
+
+    def _readings(self, key: Key, exchange: _Exchange) -> Iterator[pb.Reading]:
+        try:
+            deadline = time.monotonic() + 3 * self._patience
+            while True:
+                try:
+                    reading = exchange.readings.get(timeout=deadline - time.monotonic())
+                except (queue.Empty, ValueError):
+                    raise ProtocolError(
+                        Refusal.DEADLINE_EXCEEDED, "no light arrived from the server"
+                    ) from None
+                if reading is None:
+                    return
+                if isinstance(reading, ProtocolError):
+                    raise reading
+                yield reading
+                deadline = time.monotonic() + 3 * self._patience
+        finally:
+            with self._arrived:
+                if self._exchanges.get(key) is exchange:
+                    del self._exchanges[key]

@@ -1,0 +1,309 @@
+"""The parties over gRPC: TLS with certificates on both sides, bounded messages, deadlines.
+
+No generated stubs: requests are parsed here, so that a malformed one is refused and logged like any
+other, before anything acts on it. The name and role of a peer are those in its certificate.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+from shotveil.host.parties.keys import CLIENT, LINK, SERVER, role_name
+from shotveil.host.parties.optical_link import SimulatedLink
+from shotveil.host.parties.server import ModelServer
+from shotveil.host.protocol import messages_pb2 as pb
+from shotveil.host.protocol.wire import MOST_BYTES, ProtocolError, Refusal
+
+log = logging.getLogger("shotveil.rpc")
+
+MODEL, SERVER_PORT, CLIENT_PORT = (
+    f"shotveil.v1.{name}" for name in ("Model", "ServerPort", "ClientPort")
+)
+SHORT, LONG = 30.0, 300.0  # deadlines in seconds: of a single answer, of a layer
+WORKERS = 64  # every layer on its way holds one at the server and two at the link
+
+M = TypeVar("M", bound=Message)
+Keys = tuple[bytes, bytes, bytes]  # as `host.parties.keys.read_keys` gives them
+
+_OPTIONS = [
+    ("grpc.max_receive_message_length", MOST_BYTES),
+    ("grpc.max_send_message_length", MOST_BYTES),
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+]
+_SERVER_OPTIONS = [
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.max_concurrent_streams", 4 * WORKERS),
+    # Two servers on one port would share its clients at random.
+    ("grpc.so_reuseport", 0),
+]
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Who is at the other end, by certificate: a role, and for clients a name."""
+
+    role: str
+    name: str
+
+
+# Serving.
+
+
+def serve_model(server: ModelServer, address: str, keys: Keys) -> tuple[grpc.Server, int]:
+    """Start answering clients at HOST:PORT (0: any free port); return the port too."""
+    methods = {
+        "Open": _unary(pb.Hello, CLIENT, lambda m, peer: server.open(m, peer.name)),
+        "RunLayer": _stream(
+            pb.LayerRequest, CLIENT, lambda m, peer: server.run_layer(m, peer.name)
+        ),
+        "Close": _unary(pb.Goodbye, CLIENT, lambda m, peer: server.close(m, peer.name)),
+    }
+    return _serve({MODEL: methods}, address, keys)
+
+
+def serve_link(link: SimulatedLink, address: str, keys: Keys) -> tuple[grpc.Server, int]:
+    """Start both ends of a simulated link at HOST:PORT."""
+    return _serve(
+        {
+            SERVER_PORT: {
+                "Load": _collect(pb.Emission, SERVER, lambda m, peer: link.load(m)),
+                "Emit": _unary(pb.Shot, SERVER, lambda m, peer: link.emit(m)),
+                "Send": _exchange(pb.Light, SERVER, lambda m, peer: link.send(m)),
+                "Drop": _unary(pb.Dropped, SERVER, lambda m, peer: link.drop(m)),
+            },
+            CLIENT_PORT: {
+                "Measure": _stream(pb.Settings, CLIENT, lambda m, peer: link.measure(m)),
+            },
+        },
+        address,
+        keys,
+    )
+
+
+def _serve(services: dict[str, dict[str, Any]], address: str, keys: Keys) -> tuple[Any, int]:
+    authority, certificate, key = keys
+    credentials = grpc.ssl_server_credentials(
+        [(key, certificate)], root_certificates=authority, require_client_auth=True
+    )
+    server = grpc.server(ThreadPoolExecutor(WORKERS), options=_OPTIONS + _SERVER_OPTIONS)
+    server.add_generic_rpc_handlers(
+        [grpc.method_handlers_generic_handler(name, methods) for name, methods in services.items()]
+    )
+    try:
+        port = server.add_secure_port(address, credentials)
+    except RuntimeError:
+        port = 0
+    if not port:
+        raise OSError(f"address {address} cannot be listened on")
+    server.start()
+    return server, port
+
+
+def _unary(kind: type[M], role: str, answer: Callable[[M, Peer], Message]) -> Any:
+    def handle(data: bytes, context: Any) -> Message:
+        return _guarded(context, lambda: answer(_parse(kind, data), _peer(context, role)))
+
+    return grpc.unary_unary_rpc_method_handler(handle, None, _bytes_of)
+
+
+def _collect(kind: type[M], role: str, answer: Callable[[Iterable[M], Peer], Message]) -> Any:
+    def handle(stream: Iterator[bytes], context: Any) -> Message:
+        def run() -> Message:
+            peer = _peer(context, role)
+            return answer((_parse(kind, data) for data in stream), peer)
+
+        return _guarded(context, run)
+
+    return grpc.stream_unary_rpc_method_handler(handle, None, _bytes_of)
+
+
+def _stream(kind: type[M], role: str, answer: Callable[[M, Peer], Iterator[Message]]) -> Any:
+    def handle(data: bytes, context: Any) -> Iterator[Message]:
+        return _each(context, lambda: answer(_parse(kind, data), _peer(context, role)))
+
+    return grpc.unary_stream_rpc_method_handler(handle, None, _bytes_of)
+
+
+def _exchange(
+    kind: type[M], role: str, answer: Callable[[Iterator[M], Peer], Iterator[Message]]
+) -> Any:
+    def handle(stream: Iterator[bytes], context: Any) -> Iterator[Message]:
+        def run() -> Iterator[Message]:
+            peer = _peer(context, role)
+            return answer((_parse(kind, data) for data in stream), peer)
+
+        return _each(context, run)
+
+    return grpc.stream_stream_rpc_method_handler(handle, None, _bytes_of)
+
+
+def _each(context: Any, run: Callable[[], Iterator[Message]]) -> Iterator[Message]:
+    """Answers one by one, any of which may be a refusal."""
+    answers = _guarded(context, run)
+    end = object()
+    try:
+        while (item := _guarded(context, lambda: next(answers, end))) is not end:
+            yield item
+    finally:
+        close = getattr(answers, "close", None)
+        if close is not None:  # a peer that vanished: let the generator clean up
+            close()
+
+
+def _guarded(context: Any, run: Callable[[], Any]) -> Any:
+    """Turn a refusal into a status; anything unforeseen is logged in full and told to nobody."""
+    try:
+        return run()
+    except ProtocolError as error:
+        log.warning("refused %s: %s", context.peer(), error)
+        context.abort(grpc.StatusCode[error.refusal.value], str(error))
+    except Exception:
+        log.exception("request of %s failed", context.peer())
+        context.abort(grpc.StatusCode.INTERNAL, "the request failed; see the log")
+
+
+def _parse(kind: type[M], data: bytes) -> M:
+    try:
+        return kind.FromString(data)
+    except DecodeError:
+        raise ProtocolError(
+            Refusal.INVALID_ARGUMENT, f"{len(data)} bytes are no {kind.__name__}"
+        ) from None
+
+
+def _bytes_of(message: Message) -> bytes:
+    return message.SerializeToString()
+
+
+def _peer(context: Any, role: str) -> Peer:
+    names = context.auth_context().get("x509_common_name", [])
+    found, _, name = (names[0].decode() if len(names) == 1 else "").partition(":")
+    if found != role:
+        raise ProtocolError(
+            Refusal.PERMISSION_DENIED, f"certificate is of a {found or 'nobody'}, not of a {role}"
+        )
+    return Peer(found, name or found)
+
+
+# Asking.
+
+
+class _Connection:
+    """A channel to a party of a role; waits until it answers."""
+
+    def __init__(self, address: str, role: str, keys: Keys, patience: float = 10.0) -> None:
+        authority, certificate, key = keys
+        credentials = grpc.ssl_channel_credentials(authority, key, certificate)
+        options = [*_OPTIONS, ("grpc.ssl_target_name_override", role_name(role))]
+        self._channel = grpc.secure_channel(address, credentials, options)
+        self._to = f"{role} at {address}"
+        try:
+            grpc.channel_ready_future(self._channel).result(timeout=patience)
+        except grpc.FutureTimeoutError:
+            self._channel.close()
+            raise ProtocolError(
+                Refusal.UNAVAILABLE,
+                f"no {self._to} answered within {patience:g} s, or a certificate was refused",
+            ) from None
+
+    def hang_up(self) -> None:
+        """Close the connection, not the session."""
+        self._channel.close()
+
+    def _ask(self, method: str, kind: type[M], request: Message, deadline: float = SHORT) -> M:
+        call = self._channel.unary_unary(f"/{method}", _bytes_of, kind.FromString)
+        return self._translated(lambda: call(request, timeout=deadline))
+
+    def _send(self, method: str, kind: type[M], requests: Iterable[Message]) -> M:
+        call = self._channel.stream_unary(f"/{method}", _bytes_of, kind.FromString)
+        return self._translated(lambda: call(iter(requests), timeout=LONG))
+
+    def _receive(
+        self, method: str, kind: type[M], request: Message, deadline: float = LONG
+    ) -> Iterator[M]:
+        call = self._channel.unary_stream(f"/{method}", _bytes_of, kind.FromString)
+        return self._items(lambda: call(request, timeout=deadline))
+
+    def _both_ways(self, method: str, kind: type[M], requests: Iterable[Message]) -> Iterator[M]:
+        call = self._channel.stream_stream(f"/{method}", _bytes_of, kind.FromString)
+        return self._items(lambda: call(iter(requests), timeout=LONG))
+
+    def _items(self, call: Callable[[], Any]) -> Iterator[Any]:
+        # The call begins here, not at the first `next`.
+        answers = self._translated(call)
+
+        def items() -> Iterator[Any]:
+            end = object()
+            try:
+                while (item := self._translated(lambda: next(answers, end))) is not end:
+                    yield item
+            finally:
+                answers.cancel()
+
+        return items()
+
+    def _translated(self, run: Callable[[], Any]) -> Any:
+        try:
+            return run()
+        except grpc.RpcError as error:
+            code, details = error.code(), error.details()
+            known = code.name in Refusal.__members__
+            refusal = Refusal[code.name] if known else Refusal.UNAVAILABLE
+            raise ProtocolError(refusal, f"{self._to}: {details or code.name}") from None
+
+
+class RemoteModel(_Connection):
+    """The classical channel's end at a client. deadline: seconds that a layer may take."""
+
+    def __init__(
+        self, address: str, keys: Keys, patience: float = 10.0, deadline: float = LONG
+    ) -> None:
+        super().__init__(address, SERVER, keys, patience)
+        self._deadline = deadline
+
+    def open(self, hello: pb.Hello) -> pb.Welcome:
+        return self._ask(f"{MODEL}/Open", pb.Welcome, hello, LONG)
+
+    def run_layer(self, request: pb.LayerRequest) -> Iterator[pb.Progress]:
+        return self._receive(f"{MODEL}/RunLayer", pb.Progress, request, self._deadline)
+
+    def close(self, goodbye: pb.Goodbye) -> pb.Receipt:
+        return self._ask(f"{MODEL}/Close", pb.Receipt, goodbye)
+
+
+class RemoteServerPort(_Connection):
+    """The link's end at a server."""
+
+    def __init__(self, address: str, keys: Keys, patience: float = 10.0) -> None:
+        super().__init__(address, LINK, keys, patience)
+
+    def load(self, emissions: Iterable[pb.Emission]) -> pb.Loaded:
+        return self._send(f"{SERVER_PORT}/Load", pb.Loaded, emissions)
+
+    def emit(self, shot: pb.Shot) -> pb.Returned:
+        return self._ask(f"{SERVER_PORT}/Emit", pb.Returned, shot, LONG)
+
+    def send(self, lights: Iterable[pb.Light]) -> Iterator[pb.Record]:
+        return self._both_ways(f"{SERVER_PORT}/Send", pb.Record, lights)
+
+    def drop(self, dropped: pb.Dropped) -> pb.Loaded:
+        return self._ask(f"{SERVER_PORT}/Drop", pb.Loaded, dropped)
+
+
+class RemoteClientPort(_Connection):
+    """The link's end at a client."""
+
+    def __init__(self, address: str, keys: Keys, patience: float = 10.0) -> None:
+        super().__init__(address, LINK, keys, patience)
+
+    def measure(self, settings: pb.Settings) -> Iterator[pb.Reading]:
+        return self._receive(f"{CLIENT_PORT}/Measure", pb.Reading, settings)

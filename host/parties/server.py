@@ -1,0 +1,407 @@
+"""The model owner's side: sends rows and decoys, charges them, judges what returns.
+
+It knows the weights and never the data. Per layer and batch it goes on only while its session is
+accepted; every part of a layer is reserved in the ledger before its light leaves and committed
+after its verification.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import math
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from shotveil.host.leakage.composition import ChannelClass
+from shotveil.host.ledger.accounts import Reserve
+from shotveil.host.ledger.budget import BudgetExhausted, BudgetFilter
+from shotveil.host.parties.transmitter import Transmitter, transmitter_for
+from shotveil.host.protocol import messages_pb2 as pb
+from shotveil.host.protocol.wire import (
+    MOST_IMAGES,
+    MOST_REASON,
+    VERSION,
+    ProtocolError,
+    Refusal,
+    check_range,
+    check_version,
+    invalid,
+)
+from shotveil.host.run.schedule import Part
+from shotveil.host.verification.monitor import MonitorSettings, SessionMonitor, Verdict
+from shotveil.models.common.checks import RangeError, require
+from shotveil.models.link.decoys import RowMoments, decoy_rows
+from shotveil.models.link.encoding import EncodedRows, encode_rows
+from shotveil.models.link.optics import Link
+from shotveil.models.networks.network import Network
+
+log = logging.getLogger("shotveil.server")
+
+MOST_SESSIONS = 64
+IDLE_SECONDS = 600.0
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """link: declared, photon number and granted gain included. decoy_rate: decoys per row of
+    weights, in (0, 1]. monitor: levels of verification. patience: seconds that a reserve waits.
+    sessions: that may be open at a time. idle: seconds after which a session that nobody uses makes
+    room for another.
+    """
+
+    link: Link
+    decoy_rate: float = 1 / 16
+    monitor: MonitorSettings = field(default_factory=MonitorSettings)
+    patience: float = 10.0
+    sessions: int = MOST_SESSIONS
+    idle: float = IDLE_SECONDS
+
+    def __post_init__(self) -> None:
+        require("decoy rate", self.decoy_rate, above=0, at_most=1)
+        require("sessions", self.sessions, at_least=1, at_most=MOST_SESSIONS, integer=True)
+        require("photons", self.link.photons, above=0)
+
+
+@dataclass(eq=False)
+class _Session:
+    client: str
+    monitor: SessionMonitor
+    decoys: list[str]
+    rng: np.random.Generator
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    # Per batch: images, and the layer that may come next; len(layers) when done.
+    batches: dict[int, tuple[int, int]] = field(default_factory=dict)
+    running: set[int] = field(default_factory=set)
+    used: float = field(default_factory=time.monotonic)
+    images: int = 0
+
+
+class ModelServer:
+    """Serves one network over a link of its own. Threads may call all methods at once.
+
+    rng: secret; draws decoys and the order of slots. transmitter: what sends and receives light
+    through the port, which is all that takes the port; by default the honest one that a link asks
+    for.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        settings: ServerSettings,
+        ledger: BudgetFilter,
+        port: Any,
+        rng: np.random.Generator,
+        transmitter: Callable[[Any, np.random.Generator], Transmitter] = transmitter_for,
+    ) -> None:
+        self._network = network
+        self._settings = settings
+        self._ledger = ledger
+        self._rng = rng
+        self._guard = threading.Lock()
+        self._sessions: dict[str, _Session] = {}
+        # Why sessions ended, for whoever asks on in one: of the last few. Not the errors, whose
+        # tracebacks would keep their calls, and with them their streams, alive.
+        self._refused: dict[str, tuple[str, Refusal, str]] = {}
+        variance = settings.link.modulation_variance
+        self._rows = [encode_rows(layer.weights, variance) for layer in network.layers]
+        name = secrets.token_hex(8)
+        self._keys = [f"weights {name} {i}" for i in range(len(self._rows))]
+        ledger.register(network)
+        self._light = transmitter(port, rng.spawn(1)[0])
+        for key, rows in zip(self._keys, self._rows, strict=True):
+            self._light.hold(key, rows)
+
+    def open(self, hello: pb.Hello, client: str) -> pb.Welcome:
+        """Begin a session with `client`, the name in its certificate."""
+        check_version(hello)
+        name = hello.network
+        digest = self._network.digest
+        if name and name != self._network.name and not (len(name) > 7 and digest.startswith(name)):
+            raise ProtocolError(
+                Refusal.NOT_FOUND,
+                f"network {name!r} is not served; allowed: {self._network.name}",
+            )
+        self._expire()
+        link, settings = self._settings.link, self._settings
+        session_id = secrets.token_hex(16)
+        with self._guard:
+            if len(self._sessions) >= settings.sessions:
+                most = settings.sessions
+                raise ProtocolError(
+                    Refusal.RESOURCE_EXHAUSTED,
+                    f"{'a session is' if most == 1 else f'{most} sessions are'} open already",
+                )
+            rng = self._rng.spawn(1)[0]
+            layers = self._network.layers
+            session = _Session(
+                client,
+                SessionMonitor(link, [layer.modes for layer in layers], settings.monitor),
+                [f"decoys {session_id} {i}" for i in range(len(layers))],
+                rng,
+            )
+            self._sessions[session_id] = session
+        try:
+            self._ledger.open_session(
+                session_id,
+                digest,
+                client,
+                link.modulation_variance,
+                [
+                    ChannelClass(link.declared_transmittance, link.declared_excess_noise(x.modes))
+                    for x in layers
+                ],
+                settings.monitor.failure_probability,
+                disclosed_bits(self._rows),
+            )
+        except BaseException as error:
+            with self._guard:
+                del self._sessions[session_id]
+            if isinstance(error, BudgetExhausted):
+                raise ProtocolError(Refusal.RESOURCE_EXHAUSTED, str(error)) from None
+            raise
+        try:
+            for layer, (key, rows) in enumerate(zip(session.decoys, self._rows, strict=True)):
+                self._light.hold(key, decoy_rows(rows, self._decoys(layer), rng))
+        except BaseException as error:
+            self._end(session_id, session, f"it could not begin: {error}")
+            raise
+        log.info("session %s of client %s begins", session_id[:8], client)
+        return pb.Welcome(
+            version=VERSION,
+            session=session_id,
+            network=self._network.name,
+            layers=[
+                pb.LayerShape(
+                    rows=layer.rows, columns=layer.columns, bias=layer.bias, scale=rows.scale
+                )
+                for layer, rows in zip(layers, self._rows, strict=True)
+            ],
+            gain=link.gain,
+            transmittance_out=link.transmittance_out,
+            decoy_rate=settings.decoy_rate,
+            photons=link.photons,
+        )
+
+    def run_layer(self, request: pb.LayerRequest, client: str) -> Iterator[pb.Progress]:
+        """Send one layer's rows for a batch; yield, part by part, which slot carried which row."""
+        check_version(request)
+        session = self._session(request.session, client)
+        check_range("images", request.images, 1, MOST_IMAGES)
+        check_range("checks", request.checks, 0, MOST_IMAGES)
+        self._begin(session, request)
+        return self._parts(session, request)
+
+    def close(self, goodbye: pb.Goodbye, client: str) -> pb.Receipt:
+        """End a session."""
+        check_version(goodbye)
+        session = self._session(goodbye.session, client)
+        self._end(goodbye.session, session, "closed by the client")
+        return pb.Receipt(network=self._network.name, images=session.images)
+
+    def shut_down(self) -> None:
+        """End all sessions."""
+        for session_id, session in list(self._sessions.items()):
+            self._end(session_id, session, "the server shut down")
+
+    def _session(self, session_id: str, client: str) -> _Session:
+        with self._guard:
+            session = self._sessions.get(session_id)
+            if session is None and session_id in self._refused:
+                owner, refusal, reason = self._refused[session_id]
+                if owner == client:
+                    raise ProtocolError(refusal, reason)
+            # Somebody else's session looks like none at all.
+            if session is None or session.client != client:
+                raise ProtocolError(Refusal.NOT_FOUND, "there is no such session")
+            session.used = time.monotonic()
+            return session
+
+    def _begin(self, session: _Session, request: pb.LayerRequest) -> None:
+        """Check the order of layers: each of a batch once, in turn, one at a time."""
+        with session.lock:
+            images, layer = session.batches.get(request.batch, (request.images, 0))
+            if request.batch in session.running or request.layer < layer:
+                raise ProtocolError(
+                    Refusal.ALREADY_EXISTS,
+                    f"layer {request.layer} of batch {request.batch} was asked for already",
+                )
+            if request.layer >= len(self._rows):
+                raise invalid(f"layer {request.layer} is outside [0, {len(self._rows) - 1}]")
+            if request.layer != layer or request.images != images:
+                raise ProtocolError(
+                    Refusal.FAILED_PRECONDITION,
+                    f"batch {request.batch} goes on with layer {layer} and {images} images",
+                )
+            session.batches[request.batch] = images, layer
+            session.running.add(request.batch)
+
+    def _parts(self, session: _Session, request: pb.LayerRequest) -> Iterator[pb.Progress]:
+        layer, finished = request.layer, False
+        try:
+            rows, decoys = self._rows[layer], self._decoys(layer)
+            plan = list(self._light.parts(rows, decoys, request.images, request.checks))
+            send = self._in_rows if plan[0].decoys is None else self._whole
+            yield from send(session, request, plan)
+            finished = True
+        except (RangeError, ProtocolError) as error:
+            if isinstance(error, BudgetExhausted):
+                error = ProtocolError(Refusal.RESOURCE_EXHAUSTED, str(error))
+            elif isinstance(error, RangeError):
+                error = ProtocolError(Refusal.FAILED_PRECONDITION, str(error))
+            self._end(request.session, session, f"{error.refusal.value}: {error}", error)
+            # The first refusal ends the session; what runs beside it fails for the same reason.
+            known = (session.client, error.refusal, str(error))
+            _, refusal, reason = self._refused.get(request.session, known)
+            raise ProtocolError(refusal, reason) from None
+        finally:
+            with session.lock:
+                session.running.discard(request.batch)
+                # What was not finished is not repeated: the same light twice is another charge.
+                done = layer + 1 if finished else len(self._rows)
+                session.batches[request.batch] = request.images, done
+                if finished and done == len(self._rows):
+                    session.images += request.images
+
+    def _in_rows(
+        self, session: _Session, request: pb.LayerRequest, plan: Sequence[Part]
+    ) -> Iterator[pb.Progress]:
+        """Send parts row by row, as many at a time as a budget lets out; decoys go with them."""
+        number = itertools.count()
+        rows, decoys = self._rows[request.layer].rows, self._decoys(request.layer)
+        for part in plan:
+            first = part.first
+            while first < part.stop:
+                reserve = self._reserve(request, first, part.stop)
+                own = [d for d in range(decoys) if first <= d * rows // decoys < reserve.stop]
+                sent = Part(first, reserve.stop, tuple(own))
+                yield self._part(session, request, next(number), sent, reserve)
+                first = reserve.stop
+
+    def _whole(
+        self, session: _Session, request: pb.LayerRequest, plan: Sequence[Part]
+    ) -> Iterator[pb.Progress]:
+        """Send a layer whose parts are given whole. It is reserved in one: pauses for the ledger
+        between the parts would tell those with weights from those without."""
+        rows = self._rows[request.layer].rows
+        reserve = self._reserve(request, 0, rows)
+        if reserve.stop < rows:
+            raise BudgetExhausted(
+                f"budget exhausted: {reserve.stop} of the {rows} rows of a layer fit, and this "
+                "link sends whole layers; more is possible only if the owner raises the budget"
+            )
+        for number, part in enumerate(plan):
+            last = number == len(plan) - 1
+            yield self._part(session, request, number, part, reserve if last else None)
+
+    def _reserve(self, request: pb.LayerRequest, first: int, stop: int) -> Reserve:
+        """When this returns, the charge is on disk and the light may leave."""
+        # The client's checks are light like any other, so they are charged like it.
+        repetitions = request.images + request.checks
+        return self._ledger.reserve(
+            request.session, request.layer, first, stop, repetitions, self._settings.patience
+        )
+
+    def _part(
+        self,
+        session: _Session,
+        request: pb.LayerRequest,
+        number: int,
+        part: Part,
+        reserve: Reserve | None,
+    ) -> pb.Progress:
+        """Send and judge a part that is reserved; commit `reserve` if it is accepted."""
+        layer, first, stop = request.layer, part.first, part.stop
+        assert part.decoys is not None
+        mixed = [*range(first, stop), *(-1 - d for d in part.decoys)]
+        with session.lock:
+            slots = session.rng.permutation(mixed)
+        weights, per_mode = self._light.send(
+            pb.Shot(
+                version=VERSION,
+                session=request.session,
+                batch=request.batch,
+                layer=layer,
+                part=number,
+                images=request.images + request.checks,
+                weights=self._keys[layer],
+                decoys=session.decoys[layer],
+                first=first,
+                stop=stop,
+                slots=slots.tolist(),
+                last=stop == self._rows[layer].rows,
+            )
+        )
+        with session.lock:
+            judgement = session.monitor.add(layer, weights, per_mode)
+            if judgement.verdict is Verdict.ABORT:
+                for i in range(len(self._rows)):
+                    self._ledger.restate(request.session, i, session.monitor.channel(i))
+            else:
+                if reserve is not None:
+                    self._ledger.commit(reserve)
+                if session.monitor.new_certificate(layer):
+                    self._ledger.restate(request.session, layer, session.monitor.channel(layer))
+        if judgement.verdict is Verdict.ABORT:
+            log.warning("client %s is refused: %s", session.client, judgement.reason)
+            raise ProtocolError(Refusal.ABORTED, f"verification refused: {judgement.reason}")
+        warning = judgement.verdict is Verdict.WARN
+        if warning:
+            log.warning("client %s: %s", session.client, judgement.reason)
+        return pb.Progress(
+            part=number,
+            slots=np.maximum(slots, -1).tolist(),
+            warning=warning,
+            reason=judgement.reason,
+        )
+
+    def _decoys(self, layer: int) -> int:
+        """How many a session has of a layer."""
+        return math.ceil(self._settings.decoy_rate * self._rows[layer].rows)
+
+    def _end(
+        self,
+        session_id: str,
+        session: _Session,
+        reason: str,
+        refusal: ProtocolError | None = None,
+    ) -> None:
+        with self._guard:
+            if self._sessions.pop(session_id, None) is None:
+                return
+            if refusal is not None:
+                self._refused[session_id] = session.client, refusal.refusal, str(refusal)
+                while len(self._refused) > MOST_SESSIONS:
+                    del self._refused[next(iter(self._refused))]
+        log.info("session %s of client %s ends: %s", session_id[:8], session.client, reason)
+        self._ledger.end_session(session_id, reason)
+        dropped = pb.Dropped(version=VERSION, session=session_id, keys=session.decoys)
+        dropped.reason = f"the session was ended: {reason}"
+        if refusal is not None:
+            # Whoever waits at the link is to hear what the server says, whichever comes first.
+            dropped.refusal, dropped.reason = refusal.refusal.name, str(refusal)
+        if len(dropped.reason) > MOST_REASON:
+            dropped.reason = dropped.reason[: MOST_REASON - 1] + "…"
+        try:
+            self._light.drop(dropped)
+        except ProtocolError as error:
+            log.warning("the link did not drop session %s: %s", session_id[:8], error)
+
+    def _expire(self) -> None:
+        now = time.monotonic()
+        for session_id, session in list(self._sessions.items()):
+            if now - session.used > self._settings.idle and not session.running:
+                self._end(session_id, session, "idle")
+
+
+def disclosed_bits(layers: Sequence[EncodedRows]) -> float:
+    """What a session tells of a network besides its rows' light, in all: the same in any session.
+
+    Each layer's scale, 64 bits as it is sent, and the moments that decoys are drawn from.
+    """
+    return sum(64 + RowMoments.of(rows).bits for rows in layers)

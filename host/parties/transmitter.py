@@ -1,0 +1,223 @@
+"""The server's modulator and receiver: rows out, sums of what returns in.
+
+Most links hold rows and repeat them on command, and hand back sums. A link at symbol level takes
+the light itself, so the amplitudes of every slot go out, and the sums are formed here from the
+quadratures of every mode, as they would be behind a real detector. Such a link is not told which
+slots are decoys.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from shotveil.host.protocol import messages_pb2 as pb
+from shotveil.host.protocol.wire import VERSION, ProtocolError, Refusal, invalid, pack, unpack
+from shotveil.host.run.schedule import Part, row_blocks
+from shotveil.models.common.checks import RangeError
+from shotveil.models.link.encoding import EncodedRows, Real
+from shotveil.models.link.statistics import SymbolStatistics
+
+NUMBERS_IN_MESSAGE = 1 << 19  # 4 MiB for each of x and p
+
+Sums = tuple[SymbolStatistics, SymbolStatistics | None]
+"""Over the weights' symbols, and per mode over the decoys'."""
+
+
+class ServerPort(Protocol):
+    """The link's end at the server, in this process or another."""
+
+    def load(self, emissions: Iterable[pb.Emission]) -> pb.Loaded: ...
+
+    def emit(self, shot: pb.Shot) -> pb.Returned: ...
+
+    def send(self, lights: Iterable[pb.Light]) -> Iterator[pb.Record]: ...
+
+    def drop(self, dropped: pb.Dropped) -> pb.Loaded: ...
+
+
+class Transmitter(Protocol):
+    """Threads may share one. All raise `ProtocolError` where the link refuses or makes no sense."""
+
+    def hold(self, key: str, rows: EncodedRows) -> None:
+        """Have `rows` ready under a key."""
+
+    def parts(self, rows: EncodedRows, decoys: int, images: int, checks: int) -> Iterator[Part]:
+        """How a layer with so many decoys, each slot sent for every image and check, is cut into
+        parts; every row is in one of them, in order."""
+
+    def send(self, shot: pb.Shot) -> Sums:
+        """Send a part; return what its light amounts to when it is back."""
+
+    def drop(self, dropped: pb.Dropped) -> None:
+        """Forget a session and its rows, here and at the link."""
+
+
+def transmitter_for(port: ServerPort, rng: np.random.Generator) -> Transmitter:
+    """The transmitter for a link, cleared of what another server left. rng: secret."""
+    symbol_level = port.drop(pb.Dropped(version=VERSION, everything=True)).symbol_level
+    return SymbolTransmitter(port, rng) if symbol_level else RepeatingTransmitter(port)
+
+
+def blocks(rows: EncodedRows, images: int) -> Iterator[Part]:
+    """Parts for a link that takes rows in any number, decoys among them."""
+    return (Part(first, stop) for first, stop in row_blocks(rows.rows, images))
+
+
+class RepeatingTransmitter:
+    """For a link that holds rows, repeats them on command and forms the sums."""
+
+    def __init__(self, port: ServerPort) -> None:
+        self._port = port
+        self._modes: dict[str, int] = {}
+
+    def hold(self, key: str, rows: EncodedRows) -> None:
+        self._modes[key] = rows.modes
+        self._port.load(_emissions(key, rows))
+
+    def parts(self, rows: EncodedRows, decoys: int, images: int, checks: int) -> Iterator[Part]:
+        return blocks(rows, images)
+
+    def send(self, shot: pb.Shot) -> Sums:
+        returned = self._port.emit(shot)
+        sums, modes = returned.weights, self._modes[shot.weights]
+        try:
+            weights = SymbolStatistics(sums.count, sums.qq, sums.qy, sums.yy)
+            if not returned.decoy_count:
+                return weights, None
+            if returned.modes != modes:
+                raise invalid(f"the link speaks of {returned.modes} modes; allowed: {modes}")
+            return weights, SymbolStatistics(
+                np.full(modes, returned.decoy_count, dtype=np.int64),
+                unpack("decoys' sums", returned.decoy_qq, (modes,)),
+                unpack("decoys' sums", returned.decoy_qy, (modes,)),
+                unpack("decoys' sums", returned.decoy_yy, (modes,)),
+            )
+        except (RangeError, OverflowError) as error:
+            raise invalid(f"the link's record is impossible: {error}") from None
+
+    def drop(self, dropped: pb.Dropped) -> None:
+        for key in dropped.keys:
+            self._modes.pop(key, None)
+        self._port.drop(dropped)
+
+
+class SymbolTransmitter:
+    """For a link at symbol level. rng: secret; draws which quadrature of a slot is measured."""
+
+    squeezing = 0.0  # variance of X as sent, SNU; 0: coherent light
+    count = False  # photons instead of quadratures
+
+    def __init__(self, port: ServerPort, rng: np.random.Generator) -> None:
+        self._port, self._rng = port, rng
+        self._guard = threading.Lock()
+        self._held: dict[str, EncodedRows] = {}
+
+    def hold(self, key: str, rows: EncodedRows) -> None:
+        with self._guard:
+            self._held[key] = rows
+
+    def parts(self, rows: EncodedRows, decoys: int, images: int, checks: int) -> Iterator[Part]:
+        return blocks(rows, images)
+
+    def send(self, shot: pb.Shot) -> Sums:
+        with self._guard:
+            weights, decoys = self._held[shot.weights], self._held.get(shot.decoys)
+        slots = np.array(shot.slots, dtype=np.int64)
+        is_decoy = slots < 0
+        x, p = (np.empty((len(slots), weights.modes)) for _ in range(2))
+        x[~is_decoy], p[~is_decoy] = weights.x[slots[~is_decoy]], weights.p[slots[~is_decoy]]
+        if is_decoy.any():
+            if decoys is None:
+                raise ProtocolError(Refusal.FAILED_PRECONDITION, "the session has ended")
+            drawn = -1 - slots[is_decoy]
+            x[is_decoy], p[is_decoy] = decoys.x[drawn], decoys.p[drawn]
+        step = max(1, NUMBERS_IN_MESSAGE // weights.modes)
+        measure_p = self.local_oscillator((shot.images, len(slots)))
+        blocks = [
+            (repetition, slice(first, min(first + step, len(slots))))
+            for repetition in range(shot.images)
+            for first in range(0, len(slots), step)
+        ]
+        packed = {(b.start, b.stop): (pack(x[b]), pack(p[b])) for _, b in blocks}
+
+        def lights() -> Iterator[pb.Light]:
+            for repetition, block in blocks:
+                of_x, of_p = packed[block.start, block.stop]
+                yield pb.Light(
+                    version=VERSION,
+                    session=shot.session,
+                    batch=shot.batch,
+                    layer=shot.layer,
+                    part=shot.part,
+                    repetitions=shot.images,
+                    slots=len(slots),
+                    last=shot.last,
+                    repetition=repetition,
+                    first=block.start,
+                    modes=weights.modes,
+                    x=of_x,
+                    p=of_p,
+                    measure_p=measure_p[repetition, block].astype(np.uint8).tobytes(),
+                    squeezing=self.squeezing,
+                    count=self.count,
+                )
+
+        records = self._port.send(lights())
+        pooled = np.zeros(3)
+        per_mode = np.zeros((3, weights.modes))
+        for repetition, block in blocks:
+            record = next(records, None)
+            if record is None:
+                raise invalid("the link returned less light than was sent")
+            shape = block.stop - block.start, weights.modes
+            y = unpack("returned light", record.values, shape)
+            q = np.where(measure_p[repetition, block, None], p[block], x[block])
+            y = self.received(shot, repetition, q, y)
+            hidden = is_decoy[block]
+            squares = q * q, q * y, y * y
+            pooled += [np.sum(part[~hidden]) for part in squares]
+            per_mode += [np.sum(part[hidden], axis=0) for part in squares]
+        # To its end, so that the link knows that all was heard.
+        if next(records, None) is not None:
+            raise invalid("the link returned more light than was sent")
+        number = shot.images * int(np.sum(is_decoy))
+        counted = np.full(weights.modes, number, dtype=np.int64)
+        try:
+            sent = SymbolStatistics(shot.images * int(np.sum(~is_decoy)) * weights.modes, *pooled)
+            return sent, SymbolStatistics(counted, *per_mode) if number else None
+        except RangeError as error:
+            raise invalid(f"the link's record is impossible: {error}") from None
+
+    def local_oscillator(self, shape: tuple[int, int]) -> NDArray[np.bool_]:
+        """Whether P or X is measured, (repetitions, slots): secret, so noise hides in neither."""
+        with self._guard:
+            return self._rng.random(shape) < 0.5
+
+    def received(self, shot: pb.Shot, repetition: int, q: Real, y: Real) -> Real:
+        """What verification is told of slots `q` that were sent and `y` that came: just that."""
+        return y
+
+    def drop(self, dropped: pb.Dropped) -> None:
+        with self._guard:
+            for key in dropped.keys:
+                self._held.pop(key, None)
+        self._port.drop(dropped)
+
+
+def _emissions(key: str, rows: EncodedRows) -> Iterator[pb.Emission]:
+    step = max(1, NUMBERS_IN_MESSAGE // rows.modes)
+    for first in range(0, rows.rows, step):
+        yield pb.Emission(
+            version=VERSION,
+            key=key,
+            scale=rows.scale,
+            rows=rows.rows,
+            modes=rows.modes,
+            first=first,
+            x=pack(rows.x[first : first + step]),
+            p=pack(rows.p[first : first + step]),
+        )

@@ -1,0 +1,1 @@
+"""One run: inference layer by layer, its summary, curves over light, training."""

@@ -1,0 +1,286 @@
+"""Accuracy of a network against F², the one number through which the optics reach it.
+
+What a client reads of a layer W for data x is y = W·x + ‖x‖·rms(W)/F · n with n standard normal
+(docs/physics.md): gain, photons, loss and detector enter through F² alone. So the first layer's
+noiseless products serve all points of a curve, and in units of the noise, where the next layer and
+the largest output do not see the scale,
+
+    y ∝ F·(W·x)/(‖x‖·rms(W)) + n,
+
+a point costs one multiplication, one addition and one comparison an output, besides fresh noise and
+the later, smaller layers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import curve_fit, isotonic_regression
+from shotveil.models.common.checks import RangeError, require
+from shotveil.models.common.files import write_atomically
+from shotveil.models.link.normals import fill_normals
+from shotveil.models.networks.network import Layer, Network
+from threadpoolctl import threadpool_limits
+
+# Outputs of the widest layer handled at once by a thread: 512 KiB an array, so that the three or
+# four that a point touches stay in the cache while the interpreter's share remains small.
+OUTPUTS_IN_CHUNK = 1 << 17
+_METHOD = 1  # raised whenever the same key would give another curve
+
+Real = NDArray[np.float64]
+Single = NDArray[np.float32]
+
+
+def accuracy_curve(
+    network: Network,
+    images: NDArray[np.floating],
+    labels: NDArray[np.integer],
+    f2: ArrayLike,
+    rng: np.random.Generator,
+    *,
+    shared_noise: bool = False,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Real:
+    """Fraction of `images` (n, inputs) classified as `labels` (n,) at each F², shape as `f2`.
+
+    shared_noise: draw the noise once and use it at every point (common random numbers). Each
+        accuracy then has the same distribution as with fresh noise, but the points are correlated:
+        the curve is smooth, and wrong in one direction over wide stretches. Faster.
+    progress: called with the number of images done since the last call.
+
+    Depends on `rng` and, by rounding, on the kind of processor, but not on how many there are.
+    The counting error of a point is √(A(1−A)/n). Raises `RangeError` for F² < 0 or images that do
+    not fit the network or the labels; at F² = 0 the reading is noise alone.
+    """
+    require("F²", f2, at_least=0)
+    if images.ndim != 2 or images.shape[1] != network.inputs or not len(images):
+        raise RangeError(
+            f"images of shape {images.shape} do not fit; allowed: (n, {network.inputs}), n ≥ 1"
+        )
+    if labels.shape != images.shape[:1]:
+        raise RangeError(f"labels of shape {labels.shape} do not fit; allowed: ({len(images)},)")
+    amplitudes = np.sqrt(np.asarray(f2, dtype=np.float64)).astype(np.float32)
+
+    def count(chunk: slice, child: np.random.Generator) -> NDArray[np.int64]:
+        x = images[chunk].astype(np.float32)
+        correct = _count(network, x, labels[chunk], amplitudes.ravel(), child, shared_noise)
+        progress(len(x))
+        return correct
+
+    size = max(1, OUTPUTS_IN_CHUNK // max(layer.rows for layer in network.layers))
+    chunks = [slice(i, i + size) for i in range(0, len(images), size)]
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
+        counts = sum(pool.map(count, chunks, rng.spawn(len(chunks))))
+    return np.asarray(counts / len(images)).reshape(amplitudes.shape)
+
+
+@dataclass(frozen=True)
+class Logistic:
+    """A(F²) = low + (high − low)/(1 + (midpoint/F²)^exponent), a logistic function of ln F²."""
+
+    low: float
+    high: float
+    midpoint: float
+    exponent: float
+
+    def __call__(self, f2: ArrayLike) -> Real:
+        """Accuracy at F² ≥ 0, same shape."""
+        ratio = np.asarray(f2, dtype=np.float64) / self.midpoint
+        raised = ratio**self.exponent
+        return self.low + (self.high - self.low) * raised / (1 + raised)
+
+
+@dataclass(frozen=True, eq=False)
+class AccuracyCurve:
+    """Measured accuracies of one network on one set of images.
+
+    f2, accuracy: (points,), F² > 0 rising. network: name. digest: of the network. images: how many
+    there were, so that a point's counting error is √(A(1−A)/images).
+    """
+
+    network: str
+    digest: str
+    images: int
+    f2: Real
+    accuracy: Real
+
+    @cached_property
+    def monotone(self) -> Real:
+        """(points,) the never falling curve nearest to the measured one (isotonic regression).
+
+        Light beyond an optimum never hurts a client, who can always add noise of its own; and
+        regression averages out much of the counting error.
+        """
+        return np.asarray(isotonic_regression(self.accuracy).x)
+
+    def at(self, f2: ArrayLike) -> Real:
+        """Accuracy at F² ≥ 0 by interpolation in ln F²; beyond the ends that of the last point."""
+        require("F²", f2, at_least=0)
+        with np.errstate(divide="ignore"):
+            logs = np.log(np.asarray(f2, dtype=np.float64))
+        return np.asarray(np.interp(logs, np.log(self.f2), self.monotone))
+
+    def f2_for(self, accuracy: float) -> float:
+        """Least F² at which the curve reaches `accuracy`; raises `RangeError` where it never does.
+
+        Never less than the first point's F².
+        """
+        best = float(self.monotone[-1])
+        if not accuracy <= best:
+            raise RangeError(
+                f"accuracy = {accuracy:g} is above {best:g}, the most that {self.network} reaches "
+                "with any amount of light"
+            )
+        k = int(np.argmax(self.monotone >= accuracy))
+        if k == 0:
+            return float(self.f2[0])
+        low, high = self.monotone[k - 1 : k + 1]
+        share = (accuracy - low) / (high - low)
+        return float(self.f2[k - 1] * (self.f2[k] / self.f2[k - 1]) ** share)
+
+    @cached_property
+    def logistic(self) -> Logistic:
+        """The logistic function fitted to all points, each weighted with its counting error."""
+        a = self.accuracy
+        error = np.sqrt(np.maximum(a * (1 - a), 1 / self.images) / self.images)
+        middle = float(np.interp((a[0] + a[-1]) / 2, self.monotone, self.f2))
+        fit, _ = curve_fit(
+            lambda f2, low, high, log_midpoint, log_exponent: Logistic(
+                low, high, math.exp(log_midpoint), math.exp(log_exponent)
+            )(f2),
+            self.f2,
+            a,
+            (a[0], a[-1], math.log(middle), math.log(2.0)),
+            sigma=error,
+        )
+        return Logistic(*fit[:2].tolist(), *np.exp(fit[2:]).tolist())
+
+
+def calibrated_curve(
+    network: Network,
+    images: NDArray[np.floating],
+    labels: NDArray[np.integer],
+    *,
+    points: int = 512,
+    seed: int = 1,
+    cache: Path | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> AccuracyCurve:
+    """Measure accuracy at `points` F² from 10⁻³ to 10², with fresh noise at each, or recall it.
+
+    cache: folder that keeps curves, by default that of the user (`cache_folder`); a curve is known
+    by the digests of network and images, by points, seed and method, and any other is measured.
+    """
+    require("points", points, at_least=4, integer=True)
+    require("seed", seed, at_least=0, integer=True)
+    data = hashlib.sha256(np.ascontiguousarray(images, "<f4").tobytes())
+    data.update(np.ascontiguousarray(labels, "<i8").tobytes())
+    key = {
+        "method": _METHOD,
+        "digest": network.digest,
+        "data": data.hexdigest(),
+        "points": points,
+        "seed": seed,
+    }
+    name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
+    path = (cache_folder() if cache is None else cache) / f"accuracy-{name}.json"
+    f2 = np.geomspace(1e-3, 1e2, points)
+    accuracy = _recall(path, key)
+    if accuracy is None:
+        rng = np.random.default_rng(seed)
+        accuracy = accuracy_curve(network, images, labels, f2, rng, progress=progress)
+        with suppress(RangeError):  # a cache that cannot be written costs time, nothing else
+            write_atomically(path, json.dumps({**key, "accuracy": accuracy.tolist()}))
+    return AccuracyCurve(network.name, network.digest, len(images), f2, accuracy)
+
+
+def cache_folder() -> Path:
+    """Where measured curves are kept: `shotveil` in $XDG_CACHE_HOME, else in ~/.cache."""
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "shotveil"
+
+
+def _recall(path: Path, key: dict[str, Any]) -> Real | None:
+    """The accuracies kept in `path` if they are whole and belong to `key`."""
+    try:
+        kept = json.loads(path.read_bytes())
+        accuracy = np.array(kept.pop("accuracy"), dtype=np.float64)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    whole = kept == key and accuracy.shape == (key["points"],) and np.isfinite(accuracy).all()
+    return accuracy if whole else None
+
+
+def _count(
+    network: Network,
+    x: Single,
+    labels: NDArray[np.integer],
+    amplitudes: Single,
+    rng: np.random.Generator,
+    shared_noise: bool,
+) -> NDArray[np.int64]:
+    """How many of one chunk are right at each F."""
+    first = _Products.of(network.layers[0], x, np.ones(len(x), np.float32))
+    noise = [np.empty((len(x), layer.rows), np.float32) for layer in network.layers]
+    readings = [np.empty_like(array) for array in noise]
+    if shared_noise:
+        for array in noise:
+            fill_normals(rng, array)
+    correct = np.empty(len(amplitudes), np.int64)
+    for i, amplitude in enumerate(amplitudes):
+        products, y = first, readings[0]
+        for k, layer in enumerate(network.layers):
+            if k:
+                np.maximum(y, 0, out=y)
+                products = _Products.of(layer, y, products.one * (amplitude / products.unit))
+            if not shared_noise:
+                fill_normals(rng, noise[k])
+            y = products.read(amplitude, noise[k], readings[k])
+        correct[i] = np.count_nonzero(y.argmax(axis=1) == labels)
+    return correct
+
+
+@dataclass(frozen=True, eq=False)
+class _Products:
+    """A layer without noise: W·x in units of ‖x‖·rms(W).
+
+    products: (n, rows). unit: (n,) that unit. one: (n,) the constant 1 of a bias in units of x.
+    empty: (n,) where x is 0, so that the client's rescaling makes the reading 0 too.
+    """
+
+    products: Single
+    unit: Single
+    one: Single
+    empty: NDArray[np.bool_] | None
+
+    @classmethod
+    def of(cls, layer: Layer, x: Single, one: Single) -> _Products:
+        if layer.bias:
+            x = np.concatenate([x, one[:, None]], axis=1)
+        unit = np.sqrt(np.einsum("bn,bn->b", x, x))
+        unit *= np.float32(layer.rms)
+        empty = unit == 0
+        unit[empty] = 1
+        products = x @ layer.weights.T
+        products /= unit[:, None]
+        return cls(products, unit, one, empty if empty.any() else None)
+
+    def read(self, amplitude: np.float32, noise: Single, out: Single) -> Single:
+        """F·products + noise, in `out`: the client's reading in units of its noise."""
+        np.multiply(self.products, amplitude, out=out)
+        out += noise
+        if self.empty is not None:
+            out[self.empty] = 0
+        return out

@@ -1,0 +1,113 @@
+"""Layerwise inference: the client normalises and activates, the server sends a layer at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import reduce
+from itertools import repeat
+from operator import add
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from shotveil.host.run.schedule import IMAGES_IN_BATCH, block_of, generator, row_blocks
+from shotveil.models.common.checks import RangeError, require
+from shotveil.models.link.encoding import Real, directions, encode_rows
+from shotveil.models.link.optics import Link
+from shotveil.models.link.statistics import SymbolStatistics
+from shotveil.models.link.sufficient import read_sufficient
+from shotveil.models.link.symbols import Readout, read_symbols
+from shotveil.models.networks.network import Network
+from threadpoolctl import threadpool_limits
+
+
+@dataclass(frozen=True, eq=False)
+class Inference:
+    """outputs: (images, classes) as the client reads them. statistics: the server's, one a layer.
+
+    statistics is empty where nothing was verified.
+    """
+
+    outputs: Real
+    statistics: tuple[SymbolStatistics, ...]
+
+    @property
+    def predictions(self) -> NDArray[np.int64]:
+        """The class of highest output for each image, (images,)."""
+        return self.outputs.argmax(axis=1)
+
+
+def infer(
+    network: Network,
+    images: NDArray[np.floating],
+    link: Link,
+    rng: np.random.Generator,
+    *,
+    symbol_level: bool = False,
+    verify: bool = True,
+    threads: int | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Inference:
+    """Run `images` (n, inputs) through every layer of `network` over the optical `link`.
+
+    symbol_level: simulate every mode instead of drawing from the sufficient statistics.
+    verify: gather the server's statistics of the light that returns, layer by layer.
+    threads: how many run at once, as many as there are processors if None.
+    progress: called with the number of images done since the last call.
+
+    The result depends on `rng` alone, not on the number of processors: the work is cut into parts
+    of fixed size, each with a generator of its own (`host.run.schedule`). Raises `RangeError` when
+    the images do not fit the network or the link carries no light.
+    """
+    if images.ndim != 2 or images.shape[1] != network.inputs or not len(images):
+        raise RangeError(
+            f"images of shape {images.shape} do not fit; allowed: (n, {network.inputs}), n ≥ 1"
+        )
+    # With less light the noise, in units of the weights, would leave the range of float32.
+    require("photons", link.photons, at_least=1e-12)
+    read = read_symbols if symbol_level else read_sufficient
+    rows = [encode_rows(layer.weights, link.modulation_variance) for layer in network.layers]
+
+    def run(
+        batch: NDArray[np.floating], child: np.random.Generator, over: Callable[..., Iterable[Any]]
+    ) -> list[Readout]:
+        seeds = child.bit_generator.seed_seq
+        if not isinstance(seeds, np.random.SeedSequence):
+            raise TypeError("rng has no SeedSequence; allowed: numpy.random.default_rng(seed)")
+        readouts: list[Readout] = []
+        data: NDArray[np.floating] = batch
+        for number, (layer, encoded) in enumerate(zip(network.layers, rows, strict=True)):
+            if readouts:
+                data = np.maximum(readouts[-1].values, 0)
+            xi, norms = directions(layer.inputs_of(data))
+            blocks = list(row_blocks(layer.rows, len(batch)))
+            sent = [block_of(encoded, first, stop) for first, stop in blocks]
+            random = [generator(seeds, number, first) for first, _ in blocks]
+            parts = list(over(lambda s, r, xi=xi: read(link, s, xi, r, verify), sent, random))
+            # The norm stays with the client, which multiplies it back onto what it reads.
+            values = np.concatenate([part.values for part in parts], axis=1) * norms[:, None]
+            readouts.append(Readout(values, _pool(parts) if verify else None))
+        progress(len(batch))
+        return readouts
+
+    batches = [images[i : i + IMAGES_IN_BATCH] for i in range(0, len(images), IMAGES_IN_BATCH)]
+    children = rng.spawn(len(batches))
+    workers = threads or os.cpu_count() or 1
+    # Batches run in parallel, or the blocks of one where there are few; so the matrix products
+    # inside must not.
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(workers) as pool:
+        if len(batches) < workers:
+            done = [run(b, child, pool.map) for b, child in zip(batches, children, strict=True)]
+        else:
+            done = list(pool.map(run, batches, children, repeat(map)))
+    return Inference(
+        np.concatenate([readouts[-1].values for readouts in done]),
+        tuple(_pool(layer) for layer in zip(*done, strict=True)) if verify else (),
+    )
+
+
+def _pool(readouts: Sequence[Readout]) -> SymbolStatistics:
+    return reduce(add, (r.statistics.pooled() for r in readouts if r.statistics is not None))

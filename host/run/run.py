@@ -1,0 +1,95 @@
+"""One run: test images through a network over a link, with all that a report needs of it."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from shotveil.host.run.inference import Inference, infer
+from shotveil.host.run.summary import summarise
+from shotveil.models.common.checks import RangeError, require
+from shotveil.models.link.optics import Link
+from shotveil.models.networks.mnist import load_mnist
+from shotveil.models.networks.network import Network
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A finished run: images (n, pixels) with their labels, outputs, and the summary of all."""
+
+    network: Network
+    images: NDArray[np.float32]
+    labels: NDArray[np.uint8]
+    link: Link
+    inference: Inference
+    summary: dict[str, Any]
+    seed: int
+
+
+def run(
+    network: Network,
+    link: Link,
+    *,
+    images: int | None = None,
+    data: Path | None = None,
+    seed: int = 1,
+    symbol_level: bool = False,
+    backend: str = "optics",
+    impairments: str = "realistic",
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Run:
+    """Classify the first `images` test images, all if None, shipped or from the folder `data`.
+
+    `backend` optics is the symbol-level link, model and rtl are both nodes with the link sample by
+    sample and the `impairments` of that name; the run's link is then what the nodes declare.
+    `progress` is called with the number of images done since the last call, and the total.
+    Raises `RangeError` for a seed below 0, more images than there are, images that do not fit.
+    """
+    require("seed", seed, at_least=0)
+    pixels, labels = load_mnist(data, "test")
+    if images is not None:
+        require("images", images, at_least=1, at_most=len(pixels))
+        pixels, labels = pixels[:images], labels[:images]
+    if network.outputs <= int(labels.max()):
+        raise RangeError(
+            f"network {network.name} has {network.outputs} outputs; "
+            f"allowed: at least {int(labels.max()) + 1}, one for each class"
+        )
+    start = time.perf_counter()
+    calibration: dict[str, Any] | None = None
+    if backend == "optics":
+        inference = infer(
+            network,
+            pixels,
+            link,
+            np.random.default_rng(seed),
+            symbol_level=symbol_level,
+            progress=lambda done: progress(done, len(pixels)),
+        )
+    else:
+        # By name, as nothing else in host needs the nodes.
+        nodes = importlib.import_module("shotveil.sim.loop.backend")
+        outcome = nodes.through_nodes(
+            network,
+            pixels,
+            link,
+            seed,
+            backend=backend,
+            impairments=impairments,
+            progress=lambda done: progress(done, len(pixels)),
+        )
+        inference, link = outcome.inference, outcome.link
+        calibration = outcome.calibration.as_dict()
+    seconds = time.perf_counter() - start
+    summary = summarise(network, labels, link, inference, seconds, seed)
+    summary["symbol_level"] = symbol_level or backend != "optics"
+    summary["backend"] = backend
+    if calibration is not None:
+        summary["calibration"] = calibration
+    return Run(network, pixels, labels, link, inference, summary, seed)

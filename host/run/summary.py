@@ -1,0 +1,107 @@
+"""What a run showed: one object of plain values with stable keys, for `--json` and the report."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from shotveil.host.leakage import Channel
+from shotveil.host.leakage.declared import network_leakage
+from shotveil.host.run.inference import Inference
+from shotveil.host.verification.verdict import verify
+from shotveil.models.link.optics import Link
+from shotveil.models.networks.network import Network
+
+FALSE_ALARM_PROBABILITY = 1e-6
+FAILURE_PROBABILITY = 1e-10
+
+
+def summarise(
+    network: Network,
+    labels: NDArray[np.integer],
+    link: Link,
+    inference: Inference,
+    seconds: float,
+    seed: int,
+) -> dict[str, Any]:
+    """Accuracy, optical settings, leakage under every bound and the server's verdict on a run.
+
+    Leakage is given for one inference, and for K inferences together with K the number of images,
+    since that is how often the same weights were just sent.
+    """
+    images = len(labels)
+    correct = int((inference.predictions == labels).sum())
+    accuracy = correct / images
+    leakage = network_leakage(network, link, images)
+    return {
+        "network": network.name,
+        "digest": network.digest,
+        "images": images,
+        "accuracy": accuracy,
+        "accuracy_error": math.sqrt(accuracy * (1 - accuracy) / images),
+        "f2": link.f2,
+        **settings_of(link),
+        "inferences": leakage.inferences,
+        "weight_leakage_bits": leakage.weight_leakage_bits,
+        "weight_leakage_bits_after": leakage.weight_leakage_bits_after,
+        "data_leakage_bits": leakage.data_leakage_bits,
+        "layers": [asdict(layer) for layer in leakage.layers],
+        "verification": verification_of(network, link, inference),
+        "seed": seed,
+        "seconds": seconds,
+        "images_per_second": images / seconds,
+    }
+
+
+def settings_of(link: Link) -> dict[str, Any]:
+    """The settings of a link, and its loop transmittance, as plain values."""
+    return {**asdict(link), "transmittance": link.transmittance}
+
+
+def verification_of(network: Network, link: Link, inference: Inference) -> dict[str, Any]:
+    """The server's verdict, layer by layer and in all; {} where nothing was verified.
+
+    The false-alarm probability is split over the layers. Transmittance and excess noise at the top
+    are means over layers, weighted with their symbols; leakages are means over all weights.
+    """
+    if not inference.statistics:
+        return {}
+    layers = [
+        verify(
+            statistics,
+            declared=Channel(link.declared_transmittance, link.declared_excess_noise(layer.modes)),
+            modulation_variance=link.modulation_variance,
+            receiver=link.server_detector,
+            failure_probability=FAILURE_PROBABILITY / len(network.layers),
+            false_alarm_probability=FALSE_ALARM_PROBABILITY / len(network.layers),
+        )
+        for layer, statistics in zip(network.layers, inference.statistics, strict=True)
+    ]
+    symbols = [layer.symbols for layer in layers]
+    weights = [layer.weights.size for layer in network.layers]
+
+    def mean(values: list[float], over: list[int]) -> float:
+        return float(np.average(values, weights=over))
+
+    return {
+        "accepted": all(layer.accepted for layer in layers),
+        "symbols": sum(symbols),
+        "transmittance": mean([layer.transmittance for layer in layers], symbols),
+        "excess_noise": mean([layer.excess_noise for layer in layers], symbols),
+        "transmittance_min": mean([layer.transmittance_min for layer in layers], symbols),
+        "excess_noise_max": mean([layer.excess_noise_max for layer in layers], symbols),
+        "declared_transmittance": link.declared_transmittance,
+        "declared_excess_noise": mean(
+            [link.declared_excess_noise(layer.modes) for layer in network.layers], symbols
+        ),
+        "false_alarm_probability": FALSE_ALARM_PROBABILITY,
+        "failure_probability": FAILURE_PROBABILITY,
+        "weight_leakage_bits": {
+            sense: mean([getattr(layer.weight_leakage, sense) for layer in layers], weights)
+            for sense in ("declared", "estimated", "certified")
+        },
+        "layers": [asdict(layer) for layer in layers],
+    }

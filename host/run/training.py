@@ -1,0 +1,332 @@
+"""Noise-aware training: the loss is taken through the optical link, so a network needs less light.
+
+What a client gets from a layer with weights W and data x (with a bias, x includes the constant 1)
+is, after its rescaling,
+
+    y = W·x + ‖x‖·rms(W)/F · n,    n ~ N(0, 1) per output,
+
+because x̂ = x/‖x‖ goes to the optics, the row's light has unit-rms weights times √(2μ), and
+F² = 2μ/D(G) is the SNR scale. Norm and rms are part of the noisy forward pass, so the gradient
+goes through both: a network may lower its noise by making its own weights smaller where they do
+not help.
+
+PyTorch is used for the gradient alone and imported when needed; inference does without.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from shotveil.host.extras import import_extra
+from shotveil.models.common.checks import RangeError, require
+from shotveil.models.networks.mnist import CLASSES, SIDE
+from shotveil.models.networks.network import Layer, Network
+
+if TYPE_CHECKING:
+    import torch
+
+ELASTIC_POINTS = 7  # a side: one about every fourth pixel
+MIRROR = "https://ossci-datasets.s3.amazonaws.com/mnist/"
+CHECKSUMS = {  # SHA-256 of the gzipped files as first published
+    "train-images-idx3-ubyte": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+    "train-labels-idx1-ubyte": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+    "t10k-images-idx3-ubyte": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+    "t10k-labels-idx1-ubyte": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+}
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """Everything that decides what `train` returns, besides the data.
+
+    hidden         widths of the hidden layers, first to last
+    f2             optical SNR scale F² of every layer in the loss; None trains without noise
+    f2_spread      each batch draws F² log-uniformly from f2/f2_spread to f2·f2_spread
+    bias           whether layers have one
+    epochs         passes over the data
+    batch          images per step
+    learning_rate  of Adam at its peak; linear rise over the first epoch, then a cosine to 0
+    weight_decay   decoupled, as in AdamW
+    dropout        fraction of hidden activations dropped
+    label_smoothing  weight of the uniform distribution in the target
+    rotation, scale, shear, shift  largest random affine distortion per image: degrees, relative,
+                   tangent, pixels
+    elastic        rms displacement, in pixels, of a smooth random distortion per image
+    bfloat16       multiply matrices in bfloat16, up to three times faster where the processor
+                   has it (AVX-512 BF16, AMX); its rounding, 2⁻⁹, is far below the noise of the link
+    int8           round the result so that it is kept in one byte per weight
+    seed           of the initial weights, the order, the distortions and the noise
+    threads        of PyTorch; sums are ordered by it, so it decides the last bits
+    """
+
+    hidden: tuple[int, ...] = (784,)
+    f2: float | None = 0.3
+    f2_spread: float = 1.0
+    bias: bool = False
+    epochs: int = 30
+    batch: int = 256
+    learning_rate: float = 8e-3
+    weight_decay: float = 0.0
+    dropout: float = 0.0
+    label_smoothing: float = 0.0
+    rotation: float = 10.0
+    scale: float = 0.1
+    shear: float = 0.1
+    shift: float = 1.5
+    elastic: float = 0.5
+    bfloat16: bool = False
+    int8: bool = True
+    seed: int = 1
+    threads: int = 2
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hidden", tuple(self.hidden))
+        for width in self.hidden:
+            require("hidden width", width, at_least=1, integer=True)
+        if self.f2 is not None:
+            require("f2", self.f2, above=0)
+        require("f2_spread", self.f2_spread, at_least=1)
+        require("epochs", self.epochs, at_least=1, integer=True)
+        require("batch", self.batch, at_least=1, integer=True)
+        require("learning_rate", self.learning_rate, above=0)
+        require("weight_decay", self.weight_decay, at_least=0)
+        require("dropout", self.dropout, at_least=0, below=1)
+        require("label_smoothing", self.label_smoothing, at_least=0, below=1)
+        require("rotation", self.rotation, at_least=0, at_most=180)
+        require("scale", self.scale, at_least=0, below=1)
+        require("shear", self.shear, at_least=0, below=1)
+        require("shift", self.shift, at_least=0, at_most=SIDE)
+        require("elastic", self.elastic, at_least=0, at_most=SIDE)
+        require("seed", self.seed, at_least=0, below=2**63, integer=True)
+        require("threads", self.threads, at_least=1, integer=True)
+
+    @property
+    def augments(self) -> bool:
+        """Whether images are distorted at all."""
+        return any((self.rotation, self.scale, self.shear, self.shift, self.elastic))
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where training stands after an epoch, counted from 1; `loss` is the epoch's mean."""
+
+    epoch: int
+    epochs: int
+    loss: float
+    accuracy: float
+
+
+def train(
+    settings: TrainingSettings,
+    images: NDArray[np.floating[Any]],
+    labels: NDArray[np.integer[Any]],
+    *,
+    name: str = "trained",
+    progress: Callable[[Progress], None] = lambda _: None,
+) -> Network:
+    """Train a network on `images` (n, inputs), in [0, 1], and `labels` (n,) in 0…9.
+
+    The same settings and data give the same network on one machine. `progress` is called after
+    each epoch, with loss and accuracy of the noisy, distorted training images.
+
+    Raises `RangeError` for data that does not fit together, `ModuleNotFoundError` when PyTorch is
+    not installed.
+    """
+    torch = import_extra("torch", "train")
+    images, labels = np.asarray(images, np.float32), np.asarray(labels)
+    if images.ndim != 2 or labels.shape != images.shape[:1] or len(images) == 0:
+        raise RangeError(
+            f"images have shape {images.shape} and labels {labels.shape}; "
+            "allowed: (n, inputs) and (n,), n ≥ 1"
+        )
+    require("label", labels, at_least=0, below=CLASSES, integer=True)
+    require("pixel", images, at_least=0, at_most=1)
+    if settings.augments and images.shape[1] != SIDE**2:
+        raise RangeError(
+            f"images have {images.shape[1]} pixels; allowed: {SIDE**2} to distort them"
+        )
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(settings.threads)
+    try:
+        weights = _fit(
+            settings, torch.from_numpy(images), torch.from_numpy(labels).long(), progress
+        )
+    finally:
+        torch.set_num_threads(threads)
+    layers = [Layer(w.detach().numpy(), settings.bias) for w in weights]
+    if settings.int8:
+        layers = [layer.rounded() for layer in layers]
+    about = {
+        "training": {**asdict(settings), "hidden": list(settings.hidden)},
+        "images": len(images),
+        "torch": torch.__version__,
+    }
+    return Network(name, tuple(layers), about)
+
+
+def fetch_mnist(folder: str | Path, mirror: str = MIRROR) -> None:
+    """Download what is missing of MNIST's four gzipped IDX files into `folder`, and check all four.
+
+    Raises `RangeError` when a file cannot be fetched or does not have its published SHA-256,
+    `ModuleNotFoundError` when pooch is not installed.
+    """
+    pooch = import_extra("pooch", "train")
+    for stem, checksum in CHECKSUMS.items():
+        name = f"{stem}.gz"
+        try:
+            pooch.retrieve(mirror + name, f"sha256:{checksum}", fname=name, path=folder)
+        except (OSError, ValueError) as error:  # requests' errors are OSErrors
+            raise RangeError(f"{name} cannot be fetched from {mirror}: {error}") from None
+
+
+def _fit(
+    settings: TrainingSettings,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    progress: Callable[[Progress], None],
+) -> list[torch.Tensor]:
+    """Return the trained weights, one (rows, columns) tensor a layer."""
+    import torch
+
+    generator = torch.Generator().manual_seed(settings.seed)
+    weights = _initial_weights([images.shape[1], *settings.hidden, CLASSES], settings, generator)
+    optimizer = torch.optim.AdamW(
+        weights, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+    )
+    steps = math.ceil(len(images) / settings.batch)
+
+    def rate(step: int) -> float:
+        warm = min(steps, steps * settings.epochs // 2)
+        if step < warm:
+            return (step + 1) / warm
+        return 0.5 * (1 + math.cos(math.pi * (step - warm) / (steps * settings.epochs - warm)))
+
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
+    for epoch in range(settings.epochs):
+        total_loss, correct = 0.0, 0
+        for chosen in torch.randperm(len(images), generator=generator).split(settings.batch):
+            x, y = images[chosen], labels[chosen]
+            if settings.augments:
+                x = _distort(x, settings, generator)
+            outputs = _forward(weights, x, settings, generator)
+            loss = torch.nn.functional.cross_entropy(
+                outputs, y, label_smoothing=settings.label_smoothing
+            )
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            total_loss += loss.item() * len(x)
+            correct += int((outputs.argmax(dim=1) == y).sum())
+        if not math.isfinite(total_loss):
+            raise RangeError(
+                f"training diverged in epoch {epoch + 1}; learning_rate = "
+                f"{settings.learning_rate:g} is too high for these settings"
+            )
+        progress(
+            Progress(epoch + 1, settings.epochs, total_loss / len(images), correct / len(images))
+        )
+    return weights
+
+
+def _initial_weights(
+    widths: list[int], settings: TrainingSettings, generator: torch.Generator
+) -> list[torch.Tensor]:
+    """He's normal initialisation; a bias starts at 0."""
+    import torch
+
+    weights = []
+    for inputs, rows in pairwise(widths):
+        w = torch.randn(rows, inputs, generator=generator) * math.sqrt(2 / inputs)
+        if settings.bias:
+            w = torch.nn.functional.pad(w, (0, 1))
+        weights.append(w.requires_grad_())
+    return weights
+
+
+def _forward(
+    weights: list[torch.Tensor],
+    x: torch.Tensor,
+    settings: TrainingSettings,
+    generator: torch.Generator,
+) -> torch.Tensor:
+    """Outputs with the noise of the link, differentiable."""
+    import torch
+
+    kind = torch.bfloat16 if settings.bfloat16 else weights[0].dtype
+    noise_scale = None
+    if settings.f2 is not None:
+        spread = math.log(settings.f2_spread) * (2 * torch.rand((), generator=generator).item() - 1)
+        noise_scale = 1 / math.sqrt(settings.f2 * math.exp(spread))
+    for i, w in enumerate(weights):
+        if i:
+            x = torch.relu(x)
+            if settings.dropout:
+                keep = torch.rand(x.shape, generator=generator) >= settings.dropout
+                x = x * keep / (1 - settings.dropout)
+        if settings.bias:
+            x = torch.nn.functional.pad(x, (0, 1), value=1.0)
+        y = (x.to(kind) @ w.T.to(kind)).to(x.dtype)
+        if noise_scale is not None:
+            rows, columns = w.shape
+            rms = w.norm() / math.sqrt(rows * 2 * math.ceil(columns / 2))  # padding counts as zeros
+            size = x.norm(dim=1, keepdim=True)
+            y = y + torch.randn(y.shape, generator=generator) * (size * rms * noise_scale)
+        x = y
+    return x
+
+
+def _distort(
+    x: torch.Tensor, settings: TrainingSettings, generator: torch.Generator
+) -> torch.Tensor:
+    """Images (n, 784) under a random affine map each, and a random smooth displacement."""
+    import torch
+    from torch.nn import functional
+
+    n = len(x)
+
+    def uniform(largest: float) -> torch.Tensor:
+        return largest * (2 * torch.rand(n, generator=generator) - 1)
+
+    angle, shear = uniform(math.radians(settings.rotation)), uniform(settings.shear)
+    width, height = 1 + uniform(settings.scale), 1 + uniform(settings.scale)
+    pixel = 2 / SIDE  # grid_sample's coordinates run from −1 to 1
+    across, down = uniform(settings.shift * pixel), uniform(settings.shift * pixel)
+    cos, sin = angle.cos(), angle.sin()
+    affine = torch.stack(
+        [
+            torch.stack([width * cos, width * (shear * cos - sin), across], dim=1),
+            torch.stack([height * sin, height * (shear * sin + cos), down], dim=1),
+        ],
+        dim=1,
+    )
+    grid = functional.affine_grid(affine, [n, 1, SIDE, SIDE], align_corners=False)
+    if settings.elastic:
+        coarse = torch.randn(n, 2, ELASTIC_POINTS, ELASTIC_POINTS, generator=generator)
+        smooth = _smoothing()
+        field = smooth @ coarse @ smooth.T
+        grid = grid + (settings.elastic * pixel) * field.movedim(1, 3)
+    distorted = functional.grid_sample(x.view(n, 1, SIDE, SIDE), grid, align_corners=False)
+    return distorted.view(n, -1)
+
+
+def _smoothing() -> torch.Tensor:
+    """Matrix (28, points) that spreads unit noise on coarse points over the pixels, at unit rms.
+
+    Each point is a Gaussian as wide as the points are apart, so displacements are about as smooth
+    as pen strokes.
+    """
+    import torch
+
+    points = torch.linspace(0, SIDE - 1, ELASTIC_POINTS)
+    spread = (SIDE - 1) / (ELASTIC_POINTS - 1)
+    kernel = torch.exp(-0.5 * ((torch.arange(SIDE)[:, None] - points) / spread) ** 2)
+    return kernel / kernel.norm(dim=1, keepdim=True)

@@ -1,0 +1,1 @@
+"""Quantum-secure multiparty deep learning."""

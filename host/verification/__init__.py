@@ -1,0 +1,1 @@
+"""What the server concludes from returned light: estimates, evidence, a verdict."""

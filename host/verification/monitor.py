@@ -1,0 +1,181 @@
+"""A session as the server judges it: accept, warn or abort after every part, and certificates.
+
+Three tests run side by side, each with a third of the false-alarm probability of the whole session:
+too much excess noise, too little transmittance (both over all rows that returned), and too much
+noise in single modes (over the decoy rows, whose modes are recorded one by one). They are evidence
+processes (`host.verification.evidence`), so one may look after every part and stop at will.
+
+Certificates come from decoy rows alone: light that carries no weights, which the client cannot tell
+from the rest. They are issued at fixed points, whenever the decoys of a layer have doubled; the
+j-th has 6/(πj)² of the layer's share of the failure probability, half for T and half for ε. The
+shares add up to less than the whole, so all certificates of a session hold together with it (union
+bound), whatever the stopping rule. Assumed: one channel a session, with independent Gaussian noise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from shotveil.host.leakage.certificate import Channel, certified_channel, estimated_channel
+from shotveil.host.leakage.composition import ChannelClass, channel_class
+from shotveil.host.ledger.accounts import LayerChannel
+from shotveil.host.verification.evidence import (
+    HonestNoise,
+    excess_evidence,
+    flatness_evidence,
+    loss_evidence,
+)
+from shotveil.models.common.checks import require
+from shotveil.models.link.optics import Link
+from shotveil.models.link.statistics import SymbolStatistics
+
+FIRST_CERTIFICATE = 10_000  # decoy symbols; fewer certify nothing worth writing down
+
+
+class Verdict(Enum):
+    ACCEPT = "accept"
+    WARN = "warn"
+    ABORT = "abort"
+
+
+@dataclass(frozen=True)
+class MonitorSettings:
+    """false_alarm_probability: of a session, in (0, 1). warning_probability: of a warning.
+
+    failure_probability: δ of all certificates of a session together. peak: the largest share of the
+    excess noise that a mode may have on average over a session, in units of 1/N.
+    """
+
+    false_alarm_probability: float = 1e-6
+    warning_probability: float = 1e-3
+    failure_probability: float = 1e-10
+    peak: float = 64.0
+
+    def __post_init__(self) -> None:
+        for name in ("false_alarm_probability", "warning_probability", "failure_probability"):
+            require(name, getattr(self, name), above=0, below=1)
+        require("peak", self.peak, at_least=1)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """verdict, and one sentence why. evidence: ln E by test; abort at `limit`."""
+
+    verdict: Verdict
+    reason: str
+    evidence: dict[str, float]
+    limit: float
+
+
+class SessionMonitor:
+    """Collects what returns in a session over a link with declared settings.
+
+    modes: N of each layer.
+    """
+
+    def __init__(
+        self, link: Link, modes: Sequence[int], settings: MonitorSettings | None = None
+    ) -> None:
+        self.settings = settings or MonitorSettings()
+        self._receiver = link.server_detector
+        self._noise = [HonestNoise.declared(link, n) for n in modes]
+        self._declared = [
+            ChannelClass(link.declared_transmittance, link.declared_excess_noise(n)) for n in modes
+        ]
+        self.weights = [SymbolStatistics(0, 0.0, 0.0, 0.0) for _ in modes]
+        self.decoys = [
+            SymbolStatistics(np.zeros(n, np.int64), np.zeros(n), np.zeros(n), np.zeros(n))
+            for n in modes
+        ]
+        self._certificates = [0 for _ in modes]
+        self._certified: list[Channel | None] = [None for _ in modes]
+        self._refused = False
+
+    def add(
+        self, layer: int, weights: SymbolStatistics | None, decoys: SymbolStatistics | None
+    ) -> Judgement:
+        """Take in what returned of a layer, weights pooled and decoys per mode, and judge."""
+        if weights is not None:
+            self.weights[layer] += weights
+        if decoys is not None:
+            self.decoys[layer] += decoys
+        judgement = self.judge()
+        self._refused = self._refused or judgement.verdict is Verdict.ABORT
+        return judgement
+
+    def judge(self) -> Judgement:
+        """The verdict on all that has returned so far."""
+        parts = [
+            (noise, statistics)
+            for noise, weights, decoys in zip(self._noise, self.weights, self.decoys, strict=True)
+            for statistics in (weights, decoys.pooled())
+            if statistics.count
+        ]
+        evidence = {"excess noise": 0.0, "loss": 0.0, "single modes": 0.0}
+        if parts:
+            evidence["excess noise"] = float(excess_evidence(parts))
+            evidence["loss"] = float(loss_evidence(parts))
+        modes = math.log(sum(noise.modes for noise in self._noise))
+        evidence["single modes"] = max(
+            float(np.max(flatness_evidence(noise, decoys, self.settings.peak))) - modes
+            for noise, decoys in zip(self._noise, self.decoys, strict=True)
+        )
+        limit = self._limit(self.settings.false_alarm_probability)
+        worst = max(evidence, key=lambda name: evidence[name])
+        if evidence[worst] >= limit:
+            verdict = Verdict.ABORT
+        elif evidence[worst] >= self._limit(self.settings.warning_probability):
+            verdict = Verdict.WARN
+        else:
+            verdict = Verdict.ACCEPT
+        return Judgement(verdict, self._reason(verdict, worst), evidence, limit)
+
+    def channel(self, layer: int) -> LayerChannel:
+        """The layer's channel in all three senses, as far as it is known."""
+        pooled = self.weights[layer] + self.decoys[layer].pooled()
+        known = LayerChannel(self._declared[layer])
+        if pooled.count >= 2 and pooled.qq > 0:
+            estimated = channel_class(*map(float, estimated_channel(pooled, self._receiver)))
+            certified = self._certified[layer]
+            known = LayerChannel(
+                self._declared[layer],
+                estimated,
+                known.certified if certified is None else channel_class(*map(float, certified)),
+            )
+        if self._refused:
+            known = LayerChannel(known.certified, known.estimated, known.certified)
+        return known
+
+    def new_certificate(self, layer: int) -> bool:
+        """Issue the next certificate of a layer if its decoys have doubled; say whether."""
+        decoys = self.decoys[layer].pooled()
+        if decoys.count < FIRST_CERTIFICATE << self._certificates[layer] or not decoys.qq > 0:
+            return False
+        # Several doublings at once are one look.
+        self._certificates[layer] = int(decoys.count // FIRST_CERTIFICATE).bit_length()
+        share = self.settings.failure_probability / len(self._noise)
+        look = 6 / (math.pi * self._certificates[layer]) ** 2
+        self._certified[layer] = certified_channel(decoys, self._receiver, share * look)
+        return True
+
+    def _limit(self, probability: float) -> float:
+        return math.log(3 / probability)
+
+    def _reason(self, verdict: Verdict, worst: str) -> str:
+        if verdict is Verdict.ACCEPT:
+            return "what returned agrees with what was declared"
+        level = (
+            self.settings.false_alarm_probability
+            if verdict is Verdict.ABORT
+            else self.settings.warning_probability
+        )
+        found = {
+            "excess noise": "more excess noise than declared",
+            "loss": "less transmittance than declared",
+            "single modes": "noise concentrated in single modes",
+        }[worst]
+        return f"{found} (an honest session shows it with probability {level:g} at most)"

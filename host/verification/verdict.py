@@ -1,0 +1,152 @@
+"""The server's verdict on a channel: accept or abort, and what has leaked, in three senses.
+
+*Declared* is what the settings imply, *estimated* what the data suggest, *certified* the worst case
+that the data allow at a stated failure probability. They answer different questions and are never
+given one for another.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from shotveil.host.leakage.certificate import (
+    Channel,
+    certified_channel,
+    estimated_channel,
+    excess_noise_above,
+    standard_errors,
+    transmittance_below,
+)
+from shotveil.host.leakage.weights import weight_leakage_after
+from shotveil.models.common.checks import RangeError, require
+from shotveil.models.link.optics import Detector
+from shotveil.models.link.statistics import SymbolStatistics
+
+
+@dataclass(frozen=True)
+class WeightLeakage:
+    """Holevo bound on what left of the weights, in bits per real weight, in three senses."""
+
+    declared: float
+    """At the declared (T, ε)."""
+    estimated: float
+    """At the physical channel nearest to (T̂, ε̂): no statement of confidence."""
+    certified: float
+    """At (T_min, ε_max): exceeded with the failure probability at most."""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What the server concludes from verified symbols. Excess noise is in SNU, T in power."""
+
+    accepted: bool
+    reason: str
+    """One sentence: what agreed, or what was found against what was declared."""
+    symbols: int
+    transmittance: float
+    """T̂, with the sign of t̂; above 1 is possible by chance."""
+    transmittance_error: float
+    """Standard error of T̂."""
+    excess_noise: float
+    """ε̂, with its sign: below 0 is possible by chance."""
+    excess_noise_error: float
+    """Standard error of ε̂."""
+    transmittance_min: float
+    """Lower confidence limit of T."""
+    excess_noise_max: float
+    """Upper confidence limit of ε."""
+    failure_probability: float
+    """δ of the two limits together."""
+    false_alarm_probability: float
+    """Probability at most of rejecting a channel that is as declared."""
+    weight_leakage: WeightLeakage
+
+
+def verify(
+    statistics: SymbolStatistics,
+    *,
+    declared: Channel,
+    modulation_variance: float,
+    receiver: Detector = Detector(),  # noqa: B008 — frozen, so safe as a default
+    inferences: int = 1,
+    failure_probability: float = 1e-10,
+    false_alarm_probability: float = 1e-6,
+) -> Verification:
+    """Judge the channel by the symbols verified so far.
+
+    `statistics`: sums over all verified symbols, four numbers (`SymbolStatistics.pooled`), in SNU.
+    `declared`: T in (0, 1] and ε ≥ 0 that the settings imply; ε is g/N plus the technical part.
+    `modulation_variance`: V_A ≥ 0 per quadrature of the weights whose leakage is asked for, SNU.
+    `receiver`: the server's own detector, calibrated, trusted.
+    `inferences`: K ≥ 0, how often those weights are sent in all; the leakages are for all K.
+    `failure_probability`: δ in (0, 1) of the certified figures, half for each parameter.
+    `false_alarm_probability`: in (0, 1), half for each test. Rejected is a transmittance too low or
+    an excess noise too high for chance at this level; a channel better than declared is accepted.
+
+    Both probabilities hold for independent Gaussian noise and for one look at the data: looking
+    repeatedly and stopping at will needs them split over the looks.
+    Raises `RangeError` for anything outside these ranges, fewer than 2 symbols or Σq² = 0.
+    """
+    if any(np.shape(part) for part in vars(statistics).values()):
+        raise RangeError("statistics hold an array; allowed: four numbers, as pooled() gives")
+    require("declared transmittance", declared.transmittance, above=0, at_most=1)
+    require("declared excess_noise", declared.excess_noise, at_least=0)
+    require("false_alarm_probability", false_alarm_probability, above=0, below=1)
+
+    estimated = estimated_channel(statistics, receiver)
+    of_transmittance, of_excess = standard_errors(statistics, receiver)
+    errors = float(of_transmittance), float(of_excess)
+    certified = certified_channel(statistics, receiver, failure_probability)
+
+    level = false_alarm_probability / 2
+    too_lossy = bool(transmittance_below(statistics, receiver, declared.transmittance, level))
+    too_noisy = bool(excess_noise_above(statistics, receiver, declared.excess_noise, level))
+
+    def leakage(channel: Channel) -> float:
+        return float(weight_leakage_after(inferences, modulation_variance, *channel))
+
+    return Verification(
+        accepted=not (too_lossy or too_noisy),
+        reason=_reason(too_lossy, too_noisy, declared, estimated, errors, false_alarm_probability),
+        symbols=int(statistics.count),
+        transmittance=float(estimated.transmittance),
+        transmittance_error=errors[0],
+        excess_noise=float(estimated.excess_noise),
+        excess_noise_error=errors[1],
+        transmittance_min=float(certified.transmittance),
+        excess_noise_max=float(certified.excess_noise),
+        failure_probability=float(failure_probability),
+        false_alarm_probability=float(false_alarm_probability),
+        weight_leakage=WeightLeakage(
+            declared=leakage(declared),
+            estimated=leakage(estimated.nearest_physical()),
+            certified=leakage(certified.nearest_physical()),
+        ),
+    )
+
+
+def _reason(
+    too_lossy: bool,
+    too_noisy: bool,
+    declared: Channel,
+    estimated: Channel,
+    errors: tuple[float, float],
+    false_alarm_probability: float,
+) -> str:
+    transmittance = (
+        f"transmittance {estimated.transmittance:.6g} ± {errors[0]:.2g} "
+        f"against {declared.transmittance:.6g} declared"
+    )
+    noise = (
+        f"excess noise {estimated.excess_noise:.6g} ± {errors[1]:.2g} SNU "
+        f"against {declared.excess_noise:.6g} declared"
+    )
+    level = f"at false-alarm probability {false_alarm_probability:g}"
+    if too_lossy and too_noisy:
+        return f"rejected: {transmittance} is too low and {noise} is too high {level}"
+    if too_lossy:
+        return f"rejected: {transmittance} is too low {level}"
+    if too_noisy:
+        return f"rejected: {noise} is too high {level}"
+    return f"accepted: {transmittance} and {noise} agree {level}"

@@ -1,0 +1,1 @@
+"""The optical link, symbol by symbol and from sufficient statistics, in shot-noise units."""

@@ -1,0 +1,90 @@
+"""Real weights and data as complex modes: X_k = s·w_{2k−1}, P_k = s·w_{2k}; ξ_k likewise from x̂."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from shotveil.models.common.checks import RangeError, require
+
+Real = NDArray[np.float64]
+Complex = NDArray[np.complex128]
+
+
+def modes_of(columns: int) -> int:
+    """Complex modes N that carry a row of `columns` real values: half as many, rounded up."""
+    return (columns + 1) // 2
+
+
+def pair(values: ArrayLike) -> tuple[Real, Real]:
+    """Split (..., n) real values into X and P parts, each (..., N); an odd n is padded with 0."""
+    array = np.asarray(values, dtype=np.float64)
+    if array.shape[-1] % 2:
+        array = np.concatenate([array, np.zeros((*array.shape[:-1], 1))], axis=-1)
+    return np.ascontiguousarray(array[..., 0::2]), np.ascontiguousarray(array[..., 1::2])
+
+
+def unpair(modes: NDArray[np.complex128], columns: int) -> Real:
+    """The (..., columns) real values that (..., N) complex modes carry: the reverse of `pair`."""
+    return np.stack([modes.real, modes.imag], axis=-1).reshape(*modes.shape[:-1], -1)[..., :columns]
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedRows:
+    """The rows of a layer as the server sends them: mean quadratures in SNU^(1/2).
+
+    x, p: (rows, N) mean values of X and P. scale: s, so that x = s·w of the odd weights.
+    """
+
+    x: Real
+    p: Real
+    scale: float
+
+    @property
+    def rows(self) -> int:
+        return self.x.shape[0]
+
+    @property
+    def modes(self) -> int:
+        return self.x.shape[1]
+
+
+def encode_rows(weights: ArrayLike, modulation_variance: float) -> EncodedRows:
+    """Encode (rows, n) real weights so that the mean square of all 2N quadratures is V_A (SNU).
+
+    One scale s serves the whole layer, so that all its outputs stay comparable; the square of a
+    quadrature is averaged over rows and modes, an odd row's padding included, which makes μ = V_A/2
+    the mean photon number of every mode that is sent. Raises `RangeError` on weights that are not
+    finite, all zero, or not a matrix.
+    """
+    matrix = np.asarray(weights, dtype=np.float64)
+    if matrix.ndim != 2 or 0 in matrix.shape:
+        raise RangeError(f"weights of shape {matrix.shape} are not a matrix (rows, columns)")
+    require("weight", matrix)
+    require("modulation variance", modulation_variance, at_least=0)
+    x, p = pair(matrix)
+    mean_square = (np.vdot(x, x) + np.vdot(p, p)) / (2 * x.size)
+    if mean_square == 0:
+        raise RangeError("weights are all 0; light needs at least one that is not")
+    scale = math.sqrt(modulation_variance / mean_square)
+    return EncodedRows(scale * x, scale * p, scale)
+
+
+def directions(data: ArrayLike) -> tuple[Complex, Real]:
+    """Unit vectors ξ (images, N) and norms ‖x‖ (images,) of (images, n) real data x.
+
+    ξ_k = x̂_{2k−1} + i·x̂_{2k}. A vector that is all zero has no direction: it gets the flat one, so
+    that its optics look like any other's, and its norm 0 later makes the result 0.
+    """
+    matrix = np.asarray(data, dtype=np.float64)
+    if matrix.ndim != 2 or 0 in matrix.shape:
+        raise RangeError(f"data of shape {matrix.shape} is not a matrix (images, columns)")
+    require("data", matrix)
+    norms = np.linalg.norm(matrix, axis=1)
+    empty = norms == 0
+    unit = matrix / np.where(empty, 1.0, norms)[:, None]
+    unit[empty] = 1 / math.sqrt(matrix.shape[1])
+    x, p = pair(unit)
+    return x + 1j * p, norms

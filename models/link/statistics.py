@@ -1,0 +1,107 @@
+"""What the server keeps of verified symbols: four sums, enough for any estimate of the channel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from shotveil.models.common.checks import RangeError, require
+
+
+@dataclass(frozen=True)
+class SymbolStatistics:
+    """Sums over m symbols y = t·q + noise, with q what was sent and y what homodyning gave.
+
+    `count` = m, `qq` = Σq², `qy` = Σqy, `yy` = Σy². Numbers, or arrays of shapes that broadcast
+    (one element for each mode, session, …). Integers stay integers, so sums taken from hardware
+    accumulators add up exactly.
+    Symbols are SNU^(1/2) with zero mean: no Σy is kept, so an offset of the receiver has to be
+    removed before, and what is left of one counts as noise.
+    Raises `RangeError` for a count or square sum that is negative, or (Σqy)² > Σq²·Σy², which no
+    real symbols have.
+    """
+
+    count: Any
+    qq: Any
+    qy: Any
+    yy: Any
+
+    def __post_init__(self) -> None:
+        require("count", self.count, at_least=0, integer=True)
+        require("qq", self.qq, at_least=0)
+        require("qy", self.qy)
+        require("yy", self.yy, at_least=0)
+        # √ before the product: sums of many large integers squared would overflow.
+        limit = np.sqrt(_floats(self.qq)) * np.sqrt(_floats(self.yy))
+        # 1e-9: room for rounding in sums of up to 1e12 floats, far below any statistical error.
+        if np.any(np.abs(_floats(self.qy)) > limit * (1 + 1e-9)):
+            raise RangeError("qy = Σqy is outside [−√(Σq²·Σy²), √(Σq²·Σy²)]")
+
+    @classmethod
+    def of(
+        cls, q: ArrayLike, y: ArrayLike, axis: int | tuple[int, ...] | None = None
+    ) -> SymbolStatistics:
+        """Statistics of real symbols q and y of one shape, summed over `axis` (default: all).
+
+        Raises `RangeError` if the shapes differ or an element is not finite.
+        """
+        sent, got = np.asarray(q, dtype=np.float64), np.asarray(y, dtype=np.float64)
+        if sent.shape != got.shape:
+            raise RangeError(f"y has shape {got.shape}; allowed: the shape of q, {sent.shape}")
+        count = np.ones_like(sent, dtype=np.int64).sum(axis=axis)
+        return cls(
+            count,
+            np.sum(sent * sent, axis=axis),
+            np.sum(sent * got, axis=axis),
+            np.sum(got * got, axis=axis),
+        )
+
+    def __add__(self, other: SymbolStatistics) -> SymbolStatistics:
+        """Statistics of both sets of symbols together; arrays broadcast."""
+        if not isinstance(other, SymbolStatistics):
+            return NotImplemented
+        return SymbolStatistics(
+            self.count + other.count, self.qq + other.qq, self.qy + other.qy, self.yy + other.yy
+        )
+
+    def pooled(self) -> SymbolStatistics:
+        """Statistics of all elements together, as four numbers."""
+        shape = np.broadcast_shapes(*(np.shape(v) for v in (self.count, self.qq, self.qy, self.yy)))
+
+        def total(values: Any) -> Any:
+            return np.broadcast_to(values, shape).sum()
+
+        return SymbolStatistics(total(self.count), total(self.qq), total(self.qy), total(self.yy))
+
+    def in_units(self, q_unit: float, y_unit: float) -> SymbolStatistics:
+        """The same with q and y multiplied by their units, e.g. SNU^(1/2) per converter step.
+
+        Raises `RangeError` unless both units are above 0.
+        """
+        require("q_unit", q_unit, above=0)
+        require("y_unit", y_unit, above=0)
+        return SymbolStatistics(
+            self.count,
+            _floats(self.qq) * q_unit**2,
+            _floats(self.qy) * q_unit * y_unit,
+            _floats(self.yy) * y_unit**2,
+        )
+
+    @property
+    def slope(self) -> NDArray[np.float64]:
+        """t̂ = Σqy/Σq², the least-squares amplitude transmission. `RangeError` unless Σq² > 0."""
+        require("qq", self.qq, above=0)
+        return _floats(self.qy) / _floats(self.qq)
+
+    @property
+    def residual(self) -> NDArray[np.float64]:
+        """Σ(y − t̂q)² = Σy² − (Σqy)²/Σq², SNU. `RangeError` unless Σq² > 0."""
+        left = _floats(self.yy) - self.slope * _floats(self.qy)
+        # A sum of squares: below zero only by rounding, when the symbols hold no noise at all.
+        return np.maximum(left, 0.0)
+
+
+def _floats(values: Any) -> NDArray[np.float64]:
+    return np.asarray(values, dtype=np.float64)

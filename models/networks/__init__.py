@@ -1,0 +1,1 @@
+"""Networks, the data they classify, and the files that ship of both."""

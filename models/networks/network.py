@@ -1,0 +1,270 @@
+"""Fully connected networks as the optical link runs them, and the file they are kept in.
+
+A layer is one real matrix, each row of which travels as weak light. Between layers the client
+applies ReLU in the clear; after the last layer nothing, the largest output is the answer.
+
+The file is a NumPy `.npz` without pickles: `header`, a JSON text as bytes, and per layer i
+`weights_i`. Weights are kept in the smallest type that reproduces them to the bit: int8 with one
+power-of-two exponent per row (`exponents_i`, weights = int8 · 2^exponent), float16 or float32.
+What was rounded to be kept small was therefore rounded before, by `Layer.rounded`: the weights
+in memory, in the light and in the file are the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from math import sqrt
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from shotveil.models.common.checks import RangeError
+from shotveil.models.common.files import write_atomically
+from shotveil.models.link.encoding import modes_of
+
+NETWORK_FOLDER = Path(__file__).with_name("data")
+_FORMAT, _VERSION = "shotveil network", 1
+_INT8_MAX = 127
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One matrix of real weights, `weights` of shape (rows, columns), float32 and read-only.
+
+    With `bias` the last column multiplies a constant 1 that the client appends to its data.
+    Raises `RangeError` unless the weights are a finite matrix that is not all zero (a layer of
+    zeros has no modulation variance, so no photon number could be given to it).
+    """
+
+    weights: NDArray[np.float32]
+    bias: bool = False
+
+    def __post_init__(self) -> None:
+        weights = np.array(self.weights, dtype=np.float32, order="C")  # our own copy
+        if weights.ndim != 2 or weights.size == 0:
+            raise RangeError(f"layer weights have shape {weights.shape}; allowed: (rows, columns)")
+        if self.bias and weights.shape[1] < 2:
+            raise RangeError("layer with bias has 1 column; allowed: at least 2, the last its bias")
+        if not np.isfinite(weights).all():
+            bad = weights[~np.isfinite(weights)][0]
+            raise RangeError(f"layer weights contain {bad}; allowed: finite numbers")
+        if not weights.any():
+            raise RangeError("layer weights are all 0; allowed: at least one other than 0")
+        weights.setflags(write=False)
+        object.__setattr__(self, "weights", weights)
+        object.__setattr__(self, "bias", bool(self.bias))
+
+    @property
+    def rows(self) -> int:
+        """Outputs of the layer: rows sent per inference."""
+        return int(self.weights.shape[0])
+
+    @property
+    def columns(self) -> int:
+        """Real weights per row, the bias included: n."""
+        return int(self.weights.shape[1])
+
+    @property
+    def inputs(self) -> int:
+        """Numbers the client brings, without the constant 1 of a bias."""
+        return self.columns - self.bias
+
+    @property
+    def modes(self) -> int:
+        """Complex modes per row, N = ⌈n/2⌉; the last quadrature of an odd row carries 0."""
+        return modes_of(self.columns)
+
+    @property
+    def rms(self) -> float:
+        """Root mean square over the rows × 2·modes quadratures sent, the padding counted as zeros.
+
+        Light of μ photons per mode then has ⟨X⟩ = √(2μ)·w/rms.
+        """
+        power = np.square(self.weights, dtype=np.float64).sum()
+        return sqrt(power / (self.rows * 2 * self.modes))
+
+    def inputs_of(self, x: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+        """Append the constant 1 to data `x` of shape (n, inputs) where the layer has a bias.
+
+        Returns float32 (n, columns); raises `RangeError` when the last axis is not `inputs` long.
+        """
+        x = np.asarray(x, dtype=np.float32)
+        if x.ndim != 2 or x.shape[1] != self.inputs:
+            raise RangeError(f"layer input has shape {x.shape}; allowed: (n, {self.inputs})")
+        return np.pad(x, ((0, 0), (0, 1)), constant_values=1) if self.bias else x
+
+    def rounded(self) -> Layer:
+        """Round every row to int8 times a power of two, the smallest that holds its largest weight.
+
+        The step is between 1/127 and 2/127 of that weight. Powers of two keep the products exact
+        in float32, and a modulator drive scales by shifting.
+        """
+        exponents = _exponents(self.weights)
+        steps = np.ldexp(np.float64(1), exponents)[:, None]
+        return Layer((np.rint(self.weights / steps) * steps).astype(np.float32), self.bias)
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """Layers that fit each other, a name, and `about`: how the network came to be, JSON-able.
+
+    Raises `RangeError` when there is no layer or one layer's rows are not the next one's inputs.
+    """
+
+    name: str
+    layers: tuple[Layer, ...]
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "layers", tuple(self.layers))
+        if not self.layers:
+            raise RangeError(f"network {self.name} has 0 layers; allowed: at least 1")
+        for i, (first, second) in enumerate(pairwise(self.layers)):
+            if first.rows != second.inputs:
+                raise RangeError(
+                    f"network {self.name}: layer {i} has {first.rows} outputs but layer {i + 1} "
+                    f"takes {second.inputs} inputs; allowed: the same number"
+                )
+
+    @property
+    def inputs(self) -> int:
+        """Numbers the client brings."""
+        return self.layers[0].inputs
+
+    @property
+    def outputs(self) -> int:
+        """Numbers the client gets, one per class."""
+        return self.layers[-1].rows
+
+    @property
+    def weights(self) -> int:
+        """Real weights in all layers, biases included."""
+        return sum(layer.weights.size for layer in self.layers)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256, in hex, of shapes and little-endian float32 weights: what the network is."""
+        digest = hashlib.sha256()
+        for layer in self.layers:
+            digest.update(f"{layer.rows} {layer.columns} {layer.bias:d}\n".encode())
+            digest.update(layer.weights.astype("<f4").tobytes())
+        return digest.hexdigest()
+
+    def forward(self, images: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+        """Return the noiseless outputs (n, outputs), float32, for `images` of shape (n, inputs)."""
+        x = np.asarray(images, dtype=np.float32)
+        for layer in self.layers[:-1]:
+            x = np.maximum(layer.inputs_of(x) @ layer.weights.T, 0)
+        return self.layers[-1].inputs_of(x) @ self.layers[-1].weights.T
+
+    def save(self, path: str | Path) -> None:
+        """Write the network to `path`, whole or not at all: an interruption leaves the old file.
+
+        The same network gives the same bytes. Raises `TypeError` when `about` is not JSON-able.
+        """
+        path = Path(path)
+        header = {
+            "format": _FORMAT,
+            "version": _VERSION,
+            "name": self.name,
+            "about": dict(self.about),
+            "layers": [{"bias": layer.bias} for layer in self.layers],
+        }
+        arrays = {"header": np.frombuffer(json.dumps(header, indent=1).encode(), np.uint8)}
+        for i, layer in enumerate(self.layers):
+            arrays |= {f"{key}_{i}": array for key, array in _packed(layer.weights).items()}
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, allow_pickle=False, **arrays)
+        write_atomically(path, buffer.getvalue())
+
+
+def shipped_networks() -> tuple[str, ...]:
+    """Names of the networks that come with Shotveil."""
+    return tuple(sorted(path.stem for path in NETWORK_FOLDER.glob("*.npz")))
+
+
+def load_network(name_or_path: str | Path) -> Network:
+    """Return a shipped network by its name, or the one in a file that `Network.save` wrote.
+
+    Raises `RangeError` when there is no such name or file, when the file is truncated or no
+    network, or when its layers do not fit each other.
+    """
+    if str(name_or_path) in shipped_networks():
+        path = NETWORK_FOLDER / f"{name_or_path}.npz"
+    else:
+        path = Path(name_or_path)
+    if not path.is_file():
+        raise RangeError(
+            f"network {name_or_path} is not found; allowed: a file, or one of "
+            f"{', '.join(shipped_networks())}"
+        )
+    foreign = RangeError(
+        f"network file {path} is truncated or no network; allowed: a file that Shotveil wrote"
+    )
+    try:
+        buffer = io.BytesIO(path.read_bytes())
+        if not zipfile.is_zipfile(buffer):
+            raise foreign
+        with np.load(buffer, allow_pickle=False) as file:
+            arrays = {key: file[key] for key in file.files}
+    except Exception:  # damaged bytes make zipfile and NumPy raise a dozen unrelated types
+        raise foreign from None
+    try:
+        header = json.loads(arrays["header"].tobytes())
+        if (header["format"], header["version"]) != (_FORMAT, _VERSION):
+            raise RangeError(
+                f"network file {path} is {header['format']!r} version {header['version']!r}; "
+                f"allowed: {_FORMAT!r} version {_VERSION}"
+            )
+        layers = tuple(
+            Layer(_unpacked(arrays[f"weights_{i}"], arrays.get(f"exponents_{i}")), layer["bias"])
+            for i, layer in enumerate(header["layers"])
+        )
+        return Network(header["name"], layers, header["about"])
+    except RangeError as error:
+        raise RangeError(f"network file {path}: {error}") from None
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise foreign from None
+
+
+def _exponents(weights: NDArray[np.float32]) -> NDArray[np.int8]:
+    """Per row the smallest e with max|w| ≤ 127·2^e, but no step below float32's normal numbers."""
+    peaks = np.abs(weights).max(axis=1).astype(np.float64)
+    # frexp: x = m·2^e with m < 1, so x ≤ 2^e, and x == 2^(e−1) exactly at m = ½.
+    mantissas, exponents = np.frexp(peaks / _INT8_MAX)
+    exponents = np.where(mantissas == 0.5, exponents - 1, exponents)
+    return np.maximum(exponents, -126).astype(np.int8)
+
+
+def _packed(weights: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+    """Arrays to keep for one layer: the first type that loses nothing."""
+    exponents = _exponents(weights)
+    steps = np.ldexp(np.float64(1), exponents)[:, None]
+    whole = np.rint(weights / steps)
+    if (whole * steps == weights).all():
+        return {"weights": whole.astype(np.int8), "exponents": exponents}
+    with np.errstate(over="ignore"):
+        half = weights.astype(np.float16)
+    return {"weights": half if (half.astype(np.float32) == weights).all() else weights}
+
+
+def _unpacked(stored: NDArray[Any], exponents: NDArray[Any] | None) -> NDArray[np.float32]:
+    if stored.ndim != 2 or stored.dtype not in (np.int8, np.float16, np.float32):
+        raise RangeError(
+            f"stored weights are {stored.dtype} of shape {stored.shape}; "
+            "allowed: int8, float16 or float32 of shape (rows, columns)"
+        )
+    weights = stored.astype(np.float32)
+    if stored.dtype != np.int8:
+        return weights
+    if exponents is None or exponents.shape != stored.shape[:1] or exponents.dtype != np.int8:
+        raise RangeError("int8 weights come without one int8 exponent per row")
+    with np.errstate(over="ignore"):  # a layer refuses the infinity
+        return np.ldexp(weights, exponents[:, None].astype(np.int32))

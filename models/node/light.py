@@ -1,0 +1,98 @@
+"""What both parties set their nodes to for the light of a layer; all of it is public.
+
+Frame and reference level follow from the layer's shape. So do the parts in which its rows are
+sent: what a node plays at a time has to fit its row buffer, so that light never waits for a host.
+All parts of a layer are alike and some of them, at secret places, are decoys alone. A node sums
+over what it plays at a time, so the sums of decoys come apart from those of weights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shotveil.models.common.checks import RangeError, require
+from shotveil.models.digitiser import correlator
+from shotveil.models.digitiser.spec import PREAMBLE, DigitiserSettings, DigitiserSpec
+from shotveil.models.drive.spec import DriveSpec
+from shotveil.models.signal.frame import FrameLayout
+
+REFERENCE = 0.7  # level of preamble and pilots, of the largest symbol
+LEAD_IN = 64  # frames in front of a part, in which receivers lock
+# The paths are matched, so the phase drifts slowly and pilots are averaged over many.
+PHASE_SHIFT = 7
+TIMING_SHIFT = 9
+RUNS = (7, 5, 3, 1)  # of row symbols between pilots: an even number of these, for homodyning
+
+
+def layout_of(modes: int, spec: DigitiserSpec | None = None) -> FrameLayout:
+    """The frame of a row of `modes` symbols, with as many runs between pilots as fit.
+
+    Short rows get a long guard, since the sums of a frame take their time to leave. Raises
+    `RangeError` for more modes than a row has.
+    """
+    spec = spec or DigitiserSpec()
+    require("modes of a row", modes, at_least=1, at_most=spec.row_capacity, integer=True)
+    spacings = (max(8, -(-modes // runs)) for runs in RUNS)
+    spacing = next(s for s in spacings if -(-modes // s) % 2)
+    bare = FrameLayout(preamble=PREAMBLE, row=modes, pilot_spacing=spacing)
+    shortest = -(-(28 * spec.words + 40) // spec.samples_per_symbol)
+    guard = bare.guard + max(0, shortest - bare.length)
+    return FrameLayout(preamble=PREAMBLE, row=modes, pilot_spacing=spacing, guard=guard)
+
+
+def receiver_settings(
+    spec: DigitiserSpec,
+    drive: DriveSpec,
+    layout: FrameLayout,
+    scale: int,
+    reference: float = REFERENCE,
+) -> DigitiserSettings:
+    """Either party's receiver for frames of a layout; `scale` is the register's, from calibration.
+
+    Where a layer has more modes than the node has words for, neighbours share one.
+    """
+    shift = 0
+    while layout.row > spec.modes << shift:
+        shift += 1
+    return DigitiserSettings(
+        layout=layout,
+        minimum=correlator.threshold(spec, 2.0**spec.scale.fraction / scale),
+        scale=(scale,) * 2,
+        pilot=round(reference * 2.0**drive.symbol.fraction),
+        mode=layout.row // 2,
+        phase_shift=PHASE_SHIFT,
+        timing_shift=TIMING_SHIFT,
+        # What leaks through the modulator turns with the client's oscillator: follow it.
+        offset_shift=14 if spec.quadratures == 2 else 9,
+        mode_shift=shift,
+    )
+
+
+@dataclass(frozen=True)
+class Parts:
+    """How a layer is sent: `weights` parts that hold all rows and `decoys` parts of decoys alone,
+    of `slots` slots each. What is left of the last part of weights is filled with decoys."""
+
+    slots: int
+    weights: int
+    decoys: int
+
+    @property
+    def frames(self) -> int:
+        """Frames of a layer in all, lead-ins included."""
+        return (self.weights + self.decoys) * (LEAD_IN + self.slots)
+
+
+def parts_of(rows: int, modes: int, decoys: int, spec: DriveSpec) -> Parts:
+    """Parts for `rows` rows and at most `decoys` decoys: the longest that a node buffers whole.
+
+    Raises `RangeError` where a single row does not fit the node, or without a decoy.
+    """
+    require("modes of a row", modes, at_least=1, at_most=spec.row_capacity, integer=True)
+    require("decoys of a layer", decoys, at_least=1, integer=True)
+    for slots in range(min(decoys, spec.row_capacity // modes), 0, -1):
+        weights = -(-rows // slots)
+        spare = (rows + decoys) // slots - weights
+        if spare:
+            return Parts(slots, weights, spare)
+    raise RangeError(f"rows = {rows}; allowed: 1 or more")

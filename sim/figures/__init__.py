@@ -1,0 +1,1 @@
+"""Measured figures and waveforms of drive and digitiser."""

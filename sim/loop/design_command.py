@@ -1,0 +1,149 @@
+"""What each imperfection costs, with a plot.
+
+python -m shotveil.sim.loop.design_command QUESTION
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import click
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from shotveil.host.figures.style import GREY, new_figure, rendered, style
+from shotveil.models.common.checks import RangeError
+from shotveil.models.common.files import write_atomically
+from shotveil.models.link.optics import Link
+from shotveil.models.networks.mnist import load_mnist
+from shotveil.models.networks.network import load_network
+from shotveil.sim.loop.design import (
+    GOAL,
+    QUESTIONS,
+    Answer,
+    accuracies,
+    answer,
+    limit,
+    samples_per_symbol,
+)
+
+Real = NDArray[np.float64]
+FLOOR = 1e-8  # SNU; what is below, such as rounding, is drawn there
+
+
+@click.command()
+@click.argument("question", type=click.Choice([*QUESTIONS, "samples-per-symbol"]))
+@click.option("--network", default="mnist-paper", show_default=True)
+@click.option("--gain", default=1.3, show_default=True)
+@click.option("--f2", default=2.4, show_default=True)
+@click.option("--rows", default=64, show_default=True, help="Of the first layer.")
+@click.option("--images", default=2000, show_default=True, help="For the accuracy.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("reports"))
+def main(
+    question: str, network: str, gain: float, f2: float, rows: int, images: int, out: Path
+) -> None:
+    """Answer a design question: excess noise and accuracy, all else ideal."""
+    whole = load_network(network)
+    pixels, labels = load_mnist(None, "test")
+
+    def right(left: Real) -> Real:
+        """Accuracy at each F² that is left, and last over the ideal link."""
+        return accuracies(whole, pixels[:images], labels[:images], np.append(left, f2), seed=1)
+
+    if question == "samples-per-symbol":
+        figure = _of_samples(Link(gain=gain, photons=1).with_f2(f2), f2, right)
+    else:
+        figure = _of_question(answer(QUESTIONS[question], whole, gain, f2, rows), f2, right)
+    path = out / f"loop-design-{question}.png"
+    with style():
+        write_atomically(path, rendered(figure(), "png"))
+    click.echo(f"plot: {path}")
+
+
+def _of_question(found: Answer, f2: float, right: Callable[[Real], Real]) -> Callable[[], Figure]:
+    """Print an answer; what draws it."""
+    label, values = found.question.label, found.question.values
+    accuracy = right(found.f2)
+    click.echo(f"{label}: excess noise (SNU), F² left of {f2:g}, accuracy")
+    for value, excess, left, share in zip(
+        values, found.excess, found.f2, accuracy[:-1], strict=True
+    ):
+        click.echo(f"{value:10g}   {excess:9.2e}   {left:7.4f}   {share:.2%}")
+    at = limit(found)
+    click.echo(
+        f"{GOAL:g} SNU are reached at {at:.3g}" if at is not None else f"{GOAL:g} is not crossed"
+    )
+    lines = {"": (found.excess, accuracy[:-1])}
+    return lambda: _picture(label, values, found.question.log, lines, accuracy[-1], at)
+
+
+def _of_samples(link: Link, f2: float, right: Callable[[Real], Real]) -> Callable[[], Figure]:
+    """Print what samples a symbol cost, which is floating point; what draws it."""
+    found = samples_per_symbol(link.modulation_variance)
+    excess = np.array(list(found.values())).T
+    # Interference of a pulse falls on what the client reads as on what returns.
+    left = f2 * link.inference_noise / (link.inference_noise + excess)
+    accuracy = right(left.ravel())
+    shares = accuracy[:-1].reshape(excess.shape)
+    names = ("pulse alone", "1/64 symbol late")
+    click.echo("samples a symbol: " + ", ".join(f"{n} (SNU), accuracy" for n in names))
+    for samples, row, share in zip(found, excess.T, shares.T, strict=True):
+        parts = [f"{e:9.1e}   {a:.2%}" for e, a in zip(row, share, strict=True)]
+        click.echo(f"{samples:10}   " + "   ".join(parts))
+    click.echo("drive and digitiser are built for 4")
+    lines = dict(zip(names, zip(excess, shares, strict=True), strict=True))
+    label = "samples a symbol (floating point)"
+    return lambda: _picture(label, tuple(found), False, lines, accuracy[-1], None)
+
+
+def _picture(
+    label: str,
+    values: Sequence[float],
+    log: bool,
+    lines: Mapping[str, tuple[Real, Real]],
+    ideal: float,
+    at: float | None,
+) -> Figure:
+    """Excess noise and accuracy over the values; `lines` have both, by name."""
+    figure = new_figure(9.2, 3.6)
+    left, other = figure.subplots(1, 2)
+    for (name, (excess, right)), marker in zip(lines.items(), "os", strict=False):
+        left.plot(values, np.maximum(excess, FLOOR), marker=marker, label=name)
+        other.plot(values, 100 * right, marker=marker, label=name)
+    left.axhline(GOAL, color=GREY, ls="--", lw=1)
+    left.annotate(
+        "10⁻⁴ SNU", (1, GOAL), xycoords=("axes fraction", "data"), ha="right", va="bottom",
+        fontsize=8, color=GREY,
+    )  # fmt: skip
+    if at is not None:
+        left.axvline(at, color=GREY, ls=":", lw=1)
+        left.annotate(
+            f" {at:.3g}", (at, 0), xycoords=("data", "axes fraction"), va="bottom", fontsize=8,
+            color=GREY,
+        )  # fmt: skip
+    left.set(yscale="log", ylabel="excess noise (SNU at the returned mode)")
+    other.axhline(100 * ideal, color=GREY, ls="--", lw=1)
+    other.annotate(
+        "ideal link", (0, 100 * ideal), xycoords=("axes fraction", "data"), xytext=(4, 2),
+        textcoords="offset points", va="bottom", fontsize=8, color=GREY,
+    )  # fmt: skip
+    # What moves by a few hundredths should not look like a cliff.
+    lowest = 100 * min(float(right.min()) for _, right in lines.values())
+    other.set(ylabel="accuracy (%)", ylim=(min(lowest, 100 * ideal - 2) - 0.3, 100 * ideal + 0.7))
+    for axes in (left, other):
+        axes.set_xlabel(label)
+        if log:
+            axes.set_xscale("log")
+        elif all(float(value).is_integer() for value in values):
+            axes.set_xticks(values)
+        if len(lines) > 1:
+            axes.legend()
+    return figure
+
+
+if __name__ == "__main__":
+    try:
+        main(standalone_mode=False)
+    except (RangeError, click.ClickException) as error:
+        raise SystemExit(f"loop_design: {error}") from None

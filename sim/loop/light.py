@@ -1,0 +1,225 @@
+"""Two simulated nodes with light between them, each behind a TCP port, and their calibration.
+
+    python -m shotveil.sim.loop.light --gain 1.3 --calibration lab
+    shotveil serve --demo --device tcp:127.0.0.1:7001 --calibration lab/server.json --gain 1.3 …
+    shotveil ask   --demo --device tcp:127.0.0.1:7002 --calibration lab/client.json
+
+Both nodes are their gateware (`sim.loop.live`). Time passes while either host waits for bytes;
+when neither says anything, it stands still. One host a node at a time; nodes keep their state.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import select
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from shotveil.host.parties.calibration import ClientCalibration, ServerCalibration
+from shotveil.models.common.checks import RangeError, require
+from shotveil.models.common.fixedpoint import to_float
+from shotveil.models.drive.spec import DriveSpec
+from shotveil.models.link.optics import split_transmittance
+from shotveil.models.networks.network import Layer, Network
+from shotveil.models.node.spec import NodeSpec
+from shotveil.models.waveform.impairments import Impairments
+from shotveil.sim.loop.backend import PRESETS
+from shotveil.sim.loop.bench import calibrated
+from shotveil.sim.loop.live import BLOCK, DELAY, LiveNodes, Party, Table
+from shotveil.sim.loop.session import Loop
+from shotveil.sim.loop.settings import LoopSettings, prepare
+
+QUIET = 4 * BLOCK  # clocks for which time goes on after the last byte: answers take less
+PROBE_ROWS, PROBE_WEIGHTS = 24, 784  # what full scale is calibrated with: Gaussian rows
+RECORD_FRAMES = 2000
+MARGIN = 0.9  # of the receiver's range: noise and imbalance come on top
+SERVER_FILE, CLIENT_FILE = "server.json", "client.json"
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """A table as its calibration leaves it, and what either party has to know of its own side."""
+
+    table: Table
+    server: ServerCalibration
+    client: ClientCalibration
+
+    def save(self, folder: Path) -> None:
+        """Write `server.json` and `client.json`."""
+        self.server.save(folder / SERVER_FILE)
+        self.client.save(folder / CLIENT_FILE)
+
+
+def calibrate(
+    gain: float,
+    full_scale: float,
+    impairments: Impairments,
+    seed: int = 1,
+    record_frames: int = RECORD_FRAMES,
+) -> Calibrated:
+    """Calibrate a table with Gaussian rows of as much light as its full scale allows.
+
+    The records are the models', which gives the same bits as the gateware would. A longer record
+    knows the shot noise better: `record_frames` of 432 symbols each, vacuum and dark.
+    """
+    require("record frames", record_frames, at_least=100, integer=True)
+    require("full scale", full_scale, above=0, at_most=brightest(impairments))
+    weights = np.random.default_rng(seed).standard_normal((PROBE_ROWS, PROBE_WEIGHTS))
+    layer = Layer(weights.astype(np.float32))
+    # So bright that the largest weight is full scale.
+    rms, peak = float(np.sqrt(np.mean(layer.weights**2))), float(np.abs(layer.weights).max())
+    link = impairments.link(gain, (full_scale * rms / peak) ** 2 / 2)
+    asked = LoopSettings.of(link, impairments, seed=seed)
+    settings, found = calibrated(asked, prepare(asked, layer), asked.arms)
+    loop = Loop(Network("probe", (layer,)), settings)
+    records, (back,) = loop.records(record_frames), loop.back_to_back()
+    table = Table(
+        gain, full_scale, settings.impairments, settings.arms, settings.electrodes,
+        settings.step, seed,
+    )  # fmt: skip
+    x, p = records.offsets[0]
+    # The delay as it was found, without the frame that the client held the light for.
+    delay = round(found.delay.value) - loop.layers[0].setup.period + DELAY
+    distortion = max(0.0, back.excess) / link.modulation_variance
+    receiver = records.of_layer(0)
+    return Calibrated(
+        table,
+        ServerCalibration(receiver, settings.arms, full_scale, delay, (x, p), distortion),
+        ClientCalibration(records.client, settings.electrodes, gain),
+    )
+
+
+def brightest(impairments: Impairments) -> float:
+    """The full scale (√SNU) at which a modulator held at its largest field still fits the range of
+    the server's receiver; a calibration holds it there."""
+    spec, drive = NodeSpec(role="server").digitiser, DriveSpec()
+    pulse = to_float(drive.pulse(), drive.coefficient)
+    matched = to_float(spec.coefficients()[spec.fractions // 2], spec.coefficient)
+    share = impairments.server_efficiency * impairments.transmittance / spec.quadratures
+    held = abs(float(np.sum(matched))) * math.sqrt(share / float(np.sum(pulse**2)))
+    return MARGIN * spec.symbol.highest * spec.symbol.lsb / held
+
+
+class _Port:
+    """A node behind a listening socket."""
+
+    def __init__(self, party: Party, listener: socket.socket) -> None:
+        self.party, self.listener = party, listener
+        self.host: socket.socket | None = None
+
+    @property
+    def waits_for(self) -> socket.socket:
+        """What may have something to say."""
+        return self.host or self.listener
+
+    def hear(self) -> None:
+        """A host, or its bytes."""
+        if self.host is None:
+            self.host, _ = self.listener.accept()
+            self.host.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return
+        try:
+            data = self.host.recv(1 << 16)
+        except ConnectionError:
+            data = b""
+        if data:
+            self.party.write(data)
+        else:
+            self.hang_up()
+
+    def answer(self) -> bool:
+        """Hand the node's bytes to its host; whether there were any."""
+        data = self.party.take()
+        if data and self.host is not None:
+            try:
+                self.host.sendall(data)
+            except ConnectionError:
+                self.hang_up()
+        return bool(data)
+
+    def hang_up(self) -> None:
+        """Wait for the next host."""
+        if self.host is not None:
+            self.host.close()
+            self.host = None
+
+
+def serve(
+    light: LiveNodes,
+    listeners: tuple[socket.socket, socket.socket],
+    over: Callable[[], bool] = lambda: False,
+) -> None:
+    """Serve hosts of the server's and of the client's node until `over`, asked often."""
+    ports = [_Port(p, at) for p, at in zip((light.server, light.client), listeners, strict=True)]
+    last = light.server.clocks
+    try:
+        while not over():
+            busy = light.server.clocks - last < QUIET
+            told, _, _ = select.select([p.waits_for for p in ports], [], [], 0 if busy else 0.1)
+            for port in ports:
+                if port.waits_for in told:
+                    port.hear()
+                    last = light.server.clocks
+            if busy:
+                light.advance()
+                if any([port.answer() for port in ports]):
+                    last = light.server.clocks
+    finally:
+        for port in ports:
+            port.hang_up()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Calibrate, then serve both nodes until interrupted."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--server-port", type=int, default=7001, help="0 takes any that is free")
+    parser.add_argument("--client-port", type=int, default=7002, help="0 takes any that is free")
+    parser.add_argument("--gain", type=float, default=1.3, help="of the client's amplifier")
+    parser.add_argument("--full-scale", type=float, default=24.0, help="√SNU of the largest symbol")
+    parser.add_argument("--impairments", choices=sorted(PRESETS), default="ideal")
+    parser.add_argument("--transmittance", type=float, help="of the whole loop, in (0, 1]")
+    parser.add_argument("--excess-noise", type=float, help="technical, SNU")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--record-frames", type=int, default=RECORD_FRAMES)
+    parser.add_argument("--calibration", type=Path, help="folder to write both parties' files to")
+    given = parser.parse_args(arguments)
+    try:
+        impairments = PRESETS[given.impairments]
+        if given.transmittance is not None:
+            out, back = split_transmittance(given.transmittance, None, None)
+            impairments = replace(impairments, transmittance_out=out, transmittance_back=back)
+        if given.excess_noise is not None:
+            impairments = replace(impairments, excess_noise=given.excess_noise)
+        for port in (given.server_port, given.client_port):
+            require("port", port, at_least=0, at_most=65535)
+        made = calibrate(given.gain, given.full_scale, impairments, given.seed, given.record_frames)
+        if given.calibration is not None:
+            made.save(given.calibration)
+        light = LiveNodes(made.table)  # before anybody can call
+        listeners = [
+            socket.create_server((given.host, port))
+            for port in (given.server_port, given.client_port)
+        ]
+    except (RangeError, OSError) as error:
+        parser.error(str(error))
+    loss = 10 * math.log10(1 / impairments.transmittance)
+    print(f"loop of {loss:.3g} dB, gain {given.gain:g}, full scale {given.full_scale:g} √SNU")
+    for role, listener in zip(("server", "client"), listeners, strict=True):
+        host, port = listener.getsockname()[:2]
+        print(f"a {role} at tcp:{host}:{port}", flush=True)
+    try:
+        serve(light, (listeners[0], listeners[1]))
+    except KeyboardInterrupt:
+        print()
+    finally:
+        for listener in listeners:
+            listener.close()
+
+
+if __name__ == "__main__":
+    main()

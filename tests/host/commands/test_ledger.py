@@ -1,0 +1,110 @@
+"""`shotveil ledger` and `shotveil keys`: what they print, and how they refuse."""
+
+import json
+import sqlite3
+
+import pytest
+from shotveil.host.commands.cli import main
+
+from tests.host.parties.parties import IMAGES, NETWORK, parties
+
+
+@pytest.fixture
+def path(tmp_path):
+    with parties(tmp_path, budget=4.0) as (_, _, client):
+        for name in ("alice", "bob"):
+            client(name).classify(IMAGES[:50])
+    return tmp_path / "ledger.db"
+
+
+def run(capsys, *arguments):
+    with pytest.raises(SystemExit) as end:
+        main([str(argument) for argument in arguments])
+    printed = capsys.readouterr()
+    return end.value.code, printed.out, printed.err
+
+
+def test_show_reports_three_senses_budgets_and_what_is_left(path, tmp_path, capsys):
+    picture = tmp_path / "leakage.svg"
+    code, out, _ = run(capsys, "ledger", "show", path, "--json", "--plot", picture)
+    assert code == 0
+    (entry,) = json.loads(out)["networks"]
+    bits, left = entry["leakage_bits"], entry["remaining_inferences"]
+    assert 0 < bits["declared"] < bits["certified"]
+    assert left["declared"] > 0 and left["certified"] == 0
+    assert entry["row_copies_sent"] == 2 * 50 * 74 and entry["row_copies_never_verified"] == 0
+    assert {c["client"] for c in entry["clients"]} == {"alice", "bob"}
+    assert picture.read_text().startswith("<?xml") and "certified" in picture.read_text()
+    code, out, _ = run(capsys, "ledger", "show", path)
+    assert code == 0 and "client alice" in out and "inferences left" in out
+    assert entry["disclosed_bits"] > 0 and "for decoys" in out
+
+
+def test_verify_prints_a_head_and_takes_one(path, capsys):
+    code, out, _ = run(capsys, "ledger", "verify", path)
+    assert code == 0 and "unbroken; head " in out
+    head = out.split("head ")[1].strip()
+    assert run(capsys, "ledger", "verify", path, "--head", head)[0] == 0
+    other = head[:-1] + ("0" if head[-1] != "0" else "1")
+    code, _, error = run(capsys, "ledger", "verify", path, "--head", other)
+    assert code == 2 and "was replaced" in error
+    with sqlite3.connect(path) as database:
+        database.execute("DROP TRIGGER events_are_final")
+        database.execute(
+            "UPDATE events SET body = replace(body, 'bob', 'eve') WHERE kind='session'"
+        )
+    database.close()
+    code, _, error = run(capsys, "ledger", "verify", path)
+    assert code == 2 and "was changed" in error and error.count("\n") == 1
+
+
+def test_budgets_are_set_for_all_for_each_and_for_one(path, capsys):
+    for options in (("--bits", 5), ("--each-client", "--bits", 3), ("--client", "bob")):
+        code, out, _ = run(capsys, "ledger", "budget", path, "--network", "small", *options)
+        assert code == 0 and "budget of" in out
+    _, out, _ = run(capsys, "ledger", "show", path, "--json")
+    (entry,) = json.loads(out)["networks"]
+    assert entry["budget"]["bits"] == 5
+    assert all(client["budget"]["bits"] == 3 for client in entry["clients"])
+    for bad, text in (
+        (("--network", "nothing", "--bits", 1), "fits 0"),
+        (("--network", NETWORK.digest[:9], "--bits", -1), "budget = -1"),
+        (("--network", "small", "--client", "a", "--each-client"), "both --client"),
+    ):
+        code, _, error = run(capsys, "ledger", "budget", path, *bad)
+        assert code == 2 and text in error
+
+
+def test_missing_files_and_formats_are_refused(path, tmp_path, capsys):
+    for command in ("show", "verify"):
+        code, _, error = run(capsys, "ledger", command, tmp_path / "none.db")
+        assert code == 2 and "is not found" in error
+    code, _, error = run(capsys, "ledger", "show", path, "--plot", tmp_path / "x.doc")
+    assert code == 2 and ".svg" in error
+
+
+def test_keys_are_listed_as_they_are_made(tmp_path, capsys):
+    code, out, _ = run(capsys, "keys", tmp_path / "keys", "--client", "alice")
+    assert code == 0 and out.count(".pem") == 4
+    assert run(capsys, "keys", tmp_path / "keys", "--client", "alice")[1] == ""
+    code, _, error = run(capsys, "keys", tmp_path / "keys", "--client", "a/b")
+    assert code == 2 and "client = 'a/b'" in error
+
+
+@pytest.mark.parametrize(
+    "arguments, text",
+    [
+        (("serve",), "neither of --keys and --demo"),
+        (("link", "--demo", "--keys", "x"), "both of --keys and --demo"),
+        (("ask", "--keys", "none", "--name", "alice"), "cannot be read"),
+        (("ask", "--keys", "none"), "client = ''"),
+        (("ask", "--demo", "--data-budget", "1"), "without --ledger"),
+        (("link", "--demo", "--strength", "1"), "without --attack"),
+        (("serve", "--demo", "--strength", "1"), "without --attack"),
+        (("link", "--demo", "--attack", "squeezing-server"), "is none of over-amplification"),
+        (("serve", "--demo", "--attack", "tap"), "is none of homodyne-server"),
+    ],
+)
+def test_parties_refuse_bad_options_in_one_line(capsys, arguments, text):
+    code, _, error = run(capsys, *arguments)
+    assert code == 2 and text in error and error.count("\n") == 1

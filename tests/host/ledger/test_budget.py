@@ -1,0 +1,333 @@
+"""The budget filter: charges first, never over, and nothing is lost when a process dies."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from shotveil.host.leakage.composition import LOST, ChannelClass
+from shotveil.host.leakage.weights import weight_leakage_after
+from shotveil.host.ledger.accounts import Accounts, Budget, LayerChannel
+from shotveil.host.ledger.budget import BudgetExhausted, BudgetFilter, remaining_inferences
+from shotveil.host.ledger.event_log import EventLog
+from shotveil.host.ledger.odometer import history, read_accounts, report
+from shotveil.models.common.checks import RangeError
+from shotveil.models.networks.network import Layer, Network
+
+V_A, DELTA = 12.0, 1e-10
+GOOD = ChannelClass(1.0, 1e-3)
+RNG = np.random.default_rng(1)
+NETWORK = Network("small", (Layer(RNG.normal(size=(40, 30))), Layer(RNG.normal(size=(10, 40)))))
+SHARE = 1200 / 1600  # of the weights that lie in layer 0
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "ledger.db"
+
+
+@pytest.fixture
+def ledger(path):
+    with BudgetFilter(path) as ledger:
+        ledger.register(NETWORK)
+        yield ledger
+
+
+def open_session(ledger, name="s", client="alice", declared=GOOD, told=0.0):
+    ledger.open_session(name, NETWORK.digest, client, V_A, [declared, declared], DELTA, told)
+
+
+def total(ledger, sense="declared"):
+    return ledger.accounts.networks[NETWORK.digest].total.bits(sense)
+
+
+def chi(inferences, channel):
+    return float(weight_leakage_after(inferences, V_A, *channel))
+
+
+def test_a_reserve_counts_as_lost_light_until_it_is_committed(ledger):
+    open_session(ledger)
+    reserve = ledger.reserve("s", 0, 0, 40, 5)
+    assert total(ledger) == pytest.approx(SHARE * chi(5, LOST))
+    ledger.commit(reserve)
+    assert total(ledger) == pytest.approx(SHARE * chi(5, GOOD))
+    assert total(ledger, "certified") == pytest.approx(SHARE * chi(5, LOST))
+
+
+def test_copies_compose_by_chi_of_k_over_clients_and_apart_for_each(ledger):
+    for client in ("alice", "bob"):
+        open_session(ledger, client, client)
+        for _ in range(3):
+            ledger.commit(ledger.reserve(client, 0, 0, 40, 10))
+    account = ledger.accounts.networks[NETWORK.digest]
+    assert total(ledger) == pytest.approx(SHARE * chi(60, GOOD))
+    assert account.clients["bob"].bits("declared") == pytest.approx(SHARE * chi(30, GOOD))
+    assert total(ledger) < 2 * account.clients["bob"].bits("declared")
+
+
+def test_what_every_session_tells_is_charged_once(path):
+    with BudgetFilter(path) as ledger:
+        ledger.register(NETWORK)
+        assert total(ledger) == 0
+        for name, client in (("a", "alice"), ("b", "alice"), ("c", "bob")):
+            open_session(ledger, name, client, told=160.0)
+            assert total(ledger) == pytest.approx(0.1)
+        account = ledger.accounts.networks[NETWORK.digest]
+        assert [t.bits("declared") for t in account.clients.values()] == pytest.approx([0.1, 0.1])
+        ledger.commit(ledger.reserve("a", 0, 0, 40, 5))
+        assert total(ledger) == pytest.approx(0.1 + SHARE * chi(5, GOOD))
+        open_session(ledger, "d", told=320.0)  # more is told: that is charged, not both
+        assert total(ledger) == pytest.approx(0.2 + SHARE * chi(5, GOOD))
+    (found,) = report(read_accounts(path))
+    assert found["disclosed_bits"] == 320
+    assert found["leakage_bits"]["declared"] == pytest.approx(0.2 + SHARE * chi(5, GOOD))
+
+
+def test_a_session_that_would_tell_more_than_the_budget_is_refused(ledger):
+    ledger.set_budget(NETWORK.digest, 0.15, "declared")
+    ledger.set_budget(NETWORK.digest, 0.05, "declared", "bob")
+    open_session(ledger, "a", told=160.0)
+    head = ledger._log.head
+    for client, told in (("alice", 320.0), ("bob", 160.0)):
+        with pytest.raises(BudgetExhausted, match="the session alone"):
+            open_session(ledger, "b", client, told=told)
+    assert (
+        ledger._log.head == head and "bob" not in ledger.accounts.networks[NETWORK.digest].clients
+    )
+    open_session(ledger, "c", told=160.0)  # nothing new is told
+    with pytest.raises(BudgetExhausted):  # what was told leaves less room for light
+        ledger.reserve("c", 0, 0, 40, 10**6, patience=0)
+        ledger.reserve("c", 0, 0, 40, 10**6, patience=0)
+    assert total(ledger) <= 0.15
+
+
+def test_a_part_of_the_rows_is_charged_as_that_part(ledger):
+    open_session(ledger)
+    ledger.commit(ledger.reserve("s", 0, 0, 10, 7))
+    assert total(ledger) == pytest.approx(SHARE * chi(7, GOOD) / 4)
+
+
+def test_a_new_statement_rates_all_that_the_session_committed_to(ledger):
+    open_session(ledger)
+    open_session(ledger, "other")
+    for session in ("s", "other"):
+        ledger.commit(ledger.reserve(session, 0, 0, 40, 5))
+    certified = ChannelClass(0.99, 0.01)
+    ledger.restate("s", 0, LayerChannel(GOOD, GOOD, certified))
+    ledger.restate("other", 0, LayerChannel(GOOD, GOOD, certified))
+    assert total(ledger, "certified") == pytest.approx(SHARE * chi(10, certified))
+    assert total(ledger) == pytest.approx(SHARE * chi(10, GOOD))
+    ledger.restate("s", 0, LayerChannel(certified, certified, certified))  # after a refusal
+    assert total(ledger) > SHARE * chi(5, certified)
+
+
+@pytest.mark.parametrize("sense", ["declared", "certified"])
+def test_no_moment_is_ever_over_budget_and_refusal_is_to_the_row(path, ledger, sense):
+    limit = SHARE * chi(3, LOST)
+    ledger.set_budget(NETWORK.digest, limit, sense)
+    open_session(ledger, declared=ChannelClass(0.3, 0.1))  # lossy: a few copies fill the budget
+    granted = 0
+    with pytest.raises(BudgetExhausted, match=r"small has .* of .* bits per weight .* raises"):
+        while True:
+            reserve = ledger.reserve("s", 0, 0, 40, 1, patience=0)
+            granted += reserve.stop - reserve.first
+            if sense == "declared":
+                ledger.commit(reserve)
+    # One row more would not have fitted.
+    account = ledger.accounts.networks[NETWORK.digest]
+    assert total(ledger, sense) <= limit
+    assert granted >= 3 * 40 - 1
+    # Every prefix of the record keeps the budget.
+    accounts = Accounts()
+    with EventLog(path, writable=False) as log:
+        for event in log.events():
+            accounts.apply(event)
+            account = accounts.networks[NETWORK.digest]
+            assert account.total.bits(sense) <= limit
+
+
+def test_a_smaller_part_is_granted_when_the_whole_does_not_fit(ledger):
+    ledger.set_budget(NETWORK.digest, SHARE * chi(1, LOST) * 0.5, "declared")
+    open_session(ledger)
+    reserve = ledger.reserve("s", 0, 0, 40, 1)
+    assert (reserve.first, reserve.stop) == (0, 20)
+
+
+def test_client_budgets_hold_beside_the_networks(ledger):
+    ledger.set_budget(NETWORK.digest, SHARE * chi(2, LOST) / 4, "declared", "")
+    ledger.set_budget(NETWORK.digest, 100.0, "declared", "bob")
+    open_session(ledger, "a", "alice")
+    open_session(ledger, "b", "bob")
+    assert ledger.reserve("a", 0, 0, 40, 2).stop == 10
+    with pytest.raises(BudgetExhausted, match="client alice"):
+        ledger.reserve("a", 0, 10, 40, 2, patience=0)
+    assert ledger.reserve("b", 0, 0, 40, 2).stop == 40
+    ledger.set_budget(NETWORK.digest, None, "declared", "")
+    assert ledger.reserve("a", 0, 10, 40, 2).stop == 40
+
+
+def test_a_reserve_waits_for_light_on_its_way(ledger):
+    ledger.set_budget(NETWORK.digest, SHARE * chi(1, LOST) * 1.0001, "declared")
+    open_session(ledger)
+    first = ledger.reserve("s", 0, 0, 40, 1)
+    timer = threading.Timer(0.2, ledger.commit, [first])
+    timer.start()
+    start = time.monotonic()
+    second = ledger.reserve("s", 0, 0, 10, 1, patience=30)
+    assert second.stop == 10 and time.monotonic() - start < 20
+    timer.join()
+
+
+def test_an_old_session_is_ended_and_its_reserves_stay(path):
+    with BudgetFilter(path) as ledger:
+        ledger.register(NETWORK)
+        open_session(ledger)
+        ledger.reserve("s", 0, 0, 40, 5)
+        before = total(ledger)
+    with BudgetFilter(path) as ledger:
+        assert total(ledger) == before
+        with pytest.raises(RangeError, match="has ended"):
+            ledger.reserve("s", 0, 0, 40, 5)
+        with pytest.raises(RangeError, match="known already"):
+            open_session(ledger)
+        assert report(ledger.accounts)[0]["row_copies_never_verified"] == 200
+
+
+def test_clients_at_once_never_exceed_one_budget(path, ledger):
+    """8 threads, a reserve of random size each time; checked on the record, event by event."""
+    limit = SHARE * chi(8, LOST)
+    ledger.set_budget(NETWORK.digest, limit, "certified")
+    refused = []
+
+    def ask(number):
+        rng = np.random.default_rng(number)
+        open_session(ledger, f"s{number}", f"client {number}")
+        try:
+            while True:
+                first = int(rng.integers(39))
+                ledger.reserve(f"s{number}", 0, first, 40, int(rng.integers(1, 3)), patience=0)
+        except BudgetExhausted:
+            refused.append(number)
+
+    threads = [threading.Thread(target=ask, args=[number]) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(refused) == 8
+    accounts = Accounts()
+    with EventLog(path, writable=False) as log:
+        for event in log.events():
+            accounts.apply(event)
+            if accounts.networks:
+                assert accounts.networks[NETWORK.digest].total.bits("certified") <= limit
+    assert accounts.networks[NETWORK.digest].total.bits("certified") == total(ledger, "certified")
+    assert total(ledger, "certified") > 0.5 * limit
+
+
+def test_remaining_inferences_are_exactly_what_still_fits(ledger):
+    open_session(ledger)
+    for layer in (0, 1):
+        ledger.commit(ledger.reserve("s", layer, 0, 40 if layer == 0 else 10, 20))
+    account = ledger.accounts.networks[NETWORK.digest]
+    budget = Budget(1.0, "declared")
+    left = remaining_inferences(account, account.total, budget, [GOOD, GOOD], V_A)
+    assert chi(20 + left, GOOD) <= 1.0 < chi(21 + left, GOOD)
+    used = remaining_inferences(account, account.total, Budget(0.01, "declared"), [GOOD] * 2, V_A)
+    assert used == 0
+
+
+def test_report_and_history_agree_with_the_accounts(path, ledger):
+    ledger.set_budget(NETWORK.digest, 5.0, "declared")
+    open_session(ledger)
+    ledger.commit(ledger.reserve("s", 0, 0, 40, 5))
+    entry = report(read_accounts(path))[0]
+    assert entry["leakage_bits"]["declared"] == total(ledger)
+    assert entry["budget"] == {"bits": 5.0, "sense": "declared"}
+    assert entry["remaining_inferences"]["declared"] > entry["remaining_inferences"]["certified"]
+    moments = history(path, NETWORK.digest)
+    assert moments[-1].declared == total(ledger)
+    assert max(m.declared for m in moments) == pytest.approx(SHARE * chi(5, LOST))
+
+
+def test_bad_requests_are_refused_and_leave_nothing(path, ledger):
+    open_session(ledger)
+    with EventLog(path, writable=False) as log:
+        before = log.verify()
+    with pytest.raises(RangeError, match="budget = -1"):
+        ledger.set_budget(NETWORK.digest, -1.0, "declared")
+    with pytest.raises(RangeError, match="sense = 'estimated'"):
+        ledger.set_budget(NETWORK.digest, 1.0, "estimated")
+    for rows in ((0, 41), (-1, 3), (5, 5), (7, 3)):
+        with pytest.raises(ValueError, match="rows"):
+            ledger.reserve("s", 0, *rows, 1)
+    with pytest.raises(ValueError, match="rows"):
+        ledger.reserve("s", 0, 0, 40, 0)
+    reserve = ledger.reserve("s", 0, 0, 1, 1)
+    ledger.commit(reserve)
+    with pytest.raises(RangeError, match="not outstanding"):
+        ledger.commit(reserve)
+    with EventLog(path, writable=False) as log:
+        assert log.verify().sequence == before.sequence + 2
+
+
+def worker(path: Path, light: Path) -> None:
+    """Reserve, send, commit, until killed. What was sent is known to `light` alone."""
+    ledger = BudgetFilter(path)
+    ledger.register(NETWORK)
+    session = f"session {os.getpid()}"
+    open_session(ledger, session)
+    log = os.open(light, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    print("ready", flush=True)
+    while True:
+        reserve = ledger.reserve(session, 0, 0, 40, 3)
+        os.write(log, f"{reserve.sequence}\n".encode())
+        ledger.commit(reserve)
+
+
+def kill_and_restart(folder: Path, kills: int, rng: np.random.Generator) -> int:
+    """SIGKILL a process that sends light at random moments; check the record after each."""
+    path, light = folder / "ledger.db", folder / "light"
+    program = (
+        "import sys, pathlib, importlib.util as u;"
+        f"s = u.spec_from_file_location('worker', {str(Path(__file__))!r});"
+        "m = u.module_from_spec(s); s.loader.exec_module(m);"
+        "m.worker(*map(pathlib.Path, sys.argv[1:]))"
+    )
+    for _ in range(kills):
+        process = subprocess.Popen(
+            [sys.executable, "-c", program, str(path), str(light)], stdout=subprocess.PIPE
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        time.sleep(rng.exponential(0.03))
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        check(path, light)
+    return len(light.read_text().split())
+
+
+def check(path, light):
+    sent = {int(line) for line in light.read_text().split()} if light.exists() else set()
+    with EventLog(path, writable=False) as log:
+        events = list(log.events())
+    reserved = {e.sequence: e.body for e in events if e.kind == "reserve"}
+    committed = {e.body["reserve"] for e in events if e.kind == "commit"}
+    assert sent <= set(reserved), "light without a reserve on disk"
+    assert committed <= sent
+    accounts = read_accounts(path)
+    if not reserved:
+        return
+    bits = accounts.networks[NETWORK.digest].total.bits("declared")
+    least = SHARE * chi(3 * len(sent), GOOD)
+    most = SHARE * chi(3 * len(reserved), LOST)
+    assert least * (1 - 1e-12) <= bits <= most * (1 + 1e-12)
+
+
+def test_sigkill_at_random_moments_loses_no_charge(tmp_path):
+    assert kill_and_restart(tmp_path, 6, np.random.default_rng(8)) > 5

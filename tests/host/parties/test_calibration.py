@@ -1,0 +1,64 @@
+"""The files that tell a party of its own optics."""
+
+import json
+
+import pytest
+from shotveil.host.parties.calibration import ClientCalibration, ServerCalibration
+from shotveil.host.verification.estimation import Calibration
+from shotveil.models.common.checks import RangeError
+from shotveil.models.drive.spec import Arm
+
+SERVER = ServerCalibration(
+    Calibration(4.3e6, 1.2e5, 1000, 2000, (16384, 16384), 2, 0.9),
+    (Arm(0.98, 0.05, 0.96), Arm(0.83, -0.04, 1.0)),
+    full_scale=24.0,
+    delay=1352,
+    offset=(-7, 9),
+    distortion=1e-4,
+)
+CLIENT = ClientCalibration(
+    Calibration(4.3e6, 1.2e5, 1000, 2000, (16384,), 1, 0.8), (Arm(), Arm()), gain=1.3
+)
+
+
+@pytest.mark.parametrize("known", [SERVER, CLIENT])
+def test_what_is_saved_is_loaded(tmp_path, known):
+    known.save(tmp_path / "c.json")
+    assert type(known).load(tmp_path / "c.json") == known
+
+
+def edited(path, known, edit):
+    known.save(path)
+    values = json.loads(path.read_text())
+    edit(values)
+    path.write_text(json.dumps(values))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("known", "edit", "error"),
+    [
+        (CLIENT, lambda v: v.update(gain=1.0), r"gain = 1 is outside \(1, ∞\)"),
+        (CLIENT, lambda v: v.update(role="server"), "is of a server; allowed: a client's"),
+        (CLIENT, lambda v: v.pop("gain"), "does not hold: .*gain.*sim.loop.light"),
+        (CLIENT, lambda v: v.pop("arms"), "does not hold: 'arms'"),
+        (CLIENT, lambda v: v.update(more=1), "does not hold: .*more"),
+        (CLIENT, lambda v: v["receiver"].update(quadratures=2), "quadratures = 2; allowed: 1"),
+        (SERVER, lambda v: v.update(full_scale=0), "full scale = 0"),
+        (SERVER, lambda v: v.update(delay=1.5), "delay = 1.5"),
+        (SERVER, lambda v: v.update(offset=[1]), "does not hold: "),
+        (SERVER, lambda v: v["receiver"].update(scale=[1, 2]), r"scales = \(1, 2\)"),
+        (SERVER, lambda v: v["receiver"].update(dark_variance=9e9), "shot variance"),
+    ],
+)
+def test_other_files_are_refused_with_what_is_wrong(tmp_path, known, edit, error):
+    with pytest.raises(RangeError, match=error):
+        type(known).load(edited(tmp_path / "c.json", known, edit))
+
+
+def test_a_missing_file_says_how_to_make_one(tmp_path):
+    with pytest.raises(RangeError, match=r"cannot be read; .*python -m sim\.light"):
+        ClientCalibration.load(tmp_path / "none.json")
+    (tmp_path / "text").write_text("[]")
+    with pytest.raises(RangeError, match="cannot be read"):
+        ServerCalibration.load(tmp_path / "text")

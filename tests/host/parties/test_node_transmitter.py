@@ -1,0 +1,213 @@
+"""A server whose light goes through a node, here of the bit-true models, with a fibre behind it."""
+
+import math
+
+import numpy as np
+import pytest
+from shotveil.host.devices.device import DeviceError
+from shotveil.host.devices.model import ModelDevice
+from shotveil.host.devices.node import Node
+from shotveil.host.parties.calibration import ServerCalibration
+from shotveil.host.parties.node_transmitter import NodeTransmitter
+from shotveil.host.protocol import messages_pb2 as pb
+from shotveil.host.protocol.wire import ProtocolError, Refusal
+from shotveil.host.verification.estimation import Calibration
+from shotveil.models.common.checks import RangeError
+from shotveil.models.drive.spec import Arm, DriveSpec
+from shotveil.models.link.encoding import EncodedRows
+from shotveil.models.node.light import LEAD_IN, layout_of, parts_of
+from shotveil.models.node.spec import NodeSpec
+from shotveil.models.waveform.delay import Delay
+from shotveil.models.waveform.impairments import Impairments
+from shotveil.models.waveform.mesh import Mesh
+from shotveil.models.waveform.optics import Optics
+from shotveil.sim.loop.live import Table
+
+MODES, ROWS, DECOYS = 40, 12, 4
+FULL_SCALE = 24.0
+TRANSMITTANCE = 0.7
+SCALE = 1 << 14  # of the receiver: 256 steps per √SNU
+UNIT = 2.0**11  # raw units of a symbol per √SNU
+RNG = np.random.default_rng(2)
+WEIGHTS, DRAWN = (
+    EncodedRows(*RNG.normal(scale=4.0, size=(2, number, MODES)), scale=1.0)
+    for number in (ROWS, DECOYS)
+)
+CALIBRATION = ServerCalibration(
+    receiver=Calibration(UNIT**2, 0.0, 10**6, 10**6, (SCALE, SCALE), 2),
+    arms=(Arm(), Arm()),
+    full_scale=FULL_SCALE,
+    delay=0,
+)
+
+
+class Fibre:
+    """Out and back through loss, with vacuum; a frame later, as behind a client that does nothing.
+
+    `hidden` frames, counted from the first, are blocked: the receiver cannot find them.
+    """
+
+    def __init__(self, modes=MODES, hidden=()):
+        spec, layout = NodeSpec(), layout_of(modes)
+        table = Table(1.3, FULL_SCALE, Impairments(transmittance_out=TRANSMITTANCE))
+        setup = table.setup(spec, NodeSpec("client"), layout, 0)
+        straight = np.zeros((2, modes))
+        self.optics = Optics(setup, Mesh(straight, straight), np.random.default_rng(3))
+        self.period, self.delay = setup.period, Delay(setup.period)
+        self.hidden, self.frames = set(hidden), 0
+
+    def __call__(self, codes):
+        light = self.optics.modulate(codes)
+        if codes.shape[1] == self.period:
+            if self.frames in self.hidden:
+                light = np.zeros_like(light)
+            self.frames += 1
+        return self.optics.way_back(self.delay(self.optics.way_out(light)))
+
+
+def transmitter(fibre=None, calibration=CALIBRATION, role="server"):
+    node = Node(ModelDevice(NodeSpec(role), (fibre or Fibre()) if role == "server" else None))
+    made = NodeTransmitter(lambda: node, np.random.default_rng(4), calibration)
+    made.hold("w", WEIGHTS)
+    made.hold("d", DRAWN)
+    return made
+
+
+def shot(slots):
+    return pb.Shot(version=1, images=1, weights="w", decoys="d", slots=slots)
+
+
+def test_parts_are_alike_and_hold_every_row_once():
+    light = transmitter()
+    plan = parts_of(ROWS, MODES, DECOYS, DriveSpec())
+    assert plan.slots * MODES <= DriveSpec().row_capacity
+    where = set()
+    for _ in range(20):
+        parts = list(light.parts(WEIGHTS, DECOYS, 1, 0))
+        lengths = {part.stop - part.first + len(part.decoys) for part in parts}
+        assert lengths == {plan.slots} and len(parts) == plan.weights + plan.decoys
+        rows = [row for part in parts for row in range(part.first, part.stop)]
+        assert rows == list(range(ROWS))
+        decoys = [d for part in parts for d in part.decoys]
+        assert len(set(decoys)) == len(decoys) <= DECOYS and set(decoys) <= set(range(DECOYS))
+        alone = [n for n, part in enumerate(parts) if part.first == part.stop]
+        assert len(alone) == plan.decoys
+        where.update(alone)
+    # Anywhere, or the client could tell.
+    assert where == set(range(plan.weights + plan.decoys))
+
+
+@pytest.mark.parametrize("rows", [1, 10, 97, 784])
+@pytest.mark.parametrize("modes", [1, 12, 392, 4096])
+@pytest.mark.parametrize("rate", [1 / 16, 0.3, 1.0])
+def test_plans_hold_all_rows_within_the_declared_decoys(rows, modes, rate):
+    decoys = math.ceil(rate * rows)
+    plan = parts_of(rows, modes, decoys, DriveSpec())
+    assert 1 <= plan.slots <= 4096 // modes and plan.decoys >= 1
+    assert plan.weights * plan.slots >= rows > (plan.weights - 1) * plan.slots
+    assert (plan.weights + plan.decoys) * plan.slots <= rows + decoys
+    assert plan.frames == (plan.weights + plan.decoys) * (LEAD_IN + plan.slots)
+
+
+def test_sums_of_weights_and_of_decoys_show_the_channel_in_shot_noise_units():
+    light = transmitter()
+    order = [2, 0, 1, 3, -2]
+    weights, none = light.send(shot(order))
+    assert none is None and weights.count == 5 * 2 * MODES
+    rows = np.concatenate([WEIGHTS.x[[2, 0, 1, 3]], WEIGHTS.p[[2, 0, 1, 3]], DRAWN.x[[1]],
+                           DRAWN.p[[1]]])  # fmt: skip
+    assert weights.qq == pytest.approx(np.sum(rows**2), rel=1e-3)
+    # The receiver has half of the light for either quadrature.
+    slope = math.sqrt(TRANSMITTANCE / 2)
+    assert weights.slope == pytest.approx(slope, abs=5 / math.sqrt(weights.qq))
+    assert weights.residual / weights.count == pytest.approx(1, abs=5 * math.sqrt(2 / 400))
+    empty, decoys = light.send(shot([-1, -2, -3, -4]))
+    assert empty.count == 0 and decoys.count.tolist() == [8] * MODES
+    np.testing.assert_allclose(
+        decoys.qq, np.sum(DRAWN.x**2 + DRAWN.p**2, axis=0), rtol=0.01, atol=0.01
+    )
+    pooled = decoys.pooled()
+    assert pooled.slope == pytest.approx(slope, abs=5 / math.sqrt(pooled.qq))
+    assert pooled.residual / pooled.count == pytest.approx(1, abs=5 * math.sqrt(2 / 320))
+
+
+def test_light_that_cannot_be_read_counts_as_lost():
+    light = transmitter(Fibre(hidden=[LEAD_IN + 1]))
+    weights, _ = light.send(shot([0, 1, 2, 3]))
+    assert weights.count == 4 * 2 * MODES
+    sent = np.sum(WEIGHTS.x[:4] ** 2 + WEIGHTS.p[:4] ** 2, axis=1)
+    seen = math.sqrt(TRANSMITTANCE / 2) * (1 - sent[1] / sent.sum())
+    assert weights.slope == pytest.approx(seen, abs=5 / math.sqrt(weights.qq))
+    _, decoys = transmitter(Fibre(hidden=[LEAD_IN])).send(shot([-1, -2]))
+    assert decoys.count.tolist() == [4] * MODES
+    sent = np.sum(DRAWN.x[:2] ** 2 + DRAWN.p[:2] ** 2, axis=1)
+    seen = math.sqrt(TRANSMITTANCE / 2) * (1 - sent[0] / sent.sum())
+    pooled = decoys.pooled()
+    assert pooled.slope == pytest.approx(seen, abs=5 / math.sqrt(pooled.qq))
+
+
+def test_modes_that_share_sums_share_them_evenly():
+    modes = 520  # of 512 words
+    light = transmitter(Fibre(modes))
+    rows = EncodedRows(*np.random.default_rng(5).normal(scale=4, size=(2, 2, modes)), scale=1.0)
+    for key in "wd":
+        light.hold(key, rows)
+    _, decoys = light.send(shot([-1, -2]))
+    assert decoys.count.tolist() == [4] * modes
+    power = np.sum(rows.x**2 + rows.p**2, axis=0).reshape(-1, 2).mean(axis=1).repeat(2)
+    np.testing.assert_allclose(decoys.qq, power, rtol=0.01)
+    pooled = decoys.pooled()
+    assert pooled.slope == pytest.approx(math.sqrt(TRANSMITTANCE / 2), abs=5 / math.sqrt(pooled.qq))
+
+
+def test_what_a_node_cannot_do_is_refused_before_any_light():
+    light = transmitter()
+    with pytest.raises(ProtocolError, match=r"images of a batch = 4, checks = 0; allowed: 1 and 0"):
+        next(light.parts(WEIGHTS, DECOYS, 4, 0))
+    bright = EncodedRows(np.full((1, MODES), 24.5), np.zeros((1, MODES)), 1.0)
+    with pytest.raises(ProtocolError, match=r"24\.5 √SNU; allowed: \[0, 24\], the full scale"):
+        light.hold("bright", bright)
+    long = EncodedRows(np.ones((1, 5000)), np.ones((1, 5000)), 1.0)
+    with pytest.raises(ProtocolError, match="modes of a row = 5000"):
+        light.hold("long", long)
+    with pytest.raises(RangeError, match="is a client's; allowed: a server's"):
+        transmitter(role="client")
+
+
+def test_a_session_that_was_dropped_sends_nothing():
+    light = transmitter()
+    light.drop(pb.Dropped(version=1, keys=["d"]))
+    with pytest.raises(ProtocolError, match="the session has ended"):
+        light.send(shot([0]))
+
+
+def test_a_node_that_is_lost_is_refused_and_looked_for_again():
+    opened = []
+
+    class Dying(ModelDevice):
+        def receive(self, port, count):
+            if len(opened) == 1:
+                raise DeviceError("no answer from the device")
+            return super().receive(port, count)
+
+    def reach():
+        opened.append(Node(Dying(NodeSpec(), Fibre())))
+        return opened[-1]
+
+    light = NodeTransmitter(reach, np.random.default_rng(4), CALIBRATION)
+    light.hold("w", WEIGHTS)
+    light.hold("d", DRAWN)
+    with pytest.raises(ProtocolError, match="the server's node: no answer") as lost:
+        light.send(shot([0, 1]))
+    assert lost.value.refusal is Refusal.UNAVAILABLE
+    weights, _ = light.send(shot([0, 1]))
+    assert len(opened) == 2 and weights.count == 2 * 2 * MODES
+
+
+def test_a_calibrated_offset_is_there_from_the_first_symbol():
+    """An offset that the receiver starts with and the light does not have shows as noise."""
+    still, _ = transmitter().send(shot([0, 1]))
+    known = ServerCalibration(**{**vars(CALIBRATION), "offset": (256 << 22, 0)})  # of 1 √SNU
+    off, _ = transmitter(calibration=known).send(shot([0, 1]))
+    each = (off.residual - still.residual) / off.count
+    assert 0.3 < each < 0.7  # 1 SNU in one of the two quadratures, hardly measured away yet

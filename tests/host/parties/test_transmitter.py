@@ -1,0 +1,101 @@
+"""The server's end of the light: what it makes of a link that does not keep to the protocol."""
+
+import numpy as np
+import pytest
+from shotveil.host.parties.transmitter import (
+    RepeatingTransmitter,
+    SymbolTransmitter,
+    transmitter_for,
+)
+from shotveil.host.protocol import messages_pb2 as pb
+from shotveil.host.protocol.wire import ProtocolError, pack
+from shotveil.models.link.encoding import EncodedRows
+
+RNG = np.random.default_rng(1)
+ROWS = EncodedRows(RNG.normal(size=(3, 5)), RNG.normal(size=(3, 5)), 1.0)
+
+
+class Port:
+    """A link that answers as it is told."""
+
+    def __init__(self, records=(), symbol_level=True, returned=None):
+        self.records, self.symbol_level, self.returned = records, symbol_level, returned
+        self.lights = []
+
+    def load(self, emissions):
+        return pb.Loaded(rows=sum(1 for _ in emissions))
+
+    def emit(self, shot):
+        return self.returned
+
+    def send(self, lights):
+        self.lights = list(lights)
+        return iter(self.records)
+
+    def drop(self, dropped):
+        return pb.Loaded(symbol_level=self.symbol_level)
+
+
+def shot(slots=(1, 0, 2), **other):
+    return pb.Shot(**({"version": 1, "weights": "w", "images": 2, "slots": slots} | other))
+
+
+def record(rows=3, value=0.0):
+    return pb.Record(values=pack(np.full((rows, 5), value)))
+
+
+def test_the_link_says_which_transmitter_it_needs():
+    for symbol_level, kind in ((True, SymbolTransmitter), (False, RepeatingTransmitter)):
+        assert type(transmitter_for(Port(symbol_level=symbol_level), RNG)) is kind
+
+
+def test_amplitudes_go_out_in_the_order_of_slots_for_each_repetition():
+    port = Port([record(), record()])
+    transmitter = SymbolTransmitter(port, RNG)
+    transmitter.hold("w", ROWS)
+    weights, decoys = transmitter.send(shot())
+    assert decoys is None and weights.count == 2 * 3 * 5 and weights.yy == 0
+    assert [light.repetition for light in port.lights] == [0, 1]
+    for light in port.lights:
+        np.testing.assert_array_equal(np.frombuffer(light.x).reshape(3, 5), ROWS.x[[1, 0, 2]])
+        assert set(light.measure_p) <= {0, 1}
+
+
+@pytest.mark.parametrize(
+    "records, text",
+    [
+        ([record()], "less light"),
+        ([record(), record(), record()], "more light"),
+        ([record(), record(rows=2)], "has 80 bytes"),
+        ([record(), record(value=np.nan)], "hold a number outside"),
+    ],
+)
+def test_light_that_was_not_sent_is_refused(records, text):
+    transmitter = SymbolTransmitter(Port(records), RNG)
+    transmitter.hold("w", ROWS)
+    with pytest.raises(ProtocolError, match=text):
+        transmitter.send(shot())
+
+
+def test_a_session_that_ended_sends_nothing():
+    port = Port([record(4), record(4)])
+    transmitter = SymbolTransmitter(port, RNG)
+    transmitter.hold("w", ROWS)
+    transmitter.hold("d", ROWS)
+    transmitter.drop(pb.Dropped(version=1, session="s", keys=["d"]))
+    with pytest.raises(ProtocolError, match="has ended"):
+        transmitter.send(shot((1, 0, -1, 2), decoys="d"))
+    assert port.lights == []
+
+
+def test_sums_of_other_modes_are_refused():
+    sums = pb.Sums(count=1, qq=1.0, qy=1.0, yy=1.0)
+    for returned, text in (
+        (pb.Returned(weights=sums, modes=1 << 30, decoy_count=1), "speaks of 1073741824 modes"),
+        (pb.Returned(weights=sums, modes=5, decoy_count=1), "has 0 bytes"),
+        (pb.Returned(weights=pb.Sums(count=1, qq=-1.0)), "record is impossible"),
+    ):
+        transmitter = RepeatingTransmitter(Port(returned=returned))
+        transmitter.hold("w", ROWS)
+        with pytest.raises(ProtocolError, match=text):
+            transmitter.send(shot())

@@ -1,0 +1,100 @@
+"""Checks among the images of a batch: where they are, what they find, what they leave alone."""
+
+import numpy as np
+import pytest
+from shotveil.host.protocol.wire import ProtocolError
+from shotveil.host.verification.probe_check import (
+    ProbeCheck,
+    check_mask,
+    checks_for,
+    draw_places,
+    interleave,
+    separate,
+)
+from shotveil.models.adversaries.servers import Squeezer
+from shotveil.models.link.optics import Detector, Link
+
+from tests.host.parties.parties import IMAGES, parties
+
+
+def test_every_set_of_places_is_equally_likely():
+    places = draw_places(60_000, 5, 2, np.random.default_rng(1))
+    assert places.shape == (60_000, 2) and (np.diff(places) > 0).all()
+    _, counts = np.unique(places @ [5, 1], return_counts=True)
+    assert len(counts) == 10 and np.abs(counts - 6000).max() < 5 * np.sqrt(6000)
+
+
+@pytest.mark.parametrize("checks", [0, 1, 3])
+def test_readings_come_apart_as_they_were_put_together(checks):
+    rng = np.random.default_rng(2)
+    places = draw_places(7, 4 + checks, checks, rng) if checks else np.zeros((7, 0), int)
+    mask = check_mask(places, 4 + checks)
+    apart = rng.normal(size=(4 + checks, 7))
+    images, checked = separate(interleave(apart, mask), mask)
+    np.testing.assert_array_equal(images, apart[:4])
+    np.testing.assert_array_equal(checked, apart[4:])
+
+
+def test_there_are_two_checks_at_least_or_none():
+    assert [checks_for(n, 0.02) for n in (1, 16, 256, 1000)] == [2, 2, 5, 20]
+    assert checks_for(1000, 0.0) == 0
+
+
+def test_checks_leave_the_results_as_they_are(tmp_path):
+    """One seed, with checks and without: the same outputs of the images."""
+    outputs = []
+    for rate in (0.0, 0.1):
+        folder = tmp_path / str(rate)
+        folder.mkdir()
+        with parties(folder) as (_, _, client):
+            outputs.append(client(check_rate=rate).classify(IMAGES[:100], 50))
+    np.testing.assert_array_equal(*outputs)
+
+
+def test_checks_are_charged_like_images(tmp_path):
+    with parties(tmp_path) as (ledger, _, client):
+        asked = client(check_rate=0.1)
+        asked.classify(IMAGES[:100], 50)
+        (account,) = ledger.accounts.networks.values()
+        assert account.total.copies() == 2 * 55 * 74
+        assert asked.close().images == 100
+
+
+@pytest.mark.parametrize("squeezing, fraction", [(10.0, 1.0), (3.0, 1.0), (10.0, 0.2)])
+def test_squeezing_of_some_rows_is_found(squeezing, fraction):
+    """A server that squeezes a part of what it sends cannot know which part is looked at."""
+    rng, link = np.random.default_rng(3), Link(1.3, 6.0)
+    check = ProbeCheck(link.gain, link.client_detector)
+    for _ in range(40):
+        direction = _direction(rng)
+        means = rng.normal(0, 3.5, 800)
+        squeezed = Squeezer(squeezing).readings(link, direction, means, 5, rng)
+        honest = Squeezer(0.0).readings(link, direction, means, 5, rng)
+        if check.add(np.where(rng.random(honest.shape) < fraction, squeezed, honest)):
+            return
+    raise AssertionError("never noticed")
+
+
+def _direction(rng):
+    direction = rng.normal(size=392) + 1j * rng.normal(size=392)
+    return direction / np.linalg.norm(direction)
+
+
+def test_coherent_light_is_refused_at_most_at_the_level():
+    """Looked at after each of 30 batches, at a level of 2 %."""
+    rng, link, refused = np.random.default_rng(4), Link(2.0, 6.0), 0
+    for _ in range(250):
+        check = ProbeCheck(link.gain, link.client_detector, 0.02)
+        spread = np.sqrt(check.expected)
+        refused += any(check.add(rng.normal(7, spread, (4, 50))) for _ in range(30))
+    assert refused <= 0.02 * 250
+
+
+@pytest.mark.parametrize("more", [True, False])
+def test_light_of_another_variance_ends_the_session(tmp_path, more):
+    """Readings that scatter more, or less, than those of coherent light at the client's gain."""
+    with parties(tmp_path) as (_, _, client):
+        asked = client(check_rate=0.2)
+        asked.check = ProbeCheck(1.1 if more else 1.6, Detector())
+        with pytest.raises(ProtocolError, match="light is refused"):
+            asked.classify(np.repeat(IMAGES, 3, axis=0), 200)

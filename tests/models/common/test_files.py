@@ -1,0 +1,31 @@
+import pytest
+from shotveil.models.common.checks import RangeError
+from shotveil.models.common.files import write_atomically
+
+
+@pytest.mark.parametrize("data", [b"bytes \xff", "text χ"])
+def test_writes_bytes_and_text_and_makes_folders(tmp_path, data):
+    path = tmp_path / "new" / "file"
+    write_atomically(path, data)
+    assert path.read_bytes() == (data if isinstance(data, bytes) else data.encode())
+    assert [p.name for p in path.parent.iterdir()] == ["file"]
+
+
+def test_an_interruption_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+
+    def interrupted(descriptor):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_names_the_file_that_cannot_be_written(tmp_path):
+    (tmp_path / "no folder").write_bytes(b"")
+    with pytest.raises(RangeError, match="no folder/file cannot be written"):
+        write_atomically(tmp_path / "no folder" / "file", b"new")

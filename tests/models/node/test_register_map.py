@@ -1,0 +1,186 @@
+"""The register map against the blocks it serves, its page, and the rule that there is no other."""
+
+import ast
+from pathlib import Path
+
+import pytest
+from amaranth.hdl import Shape
+from amaranth.lib.wiring import In, Out
+from shotveil.gateware.digitiser.chain import Receiver
+from shotveil.gateware.drive.chain import Drive, settings
+from shotveil.models.common.checks import RangeError
+from shotveil.models.digitiser.phase_lock import LoopSettings
+from shotveil.models.digitiser.spec import DigitiserSettings
+from shotveil.models.drive.spec import DriveSettings, registers
+from shotveil.models.node.register_map import (
+    ADDRESS_BITS,
+    Access,
+    Register,
+    RegisterMap,
+    markdown,
+    register_map,
+)
+from shotveil.models.node.spec import ROLES, NodeSpec
+
+ROOT = Path(__file__).parents[3]
+SPECS = {role: NodeSpec(role) for role in ROLES}
+# Ports between parts of the node, and strobes.
+OWN = {"run", "hold", "blank", "flush", "arm", "clear", "clear_angles", "load", "snapshot", "skip",
+       "wipe", "started", "taken", "symbol",
+       "symbols_level", "inference_level", "phases_level"}  # fmt: skip
+
+
+def ports(component, flow):
+    return {
+        name: Shape.cast(member.shape)
+        for name, member in component.signature.members.items()
+        if member.is_port and member.flow is flow
+    }
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_port_of_the_chains_is_a_register_of_its_width(role):
+    spec = SPECS[role]
+    known = register_map(spec)
+    for prefix, component in (
+        ("drive", Drive(spec.drive)),
+        ("digitiser", Receiver(spec.digitiser, always_valid=True)),
+    ):
+        for access in (Access.SETTING, Access.STATUS):
+            found = {
+                r.name.removeprefix(f"{prefix}_"): Shape(r.width, r.signed)
+                for r in known.of(access).values()
+                if r.name.startswith(f"{prefix}_")
+            }
+            flow = In if access is Access.SETTING else Out
+            assert found == {n: s for n, s in ports(component, flow).items() if n not in OWN}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_what_is_allowed_agrees_with_the_settings(role):
+    """The models' default settings are allowed and, light apart, what a node starts with."""
+    spec = SPECS[role]
+    known = register_map(spec)
+    raw = {f"drive_{n}": v for n, v in settings(registers(spec.drive, DriveSettings())).items()}
+    raw |= {f"digitiser_{n}": v for n, v in DigitiserSettings().ports().items()}
+    if spec.digitiser.quadratures == 1:
+        raw |= {f"digitiser_{n}": v for n, v in vars(LoopSettings()).items()}
+        del raw["digitiser_scale_p"]
+    del raw["drive_run"], raw["drive_arm"]
+    for name, value in raw.items():
+        known[name].require(value)
+        if name not in ("drive_scale", "drive_reference"):
+            assert known[name].reset == value, name
+    named = {n for n in known.of(Access.SETTING) if n.startswith(("drive_", "digitiser_"))}
+    assert named - set(raw) == {f"digitiser_offset_{a}" for a in "xp"[: spec.digitiser.quadratures]}
+
+
+def test_the_page_is_that_of_the_map():
+    assert (ROOT / "docs/registers.md").read_text() == markdown()
+
+
+def test_identity_stays_in_place():
+    """A host with another map must still be able to read what it talks to."""
+    for spec in SPECS.values():
+        known = register_map(spec)
+        names = ("id", "version", "spec_hash", "map_hash")
+        assert tuple(known.identity) == names
+        assert [known.address(name) for name in names] == [0, 1, 2, 3]
+        assert known.identity["id"] == int.from_bytes(b"SVL1", "big")
+        assert known.identity["spec_hash"] == spec.spec_hash()
+
+
+def test_hashes_tell_nodes_apart():
+    known = [register_map(spec) for spec in (*SPECS.values(), NodeSpec(capture=1024))]
+    for name in ("spec_hash", "map_hash"):
+        assert len({one.identity[name] for one in known}) == 3
+    assert register_map(NodeSpec()).identity == register_map(NodeSpec()).identity
+
+
+def test_addresses_do_not_overlap():
+    for spec in SPECS.values():
+        known = register_map(spec)
+        taken = [known.address(r.name) + k for r in known for k in range(r.words)]
+        assert taken == list(range(known.size))
+
+
+def test_words_of_a_register():
+    wide = Register("wide", 38, Access.SETTING, "", signed=True, low=-(1 << 36))
+    for raw in (-(1 << 36), -1, 0, 1, (1 << 37) - 1):
+        words = wide.to_words(raw)
+        assert len(words) == 2 and all(0 <= word < 1 << 32 for word in words)
+        assert wide.from_words(words) == raw
+    # Bits behind the last one are not the register's.
+    assert wide.from_words([0xFFFFFFFF, 0xFFFFFFFF]) == -1
+    for raw in (-(1 << 36) - 1, 1 << 37):
+        with pytest.raises(RangeError, match=r"wide = -?\d+ is outside the integers in \[-6871"):
+            wide.to_words(raw)
+
+
+def test_a_map_that_cannot_be():
+    flag = Register("flag", 1, Access.SETTING, "")
+    with pytest.raises(ValueError, match="two registers are called 'flag'"):
+        RegisterMap((flag, flag))
+    many = tuple(Register(f"r{k}", 64, Access.STATUS, "") for k in range(1 << (ADDRESS_BITS - 1)))
+    RegisterMap(many)
+    with pytest.raises(ValueError, match="4097 words do not fit 12 address bits"):
+        RegisterMap((*many, flag))
+    with pytest.raises(RangeError, match="width of bad = 65"):
+        Register("bad", 65, Access.STATUS, "")
+    with pytest.raises(RangeError, match="reset of bad = 2"):
+        Register("bad", 1, Access.SETTING, "", reset=2)
+
+
+def test_an_unknown_name_shows_names_like_it():
+    with pytest.raises(KeyError, match="no register 'scale'; there is drive_scale"):
+        register_map(NodeSpec())["scale"]
+
+
+def addresses(path):
+    """Lines of a file on which a number is called an address, or given for one."""
+
+    def number(node):
+        return isinstance(node, ast.Constant) and type(node.value) is int and node.value > 0
+
+    def named(node):
+        name = getattr(node, "id", None) or getattr(node, "attr", None) or ""
+        return name.lower().endswith("address")
+
+    for node in ast.walk(ast.parse(path.read_text())):
+        pairs = []
+        if isinstance(node, ast.Assign):
+            pairs = [(target, node.value) for target in node.targets]
+        elif isinstance(node, ast.AnnAssign) and node.value:
+            pairs = [(node.target, node.value)]
+        elif isinstance(node, ast.Compare):
+            pairs = [(node.left, other) for other in node.comparators]
+        elif isinstance(node, ast.keyword) and node.arg:
+            pairs = [(ast.Name(node.arg), node.value)]
+        elif isinstance(node, ast.Call):
+            name = getattr(node.func, "attr", "")
+            method = ast.Name("address" if "register" in name else "")
+            pairs = [(method, argument) for argument in node.args[:1]]
+            if name == "eq":
+                pairs += [(getattr(node.func, "value", node), argument) for argument in node.args]
+        for target, value in pairs:
+            if named(target) and number(value):
+                yield node.lineno if hasattr(node, "lineno") else value.lineno
+
+
+def test_no_address_appears_anywhere_else():
+    known = ROOT / "models/node/register_map.py"
+    files = [p for f in ("models", "gateware", "host", "sim") for p in (ROOT / f).rglob("*.py")]
+    assert known in files
+    found = {str(p.relative_to(ROOT)): list(addresses(p)) for p in files if p != known}
+    assert not {path: lines for path, lines in found.items() if lines}
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["address = 12", "ADDRESS: int = 0x3", "bus.address.eq(7)", "link.read_registers(12, 1)",
+     "f(address=5)", "if bus.address == 9: pass"],
+)  # fmt: skip
+def test_that_test_can_fail(line, tmp_path):
+    path = tmp_path / "culprit.py"
+    path.write_text(line)
+    assert list(addresses(path)) == [1]

@@ -1,0 +1,52 @@
+"""The synthesis helper on a design small enough to know what must come out."""
+
+import pytest
+from amaranth.hdl import Module, Signal, signed
+from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+from shotveil.gateware.primitives.multiplier import Multiplier
+from shotveil.models.common.checks import RangeError
+from shotveil.sim.synthesis import ecp5 as synthesis
+
+
+class Small(wiring.Component):
+    """Two multipliers and one block RAM."""
+
+    def __init__(self):
+        super().__init__({"a": In(signed(18)), "b": In(signed(18)), "o": Out(signed(36))})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.memory = memory = Memory(shape=signed(18), depth=1024, init=range(1024))
+        port = memory.read_port()
+        counter = Signal(10)
+        m.d.sync += counter.eq(counter + 1)
+        m.d.comb += port.addr.eq(counter)
+        products = []
+        for name, factor in (("first", self.a), ("second", self.b)):
+            m.submodules[name] = multiplier = Multiplier(18, 18)
+            m.d.comb += [
+                multiplier.enable.eq(1),
+                multiplier.a.eq(port.data),
+                multiplier.b.eq(factor),
+            ]
+            products.append(multiplier.o)
+        m.d.sync += self.o.eq(products[0] ^ products[1])
+        return m
+
+
+def test_ecp5():
+    figures = synthesis.ecp5(Small(), seeds=(1, 2))
+    assert (figures.dsp, figures.bram) == (2, 1)
+    assert 36 <= figures.ff <= 60
+    assert len(figures.mhz) == 2
+    assert all(100 < mhz < 600 for mhz in figures.mhz)
+    with pytest.raises(RangeError, match="seeds"):
+        synthesis.ecp5(Small(), seeds=())
+
+
+def test_zynq():
+    estimate = synthesis.zynq(Small())
+    assert estimate.dsp == 2
+    assert estimate.bram36 == 0.5
