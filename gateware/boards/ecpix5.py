@@ -16,7 +16,7 @@ from amaranth.lib import io, wiring
 from amaranth_boards.ecpix5 import ECPIX585Platform
 from shotveil.gateware.host_link.uart import Uart
 from shotveil.gateware.host_link.usb import Usb
-from shotveil.gateware.node.chain import Node
+from shotveil.gateware.node.chain import NodeCore
 from shotveil.gateware.primitives.pipeline import delay
 from shotveil.models.common.checks import RangeError
 from shotveil.models.node.spec import NodeSpec
@@ -47,7 +47,7 @@ def _converter(place: int) -> Resource:
 class Ecpix5(ECPIX585Platform):
     """The board, with converters on its PMODs."""
 
-    default_clk = None  # `Clocks` makes the domain
+    default_clk = None  # `Ecpix5Clocks` makes the domain
     default_rst = None
     resources = [  # noqa: RUF012
         *ECPIX585Platform.resources,
@@ -59,7 +59,7 @@ class Ecpix5(ECPIX585Platform):
     ]
 
 
-class Clocks(Elaboratable):
+class Ecpix5Clocks(Elaboratable):
     """Clock of `sync`: 125 MHz from the board's 100 MHz; all is held in reset until it is locked.
 
     The tools derive the clock's constraint from the oscillator's and the PLL's dividers.
@@ -113,7 +113,7 @@ class Clocks(Elaboratable):
         return m
 
 
-class Top(Elaboratable):
+class Ecpix5Top(Elaboratable):
     """A node on the board, with the host link through the board's serial port or its ULPI.
 
     With `spec.loopback` no converter is used. The first light is red while the output is on.
@@ -130,8 +130,8 @@ class Top(Elaboratable):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.domains.sync = ClockDomain("sync", reset_less=True)
-        m.submodules.clocks = Clocks()
-        m.submodules.node = node = Node(self._spec)
+        m.submodules.clocks = Ecpix5Clocks()
+        m.submodules.node = node = NodeCore(self._spec)
         m.submodules.link = link = LINKS[self._link](m, platform)
         wiring.connect(m, link.o, node.link.i)
         wiring.connect(m, node.link.o, link.i)

@@ -16,7 +16,7 @@ from amaranth.lib import io, wiring
 from amaranth_boards.redpitaya_125_14 import RedPitaya14Platform
 from shotveil.gateware.boards.delta_sigma import DeltaSigma
 from shotveil.gateware.host_link.uart import Uart
-from shotveil.gateware.node.chain import Node
+from shotveil.gateware.node.chain import NodeCore
 from shotveil.models.node.spec import NodeSpec
 
 CLOCK_HZ = 125_000_000
@@ -34,7 +34,7 @@ E1_LEVELS = Attrs(IOSTANDARD="LVCMOS33")
 class RedPitaya(RedPitaya14Platform):
     """The board with its converters; the two lowest pins of each ADC are for a 16-bit variant."""
 
-    default_clk = None  # `Clocks` makes the domain
+    default_clk = None  # `RedPitayaClocks` makes the domain
     resources = [  # noqa: RUF012
         Resource("adc_clock", 0, DiffPairs("U18", "U19", dir="i"), Clock(CLOCK_HZ),
                  Attrs(IOSTANDARD="DIFF_HSTL_I_18")),
@@ -68,7 +68,7 @@ class RedPitaya(RedPitaya14Platform):
     constraints = "set_input_delay -clock adc_clock_0__p 3.400 [get_ports adc_?__io*]"
 
 
-class Top(Elaboratable):
+class RedPitayaTop(Elaboratable):
     """A node on the board. With `spec.loopback` no converter is used but the ADC's clock."""
 
     def __init__(self, spec: NodeSpec):
@@ -77,8 +77,8 @@ class Top(Elaboratable):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.domains += [ClockDomain(name, reset_less=True) for name in DOMAINS]
-        m.submodules.clocks = Clocks()
-        m.submodules.node = node = Node(self._spec)
+        m.submodules.clocks = RedPitayaClocks()
+        m.submodules.node = node = NodeCore(self._spec)
         m.submodules.uart = uart = Uart(CLOCK_HZ, BAUD)
         pins = platform.request("uart", 0, dir={"rx": "-", "tx": "-"})
         m.submodules.rx = rx = io.Buffer("i", pins.rx)
@@ -111,7 +111,7 @@ class Top(Elaboratable):
         return m
 
 
-class Clocks(Elaboratable):
+class RedPitayaClocks(Elaboratable):
     """125 MHz from the ADC for the node, and 250 MHz in two phases for the DAC's clock pins.
 
     Registers start with the values they were configured with; the clock is held back until the PLL

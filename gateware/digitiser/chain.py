@@ -13,7 +13,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from shotveil.gateware.digitiser import payloads
 from shotveil.gateware.digitiser.accumulators import Accumulators
 from shotveil.gateware.digitiser.entry import Entry
-from shotveil.gateware.digitiser.framing import Framing
+from shotveil.gateware.digitiser.framing import DigitiserFraming
 from shotveil.gateware.digitiser.matched import MatchedFilter
 from shotveil.gateware.digitiser.normalisation import Normalisation
 from shotveil.gateware.digitiser.phase import Phase
@@ -53,7 +53,7 @@ class Receiver(wiring.Component):
             "entry": Entry(spec, always_valid=always_valid),
             "synchroniser": Synchroniser(spec, always_valid),
             "matched": MatchedFilter(spec, always_valid),
-            "framing": Framing(spec),
+            "framing": DigitiserFraming(spec),
             "normalisation": Normalisation(spec),
             "phase": Phase(spec),
             "accumulators": Accumulators(spec),

@@ -9,7 +9,7 @@ from shotveil.gateware.digitiser import payloads
 from shotveil.models.digitiser.spec import PILOT, ROW, VACUUM, DigitiserSpec
 
 
-class Framing(wiring.Component):
+class DigitiserFraming(wiring.Component):
     """Counts symbols from the mark on: pilots, row, pilots, row, …, pilots, vacuum.
 
     * `i`: filtered symbols; `o`: those of frames, labelled; others are dropped. No stalls.

@@ -14,7 +14,7 @@ from shotveil.models.digitiser.phase import COUNT_BITS, SUM_SHIFT
 from shotveil.models.digitiser.spec import PILOT, SIGNAL_RECORD, DigitiserSpec
 
 
-class State(enum.Enum):
+class TrackingState(enum.Enum):
     PASS = 0  # symbols go through
     MEASURE = 1  # a vector enters the CORDIC
     WAIT = 2  # its angle is on the way
@@ -62,7 +62,7 @@ class Phase(wiring.Component):
         m = Module()
         m.submodules.cordic = cordic = self._cordic
         two = spec.quadratures == 2
-        state = Signal(State)
+        state = Signal(TrackingState)
         taken = Signal()
         # The pipeline runs freely; its results go to a queue, and symbols are taken only as long
         # as the queue has room for all of them.
@@ -77,7 +77,7 @@ class Phase(wiring.Component):
             valid.eq(Cat(taken, valid)),
         ]
         m.d.comb += [
-            self.i.ready.eq(room & (state == State.PASS)),
+            self.i.ready.eq(room & (state == TrackingState.PASS)),
             taken.eq(self.i.ready & self.i.valid),
             queue.w_data.eq(result),
             queue.w_en.eq(valid[-1]),
@@ -94,15 +94,15 @@ class Phase(wiring.Component):
         m.d.comb += [
             good.eq(~(self.i.p.lost | self.i.p.over | self.i.p.saturated)),
         ]
-        m.d.sync += [vector.eq(Cat(state == State.MEASURE, vector)), back.eq(-self.theta)]
+        m.d.sync += [vector.eq(Cat(state == TrackingState.MEASURE, vector)), back.eq(-self.theta)]
 
         pilot = self.i.p.kind == PILOT
         if two:
             m.d.comb += [
-                cordic.valid.eq(taken | (state == State.MEASURE)),
-                cordic.vectoring.eq(state == State.MEASURE),
-                cordic.x.eq(Mux(state == State.MEASURE, x, self.i.p.x)),
-                cordic.y.eq(Mux(state == State.MEASURE, y, self.i.p.p)),
+                cordic.valid.eq(taken | (state == TrackingState.MEASURE)),
+                cordic.vectoring.eq(state == TrackingState.MEASURE),
+                cordic.x.eq(Mux(state == TrackingState.MEASURE, x, self.i.p.x)),
+                cordic.y.eq(Mux(state == TrackingState.MEASURE, y, self.i.p.p)),
                 cordic.turn.eq(back),
             ]
             with m.If(taken & pilot):
@@ -110,14 +110,14 @@ class Phase(wiring.Component):
                     x.eq(Mux(self.i.p.odd, self.i.p.x - self.i.p.p, self.i.p.x + self.i.p.p)),
                     y.eq(Mux(self.i.p.odd, self.i.p.p + self.i.p.x, self.i.p.p - self.i.p.x)),
                     bad.eq(~good),
-                    state.eq(State.MEASURE),
+                    state.eq(TrackingState.MEASURE),
                 ]
         else:
             width = spec.symbol.width + 6
             even, odd = Signal(signed(width)), Signal(signed(width))
             bad_pilot = Signal()
             m.d.comb += [
-                cordic.valid.eq(state == State.MEASURE),
+                cordic.valid.eq(state == TrackingState.MEASURE),
                 cordic.vectoring.eq(1),
                 cordic.x.eq(x),
                 cordic.y.eq(y),
@@ -137,7 +137,7 @@ class Phase(wiring.Component):
                     odd.eq(0),
                     bad_pilot.eq(0),
                     bad.eq(bad_pilot),
-                    state.eq(State.MEASURE),
+                    state.eq(TrackingState.MEASURE),
                 ]
         seen = Signal(COUNT_BITS)
         size = Signal(4)
@@ -148,23 +148,23 @@ class Phase(wiring.Component):
                 m.d.comb += size.eq(bit + 1)
         m.d.sync += gain.eq(Mux(size < self.phase_shift, size, self.phase_shift))
         error = Signal(signed(spec.phase_bits), reset_less=True)
-        with m.If(state == State.MEASURE):
-            m.d.sync += state.eq(State.WAIT)
-        with m.If((state == State.WAIT) & vector[-1]):
-            m.d.sync += [error.eq(cordic.angle - self.theta), state.eq(State.UPDATE)]
-        with m.If(state == State.UPDATE):
-            m.d.sync += state.eq(State.REPORT)
+        with m.If(state == TrackingState.MEASURE):
+            m.d.sync += state.eq(TrackingState.WAIT)
+        with m.If((state == TrackingState.WAIT) & vector[-1]):
+            m.d.sync += [error.eq(cordic.angle - self.theta), state.eq(TrackingState.UPDATE)]
+        with m.If(state == TrackingState.UPDATE):
+            m.d.sync += state.eq(TrackingState.REPORT)
             with m.If((~bad & (self.record == SIGNAL_RECORD)) if two else 1):
                 m.d.sync += self.theta.eq(self.theta + ((error >> gain) if two else error))
                 if two:
                     m.d.sync += seen.eq(seen + ~seen.all())
         m.d.comb += [
-            self.phases.valid.eq(state == State.REPORT),
+            self.phases.valid.eq(state == TrackingState.REPORT),
             self.phases.p.angle.eq(self.theta),
             self.phases.p.bad.eq(bad),
         ]
-        with m.If((state == State.REPORT) & self.phases.ready):
-            m.d.sync += state.eq(State.PASS)
+        with m.If((state == TrackingState.REPORT) & self.phases.ready):
+            m.d.sync += state.eq(TrackingState.PASS)
 
         def late(value: Value) -> Value:
             return delay(m, value, self.latency, 1)

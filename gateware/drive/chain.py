@@ -13,14 +13,14 @@ from amaranth.lib.wiring import In, Out, connect
 from shotveil.gateware.drive import payloads
 from shotveil.gateware.drive.angles import Angles
 from shotveil.gateware.drive.dac import Dac
-from shotveil.gateware.drive.framing import LENGTHS, Framing
+from shotveil.gateware.drive.framing import LENGTHS, DriveFraming
 from shotveil.gateware.drive.linearisation import ARMS, Linearisation
 from shotveil.gateware.drive.scaling import Scaling
 from shotveil.gateware.drive.shaping import Shaping
 from shotveil.gateware.primitives import fixedpoint
 from shotveil.gateware.primitives.counter import EventCounter
 from shotveil.gateware.primitives.stage import Stage
-from shotveil.models.drive.spec import DriveSpec, Registers
+from shotveil.models.drive.spec import DriveRegisters, DriveSpec
 
 
 class Drive(wiring.Component):
@@ -30,8 +30,8 @@ class Drive(wiring.Component):
     * `coefficients` (taps of the pulse) and `angles` (the table) are accepted only while disarmed.
       In angle mode load the taps of a hold (`DriveSpec.hold`) and set `scale` to 1.
     * `run` lets frames start, unless `hold` is high; `arm` lets them reach the DAC. `hold`,
-      `blank`, `flush`, `started`, `taken`, `symbol`, `buffered`: see `Framing`. All other settings
-      are registers that may change only while disarmed; `settings` gives them for
+      `blank`, `flush`, `started`, `taken`, `symbol`, `buffered`: see `DriveFraming`. All other
+      settings are registers that may change only while disarmed; `settings` gives them for
       `DriveSettings`.
     * `clipped`, `refused`, `saturated` and `starved` count what could not be sent as asked; the
       flags of the same names are sticky. `clear` resets all of them. `clipped` counts samples whose
@@ -83,7 +83,7 @@ class Drive(wiring.Component):
                 },
             }
         )
-        self._framing = Framing(spec)
+        self._framing = DriveFraming(spec)
         self._scaling = Scaling(spec)
         self._shaping = Shaping(spec)
         self._linearisation = Linearisation(spec)
@@ -183,7 +183,7 @@ class Drive(wiring.Component):
         return m
 
 
-def settings(registers: Registers) -> dict[str, int]:
+def settings(registers: DriveRegisters) -> dict[str, int]:
     """Values of the drive's setting ports for raw registers, by port name; `run` and `arm` low."""
     values: dict[str, Any] = {name: getattr(registers.layout, name) for name in LENGTHS}
     for name in ("scale", "reference", "angle", "stop_on_fault", "stop_on_saturation"):

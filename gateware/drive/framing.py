@@ -29,7 +29,7 @@ class Section(enum.Enum, shape=3):  # type: ignore[call-arg]
     GUARD = 5
 
 
-class Framing(wiring.Component):
+class DriveFraming(wiring.Component):
     """Frames around rows, and symbols of zero between frames, so the output never pauses.
 
     * `i`: symbols of rows in `spec.symbol`; `o`: symbols of frames in the same format, references

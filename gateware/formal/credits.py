@@ -15,7 +15,7 @@ PORTS = 2
 CAPACITY = 300  # words of each FIFO: little more than a request, so that few requests fill it
 
 
-class Bench(wiring.Component):
+class CreditsBench(wiring.Component):
     """Requests at any time, two clocks each; words leave the FIFOs at any pace."""
 
     def __init__(self, block: ModuleType):
@@ -110,7 +110,7 @@ class Bench(wiring.Component):
 
 PROOF = Proof(
     block="shotveil.gateware.host_link.credits",
-    bench=Bench,
+    bench=CreditsBench,
     depth=3,
     reach=12,
     peek={f"sent_{n}": f"dut.sent_{n}" for n in range(PORTS)},

@@ -89,11 +89,11 @@ def steps(layout: FrameLayout) -> list[dict[str, int]]:
     return found
 
 
-class Bench(wiring.Component):
+class FramingBench(wiring.Component):
     """Numbers the symbols of the rows and plays frames beside the block, from the model's table."""
 
     def __init__(self, block: ModuleType):
-        self.dut = block.Framing(SPEC)
+        self.dut = block.DriveFraming(SPEC)
         super().__init__(
             {
                 "valid": In(1),
@@ -259,7 +259,7 @@ class Bench(wiring.Component):
 
 PROOF = Proof(
     block="shotveil.gateware.drive.framing",
-    bench=Bench,
+    bench=FramingBench,
     depth=5,
     reach=34,
     peek={name: path for name, (_, path) in INSIDE.items()},

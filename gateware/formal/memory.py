@@ -17,7 +17,7 @@ LATENCY = 5  # clocks from a write until the word can be read
 INSIDE = inside("dut", COUNT, DEPTH)
 
 
-class Bench(wiring.Component):
+class DeepFifoBench(wiring.Component):
     """Numbers the words, and follows them through the FIFO."""
 
     def __init__(self, block: ModuleType):
@@ -70,7 +70,7 @@ class Bench(wiring.Component):
 
 PROOF = Proof(
     block="shotveil.gateware.primitives.memory",
-    bench=Bench,
+    bench=DeepFifoBench,
     depth=LATENCY + 1,
     reach=30,
     peek={name: path for name, (_, path) in INSIDE.items()},

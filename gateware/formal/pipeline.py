@@ -38,7 +38,7 @@ class Pipe(wiring.Component):
         return m
 
 
-class Bench(wiring.Component):
+class PipelineBench(wiring.Component):
     """Feeds 0, 1, 2, … and expects them back. Samples are only moved, so their values prove all."""
 
     def __init__(self, block: ModuleType):
@@ -77,7 +77,7 @@ class Bench(wiring.Component):
 
 PROOF = Proof(
     block="shotveil.gateware.primitives.pipeline",
-    bench=Bench,
+    bench=PipelineBench,
     depth=3,
     reach=14,
     peek={"valids": "dut.valid"},

@@ -23,7 +23,7 @@ MAP = RegisterMap(
 SETTINGS = MAP.of(Access.SETTING)
 
 
-class Bench(wiring.Component):
+class RegisterBankBench(wiring.Component):
     """Any access at any time; what is staged is kept beside the bank."""
 
     def __init__(self, block: ModuleType):
@@ -104,7 +104,7 @@ class Bench(wiring.Component):
 
 PROOF = Proof(
     block="shotveil.gateware.node.register_bank",
-    bench=Bench,
+    bench=RegisterBankBench,
     depth=3,
     reach=10,
     peek={

@@ -12,13 +12,13 @@ from amaranth.hdl import Assert, Assume, Cover, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 from shotveil.gateware.formal.proof import Bug, Proof
-from shotveil.models.node.sequencer import GRANT_BITS, LEAD_BITS, MARGIN, WATCHDOG_BITS, Phase
+from shotveil.models.node.sequencer import GRANT_BITS, LEAD_BITS, MARGIN, WATCHDOG_BITS, BatchPhase
 
 DRAIN = 3
 CAUSES = ("stop", "link_fault", "tripped", "starved")
 
 
-class Bench(wiring.Component):
+class SequencerBench(wiring.Component):
     """Anything may be asked at any time; frames of a row are counted as the framing counts them."""
 
     def __init__(self, block: ModuleType):
@@ -61,7 +61,7 @@ class Bench(wiring.Component):
             m.d.comb += Assume(self.busy)
 
         # What was granted, and what left.
-        begins = (self.phase == Phase.OFF) & self.start & self.arm & self.fresh
+        begins = (self.phase == BatchPhase.OFF) & self.start & self.arm & self.fresh
         allowed, leading = Signal(GRANT_BITS), Signal(LEAD_BITS)
         rows, blanks = Signal(GRANT_BITS), Signal(LEAD_BITS)
         with m.If(begins):
@@ -93,25 +93,25 @@ class Bench(wiring.Component):
         # A frame on its way is never cut, but for the drive's own fault.
         with m.If(self.busy):
             m.d.comb += Assert(dut.arm_drive)
-        with m.If(self.phase.matches(Phase.OFF, Phase.DONE, Phase.STOPPED)):
+        with m.If(self.phase.matches(BatchPhase.OFF, BatchPhase.DONE, BatchPhase.STOPPED)):
             m.d.comb += [Assert(~dut.arm_drive), Assert(~dut.run), Assert(~ran), Assert(~self.busy)]
 
         # Inside.
         counts = self.lead.any() | dut.left.any()
         m.d.comb += [
-            Assert(self.phase <= Phase.STOPPED),
+            Assert(self.phase <= BatchPhase.STOPPED),
             Assert((rows + dut.left)[:GRANT_BITS] == allowed),
             Assert(rows <= allowed),
             Assert((blanks + self.lead)[:LEAD_BITS] == leading),
             Assert(blanks <= leading),
             Assert(~self.lead.any() | (rows == 0)),
-            Assert(~dut.run | (self.phase == Phase.ON) | (self.phase == Phase.ENDING)),
+            Assert(~dut.run | (self.phase == BatchPhase.ON) | (self.phase == BatchPhase.ENDING)),
             Assert(self.timer <= DRAIN),
         ]
-        on = self.phase == Phase.ON
+        on = self.phase == BatchPhase.ON
         with m.If(on):
             m.d.comb += [Assert(spent | ~self.fresh)]
-        with m.If((self.phase == Phase.OFF) & self.fresh & self.arm):
+        with m.If((self.phase == BatchPhase.OFF) & self.fresh & self.arm):
             m.d.comb += Assert(~spent)
         with m.If(dut.run):
             m.d.comb += [Assert(on), Assert(counts | (since <= 1))]
@@ -122,8 +122,8 @@ class Bench(wiring.Component):
             m.d.comb += Assert(dut.arm_drive)
 
         m.d.comb += [
-            Cover((rows == 2) & (leading == 1) & (self.phase == Phase.DONE) & (allowed == 2)),
-            Cover((rows == 1) & (allowed == 9) & (self.phase == Phase.STOPPED)),
+            Cover((rows == 2) & (leading == 1) & (self.phase == BatchPhase.DONE) & (allowed == 2)),
+            Cover((rows == 1) & (allowed == 9) & (self.phase == BatchPhase.STOPPED)),
             Cover(halted & dut.started & (rows == 1)),
         ]
         return m
@@ -131,7 +131,7 @@ class Bench(wiring.Component):
 
 PROOF = Proof(
     block="shotveil.gateware.node.sequencer",
-    bench=Bench,
+    bench=SequencerBench,
     depth=9,
     reach=40,
     peek={name: f"dut.{name}" for name in ("phase", "fresh", "lead", "timer")},

@@ -13,7 +13,7 @@ from shotveil.gateware.formal.proof import Bug, Proof
 WIDTH = 4
 
 
-class Bench(wiring.Component):
+class StageBench(wiring.Component):
     """Feeds 0, 1, 2, … and expects them back. Samples are only moved, so their values prove all."""
 
     def __init__(self, block: ModuleType):
@@ -34,7 +34,7 @@ class Bench(wiring.Component):
 
 PROOF = Proof(
     block="shotveil.gateware.primitives.stage",
-    bench=Bench,
+    bench=StageBench,
     depth=4,
     reach=12,
     bugs=(

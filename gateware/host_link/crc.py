@@ -26,7 +26,7 @@ def update(register: Value, byte: Value) -> Value:
     return Cat(functools.reduce(operator.xor, row) for row in rows)
 
 
-class Check(wiring.Component):
+class CrcCheck(wiring.Component):
     """Judges frames whose last four bytes are the CRC-32 of those before them.
 
     * `i`: frames as they are; `o`: the same, and where the CRC does not hold the fault CRC, unless
@@ -57,7 +57,7 @@ class Check(wiring.Component):
         return m
 
 
-class Append(wiring.Component):
+class CrcAppend(wiring.Component):
     """Puts behind the bytes of each frame their CRC-32, in four bytes, lowest first.
 
     * A token a clock, `latency` clocks later; four clocks more a frame.

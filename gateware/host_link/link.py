@@ -41,11 +41,11 @@ class HostLink(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.decoder = decoder = cobs.Decoder()
-        m.submodules.check = check = crc.Check()
+        m.submodules.check = check = crc.CrcCheck()
         m.submodules.store = store = packet.Store()
         m.submodules.endpoint = device = Endpoint(*self._shape)
         m.submodules.serialiser = serialiser = packet.Serialiser()
-        m.submodules.append = append = crc.Append()
+        m.submodules.append = append = crc.CrcAppend()
         m.submodules.encoder = encoder = cobs.Encoder()
         wiring.connect(m, wiring.flipped(self.i), decoder.i)
         wiring.connect(m, decoder.o, check.i)

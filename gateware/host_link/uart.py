@@ -34,7 +34,7 @@ def step(clock_hz: float, baud: float) -> int:
     return taken
 
 
-class Receiver(wiring.Component):
+class UartReceiver(wiring.Component):
     """Bytes from a line. `framing_error` and `overrun` pulse when one is lost.
 
     A byte is lost when its stop bit is low, or when the one before it was not taken yet. A bit is
@@ -84,7 +84,7 @@ class Receiver(wiring.Component):
         return m
 
 
-class Transmitter(wiring.Component):
+class UartTransmitter(wiring.Component):
     """Bytes to a line."""
 
     def __init__(self, clock_hz: float, baud: float):
@@ -139,8 +139,8 @@ class Uart(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.receiver = receiver = Receiver(*self._rates)
-        m.submodules.transmitter = transmitter = Transmitter(*self._rates)
+        m.submodules.receiver = receiver = UartReceiver(*self._rates)
+        m.submodules.transmitter = transmitter = UartTransmitter(*self._rates)
         m.submodules.buffer = buffer = DeepFifo(width=8, depth=self._depth)
         m.d.comb += [receiver.rx.eq(self.rx), self.tx.eq(transmitter.tx)]
         wiring.connect(m, receiver.o, buffer.w_stream)

@@ -11,7 +11,7 @@ from shotveil.gateware.primitives.memory import NO_COLLISIONS
 from shotveil.models.node.spec import NodeSpec
 
 
-class Step(enum.Enum):
+class CaptureStep(enum.Enum):
     EMPTY = 0
     AWAIT = 1  # a frame
     RECORD = 2
@@ -52,18 +52,18 @@ class Capture(wiring.Component):
             shape=bits * len(axes), depth=depth, init=[], attrs=NO_COLLISIONS
         )
         write, read = memory.write_port(), memory.read_port()
-        step = Signal(Step)
+        step = Signal(CaptureStep)
         at = Signal(range(depth))  # where the next sample goes, or the next word comes from
         ended = Signal()  # no more words after those on their way
         begins = Signal()
         # Two clocks late: a register for the way, one for what the block RAM needs of its own.
         sample = Signal(bits * len(axes), reset_less=True)
-        m.d.comb += begins.eq((step == Step.AWAIT) & self.frame)
+        m.d.comb += begins.eq((step == CaptureStep.AWAIT) & self.frame)
         m.d.sync += [
             sample.eq(Cat(self.i[axis] for axis in axes)),
             write.data.eq(sample),
             write.addr.eq(at),
-            write.en.eq(step == Step.RECORD),
+            write.en.eq(step == CaptureStep.RECORD),
         ]
 
         # Memory, register: both hold a word when they are known.
@@ -84,7 +84,7 @@ class Capture(wiring.Component):
         ]
         with m.If(self.start):
             m.d.sync += [
-                step.eq(Step.RECORD),
+                step.eq(CaptureStep.RECORD),
                 at.eq(0),
                 ended.eq(0),
                 behind.eq(0),
@@ -92,14 +92,14 @@ class Capture(wiring.Component):
                 self.available.eq(0),
             ]
             with m.If(self.on_frame):
-                m.d.sync += step.eq(Step.AWAIT)
+                m.d.sync += step.eq(CaptureStep.AWAIT)
         with m.Elif(begins):
-            m.d.sync += step.eq(Step.RECORD)
-        with m.Elif(step == Step.RECORD):
+            m.d.sync += step.eq(CaptureStep.RECORD)
+        with m.Elif(step == CaptureStep.RECORD):
             m.d.sync += at.eq(at + 1)
             with m.If(at == depth - 1):
-                m.d.sync += [at.eq(0), step.eq(Step.FULL), self.available.eq(depth)]
-        with m.Elif(step == Step.FULL):
+                m.d.sync += [at.eq(0), step.eq(CaptureStep.FULL), self.available.eq(depth)]
+        with m.Elif(step == CaptureStep.FULL):
             with m.If(move):
                 m.d.sync += [known.eq(behind), behind.eq(~ended)]
                 with m.If(~ended):

@@ -15,7 +15,7 @@ from shotveil.gateware.node.capture import Capture
 from shotveil.gateware.node.reading import WORD, Reading
 from shotveil.gateware.node.register_bank import RegisterBank
 from shotveil.gateware.node.replay import Replay
-from shotveil.gateware.node.transmitter import Transmitter
+from shotveil.gateware.node.transmitter import BatchTransmitter
 from shotveil.gateware.primitives.memory import DeepFifo
 from shotveil.gateware.primitives.stage import Stage
 from shotveil.models.node.ports import ReadPort, WritePort
@@ -27,7 +27,7 @@ ALWAYS = 4096  # room of a port that takes all that comes
 SUM_FIFO = 512  # sums that wait for the host
 
 
-class Node(wiring.Component):
+class NodeCore(wiring.Component):
     """One party's board. The host sees it through the registers and ports of the host link.
 
     * `link`: bytes from and to the host, a byte a clock. `codes`: the DACs', always valid. `adc`: a
@@ -79,7 +79,7 @@ class Node(wiring.Component):
         m = Module()
         m.submodules.link = link = HostLink(len(WritePort), len(ReadPort), spec.window)
         m.submodules.bank = bank = RegisterBank(self.map)
-        m.submodules.transmitter = transmitter = Transmitter(spec.drive)
+        m.submodules.transmitter = transmitter = BatchTransmitter(spec.drive)
         m.submodules.receiver = receiver = self._receiver
         m.submodules.capture = capture = Capture(spec)
         replay = Replay(spec) if self.server else None

@@ -13,8 +13,8 @@ from shotveil.models.node.sequencer import (
     LEAD_BITS,
     TICK_BITS,
     WATCHDOG_BITS,
-    Phase,
-    State,
+    BatchPhase,
+    SequencerState,
 )
 
 
@@ -28,8 +28,8 @@ class Sequencer(wiring.Component):
     * `run`, `blank`, `flush`, and `arm_drive` for its `arm`: to the drive. `started`, `busy`: from
       it. Frames follow each other by `models.node.sequencer.MARGIN` clocks or more.
     * `drain`: clocks from the end of `busy` until the drive has sent all of the frame.
-    * `state`: for the host, as `models.node.sequencer.State`. `left`: rows granted and not started.
-      `rows`, `frames`: started since `clear`; they stop at their end.
+    * `state`: for the host, as `models.node.sequencer.SequencerState`. `left`: rows granted and not
+      started. `rows`, `frames`: started since `clear`; they stop at their end.
     * All outputs are registers, or decoded from the phase alone.
     """
 
@@ -56,7 +56,7 @@ class Sequencer(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         phase = Signal(3)
-        on = phase == Phase.ON
+        on = phase == BatchPhase.ON
         fresh = Signal()
         lead = Signal(LEAD_BITS)
         halted = Signal()
@@ -75,7 +75,7 @@ class Sequencer(wiring.Component):
                 )
             ),
             halt.eq(causes.any()),
-            self.arm_drive.eq(on | (phase == Phase.ENDING)),
+            self.arm_drive.eq(on | (phase == BatchPhase.ENDING)),
         ]
 
         # The grant: what is proved needs these few lines alone.
@@ -83,7 +83,7 @@ class Sequencer(wiring.Component):
         begins = Signal()
         m.d.comb += [
             counts.eq(lead.any() | self.left.any()),
-            begins.eq((phase == Phase.OFF) & self.start & self.arm & fresh),
+            begins.eq((phase == BatchPhase.OFF) & self.start & self.arm & fresh),
         ]
         m.d.sync += [self.run.eq(on & counts & ~halt), self.blank.eq(lead.any())]
         # Frames start long after what is left has changed, so what was known of it a clock ago is
@@ -99,26 +99,26 @@ class Sequencer(wiring.Component):
                 m.d.sync += self.left.eq(self.left - 1)
 
         ends = Signal()
-        m.d.comb += ends.eq((phase == Phase.ENDING) & (timer == self._drain))
+        m.d.comb += ends.eq((phase == BatchPhase.ENDING) & (timer == self._drain))
         m.d.sync += [
-            self.flush.eq(ends | ((phase == Phase.STOPPED) & self.arm)),
-            fresh.eq(~self.arm | ((phase == Phase.OFF) & fresh)),
+            self.flush.eq(ends | ((phase == BatchPhase.STOPPED) & self.arm)),
+            fresh.eq(~self.arm | ((phase == BatchPhase.OFF) & fresh)),
             timer.eq(timer + 1),
         ]
-        with m.If(self.busy | self.started | (phase != Phase.ENDING)):
+        with m.If(self.busy | self.started | (phase != BatchPhase.ENDING)):
             m.d.sync += timer.eq(0)
         with m.Switch(phase):
-            with m.Case(Phase.OFF), m.If(begins):
-                m.d.sync += [phase.eq(Phase.ON), halted.eq(0)]
-            with m.Case(Phase.ON):
+            with m.Case(BatchPhase.OFF), m.If(begins):
+                m.d.sync += [phase.eq(BatchPhase.ON), halted.eq(0)]
+            with m.Case(BatchPhase.ON):
                 with m.If(halt):
                     m.d.sync += halted.eq(1)
                 with m.If(halt | ~counts):
-                    m.d.sync += phase.eq(Phase.ENDING)
-            with m.Case(Phase.ENDING), m.If(ends):
-                m.d.sync += phase.eq(Mux(halted, Phase.STOPPED, Phase.DONE))
-            with m.Case(Phase.DONE, Phase.STOPPED), m.If(~self.arm):
-                m.d.sync += phase.eq(Phase.OFF)
+                    m.d.sync += phase.eq(BatchPhase.ENDING)
+            with m.Case(BatchPhase.ENDING), m.If(ends):
+                m.d.sync += phase.eq(Mux(halted, BatchPhase.STOPPED, BatchPhase.DONE))
+            with m.Case(BatchPhase.DONE, BatchPhase.STOPPED), m.If(~self.arm):
+                m.d.sync += phase.eq(BatchPhase.OFF)
 
         tick = Signal(TICK_BITS)
         ticks = Signal(WATCHDOG_BITS, init=1)
@@ -142,14 +142,16 @@ class Sequencer(wiring.Component):
         waiting = Signal()
         m.d.sync += waiting.eq(~self.busy)
         with m.Switch(phase):
-            with m.Case(Phase.OFF):
-                m.d.comb += self.state.eq(State.IDLE)
-            with m.Case(Phase.DONE):
-                m.d.comb += self.state.eq(State.DONE)
-            with m.Case(Phase.STOPPED):
-                m.d.comb += self.state.eq(State.STOPPED)
+            with m.Case(BatchPhase.OFF):
+                m.d.comb += self.state.eq(SequencerState.IDLE)
+            with m.Case(BatchPhase.DONE):
+                m.d.comb += self.state.eq(SequencerState.DONE)
+            with m.Case(BatchPhase.STOPPED):
+                m.d.comb += self.state.eq(SequencerState.STOPPED)
             with m.Default():
-                m.d.comb += self.state.eq(Mux(self.blank, State.LEAD_IN, State.PLAYING))
+                m.d.comb += self.state.eq(
+                    Mux(self.blank, SequencerState.LEAD_IN, SequencerState.PLAYING)
+                )
                 with m.If(waiting & on):
-                    m.d.comb += self.state.eq(State.WAITING)
+                    m.d.comb += self.state.eq(SequencerState.WAITING)
         return m

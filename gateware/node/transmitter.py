@@ -19,7 +19,7 @@ GRANTED = ("arm", "start", "stop", "alive", "link_fault", "grant", "lead_in", "w
            "state", "left", "rows", "frames", "fault")  # fmt: skip
 
 
-class Transmitter(wiring.Component):
+class BatchTransmitter(wiring.Component):
     """Emits batches: no row beyond the grant, and nothing unless armed.
 
     * Streams, settings and status of `Drive`, but for those that the sequencer sets; of `Sequencer`

@@ -19,8 +19,8 @@ from shotveil.host.verification.evidence import HonestNoise, excess_evidence, lo
 from shotveil.host.verification.monitor import MonitorSettings, SessionMonitor, Verdict
 from shotveil.host.verification.probe_check import CHECK_RATE, ProbeCheck, checks_for
 from shotveil.models.adversaries.channels import (
-    Channel,
     EntanglingCloner,
+    Fibre,
     InterceptResend,
     Tap,
     mutual_information,
@@ -65,7 +65,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class AttackOutcome:
     """What came of an attack.
 
     learned_bits: per real weight or data element and image. bound_bits: what covers it, under the
@@ -83,7 +83,7 @@ class Outcome:
     by: str
 
 
-def run_attack(name: str, strength: float | None, setting: Setting, seed: int) -> Outcome:
+def run_attack(name: str, strength: float | None, setting: Setting, seed: int) -> AttackOutcome:
     """Run one adversary, by default as strong as `ATTACKS` says; raises `RangeError`."""
     if name not in ATTACKS:
         raise RangeError(f"attack = {name!r} is none of {', '.join(ATTACKS)}")
@@ -91,7 +91,9 @@ def run_attack(name: str, strength: float | None, setting: Setting, seed: int) -
     return run(name, usual if strength is None else strength, setting, np.random.default_rng(seed))
 
 
-def _on_the_fibre(name: str, strength: float, s: Setting, rng: np.random.Generator) -> Outcome:
+def _on_the_fibre(
+    name: str, strength: float, s: Setting, rng: np.random.Generator
+) -> AttackOutcome:
     channel = _FIBRES[name](strength)
     # Gaussian weights: the most that light of this variance can carry.
     sent = vacuum((256, s.modes), rng, s.link.modulation_variance)
@@ -111,7 +113,7 @@ def _on_the_fibre(name: str, strength: float, s: Setting, rng: np.random.Generat
     return _outcome(name, learned, float(bound), "holevo", found, "excess noise or loss")
 
 
-def _over_amplifier(name: str, gain: float, s: Setting, rng: np.random.Generator) -> Outcome:
+def _over_amplifier(name: str, gain: float, s: Setting, rng: np.random.Generator) -> AttackOutcome:
     link = OverAmplifier(gain).link(s.link)
     # One product a row: ½·log2(1 + SNR), seen on simulated light.
     xi = vacuum((1, s.modes), rng)
@@ -127,7 +129,7 @@ def _over_amplifier(name: str, gain: float, s: Setting, rng: np.random.Generator
     return _outcome(name, learned, float(bound), "holevo", found, "excess noise")
 
 
-def _basis_queries(name: str, mode: float, s: Setting, rng: np.random.Generator) -> Outcome:
+def _basis_queries(name: str, mode: float, s: Setting, rng: np.random.Generator) -> AttackOutcome:
     xi = BasisQueries(int(mode)).directions(1, s.modes)
     rows = _gaussian_rows(s, 2000, rng)
     values = read_symbols(s.link, rows, xi, rng, verify=False).values[0]
@@ -156,7 +158,7 @@ def _basis_queries(name: str, mode: float, s: Setting, rng: np.random.Generator)
 
 
 def _curious(make: Callable[[float], CuriousServer], bound: Callable[..., NDArray]) -> _Run:
-    def run(name: str, strength: float, s: Setting, rng: np.random.Generator) -> Outcome:
+    def run(name: str, strength: float, s: Setting, rng: np.random.Generator) -> AttackOutcome:
         learned = _reconstruction(make(strength), s, rng)
         limit = float(bound(s.link.noise_quantum, s.rows + s.decoys, s.modes))
         # It sends what it should and looks at what it gets: nobody can notice.
@@ -168,7 +170,7 @@ def _curious(make: Callable[[float], CuriousServer], bound: Callable[..., NDArra
     return run
 
 
-def _squeezer(name: str, decibels: float, s: Setting, rng: np.random.Generator) -> Outcome:
+def _squeezer(name: str, decibels: float, s: Setting, rng: np.random.Generator) -> AttackOutcome:
     server = Squeezer(decibels)
     learned = _reconstruction(server, s, rng)
     found = []
@@ -273,9 +275,9 @@ def _gaussian_rows(s: Setting, number: int, rng: np.random.Generator) -> Encoded
 
 def _outcome(
     name: str, learned: float, bound_bits: float, bound: str, found: NDArray[np.float64], by: str
-) -> Outcome:
+) -> AttackOutcome:
     seen = found[np.isfinite(found)]
-    return Outcome(
+    return AttackOutcome(
         name,
         learned,
         bound_bits,
@@ -287,7 +289,7 @@ def _outcome(
     )
 
 
-_Run = Callable[[str, float, Setting, np.random.Generator], Outcome]
+_Run = Callable[[str, float, Setting, np.random.Generator], AttackOutcome]
 
 ATTACKS: dict[str, tuple[_Run, float, str]] = {
     "over-amplification": (_over_amplifier, 1.5, "gain"),
@@ -301,7 +303,7 @@ ATTACKS: dict[str, tuple[_Run, float, str]] = {
 }
 """Each attack by name: how it runs, its usual strength, and what the strength means."""
 
-_FIBRES: dict[str, Callable[[float], Channel]] = {
+_FIBRES: dict[str, Callable[[float], Fibre]] = {
     "tap": Tap,
     "intercept-resend": InterceptResend,
     "entangling-cloner": lambda excess: EntanglingCloner(0.99, excess),

@@ -50,7 +50,7 @@ class Echo:
     phases: npt.NDArray[np.float64]
 
 
-class Bench(Protocol):
+class CalibrationBench(Protocol):
     """What a calibration asks of the nodes. Sums are session sums of the server's receiver."""
 
     @property
@@ -143,7 +143,10 @@ class NodeCalibration:
 
 
 def calibrate(
-    bench: Bench, start: tuple[Arm, Arm], efficiency: float = 1.0, sweep: Sequence[float] = SWEEP
+    bench: CalibrationBench,
+    start: tuple[Arm, Arm],
+    efficiency: float = 1.0,
+    sweep: Sequence[float] = SWEEP,
 ) -> NodeCalibration:
     """Calibrate from the settings `start`; `efficiency` of the detectors is taken as known.
 
@@ -195,7 +198,7 @@ def calibrate(
     )
 
 
-def _mean(bench: Bench, receiver: Calibration, sums: IntArray) -> tuple[complex, float]:
+def _mean(bench: CalibrationBench, receiver: Calibration, sums: IntArray) -> tuple[complex, float]:
     """Mean of a held field in √SNU behind the matched filter, and the error of a quadrature."""
     line = np.asarray(sums, dtype=np.float64)[bench.spec.vacuum_word]
     count = line[COLUMN["count"]]

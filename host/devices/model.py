@@ -16,11 +16,11 @@ import numpy.typing as npt
 from shotveil.host.devices.device import COMMIT, Device, DeviceError, Words, as_words
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.fixedpoint import BoolArray, IntArray
-from shotveil.models.digitiser.phase_lock import LoopSettings
+from shotveil.models.digitiser.phase_lock import PhaseLockSettings
 from shotveil.models.digitiser.spec import PREAMBLE, DigitiserSettings
 from shotveil.models.digitiser.timing import PATIENCE
 from shotveil.models.drive import chain as drive
-from shotveil.models.drive.spec import Registers
+from shotveil.models.drive.spec import DriveRegisters
 from shotveil.models.node import capture, chain
 from shotveil.models.node.chain import Loopback, Plant
 from shotveil.models.node.ports import ReadPort, WritePort
@@ -354,7 +354,7 @@ class ModelDevice(Device):
         self._words.append(words)
         self._samples += codes.shape[1]
 
-    def _drive_registers(self) -> Registers:
+    def _drive_registers(self) -> DriveRegisters:
         def of(name: str) -> int:
             return self._set[f"drive_{name}"]
 
@@ -362,7 +362,7 @@ class ModelDevice(Device):
             return np.array([of(f"{name}_i"), of(f"{name}_q")], dtype=np.int64)
 
         names = ("preamble", "row", "pilots", "pilot_spacing", "vacuum", "guard")
-        return Registers(
+        return DriveRegisters(
             layout=FrameLayout(**{name: of(name) for name in names}),
             scale=of("scale"),
             reference=of("reference"),
@@ -375,7 +375,7 @@ class ModelDevice(Device):
             stop_on_saturation=bool(of("stop_on_saturation")),
         )
 
-    def _setup(self) -> chain.Setup:
+    def _setup(self) -> chain.NodeSetup:
         """What is set now, as the models take it."""
 
         def of(name: str) -> int:
@@ -388,14 +388,14 @@ class ModelDevice(Device):
         plain = ("offset_binary", "minimum", "free_run", "record", "timing_shift", "offset_shift",
                  "phase_shift", "pilot", "mode", "mode_shift")  # fmt: skip
         loop = ("ki", "kp", "setpoint", "window", "span") if spec.quadratures == 1 else ()
-        return chain.Setup(
+        return chain.NodeSetup(
             drive=self._drive_registers(),
             digitiser=DigitiserSettings(
                 layout=FrameLayout(PREAMBLE, row, pilots, spacing, vacuum, guard),
                 scale=(of("scale_x"), of("scale_p" if spec.quadratures == 2 else "scale_x")),
                 **{name: of(name) for name in plain},
             ),
-            loop=LoopSettings(**{name: of(name) for name in loop}),
+            loop=PhaseLockSettings(**{name: of(name) for name in loop}),
             loop_delay=self._set["loop_delay"],
             lead_in=sum(sent.row is None for sent in self._sent),
             offset=self._offset,

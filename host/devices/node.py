@@ -24,12 +24,11 @@ from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.fixedpoint import BoolArray, IntArray, overflows
 from shotveil.models.digitiser import entry
 from shotveil.models.digitiser.accumulators import MODE_SUMS, NAMES
-from shotveil.models.digitiser.phase_lock import LoopSettings
+from shotveil.models.digitiser.phase_lock import PhaseLockSettings
 from shotveil.models.digitiser.spec import DigitiserSettings
 from shotveil.models.digitiser.timing import PATIENCE
 from shotveil.models.drive import chain as drive_chain
-from shotveil.models.drive.spec import DriveSettings
-from shotveil.models.drive.spec import Registers as DriveRegisters
+from shotveil.models.drive.spec import DriveRegisters, DriveSettings
 from shotveil.models.drive.spec import registers as drive_registers
 from shotveil.models.node import chain
 from shotveil.models.node.ports import ReadPort, WritePort
@@ -50,7 +49,7 @@ WATCHED = ("state", "rows_granted_left", "rows_sent", "frames_sent")  # neighbou
 
 
 @dataclass(frozen=True)
-class Batch:
+class BatchResult:
     """What came of a batch.
 
     `session` has shape (words, 16) and the sums `models.digitiser.accumulators.NAMES`, `modes`
@@ -133,7 +132,7 @@ class Node:
         self,
         drive: DriveSettings,
         digitiser: DigitiserSettings,
-        loop: LoopSettings | None = None,
+        loop: PhaseLockSettings | None = None,
         *,
         loop_delay: int = 0,
         lead_in: int = 2,
@@ -153,11 +152,11 @@ class Node:
         """
         spec = self.spec
         raw = drive_registers(spec.drive, drive)
-        setup = chain.Setup(raw, digitiser, loop_delay=loop_delay, lead_in=lead_in)
+        setup = chain.NodeSetup(raw, digitiser, loop_delay=loop_delay, lead_in=lead_in)
         setup.validate(spec)
         values = self._drive_values(raw) | self._digitiser_values(digitiser)
         if spec.digitiser.quadratures == 1:
-            loop = loop or LoopSettings()
+            loop = loop or PhaseLockSettings()
             loop.validate(spec.digitiser)
             values |= {f"digitiser_{name}": int(value) for name, value in vars(loop).items()}
         elif loop is not None:
@@ -215,7 +214,7 @@ class Node:
         progress: Callable[[int], None] | None = None,
         grant: int | None = None,
         capture: bool = False,
-    ) -> Batch:
+    ) -> BatchResult:
         """Send rows, shape (rows, 2, row) in `DriveSpec.symbol`, and collect what came back.
 
         The node lets `grant` rows out, all that are given by default, and drops the others. With
@@ -238,7 +237,7 @@ class Node:
         frames: int,
         progress: Callable[[int], None] | None = None,
         capture: bool = False,
-    ) -> Batch:
+    ) -> BatchResult:
         """Send the table of angles in some frames and collect what was received meanwhile.
 
         The frames' rows are the table again and again, so it should be as long as a row.
@@ -268,7 +267,7 @@ class Node:
         words: Words,
         progress: Callable[[int], None] | None,
         capture: bool,
-    ) -> Batch:
+    ) -> BatchResult:
         device = self.device
         require("rows", count, at_least=1, at_most=device.map["grant"].highest, integer=True)
         device.write(arm=0)
@@ -295,7 +294,7 @@ class Node:
         values, bad = unpack_marked(np.concatenate(inference), spec.symbol.width)
         shape = (-1, spec.quadratures)
         lanes = session.reshape(spec.words, 4, 4).swapaxes(1, 2).reshape(spec.words, len(NAMES))
-        return Batch(
+        return BatchResult(
             rows_sent=status["rows_sent"],
             frames_sent=status["frames_sent"],
             session=lanes,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from shotveil.host.devices.device import Device
 from shotveil.host.devices.model import ModelDevice
-from shotveil.host.devices.node import Batch, Node
+from shotveil.host.devices.node import BatchResult, Node
 from shotveil.models.digitiser.spec import DigitiserSettings
 from shotveil.models.drive.spec import DriveSettings
 from shotveil.models.node.chain import Loopback
@@ -27,7 +27,7 @@ LEVEL = 0.3  # well within the reach of the modulator
 
 
 @dataclass(frozen=True)
-class Check:
+class SelftestCheck:
     """One thing that was looked at, and what was found if it is not as it should be."""
 
     name: str
@@ -35,7 +35,7 @@ class Check:
     detail: str = ""
 
 
-def selftest(node: Node, rng: np.random.Generator) -> list[Check]:
+def selftest(node: Node, rng: np.random.Generator) -> list[SelftestCheck]:
     """Compare a node with the models: registers, a batch, a grant that is smaller than its rows.
 
     The loop's delay is measured first. Leaves the node disarmed and its settings changed. Raises
@@ -62,11 +62,11 @@ def selftest(node: Node, rng: np.random.Generator) -> list[Check]:
     return checks
 
 
-def _check(name: str, passed: bool, detail: str) -> Check:
-    return Check(name, bool(passed), "" if passed else detail)
+def _check(name: str, passed: bool, detail: str) -> SelftestCheck:
+    return SelftestCheck(name, bool(passed), "" if passed else detail)
 
 
-def _registers(device: Device, rng: np.random.Generator) -> Check:
+def _registers(device: Device, rng: np.random.Generator) -> SelftestCheck:
     """Every setting takes and gives back its ends, and something between; each its own."""
     settings = device.map.of(Access.SETTING)
     before = device.read_all(settings)
@@ -87,7 +87,7 @@ def _between(register: Register, rng: np.random.Generator) -> int:
     return int(rng.integers(register.lowest, register.highest, endpoint=True))
 
 
-def _batches(got: Batch, due: Batch) -> list[Check]:
+def _batches(got: BatchResult, due: BatchResult) -> list[SelftestCheck]:
     checks = []
     for name in ("session", "modes"):
         ours, theirs = getattr(got, name), getattr(due, name)

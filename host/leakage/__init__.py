@@ -6,7 +6,7 @@ client's data. `certificate`: channel estimates and confidence limits from finit
 All equations are derived in docs/physics.md.
 """
 
-from shotveil.host.leakage.certificate import Channel, certified_channel, estimated_channel
+from shotveil.host.leakage.certificate import ChannelEstimate, certified_channel, estimated_channel
 from shotveil.host.leakage.data import crb_prx, crb_v1, data_leakage, holevo, qcrb
 from shotveil.host.leakage.weights import (
     entropy,
@@ -17,7 +17,7 @@ from shotveil.host.leakage.weights import (
 )
 
 __all__ = [
-    "Channel",
+    "ChannelEstimate",
     "certified_channel",
     "crb_prx",
     "crb_v1",

@@ -22,7 +22,7 @@ from shotveil.models.link.optics import Detector
 from shotveil.models.link.statistics import SymbolStatistics
 
 
-class Channel(NamedTuple):
+class ChannelEstimate(NamedTuple):
     """Power transmittance T and excess noise ε (SNU, at the returned mode); signs are kept.
 
     An estimate may fall outside what a channel can do, T > 1 or ε < 0, by chance alone.
@@ -31,7 +31,7 @@ class Channel(NamedTuple):
     transmittance: NDArray[np.float64] | float
     excess_noise: NDArray[np.float64] | float
 
-    def nearest_physical(self) -> Channel:
+    def nearest_physical(self) -> ChannelEstimate:
         """min(1, max(0, T)) and max(0, ε): the channel whose leakage is reported for this one.
 
         The one rule by which an estimate outside the physical range gets a leakage. It never
@@ -39,10 +39,12 @@ class Channel(NamedTuple):
         ε, and χ grows with ε. At T ≤ 0 nothing is known to come back, and all weights' light is
         counted as the client's.
         """
-        return Channel(np.clip(self.transmittance, 0.0, 1.0), np.maximum(self.excess_noise, 0.0))
+        return ChannelEstimate(
+            np.clip(self.transmittance, 0.0, 1.0), np.maximum(self.excess_noise, 0.0)
+        )
 
 
-def estimated_channel(statistics: SymbolStatistics, receiver: Detector) -> Channel:
+def estimated_channel(statistics: SymbolStatistics, receiver: Detector) -> ChannelEstimate:
     """T̂ = t̂|t̂|/η_s and ε̂ = (σ̂² − 1 − v_el)/η_s with σ̂² = R/m.
 
     Raises `RangeError` for fewer than 2 symbols or Σq² = 0.
@@ -90,7 +92,7 @@ def noise_variance_max(
 
 def certified_channel(
     statistics: SymbolStatistics, receiver: Detector, failure_probability: ArrayLike
-) -> Channel:
+) -> ChannelEstimate:
     """(T_min, ε_max): the true channel is no worse in either, except with probability δ.
 
     Half of `failure_probability` δ in (0, 1) goes to each limit. As χ falls with T and grows with
@@ -137,11 +139,13 @@ def excess_noise_above(
     return np.asarray(statistics.residual / receiver.noise_variance(excess_noise) > limit)
 
 
-def _channel_behind(receiver: Detector, slope: ArrayLike, noise_variance: ArrayLike) -> Channel:
+def _channel_behind(
+    receiver: Detector, slope: ArrayLike, noise_variance: ArrayLike
+) -> ChannelEstimate:
     """The channel behind t and σ²: T = t·|t|/η_s (t's sign kept), ε = (σ² − 1 − v_el)/η_s."""
     t = np.asarray(slope, dtype=np.float64)
     excess = np.asarray(noise_variance, dtype=np.float64) - 1 - receiver.electronic_noise
-    return Channel(t * np.abs(t) / receiver.efficiency, excess / receiver.efficiency)
+    return ChannelEstimate(t * np.abs(t) / receiver.efficiency, excess / receiver.efficiency)
 
 
 def _require_symbols(statistics: SymbolStatistics) -> None:

@@ -16,7 +16,7 @@ from contextlib import suppress
 import numpy as np
 from numpy.typing import NDArray
 from shotveil.host.devices.device import DeviceError
-from shotveil.host.devices.node import Batch, Node, of_role
+from shotveil.host.devices.node import BatchResult, Node, of_role
 from shotveil.host.parties.calibration import ClientCalibration
 from shotveil.host.protocol import messages_pb2 as pb
 from shotveil.host.protocol.wire import (
@@ -39,7 +39,7 @@ from shotveil.models.waveform.mesh import angle_table
 
 PAUSE = 5e-3  # seconds between two looks at a node that waits for light
 # Slow against the 3 frames from a phase to its effect, fast against the fibre's drift.
-LOCK = phase_lock.LoopSettings(ki=1 << 12, kp=0)
+LOCK = phase_lock.PhaseLockSettings(ki=1 << 12, kp=0)
 
 
 class _Abandoned(Exception):
@@ -131,7 +131,7 @@ class _Listening:
     def __init__(self, node: Node, frames: int) -> None:
         self._node, self._frames = node, frames
         self._armed, self._abandoned = threading.Event(), threading.Event()
-        self._batch: Batch | None = None
+        self._batch: BatchResult | None = None
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -154,7 +154,7 @@ class _Listening:
         if self._abandoned.wait(PAUSE):
             raise _Abandoned
 
-    def result(self) -> Batch:
+    def result(self) -> BatchResult:
         """All that was received, once the light is over. Raises `ProtocolError`."""
         self._thread.join()
         if self._error is not None:
@@ -209,7 +209,7 @@ class _Layer:
         self.close()
 
 
-def values_of_parts(batch: Batch, plan: Parts) -> list[NDArray[np.int64]]:
+def values_of_parts(batch: BatchResult, plan: Parts) -> list[NDArray[np.int64]]:
     """Raw values of the last `slots` frames of each part, from all that a receiver gave.
 
     Raises `ProtocolError` unless there are as many parts as planned, each with all its frames.

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 from shotveil.host.devices.device import DeviceError
-from shotveil.host.devices.node import Batch, Node, of_role
+from shotveil.host.devices.node import BatchResult, Node, of_role
 from shotveil.host.parties.calibration import ServerCalibration
 from shotveil.host.parties.transmitter import Sums
 from shotveil.host.protocol import messages_pb2 as pb
@@ -115,7 +115,7 @@ class NodeTransmitter:
             for key in dropped.keys:
                 self._held.pop(key, None)
 
-    def _play(self, rows: IntArray, scale: float) -> Batch:
+    def _play(self, rows: IntArray, scale: float) -> BatchResult:
         try:
             if self._node is None:
                 self._node = of_role(self._reach(), "server")
@@ -164,7 +164,7 @@ class NodeTransmitter:
         """√SNU at the server's output per raw unit of a symbol."""
         return self._calibration.full_scale * scale * self.spec.drive.symbol.lsb
 
-    def _pooled(self, batch: Batch, rows: IntArray, unit: float) -> SymbolStatistics:
+    def _pooled(self, batch: BatchResult, rows: IntArray, unit: float) -> SymbolStatistics:
         total = _totals(batch, self.spec.digitiser.segments)
         sent = rows.astype(object)
         qq, count = int((sent * sent).sum()), rows.size
@@ -180,7 +180,7 @@ class NodeTransmitter:
         )
         return sums.in_units(unit, 1 / math.sqrt(receiver.shot_variance))
 
-    def _per_mode(self, batch: Batch, rows: IntArray, unit: float) -> SymbolStatistics:
+    def _per_mode(self, batch: BatchResult, rows: IntArray, unit: float) -> SymbolStatistics:
         """Modes that share their sums share them evenly."""
         modes, receiver = rows.shape[2], self._calibration.receiver
         shift = receiver_settings(
@@ -210,7 +210,7 @@ class NodeTransmitter:
         return sent - summed
 
 
-def _totals(batch: Batch, segments: int) -> dict[str, int]:
+def _totals(batch: BatchResult, segments: int) -> dict[str, int]:
     """Session sums of the rows' symbols, by name."""
     rows = batch.session[:segments].astype(object).sum(axis=0)
     return {name: int(rows[index]) for name, index in COLUMN.items()}

@@ -13,7 +13,7 @@ from shotveil.host.run import curves
 from shotveil.host.leakage import data_leakage
 from shotveil.host.leakage.declared import network_leakage
 from shotveil.host.adversaries.reconstruction import (image_by_homodyning, image_by_photon_counting, row_at_the_bound, row_by_amplifying)
-from shotveil.host.run.run import Run
+from shotveil.host.run.run import FinishedRun
 from shotveil.host.figures.style import COLOURS, new_figure
 from shotveil.models.link.encoding import directions, encode_rows
 from shotveil.models.networks.mnist import SIDE
@@ -26,7 +26,7 @@ INFERENCES = (1, 10, 100)
 SAMPLES = 16
 
 
-def digits(run: Run) -> Figure:
+def digits(run: FinishedRun) -> Figure:
     """Sample images with what the client read for each class; mistakes last."""
     wrong = np.flatnonzero(run.inference.predictions != run.labels)[: SAMPLES // 4]
     right = np.flatnonzero(run.inference.predictions == run.labels)[: SAMPLES - len(wrong)]
@@ -56,7 +56,7 @@ def digits(run: Run) -> Figure:
     return figure
 
 
-def accuracy_curve(run: Run) -> Figure:
+def accuracy_curve(run: FinishedRun) -> Figure:
     """Accuracy against F², with this run marked."""
     f2 = np.geomspace(0.01, 100, 49)
     images, labels = run.images[:CURVE_IMAGES], run.labels[:CURVE_IMAGES]
@@ -85,7 +85,7 @@ def accuracy_curve(run: Run) -> Figure:
     return figure
 
 
-def leakages(run: Run) -> Figure:
+def leakages(run: FinishedRun) -> Figure:
     """Weight leakage against photons for several gains; data leakage against gain."""
     figure = new_figure(9.2, 3.9)
     left, right = figure.subplots(1, 2)
@@ -129,7 +129,7 @@ def leakages(run: Run) -> Figure:
     return figure
 
 
-def what_the_server_sees(run: Run) -> Figure:
+def what_the_server_sees(run: FinishedRun) -> Figure:
     """One client image as a curious server reconstructs it, at this run's gain and the paper's."""
     image = run.images[0]
     layer = run.network.layers[0]
@@ -150,7 +150,7 @@ def what_the_server_sees(run: Run) -> Figure:
     return figure
 
 
-def what_the_client_sees(run: Run) -> Figure:
+def what_the_client_sees(run: FinishedRun) -> Figure:
     """One weight row as a client reconstructs it after 1, 10 and 100 inferences."""
     layer = run.network.layers[0]
     # A typical row: the bound is a mean, and strong rows show through earlier than weak ones.

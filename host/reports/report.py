@@ -13,7 +13,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from shotveil.host.reports import pictures as report_figures
-from shotveil.host.run.run import Run
+from shotveil.host.run.run import FinishedRun
 from shotveil.host.figures.style import rendered, style
 from shotveil.models.common.checks import RangeError
 from shotveil.models.common.files import write_atomically
@@ -27,7 +27,7 @@ PICTURES = (
 )
 
 
-def write_report(run: Run, path: Path) -> None:
+def write_report(run: FinishedRun, path: Path) -> None:
     """Write the report of `run` to `path`, whole or not at all; folders are made as needed.
 
     Raises `RangeError` when the file cannot be written.
@@ -43,7 +43,7 @@ def check_writable(path: Path) -> None:
         raise RangeError(f"report = {path} cannot be written; allowed: a file in a folder of yours")
 
 
-def report(run: Run) -> str:
+def report(run: FinishedRun) -> str:
     """The report of `run` as HTML text."""
     environment = Environment(
         loader=PackageLoader("shotveil.host.reports"), autoescape=True, undefined=StrictUndefined

@@ -20,7 +20,7 @@ from shotveil.models.networks.network import Network
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
+class FinishedRun:
     """A finished run: images (n, pixels) with their labels, outputs, and the summary of all."""
 
     network: Network
@@ -43,7 +43,7 @@ def run(
     backend: str = "optics",
     impairments: str = "realistic",
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Run:
+) -> FinishedRun:
     """Classify the first `images` test images, all if None, shipped or from the folder `data`.
 
     `backend` optics is the symbol-level link, model and rtl are both nodes with the link sample by
@@ -92,4 +92,4 @@ def run(
     summary["backend"] = backend
     if calibration is not None:
         summary["calibration"] = calibration
-    return Run(network, pixels, labels, link, inference, summary, seed)
+    return FinishedRun(network, pixels, labels, link, inference, summary, seed)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from shotveil.host.leakage import Channel
+from shotveil.host.leakage import ChannelEstimate
 from shotveil.host.leakage.declared import network_leakage
 from shotveil.host.run.inference import Inference
 from shotveil.host.verification.verdict import verify
@@ -72,7 +72,9 @@ def verification_of(network: Network, link: Link, inference: Inference) -> dict[
     layers = [
         verify(
             statistics,
-            declared=Channel(link.declared_transmittance, link.declared_excess_noise(layer.modes)),
+            declared=ChannelEstimate(
+                link.declared_transmittance, link.declared_excess_noise(layer.modes)
+            ),
             modulation_variance=link.modulation_variance,
             receiver=link.server_detector,
             failure_probability=FAILURE_PROBABILITY / len(network.layers),

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
-from shotveil.host.leakage.certificate import Channel, certified_channel, estimated_channel
+from shotveil.host.leakage.certificate import ChannelEstimate, certified_channel, estimated_channel
 from shotveil.host.leakage.composition import ChannelClass, channel_class
 from shotveil.host.ledger.accounts import LayerChannel
 from shotveil.host.verification.evidence import (
@@ -92,7 +92,7 @@ class SessionMonitor:
             for n in modes
         ]
         self._certificates = [0 for _ in modes]
-        self._certified: list[Channel | None] = [None for _ in modes]
+        self._certified: list[ChannelEstimate | None] = [None for _ in modes]
         self._refused = False
 
     def add(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from shotveil.host.leakage.certificate import (
-    Channel,
+    ChannelEstimate,
     certified_channel,
     estimated_channel,
     excess_noise_above,
@@ -66,7 +66,7 @@ class Verification:
 def verify(
     statistics: SymbolStatistics,
     *,
-    declared: Channel,
+    declared: ChannelEstimate,
     modulation_variance: float,
     receiver: Detector = Detector(),  # noqa: B008 — frozen, so safe as a default
     inferences: int = 1,
@@ -103,7 +103,7 @@ def verify(
     too_lossy = bool(transmittance_below(statistics, receiver, declared.transmittance, level))
     too_noisy = bool(excess_noise_above(statistics, receiver, declared.excess_noise, level))
 
-    def leakage(channel: Channel) -> float:
+    def leakage(channel: ChannelEstimate) -> float:
         return float(weight_leakage_after(inferences, modulation_variance, *channel))
 
     return Verification(
@@ -129,8 +129,8 @@ def verify(
 def _reason(
     too_lossy: bool,
     too_noisy: bool,
-    declared: Channel,
-    estimated: Channel,
+    declared: ChannelEstimate,
+    estimated: ChannelEstimate,
     errors: tuple[float, float],
     false_alarm_probability: float,
 ) -> str:

@@ -29,7 +29,7 @@ class Taken:
     touched: NDArray[np.bool_]
 
 
-class Channel(Protocol):
+class Fibre(Protocol):
     """An adversary's fibre."""
 
     @property
@@ -135,7 +135,7 @@ def heterodyne(light: Complex, rng: np.random.Generator) -> Complex:
     return (light + vacuum(light.shape, rng)) / math.sqrt(2)
 
 
-class Correlation:
+class RecordCorrelation:
     """How far a record tells of what was sent, as the sums over many passages say.
 
     Both are Gaussian and circular, or both real; what was not touched told nothing.
@@ -175,6 +175,6 @@ def mutual_information(sent: Complex, record: Complex, touched: NDArray[np.bool_
     −½·log2(1 − ρ²) on the rows that were touched, nothing on the others; ρ is estimated from the
     samples. Exact for Gaussian weights and noise.
     """
-    found = Correlation()
+    found = RecordCorrelation()
     found.add(sent[touched], record[touched], sent[~touched].size)
     return found.bits

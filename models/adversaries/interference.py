@@ -10,7 +10,7 @@ import threading
 from typing import Protocol
 
 import numpy as np
-from shotveil.models.adversaries.channels import Channel, Correlation
+from shotveil.models.adversaries.channels import Fibre, RecordCorrelation
 from shotveil.models.adversaries.clients import BasisQueries, OverAmplifier
 from shotveil.models.link.encoding import Complex, Real
 from shotveil.models.link.optics import Link, noise_quantum
@@ -46,13 +46,13 @@ class Interference(Protocol):
 
 
 class OnTheFibre:
-    """A `Channel` adversary on the way out."""
+    """A `Fibre` adversary on the way out."""
 
     bound = "row"
 
-    def __init__(self, fibre: Channel) -> None:
+    def __init__(self, fibre: Fibre) -> None:
         self._fibre = fibre
-        self._record = Correlation()
+        self._record = RecordCorrelation()
         self._guard = threading.Lock()
 
     def optics(self, link: Link, xi: Complex) -> tuple[Link, Complex]:
@@ -84,7 +84,7 @@ class WithItsOptics:
     def __init__(self, client: OverAmplifier | BasisQueries) -> None:
         self._client = client
         self.bound = "mode" if isinstance(client, BasisQueries) else "row"
-        self._record, self._light = Correlation(), Correlation()
+        self._record, self._light = RecordCorrelation(), RecordCorrelation()
         self._gain, self._numbers, self._rows = 0.0, 0, 0
         self._guard = threading.Lock()
 

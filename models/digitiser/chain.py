@@ -176,12 +176,12 @@ def model(
         sent[:, kind == PILOT] = settings.pilot
         sent[1] = np.where(kind == PILOT, sign * settings.pilot, sent[1])
 
-    state = normalisation.State.reset(spec)
+    state = normalisation.NormalisationState.reset(spec)
     if offset is not None:
-        state = normalisation.State(list(offset), (1 << normalisation.COUNT_BITS) - 1)
+        state = normalisation.NormalisationState(list(offset), (1 << normalisation.COUNT_BITS) - 1)
     measures = (kind == VACUUM) & (settings.record == SIGNAL_RECORD)
     measures |= settings.record == VACUUM_RECORD
-    turning = phase.State()
+    turning = phase.PhaseState()
     value = np.zeros((2, count), np.int64)
     limited = np.empty(count, np.bool_)
     phases, sums = [], []

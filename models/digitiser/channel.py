@@ -25,7 +25,7 @@ PAD = 32  # samples by which a delayed pulse may be longer than the designed one
 
 
 @dataclass(frozen=True)
-class Channel:
+class SimulatedChannel:
     """Optical channel and detector.
 
     `delay` in samples; `linewidth` is the laser's (FWHM) times the symbol time, its phase is a
@@ -86,7 +86,7 @@ def waveform(
 
 def detect(
     spec: DigitiserSpec,
-    channel: Channel,
+    channel: SimulatedChannel,
     samples: npt.NDArray[np.complex128],
     rng: np.random.Generator,
     light: bool = True,

@@ -25,14 +25,14 @@ from shotveil.models.digitiser.spec import DigitiserSettings, DigitiserSpec
 
 
 @dataclass
-class State:
+class NormalisationState:
     """Offset of each quadrature, and how many vacuum symbols it has seen (saturating)."""
 
     offset: list[int]
     seen: int = 0
 
     @classmethod
-    def reset(cls, spec: DigitiserSpec) -> State:
+    def reset(cls, spec: DigitiserSpec) -> NormalisationState:
         return cls([0] * spec.quadratures)
 
 
@@ -42,7 +42,7 @@ COUNT_BITS = 15  # of the number of vacuum symbols seen
 def model(
     spec: DigitiserSpec,
     settings: DigitiserSettings,
-    state: State,
+    state: NormalisationState,
     value: IntArray,
     vacuum: BoolArray,
     good: BoolArray,

@@ -27,7 +27,7 @@ SUM_SHIFT = 4  # bits dropped from a homodyne frame's sums of pilots, at most 32
 
 
 @dataclass
-class State:
+class PhaseState:
     """θ in 2^−phase_bits turn, and how many pilots it has seen (saturating)."""
 
     theta: int = 0
@@ -54,7 +54,7 @@ def wrap(spec: DigitiserSpec, angle: int) -> int:
 def model(
     spec: DigitiserSpec,
     settings: DigitiserSettings,
-    state: State,
+    state: PhaseState,
     value: IntArray,
     pilot: IntArray,
     good: BoolArray,

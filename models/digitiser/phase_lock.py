@@ -34,7 +34,7 @@ COUNT_BITS = 8  # of the number of good frames seen
 
 
 @dataclass(frozen=True)
-class LoopSettings:
+class PhaseLockSettings:
     """Registers: gains and window in 2^−16 (of one, and of a turn), `span` codes a turn."""
 
     ki: int = 1 << 13
@@ -54,7 +54,7 @@ class LoopSettings:
 
 
 @dataclass
-class State:
+class PhaseLockState:
     """Integral in 2^−32 turn, good frames in a row within the window, and good frames in a row
     altogether (saturating)."""
 
@@ -64,7 +64,7 @@ class State:
 
 
 def step(
-    spec: DigitiserSpec, settings: LoopSettings, state: State, angle: int, bad: bool
+    spec: DigitiserSpec, settings: PhaseLockSettings, state: PhaseLockState, angle: int, bad: bool
 ) -> tuple[int, bool] | None:
     """DAC code and lock after one frame; None where a bad frame moves nothing but the lock."""
     if bad:
@@ -82,10 +82,10 @@ def step(
 
 
 def model(
-    spec: DigitiserSpec, settings: LoopSettings, angle: IntArray, bad: BoolArray
+    spec: DigitiserSpec, settings: PhaseLockSettings, angle: IntArray, bad: BoolArray
 ) -> tuple[IntArray, BoolArray]:
     """DAC codes and lock for the good frames of a sequence that begins at reset."""
-    state = State()
+    state = PhaseLockState()
     taken = [
         step(spec, settings, state, a, b) for a, b in zip(angle.tolist(), bad.tolist(), strict=True)
     ]

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from shotveil.models.common.checks import RangeError
 from shotveil.models.common.fixedpoint import IntArray
 from shotveil.models.drive import dac, framing, linearisation, scaling, shaping
-from shotveil.models.drive.spec import DriveSpec, Registers
+from shotveil.models.drive.spec import DriveRegisters, DriveSpec
 
 # Samples handled at once: few enough for a processor's cache, many enough to hide Python.
 CHUNK = 8192
@@ -31,7 +31,7 @@ class DriveOutput:
     tripped: bool
 
 
-def model(spec: DriveSpec, settings: Registers, rows: npt.ArrayLike) -> DriveOutput:
+def model(spec: DriveSpec, settings: DriveRegisters, rows: npt.ArrayLike) -> DriveOutput:
     """DAC codes of one frame for each row; `rows` has shape (frames, 2, row) in `spec.symbol`.
 
     The guard is no shorter than the pulse, so frames do not touch and can be computed apart.

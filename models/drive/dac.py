@@ -16,12 +16,12 @@ from shotveil.models.common.fixedpoint import (
     overflows,
     round_shift,
 )
-from shotveil.models.drive.spec import DriveSpec, Registers
+from shotveil.models.drive.spec import DriveRegisters, DriveSpec
 
 
 def model(
     spec: DriveSpec,
-    settings: Registers,
+    settings: DriveRegisters,
     voltages: IntArray,
     fault: BoolArray,
     tripped: bool = False,

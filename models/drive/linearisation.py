@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import numpy as np
 from shotveil.models.common.fixedpoint import BoolArray, IntArray, Rounding, round_shift
-from shotveil.models.drive.spec import DriveSpec, Registers, arcsine_table
+from shotveil.models.drive.spec import DriveRegisters, DriveSpec, arcsine_table
 
 
 def model(
-    spec: DriveSpec, settings: Registers, samples: IntArray, fault: BoolArray
+    spec: DriveSpec, settings: DriveRegisters, samples: IntArray, fault: BoolArray
 ) -> tuple[IntArray, BoolArray, BoolArray]:
     """Voltages in `spec.voltage`, shape (…, 2, n), from samples of that shape.
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from shotveil.models.common.checks import RangeError
 from shotveil.models.common.fixedpoint import IntArray, quantise, to_float
 from shotveil.models.drive.framing import is_reference
-from shotveil.models.drive.spec import Arm, DriveSettings, DriveSpec, Registers, registers
+from shotveil.models.drive.spec import Arm, DriveRegisters, DriveSettings, DriveSpec, registers
 from shotveil.models.signal import pulse
 from shotveil.models.signal.frame import Slot
 
@@ -64,7 +64,7 @@ def field(spec: DriveSpec, settings: DriveSettings, symbols: FloatArray) -> Floa
     return shaped
 
 
-def float_taps(spec: DriveSpec, settings: DriveSettings, raw: Registers) -> FloatArray:
+def float_taps(spec: DriveSpec, settings: DriveSettings, raw: DriveRegisters) -> FloatArray:
     """The taps that the settings mean, before any rounding; peak as in the integer ones."""
     if settings.angle or settings.coefficients is not None:
         return to_float(raw.coefficients, spec.coefficient)

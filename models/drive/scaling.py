@@ -15,11 +15,11 @@ from shotveil.models.common.fixedpoint import (
     overflows,
     round_shift,
 )
-from shotveil.models.drive.spec import DriveSpec, Registers
+from shotveil.models.drive.spec import DriveRegisters, DriveSpec
 
 
 def model(
-    spec: DriveSpec, settings: Registers, symbols: IntArray, reference: BoolArray
+    spec: DriveSpec, settings: DriveRegisters, symbols: IntArray, reference: BoolArray
 ) -> tuple[IntArray, BoolArray]:
     """Scaled symbols and where one overflowed, from symbols of shape (…, 2, n).
 

@@ -144,7 +144,7 @@ class DriveSettings:
 
 
 @dataclass(frozen=True)
-class Registers:
+class DriveRegisters:
     """Raw integers of `DriveSettings`; arrays have shape (2,), one entry a quadrature."""
 
     layout: FrameLayout
@@ -159,7 +159,7 @@ class Registers:
     stop_on_saturation: bool
 
 
-def registers(spec: DriveSpec, settings: DriveSettings) -> Registers:
+def registers(spec: DriveSpec, settings: DriveSettings) -> DriveRegisters:
     """Raw registers for physical settings.
 
     Raises `RangeError` for whatever the drive cannot do, naming the value and the range.
@@ -190,7 +190,7 @@ def registers(spec: DriveSpec, settings: DriveSettings) -> Registers:
     # Stored symbols of preamble and pilots have quadratures of ±½.
     twice = settings.reference * 2
     require("reference", settings.reference, at_most=(spec.scale.highest * spec.scale.lsb) / 2)
-    return Registers(
+    return DriveRegisters(
         layout=layout,
         scale=int(quantise(settings.scale, spec.scale, name="scale")),
         reference=int(quantise(twice, spec.scale, name="reference")),

@@ -87,7 +87,7 @@ def require_shape(write_ports: int, read_ports: int, window: int) -> None:
         raise RangeError(f"window = {window} is no power of two")
 
 
-class Endpoint:
+class EndpointModel:
     """Takes bytes from the host, gives bytes to it, and acts on what is inside.
 
     `sessions_lost` counts the pulses of the gateware's `fault`, `alive` those of its `alive`.

@@ -14,7 +14,7 @@ LATEST = 4  # frames that may overtake another
 
 
 @dataclass(frozen=True)
-class Impairments:
+class WireFaults:
     """Probabilities for a frame; at most one of them happens to it."""
 
     corrupt: float = 0.0  # bytes are changed, cut off or added, the delimiter not excepted
@@ -32,7 +32,7 @@ class Impairments:
 class Wire:
     """Carries a stream of bytes in one direction; `counts` tells what happened to its frames."""
 
-    def __init__(self, impairments: Impairments, rng: np.random.Generator):
+    def __init__(self, impairments: WireFaults, rng: np.random.Generator):
         names = ("corrupt", "drop", "duplicate", "reorder")
         self._names = (*names, "good")
         self._edges = np.cumsum([getattr(impairments, name) for name in names])

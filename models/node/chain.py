@@ -20,7 +20,7 @@ from shotveil.models.digitiser.spec import ROW, DigitiserSettings
 from shotveil.models.digitiser.timing import PATIENCE, Frame
 from shotveil.models.drive import chain as drive
 from shotveil.models.drive.chain import DriveOutput
-from shotveil.models.drive.spec import DriveSettings, Registers, registers
+from shotveil.models.drive.spec import DriveRegisters, DriveSettings, registers
 from shotveil.models.node import capture, replay
 from shotveil.models.node.replay import Flights
 from shotveil.models.node.spec import NodeSpec
@@ -58,12 +58,12 @@ def looped(spec: NodeSpec, codes: npt.ArrayLike) -> IntArray:
 
 
 @dataclass(frozen=True)
-class Setup:
+class NodeSetup:
     """What is set before a batch. `offset` and `taps` as in `models.digitiser.chain.model`."""
 
-    drive: Registers
+    drive: DriveRegisters
     digitiser: DigitiserSettings = field(default_factory=DigitiserSettings)
-    loop: phase_lock.LoopSettings = field(default_factory=phase_lock.LoopSettings)
+    loop: phase_lock.PhaseLockSettings = field(default_factory=phase_lock.PhaseLockSettings)
     loop_delay: int = 0  # samples from a frame's first code to its first ADC word
     lead_in: int = 2  # frames of zeros before the rows
     offset: tuple[int, ...] | None = None
@@ -83,7 +83,7 @@ class Setup:
         require("loop_delay", self.loop_delay, at_least=0, at_most=max(limit, 0), integer=True)
 
     @classmethod
-    def of(cls, spec: NodeSpec, settings: DriveSettings, **more: object) -> Setup:
+    def of(cls, spec: NodeSpec, settings: DriveSettings, **more: object) -> NodeSetup:
         """From settings in physical units; `more` are the other fields."""
         return cls(registers(spec.drive, settings), **more)  # type: ignore[arg-type]
 
@@ -106,7 +106,7 @@ class Heard:
 
 
 @dataclass(frozen=True)
-class Batch:
+class NodeRecord:
     """`codes`, shape (2, n), and `adc`, shape (quadratures, n), one a clock. Frames of `period`
     codes follow each other from `first` on. `drive` counts what could not be sent as asked."""
 
@@ -122,7 +122,7 @@ class Batch:
         return capture.model(self.adc, self.first + frame * period, spec.capture)
 
 
-def emit(spec: NodeSpec, setup: Setup, rows: npt.ArrayLike) -> DriveOutput:
+def emit(spec: NodeSpec, setup: NodeSetup, rows: npt.ArrayLike) -> DriveOutput:
     """The codes of a batch's frames, lead-in first; `rows` has shape (rows, 2, row)."""
     given = np.asarray(rows, dtype=np.int64)
     if given.ndim != 3:
@@ -133,7 +133,7 @@ def emit(spec: NodeSpec, setup: Setup, rows: npt.ArrayLike) -> DriveOutput:
 
 def hear(
     spec: NodeSpec,
-    setup: Setup,
+    setup: NodeSetup,
     adc: npt.ArrayLike,
     rows: npt.ArrayLike,
     sent: npt.ArrayLike,
@@ -180,11 +180,11 @@ def hear(
 
 def play(
     spec: NodeSpec,
-    setup: Setup,
+    setup: NodeSetup,
     rows: npt.ArrayLike,
     plant: Plant | None = None,
     lead: int = 1024,
-) -> Batch:
+) -> NodeRecord:
     """Play a batch: `rows`, shape (rows, 2, row) in `spec.drive.symbol`, through a plant.
 
     The plant is the loopback without delay unless given. `lead` is the time from the receiver's
@@ -209,4 +209,4 @@ def play(
             f"{(spec.digitiser.quadratures, codes.shape[1])}"
         )
     sent = lead + setup.digitiser.period * np.arange(frames)
-    return Batch(codes, adc, lead, out, hear(spec, setup, adc, rows, sent))
+    return NodeRecord(codes, adc, lead, out, hear(spec, setup, adc, rows, sent))

@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.fixedpoint import Q
 from shotveil.models.digitiser.accumulators import NAMES
-from shotveil.models.digitiser.phase_lock import GAIN_BITS, LoopSettings
+from shotveil.models.digitiser.phase_lock import GAIN_BITS, PhaseLockSettings
 from shotveil.models.digitiser.spec import DigitiserSettings, DigitiserSpec
 from shotveil.models.drive.spec import Arm, DriveSpec
 from shotveil.models.node.sequencer import (
@@ -35,7 +35,7 @@ from shotveil.models.node.sequencer import (
     LEAD_BITS,
     TICK_BITS,
     WATCHDOG_BITS,
-    State,
+    SequencerState,
 )
 from shotveil.models.node.spec import ROLES, NodeSpec
 from shotveil.models.node.trigger import DELAY_BITS
@@ -47,7 +47,7 @@ IDENTITY = 0x53564C31  # "SVL1"
 VERSION = 1  # of the meaning of registers; raise it when one changes what it does
 CLOCK_HZ = 125_000_000  # of the node; one sample a clock
 WATCHDOG_TICK = 1 << TICK_BITS  # clocks
-STATES = tuple(state.name.lower().replace("_", "-") for state in State)
+STATES = tuple(state.name.lower().replace("_", "-") for state in SequencerState)
 
 
 class Access(enum.Enum):
@@ -439,7 +439,7 @@ def _digitiser_settings(node: NodeSpec) -> tuple[Register, ...]:
     )  # fmt: skip
     if spec.quadratures == 2:
         return common
-    loop, turn = LoopSettings(), 2.0**-spec.phase_bits
+    loop, turn = PhaseLockSettings(), 2.0**-spec.phase_bits
     gain = {"quantum": 2.0**-GAIN_BITS}
     return (
         *common,
@@ -571,7 +571,8 @@ def markdown() -> str:
         "",
         "A host reaches a node's registers by name, through `host.devices.registers` or",
         "`shotveil device`; nobody needs the addresses but who reads a trace of the link. They are",
-        "those of the default nodes, in words of 32 bits; longer registers take two, low word first.",
+        "those of the default nodes, in words of 32 bits; longer registers take two, low word",
+        "first.",
         "",
         "* A **constant** is fixed when the node is built.",
         "* A **setting** is staged when written and acts from the next `commit` on, together with",

@@ -26,7 +26,7 @@ FAULTS = ("tripped", "watchdog", "link", "starved", "stop")
 TRIPPED, WATCHDOG, LINK, STARVED, STOP = (1 << k for k in range(len(FAULTS)))
 
 
-class Phase(enum.IntEnum):
+class BatchPhase(enum.IntEnum):
     """Where in a batch the sequencer is."""
 
     OFF = 0
@@ -36,7 +36,7 @@ class Phase(enum.IntEnum):
     STOPPED = 4
 
 
-class State(enum.IntEnum):
+class SequencerState(enum.IntEnum):
     """The same as the host sees it."""
 
     IDLE = 0
@@ -82,11 +82,11 @@ class Outputs:
 
 
 @dataclass
-class Sequencer:
+class SequencerModel:
     """Registers of the sequencer; `drain` clocks pass from the end of a frame to disarming."""
 
     drain: int
-    phase: Phase = Phase.OFF
+    phase: BatchPhase = BatchPhase.OFF
     fresh: int = 0  # arm was low since the last batch
     left: int = 0
     lead: int = 0
@@ -107,7 +107,7 @@ class Sequencer:
         out = Outputs(
             run=self.run,
             blank=self.blank,
-            arm_drive=int(self.phase in (Phase.ON, Phase.ENDING)),
+            arm_drive=int(self.phase in (BatchPhase.ON, BatchPhase.ENDING)),
             flush=self.flush,
             state=self._state(),
             left=self.left,
@@ -115,7 +115,7 @@ class Sequencer:
             frames=self.frames,
             fault=self.fault,
         )
-        on = self.phase == Phase.ON
+        on = self.phase == BatchPhase.ON
         causes = 0
         if on:
             causes = (
@@ -127,8 +127,8 @@ class Sequencer:
             )
         counts = bool(self.lead or self.left)
         row = i.started and not self.lead
-        begins = self.phase == Phase.OFF and i.start and i.arm and self.fresh
-        ends = self.phase == Phase.ENDING and self.timer == self.drain
+        begins = self.phase == BatchPhase.OFF and i.start and i.arm and self.fresh
+        ends = self.phase == BatchPhase.ENDING and self.timer == self.drain
         halted = self.halted
         # Registers.
         if i.clear:
@@ -140,14 +140,14 @@ class Sequencer:
         self.waiting = int(not i.busy)
         self.run = int(on and counts and not causes)
         self.blank = int(self.lead != 0)
-        self.flush = int(ends or (self.phase == Phase.STOPPED and bool(i.arm)))
+        self.flush = int(ends or (self.phase == BatchPhase.STOPPED and bool(i.arm)))
         if i.alive or not on:
             self.tick, self.ticks = 0, i.watchdog
         else:
             if self.tick == (1 << TICK_BITS) - 1:
                 self.ticks = (self.ticks - 1) % (1 << WATCHDOG_BITS)
             self.tick = (self.tick + 1) % (1 << TICK_BITS)
-        self.timer = 0 if i.busy or i.started or self.phase != Phase.ENDING else self.timer + 1
+        self.timer = 0 if i.busy or i.started or self.phase != BatchPhase.ENDING else self.timer + 1
         if begins:
             self.left, self.lead = i.grant, i.lead_in
         elif i.started:
@@ -155,23 +155,27 @@ class Sequencer:
                 self.lead -= 1
             elif self.left:
                 self.left -= 1
-        self.fresh = int(not i.arm) if self.phase != Phase.OFF else int(self.fresh or not i.arm)
+        self.fresh = (
+            int(not i.arm) if self.phase != BatchPhase.OFF else int(self.fresh or not i.arm)
+        )
         if begins:
-            self.phase, self.halted = Phase.ON, 0
+            self.phase, self.halted = BatchPhase.ON, 0
         elif on:
             if causes:
                 self.halted = 1
             if causes or not counts:
-                self.phase = Phase.ENDING
+                self.phase = BatchPhase.ENDING
         elif ends:
-            self.phase = Phase.STOPPED if halted else Phase.DONE
-        elif self.phase in (Phase.DONE, Phase.STOPPED) and not i.arm:
-            self.phase = Phase.OFF
+            self.phase = BatchPhase.STOPPED if halted else BatchPhase.DONE
+        elif self.phase in (BatchPhase.DONE, BatchPhase.STOPPED) and not i.arm:
+            self.phase = BatchPhase.OFF
         return out
 
-    def _state(self) -> State:
-        if self.phase in (Phase.OFF, Phase.DONE, Phase.STOPPED):
-            return {Phase.OFF: State.IDLE, Phase.DONE: State.DONE}.get(self.phase, State.STOPPED)
-        if self.waiting and self.phase == Phase.ON:
-            return State.WAITING
-        return State.LEAD_IN if self.blank else State.PLAYING
+    def _state(self) -> SequencerState:
+        if self.phase in (BatchPhase.OFF, BatchPhase.DONE, BatchPhase.STOPPED):
+            return {BatchPhase.OFF: SequencerState.IDLE, BatchPhase.DONE: SequencerState.DONE}.get(
+                self.phase, SequencerState.STOPPED
+            )
+        if self.waiting and self.phase == BatchPhase.ON:
+            return SequencerState.WAITING
+        return SequencerState.LEAD_IN if self.blank else SequencerState.PLAYING

@@ -19,7 +19,7 @@ from shotveil.models.waveform.noise import Normals
 Real = NDArray[np.float64]
 
 
-class Detector:
+class SampledDetector:
     """Voltages of `spec.quadratures` detectors to ADC words; streaming.
 
     `bandwidth` in sample rates, `electronic_noise` in SNU, `step` ADC steps per √SNU, `offset` in

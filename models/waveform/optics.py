@@ -27,13 +27,13 @@ from shotveil.models.drive.spec import Arm, DriveSpec
 from shotveil.models.signal.frame import FrameLayout
 from shotveil.models.waveform.client import ClientOptics
 from shotveil.models.waveform.delay import Delay
-from shotveil.models.waveform.detector import Detector
+from shotveil.models.waveform.detector import SampledDetector
 from shotveil.models.waveform.impairments import Impairments
 from shotveil.models.waveform.intruders import Intruder
 from shotveil.models.waveform.mesh import Mesh
 from shotveil.models.waveform.modulator import Modulator, true_arms
 from shotveil.models.waveform.noise import Normals
-from shotveil.models.waveform.phase import Phase
+from shotveil.models.waveform.phase import PhaseWalk
 from shotveil.models.waveform.pulses import Pulses
 
 Complex = NDArray[np.complex128]
@@ -41,7 +41,7 @@ Words = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Setup:
+class OpticsSetup:
     """What the optics are built around.
 
     amplitude: √SNU of a sample at the modulator's largest field, at the server's output.
@@ -98,7 +98,7 @@ class Optics:
 
     def __init__(
         self,
-        setup: Setup,
+        setup: OpticsSetup,
         mesh: Mesh,
         rng: np.random.Generator,
         intruder: Intruder | None = None,
@@ -111,11 +111,11 @@ class Optics:
         self._intruder, self._takes = intruder, Normals(others[4])
         self._modulator = Modulator(drive, impaired, true_arms(impaired, s.arms))
         self._out_delay, self._back_delay = Delay(impaired.delay_out), Delay(impaired.delay_back)
-        self._out_phase = Phase(
+        self._out_phase = PhaseWalk(
             impaired.linewidth, impaired.unmatched_out, impaired.drift_out, impaired.phase_out,
             per_symbol, out,
         )  # fmt: skip
-        self._back_phase = Phase(
+        self._back_phase = PhaseWalk(
             impaired.linewidth, impaired.unmatched_back, impaired.drift_back,
             impaired.phase_back, per_symbol, back,
         )  # fmt: skip
@@ -124,7 +124,7 @@ class Optics:
             s.layout, Pulses(s.layout.length, per_symbol, drive.taps, drive.rolloff),
             s.gain, s.mode, client, s.vacuum,
         )  # fmt: skip
-        self._server_detector = Detector(
+        self._server_detector = SampledDetector(
             s.server, impaired.detector_bandwidth, impaired.server_electronic_noise, s.step,
             impaired.adc_offset, others[2],
         )  # fmt: skip
@@ -226,14 +226,14 @@ class Homodyne:
     `white` is the variance of the tapped output's own noise, see `ClientOptics.white`.
     """
 
-    def __init__(self, setup: Setup, white: float, rng: np.random.Generator) -> None:
+    def __init__(self, setup: OpticsSetup, white: float, rng: np.random.Generator) -> None:
         self._setup = setup
         impaired = setup.impairments
         self._efficiency = impaired.client_efficiency if setup.signal else 0.0
         self._variance = self._efficiency * white + 1 - self._efficiency
         noise, electronics = rng.spawn(2)
         self._white = Normals(noise)
-        self._detector = Detector(
+        self._detector = SampledDetector(
             setup.client, impaired.detector_bandwidth, impaired.client_electronic_noise,
             setup.step, impaired.adc_offset, electronics,
         )  # fmt: skip
@@ -253,7 +253,7 @@ class Homodyne:
 
 
 def _white(
-    setup: Setup, normals: Normals, count: int, variance: float
+    setup: OpticsSetup, normals: Normals, count: int, variance: float
 ) -> NDArray[np.float32] | float:
     """Vacuum of the given variance at a detector."""
     if not (setup.vacuum and setup.oscillator and variance > 0):
@@ -310,7 +310,7 @@ def _runs(starts: list[int], period: int) -> list[tuple[int, int]]:
 class _ShifterHold:
     """The oscillator's phase in each sample, from the codes of blocks that came before."""
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, setup: OpticsSetup) -> None:
         self._settle, self._unit = setup.settle * setup.period, 2 * math.pi / setup.span
         self._codes = np.zeros(self._settle + setup.period, np.int64)  # of the last samples
         self._starts: list[int] = []

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from shotveil.models.waveform.noise import Normals
 
 
-class Phase:
+class PhaseWalk:
     """Phase in rad, sample by sample; streaming.
 
     `linewidth` times symbol time; `unmatched` in symbols, rounded to samples; `drift` in rad per

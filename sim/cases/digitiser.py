@@ -17,7 +17,7 @@ from shotveil.gateware.digitiser.accumulators import Accumulators
 from shotveil.gateware.digitiser.chain import Receiver
 from shotveil.gateware.digitiser.correlator import Correlator
 from shotveil.gateware.digitiser.entry import Entry
-from shotveil.gateware.digitiser.framing import Framing
+from shotveil.gateware.digitiser.framing import DigitiserFraming
 from shotveil.gateware.digitiser.matched import MatchedFilter
 from shotveil.gateware.digitiser.normalisation import Normalisation
 from shotveil.gateware.digitiser.phase import Phase
@@ -34,7 +34,7 @@ from shotveil.models.digitiser import (
     phase_lock,
     timing,
 )
-from shotveil.models.digitiser.channel import Channel, convert, detect, framed, waveform
+from shotveil.models.digitiser.channel import SimulatedChannel, convert, detect, framed, waveform
 from shotveil.models.digitiser.spec import (
     DARK_RECORD,
     PILOT,
@@ -56,7 +56,7 @@ SHORT = FrameLayout(preamble=PREAMBLE, row=48, pilot_spacing=16, vacuum=6)
 
 
 @dataclass(frozen=True)
-class Block:
+class DigitiserBlock:
     """A block as benches treat it; `cases(spec, size, rng)` grow with `size`."""
 
     component: Callable[[DigitiserSpec], wiring.Component]
@@ -113,7 +113,7 @@ def symbols_of_rows(
 
 def outgoing(
     spec: DigitiserSpec,
-    channel: Channel,
+    channel: SimulatedChannel,
     frames: int,
     rng: np.random.Generator,
     layout: FrameLayout | None = None,
@@ -136,7 +136,7 @@ def outgoing(
 
 def light(
     spec: DigitiserSpec,
-    channel: Channel,
+    channel: SimulatedChannel,
     frames: int,
     rng: np.random.Generator,
     layout: FrameLayout | None = None,
@@ -190,7 +190,7 @@ def entry_cases(spec: DigitiserSpec, size: int, rng: np.random.Generator) -> lis
 
 def correlator_cases(spec: DigitiserSpec, size: int, rng: np.random.Generator) -> list[Case]:
     """A preamble in light, and words of full scale."""
-    given = light(spec, Channel(delay=40.4, phase=0.1), 2 + size // 1000, rng, SHORT)
+    given = light(spec, SimulatedChannel(delay=40.4, phase=0.1), 2 + size // 1000, rng, SHORT)
     samples, _ = entry.model(spec, given.codes)
     samples = np.concatenate(
         [samples[:, : 600 + size], wide(spec.sample, (spec.quadratures, 300 + size), rng)], axis=1
@@ -215,7 +215,7 @@ def synchroniser_cases(
 ) -> list[Case]:
     """Light that is found, lost, and found again."""
     count = max(12, size // (4 * SHORT.length))
-    channel = Channel(transmittance=0.6, delay=123.6, phase=0.1)
+    channel = SimulatedChannel(transmittance=0.6, delay=123.6, phase=0.1)
     given = light(spec, channel, count, rng, SHORT, trouble=size > 5000)
     setup = replace(given.settings, free_run=free_run)
     samples, over = entry.model(spec, given.codes)
@@ -359,7 +359,7 @@ def _labels(
 def normalisation_cases(spec: DigitiserSpec, size: int, rng: np.random.Generator) -> list[Case]:
     """All records, with offsets measured, held and loaded; values that saturate."""
     cases = []
-    state = normalisation.State.reset(spec)
+    state = normalisation.NormalisationState.reset(spec)
     for record, scale, shift in (
         (VACUUM_RECORD, (16384, 12345), 14),
         (SIGNAL_RECORD, (spec.scale.highest, 777), 3),
@@ -389,14 +389,16 @@ def normalisation_cases(spec: DigitiserSpec, size: int, rng: np.random.Generator
         load = {f"offset_{axis}": 1234567 * (k + 1) for k, axis in enumerate(axes)}
         cases.append(Case(Run({"load": 1, **load}), status={"measured_x": 1234567}))
         cases.append(Case(Run({"load": 0})))
-        state = normalisation.State(list(load.values()), (1 << normalisation.COUNT_BITS) - 1)
+        state = normalisation.NormalisationState(
+            list(load.values()), (1 << normalisation.COUNT_BITS) - 1
+        )
     return cases
 
 
 def phase_cases(spec: DigitiserSpec, size: int, rng: np.random.Generator) -> list[Case]:
     """Pilots at drifting phases, values of full scale, a record that holds the phase."""
     cases = []
-    state = phase.State()
+    state = phase.PhaseState()
     for record, shift in ((SIGNAL_RECORD, 1), (SIGNAL_RECORD, 7), (VACUUM_RECORD, 0)):
         setup = DigitiserSettings(layout=SHORT, record=record, phase_shift=shift)
         frames = 1 + size // 60
@@ -442,7 +444,7 @@ def phase_lock_cases(spec: DigitiserSpec, size: int, rng: np.random.Generator) -
     bad = rng.random(len(angle)) < 0.1
     # A run of good frames within the window at the end, so the lock is seen.
     angle[-9:], bad[-9:] = 17, False
-    loop = phase_lock.LoopSettings(ki=10000, kp=65535, setpoint=-5, window=1820, span=16383)
+    loop = phase_lock.PhaseLockSettings(ki=10000, kp=65535, setpoint=-5, window=1820, span=16383)
     codes, locked = phase_lock.model(spec, loop, angle, bad)
     ports = {"ki": loop.ki, "kp": loop.kp, "setpoint": loop.setpoint}
     run = Run(
@@ -526,7 +528,7 @@ def chain_cases(
     """A session with failing light, from reset; the whole session's sums at its end."""
     layout = layout or FrameLayout(preamble=PREAMBLE, row=112, pilot_spacing=16)
     frames = max(4, size // (4 * layout.length))
-    channel = Channel(
+    channel = SimulatedChannel(
         transmittance=0.7,
         excess_noise=0.02,
         delay=300.35,
@@ -538,7 +540,7 @@ def chain_cases(
     return receiver_cases(spec, given.settings, given.codes, given.q)
 
 
-LOOP = phase_lock.LoopSettings()
+LOOP = phase_lock.PhaseLockSettings()
 
 
 def receiver_ports(spec: DigitiserSpec, setup: DigitiserSettings) -> dict[str, int]:
@@ -605,15 +607,15 @@ def receiver_cases(
     return [Case(run, expected, status)]
 
 
-BLOCKS: dict[str, Block] = {
-    "entry": Block(Entry, entry_cases),
-    "correlator": Block(Correlator, correlator_cases),
-    "synchroniser": Block(Synchroniser, synchroniser_cases),
-    "matched": Block(MatchedFilter, matched_cases),
-    "framing": Block(Framing, framing_cases),
-    "normalisation": Block(Normalisation, normalisation_cases),
-    "phase": Block(Phase, phase_cases),
-    "phase_lock": Block(PhaseLock, phase_lock_cases, quadratures=(1,)),
-    "accumulators": Block(Accumulators, accumulators_cases),
-    "chain": Block(Receiver, chain_cases),
+BLOCKS: dict[str, DigitiserBlock] = {
+    "entry": DigitiserBlock(Entry, entry_cases),
+    "correlator": DigitiserBlock(Correlator, correlator_cases),
+    "synchroniser": DigitiserBlock(Synchroniser, synchroniser_cases),
+    "matched": DigitiserBlock(MatchedFilter, matched_cases),
+    "framing": DigitiserBlock(DigitiserFraming, framing_cases),
+    "normalisation": DigitiserBlock(Normalisation, normalisation_cases),
+    "phase": DigitiserBlock(Phase, phase_cases),
+    "phase_lock": DigitiserBlock(PhaseLock, phase_lock_cases, quadratures=(1,)),
+    "accumulators": DigitiserBlock(Accumulators, accumulators_cases),
+    "chain": DigitiserBlock(Receiver, chain_cases),
 }

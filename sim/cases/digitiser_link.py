@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from cocotb.triggers import RisingEdge, Timer
 from shotveil.models.common.fixedpoint import IntArray
-from shotveil.models.digitiser.channel import Channel, convert, detect
+from shotveil.models.digitiser.channel import SimulatedChannel, convert, detect
 from shotveil.models.digitiser.spec import DigitiserSpec
 
 FloatArray = npt.NDArray[np.float64]
@@ -25,7 +25,7 @@ BLOCK = 32  # samples for which a code holds: the phase shifter's time, and a be
 
 
 @dataclass(frozen=True)
-class Link:
+class HomodyneLight:
     """What a homodyne receiver's ADC sees, by the code of the phase shifter.
 
     `light` is the field before the phase shifter and `rest` noise and offset, both in ADC steps;
@@ -43,13 +43,13 @@ class Link:
     def through(
         cls,
         spec: DigitiserSpec,
-        channel: Channel,
+        channel: SimulatedChannel,
         sent: npt.NDArray[np.complex128],
         span: int,
         rng: np.random.Generator,
         block: int = BLOCK,
         drift: float = 0.0,
-    ) -> Link:
+    ) -> HomodyneLight:
         """Samples `sent` (√SNU) through a channel, whose phase also drifts by `drift` rad a sample.
         What is no whole block at the end is cut off."""
         sent = sent[: len(sent) // block * block]

@@ -1,7 +1,7 @@
 """The homodyne lock, closed: the receiver's DAC codes turn the light that it samples next.
 
-`close_model` closes the loop of a `sim.cases.digitiser_link.Link` around the bit-true model,
-`LoopBench` around the design's Verilog under cocotb and Verilator.
+`close_model` closes the loop of a `sim.cases.digitiser_link.HomodyneLight` around the bit-true
+model, `LoopBench` around the design's Verilog under cocotb and Verilator.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from shotveil.gateware.digitiser.chain import Receiver
 from shotveil.models.common.checks import require
 from shotveil.models.common.fixedpoint import BoolArray, IntArray
 from shotveil.models.digitiser import chain, phase_lock
-from shotveil.models.digitiser.channel import Channel
-from shotveil.models.digitiser.phase_lock import LoopSettings
+from shotveil.models.digitiser.channel import SimulatedChannel
+from shotveil.models.digitiser.phase_lock import PhaseLockSettings
 from shotveil.models.digitiser.spec import DigitiserSettings, DigitiserSpec
 from shotveil.models.signal.frame import FrameLayout
 from shotveil.sim.cases.digitiser import fields, outgoing, receiver_ports
-from shotveil.sim.cases.digitiser_link import BLOCK, Link
+from shotveil.sim.cases.digitiser_link import BLOCK, HomodyneLight
 from shotveil.sim.engines.run import Run
 from shotveil.sim.engines.verilator_bench import VerilatorBench
 
@@ -56,8 +56,8 @@ def pilot_samples(spec: DigitiserSpec, settings: DigitiserSettings) -> IntArray:
 def close_model(
     spec: DigitiserSpec,
     settings: DigitiserSettings,
-    loop: LoopSettings,
-    link: Link,
+    loop: PhaseLockSettings,
+    link: HomodyneLight,
     q: IntArray,
     offset: tuple[int, ...] | None = None,
     free: int = 0,
@@ -77,7 +77,7 @@ def close_model(
         words = link.words(spec, codes)
         got = chain.model(spec, settings, words, q, offset=offset)
         angle, bad = got.phases.angle, got.phases.bad
-        state = phase_lock.State()
+        state = phase_lock.PhaseLockState()
         new = np.zeros_like(codes)
         dac, steady = [], []
         for frame, measured, failed in zip(got.frames, angle.tolist(), bad.tolist(), strict=False):
@@ -106,7 +106,7 @@ class LoopBench(VerilatorBench):
         super().__init__(Receiver(spec), name, depth=1 << 12)
 
     def close(
-        self, settings: DigitiserSettings, loop: LoopSettings, links: Sequence[Link]
+        self, settings: DigitiserSettings, loop: PhaseLockSettings, links: Sequence[HomodyneLight]
     ) -> list[tuple[IntArray, IntArray]]:
         """Codes in force, shape (blocks,), and those that came, for each link from reset.
 
@@ -148,23 +148,23 @@ class LoopBench(VerilatorBench):
 
 def lock_case(
     spec: DigitiserSpec,
-    channel: Channel,
+    channel: SimulatedChannel,
     frames: int,
     rng: np.random.Generator,
     layout: FrameLayout | None = None,
     block: int = BLOCK,
     drift: float = 1e-3,
-) -> tuple[DigitiserSettings, Link, IntArray]:
+) -> tuple[DigitiserSettings, HomodyneLight, IntArray]:
     """Frames for a loop to lock on, their phase drifting by `drift` rad a frame: settings, link,
     and row symbols enough."""
     sent, q, _, settings = outgoing(spec, channel, frames, rng, layout)
-    span = LoopSettings().span
-    link = Link.through(spec, channel, sent, span, rng, block, drift / settings.period)
+    span = PhaseLockSettings().span
+    link = HomodyneLight.through(spec, channel, sent, span, rng, block, drift / settings.period)
     return settings, link, np.concatenate([q, q], axis=1)
 
 
 def residual(
-    spec: DigitiserSpec, settings: DigitiserSettings, link: Link, closed: Closed
+    spec: DigitiserSpec, settings: DigitiserSettings, link: HomodyneLight, closed: Closed
 ) -> FloatArray:
     """The light's phase at the pilots that the receiver saw, in rad, shape (frames, pilots)."""
     phase = link.phase - link.turn(closed.codes)

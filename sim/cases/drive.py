@@ -14,7 +14,7 @@ from amaranth.lib import wiring
 from shotveil.gateware.drive.angles import Angles
 from shotveil.gateware.drive.chain import Drive, settings
 from shotveil.gateware.drive.dac import Dac
-from shotveil.gateware.drive.framing import LENGTHS, Framing
+from shotveil.gateware.drive.framing import LENGTHS, DriveFraming
 from shotveil.gateware.drive.linearisation import Linearisation
 from shotveil.gateware.drive.scaling import Scaling
 from shotveil.gateware.drive.shaping import Shaping
@@ -29,7 +29,7 @@ from shotveil.models.drive import (
     scaling,
     shaping,
 )
-from shotveil.models.drive.spec import Arm, DriveSettings, DriveSpec, Registers, registers
+from shotveil.models.drive.spec import Arm, DriveRegisters, DriveSettings, DriveSpec, registers
 from shotveil.models.networks.network import load_network
 from shotveil.models.signal.frame import FrameLayout
 from shotveil.sim.engines.equality import Case
@@ -40,7 +40,7 @@ UNEVEN = (Arm(half_wave=0.9, bias=0.01, gain=1.0), Arm(half_wave=0.85, bias=-0.0
 
 
 @dataclass(frozen=True)
-class Block:
+class DriveBlock:
     """A block of the drive as benches treat it.
 
     `cases(spec, size, rng)` gives runs whose length grows with `size`, without stalls. An `endless`
@@ -142,7 +142,7 @@ def framing_cases(spec: DriveSpec, size: int, rng: np.random.Generator) -> list[
     return cases
 
 
-def some_registers(spec: DriveSpec, **changes: object) -> Registers:
+def some_registers(spec: DriveSpec, **changes: object) -> DriveRegisters:
     """Registers with uneven arms, and what is named changed."""
     return registers(spec, replace(DriveSettings(arms=UNEVEN), **changes))  # type: ignore[arg-type]
 
@@ -317,7 +317,7 @@ def chain_cases(
 
 
 def drive_cases(
-    spec: DriveSpec, raw: Registers, rows: IntArray, table: IntArray | None = None
+    spec: DriveSpec, raw: DriveRegisters, rows: IntArray, table: IntArray | None = None
 ) -> list[Case]:
     """Load the pulse (and the table) while disarmed, then send the rows."""
     want = chain.model(spec, raw, rows)
@@ -346,12 +346,12 @@ def drive_cases(
     return cases
 
 
-BLOCKS: dict[str, Block] = {
-    "framing": Block(Framing, framing_cases, endless=True, start=True),
-    "scaling": Block(Scaling, scaling_cases),
-    "shaping": Block(Shaping, shaping_cases),
-    "linearisation": Block(Linearisation, linearisation_cases),
-    "angles": Block(Angles, angles_cases, endless=True),
-    "dac": Block(Dac, dac_cases, endless=True, start=True, stalls=False),
-    "chain": Block(Drive, chain_cases, endless=True, start=True),
+BLOCKS: dict[str, DriveBlock] = {
+    "framing": DriveBlock(DriveFraming, framing_cases, endless=True, start=True),
+    "scaling": DriveBlock(Scaling, scaling_cases),
+    "shaping": DriveBlock(Shaping, shaping_cases),
+    "linearisation": DriveBlock(Linearisation, linearisation_cases),
+    "angles": DriveBlock(Angles, angles_cases, endless=True),
+    "dac": DriveBlock(Dac, dac_cases, endless=True, start=True, stalls=False),
+    "chain": DriveBlock(Drive, chain_cases, endless=True, start=True),
 }

@@ -14,16 +14,16 @@ from amaranth.lib import fifo, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from shotveil.gateware.host_link.cobs import Decoder, Encoder
-from shotveil.gateware.host_link.crc import Append, Check
+from shotveil.gateware.host_link.crc import CrcAppend, CrcCheck
 from shotveil.gateware.host_link.link import HostLink
 from shotveil.gateware.host_link.packet import Serialiser, Store
 from shotveil.gateware.host_link.payloads import COUNTERS, Fault
 from shotveil.gateware.primitives.pipeline import delay
 from shotveil.models.common.fixedpoint import IntArray
 from shotveil.models.host_link import cobs, crc
-from shotveil.models.host_link.endpoint import Endpoint
+from shotveil.models.host_link.endpoint import EndpointModel
 from shotveil.models.host_link.packet import Op, Request, Response, to_frame
-from shotveil.models.host_link.wire import Impairments, Wire
+from shotveil.models.host_link.wire import Wire, WireFaults
 from shotveil.sim.engines.equality import Case
 from shotveil.sim.engines.run import Run
 
@@ -127,7 +127,7 @@ class LinkInSurroundings(wiring.Component):
 
 
 @dataclass(frozen=True)
-class Block:
+class HostLinkBlock:
     """A block of the host link as benches treat it: `cases(size, rng)` gives runs without stalls.
 
     A case has some frames of every kind, and `size` more.
@@ -172,7 +172,7 @@ def session(size: int, rng: np.random.Generator) -> bytes:
     Every request comes until it was accepted, with those behind it in front of it at times, as
     windows and time-outs have it. Then another session begins.
     """
-    wire = Wire(Impairments(corrupt=0.1, drop=0.05, duplicate=0.05, reorder=0.1), rng)
+    wire = Wire(WireFaults(corrupt=0.1, drop=0.05, duplicate=0.05, reorder=0.1), rng)
     data = rng.bytes(300) + b"\0\0"
     for _ in range(2):
         frames = [to_frame(request.body()) for request in requests(size // 2, rng)]
@@ -280,7 +280,7 @@ def _serialiser_cases(size: int, rng: np.random.Generator) -> list[Case]:
 
 def link_case(data: bytes) -> Case:
     """Bytes to a link in `Surroundings`, and what has to come back."""
-    device = Endpoint(Surroundings(), WRITE_PORTS, READ_PORTS, WINDOW)
+    device = EndpointModel(Surroundings(), WRITE_PORTS, READ_PORTS, WINDOW)
     answer = device.feed(data)
     status = dataclasses.asdict(device.counters)
     status |= {"alive": device.alive, "fault": device.sessions_lost}
@@ -306,11 +306,11 @@ def _length(samples: Any) -> int:
 
 
 BLOCKS = {
-    "decoder": Block(Decoder, _decoder_cases),
-    "encoder": Block(Encoder, _encoder_cases),
-    "check": Block(Check, _check_cases),
-    "append": Block(Append, _append_cases),
-    "store": Block(Store, _store_cases),
-    "serialiser": Block(Serialiser, _serialiser_cases),
-    "link": Block(LinkInSurroundings, _link_cases),
+    "decoder": HostLinkBlock(Decoder, _decoder_cases),
+    "encoder": HostLinkBlock(Encoder, _encoder_cases),
+    "check": HostLinkBlock(CrcCheck, _check_cases),
+    "append": HostLinkBlock(CrcAppend, _append_cases),
+    "store": HostLinkBlock(Store, _store_cases),
+    "serialiser": HostLinkBlock(Serialiser, _serialiser_cases),
+    "link": HostLinkBlock(LinkInSurroundings, _link_cases),
 }

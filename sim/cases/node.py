@@ -99,7 +99,7 @@ class Clocked(wiring.Component):
 
 
 @dataclass(frozen=True)
-class Block:
+class NodeBlock:
     """A block as benches treat it; `cases(size, rng)` grow with `size`."""
 
     component: Callable[[], wiring.Component]
@@ -112,7 +112,7 @@ def pulses(n: int, rate: float, rng: np.random.Generator) -> IntArray:
     return (rng.random(n) < rate).astype(np.int64)
 
 
-def frames_of(sequence: sequencer.Sequencer, i: dict[str, IntArray], setup: dict[str, int],
+def frames_of(sequence: sequencer.SequencerModel, i: dict[str, IntArray], setup: dict[str, int],
               rng: np.random.Generator) -> list[sequencer.Outputs]:  # fmt: skip
     """Outputs of the sequencer's model, in front of a drive that starts frames as `run` says.
 
@@ -137,7 +137,7 @@ def frames_of(sequence: sequencer.Sequencer, i: dict[str, IntArray], setup: dict
 def sequencer_cases(size: int, rng: np.random.Generator) -> list[Case]:
     """Batches that end by themselves, and halts of every kind."""
     cases = []
-    state = sequencer.Sequencer(DRAIN)
+    state = sequencer.SequencerModel(DRAIN)
     for number, (grant, lead_in) in enumerate([(3, 2), (0, 0), (5, 0), (1 << 23, 1), (7, 3)]):
         n = 400 + size
         rare = 0.004 if number > 2 else 0.0
@@ -256,18 +256,18 @@ class CaptureStream(wiring.Component):
         return m
 
 
-BLOCKS: dict[str, Block] = {
-    "sequencer": Block(
+BLOCKS: dict[str, NodeBlock] = {
+    "sequencer": NodeBlock(
         lambda: Clocked(
             Sequencer(DRAIN), ("grant", "lead_in", "watchdog"), ("rows", "frames")
         ),
         sequencer_cases,
         Sequencer,
     ),
-    "trigger": Block(
+    "trigger": NodeBlock(
         lambda: Clocked(Trigger(), ("triggered", "delay")), trigger_cases, Trigger
     ),
-    "replay": Block(
+    "replay": NodeBlock(
         lambda: Clocked(
             Replay(SMALL),
             ("lead_in", "row", "period", "loop_delay"),
@@ -276,7 +276,7 @@ BLOCKS: dict[str, Block] = {
         replay_cases,
         Replay,
     ),
-    "capture": Block(
+    "capture": NodeBlock(
         lambda: Clocked(CaptureStream(), ("on_frame",)), capture_cases, Capture
     ),
 }  # fmt: skip

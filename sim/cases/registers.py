@@ -139,14 +139,16 @@ class RegisterPorts(wiring.Component):
 
 
 @dataclass(frozen=True)
-class Step:
+class RegisterAccess:
     """One access: a write of `data`, or a read where that is None."""
 
     address: int
     data: int | None = None
 
 
-def random_steps(registers: RegisterMap, count: int, rng: np.random.Generator) -> list[Step]:
+def random_steps(
+    registers: RegisterMap, count: int, rng: np.random.Generator
+) -> list[RegisterAccess]:
     """Accesses of all kinds anywhere in the map and a little behind it, and far behind."""
     steps = []
     commit = registers.address("commit")
@@ -157,7 +159,7 @@ def random_steps(registers: RegisterMap, count: int, rng: np.random.Generator) -
         if rng.random() < 0.1:
             address = commit
         word = int(rng.choice([0, 1, 0xFFFFFFFF, 1 << 31, int(rng.integers(1 << 32))]))
-        steps.append(Step(address, word if rng.random() < 0.6 else None))
+        steps.append(RegisterAccess(address, word if rng.random() < 0.6 else None))
     return steps
 
 
@@ -174,7 +176,7 @@ class Expected:
         self._latched: dict[str, int] = {}
 
     def play(
-        self, steps: Sequence[Step], status: Mapping[str, int]
+        self, steps: Sequence[RegisterAccess], status: Mapping[str, int]
     ) -> tuple[IntArray, dict[str, IntArray]]:
         """Words read and events, of accesses carried out one after the other."""
         answers: list[int] = []
@@ -242,7 +244,9 @@ def cases(registers: RegisterMap, count: int, rng: np.random.Generator) -> list[
     return made
 
 
-def run(steps: Sequence[Step], answers: int, events: int, settings: Mapping[str, int]) -> Run:
+def run(
+    steps: Sequence[RegisterAccess], answers: int, events: int, settings: Mapping[str, int]
+) -> Run:
     """Accesses as a run of the bench."""
     fields = {
         "address": [step.address for step in steps],

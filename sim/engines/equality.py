@@ -10,7 +10,7 @@ import numpy as np
 from shotveil.sim.engines.run import Result, Run, Samples
 
 
-class Bench(Protocol):
+class AnyBench(Protocol):
     """Either bench."""
 
     def run(self, *runs: Run) -> list[Result]:
@@ -33,7 +33,7 @@ class Case:
     idle: Mapping[str, int] = field(default_factory=dict)
 
 
-def check(bench: Bench, cases: Sequence[Case]) -> list[Result]:
+def check(bench: AnyBench, cases: Sequence[Case]) -> list[Result]:
     """Play cases and compare. Raises `AssertionError` where design and model differ."""
     results = bench.run(*(case.run for case in cases))
     for number, (case, result) in enumerate(zip(cases, results, strict=True)):

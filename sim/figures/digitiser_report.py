@@ -19,8 +19,8 @@ from shotveil.host.verification import estimation
 from shotveil.host.verification.estimation import Calibration, Estimate
 from shotveil.models.common.fixedpoint import IntArray, to_float
 from shotveil.models.digitiser import chain, cordic, correlator, entry, matched, reference, timing
-from shotveil.models.digitiser.channel import Channel, convert, detect, framed, waveform
-from shotveil.models.digitiser.phase_lock import LoopSettings
+from shotveil.models.digitiser.channel import SimulatedChannel, convert, detect, framed, waveform
+from shotveil.models.digitiser.phase_lock import PhaseLockSettings
 from shotveil.models.digitiser.spec import (
     DARK_RECORD,
     PREAMBLE,
@@ -43,13 +43,13 @@ from shotveil.sim.cases.digitiser import (
     outgoing,
     symbols_of_rows,
 )
-from shotveil.sim.cases.digitiser_link import Link
+from shotveil.sim.cases.digitiser_link import HomodyneLight
 from shotveil.sim.cases.digitiser_loop import close_model, lock_case, residual
 
 WARM_UP = 48  # frames until timing and phase have settled
 LAYOUT = FrameLayout(preamble=PREAMBLE)
 # The loop for a laser whose phase walks by up to 10° a frame.
-WIDE = LoopSettings(ki=1 << 15)
+WIDE = PhaseLockSettings(ki=1 << 15)
 
 
 # A session -------------------------------------------------------------------------------------
@@ -58,7 +58,7 @@ WIDE = LoopSettings(ki=1 << 15)
 def calibrate(
     spec: DigitiserSpec,
     settings: DigitiserSettings,
-    channel: Channel,
+    channel: SimulatedChannel,
     frames: int,
     rng: np.random.Generator,
 ) -> tuple[Calibration, tuple[int, ...]]:
@@ -107,7 +107,7 @@ def _replayed(settings: DigitiserSettings, q: IntArray) -> IntArray:
 class Session:
     """A session's estimate, and the channel that it was made with."""
 
-    channel: Channel
+    channel: SimulatedChannel
     estimate: Estimate
 
 
@@ -119,7 +119,7 @@ def session(
     The homodyne receiver's loop is closed: its codes turn the light.
     """
     rng = np.random.default_rng(seed)
-    channel = Channel(
+    channel = SimulatedChannel(
         transmittance=rng.uniform(0.25, 1),
         excess_noise=rng.uniform(0, 0.05),
         efficiency=0.9,
@@ -138,7 +138,7 @@ def session(
         count = len(got.sums.frames)
         angles = estimation.segment_angles(spec, setup, got.phases.angle, count)[WARM_UP:]
     else:
-        link = Link.through(spec, channel, sent, WIDE.span, rng)
+        link = HomodyneLight.through(spec, channel, sent, WIDE.span, rng)
         got = close_model(spec, setup, WIDE, link, _replayed(setup, q), offset, free=2).received
     found = estimation.estimate(spec, setup, got.sums.frames[WARM_UP:], angles, known, unit)
     return Session(channel, found)
@@ -192,7 +192,7 @@ def accuracy(
     noise's variance for 40,000 symbols, below 10⁻⁶ from some 400,000 on.
     """
     rng = np.random.default_rng(seed)
-    channel = Channel(
+    channel = SimulatedChannel(
         transmittance=transmittance, delay=200.37, phase=0.4 if spec.quadratures == 2 else 0
     )
     sent = light(spec, channel, frames, rng, LAYOUT)
@@ -276,21 +276,23 @@ def tracking_loss(
     linewidth: float = 0.0,
     transmittance: float = 0.5,
     phase_shift: int | None = None,
-    loop: LoopSettings | None = None,
+    loop: PhaseLockSettings | None = None,
     frames: int = 400,
     seed: int = 7,
 ) -> float:
     """SNR in dB that tracking the phase costs: the receiver as it is, its loop closed, against the
     same light and noise with the phase taken away and, phase-diverse, averaged for long."""
     rng = np.random.default_rng(seed)
-    channel = Channel(transmittance=transmittance, delay=200.37, phase=0.4, linewidth=linewidth)
+    channel = SimulatedChannel(
+        transmittance=transmittance, delay=200.37, phase=0.4, linewidth=linewidth
+    )
     sent, q, unit, settings = outgoing(spec, channel, frames + WARM_UP, rng, LAYOUT)
     if phase_shift is not None:
         settings = replace(settings, phase_shift=phase_shift)
     replay = _replayed(settings, q)
     if spec.quadratures == 1:
-        loop = loop or LoopSettings()
-        link = Link.through(spec, channel, sent, loop.span, rng)
+        loop = loop or PhaseLockSettings()
+        link = HomodyneLight.through(spec, channel, sent, loop.span, rng)
         real = close_model(spec, settings, loop, link, replay, free=2).received
         still = replace(link, light=link.light * np.exp(-1j * link.phase))
         ideal = chain.model(spec, settings, still.words(spec, np.zeros(link.blocks, int)), replay)
@@ -409,7 +411,7 @@ def back_to_back(frames: int = 24, seed: int = 3) -> dict[str, float]:
     q = np.moveaxis(raw, 1, 0).reshape(2, -1)
 
     def received(light_in: np.ndarray) -> float:
-        channel = Channel(noise=False, electronic_noise=0.0, delay=0.0)
+        channel = SimulatedChannel(noise=False, electronic_noise=0.0, delay=0.0)
         line = np.concatenate([np.zeros(200), light_in * scale * np.sqrt(2), np.zeros(600)])
         codes = convert(spec, detect(spec, channel, line, np.random.default_rng(0)))
         pilot = round(setup.reference * (1 << drive.symbol.fraction))
@@ -468,7 +470,7 @@ def found_at_every_delay(
     hits = total = 0
     rng = np.random.default_rng(seed)
     for delay in delays:
-        channel = Channel(
+        channel = SimulatedChannel(
             transmittance=transmittance,
             delay=float(delay),
             phase=rng.uniform(0, 2 * np.pi),
@@ -513,10 +515,10 @@ def lock_transient(
     The loop is closed around the whole receiver's bit-true model.
     """
     spec = DigitiserSpec(quadratures=1)
-    channel = Channel(transmittance=transmittance, delay=104.3, phase=start)
+    channel = SimulatedChannel(transmittance=transmittance, delay=104.3, phase=start)
     rng = np.random.default_rng(seed)
     settings, link, q = lock_case(spec, channel, frames + 2, rng)
-    closed = close_model(spec, settings, LoopSettings(), link, q)
+    closed = close_model(spec, settings, PhaseLockSettings(), link, q)
     return residual(spec, settings, link, closed)[:frames]
 
 
@@ -541,7 +543,7 @@ def floors() -> Iterable[str]:
             else:
                 names = [f"ki 2^{k - 16}" for k in (13, 14, 15)]
                 losses = [
-                    tracking_loss(spec, linewidth, loop=LoopSettings(ki=1 << k))
+                    tracking_loss(spec, linewidth, loop=PhaseLockSettings(ki=1 << k))
                     for k in (13, 14, 15)
                 ]
             listed = ", ".join(f"{v:.3f} ({k})" for k, v in zip(names, losses, strict=True))

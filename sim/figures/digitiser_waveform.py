@@ -15,7 +15,7 @@ from shotveil.gateware.digitiser.chain import Receiver
 from shotveil.host.figures.style import new_figure, rendered, style
 from shotveil.models.common.fixedpoint import to_float
 from shotveil.models.digitiser import chain, entry
-from shotveil.models.digitiser.channel import Channel
+from shotveil.models.digitiser.channel import SimulatedChannel
 from shotveil.models.digitiser.spec import PILOT, ROW, VACUUM, DigitiserSpec
 from shotveil.models.signal.frame import FrameLayout
 from shotveil.sim.cases.digitiser import Light, chain_cases, light
@@ -90,7 +90,7 @@ def main() -> None:
     results = check(Traced(), cases)
     print(f"{folder / 'digitiser.vcd'}: {results[0].clocks} clocks, equal to the model")
     spec = DigitiserSpec()
-    channel = Channel(transmittance=0.8, delay=200.4, phase=0.5, linewidth=1e-6)
+    channel = SimulatedChannel(transmittance=0.8, delay=200.4, phase=0.5, linewidth=1e-6)
     given = light(spec, channel, 16, np.random.default_rng(7), FrameLayout())
     with style():
         figure = draw(spec, given, receive(spec, given), channel.shot_noise)

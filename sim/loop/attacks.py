@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtri
 from shotveil.host.extras import import_extra
-from shotveil.host.leakage.certificate import Channel
+from shotveil.host.leakage.certificate import ChannelEstimate
 from shotveil.host.verification.estimation import Calibration
 from shotveil.host.verification.verdict import Verification, verify
 from shotveil.models.common.checks import RangeError, require
@@ -39,8 +39,8 @@ class Caught:
     attack: str
     batches: int
     verdict: Verification
-    declared: Channel
-    tolerated: Channel
+    declared: ChannelEstimate
+    tolerated: ChannelEstimate
 
 
 def attacks(gain: float) -> dict[str, tuple[Intruder | None, float]]:
@@ -66,8 +66,8 @@ def probe(modes: int, rows: int, seed: int = 1) -> Layer:
 
 
 def tolerated(
-    declared: Channel, calibration: Calibration, false_alarm_probability: float
-) -> Channel:
+    declared: ChannelEstimate, calibration: Calibration, false_alarm_probability: float
+) -> ChannelEstimate:
     """`declared`, worse by what the shot-noise unit may be wrong by.
 
     Half of `false_alarm_probability` goes to T̂, whose relative error is the unit's, half to ε̂,
@@ -79,7 +79,7 @@ def tolerated(
     receiver, shot = calibration.receiver, calibration.shot_error
     beyond = receiver.efficiency * declared.excess_noise
     excess_error = np.hypot(calibration.vacuum_error, shot * beyond) / receiver.efficiency
-    return Channel(
+    return ChannelEstimate(
         declared.transmittance * max(1e-9, 1 - far * shot),
         declared.excess_noise + far * float(excess_error),
     )
@@ -107,7 +107,7 @@ def run_attack(
     loop = Loop(Network("attacked", (layer,)), settings, intruder, true_gain)
     link, calibration = settings.link, records.of_layer(0)
     (own,) = loop.back_to_back()
-    declared = Channel(
+    declared = ChannelEstimate(
         link.declared_transmittance, link.declared_excess_noise(layer.modes) + own.excess
     )
     allowed = tolerated(declared, calibration, FALSE_ALARM_PROBABILITY / 2)

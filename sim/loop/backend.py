@@ -26,7 +26,7 @@ RECORD_FRAMES = 2000  # of vacuum and of dark: 850,000 symbols each
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class NodesOutcome:
     """A run through the nodes. `link` is the one to declare: the server's detectors as calibrated,
     and the technical noise that its impairments cause. `calibration` was made before the run."""
 
@@ -48,7 +48,7 @@ def through_nodes(
     record_frames: int = RECORD_FRAMES,
     processes: int | None = None,
     progress: Callable[[int], None] = lambda done: None,
-) -> Outcome:
+) -> NodesOutcome:
     """Run images (n, inputs) through both nodes; losses and detectors are those of `link`.
 
     There are as many `processes` as processors unless that says how many.
@@ -74,7 +74,7 @@ def through_nodes(
         loop, images, records, progress, player_of=player_of, processes=processes
     )
     statistics = tuple(verified(loop, seen, number) for number in range(len(loop.layers)))
-    return Outcome(
+    return NodesOutcome(
         Inference(seen.outputs, statistics),
         declared(loop, records),
         calibration,

@@ -18,7 +18,7 @@ from shotveil.models.drive import chain as drive_chain
 from shotveil.models.drive.spec import Arm, DriveSettings, registers
 from shotveil.models.waveform.mesh import Mesh
 from shotveil.models.waveform.modulator import true_arms
-from shotveil.models.waveform.optics import Optics, Setup
+from shotveil.models.waveform.optics import Optics, OpticsSetup
 from shotveil.sim.loop.client_lock import MARGIN, index_of
 from shotveil.sim.loop.session import record
 from shotveil.sim.loop.settings import LayerLight, LoopSettings
@@ -110,7 +110,7 @@ class ModelBench:
         codes = drive_chain.model(self.loop.drive, raw, rows).codes
         return np.ascontiguousarray(codes.transpose(1, 0, 2).reshape(2, -1))
 
-    def _blocked(self, setup: Setup, kind: int) -> IntArray:
+    def _blocked(self, setup: OpticsSetup, kind: int) -> IntArray:
         optics = self._optics(setup)
         dark = np.zeros(setup.period, np.complex128)
         words = np.concatenate([optics.way_back(dark) for _ in range(self.frames)], axis=1)
@@ -118,7 +118,7 @@ class ModelBench:
             self.spec, replace(self.settings, record=kind, free_run=1), words
         ).sums.session
 
-    def _optics(self, setup: Setup) -> Optics:
+    def _optics(self, setup: OpticsSetup) -> Optics:
         straight = np.zeros((2, setup.layout.row))
         (child,) = self._seeds.spawn(1)
         return Optics(setup, Mesh(straight, straight), child)

@@ -54,7 +54,7 @@ def receive(
     tapped: Complex,
     arrivals: list[int],
     settings: DigitiserSettings,
-    lock: phase_lock.LoopSettings,
+    lock: phase_lock.PhaseLockSettings,
     offset: tuple[int, ...] | None = None,
 ) -> Locked:
     """Receive gapless frames that arrive at the given samples of `tapped`, shape (n,).
@@ -97,11 +97,11 @@ def index_of(frames: list[Frame], arrivals: list[int], ahead: int) -> int | None
 
 
 def _codes(
-    optics: Optics, lock: phase_lock.LoopSettings, received: Received, first: int, count: int
+    optics: Optics, lock: phase_lock.PhaseLockSettings, received: Received, first: int, count: int
 ) -> tuple[IntArray, bool]:
     """The shifter's code after each of `count` frames, and whether the loop ended locked."""
     out = np.zeros(count, np.int64)
-    state, code, locked = phase_lock.State(), 0, False
+    state, code, locked = phase_lock.PhaseLockState(), 0, False
     phases = received.phases
     for at, (angle, bad) in enumerate(zip(phases.angle.tolist(), phases.bad.tolist(), strict=True)):
         taken = phase_lock.step(optics.setup.client, lock, state, angle, bad)
@@ -164,7 +164,7 @@ def _run(
     tapped: Complex,
     arrivals: list[int],
     settings: DigitiserSettings,
-    lock: phase_lock.LoopSettings,
+    lock: phase_lock.PhaseLockSettings,
     offset: tuple[int, ...] | None,
     timed: list[Frame] | None,
 ) -> tuple[IntArray, IntArray, list[Frame]]:
@@ -179,9 +179,11 @@ def _run(
     last = np.tile(np.arange(len(kept)) == len(kept) - 1, lag)
     windows = 4 * kept[:, None] + np.arange(spec.taps)
     taps = spec.coefficients()
-    offsets = normalisation.State.reset(spec)
+    offsets = normalisation.NormalisationState.reset(spec)
     if offset is not None:
-        offsets = normalisation.State(list(offset), (1 << normalisation.COUNT_BITS) - 1)
+        offsets = normalisation.NormalisationState(
+            list(offset), (1 << normalisation.COUNT_BITS) - 1
+        )
 
     detector = optics.homodyne()
     words = np.zeros((1, len(tapped)), np.int64)
@@ -191,7 +193,7 @@ def _run(
     codes = np.zeros(len(arrivals), np.int64)
     search = _Search(spec, settings, arrivals)
     used: list[Frame] = []
-    state, code = phase_lock.State(), 0
+    state, code = phase_lock.PhaseLockState(), 0
     unit = 2 * math.pi / lock.span
     for first in range(0, len(arrivals), lag):
         group = slice(first, min(first + lag, len(arrivals)))
@@ -214,7 +216,7 @@ def _run(
             spec, settings, offsets, filtered.reshape(1, -1), vacuum[whole], good
         )
         _, _, phases = phase.model(
-            spec, settings, phase.State(), value, pilot[whole], good, last[whole]
+            spec, settings, phase.PhaseState(), value, pilot[whole], good, last[whole]
         )
         for k, angle in zip(use, phases.angle.tolist(), strict=True):
             taken = phase_lock.step(spec, lock, state, angle, used[k].lost)

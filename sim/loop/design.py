@@ -38,7 +38,7 @@ class Question:
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
+class ImperfectionCost:
     """At each value: excess noise (SNU at the returned mode), and F² that is left to the client."""
 
     question: Question
@@ -105,7 +105,7 @@ QUESTIONS = {
 
 def answer(
     question: Question, network: Network, gain: float, f2: float, rows: int = 64, seed: int = 1
-) -> Answer:
+) -> ImperfectionCost:
     """Run every value of a question through the first `rows` rows of a network's first layer."""
     first = network.layers[0]
     part = Network("part", (Layer(first.weights[:rows], first.bias),))
@@ -122,10 +122,10 @@ def answer(
         slope = float(read @ carried / (carried @ carried))
         error = float(np.mean((read - slope * carried) ** 2)) / (gain - 1)
         left.append(f2 * slope**2 * link.inference_noise / (link.inference_noise + error))
-    return Answer(question, np.array(excess), np.array(left))
+    return ImperfectionCost(question, np.array(excess), np.array(left))
 
 
-def limit(found: Answer, goal: float = GOAL) -> float | None:
+def limit(found: ImperfectionCost, goal: float = GOAL) -> float | None:
     """Where the excess noise crosses `goal`, between the values; None if it does not."""
     values = np.array(found.question.values, np.float64)
     above = found.excess > goal

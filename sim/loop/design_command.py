@@ -21,7 +21,7 @@ from shotveil.models.networks.network import load_network
 from shotveil.sim.loop.design import (
     GOAL,
     QUESTIONS,
-    Answer,
+    ImperfectionCost,
     accuracies,
     answer,
     limit,
@@ -61,7 +61,9 @@ def main(
     click.echo(f"plot: {path}")
 
 
-def _of_question(found: Answer, f2: float, right: Callable[[Real], Real]) -> Callable[[], Figure]:
+def _of_question(
+    found: ImperfectionCost, f2: float, right: Callable[[Real], Real]
+) -> Callable[[], Figure]:
     """Print an answer; what draws it."""
     label, values = found.question.label, found.question.values
     accuracy = right(found.f2)

@@ -18,14 +18,14 @@ from shotveil.host.devices.device import COMMIT
 from shotveil.models.common.checks import require
 from shotveil.models.common.fixedpoint import IntArray, to_float
 from shotveil.models.drive.spec import Arm
-from shotveil.models.host_link.endpoint import Endpoint
+from shotveil.models.host_link.endpoint import EndpointModel
 from shotveil.models.node.ports import ReadPort, WritePort
 from shotveil.models.node.register_map import Access, register_map
 from shotveil.models.node.spec import NodeSpec
 from shotveil.models.signal.frame import FrameLayout
 from shotveil.models.waveform.impairments import Impairments
 from shotveil.models.waveform.mesh import Mesh, at_electrodes
-from shotveil.models.waveform.optics import Optics, Setup
+from shotveil.models.waveform.optics import Optics, OpticsSetup
 from shotveil.sim.loop.lockstep import AFTERGLOW
 from shotveil.sim.loop.node_device import NodePipe
 from shotveil.sim.loop.settings import angles_in
@@ -56,10 +56,12 @@ class Table:
         require("full scale", self.full_scale, above=0)
         require("seed", self.seed, at_least=0, integer=True)
 
-    def setup(self, server: NodeSpec, client: NodeSpec, layout: FrameLayout, mode: int) -> Setup:
+    def setup(
+        self, server: NodeSpec, client: NodeSpec, layout: FrameLayout, mode: int
+    ) -> OpticsSetup:
         """The optics around frames of a layout."""
         taps = to_float(server.drive.pulse(), server.drive.coefficient)
-        return Setup(
+        return OpticsSetup(
             layout=layout,
             gain=self.gain,
             amplitude=self.full_scale / math.sqrt(float(np.sum(taps**2))),
@@ -86,7 +88,7 @@ class Watch:
             for start, register in self._registers.items()
             for k, word in enumerate(register.to_words(register.reset))
         }
-        self._end = Endpoint(self, len(WritePort), len(ReadPort), spec.window)
+        self._end = EndpointModel(self, len(WritePort), len(ReadPort), spec.window)
 
     def feed(self, data: bytes) -> None:
         """Bytes from the host."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
-from shotveil.gateware.node.chain import Node
+from shotveil.gateware.node.chain import NodeCore
 from shotveil.host.devices.transport import LinkLost
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.fixedpoint import IntArray
@@ -28,7 +28,7 @@ _known: dict[NodeSpec, Path] = {}
 @functools.cache
 def library(spec: NodeSpec) -> Library:
     """The compiled node; some tens of seconds the first time, then from the cache."""
-    return Library(Node(spec), f"node_{spec.role}", path=_known.get(spec))
+    return Library(NodeCore(spec), f"node_{spec.role}", path=_known.get(spec))
 
 
 def adopt(spec: NodeSpec, path: Path) -> None:
@@ -38,7 +38,7 @@ def adopt(spec: NodeSpec, path: Path) -> None:
 
 def train(spec: NodeSpec, training: Training) -> Path:
     """Compile a node for what `training` does with it; where that is, for `adopt`."""
-    return Library(Node(spec), f"node_{spec.role}", training=training).path
+    return Library(NodeCore(spec), f"node_{spec.role}", training=training).path
 
 
 Surroundings = Callable[[Mapping[str, IntArray]], tuple[IntArray, IntArray]]

@@ -44,14 +44,14 @@ NODES = ("node server", "node client")
 SERIAL_BITS = 10  # on the line for a byte: start, 8 bits, stop
 # 13 bulk transactions of 512 bytes fit in a microframe of 125 µs (USB 2.0, table 5-10).
 USB_BYTES = 13 * 512 * 8000
-# Clocks for each mode's sums; `gateware.node.chain.Node.restart_clocks` adds some.
+# Clocks for each mode's sums; `gateware.node.chain.NodeCore.restart_clocks` adds some.
 CLEARING = 4
 SUM_WORDS = 2  # words of 32 bits of a sum
 FILLER = 0x01010101  # words without zero bytes: their stuffing costs what stuffing costs at least
 
 
 @dataclass(frozen=True)
-class HostLink:
+class HostLinkRate:
     """A way from a host to its node; `rate` in bytes a second, either way at once."""
 
     name: str
@@ -59,11 +59,11 @@ class HostLink:
 
 
 # Rows at a byte a clock or faster: what the node itself takes, e.g. from a memory beside it.
-UNLIMITED = HostLink("in memory at the node", math.inf)
+UNLIMITED = HostLinkRate("in memory at the node", math.inf)
 LINKS = (
     UNLIMITED,
-    HostLink("USB high speed", USB_BYTES),
-    HostLink(f"UART, {BAUD / 1e6:g} Mbaud", BAUD / SERIAL_BITS),
+    HostLinkRate("USB high speed", USB_BYTES),
+    HostLinkRate(f"UART, {BAUD / 1e6:g} Mbaud", BAUD / SERIAL_BITS),
 )
 
 
@@ -112,7 +112,7 @@ class LayerRate:
 class Projection:
     """An image's layers at a clock, over one kind of link."""
 
-    link: HostLink
+    link: HostLinkRate
     clock: Clock
     layers: tuple[LayerRate, ...]
     feasible: bool  # whether a guard is long enough for the link's pace
@@ -168,7 +168,7 @@ def _packets(words: int, size: Callable[[int], int]) -> int:
     return whole * size(MAX_WORDS) + (size(rest) if rest else 0)
 
 
-def project(loop: Loop, link: HostLink, clock: Clock) -> Projection:
+def project(loop: Loop, link: HostLinkRate, clock: Clock) -> Projection:
     """What a network's layers would take on boards."""
     spec = loop.settings.server
     sums = spec.words * len(NAMES) + spec.modes * len(MODE_SUMS)
@@ -231,7 +231,7 @@ def counted(loop: Loop, records: Records, rows: int = 8) -> Counted:
     (frames,) = np.nonzero(got.recorded["server_frame"][0])
     period = part.layers[0].setup.period
     clock = Clock(CLOCK_HZ, "simulated")
-    (layer,) = project(part, HostLink("a byte a clock", CLOCK_HZ), clock).layers
+    (layer,) = project(part, HostLinkRate("a byte a clock", CLOCK_HZ), clock).layers
     expected = layer.steps["way back"] + layer.steps["settling"] + layer.steps["read-out"]
     return Counted(
         frames=len(frames),

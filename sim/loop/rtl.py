@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from shotveil.host.devices.device import DeviceError
 from shotveil.host.devices.link import LinkDevice
-from shotveil.host.devices.node import Batch, Node
+from shotveil.host.devices.node import BatchResult, Node
 from shotveil.host.devices.transport import Transport
 from shotveil.models.common.checks import RangeError
 from shotveil.models.common.fixedpoint import IntArray
@@ -48,7 +48,7 @@ ANSWER = 300
 class ClientFailed(RangeError):
     """The client's node failed while light was out; the `server`'s batch is whole all the same."""
 
-    def __init__(self, server: Batch, message: str):
+    def __init__(self, server: BatchResult, message: str):
         super().__init__(message)
         self.server = server
 
@@ -57,8 +57,8 @@ class ClientFailed(RangeError):
 class RtlPlayed:
     """What both hosts got of a layer, and all that passed the converters."""
 
-    server: Batch
-    client: Batch
+    server: BatchResult
+    client: BatchResult
     values: IntArray  # raw, one a row
     recorded: dict[str, IntArray]
 
@@ -154,7 +154,7 @@ def _clearing(spec: NodeSpec) -> int:
     return CLEARING * spec.digitiser.modes + spec.drive.row_capacity
 
 
-def _require_sound(party: str, batch: Batch) -> None:
+def _require_sound(party: str, batch: BatchResult) -> None:
     if batch.faults:
         raise RangeError(f"{party}'s node reports {', '.join(sorted(batch.faults))}")
 
@@ -257,7 +257,7 @@ def agreement(loop: Loop, number: int, xi: Complex, got: RtlPlayed) -> Agreement
     specs = node_specs(loop)
     server = chain.hear(
         specs["server"],
-        chain.Setup(
+        chain.NodeSetup(
             registers(s.drive, light.drive),
             light.server,
             loop_delay=light.setup.to_server + blocks_of(light)[0],
@@ -270,7 +270,7 @@ def agreement(loop: Loop, number: int, xi: Complex, got: RtlPlayed) -> Agreement
     drive = registers(s.drive, _angle_drive(loop, number))
     client = chain.hear(
         specs["client"],
-        chain.Setup(drive, light.client, loop=s.lock, lead_in=0),
+        chain.NodeSetup(drive, light.client, loop=s.lock, lead_in=0),
         recorded["client_adc"][:, begun["client"] :],
         np.zeros((0, 2, light.setup.layout.row), np.int64),
         [],

@@ -15,7 +15,7 @@ from shotveil.host.verification.estimation import Estimate
 from shotveil.models.link.encoding import directions
 from shotveil.models.networks.network import Network
 from shotveil.models.waveform.impairments import Impairments
-from shotveil.sim.loop.backend import Outcome, through_nodes
+from shotveil.sim.loop.backend import NodesOutcome, through_nodes
 from shotveil.sim.loop.budget import budget
 from shotveil.sim.loop.pool import infer_in_processes
 from shotveil.sim.loop.rate import Counted, Projection, counted, projections
@@ -42,7 +42,7 @@ class LoopRun:
     network: Network
     images: NDArray[np.floating]
     labels: NDArray[np.integer]
-    outcome: Outcome
+    outcome: NodesOutcome
     ideal: NDArray[np.int64]
     channels: tuple[Estimate | PooledChannel, ...]
     true_transmittance: float

@@ -20,7 +20,7 @@ from shotveil.models.networks.network import Layer
 from shotveil.models.node.light import LEAD_IN, REFERENCE, layout_of, receiver_settings
 from shotveil.models.signal.frame import FrameLayout, Slot
 from shotveil.models.waveform.impairments import Impairments
-from shotveil.models.waveform.optics import Setup
+from shotveil.models.waveform.optics import OpticsSetup
 
 # A link that a laboratory could build: telecom modulators as they come, to be calibrated, matched
 # paths on one table, commercial detectors. docs/hardware-in-the-loop.md says where numbers are
@@ -75,9 +75,9 @@ class LoopSettings:
     reference: float = REFERENCE
     lead_in: int = LEAD_IN
     step: float = 256.0
-    lock: phase_lock.LoopSettings = field(
+    lock: phase_lock.PhaseLockSettings = field(
         # Slow against the 3 frames from a phase to its effect, fast against the fibre's drift.
-        default_factory=lambda: phase_lock.LoopSettings(ki=1 << 12, kp=0)
+        default_factory=lambda: phase_lock.PhaseLockSettings(ki=1 << 12, kp=0)
     )
     vacuum: bool = True
     seed: int = 1
@@ -125,7 +125,7 @@ class LayerLight:
     darkness until the last has come back. unit: √SNU at the server's output per raw unit.
     """
 
-    setup: Setup
+    setup: OpticsSetup
     drive: DriveSettings
     rows: IntArray
     codes: IntArray
@@ -165,7 +165,7 @@ def prepare(settings: LoopSettings, layer: Layer) -> LayerLight:
             f"drive clipped {sent.clipped}, refused {sent.refused} and saturated {sent.saturated} "
             "samples; allowed: none, lower the scale or the gains of the arms"
         )
-    setup = Setup(
+    setup = OpticsSetup(
         layout=layout,
         gain=s.link.gain,
         amplitude=amplitude,

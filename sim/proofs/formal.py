@@ -40,7 +40,7 @@ def proofs() -> dict[str, Proof]:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ProofOutcome:
     """What sby said of one question, and after how many seconds."""
 
     holds: bool
@@ -48,7 +48,7 @@ class Outcome:
     log: str
 
 
-def prove(proof: Proof) -> Outcome:
+def prove(proof: Proof) -> ProofOutcome:
     """Whether every `Assert` holds, for all inputs and all times.
 
     False if one is broken from reset, or if induction over `proof.depth` steps does not close.
@@ -56,18 +56,18 @@ def prove(proof: Proof) -> Outcome:
     return _sby(proof, "prove", proof.depth)
 
 
-def reaches(proof: Proof) -> Outcome:
+def reaches(proof: Proof) -> ProofOutcome:
     """Whether every `Cover` happens within `proof.reach` steps: the assumptions allow it."""
     return _sby(proof, "cover", proof.reach)
 
 
-def finds(proof: Proof, bug: Bug) -> Outcome:
+def finds(proof: Proof, bug: Bug) -> ProofOutcome:
     """Whether an `Assert` breaks within `proof.reach` steps from reset once `bug` is planted."""
     outcome = _sby(proof, "bmc", proof.reach, bug)
-    return Outcome(not outcome.holds, outcome.seconds, outcome.log)
+    return ProofOutcome(not outcome.holds, outcome.seconds, outcome.log)
 
 
-def _sby(proof: Proof, mode: str, depth: int, bug: Bug | None = None) -> Outcome:
+def _sby(proof: Proof, mode: str, depth: int, bug: Bug | None = None) -> ProofOutcome:
     """Run sby. Raises `RuntimeError` with the end of its log unless it passes or fails."""
     text = _rtlil(proof, bug)
     # Words of a memory have names that would be read as bits of a signal: give them plain ones.
@@ -118,7 +118,7 @@ def _sby(proof: Proof, mode: str, depth: int, bug: Bug | None = None) -> Outcome
     unproved = mode == "prove" and verdict is not None and verdict[1] == "UNKNOWN"
     if not (verdict and (done.returncode in (PASS, FAIL) or unproved)):
         raise RuntimeError(f"sby came to no verdict:\n{log[-4000:]}")
-    return Outcome(done.returncode == PASS, seconds, log)
+    return ProofOutcome(done.returncode == PASS, seconds, log)
 
 
 def _environment(tools: Path) -> dict[str, str]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from shotveil.gateware.drive.chain import settings
-from shotveil.gateware.node.transmitter import Transmitter
+from shotveil.gateware.node.transmitter import BatchTransmitter
 from shotveil.models.common.checks import require
 from shotveil.models.common.fixedpoint import IntArray
 from shotveil.models.drive.spec import DriveSettings, DriveSpec, registers
@@ -35,7 +35,7 @@ SYMBOL = {"i": 0x5000, "q": -0x5000}
 
 
 @dataclass
-class Verdict:
+class GrantsSeen:
     """What was seen: `granted` and `emitted` rows, batches by how they ended."""
 
     scripts: int = 0
@@ -87,7 +87,7 @@ def script(rng: np.random.Generator) -> dict[str, IntArray]:
     return doing
 
 
-def judge(doing: dict[str, IntArray], seen: dict[str, IntArray], verdict: Verdict) -> None:
+def judge(doing: dict[str, IntArray], seen: dict[str, IntArray], verdict: GrantsSeen) -> None:
     """Hold what was emitted against what was granted. Raises `Trespass`."""
     light = (seen["i"] != 0) | (seen["q"] != 0)
     (starts,) = np.nonzero(seen["sent"])
@@ -132,18 +132,18 @@ def _ending(fault: int, cleared: int) -> str:
 
 def prepare() -> Instance:
     """A transmitter with its settings."""
-    instance = Library(Transmitter(SPEC), "transmitter").instance()
+    instance = Library(BatchTransmitter(SPEC), "transmitter").instance()
     raw = registers(SPEC, DriveSettings(layout=LAYOUT, reference=0.0))
     ports = {n: v for n, v in settings(raw).items() if n not in ("run", "arm")}
     instance.set(**ports)
     return instance
 
 
-def run(scripts: int, rng: np.random.Generator) -> Verdict:
+def run(scripts: int, rng: np.random.Generator) -> GrantsSeen:
     """Play so many scripts, without a reset between them. Raises `Trespass`."""
     require("scripts", scripts, at_least=1, integer=True)
     instance = prepare()
-    verdict = Verdict()
+    verdict = GrantsSeen()
     while verdict.scripts < scripts:
         count = min(TOGETHER, scripts - verdict.scripts)
         parts = [script(rng) for _ in range(count)]

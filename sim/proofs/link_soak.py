@@ -15,12 +15,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from shotveil.host.devices.transport import Traffic, Transport
-from shotveil.models.host_link.endpoint import Counters, Endpoint
-from shotveil.models.host_link.wire import Impairments, Wire
+from shotveil.models.host_link.endpoint import Counters, EndpointModel
+from shotveil.models.host_link.wire import Wire, WireFaults
 from shotveil.sim.cases.host_link import READ_PORTS, WRITE_PORTS, Surroundings
 
 # One in a hundred packets is damaged, one lost, one repeated; and some come late.
-BAD = Impairments(corrupt=0.01, drop=0.01, duplicate=0.01, reorder=0.002)
+BAD = WireFaults(corrupt=0.01, drop=0.01, duplicate=0.01, reorder=0.002)
 RATE = 300_000.0  # bytes a second in each direction: a UART at 3 Mbaud
 DELAY = 1e-3  # seconds from the host to the device and back
 TIMEOUT = 0.05  # seconds
@@ -32,7 +32,7 @@ class WirePipe:
     `to_device` keeps what reached the device, if asked to `record`.
     """
 
-    def __init__(self, device: Endpoint, there: Wire, back: Wire, record: bool = False):
+    def __init__(self, device: EndpointModel, there: Wire, back: Wire, record: bool = False):
         self._device = device
         self._there = there
         self._back = back
@@ -112,7 +112,7 @@ class Report:
 def soak(
     packets: int,
     rng: np.random.Generator,
-    impairments: Impairments = BAD,
+    impairments: WireFaults = BAD,
     window: int = 8,
     record: bool = False,
 ) -> Report:
@@ -121,7 +121,7 @@ def soak(
     Words sent are numbers in order, through two ports that give them back; a third port counts by
     itself. Raises `AssertionError` at the first word that is not the next one.
     """
-    device = Endpoint(Surroundings(), WRITE_PORTS, READ_PORTS, window)
+    device = EndpointModel(Surroundings(), WRITE_PORTS, READ_PORTS, window)
     there, back = Wire(impairments, rng), Wire(impairments, rng)
     pipe = WirePipe(device, there, back, record)
     started = time.perf_counter()

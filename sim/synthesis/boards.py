@@ -70,7 +70,7 @@ def bitstream(
     `tell` hears of those that do not. Raises `RuntimeError` if no seed does, if a clock is not held
     to its frequency, or with the end of a tool's log.
     """
-    top = ecpix5.Top(spec, link)
+    top = ecpix5.Ecpix5Top(spec, link)
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("top.bit", "top.svf"):  # nobody shall load those of an earlier design
         (folder / name).unlink(missing_ok=True)
@@ -133,7 +133,7 @@ def vivado_project(spec: NodeSpec, folder: Path) -> synthesis.ZynqEstimate:
     """
     platform = red_pitaya.RedPitaya()
     plan = platform.prepare(
-        red_pitaya.Top(spec), "top", add_constraints=red_pitaya.RedPitaya.constraints
+        red_pitaya.RedPitayaTop(spec), "top", add_constraints=red_pitaya.RedPitaya.constraints
     )
     folder.mkdir(parents=True, exist_ok=True)
     plan.extract(str(folder))

@@ -22,7 +22,7 @@ from typing import Any
 from amaranth.lib import wiring
 from shotveil.gateware.host_link.link import HostLink
 from shotveil.gateware.host_link.uart import Uart
-from shotveil.gateware.node.chain import Node
+from shotveil.gateware.node.chain import NodeCore
 from shotveil.gateware.node.register_bank import RegisterBank
 from shotveil.gateware.primitives.multiplier import Primitive
 from shotveil.models.common.checks import RangeError
@@ -91,7 +91,7 @@ def targets() -> dict[str, Target]:
     found["host link"] = Target(lambda: HostLink(*ports, spec.window))
     found["host link/uart"] = Target(lambda: Uart(CLOCK_HZ))
     for role in ROLES:
-        node = functools.partial(Node, NodeSpec(role=role))
+        node = functools.partial(NodeCore, NodeSpec(role=role))
         found[f"node {role}"] = Target(node, zynq=True, floor=NODE_FLOOR)
     return found
 

@@ -70,4 +70,4 @@ def test_red_pitaya_dac_and_clock():
 
 def test_a_link_that_the_board_does_not_have():
     with pytest.raises(RangeError, match="uart, usb"):
-        ecpix5.Top(NodeSpec(), link="ethernet")
+        ecpix5.Ecpix5Top(NodeSpec(), link="ethernet")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from shotveil.gateware.digitiser import payloads
 from shotveil.gateware.digitiser.entry import Entry
-from shotveil.gateware.digitiser.framing import Framing
+from shotveil.gateware.digitiser.framing import DigitiserFraming
 from shotveil.gateware.digitiser.matched import MatchedFilter
 from shotveil.gateware.digitiser.normalisation import Normalisation
 from shotveil.gateware.digitiser.phase import Phase
@@ -45,11 +45,11 @@ def test_matched_filter_gives_a_symbol_every_fourth_clock():
 
 
 def test_framing():
-    component = Framing(SPEC)
+    component = DigitiserFraming(SPEC)
     settings = {"row": 48, "pilots": 1, "spacing": 16, "vacuum": 6}
     mark = (np.arange(58) == 0).astype(np.int64)
     result = play(component, zeros(component, 58, mark=mark), 58, settings)
-    assert result.first["o"] - result.first["i"] == Framing.latency
+    assert result.first["o"] - result.first["i"] == DigitiserFraming.latency
     assert result.last["o"] - result.first["o"] == 57
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from shotveil.gateware.drive.framing import LENGTHS, Framing
+from shotveil.gateware.drive.framing import LENGTHS, DriveFraming
 from shotveil.models.drive import framing
 from shotveil.models.drive.spec import DriveSpec
 from shotveil.models.signal.frame import FrameLayout
@@ -20,7 +20,7 @@ def settings(layout, run=1):
 
 
 def bench():
-    return AmaranthBench(Framing(SPEC), {"o"}, "first")
+    return AmaranthBench(DriveFraming(SPEC), {"o"}, "first")
 
 
 def rows(count, layout=LAYOUT):
@@ -36,7 +36,7 @@ def test_latency():
         layout = FrameLayout(preamble=4, row=length, pilots=0, vacuum=0, guard=8)
         run = Run(settings(layout), {"i": both(rows(1, layout))}, {"o": layout.length})
         (result,) = bench().run(run)
-        assert result.first["o"] - result.last["i"] == Framing(SPEC).latency
+        assert result.first["o"] - result.last["i"] == DriveFraming(SPEC).latency
 
 
 def test_a_frame_waits_for_its_whole_row_and_then_has_no_gap():

@@ -67,8 +67,8 @@ def test_garbage(verilated_link):
 GUTTED = {
     "decoder": cobs.Decoder,
     "encoder": cobs.Encoder,
-    "check": crc.Check,
-    "append": crc.Append,
+    "check": crc.CrcCheck,
+    "append": crc.CrcAppend,
     "store": packet.Store,
     "serialiser": packet.Serialiser,
     "link": link.HostLink,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from shotveil.gateware.host_link import cobs, crc, endpoint, packet
 from shotveil.models.host_link.cobs import encode
-from shotveil.models.host_link.endpoint import Endpoint
+from shotveil.models.host_link.endpoint import EndpointModel
 from shotveil.models.host_link.packet import MAX_WORDS, Op, Request, Response, to_frame
 from shotveil.sim.cases.host_link import (
     READ_PORTS,
@@ -49,10 +49,10 @@ def test_encoder():
     assert result.last["i"] - result.first["i"] == len(data) + 4
 
 
-@pytest.mark.parametrize("block, extra", [(crc.Check, 0), (crc.Append, 4)])
+@pytest.mark.parametrize("block, extra", [(crc.CrcCheck, 0), (crc.CrcAppend, 4)])
 def test_crc(block, extra):
     given = (
-        judged([bytes(100)], [packet.Fault.NONE]) if block is crc.Check else tokens([bytes(100)])
+        judged([bytes(100)], [packet.Fault.NONE]) if block is crc.CrcCheck else tokens([bytes(100)])
     )
     result = play(block(), {"i": given}, {"o": 101 + extra})
     assert result.first["o"] - result.first["i"] == block.latency
@@ -103,7 +103,7 @@ def test_words_from_a_port_leave_at_the_rate_of_the_bytes():
     requests += [Request(k, Op.RECEIVE, k % 2, 250) for k in range(5, 9)]
     data = requests_to_frames(requests)
     (result,) = check(AmaranthBench(LinkInSurroundings()), [link_case(data)])
-    device = Endpoint(Surroundings(), WRITE_PORTS, READ_PORTS, WINDOW)
+    device = EndpointModel(Surroundings(), WRITE_PORTS, READ_PORTS, WINDOW)
     answers = len(device.feed(data)) - 5 * 16
     # From the last request's arrival on, nothing but answers are on the way.
     assert result.last["o"] - result.last["i"] <= answers + 400
@@ -122,11 +122,11 @@ def test_latency_of_an_answer():
     _, result = AmaranthBench(LinkInSurroundings()).run(*apart)
     blocks = (
         cobs.Decoder,
-        crc.Check,
+        crc.CrcCheck,
         packet.Store,
         endpoint.Endpoint,
         packet.Serialiser,
-        crc.Append,
+        crc.CrcAppend,
         cobs.Encoder,
     )
     # The first block of the frame is complete with its third byte, the status of zero.

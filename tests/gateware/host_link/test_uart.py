@@ -5,7 +5,7 @@ import pytest
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.sim import Simulator
-from shotveil.gateware.host_link.uart import Receiver, Transmitter, Uart, step
+from shotveil.gateware.host_link.uart import Uart, UartReceiver, UartTransmitter, step
 from shotveil.models.common.checks import RangeError
 
 CLOCK, BAUD = 125e6, 3e6
@@ -86,7 +86,7 @@ class Loop(wiring.Component):
     """A transmitter on a receiver."""
 
     def __init__(self, clock, baud):
-        self.transmitter, self.receiver = Transmitter(clock, baud), Receiver(clock, baud)
+        self.transmitter, self.receiver = UartTransmitter(clock, baud), UartReceiver(clock, baud)
         super().__init__({})
 
     def elaborate(self, platform):

@@ -9,7 +9,7 @@ from shotveil.host.devices.link import LinkDevice
 from shotveil.host.devices.node import Node
 from shotveil.host.devices.tcp import TcpPipe
 from shotveil.host.devices.transport import Transport
-from shotveil.models.digitiser.channel import Channel
+from shotveil.models.digitiser.channel import SimulatedChannel
 from shotveil.models.digitiser.correlator import threshold
 from shotveil.models.digitiser.spec import DigitiserSettings
 from shotveil.models.drive.spec import Arm, DriveSettings
@@ -84,7 +84,7 @@ def test_a_servers_batches():
     node.configure(drive, settings, loop_delay=pipe.block)
     rows = rows_of(10)  # as many as the row buffer holds
     batch = node.play(rows)
-    setup = chain.Setup.of(spec, drive, digitiser=settings, loop_delay=pipe.block)
+    setup = chain.NodeSetup.of(spec, drive, digitiser=settings, loop_delay=pipe.block)
     model = chain.play(spec, setup, rows, chain.Loopback(spec, pipe.block))
     assert_equal(batch, model.heard)
     assert (batch.rows_sent, batch.frames_sent, batch.faults) == (10, 12, frozenset())
@@ -114,7 +114,9 @@ def test_a_servers_batches():
     batch = node.play(rows)
     starts = frames_of(pipe)
     origin = starts[0] - 1000
-    setup = chain.Setup.of(spec, drive, digitiser=settings, loop_delay=pipe.block + 333, lead_in=4)
+    setup = chain.NodeSetup.of(
+        spec, drive, digitiser=settings, loop_delay=pipe.block + 333, lead_in=4
+    )
     heard = chain.hear(spec, setup, pipe.record("adc")[:, origin:], rows, starts - origin)
     assert_equal(batch, heard)
     assert heard.received.sums.session[0, 7] == 25 * 25  # all of the first run's symbols
@@ -168,7 +170,7 @@ def test_a_batch_behind_one_that_was_cut_off():
     rows = rows_of(6, seed=2)
     batch = node.play(rows)
     assert batch.counters["frames_matched"] == 6 and not batch.counters["frames_missed"]
-    setup = chain.Setup.of(spec, drive, digitiser=settings, loop_delay=way)
+    setup = chain.NodeSetup.of(spec, drive, digitiser=settings, loop_delay=way)
     assert_equal(batch, chain.play(spec, setup, rows, chain.Loopback(spec, way)).heard)
     node.close()
 
@@ -196,7 +198,7 @@ def test_frames_follow_each_other_while_rows_come_over_the_link():
     print(f"{share:.2%} of line time carries weight symbols")
     assert share >= 0.9
     # What was sent is what was given.
-    setup = chain.Setup.of(spec, drive, digitiser=receiver_settings(spec))
+    setup = chain.NodeSetup.of(spec, drive, digitiser=receiver_settings(spec))
     codes = chain.emit(spec, setup, rows).codes.swapaxes(0, 1).reshape(2, -1)
     while len(pipe.record("frame")[0]) < starts[-1] + PERIOD:
         pipe.advance()
@@ -210,7 +212,7 @@ def test_a_clients_batch():
     spec = SPECS["client"]
     rng = np.random.default_rng(4)
     given = light(
-        spec.digitiser, Channel(transmittance=0.7, delay=100.3, phase=0.1), 14, rng, LAYOUT
+        spec.digitiser, SimulatedChannel(transmittance=0.7, delay=100.3, phase=0.1), 14, rng, LAYOUT
     )
     silent = np.zeros((1, 400), dtype=np.int64)
 
@@ -240,7 +242,7 @@ def test_a_clients_batch():
     assert (batch.rows_sent, batch.faults) == (20, frozenset())
     starts = frames_of(pipe)
     assert len(starts) == 20 and set(np.diff(starts)) == {PERIOD}
-    setup = chain.Setup.of(spec, drive, digitiser=given.settings, lead_in=0)
+    setup = chain.NodeSetup.of(spec, drive, digitiser=given.settings, lead_in=0)
     sent = chain.emit(spec, setup, np.repeat(table[None], 20, axis=0))
     codes = pipe.record("codes")[:, starts[0] : starts[0] + 20 * PERIOD]
     np.testing.assert_array_equal(codes, sent.codes.swapaxes(0, 1).reshape(2, -1))

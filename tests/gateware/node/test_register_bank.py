@@ -9,7 +9,7 @@ from amaranth.sim import Simulator
 from shotveil.gateware.node.register_bank import RegisterBank
 from shotveil.models.node.register_map import Access, register_map
 from shotveil.models.node.spec import NodeSpec
-from shotveil.sim.cases.registers import SMALL, RegisterProbe, Step, cases, run
+from shotveil.sim.cases.registers import SMALL, RegisterAccess, RegisterProbe, cases, run
 from shotveil.sim.engines.amaranth_bench import AmaranthBench
 from shotveil.sim.engines.equality import check
 from shotveil.sim.engines.verilator_bench import VerilatorBench
@@ -53,7 +53,9 @@ def test_words_of_a_status_belong_together():
 def torn(bench, registers):
     """Read statuses of several words while they count: all words of one tell the same number."""
     wide = [r for r in registers.of(Access.STATUS).values() if r.words > 1]
-    steps = [Step(registers.address(r.name) + k) for r in wide * 20 for k in range(r.words)]
+    steps = [
+        RegisterAccess(registers.address(r.name) + k) for r in wide * 20 for k in range(r.words)
+    ]
     (result,) = bench.run(run(steps, len(steps), 0, {"racing": 1}))
     words = result.outputs["answers"].reshape(-1, 2)
     for register, (low, high) in zip(wide * 20, words, strict=True):

@@ -9,7 +9,7 @@ from shotveil.host.devices.opening import open_device
 from shotveil.host.devices.transport import Transport
 from shotveil.models.digitiser.spec import DigitiserSettings
 from shotveil.models.drive.spec import DriveSettings
-from shotveil.models.host_link.endpoint import Endpoint
+from shotveil.models.host_link.endpoint import EndpointModel
 from shotveil.models.node.chain import Loopback
 from shotveil.models.node.ports import ReadPort, WritePort
 from shotveil.models.node.register_map import WORD, Access
@@ -75,7 +75,7 @@ class ModelPipe:
     """Bytes to and from the model of the link's far end; `break_after` bytes it goes dead."""
 
     def __init__(self, inside, window=8):
-        self._endpoint = Endpoint(inside, len(WritePort), len(ReadPort), window)
+        self._endpoint = EndpointModel(inside, len(WritePort), len(ReadPort), window)
         self._back = bytearray()
         self.dead = False
 

@@ -10,7 +10,7 @@ import pytest
 from shotveil.host.devices.serial_port import SerialPort
 from shotveil.host.devices.transport import LinkLost, Transport
 from shotveil.models.common.checks import RangeError
-from shotveil.models.host_link.endpoint import Endpoint
+from shotveil.models.host_link.endpoint import EndpointModel
 from shotveil.sim.cases.host_link import DEPTH, READ_PORTS, WRITE_PORTS, Surroundings
 
 
@@ -19,7 +19,7 @@ def board():
     """Name of a port with a node behind it, and a call that unplugs it."""
     inner, outer = os.openpty()
     tty.setraw(outer)
-    device = Endpoint(Surroundings(), WRITE_PORTS, READ_PORTS, window=8)
+    device = EndpointModel(Surroundings(), WRITE_PORTS, READ_PORTS, window=8)
     unplugged = threading.Event()
 
     def serve():

@@ -8,18 +8,18 @@ import pytest
 from shotveil.host.devices.tcp import TcpPipe
 from shotveil.host.devices.transport import LinkLost, NoRoom, Refused, Transport, VersionMismatch
 from shotveil.models.common.checks import RangeError
-from shotveil.models.host_link.endpoint import Endpoint
+from shotveil.models.host_link.endpoint import EndpointModel
 from shotveil.models.host_link.packet import MAX_WORDS
-from shotveil.models.host_link.wire import Impairments, Wire
+from shotveil.models.host_link.wire import Wire, WireFaults
 from shotveil.sim.cases.host_link import DEPTH, READ_PORTS, SOURCE, WRITE_PORTS, Surroundings
 from shotveil.sim.proofs.link_soak import BAD, RATE, TIMEOUT, WirePipe, soak
 
-CLEAN = Impairments()
+CLEAN = WireFaults()
 
 
 def connect(impairments=CLEAN, window=8, seed=1, device=None, **options):
     rng = np.random.default_rng(seed)
-    device = device or Endpoint(Surroundings(), WRITE_PORTS, READ_PORTS, window)
+    device = device or EndpointModel(Surroundings(), WRITE_PORTS, READ_PORTS, window)
     pipe = WirePipe(device, Wire(impairments, rng), Wire(impairments, rng))
     link = Transport(pipe, timeout=TIMEOUT, clock=pipe.clock, **options)
     return link, device, pipe
@@ -123,7 +123,7 @@ class Sink(Surroundings):
 
 def test_bulk_goes_at_the_rate_of_the_wire():
     """A window of whole packets keeps the wire busy, though each answer takes its time."""
-    link, _, pipe = connect(device=Endpoint(Sink(), WRITE_PORTS, READ_PORTS, 8))
+    link, _, pipe = connect(device=EndpointModel(Sink(), WRITE_PORTS, READ_PORTS, 8))
     start = pipe.now
     link.send(0, np.zeros(100_000, dtype=np.uint32))
     link.flush()
@@ -139,7 +139,7 @@ def test_a_bad_wire(seed):
 
 
 def test_a_wire_that_hardly_works():
-    worst = Impairments(corrupt=0.15, drop=0.15, duplicate=0.1, reorder=0.1)
+    worst = WireFaults(corrupt=0.15, drop=0.15, duplicate=0.1, reorder=0.1)
     soak(2_000, np.random.default_rng(4), worst, window=4)
     soak(2_000, np.random.default_rng(5), worst, window=32)
 
@@ -158,12 +158,12 @@ def test_a_host_that_finds_a_broken_session():
 
 def test_nobody_answers():
     with pytest.raises(LinkLost, match="no answer"):
-        connect(Impairments(drop=1.0), attempts=3)
+        connect(WireFaults(drop=1.0), attempts=3)
 
 
 def test_a_device_that_was_reset():
     link, _, pipe = connect()
-    pipe._device = Endpoint(Surroundings(), WRITE_PORTS, READ_PORTS, 8)
+    pipe._device = EndpointModel(Surroundings(), WRITE_PORTS, READ_PORTS, 8)
     with pytest.raises(LinkLost, match="reset"):
         link.read(0)
 
@@ -199,7 +199,7 @@ def test_values_out_of_range():
 
 def test_tcp():
     """The same over a real socket, with both ends' buffers full at times."""
-    device = Endpoint(Surroundings(), WRITE_PORTS, READ_PORTS, 8)
+    device = EndpointModel(Surroundings(), WRITE_PORTS, READ_PORTS, 8)
     server = socket.create_server(("127.0.0.1", 0))
 
     def serve():

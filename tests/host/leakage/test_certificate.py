@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 from shotveil.host.leakage.certificate import (
-    Channel,
+    ChannelEstimate,
     certified_channel,
     estimated_channel,
     excess_noise_above,
@@ -20,7 +20,7 @@ from shotveil.models.link.optics import Detector
 from shotveil.models.link.statistics import SymbolStatistics
 
 RECEIVER = Detector(efficiency=0.85, electronic_noise=0.1)
-TRUE = Channel(0.7, 0.02)
+TRUE = ChannelEstimate(0.7, 0.02)
 MODULATION = 12.0
 
 
@@ -115,7 +115,9 @@ def test_symbols_for_a_thousandth_of_a_shot_noise_unit():
 
 
 def test_nearest_physical_channel():
-    nearest = Channel(np.array([1.01, 0.9, -0.2]), np.array([-0.01, 0.02, 0.1])).nearest_physical()
+    nearest = ChannelEstimate(
+        np.array([1.01, 0.9, -0.2]), np.array([-0.01, 0.02, 0.1])
+    ).nearest_physical()
     np.testing.assert_array_equal(nearest.transmittance, [1, 0.9, 0])
     np.testing.assert_array_equal(nearest.excess_noise, [0, 0.02, 0.1])
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from shotveil.host.devices.device import DeviceError
-from shotveil.host.devices.node import Batch
+from shotveil.host.devices.node import BatchResult
 from shotveil.host.parties.calibration import ClientCalibration
 from shotveil.host.parties.node_port import NodePort, part_ends, values_of_parts
 from shotveil.host.protocol import messages_pb2 as pb
@@ -44,7 +44,7 @@ def batch(values, lengths, bad=(), faults=frozenset()):
     marked = np.array(marked)
     marked[list(bad)] = True
     empty = np.zeros((0, 4), np.int64)
-    return Batch(
+    return BatchResult(
         0, 0, empty, empty, np.array(shown)[:, None], marked, frozenset(faults), frozenset(), {}
     )
 

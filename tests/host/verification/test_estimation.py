@@ -76,10 +76,10 @@ def test_unbiased_and_limits_cover(spec, diffusion):
 
 
 def test_calibration_from_records_that_took_the_receivers_path():
-    from shotveil.models.digitiser.channel import Channel
+    from shotveil.models.digitiser.channel import SimulatedChannel
 
     rng = np.random.default_rng(12)
-    channel = Channel(electronic_noise=0.0316, adc_offset=-40.0, shot_noise=256.0)
+    channel = SimulatedChannel(electronic_noise=0.0316, adc_offset=-40.0, shot_noise=256.0)
     known, offset = calibrate(SPEC, SETTINGS, channel, 60, rng)
     error = known.vacuum_error
     assert known.receiver.electronic_noise == pytest.approx(0.0316, rel=0.05)

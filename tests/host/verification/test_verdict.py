@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 from scipy.stats import binom
-from shotveil.host.leakage.certificate import Channel
+from shotveil.host.leakage.certificate import ChannelEstimate
 from shotveil.host.leakage.weights import weight_leakage, weight_leakage_after
 from shotveil.host.verification.verdict import verify
 from shotveil.models.common.checks import RangeError
@@ -15,7 +15,7 @@ from shotveil.models.link.statistics import SymbolStatistics
 
 MODES = 392
 G_NOISE = 2 * 0.3 / 1.3
-DECLARED = Channel(1.0, G_NOISE / MODES)
+DECLARED = ChannelEstimate(1.0, G_NOISE / MODES)
 RECEIVER = Detector(efficiency=0.9, electronic_noise=0.05)
 V_A = 12.0
 
@@ -76,7 +76,7 @@ def test_honest_amplifier_through_real_rows():
     """Noise shared by the modes of a row, as the protocol makes it, shows g/N and is accepted."""
     v = verify(
         rows_of_light(np.random.default_rng(32), 2000, 49, G_NOISE),
-        declared=Channel(1.0, G_NOISE / 49),
+        declared=ChannelEstimate(1.0, G_NOISE / 49),
         modulation_variance=V_A,
     )
     assert v.accepted
@@ -100,7 +100,7 @@ def test_false_alarm_rate_is_no_higher_than_stated(level):
 def test_false_alarm_rate_with_noise_shared_by_the_modes_of_a_row():
     rng = np.random.default_rng(34)
     sessions, level = 2000, 0.01
-    declared = Channel(1.0, G_NOISE / 49)
+    declared = ChannelEstimate(1.0, G_NOISE / 49)
     alarms = sum(
         not verify(
             rows_of_light(rng, 10, 49, G_NOISE),
@@ -117,7 +117,7 @@ def test_a_better_channel_than_declared_is_accepted():
     rng = np.random.default_rng(35)
     v = verify(
         symbols(rng, 100_000, transmittance=0.9, excess=0.0),
-        declared=Channel(0.8, 0.05),
+        declared=ChannelEstimate(0.8, 0.05),
         modulation_variance=V_A,
         receiver=RECEIVER,
     )
@@ -137,7 +137,7 @@ def test_detects_gain_above_the_declared():
     modes, g = 4, 2 * 0.5 / 1.5
     v = verify(
         rows_of_light(rng, 40_000, modes, g),
-        declared=Channel(1.0, G_NOISE / modes),
+        declared=ChannelEstimate(1.0, G_NOISE / modes),
         modulation_variance=V_A,
     )
     assert not v.accepted and "is too high" in v.reason and "too low" not in v.reason
@@ -163,9 +163,9 @@ def test_signs_are_reported_and_the_leakage_rule_applies():
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({"declared": Channel(0.0, 0.1)}, "declared transmittance = 0"),
-        ({"declared": Channel(1.1, 0.1)}, r"declared transmittance = 1\.1"),
-        ({"declared": Channel(1.0, -0.1)}, r"declared excess_noise = -0\.1"),
+        ({"declared": ChannelEstimate(0.0, 0.1)}, "declared transmittance = 0"),
+        ({"declared": ChannelEstimate(1.1, 0.1)}, r"declared transmittance = 1\.1"),
+        ({"declared": ChannelEstimate(1.0, -0.1)}, r"declared excess_noise = -0\.1"),
         ({"modulation_variance": -1}, "modulation_variance = -1"),
         ({"inferences": 0.5}, r"inferences = 0\.5"),
         ({"failure_probability": 0}, "failure_probability = 0"),

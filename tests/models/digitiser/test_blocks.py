@@ -15,7 +15,7 @@ from shotveil.models.digitiser import (
     phase_lock,
     timing,
 )
-from shotveil.models.digitiser.channel import Channel, convert, detect, waveform
+from shotveil.models.digitiser.channel import SimulatedChannel, convert, detect, waveform
 from shotveil.models.digitiser.spec import (
     PREAMBLE,
     DigitiserSettings,
@@ -84,7 +84,7 @@ def test_fraction_of_a_clean_preamble(spec, delay):
     code = np.zeros(40, complex)
     code[:PREAMBLE] = (spec.code[0] + 1j * spec.code[1]) * 6
     code[PREAMBLE] = 6 + 6j
-    channel = Channel(noise=False)
+    channel = SimulatedChannel(noise=False)
     light = waveform(spec, code, 100 + delay)
     samples, _ = entry.model(
         spec, convert(spec, detect(spec, channel, light, np.random.default_rng(1)))
@@ -112,7 +112,7 @@ def test_matched_filter_has_no_bias_and_unit_gain():
 def test_offset_is_the_mean_of_the_vacuum():
     rng = np.random.default_rng(6)
     value = np.rint(rng.normal(1234.5, 16000, (2, 4096))).astype(np.int64)
-    state = normalisation.State.reset(SPEC)
+    state = normalisation.NormalisationState.reset(SPEC)
     settings = DigitiserSettings(offset_shift=15)
     yes = np.ones(4096, bool)
     normalisation.model(SPEC, settings, state, value, yes, yes)
@@ -120,7 +120,7 @@ def test_offset_is_the_mean_of_the_vacuum():
     # A running mean whose weights differ by up to 2: no worse than half the symbols.
     assert np.abs(found - 1234.5).max() < 4 * 16000 / np.sqrt(2048)
     # With the offset known, nothing on the path adds one.
-    state = normalisation.State([int(1234.5 * 2**16)] * 2, 2**15 - 1)
+    state = normalisation.NormalisationState([int(1234.5 * 2**16)] * 2, 2**15 - 1)
     still = np.zeros(4096, bool)
     out, _ = normalisation.model(SPEC, settings, state, value, still, yes)
     ideal = (value - 1234.5) / 64 * settings.scale[0] / 2**22
@@ -152,9 +152,9 @@ def test_rotation_and_angle():
 
 
 def test_loop_settles_from_any_phase():
-    loop = phase_lock.LoopSettings(ki=20000, kp=0)
+    loop = phase_lock.PhaseLockSettings(ki=20000, kp=0)
     for start in range(-32768, 32768, 4096):
-        state = phase_lock.State()
+        state = phase_lock.PhaseLockState()
         phase, locked = start, False
         for _ in range(50):
             moved = phase_lock.step(ONE, loop, state, phase, False)
@@ -167,7 +167,7 @@ def test_loop_settles_from_any_phase():
 
 def test_gears_average_until_the_register_is_reached():
     """The first frame sets the phase, later ones count as in a mean; a bad frame begins again."""
-    loop, state = phase_lock.LoopSettings(ki=1 << 8, kp=1 << 15), phase_lock.State()
+    loop, state = phase_lock.PhaseLockSettings(ki=1 << 8, kp=1 << 15), phase_lock.PhaseLockState()
 
     def moved(angle):
         before = state.integral
@@ -188,8 +188,8 @@ def test_gears_average_until_the_register_is_reached():
 
 
 def test_bad_frames_do_not_move_the_loop():
-    state = phase_lock.State(integral=5, steady=8)
-    assert phase_lock.step(ONE, phase_lock.LoopSettings(), state, 30000, True) is None
+    state = phase_lock.PhaseLockState(integral=5, steady=8)
+    assert phase_lock.step(ONE, phase_lock.PhaseLockSettings(), state, 30000, True) is None
     assert (state.integral, state.steady) == (5, 0)
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from shotveil.models.common.checks import RangeError
-from shotveil.models.host_link.endpoint import Endpoint
+from shotveil.models.host_link.endpoint import EndpointModel
 from shotveil.models.host_link.packet import Op, Request, Response, Status, from_frame, to_frame
-from shotveil.models.host_link.wire import Impairments, Wire
+from shotveil.models.host_link.wire import Wire, WireFaults
 from shotveil.sim.cases.host_link import DEPTH, READ_PORTS, SOURCE, WRITE_PORTS, Surroundings
 
 WINDOW = 4
@@ -13,7 +13,7 @@ WINDOW = 4
 
 @pytest.fixture
 def device():
-    made = Endpoint(Surroundings(), WRITE_PORTS, READ_PORTS, WINDOW)
+    made = EndpointModel(Surroundings(), WRITE_PORTS, READ_PORTS, WINDOW)
     ask(made, 0, Op.HELLO, 0, 1, (77,))
     return made
 
@@ -26,7 +26,7 @@ def ask(device, seq, op, target=0, count=0, words=()):
 
 
 def test_nothing_before_hello():
-    device = Endpoint(Surroundings(), WRITE_PORTS, READ_PORTS, WINDOW)
+    device = EndpointModel(Surroundings(), WRITE_PORTS, READ_PORTS, WINDOW)
     assert ask(device, 0, Op.WRITE, 1, 1, (5,)).status == Status.NO_SESSION
     assert ask(device, 0, Op.WRITE, 1, 1, (5,)) is None
     answer = ask(device, 9, Op.HELLO, 0, 1, (123,))
@@ -119,13 +119,13 @@ def test_a_frame_that_never_ends_is_a_bad_one(device):
 @pytest.mark.parametrize("shape", [(0, 1, 4), (1, 0, 4), (1, 1, 1), (1, 1, 256), (17, 1, 4)])
 def test_shapes_that_cannot_be(shape):
     with pytest.raises(RangeError):
-        Endpoint(Surroundings(), *shape)
+        EndpointModel(Surroundings(), *shape)
     with pytest.raises(RangeError, match="power of two"):
-        Endpoint(Surroundings(), 1, 1, 6)
+        EndpointModel(Surroundings(), 1, 1, 6)
 
 
 def test_the_wire_does_as_much_harm_as_it_should():
-    wire = Wire(Impairments(0.1, 0.2, 0.05, 0.02), np.random.default_rng(5))
+    wire = Wire(WireFaults(0.1, 0.2, 0.05, 0.02), np.random.default_rng(5))
     frame = to_frame(bytes(10))
     out = wire.carry(frame * 50_000)
     counts = wire.counts
@@ -138,4 +138,4 @@ def test_the_wire_does_as_much_harm_as_it_should():
     # A damaged one that lost its end takes the next with it; one with bytes before it may survive.
     assert due - counts["corrupt"] / 3 < intact <= due + counts["corrupt"] / 3
     with pytest.raises(RangeError):
-        Impairments(0.9, 0.2)
+        WireFaults(0.9, 0.2)

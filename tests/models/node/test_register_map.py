@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 from shotveil.gateware.digitiser.chain import Receiver
 from shotveil.gateware.drive.chain import Drive, settings
 from shotveil.models.common.checks import RangeError
-from shotveil.models.digitiser.phase_lock import LoopSettings
+from shotveil.models.digitiser.phase_lock import PhaseLockSettings
 from shotveil.models.digitiser.spec import DigitiserSettings
 from shotveil.models.drive.spec import DriveSettings, registers
 from shotveil.models.node.register_map import (
@@ -64,7 +64,7 @@ def test_what_is_allowed_agrees_with_the_settings(role):
     raw = {f"drive_{n}": v for n, v in settings(registers(spec.drive, DriveSettings())).items()}
     raw |= {f"digitiser_{n}": v for n, v in DigitiserSettings().ports().items()}
     if spec.digitiser.quadratures == 1:
-        raw |= {f"digitiser_{n}": v for n, v in vars(LoopSettings()).items()}
+        raw |= {f"digitiser_{n}": v for n, v in vars(PhaseLockSettings()).items()}
         del raw["digitiser_scale_p"]
     del raw["drive_run"], raw["drive_arm"]
     for name, value in raw.items():

@@ -9,7 +9,7 @@ from shotveil.models.link.encoding import directions
 from shotveil.models.signal.frame import FrameLayout, Slot
 from shotveil.models.waveform.impairments import Impairments
 from shotveil.models.waveform.mesh import QUARTER, Mesh, angles_of
-from shotveil.models.waveform.optics import Optics, Setup
+from shotveil.models.waveform.optics import Optics, OpticsSetup
 from shotveil.models.waveform.pulses import Pulses
 
 LAYOUT = FrameLayout(row=48, pilot_spacing=16)
@@ -39,7 +39,7 @@ def mesh_of(rng, modes=48):
 
 
 def setup(impairments=ROUGH, **more):
-    return Setup(LAYOUT, 1.3, 14.0, 20, impairments, **more)
+    return OpticsSetup(LAYOUT, 1.3, 14.0, 20, impairments, **more)
 
 
 @pytest.mark.parametrize("block", [1 + 97, 200, None])

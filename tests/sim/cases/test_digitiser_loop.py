@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from shotveil.models.common.checks import RangeError
 from shotveil.models.digitiser import chain, phase_lock
-from shotveil.models.digitiser.channel import Channel
-from shotveil.models.digitiser.phase_lock import LoopSettings
+from shotveil.models.digitiser.channel import SimulatedChannel
+from shotveil.models.digitiser.phase_lock import PhaseLockSettings
 from shotveil.models.digitiser.spec import DigitiserSettings, DigitiserSpec
 from shotveil.models.signal.frame import FrameLayout
 from shotveil.sim.cases.digitiser import receiver_cases
@@ -22,7 +22,9 @@ STARTS = (0.2, 1.7, 3.13)  # rad: the last is as far from the lock as there is
 
 def case(start, frames=57, seed=1):
     # A code is there at 195 samples of the frame after; blocks begin soon behind that.
-    channel = Channel(transmittance=0.5, delay=96.3, phase=start, linewidth=1e-9, adc_offset=13)
+    channel = SimulatedChannel(
+        transmittance=0.5, delay=96.3, phase=start, linewidth=1e-9, adc_offset=13
+    )
     rng = np.random.default_rng(seed)
     return lock_case(SPEC, channel, frames, rng, LAYOUT, block=304)
 
@@ -30,7 +32,7 @@ def case(start, frames=57, seed=1):
 def test_the_design_locks_as_its_model_does():
     """From several phases, each after a reset while running: every code equal, ADC words too."""
     cases = [case(start) for start in STARTS]
-    loop = LoopSettings()
+    loop = PhaseLockSettings()
     bench = LoopBench(SPEC, "digitiser_loop")
     links = [link for _, link, _ in cases]
     with pytest.raises(RangeError, match="block = 5000"):
@@ -67,7 +69,7 @@ def test_the_code_comes_in_time():
 def test_the_closed_model_is_causal():
     """The codes found in rounds are those that a loop gets which sees one frame after the other."""
     settings, link, q = case(2.5, frames=8)
-    loop = LoopSettings()
+    loop = PhaseLockSettings()
     whole = close_model(SPEC, settings, loop, link, q)
     codes = np.zeros(link.blocks, np.int64)
     for block in range(link.blocks):

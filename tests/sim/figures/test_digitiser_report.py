@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from shotveil.models.digitiser.channel import Channel
+from shotveil.models.digitiser.channel import SimulatedChannel
 from shotveil.models.digitiser.spec import DigitiserSpec
 from shotveil.models.signal.frame import FrameLayout
 from shotveil.sim.cases.digitiser import light
@@ -65,7 +65,7 @@ def test_homodyne_lock(start):
 
 
 def test_picture():
-    given = light(TWO, Channel(delay=200.4), 10, np.random.default_rng(7), FrameLayout())
+    given = light(TWO, SimulatedChannel(delay=200.4), 10, np.random.default_rng(7), FrameLayout())
     figure = draw(TWO, given, report.receive(TWO, given), 256.0)
     titles = [axis.get_title(loc="left") or axis.get_title() for axis in figure.axes]
     assert [title.split()[0].strip(",") for title in titles] == [

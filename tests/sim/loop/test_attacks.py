@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 from shotveil.host.devices.device import DeviceError
 from shotveil.host.devices.node import Node
-from shotveil.host.leakage.certificate import Channel
+from shotveil.host.leakage.certificate import ChannelEstimate
 from shotveil.host.verification.estimation import Calibration
 from shotveil.models.common.checks import RangeError
 from shotveil.models.digitiser.spec import DigitiserSettings
@@ -93,7 +93,7 @@ def test_a_client_whose_node_fails_is_judged_all_the_same(records, monkeypatch):
 
 
 def test_a_calibration_of_few_symbols_tolerates_more():
-    declared = Channel(0.96, 0.02)
+    declared = ChannelEstimate(0.96, 0.02)
     known = {
         count: tolerated(declared, Calibration(1.03, 0.03, count, count, (1, 1), 2, 0.9), 1e-6)
         for count in (10_000, 1_000_000)

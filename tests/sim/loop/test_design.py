@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 from shotveil.models.networks.network import load_network
 from shotveil.sim.loop import client_lock
-from shotveil.sim.loop.design import QUESTIONS, Answer, answer, limit, samples_per_symbol
+from shotveil.sim.loop.design import QUESTIONS, ImperfectionCost, answer, limit, samples_per_symbol
 from shotveil.sim.loop.design_command import _picture, main
 
 
@@ -19,9 +19,9 @@ def test_coarser_converters_add_noise_by_the_square_of_their_step():
 
 def test_the_limit_lies_between_the_values_that_it_parts():
     question = replace(QUESTIONS["linewidth"], values=(1e-6, 1e-4))
-    found = Answer(question, np.array([1e-5, 1e-3]), np.ones(2))
+    found = ImperfectionCost(question, np.array([1e-5, 1e-3]), np.ones(2))
     assert limit(found) == pytest.approx(1e-5)
-    assert limit(Answer(question, np.array([1e-3, 1e-3]), np.ones(2))) is None
+    assert limit(ImperfectionCost(question, np.array([1e-3, 1e-3]), np.ones(2))) is None
 
 
 def test_two_samples_a_symbol_leave_interference_that_four_do_not():

@@ -8,7 +8,7 @@ from shotveil.models.node.register_map import CLOCK_HZ
 from shotveil.models.node.spec import NodeSpec
 from shotveil.sim.loop import rate
 from shotveil.sim.loop.attacks import probe
-from shotveil.sim.loop.rate import HostLink, placed_clock, project, received_bytes, sent_bytes
+from shotveil.sim.loop.rate import HostLinkRate, placed_clock, project, received_bytes, sent_bytes
 from shotveil.sim.loop.session import Loop
 from shotveil.sim.loop.settings import realistic
 
@@ -51,7 +51,7 @@ def test_without_a_link_in_the_way_light_is_what_takes_the_time(loop):
 
 def test_a_slow_link_stretches_the_frames_as_far_as_guards_go(loop):
     clock = placed_clock({"ecp5": PLACED})
-    found = {link: project(loop, HostLink("", link), clock) for link in (5e7, 3e5)}
+    found = {link: project(loop, HostLinkRate("", link), clock) for link in (5e7, 3e5)}
     assert all(p.bound.startswith("the host link") for p in found.values())
     assert found[5e7].feasible and not found[3e5].feasible
     rows = sum(layer.rows * sent_bytes(layer.modes) for layer in loop.network.layers)
@@ -62,12 +62,12 @@ def test_a_slow_link_stretches_the_frames_as_far_as_guards_go(loop):
 
 def test_clocks_are_those_that_the_gateware_takes():
     pytest.importorskip("shotveil.sim.loop.node_device")
-    from shotveil.gateware.node.chain import Node
+    from shotveil.gateware.node.chain import NodeCore
 
     for role in ("server", "client"):
         spec = NodeSpec(role)
         cleared = rate.CLEARING * spec.digitiser.modes
-        assert Node(spec).restart_clocks == pytest.approx(cleared, rel=0.01)
+        assert NodeCore(spec).restart_clocks == pytest.approx(cleared, rel=0.01)
     loop = Loop(Network("short", (probe(24, 20),)), realistic(1.3, 2.4))
     found = rate.counted(loop, loop.records(40), rows=8)
     assert found.frames == loop.settings.lead_in + 8

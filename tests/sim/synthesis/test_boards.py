@@ -93,7 +93,7 @@ class Small(Elaboratable):
     def elaborate(self, platform):
         m = Module()
         m.domains.sync = ClockDomain("sync", reset_less=True)
-        m.submodules.clocks = ecpix5.Clocks()
+        m.submodules.clocks = ecpix5.Ecpix5Clocks()
         m.submodules.fifo = fifo = DeepFifo(width=16, depth=1024)
         m.submodules.light = light = io.Buffer("o", platform.request("rgb_led", 0, dir="-").r)
         count = Signal(16)
