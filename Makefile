@@ -33,6 +33,9 @@ setup-%: .venv/.setup-%  ## install an extra into .venv, e.g. setup-train
 
 test: .venv/.setup-test-gateware  ## linter, type check and all tests
 	$(BIN)/ruff check .
+	@mkdir -p build/typed/shotveil
+	@ln -sfn $(foreach folder,models gateware host sim,../../../$(folder)) build/typed/shotveil
+	@ln -sfn ../../../host/shotveil/__init__.py build/typed/shotveil
 	$(BIN)/mypy
 	$(BIN)/pytest --numprocesses auto --dist loadfile
 

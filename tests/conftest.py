@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from shotveil.models.networks.network import Layer, Network
 
 

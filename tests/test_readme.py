@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 import pytest
+
 from shotveil.host.commands.cli import cli
 from shotveil.host.design.results import accuracies
 

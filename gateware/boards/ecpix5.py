@@ -14,6 +14,7 @@ from amaranth.build import Attrs, Pins, Resource, Subsignal
 from amaranth.hdl import C, ClockDomain, ClockSignal, Elaboratable, Instance, Module, Signal, Value
 from amaranth.lib import io, wiring
 from amaranth_boards.ecpix5 import ECPIX585Platform
+
 from shotveil.gateware.host_link.uart import Uart
 from shotveil.gateware.host_link.usb import Usb
 from shotveil.gateware.node.chain import NodeCore

@@ -14,6 +14,7 @@ from amaranth.build import Attrs, Clock, DiffPairs, Pins, Resource, Subsignal
 from amaranth.hdl import C, Cat, ClockDomain, ClockSignal, Elaboratable, Instance, Module, Signal
 from amaranth.lib import io, wiring
 from amaranth_boards.redpitaya_125_14 import RedPitaya14Platform
+
 from shotveil.gateware.boards.delta_sigma import DeltaSigma
 from shotveil.gateware.host_link.uart import Uart
 from shotveil.gateware.node.chain import NodeCore

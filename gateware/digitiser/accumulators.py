@@ -5,6 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import Array, C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
+
 from shotveil.gateware.digitiser import payloads
 from shotveil.gateware.digitiser.sum_bank import SUM_BITS, SumBank
 from shotveil.gateware.primitives import fixedpoint

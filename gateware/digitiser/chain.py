@@ -10,6 +10,7 @@ from typing import Any
 from amaranth.hdl import Cat, Module, ResetInserter, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
+
 from shotveil.gateware.digitiser import payloads
 from shotveil.gateware.digitiser.accumulators import Accumulators
 from shotveil.gateware.digitiser.entry import Entry

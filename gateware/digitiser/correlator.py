@@ -5,6 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import Module, Mux, Signal, Value, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
+
 from shotveil.gateware.digitiser import payloads
 from shotveil.gateware.digitiser.delay_line import DelayLine
 from shotveil.gateware.digitiser.payloads import forward_valid

@@ -6,6 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Shape, Signal, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
+
 from shotveil.gateware.primitives.memory import NO_COLLISIONS
 from shotveil.models.common.checks import require
 

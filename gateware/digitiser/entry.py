@@ -5,6 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import Cat, Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
+
 from shotveil.gateware.digitiser import payloads
 from shotveil.gateware.digitiser.payloads import forward_valid
 from shotveil.gateware.primitives.counter import EventCounter

@@ -6,6 +6,7 @@ from typing import Any
 
 from amaranth.hdl import Const, Module, Shape, ShapeLike, signed, unsigned
 from amaranth.lib import data
+
 from shotveil.gateware.primitives import fixedpoint
 from shotveil.models.digitiser.spec import DigitiserSpec
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value, signed
 from amaranth.lib import enum, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
+
 from shotveil.gateware.digitiser import payloads
 from shotveil.gateware.digitiser.cordic import Cordic
 from shotveil.gateware.primitives.memory import DeepFifo

@@ -5,6 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import Const, Module, Mux, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
+
 from shotveil.gateware.digitiser import payloads
 from shotveil.gateware.primitives.multiplier import Multiplier
 from shotveil.models.digitiser.phase_lock import COUNT_BITS, GAIN_BITS, STEADY

@@ -5,6 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import Cat, Const, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
+
 from shotveil.gateware.digitiser import payloads
 from shotveil.gateware.digitiser.correlator import Correlator
 from shotveil.gateware.digitiser.delay_line import DelayLine

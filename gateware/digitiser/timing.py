@@ -6,6 +6,7 @@ from amaranth.hdl import C, Cat, Module, Mux, Signal, signed
 from amaranth.lib import enum, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
+
 from shotveil.gateware.digitiser import payloads
 from shotveil.gateware.digitiser.payloads import forward_valid
 from shotveil.gateware.primitives.multiplier import Multiplier

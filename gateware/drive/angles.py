@@ -6,6 +6,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
+
 from shotveil.gateware.drive import payloads
 from shotveil.gateware.primitives.memory import NO_COLLISIONS
 from shotveil.models.drive.spec import DriveSpec

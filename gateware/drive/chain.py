@@ -10,6 +10,7 @@ from typing import Any
 from amaranth.hdl import Module, Mux, ResetInserter, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect
+
 from shotveil.gateware.drive import payloads
 from shotveil.gateware.drive.angles import Angles
 from shotveil.gateware.drive.dac import Dac

@@ -5,6 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
+
 from shotveil.gateware.drive import payloads
 from shotveil.gateware.primitives import fixedpoint
 from shotveil.gateware.primitives.counter import EventCounter

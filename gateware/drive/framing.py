@@ -10,6 +10,7 @@ from typing import Any
 from amaranth.hdl import Array, C, Module, Mux, ResetInserter, Signal, Value
 from amaranth.lib import enum, stream, wiring
 from amaranth.lib.wiring import In, Out
+
 from shotveil.gateware.drive import payloads
 from shotveil.gateware.primitives.memory import DeepFifo
 from shotveil.models.drive.spec import DriveSpec

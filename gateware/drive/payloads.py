@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from amaranth.hdl import Shape
 from amaranth.lib import data
+
 from shotveil.gateware.primitives import fixedpoint
 from shotveil.models.common.fixedpoint import Q
 from shotveil.models.drive.spec import DriveSpec

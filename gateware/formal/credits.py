@@ -7,6 +7,7 @@ from types import ModuleType
 from amaranth.hdl import Array, Assert, Assume, Cover, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
+
 from shotveil.gateware.formal.proof import Bug, Proof
 from shotveil.gateware.host_link.credits import LIMIT_BITS
 from shotveil.models.host_link.packet import MAX_WORDS

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from amaranth.hdl import Assert, Module, Signal, Value
+
 from shotveil.gateware.primitives.memory import DeepFifo
 
 NEAR = DeepFifo.NEAR

@@ -14,6 +14,7 @@ import numpy as np
 from amaranth.hdl import Assert, Assume, Cat, Const, Cover, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In
+
 from shotveil.gateware.drive.framing import LENGTHS
 from shotveil.gateware.formal.deep_fifo import follow, inside
 from shotveil.gateware.formal.proof import Bug, Proof

@@ -8,6 +8,7 @@ from types import ModuleType
 from amaranth.hdl import Assert, Cover, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
+
 from shotveil.gateware.formal.deep_fifo import NEAR, follow, inside
 from shotveil.gateware.formal.proof import Bug, Proof
 

@@ -7,6 +7,7 @@ from types import ModuleType
 from amaranth.hdl import Assert, Cover, Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
+
 from shotveil.gateware.formal.counting import counting
 from shotveil.gateware.formal.proof import Bug, Proof
 

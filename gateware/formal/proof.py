@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from types import ModuleType
 
 from amaranth.lib import wiring
+
 from shotveil.models.common.checks import RangeError
 
 

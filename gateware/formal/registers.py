@@ -7,6 +7,7 @@ from types import ModuleType
 from amaranth.hdl import Assert, Cat, Cover, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
+
 from shotveil.gateware.formal.proof import Bug, Proof
 from shotveil.models.node.register_map import WORD, Access, Register, RegisterMap
 

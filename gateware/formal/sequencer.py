@@ -11,6 +11,7 @@ from types import ModuleType
 from amaranth.hdl import Assert, Assume, Cover, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
+
 from shotveil.gateware.formal.proof import Bug, Proof
 from shotveil.models.node.sequencer import GRANT_BITS, LEAD_BITS, MARGIN, WATCHDOG_BITS, BatchPhase
 

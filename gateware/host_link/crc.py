@@ -8,6 +8,7 @@ import operator
 from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
+
 from shotveil.gateware.host_link import payloads
 from shotveil.gateware.host_link.payloads import Fault
 from shotveil.models.host_link.crc import RESIDUE, START, table

@@ -11,6 +11,7 @@ from __future__ import annotations
 from amaranth.hdl import Array, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+
 from shotveil.models.common.checks import require
 from shotveil.models.host_link.packet import MAX_WORDS
 

@@ -9,6 +9,7 @@ from amaranth.hdl import Array, C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
+
 from shotveil.gateware.host_link import payloads
 from shotveil.gateware.host_link.credits import LIMIT_BITS, Credits
 from shotveil.gateware.node.register_bus import RegisterBus

@@ -5,6 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
+
 from shotveil.gateware.host_link import cobs, crc, endpoint, packet
 from shotveil.gateware.host_link.endpoint import Endpoint, inside
 from shotveil.gateware.host_link.payloads import COUNTERS

@@ -6,6 +6,7 @@ from amaranth.hdl import Array, C, Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
+
 from shotveil.gateware.host_link import payloads
 from shotveil.gateware.host_link.payloads import Fault
 from shotveil.gateware.primitives.counter import EventCounter

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from amaranth.lib import data, enum
+
 from shotveil.models.host_link.endpoint import Counters
 from shotveil.models.host_link.packet import MAX_WORDS
 

@@ -6,6 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
+
 from shotveil.gateware.primitives.counter import EventCounter
 from shotveil.gateware.primitives.memory import DeepFifo
 from shotveil.models.common.checks import RangeError, require

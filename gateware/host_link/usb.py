@@ -14,6 +14,7 @@ from amaranth.hdl import ClockDomain, Fragment, Module, Signal
 from amaranth.lib import fifo, stream, wiring
 from amaranth.lib.cdc import ResetSynchronizer
 from amaranth.lib.wiring import In, Out
+
 from shotveil.models.host_link.cobs import DELIMITER
 
 # Of pid.codes, for tests and prototypes; whoever sells boards needs an own one.

@@ -6,6 +6,7 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import enum, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
+
 from shotveil.gateware.digitiser import payloads
 from shotveil.gateware.primitives.memory import NO_COLLISIONS
 from shotveil.models.node.spec import NodeSpec

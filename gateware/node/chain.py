@@ -7,6 +7,7 @@ from typing import Any
 from amaranth.hdl import C, Cat, Module, Mux, ResetInserter, Signal, Value, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
+
 from shotveil.gateware.digitiser import payloads as digitiser_payloads
 from shotveil.gateware.digitiser.chain import Receiver
 from shotveil.gateware.drive import payloads as drive_payloads

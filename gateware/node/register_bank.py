@@ -5,6 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import C, Cat, Module, Shape, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
+
 from shotveil.gateware.node.register_bus import RegisterBus
 from shotveil.models.node.register_map import WORD, Access, Register, RegisterMap
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+
 from shotveil.models.node.register_map import ADDRESS_BITS, WORD
 
 

@@ -7,6 +7,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
+
 from shotveil.gateware.digitiser import payloads as received_payloads
 from shotveil.gateware.drive import payloads
 from shotveil.gateware.primitives.counter import EventCounter

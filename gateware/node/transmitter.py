@@ -7,6 +7,7 @@ from typing import Any
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
+
 from shotveil.gateware.drive.chain import Drive
 from shotveil.gateware.node.sequencer import Sequencer
 from shotveil.gateware.node.trigger import Trigger

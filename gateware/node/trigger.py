@@ -6,6 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal
 from amaranth.lib import wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out, connect
+
 from shotveil.gateware.primitives.stage import Stage
 from shotveil.models.node.trigger import DELAY_BITS, PENDING
 

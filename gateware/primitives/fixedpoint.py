@@ -7,6 +7,7 @@ operator loses a bit; only the functions here make numbers narrower, and only as
 from __future__ import annotations
 
 from amaranth.hdl import C, Mux, Shape, Value, ValueLike, signed, unsigned
+
 from shotveil.models.common.fixedpoint import Overflow, Q, Rounding
 
 

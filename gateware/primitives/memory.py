@@ -5,6 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import Cat, Elaboratable, Module, Mux, Signal
 from amaranth.lib.fifo import FIFOInterface, SyncFIFO
 from amaranth.lib.memory import Memory
+
 from shotveil.models.common.checks import require
 
 # Attributes of such a memory, or of one of which such a word is not used: without them yosys adds

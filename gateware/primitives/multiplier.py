@@ -14,6 +14,7 @@ from amaranth.hdl import C, Cat, ClockSignal, Instance, Module, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.vendor import LatticePlatform, XilinxPlatform
+
 from shotveil.models.common.checks import require
 
 

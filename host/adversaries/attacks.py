@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
+
 from shotveil.host.leakage.data import crb_prx, qcrb
 from shotveil.host.leakage.weights import weight_leakage
 from shotveil.host.verification.evidence import HonestNoise, excess_evidence, loss_evidence

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+
 from shotveil.host.parties.transmitter import ServerPort, SymbolTransmitter
 from shotveil.host.protocol import messages_pb2 as pb
 from shotveil.host.protocol.wire import VERSION

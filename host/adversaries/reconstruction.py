@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+
 from shotveil.host.leakage import weight_leakage_after
 from shotveil.models.link.encoding import EncodedRows, Real, unpair
 from shotveil.models.link.optics import Link

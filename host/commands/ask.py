@@ -13,6 +13,7 @@ import click
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
 from shotveil.host.commands.options import json_option, print_json
 from shotveil.host.commands.parties import (
     DEMO_CLIENT,

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 import click
+
 from shotveil.host.commands.options import (
     channel_options,
     json_option,

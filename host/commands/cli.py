@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 import click
+
 from shotveil.models.common.checks import RangeError
 
 # Each is a function of the same name in a module of the same name in host/commands.

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 import numpy as np
+
 from shotveil.host.commands.options import json_option, print_json, seed_option
 
 record_option = click.option(

@@ -7,6 +7,7 @@ from itertools import chain
 from pathlib import Path
 
 import click
+
 from shotveil.host.commands.options import json_option, print_json
 from shotveil.host.commands.show import progress_bar
 from shotveil.host.design.operating_point import DATA_BOUNDS

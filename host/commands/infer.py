@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+
 from shotveil.host.commands.options import (
     json_option,
     link_of,

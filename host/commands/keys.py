@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+
 from shotveil.host.commands.parties import require_extra
 
 

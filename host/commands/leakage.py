@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 import click
+
 from shotveil.host.commands.options import json_option, link_of, link_options, print_json
 from shotveil.host.leakage.declared import layer_leakage
 from shotveil.host.run.summary import settings_of

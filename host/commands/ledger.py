@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 from rich.table import Table
+
 from shotveil.host.commands.options import json_option, print_json
 from shotveil.host.ledger.accounts import SENSES
 from shotveil.host.ledger.budget import BudgetFilter

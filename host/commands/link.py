@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+
 from shotveil.host.commands.options import channel_of, channel_options
 from shotveil.host.commands.parties import (
     DEMO_LINK,
@@ -50,12 +51,13 @@ def link(
     basis-vector in the client's optics; tap, intercept-resend and entangling-cloner on the fibre.
     """
     require_extra()
+    from threadpoolctl import threadpool_limits
+
     from shotveil.host.adversaries.attacks import interference, interference_bound
     from shotveil.host.parties.keys import LINK, read_keys
     from shotveil.host.parties.optical_link import SimulatedLink
     from shotveil.host.parties.rpc import serve_link
     from shotveil.host.protocol import messages_pb2 as pb
-    from threadpoolctl import threadpool_limits
 
     log_to_stderr()
     folder = folder_of(keys_folder, demo)

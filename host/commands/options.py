@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import click
+
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.link.optics import Detector, Link, split_transmittance
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 from click.core import ParameterSource
+
 from shotveil.host.extras import import_extra
 from shotveil.models.common.checks import RangeError
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+
 from shotveil.host.commands.options import (
     channel_of,
     channel_options,

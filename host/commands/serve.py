@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 import numpy as np
+
 from shotveil.host.commands.demo import DATA_BOUND, DATA_BUDGET, WEIGHT_BUDGET
 from shotveil.host.commands.options import channel_of, channel_options
 from shotveil.host.commands.parties import (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+
 from shotveil.host.commands.options import json_option, print_json
 from shotveil.host.commands.show import progress_bar
 from shotveil.host.design import sweep as sweeps

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+
 from shotveil.host.run.training import Progress, TrainingSettings, fetch_mnist
 from shotveil.host.run.training import train as fit
 from shotveil.models.common.checks import RangeError

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
 from shotveil.host.extras import import_extra
 from shotveil.host.run.curves import OUTPUTS_IN_CHUNK, accuracy_curve
 from shotveil.models.common.checks import require

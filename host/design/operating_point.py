@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
+
 from shotveil.host.design.bisection import greatest
 from shotveil.host.leakage.data import crb_prx, crb_v1, holevo, qcrb
 from shotveil.host.leakage.weights import weight_leakage_after

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+
 from shotveil.host.design.operating_point import (
     LEAST_EXCESS_GAIN,
     MOST_EXCESS_GAIN,

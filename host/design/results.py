@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+
 from shotveil.host.design.operating_point import within_budgets
 from shotveil.host.leakage.declared import network_leakage
 from shotveil.host.run.inference import infer

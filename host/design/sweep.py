@@ -31,6 +31,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
 from shotveil import host, models
 from shotveil.host.design.operating_point import DATA_BOUNDS
 from shotveil.host.extras import import_extra
@@ -42,7 +44,6 @@ from shotveil.models.common.files import write_atomically
 from shotveil.models.link.optics import Detector, Link, split_transmittance
 from shotveil.models.networks.mnist import load_mnist
 from shotveil.models.networks.network import Network, load_network
-from threadpoolctl import threadpool_limits
 
 Row = dict[str, Any]
 

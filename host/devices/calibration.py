@@ -29,6 +29,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import least_squares
+
 from shotveil.host.verification.estimation import COLUMN, Calibration
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.files import write_atomically

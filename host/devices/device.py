@@ -11,6 +11,7 @@ from typing import Generic, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
 from shotveil.models.common.checks import RangeError
 from shotveil.models.host_link.packet import MAX_WORDS
 from shotveil.models.node.ports import ReadPort, WritePort

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy.typing as npt
+
 from shotveil.host.devices.device import (
     Answer,
     Device,

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
 from shotveil.host.devices.device import COMMIT, Device, DeviceError, Words, as_words
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.fixedpoint import BoolArray, IntArray

@@ -18,6 +18,7 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+
 from shotveil.host.devices.device import Device, DeviceError, Words
 from shotveil.host.devices.registers import Registers, Value, to_physical
 from shotveil.models.common.checks import RangeError, require

@@ -15,6 +15,7 @@ from typing import Any, TextIO
 
 import numpy as np
 import numpy.typing as npt
+
 from shotveil.host.devices.device import Device, DeviceError, Words, as_words, recognise
 from shotveil.models.common.checks import RangeError
 from shotveil.models.node.ports import ReadPort, WritePort

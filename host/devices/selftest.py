@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+
 from shotveil.host.devices.device import Device
 from shotveil.host.devices.model import ModelDevice
 from shotveil.host.devices.node import BatchResult, Node

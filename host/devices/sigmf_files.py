@@ -6,6 +6,7 @@ import datetime
 from pathlib import Path
 
 import numpy as np
+
 from shotveil.host.devices.node import Node
 from shotveil.host.extras import import_extra
 from shotveil.models.common.checks import RangeError

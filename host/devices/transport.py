@@ -18,6 +18,7 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+
 from shotveil.models.common.checks import require
 from shotveil.models.host_link.cobs import DELIMITER
 from shotveil.models.host_link.packet import (

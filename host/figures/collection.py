@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from matplotlib.figure import Figure
+
 from shotveil.host.figures import pictures, tables
 from shotveil.host.figures.style import rendered, style
 from shotveil.host.run.curves import AccuracyCurve

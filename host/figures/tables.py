@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
 from shotveil.host.design.bisection import greatest
 from shotveil.host.design.operating_point import DATA_BOUNDS, f2_of, weight_bits
 from shotveil.host.leakage.data import crb_prx, crb_v1, data_leakage

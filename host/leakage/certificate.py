@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammainccinv, gammaincinv, stdtrit
+
 from shotveil.models.common.checks import require
 from shotveil.models.link.optics import Detector
 from shotveil.models.link.statistics import SymbolStatistics

@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
 from shotveil.host.leakage.weights import holevo_per_mode
 from shotveil.models.common.checks import RangeError, require
 

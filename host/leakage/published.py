@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
 from shotveil.host.leakage.weights import holevo_per_mode
 from shotveil.models.common.checks import require
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
 from shotveil.models.common.checks import require
 
 # Smallest divisor: keeps 1/x finite where x underflows. The terms it stands in for are then below

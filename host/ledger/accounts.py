@@ -28,6 +28,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+
 from shotveil.host.leakage.composition import LOST, ChannelClass, composed_leakage
 from shotveil.host.ledger.event_log import Event
 from shotveil.models.common.checks import RangeError, require

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
+
 from shotveil.host.leakage.composition import LOST, ChannelClass
 from shotveil.host.ledger.accounts import (
     COMPOSITION,

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
 from shotveil.host.leakage.data import data_leakage
 from shotveil.host.ledger.event_log import EventLog
 from shotveil.models.common.checks import RangeError, require

@@ -14,6 +14,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
 from shotveil.host.ledger.data_ledger import DataLedger
 from shotveil.host.protocol import messages_pb2 as pb
 from shotveil.host.protocol.wire import (

@@ -16,6 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
 from shotveil.models.common.checks import RangeError, require
 
 AUTHORITY, SERVER, LINK, CLIENT = "authority", "server", "link", "client"

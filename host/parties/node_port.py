@@ -15,6 +15,7 @@ from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
+
 from shotveil.host.devices.device import DeviceError
 from shotveil.host.devices.node import BatchResult, Node, of_role
 from shotveil.host.parties.calibration import ClientCalibration

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
+
 from shotveil.host.devices.device import DeviceError
 from shotveil.host.devices.node import BatchResult, Node, of_role
 from shotveil.host.parties.calibration import ServerCalibration

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
+
 from shotveil.host.protocol import messages_pb2 as pb
 from shotveil.host.protocol.wire import (
     MOST_BYTES,

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import grpc
 from google.protobuf.message import DecodeError, Message
+
 from shotveil.host.parties.keys import CLIENT, LINK, SERVER, role_name
 from shotveil.host.parties.optical_link import SimulatedLink
 from shotveil.host.parties.server import ModelServer

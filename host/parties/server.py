@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
 from shotveil.host.leakage.composition import ChannelClass
 from shotveil.host.ledger.accounts import Reserve
 from shotveil.host.ledger.budget import BudgetExhausted, BudgetFilter

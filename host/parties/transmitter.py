@@ -14,6 +14,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
 from shotveil.host.protocol import messages_pb2 as pb
 from shotveil.host.protocol.wire import VERSION, ProtocolError, Refusal, invalid, pack, unpack
 from shotveil.host.run.schedule import Part, row_blocks

@@ -28,11 +28,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import curve_fit, isotonic_regression
+from threadpoolctl import threadpool_limits
+
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.files import write_atomically
 from shotveil.models.link.normals import fill_normals
 from shotveil.models.networks.network import Layer, Network
-from threadpoolctl import threadpool_limits
 
 # Outputs of the widest layer handled at once by a thread: 512 KiB an array, so that the three or
 # four that a point touches stay in the cache while the interpreter's share remains small.

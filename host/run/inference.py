@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
 from shotveil.host.run.schedule import IMAGES_IN_BATCH, block_of, generator, row_blocks
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.link.encoding import Real, directions, encode_rows
@@ -21,7 +23,6 @@ from shotveil.models.link.statistics import SymbolStatistics
 from shotveil.models.link.sufficient import read_sufficient
 from shotveil.models.link.symbols import Readout, read_symbols
 from shotveil.models.networks.network import Network
-from threadpoolctl import threadpool_limits
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
 from shotveil.host.run.inference import Inference, infer
 from shotveil.host.run.summary import summarise
 from shotveil.models.common.checks import RangeError, require

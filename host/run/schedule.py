@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+
 from shotveil.models.link.encoding import EncodedRows
 
 IMAGES_IN_BATCH = 256

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
 from shotveil.host.extras import import_extra
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.networks.mnist import CLASSES, SIDE

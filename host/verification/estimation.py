@@ -34,6 +34,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri, stdtrit
+
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.digitiser.accumulators import NAMES
 from shotveil.models.digitiser.chain import moving_runs

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp
+
 from shotveil.models.common.checks import require
 from shotveil.models.link.optics import Link
 from shotveil.models.link.statistics import SymbolStatistics

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
+
 from shotveil.host.leakage.certificate import ChannelEstimate, certified_channel, estimated_channel
 from shotveil.host.leakage.composition import ChannelClass, channel_class
 from shotveil.host.ledger.accounts import LayerChannel

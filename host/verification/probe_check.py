@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
 from shotveil.host.verification.evidence import variance_evidence
 from shotveil.models.common.checks import require
 from shotveil.models.link.encoding import Real

@@ -13,6 +13,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
 from shotveil.models.common.checks import require
 from shotveil.models.link.encoding import Complex, Real
 from shotveil.models.link.symbols import vacuum

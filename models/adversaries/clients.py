@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+
 from shotveil.models.common.checks import require
 from shotveil.models.link.encoding import Complex
 from shotveil.models.link.optics import Link

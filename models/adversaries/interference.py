@@ -10,6 +10,7 @@ import threading
 from typing import Protocol
 
 import numpy as np
+
 from shotveil.models.adversaries.channels import Fibre, RecordCorrelation
 from shotveil.models.adversaries.clients import BasisQueries, OverAmplifier
 from shotveil.models.link.encoding import Complex, Real

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
 from shotveil.models.common.checks import RangeError, require
 
 IntArray = npt.NDArray[np.int64]

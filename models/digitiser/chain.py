@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
 from shotveil.models.common.checks import RangeError
 from shotveil.models.common.fixedpoint import BoolArray, IntArray
 from shotveil.models.digitiser import (

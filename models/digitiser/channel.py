@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy.signal import upfirdn
+
 from shotveil.models.common.checks import require
 from shotveil.models.common.fixedpoint import IntArray
 from shotveil.models.digitiser.spec import DigitiserSpec, fractional_delay

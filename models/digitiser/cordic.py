@@ -12,6 +12,7 @@ import functools
 
 import numpy as np
 import numpy.typing as npt
+
 from shotveil.models.common.fixedpoint import (
     BoolArray,
     IntArray,

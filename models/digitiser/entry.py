@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+
 from shotveil.models.common.checks import require
 from shotveil.models.common.fixedpoint import BoolArray, IntArray
 from shotveil.models.digitiser.spec import DigitiserSpec

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
 from shotveil.models.common.fixedpoint import BoolArray, IntArray, Rounding, round_shift
 from shotveil.models.digitiser.spec import DigitiserSpec
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+
 from shotveil.models.common.fixedpoint import (
     BoolArray,
     IntArray,

@@ -18,6 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+
 from shotveil.models.common.fixedpoint import BoolArray, IntArray
 from shotveil.models.digitiser import cordic
 from shotveil.models.digitiser.spec import SIGNAL_RECORD, DigitiserSettings, DigitiserSpec

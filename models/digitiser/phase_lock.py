@@ -23,6 +23,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+
 from shotveil.models.common.checks import require
 from shotveil.models.common.fixedpoint import BoolArray, IntArray
 from shotveil.models.digitiser.phase import wrap

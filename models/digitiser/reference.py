@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+
 from shotveil.models.digitiser.spec import DigitiserSpec, fractional_delay
 from shotveil.models.signal import pulse
 

@@ -9,6 +9,7 @@ import functools
 from dataclasses import dataclass, field
 
 import numpy as np
+
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.fixedpoint import IntArray, Q
 from shotveil.models.signal import pulse

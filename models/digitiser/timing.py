@@ -21,6 +21,7 @@ import functools
 from dataclasses import dataclass
 
 import numpy as np
+
 from shotveil.models.common.fixedpoint import IntArray
 from shotveil.models.digitiser.correlator import Correlation, diagonals
 from shotveil.models.digitiser.spec import (

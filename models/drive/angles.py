@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.fixedpoint import IntArray, overflows
 from shotveil.models.drive.spec import DriveSpec

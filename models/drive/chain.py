@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
 from shotveil.models.common.checks import RangeError
 from shotveil.models.common.fixedpoint import IntArray
 from shotveil.models.drive import dac, framing, linearisation, scaling, shaping

@@ -7,6 +7,7 @@ Integer model of `gateware.drive.dac`.
 from __future__ import annotations
 
 import numpy as np
+
 from shotveil.models.common.fixedpoint import (
     BoolArray,
     IntArray,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+
 from shotveil.models.common.checks import RangeError
 from shotveil.models.common.fixedpoint import BoolArray, IntArray, overflows
 from shotveil.models.drive.spec import DriveSpec

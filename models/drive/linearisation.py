@@ -10,6 +10,7 @@ Integer model of `gateware.drive.linearisation`.
 from __future__ import annotations
 
 import numpy as np
+
 from shotveil.models.common.fixedpoint import BoolArray, IntArray, Rounding, round_shift
 from shotveil.models.drive.spec import DriveRegisters, DriveSpec, arcsine_table
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+
 from shotveil.models.common.checks import RangeError
 from shotveil.models.common.fixedpoint import IntArray, quantise, to_float
 from shotveil.models.drive.framing import is_reference

@@ -6,6 +6,7 @@ Integer model of `gateware.drive.shaping`.
 from __future__ import annotations
 
 import numpy as np
+
 from shotveil.models.common.fixedpoint import (
     BoolArray,
     IntArray,

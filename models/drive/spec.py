@@ -11,6 +11,7 @@ import functools
 from dataclasses import dataclass, field
 
 import numpy as np
+
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.fixedpoint import IntArray, Q, quantise
 from shotveil.models.signal import pulse

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+
 from shotveil.models.common.checks import require
 from shotveil.models.host_link.cobs import DELIMITER
 

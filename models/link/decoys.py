@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
 from shotveil.models.common.checks import require
 from shotveil.models.link.encoding import EncodedRows, Real
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
 from shotveil.models.common.checks import RangeError, require
 
 Real = NDArray[np.float64]

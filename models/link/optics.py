@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
 from shotveil.models.common.checks import RangeError, require
 
 # Of a mode: a tenth of a millijoule at telecom wavelengths, far beyond any use, and far from where

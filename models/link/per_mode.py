@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+
 from shotveil.models.link.encoding import Complex, EncodedRows
 from shotveil.models.link.optics import Link
 from shotveil.models.link.statistics import SymbolStatistics

@@ -15,6 +15,7 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
+
 from shotveil.models.link.encoding import Complex, EncodedRows, Real
 from shotveil.models.link.optics import Link
 from shotveil.models.link.statistics import SymbolStatistics

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
 from shotveil.models.link.encoding import Complex, EncodedRows, Real
 from shotveil.models.link.optics import Link
 from shotveil.models.link.statistics import SymbolStatistics

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
 from shotveil.models.common.checks import RangeError
 from shotveil.models.networks.idx import read_idx
 

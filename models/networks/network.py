@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
 from shotveil.models.common.checks import RangeError
 from shotveil.models.common.files import write_atomically
 from shotveil.models.link.encoding import modes_of

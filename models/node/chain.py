@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.fixedpoint import BoolArray, IntArray
 from shotveil.models.digitiser import chain as receiver

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
 from shotveil.models.common.fixedpoint import IntArray
 from shotveil.models.digitiser.spec import DigitiserSettings, DigitiserSpec
 from shotveil.models.digitiser.timing import START

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+
 from shotveil.models.common.fixedpoint import IntArray
 
 DELAY_BITS = 24

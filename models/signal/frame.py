@@ -26,6 +26,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
 from shotveil.models.common.checks import require
 
 # Largest number of symbols in a section of a frame, and of a row.

@@ -16,6 +16,7 @@ import functools
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
+
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.fixedpoint import IntArray, Q
 

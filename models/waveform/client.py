@@ -23,6 +23,7 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
+
 from shotveil.models.common.checks import require
 from shotveil.models.link.optics import noise_quantum
 from shotveil.models.signal.frame import FrameLayout, Slot

@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
+
 from shotveil.models.common.checks import require
 from shotveil.models.digitiser.spec import DigitiserSpec
 from shotveil.models.waveform.lowpass import Lowpass

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
 from shotveil.models.common.checks import require
 from shotveil.models.waveform.noise import Normals
 

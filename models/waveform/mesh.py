@@ -18,6 +18,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg.lapack import ztbtrs
+
 from shotveil.models.common.checks import RangeError
 from shotveil.models.common.fixedpoint import Q
 from shotveil.models.drive.spec import Arm

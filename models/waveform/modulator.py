@@ -14,6 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
 from shotveil.models.common.fixedpoint import to_float
 from shotveil.models.drive.spec import Arm, DriveSpec
 from shotveil.models.waveform.impairments import Impairments

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+
 from shotveil.models.link.normals import fill_normals
 
 PAGE = 1 << 14

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.digitiser.spec import DigitiserSpec
 from shotveil.models.drive.spec import Arm, DriveSpec

@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
+
 from shotveil.models.waveform.noise import Normals
 
 

@@ -14,6 +14,7 @@ import functools
 
 import numpy as np
 from numpy.typing import NDArray
+
 from shotveil.models.signal import pulse
 
 Complex = NDArray[np.complex128]

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from amaranth.lib import wiring
+
 from shotveil.gateware.digitiser.accumulators import Accumulators
 from shotveil.gateware.digitiser.chain import Receiver
 from shotveil.gateware.digitiser.correlator import Correlator

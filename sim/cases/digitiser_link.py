@@ -15,6 +15,7 @@ import cocotb
 import numpy as np
 import numpy.typing as npt
 from cocotb.triggers import RisingEdge, Timer
+
 from shotveil.models.common.fixedpoint import IntArray
 from shotveil.models.digitiser.channel import SimulatedChannel, convert, detect
 from shotveil.models.digitiser.spec import DigitiserSpec

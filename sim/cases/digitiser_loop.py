@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from cocotb_tools.runner import get_results
+
 from shotveil.gateware.digitiser.chain import Receiver
 from shotveil.models.common.checks import require
 from shotveil.models.common.fixedpoint import BoolArray, IntArray

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from amaranth.lib import wiring
+
 from shotveil.gateware.drive.angles import Angles
 from shotveil.gateware.drive.chain import Drive, settings
 from shotveil.gateware.drive.dac import Dac

@@ -13,6 +13,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import fifo, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
+
 from shotveil.gateware.host_link.cobs import Decoder, Encoder
 from shotveil.gateware.host_link.crc import CrcAppend, CrcCheck
 from shotveil.gateware.host_link.link import HostLink

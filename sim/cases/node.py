@@ -14,6 +14,7 @@ import numpy as np
 from amaranth.hdl import EnableInserter, Module, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
+
 from shotveil.gateware.node.capture import Capture
 from shotveil.gateware.node.replay import Replay
 from shotveil.gateware.node.sequencer import Sequencer

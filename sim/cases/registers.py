@@ -10,6 +10,7 @@ from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
+
 from shotveil.gateware.node.register_bank import RegisterBank
 from shotveil.gateware.node.register_bus import RegisterBus
 from shotveil.models.common.fixedpoint import IntArray

@@ -12,6 +12,7 @@ import numpy as np
 from amaranth.hdl import Const, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.sim import Simulator
+
 from shotveil.sim.engines.run import (
     ExtraOutput,
     Ports,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cocotb_tools.runner import Verilator
+
 from shotveil.sim.engines import verilator
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
+
 from shotveil.sim.engines.run import Result, Run, Samples
 
 

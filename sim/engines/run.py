@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from amaranth.hdl import Shape, Value
 from amaranth.lib import data, stream, wiring
+
 from shotveil.models.common.checks import require
 from shotveil.models.common.fixedpoint import IntArray
 

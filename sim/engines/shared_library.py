@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 from amaranth.hdl import Const, Value
 from amaranth.lib import wiring
+
 from shotveil.gateware.primitives.multiplier import Primitive
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.fixedpoint import IntArray

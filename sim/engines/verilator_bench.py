@@ -17,6 +17,7 @@ import numpy as np
 from amaranth.hdl import Const
 from amaranth.lib import wiring
 from cocotb_tools.runner import get_results
+
 from shotveil.gateware.primitives.multiplier import Primitive
 from shotveil.models.common.checks import require
 from shotveil.sim.engines import cocotb_build

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from amaranth.back import verilog
 from amaranth.hdl import Const, Value
 from amaranth.lib import wiring
+
 from shotveil.gateware.primitives.multiplier import Primitive
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.stats import binomtest
+
 from shotveil.host.verification import estimation
 from shotveil.host.verification.estimation import Calibration, Estimate
 from shotveil.models.common.fixedpoint import IntArray, to_float

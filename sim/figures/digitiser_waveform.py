@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+
 from shotveil.gateware.digitiser.chain import Receiver
 from shotveil.host.figures.style import new_figure, rendered, style
 from shotveil.models.common.fixedpoint import to_float

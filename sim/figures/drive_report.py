@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable
 
 import numpy as np
+
 from shotveil.models.common.fixedpoint import Rounding, round_shift, to_float
 from shotveil.models.drive import chain, linearisation, reference
 from shotveil.models.drive.spec import DriveSettings, DriveSpec, registers

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+
 from shotveil.gateware.drive.chain import Drive
 from shotveil.host.figures.style import new_figure, style
 from shotveil.models.common.fixedpoint import to_float

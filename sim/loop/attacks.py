@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import ndtri
+
 from shotveil.host.extras import import_extra
 from shotveil.host.leakage.certificate import ChannelEstimate
 from shotveil.host.verification.estimation import Calibration

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 
 import click
+
 from shotveil.models.common.checks import RangeError
 from shotveil.models.networks.network import Network, load_network
 from shotveil.sim.loop.attacks import FALSE_ALARM_PROBABILITY, attacks, probe, run_attack

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+
 from shotveil.host.devices.calibration import NodeCalibration
 from shotveil.host.extras import import_extra
 from shotveil.host.run.inference import Inference

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+
 from shotveil.host.devices.calibration import Echo, NodeCalibration, calibrate
 from shotveil.models.common.fixedpoint import IntArray
 from shotveil.models.digitiser import chain

@@ -14,6 +14,7 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
+
 from shotveil.models.common.checks import RangeError
 from shotveil.models.common.fixedpoint import IntArray
 from shotveil.models.digitiser import (

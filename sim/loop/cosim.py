@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+
 from shotveil.host.commands.show import progress_bar, show
 from shotveil.models.common.checks import RangeError
 from shotveil.models.networks.mnist import load_mnist

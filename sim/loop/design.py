@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
 from shotveil.host.run.curves import accuracy_curve
 from shotveil.models.common.checks import RangeError
 from shotveil.models.digitiser.spec import DigitiserSpec

@@ -12,6 +12,7 @@ import click
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+
 from shotveil.host.figures.style import GREY, new_figure, rendered, style
 from shotveil.models.common.checks import RangeError
 from shotveil.models.common.files import write_atomically

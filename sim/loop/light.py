@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+
 from shotveil.host.parties.calibration import ClientCalibration, ServerCalibration
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.fixedpoint import to_float

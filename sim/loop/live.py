@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
+
 from shotveil.host.devices.device import COMMIT
 from shotveil.models.common.checks import require
 from shotveil.models.common.fixedpoint import IntArray, to_float

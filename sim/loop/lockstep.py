@@ -13,6 +13,7 @@ import threading
 from collections.abc import Mapping
 
 import numpy as np
+
 from shotveil.models.common.fixedpoint import IntArray
 from shotveil.models.digitiser.timing import PATIENCE
 from shotveil.models.waveform.optics import Complex, Optics

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
+
 from shotveil.gateware.node.chain import NodeCore
 from shotveil.host.devices.transport import LinkLost
 from shotveil.models.common.checks import RangeError, require

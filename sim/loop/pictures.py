@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.signal import welch
+
 from shotveil.host.figures.style import (
     BLACK,
     BLUE,

@@ -16,6 +16,8 @@ from multiprocessing.queues import Queue
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
 from shotveil.models.common.checks import require
 from shotveil.sim.loop.session import (
     Loop,
@@ -27,7 +29,6 @@ from shotveil.sim.loop.session import (
     infer,
     infer_one,
 )
-from threadpoolctl import threadpool_limits
 
 
 def models(loop: Loop) -> Player:

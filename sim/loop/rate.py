@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from shotveil.host.devices.serial_port import BAUD
 from shotveil.host.extras import import_extra
 from shotveil.models.common.checks import require

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+
 from shotveil.host.reports.report import check_writable, embedded
 from shotveil.models.common.files import write_atomically
 from shotveil.sim.loop.pictures import PICTURES

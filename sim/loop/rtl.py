@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from shotveil.host.devices.device import DeviceError
 from shotveil.host.devices.link import LinkDevice
 from shotveil.host.devices.node import BatchResult, Node

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
 from shotveil.host.run.inference import infer
 from shotveil.host.run.summary import summarise
 from shotveil.host.verification.estimation import Estimate

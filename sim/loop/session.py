@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
+
 from shotveil.host.leakage.certificate import estimated_channel, standard_errors
 from shotveil.host.verification.estimation import (
     Calibration,

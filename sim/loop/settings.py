@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.fixedpoint import IntArray, to_float
 from shotveil.models.digitiser import phase_lock

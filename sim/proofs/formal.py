@@ -21,6 +21,7 @@ from pathlib import Path
 
 from amaranth.back import rtlil
 from amaranth.hdl import Const, Value
+
 from shotveil.gateware import formal
 from shotveil.gateware.formal.proof import Bug, Proof
 from shotveil.models.common.checks import RangeError

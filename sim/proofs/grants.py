@@ -16,6 +16,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
+
 from shotveil.gateware.drive.chain import settings
 from shotveil.gateware.node.transmitter import BatchTransmitter
 from shotveil.models.common.checks import require

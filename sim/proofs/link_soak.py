@@ -14,6 +14,7 @@ from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
+
 from shotveil.host.devices.transport import Traffic, Transport
 from shotveil.models.host_link.endpoint import Counters, EndpointModel
 from shotveil.models.host_link.wire import Wire, WireFaults

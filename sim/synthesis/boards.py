@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from amaranth.hdl import Elaboratable
+
 from shotveil.gateware.boards import ecpix5, red_pitaya
 from shotveil.models.node.spec import ROLES, NodeSpec
 from shotveil.sim.engines import verilator

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from amaranth.lib import wiring
+
 from shotveil.gateware.primitives.multiplier import Primitive
 from shotveil.models.common.checks import RangeError, require
 from shotveil.sim.engines.verilog import emit

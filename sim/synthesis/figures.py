@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from amaranth.lib import wiring
+
 from shotveil.gateware.host_link.link import HostLink
 from shotveil.gateware.host_link.uart import Uart
 from shotveil.gateware.node.chain import NodeCore

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+
 from shotveil.host.extras import import_extra
 
 BARE = """

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from amaranth.sim import Simulator
+
 from shotveil.gateware.boards.delta_sigma import DeltaSigma
 from shotveil.models.common.checks import RangeError
 

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from amaranth.hdl import ClockDomain, Module, Signal
 from amaranth.lib import io
 from amaranth.sim import Simulator
+
 from shotveil.gateware.boards import ecpix5
 
 

@@ -3,6 +3,7 @@
 import pytest
 from amaranth.build import DiffPairs
 from amaranth_boards.ecpix5 import ECPIX585Platform
+
 from shotveil.gateware.boards import ecpix5, red_pitaya
 from shotveil.models.common.checks import RangeError
 from shotveil.models.node.spec import NodeSpec

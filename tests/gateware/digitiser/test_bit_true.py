@@ -5,6 +5,7 @@ fail."""
 import numpy as np
 import pytest
 from amaranth.hdl import Module
+
 from shotveil.gateware.digitiser.cordic import Cordic
 from shotveil.gateware.digitiser.delay_line import DelayLine
 from shotveil.gateware.digitiser.sum_bank import SumBank

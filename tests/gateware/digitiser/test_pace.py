@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from shotveil.gateware.digitiser import payloads
 from shotveil.gateware.digitiser.entry import Entry
 from shotveil.gateware.digitiser.framing import DigitiserFraming

@@ -4,6 +4,7 @@ under cocotb and Verilator; with and without pauses. And the proof that these te
 import numpy as np
 import pytest
 from amaranth.hdl import Module
+
 from shotveil.gateware.primitives.multiplier import Primitive
 from shotveil.models.drive.spec import DriveSpec
 from shotveil.sim.cases.drive import BLOCKS, stalled

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from shotveil.gateware.drive.chain import Drive, settings
 from shotveil.models.drive import chain
 from shotveil.models.drive.spec import DriveSettings, DriveSpec, registers

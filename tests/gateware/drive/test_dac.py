@@ -1,6 +1,7 @@
 """The switch of the DAC: zero until armed, at a frame's start, and after every kind of fault."""
 
 import numpy as np
+
 from shotveil.gateware.drive.dac import Dac
 from shotveil.models.drive.spec import DriveSpec
 from shotveil.sim.engines.amaranth_bench import AmaranthBench

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from shotveil.gateware.drive.framing import LENGTHS, DriveFraming
 from shotveil.models.drive import framing
 from shotveil.models.drive.spec import DriveSpec

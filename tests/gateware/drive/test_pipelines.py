@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from shotveil.gateware.drive.linearisation import Linearisation
 from shotveil.gateware.drive.scaling import Scaling
 from shotveil.gateware.drive.shaping import Shaping

@@ -1,6 +1,7 @@
 """Every proof holds, what it covers can happen, and it finds each planted bug."""
 
 import pytest
+
 from shotveil.sim.proofs import formal
 
 PROOFS = formal.proofs()

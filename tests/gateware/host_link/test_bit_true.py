@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from amaranth.hdl import Module
+
 from shotveil.gateware.host_link import cobs, crc, credits, endpoint, link, packet
 from shotveil.sim.cases.host_link import BLOCKS, LinkInSurroundings, link_case
 from shotveil.sim.engines.amaranth_bench import AmaranthBench

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+
 from shotveil.gateware.host_link import cobs, crc, endpoint, packet
 from shotveil.models.host_link.cobs import encode
 from shotveil.models.host_link.endpoint import EndpointModel

@@ -5,6 +5,7 @@ import pytest
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.sim import Simulator
+
 from shotveil.gateware.host_link.uart import Uart, UartReceiver, UartTransmitter, step
 from shotveil.models.common.checks import RangeError
 

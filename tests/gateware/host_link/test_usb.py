@@ -3,6 +3,7 @@
 import warnings
 
 import pytest
+
 from shotveil.gateware.host_link import usb
 from shotveil.sim.engines.verilog import emit
 

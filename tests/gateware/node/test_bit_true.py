@@ -4,6 +4,7 @@ and without pauses. And the proof that these tests can fail."""
 import numpy as np
 import pytest
 from amaranth.hdl import Module
+
 from shotveil.sim.cases.drive import stalled
 from shotveil.sim.cases.node import BLOCKS
 from shotveil.sim.engines.amaranth_bench import AmaranthBench

@@ -5,6 +5,7 @@ import socket
 import threading
 
 import numpy as np
+
 from shotveil.host.devices.link import LinkDevice
 from shotveil.host.devices.node import Node
 from shotveil.host.devices.tcp import TcpPipe

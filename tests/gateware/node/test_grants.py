@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from shotveil.gateware.node.sequencer import Sequencer
 from shotveil.sim.proofs import grants
 

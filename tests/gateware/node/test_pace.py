@@ -6,6 +6,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
+
 from shotveil.gateware.node.capture import Capture
 from shotveil.gateware.node.reading import Reading
 from shotveil.gateware.node.sequencer import Sequencer

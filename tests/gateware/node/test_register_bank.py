@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from amaranth.hdl import Module
 from amaranth.sim import Simulator
+
 from shotveil.gateware.node.register_bank import RegisterBank
 from shotveil.models.node.register_map import Access, register_map
 from shotveil.models.node.spec import NodeSpec

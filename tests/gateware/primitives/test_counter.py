@@ -1,5 +1,6 @@
 import pytest
 from amaranth.sim import Simulator
+
 from shotveil.gateware.primitives.counter import EventCounter
 from shotveil.models.common.checks import RangeError
 

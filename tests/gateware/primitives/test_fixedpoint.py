@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from amaranth.hdl import Const, Module, Signal
 from amaranth.sim import Simulator
+
 from shotveil.gateware.primitives import fixedpoint as hdl
 from shotveil.models.common import fixedpoint as np_side
 from shotveil.models.common.fixedpoint import Overflow, Q, Rounding

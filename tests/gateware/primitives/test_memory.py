@@ -5,6 +5,7 @@ from collections import deque
 import numpy as np
 import pytest
 from amaranth.sim import Simulator
+
 from shotveil.gateware.primitives.memory import DeepFifo
 from shotveil.models.common.checks import RangeError
 

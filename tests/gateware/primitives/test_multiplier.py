@@ -8,6 +8,7 @@ import pytest
 from amaranth.hdl import Module, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
+
 from shotveil.gateware.primitives.multiplier import Multiplier, Primitive, primitive_of
 from shotveil.gateware.primitives.pipeline import flow
 from shotveil.models.common.checks import RangeError

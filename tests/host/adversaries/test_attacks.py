@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from shotveil.host.adversaries.attacks import ATTACKS, Setting, run_attack
 from shotveil.host.commands.cli import main
 from shotveil.models.common.checks import RangeError

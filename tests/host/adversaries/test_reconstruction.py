@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+
 from shotveil.host.adversaries.reconstruction import (
     image_by_homodyning,
     image_by_photon_counting,

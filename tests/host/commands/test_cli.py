@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from shotveil.host.commands.cli import main
 from shotveil.host.leakage import data_leakage, weight_leakage, weight_leakage_after
 from shotveil.models.link.optics import Link

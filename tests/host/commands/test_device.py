@@ -6,13 +6,13 @@ import json
 import numpy as np
 import pytest
 import sigmf
+
 from shotveil.host.commands import cli
 from shotveil.host.devices import sigmf_files
 from shotveil.host.devices.node import Node
 from shotveil.models.common.checks import RangeError
 from shotveil.models.node.register_map import register_map
 from shotveil.models.node.spec import NodeSpec
-
 from tests.host.devices.nodes import DIGITISER, DRIVE, model
 
 

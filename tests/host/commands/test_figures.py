@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 import shotveil.host.commands.figures
 from shotveil.host.commands.cli import main
 from shotveil.models.networks.network import Layer, Network

@@ -4,8 +4,8 @@ import json
 import sqlite3
 
 import pytest
-from shotveil.host.commands.cli import main
 
+from shotveil.host.commands.cli import main
 from tests.host.parties.parties import IMAGES, NETWORK, parties
 
 

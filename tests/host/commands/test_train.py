@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+
 from shotveil.host.commands.cli import main
 from shotveil.models.networks.mnist import load_mnist
 from shotveil.models.networks.network import load_network

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 import shotveil.host.design.bench
 from shotveil.host.design.bench import _agreement, ours, published
 from shotveil.models.networks.mnist import load_mnist

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from shotveil.host.design.operating_point import (
     Budgets,
     data_bits,

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+
 from shotveil.host.commands.cli import main
 from shotveil.host.design.operating_point import Budgets, least_leakage, most_light
 from shotveil.host.design.plan import Infeasible, OperatingPoint, find, picture

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+
 import shotveil.host.design.sweep
 from shotveil.host.design.sweep import COLUMNS, Point, code_version, compute, read_points, run
 from shotveil.host.leakage.declared import network_leakage

@@ -3,6 +3,7 @@
 from collections import deque
 
 import numpy as np
+
 from shotveil.host.devices.link import LinkDevice
 from shotveil.host.devices.model import ModelDevice
 from shotveil.host.devices.opening import open_device

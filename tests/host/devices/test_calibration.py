@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from shotveil.host.devices.calibration import NodeCalibration, calibrate
 from shotveil.models.common.checks import RangeError
 from shotveil.models.drive.spec import Arm

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from shotveil.host.devices.device import DeviceError, recognise
 from shotveil.host.devices.link import LinkDevice
 from shotveil.host.devices.node import Node
@@ -20,7 +21,6 @@ from shotveil.models.drive.spec import DriveSpec, registers
 from shotveil.models.node.ports import ReadPort, WritePort
 from shotveil.models.node.register_map import Access
 from shotveil.models.node.spec import ROLES, NodeSpec
-
 from tests.host.devices.nodes import (
     BACKENDS,
     DELAY,

@@ -3,11 +3,11 @@
 import math
 
 import pytest
+
 from shotveil.host.devices.registers import Registers, to_physical, to_raw
 from shotveil.models.common.checks import RangeError
 from shotveil.models.drive.spec import DriveSpec
 from shotveil.models.node.register_map import CLOCK_HZ, WORD, Access, Register
-
 from tests.host.devices.nodes import BACKENDS
 
 

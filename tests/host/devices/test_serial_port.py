@@ -7,6 +7,7 @@ import tty
 
 import numpy as np
 import pytest
+
 from shotveil.host.devices.serial_port import SerialPort
 from shotveil.host.devices.transport import LinkLost, Transport
 from shotveil.models.common.checks import RangeError

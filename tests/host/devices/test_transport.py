@@ -5,6 +5,7 @@ import threading
 
 import numpy as np
 import pytest
+
 from shotveil.host.devices.tcp import TcpPipe
 from shotveil.host.devices.transport import LinkLost, NoRoom, Refused, Transport, VersionMismatch
 from shotveil.models.common.checks import RangeError

@@ -5,6 +5,7 @@ import xml.etree.ElementTree
 
 import numpy as np
 import pytest
+
 import shotveil.host.figures.style
 from shotveil.host.figures import tables
 from shotveil.host.figures.collection import accuracy_drawings, leakage_drawings, save_all

@@ -8,6 +8,7 @@ import mpmath
 import numpy as np
 import pytest
 from mpmath import mpf
+
 from shotveil.host.figures import tables
 from shotveil.host.run.curves import AccuracyCurve, Logistic
 from shotveil.models.networks.network import Layer, Network

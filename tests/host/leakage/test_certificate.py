@@ -4,6 +4,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 from scipy.stats import binom
+
 from shotveil.host.leakage.certificate import (
     ChannelEstimate,
     certified_channel,

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from shotveil.host.leakage.composition import LOST, ChannelClass, channel_class, composed_leakage
 from shotveil.host.leakage.weights import holevo_per_mode, weight_leakage, weight_leakage_after
 from shotveil.models.common.checks import RangeError

@@ -3,6 +3,7 @@
 import mpmath as mp
 import numpy as np
 import pytest
+
 from shotveil.host.leakage.data import crb_prx, crb_v1, data_leakage, holevo, qcrb
 from shotveil.models.common.checks import RangeError
 

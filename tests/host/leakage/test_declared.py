@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from shotveil.host.leakage import data_leakage, weight_leakage, weight_leakage_after
 from shotveil.host.leakage.declared import layer_leakage, network_leakage
 from shotveil.models.common.checks import RangeError

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from shotveil.host import leakage
 from shotveil.host.leakage.weights import weight_leakage_after
 from shotveil.models.link import optics

@@ -1,4 +1,5 @@
 import pytest
+
 from shotveil.host.leakage.published import (
     accuracy_argument,
     loss_transmittance,

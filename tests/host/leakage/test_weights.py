@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thewalrus.decompositions import symplectic_eigenvals
+
 from shotveil.host.leakage.weights import (
     entropy,
     holevo_per_mode,
@@ -14,7 +16,6 @@ from shotveil.host.leakage.weights import (
     weight_leakage_limit,
 )
 from shotveil.models.common.checks import RangeError
-from thewalrus.decompositions import symplectic_eigenvals
 
 CHECKPOINTS = [  # V, T, ε, χ as printed, half a unit of its last digit
     (13, 1, 0.0011774, 0.065083, 5e-7),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from shotveil.host.leakage.composition import LOST, ChannelClass
 from shotveil.host.leakage.weights import weight_leakage_after
 from shotveil.host.ledger.accounts import Accounts, Budget, LayerChannel

@@ -6,6 +6,7 @@ import sqlite3
 
 import numpy as np
 import pytest
+
 from shotveil.host.ledger.event_log import EventLog, Head
 from shotveil.models.common.checks import RangeError
 

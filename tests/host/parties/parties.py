@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 
 import numpy as np
+
 from shotveil.host.ledger.budget import BudgetFilter
 from shotveil.host.parties.client import DataClient
 from shotveil.host.parties.local import LocalModel

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from shotveil.host.parties.calibration import ClientCalibration, ServerCalibration
 from shotveil.host.verification.estimation import Calibration
 from shotveil.models.common.checks import RangeError

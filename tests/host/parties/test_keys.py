@@ -5,13 +5,13 @@ import logging
 
 import grpc
 import pytest
+
 from shotveil.host.parties.keys import CLIENT, LINK, SERVER, _issue, make_keys, read_keys, role_name
 from shotveil.host.parties.optical_link import SimulatedLink
 from shotveil.host.parties.rpc import RemoteClientPort, RemoteModel, RemoteServerPort, serve_link
 from shotveil.host.protocol import messages_pb2 as pb
 from shotveil.host.protocol.wire import ProtocolError, Refusal
 from shotveil.models.common.checks import RangeError
-
 from tests.host.parties.parties import LINK as SETTINGS
 
 

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+
 from shotveil.host.devices.device import DeviceError
 from shotveil.host.devices.node import BatchResult
 from shotveil.host.parties.calibration import ClientCalibration

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+
 from shotveil.host.devices.device import DeviceError
 from shotveil.host.devices.model import ModelDevice
 from shotveil.host.devices.node import Node

@@ -5,12 +5,12 @@ import time
 
 import numpy as np
 import pytest
+
 from shotveil.host.parties.optical_link import SimulatedLink
 from shotveil.host.protocol import messages_pb2 as pb
 from shotveil.host.protocol.wire import ProtocolError, Refusal, pack, unpack
 from shotveil.models.link.encoding import directions
 from shotveil.models.link.optics import Link
-
 from tests.host.parties.parties import LINK
 
 MODES, ROWS = 6, 4

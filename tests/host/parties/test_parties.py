@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+
 from shotveil.host.leakage.composition import LOST
 from shotveil.host.leakage.data import data_leakage
 from shotveil.host.leakage.weights import weight_leakage_after
@@ -22,7 +23,6 @@ from shotveil.host.run.schedule import Part
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.encoding import directions, encode_rows
 from shotveil.models.link.optics import Link
-
 from tests.host.parties.parties import IMAGES, LINK, NETWORK, SEED, parties
 
 

@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+
 from shotveil.host.commands.demo import DATA_BOUND, DATA_BUDGET, WEIGHT_BUDGET
 from shotveil.host.design.operating_point import within_budgets
 from shotveil.host.ledger.event_log import EventLog

@@ -17,6 +17,7 @@ import grpc
 import numpy as np
 import pytest
 from google.protobuf.message import DecodeError
+
 from shotveil.host.adversaries.attacks import Setting, run_attack
 from shotveil.host.leakage.composition import LOST
 from shotveil.host.leakage.weights import weight_leakage_after
@@ -40,7 +41,6 @@ from shotveil.host.protocol.wire import ProtocolError, Refusal
 from shotveil.host.verification.monitor import MonitorSettings
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.optics import Link
-
 from tests.host.parties.parties import IMAGES, NETWORK, SEED, parties
 from tests.host.parties.parties import LINK as SETTINGS
 

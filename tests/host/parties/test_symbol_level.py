@@ -4,6 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+
 from shotveil.host.adversaries.attacks import (
     LINK_ATTACKS,
     SERVER_ATTACKS,
@@ -21,7 +22,6 @@ from shotveil.models.adversaries.servers import fisher_bits
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.encoding import directions, encode_rows
 from shotveil.models.link.optics import Link
-
 from tests.host.parties.parties import IMAGES, LINK, NETWORK, parties
 from tests.host.parties.test_parties import TappedLink, TappedModel, numbers
 

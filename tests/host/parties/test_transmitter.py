@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from shotveil.host.parties.transmitter import (
     RepeatingTransmitter,
     SymbolTransmitter,

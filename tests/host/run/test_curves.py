@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+
 from shotveil.host.run.curves import AccuracyCurve, Logistic, accuracy_curve, calibrated_curve
 from shotveil.host.run.inference import infer
 from shotveil.models.common.checks import RangeError

@@ -2,6 +2,7 @@ import os
 
 import numpy as np
 import pytest
+
 from shotveil.host.run.inference import infer
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.optics import Detector, Link

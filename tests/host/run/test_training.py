@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 import pytest
+
 from shotveil.host.run import training
 from shotveil.host.run.inference import infer
 from shotveil.host.run.training import TrainingSettings, fetch_mnist, train

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from shotveil.host.leakage.certificate import estimated_channel
 from shotveil.host.verification import estimation
 from shotveil.host.verification.verdict import verify

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+
 from shotveil.host.verification.evidence import (
     HonestNoise,
     excess_evidence,

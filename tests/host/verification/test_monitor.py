@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+
 from shotveil.host.leakage.certificate import certified_channel
 from shotveil.host.leakage.composition import LOST, channel_class
 from shotveil.host.leakage.weights import weight_leakage

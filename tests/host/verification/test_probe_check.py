@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from shotveil.host.protocol.wire import ProtocolError
 from shotveil.host.verification.probe_check import (
     ProbeCheck,
@@ -13,7 +14,6 @@ from shotveil.host.verification.probe_check import (
 )
 from shotveil.models.adversaries.servers import Squeezer
 from shotveil.models.link.optics import Detector, Link
-
 from tests.host.parties.parties import IMAGES, parties
 
 

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 from scipy.stats import binom
+
 from shotveil.host.leakage.certificate import ChannelEstimate
 from shotveil.host.leakage.weights import weight_leakage, weight_leakage_after
 from shotveil.host.verification.verdict import verify

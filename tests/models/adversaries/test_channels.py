@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+
 from shotveil.host.leakage.certificate import estimated_channel, standard_errors
 from shotveil.host.leakage.weights import weight_leakage
 from shotveil.models.adversaries.channels import (

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+
 from shotveil.host.verification.probe_check import ProbeCheck
 from shotveil.models.adversaries.clients import BasisQueries, OverAmplifier
 from shotveil.models.adversaries.servers import Homodyner, PhotonCounter, Squeezer

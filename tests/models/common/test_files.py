@@ -1,4 +1,5 @@
 import pytest
+
 from shotveil.models.common.checks import RangeError
 from shotveil.models.common.files import write_atomically
 

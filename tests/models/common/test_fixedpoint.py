@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from shotveil.models.common.checks import RangeError
 from shotveil.models.common.fixedpoint import (
     Overflow,

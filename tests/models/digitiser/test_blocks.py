@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from shotveil.models.common.checks import RangeError
 from shotveil.models.common.fixedpoint import to_float
 from shotveil.models.digitiser import (

@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 import pytest
+
 from shotveil.models.common.checks import RangeError
 from shotveil.models.common.fixedpoint import to_float
 from shotveil.models.drive import chain, reference

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+
 from shotveil.models.common.checks import RangeError
 from shotveil.models.common.fixedpoint import Q
 from shotveil.models.drive.spec import (

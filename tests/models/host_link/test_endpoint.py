@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from shotveil.models.common.checks import RangeError
 from shotveil.models.host_link.endpoint import EndpointModel
 from shotveil.models.host_link.packet import Op, Request, Response, Status, from_frame, to_frame

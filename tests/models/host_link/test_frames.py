@@ -5,6 +5,7 @@ import zlib
 import cobs.cobs
 import numpy as np
 import pytest
+
 from shotveil.models.host_link import cobs as ours
 from shotveil.models.host_link import crc, packet
 from shotveil.models.host_link.packet import CrcError, FrameError, Request, Response

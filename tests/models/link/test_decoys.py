@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+
 from shotveil.models.link.decoys import LEVELS, RowMoments, decoy_rows
 from shotveil.models.link.encoding import encode_rows
 from shotveil.models.networks.network import load_network

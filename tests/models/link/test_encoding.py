@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.encoding import directions, encode_rows, modes_of, pair, unpair
 

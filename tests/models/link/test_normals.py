@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.stats import kstest, norm
+
 from shotveil.models.link.normals import fill_normals
 
 

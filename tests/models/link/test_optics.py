@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
+
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.optics import (
     Detector,

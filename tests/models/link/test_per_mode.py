@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.decoys import decoy_rows
 from shotveil.models.link.encoding import directions, encode_rows

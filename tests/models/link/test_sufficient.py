@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from scipy.stats import ks_2samp
+
 from shotveil.models.link.encoding import directions, encode_rows
 from shotveil.models.link.optics import Detector, Link
 from shotveil.models.link.sufficient import read_sufficient

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+
 from shotveil.models.link.encoding import directions, encode_rows
 from shotveil.models.link.optics import Detector, Link
 from shotveil.models.link.symbols import homodyne, read_symbols, transmit, vacuum

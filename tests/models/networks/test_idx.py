@@ -3,6 +3,7 @@ import struct
 
 import numpy as np
 import pytest
+
 from shotveil.models.common.checks import RangeError
 from shotveil.models.networks.idx import read_idx
 

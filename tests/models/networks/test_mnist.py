@@ -4,6 +4,7 @@ import struct
 
 import numpy as np
 import pytest
+
 from shotveil.models.common.checks import RangeError
 from shotveil.models.networks.mnist import DATA_FOLDER, FILES, load_mnist
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+
 from shotveil.models.common.checks import RangeError
 from shotveil.models.networks import network as module
 from shotveil.models.networks.mnist import load_mnist

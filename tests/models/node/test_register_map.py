@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from amaranth.hdl import Shape
 from amaranth.lib.wiring import In, Out
+
 from shotveil.gateware.digitiser.chain import Receiver
 from shotveil.gateware.drive.chain import Drive, settings
 from shotveil.models.common.checks import RangeError

@@ -3,6 +3,7 @@
 import dataclasses
 
 import pytest
+
 from shotveil.models.common.checks import RangeError
 from shotveil.models.common.fixedpoint import Q
 from shotveil.models.digitiser.spec import DigitiserSpec

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from shotveil.models.common.checks import RangeError
 from shotveil.models.common.fixedpoint import Q
 from shotveil.models.signal import pulse

@@ -1,6 +1,7 @@
 import math
 
 import pytest
+
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.optics import Link
 from shotveil.models.waveform.impairments import GROUPS, Impairments

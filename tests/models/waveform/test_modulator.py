@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from shotveil.models.common.fixedpoint import to_float
 from shotveil.models.drive import chain, reference
 from shotveil.models.drive.spec import Arm, DriveSettings, DriveSpec, registers

@@ -1,4 +1,5 @@
 import numpy as np
+
 from shotveil.models.waveform.noise import PAGE, Normals
 
 

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.encoding import directions
 from shotveil.models.signal.frame import FrameLayout, Slot

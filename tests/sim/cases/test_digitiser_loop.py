@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from shotveil.models.common.checks import RangeError
 from shotveil.models.digitiser import chain, phase_lock
 from shotveil.models.digitiser.channel import SimulatedChannel

@@ -4,6 +4,7 @@ import numpy as np
 from amaranth.hdl import Module, ResetInserter, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
+
 from shotveil.sim.engines.amaranth_bench import AmaranthBench
 from shotveil.sim.engines.clocked_processes import clocked
 from shotveil.sim.engines.run import Run

@@ -5,6 +5,7 @@ import pytest
 from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
+
 from shotveil.models.common.checks import RangeError
 from shotveil.sim.engines.amaranth_bench import AmaranthBench
 from shotveil.sim.engines.run import ExtraOutput, Run, Timeout, pack, to_signed, unpack

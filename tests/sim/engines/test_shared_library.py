@@ -11,6 +11,7 @@ import pytest
 from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
+
 from shotveil.gateware.drive.chain import Drive
 from shotveil.models.common.checks import RangeError
 from shotveil.models.drive.spec import DriveSpec

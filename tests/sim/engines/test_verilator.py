@@ -4,6 +4,7 @@ import threading
 import time
 
 import pytest
+
 from shotveil.sim.engines import cocotb_build, shared_library, verilator
 
 

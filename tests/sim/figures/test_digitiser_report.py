@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from shotveil.models.digitiser.channel import SimulatedChannel
 from shotveil.models.digitiser.spec import DigitiserSpec
 from shotveil.models.signal.frame import FrameLayout

@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+
 from shotveil.models.drive import chain, reference
 from shotveil.models.drive.spec import DriveSettings, DriveSpec, registers
 from shotveil.sim.cases.drive import UNEVEN, weight_symbols

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from click.testing import CliRunner
+
 from shotveil.host.devices.device import DeviceError
 from shotveil.host.devices.node import Node
 from shotveil.host.leakage.certificate import ChannelEstimate

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from click.testing import CliRunner
+
 from shotveil.host.devices.calibration import NodeCalibration
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.optics import Link

@@ -4,6 +4,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 from click.testing import CliRunner
+
 from shotveil.models.networks.network import load_network
 from shotveil.sim.loop import client_lock
 from shotveil.sim.loop.design import QUESTIONS, ImperfectionCost, answer, limit, samples_per_symbol

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from shotveil.host.ledger.odometer import read_accounts
 from shotveil.host.parties.keys import make_keys
 from shotveil.host.run.inference import infer

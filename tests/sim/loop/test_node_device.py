@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from shotveil.host.devices.link import LinkDevice
 from shotveil.host.devices.node import Node
 from shotveil.host.devices.opening import open_device

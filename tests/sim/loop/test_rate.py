@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from shotveil.models.host_link.packet import MAX_WORDS
 from shotveil.models.networks.network import Network, load_network
 from shotveil.models.node.register_map import CLOCK_HZ

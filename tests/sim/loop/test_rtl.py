@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 import pytest
+
 from shotveil.host.devices.node import Node
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.encoding import directions

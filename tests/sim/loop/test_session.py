@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from shotveil.models.common.checks import RangeError
 from shotveil.models.digitiser import phase_lock
 from shotveil.models.link.encoding import directions

@@ -6,6 +6,7 @@ import pytest
 from amaranth.hdl import Assert, ClockDomain, Cover, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
+
 from shotveil.gateware.formal.proof import Bug, Proof
 from shotveil.models.common.checks import RangeError
 from shotveil.sim.proofs import formal

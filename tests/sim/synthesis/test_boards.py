@@ -9,6 +9,7 @@ import sys
 import pytest
 from amaranth.hdl import ClockDomain, Elaboratable, Module, Signal
 from amaranth.lib import io
+
 from shotveil.gateware.boards import ecpix5
 from shotveil.gateware.primitives.memory import DeepFifo
 from shotveil.models.node.spec import NodeSpec

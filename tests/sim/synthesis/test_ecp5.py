@@ -5,6 +5,7 @@ from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
+
 from shotveil.gateware.primitives.multiplier import Multiplier
 from shotveil.models.common.checks import RangeError
 from shotveil.sim.synthesis import ecp5 as synthesis

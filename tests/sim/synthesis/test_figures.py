@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from shotveil.models.common.checks import RangeError
 from shotveil.sim.synthesis import figures as figures
 

@@ -8,6 +8,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
+
 from shotveil.gateware.primitives.memory import NO_COLLISIONS
 from shotveil.gateware.primitives.multiplier import Primitive
 from shotveil.sim.engines.verilog import emit
