@@ -16,10 +16,18 @@ from typing import Any, TextIO
 import numpy as np
 import numpy.typing as npt
 
-from shotveil.host.devices.device import Device, DeviceError, Words, as_words, recognise
+from shotveil.host.devices.device import (
+    Device,
+    DeviceError,
+    Words,
+    as_words,
+    recognise,
+    require_no_plant,
+)
 from shotveil.models.common.checks import RangeError
+from shotveil.models.node.chain import Plant
 from shotveil.models.node.ports import ReadPort, WritePort
-from shotveil.models.node.register_map import Register
+from shotveil.models.node.register import Register
 from shotveil.models.node.spec import NodeSpec
 
 FORMAT = "shotveil session"
@@ -148,6 +156,12 @@ class ReplayDevice(Device):
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+def open_url(where: str, spec: NodeSpec | None, plant: Plant | None) -> ReplayDevice:
+    """A session that was recorded, for `replay:FILE`."""
+    require_no_plant(f"replay:{where}", plant)
+    return ReplayDevice(Path(where), spec)
 
 
 def _reading(registers: Sequence[Register]) -> dict[str, Any]:

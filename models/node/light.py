@@ -12,12 +12,16 @@ from dataclasses import dataclass
 
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.digitiser import correlator
+from shotveil.models.digitiser.phase_lock import PhaseLockSettings
 from shotveil.models.digitiser.spec import PREAMBLE, DigitiserSettings, DigitiserSpec
 from shotveil.models.drive.spec import DriveSpec
 from shotveil.models.signal.frame import FrameLayout
 
 REFERENCE = 0.7  # level of preamble and pilots, of the largest symbol
 LEAD_IN = 64  # frames in front of a part, in which receivers lock
+# Of the client's phase lock: slow against the 3 frames from a phase to its effect, fast against the
+# fibre's drift.
+LOCK = PhaseLockSettings(ki=1 << 12, kp=0)
 # The paths are matched, so the phase drifts slowly and pilots are averaged over many.
 PHASE_SHIFT = 7
 TIMING_SHIFT = 9

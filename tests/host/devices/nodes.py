@@ -11,9 +11,10 @@ from shotveil.host.devices.transport import Transport
 from shotveil.models.digitiser.spec import DigitiserSettings
 from shotveil.models.drive.spec import DriveSettings
 from shotveil.models.host_link.endpoint import EndpointModel
+from shotveil.models.host_link.packet import WORD
 from shotveil.models.node.chain import Loopback
 from shotveil.models.node.ports import ReadPort, WritePort
-from shotveil.models.node.register_map import WORD, Access
+from shotveil.models.node.register import Access
 from shotveil.models.node.spec import NodeSpec
 from shotveil.models.signal.frame import FrameLayout
 

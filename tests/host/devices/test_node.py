@@ -19,7 +19,7 @@ from shotveil.models.common.checks import RangeError
 from shotveil.models.drive import chain as drive
 from shotveil.models.drive.spec import DriveSpec, registers
 from shotveil.models.node.ports import ReadPort, WritePort
-from shotveil.models.node.register_map import Access
+from shotveil.models.node.register import Access
 from shotveil.models.node.spec import ROLES, NodeSpec
 from tests.host.devices.nodes import (
     BACKENDS,
@@ -322,8 +322,9 @@ def test_a_link_that_breaks_is_an_error():
 @pytest.mark.parametrize(
     "url, message",
     [
-        ("server", "no URL of a node; allowed: model:ROLE"),
-        ("model:", "no URL of a node"),
+        ("server", "no URL of a node; allowed: model:…, replay:…, rtl:…, serial:…, tcp:…"),
+        ("model", "no URL of a node"),
+        ("model:", "names no role; allowed: server, client"),
         ("usb:1", "no URL of a node"),
         ("model:alice", "names no role; allowed: server, client"),
         ("tcp:localhost", "no address; allowed: tcp:HOST:PORT"),

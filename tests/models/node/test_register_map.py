@@ -13,14 +13,10 @@ from shotveil.models.common.checks import RangeError
 from shotveil.models.digitiser.phase_lock import PhaseLockSettings
 from shotveil.models.digitiser.spec import DigitiserSettings
 from shotveil.models.drive.spec import DriveSettings, registers
-from shotveil.models.node.register_map import (
-    ADDRESS_BITS,
-    Access,
-    Register,
-    RegisterMap,
-    markdown,
-    register_map,
-)
+from shotveil.models.host_link.packet import ADDRESS_BITS
+from shotveil.models.node.register import Access, Register, RegisterMap
+from shotveil.models.node.register_map import register_map
+from shotveil.models.node.register_page import markdown
 from shotveil.models.node.spec import ROLES, NodeSpec
 
 ROOT = Path(__file__).parents[3]
