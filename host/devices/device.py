@@ -223,4 +223,4 @@ def as_words(values: npt.ArrayLike) -> Words:
     for value in (array.min(initial=0), array.max(initial=0)):
         if not -(1 << 31) <= int(value) < 1 << 32:
             raise RangeError(f"word = {value} is outside the integers in [-2³¹, 2³² − 1]")
-    return (array.ravel() & 0xFFFFFFFF).astype(np.uint32)
+    return (array.ravel().astype(np.int64) & 0xFFFFFFFF).astype(np.uint32)

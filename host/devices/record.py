@@ -39,12 +39,18 @@ class ReplayError(DeviceError):
 
 
 class RecordingDevice(Device):
-    """Passes everything on to a device, and writes it to a file. Closes both."""
+    """Passes everything on to a device, and writes it to a new file. Closes both.
+
+    Raises `RangeError` if the file exists.
+    """
 
     def __init__(self, device: Device, path: Path):
         super().__init__(device.spec, device.name)
         self._device = device
-        self._file: TextIO = path.open("x" if not path.exists() else "w", encoding="utf-8")
+        try:
+            self._file: TextIO = path.open("x", encoding="utf-8")
+        except FileExistsError:
+            raise RangeError(f"{path} exists; allowed: a new file to record to") from None
         self._put({"format": FORMAT, "version": VERSION, "device": device.name,
                    "identity": dict(device.map.identity)})  # fmt: skip
 
