@@ -11,6 +11,7 @@ from shotveil.host.verification import estimation
 from shotveil.host.verification.verdict import verify
 from shotveil.models.common.checks import RangeError
 from shotveil.models.digitiser.accumulators import MODE_SUMS, NAMES
+from shotveil.models.digitiser.chain import moving_runs
 from shotveil.models.digitiser.spec import DigitiserSettings, DigitiserSpec
 from shotveil.models.link.statistics import SymbolStatistics
 from shotveil.models.signal.frame import FrameLayout
@@ -229,6 +230,45 @@ def test_limits_and_errors_hold_symbols_and_calibration(spec):
         assert more.high - more.value == pytest.approx(room, rel=1e-6)
     assert eta * sure.transmittance.value == pytest.approx(0.4, abs=0.05)
     assert 1 + v + beyond == pytest.approx(1.05, abs=0.05)
+
+
+@pytest.mark.parametrize("spec", [SPEC, ONE])
+@pytest.mark.parametrize("spacing, lag", [(56, 3), (98, 2), (28, 7)])
+def test_gains_that_turn_evenly_are_seen_exactly(spec, spacing, lag):
+    """Runs of gain t·e^{iθs}, and a residual that is known: every sum of the estimate by hand."""
+    t2, theta, left = 0.36, 0.08, 40.0
+    settings = replace(SETTINGS, layout=FrameLayout(preamble=16, pilot_spacing=spacing))
+    runs, n = 392 // spacing, spacing
+    rng = np.random.default_rng(22)
+    a, b = rng.normal(0, 8192, (2, 8, runs, n))
+    y = np.sqrt(t2) * UNIT * (a + 1j * b) * np.exp(1j * theta * np.arange(runs))[:, None]
+    x, p = y.real * np.sqrt(SHOT), y.imag * np.sqrt(SHOT) * (spec is SPEC)
+    terms = [x, p, a, b, x * x, p * p, x * p, np.ones_like(x)]
+    terms += [a * x, a * p, b * x, b * p, a * a, b * b, a * b, np.zeros_like(x)]
+    sums = np.zeros((8, spec.words, 16))
+    sums[:, :runs] = np.stack([term.sum(axis=-1) for term in terms], axis=-1)
+    sums[:, :runs, NAMES.index("xx")] += left * SHOT
+    known = calibration(spec)
+    found = estimation.estimate(spec, settings, sums, np.zeros((8, spec.segments)), known, UNIT)
+    # In the first runs of a homodyne receiver the phase shifter moves.
+    used = slice(moving_runs(spec, settings), runs)
+    count = runs - used.start
+    lag = lag if spec is SPEC else max(2, count // 2)
+    growth = (np.cos(theta) / np.cos(lag * theta)) ** (1 / (lag - 1))
+    eta, v = known.receiver.efficiency, known.receiver.electronic_noise
+    seen = t2 * np.cos(theta) * growth
+    diffusion = 2 * np.log(growth) / (spacing + 1)
+    power = (a**2 + b**2)[:, used] * UNIT**2
+    part = power.sum() if spec is SPEC else (b[:, used] ** 2).sum() * UNIT**2
+    wandered = seen * diffusion * part / n * (n**2 - 1) / 6
+    freedom = 8 * count * (2 * n - 2 if spec is SPEC else n - 2)
+    noise = (8 * count * left - wandered) / freedom
+    assert found.transmittance.value == pytest.approx(seen / eta, rel=1e-9)
+    assert found.phase_diffusion.value == pytest.approx(diffusion, rel=1e-7)
+    assert found.excess_noise.value == pytest.approx((noise - 1 - v) / eta, rel=1e-6)
+    variance = power.sum() / 2 / (8 * count * n)
+    assert found.snr.value == pytest.approx(seen * variance / noise, rel=1e-6)
+    assert found.symbols == 8 * count * n
 
 
 def test_the_error_is_the_jackknife_over_frames():
