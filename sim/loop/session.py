@@ -259,10 +259,18 @@ class Loop:
         _, _, words = self._light_of(number, xi, rng)
         return self._serve(self.layers[number], words, records.offsets[number])
 
-    def statistics(self, number: int, sums: IntArray, records: Records) -> SymbolStatistics:
-        """Frame sums of a layer as the verifier takes them, in SNU."""
-        unit = self.layers[number].unit
-        return statistics(self.settings.server, sums.sum(axis=0), records.server, unit)
+    def statistics(
+        self, number: int, sums: IntArray, records: Records, images: int = 1
+    ) -> SymbolStatistics:
+        """Sums of a layer sent for `images`, shape (…, words, 16), as the verifier takes them.
+
+        In SNU; light that is in no sum counts as lost. Raises `RangeError` for sums of other rows.
+        """
+        light, lead_in = self.layers[number], self.settings.lead_in
+        session = sums.reshape(-1, *sums.shape[-2:]).sum(axis=0)
+        return statistics(
+            self.settings.server, session, records.server, light.unit, light.rows[lead_in:], images
+        )
 
     def _light_of(
         self, number: int, xi: Complex, rng: np.random.Generator
@@ -403,9 +411,10 @@ class PooledChannel:
 def pooled_channel(
     loop: Loop, sums: IntArray, number: int, records: Records, confidence: float = 0.99
 ) -> PooledChannel:
-    """T̂ and ε̂ of a layer from its sums alone, shape (…, words, 16)."""
+    """T̂ and ε̂ of a layer from its sums alone, shape (images, words, 16)."""
     calibration = records.of_layer(number)
-    statistics, receiver = loop.statistics(number, sums, records), calibration.receiver
+    receiver = calibration.receiver
+    statistics = loop.statistics(number, sums, records, len(sums))
     t, excess = (float(v) for v in estimated_channel(statistics, receiver))
     errors = [float(e) for e in standard_errors(statistics, receiver)]
     errors[0] = float(np.hypot(errors[0], t * calibration.shot_error))
@@ -421,7 +430,7 @@ def pooled_channel(
 
 def verified(loop: Loop, seen: LoopInference, number: int) -> SymbolStatistics:
     """The sums of a layer over all images as the verifier takes them, in SNU."""
-    return loop.statistics(number, seen.sums[number], seen.records)
+    return loop.statistics(number, seen.sums[number], seen.records, len(seen.outputs))
 
 
 def through(optics: Optics, modulated: Complex, starts: list[int]) -> tuple[Complex, IntArray]:
