@@ -4,7 +4,11 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from shotveil.host.leakage.data import crb_prx, crb_v1, data_leakage, holevo, qcrb
+from shotveil.host.leakage.data import data_leakage
+from shotveil.host.leakage.data_bounds.crb_prx import crb_prx
+from shotveil.host.leakage.data_bounds.crb_v1 import crb_v1
+from shotveil.host.leakage.data_bounds.holevo import holevo
+from shotveil.host.leakage.data_bounds.qcrb import qcrb
 from shotveil.models.common.checks import RangeError
 
 

@@ -13,7 +13,15 @@ SHOTS = 4000
 LINKS = {
     "ideal": Link(1.3, 6),
     "high gain": Link(4.0, 2),
-    "all": Link(2.5, 3, 0.7, 0.6, 0.2, Detector(0.8, 0.1), Detector(0.85, 0.05)),
+    "all": Link(
+        2.5,
+        3,
+        transmittance_out=0.7,
+        transmittance_back=0.6,
+        excess_noise=0.2,
+        client_detector=Detector(0.8, 0.1),
+        server_detector=Detector(0.85, 0.05),
+    ),
 }
 RNG = np.random.default_rng(1)
 ROWS = RNG.normal(size=(3, 8)) * np.array([1, 1, 3, 1, 0.2, 1, 1, 0])
