@@ -29,8 +29,9 @@ from shotveil.models.digitiser.spec import (
     DigitiserSettings,
     DigitiserSpec,
 )
-from shotveil.models.link.encoding import directions
+from shotveil.models.link.encoding import directions, unpair
 from shotveil.models.link.statistics import SymbolStatistics
+from shotveil.models.networks.layers import through_layers
 from shotveil.models.networks.network import Layer, Network
 from shotveil.models.waveform.intruders import Intruder
 from shotveil.models.waveform.mesh import Mesh, angle_table, at_electrodes
@@ -349,23 +350,21 @@ def infer_one(
 ) -> Seen:
     """Run one image (inputs,) through every layer; `index` chooses its noise."""
     link = loop.settings.link
-    factor = np.sqrt(link.client_detector.efficiency * link.transmittance_out * (link.gain - 1))
+    signal = link.signal_at(link.gain)
     sums, angles, read, carried = [], [], [], []
-    data = np.asarray(image, np.float64)[None]
-    for number, (layer, light) in enumerate(zip(loop.network.layers, loop.layers, strict=True)):
-        given = layer.inputs_of(data)
-        xi, norms = directions(given)
+
+    def read_layer(number: int, xi: Complex) -> NDArray[np.float64]:
+        layer, light = loop.network.layers[number], loop.layers[number]
         rng = np.random.default_rng([loop.settings.seed, 3, index, number])
         played = play(number, xi[0], records, rng)
         sums.append(played.sums)
         angles.append(played.angles)
         read.append(played.values)
-        # The norm stays with the client, which multiplies it back onto what it reads.
-        unit = given[0] / norms[0] if norms[0] else given[0]
-        carried.append(factor * light.scale * (layer.weights @ unit))
-        values = played.values * (norms[0] / (factor * light.scale))
-        data = np.maximum(values, 0)[None]
-    return Seen(values, tuple(sums), tuple(angles), tuple(read), tuple(carried))
+        carried.append(signal * light.scale * (layer.weights @ unpair(xi[0], layer.columns)))
+        return played.values[None] * link.inference_scale(light.scale)
+
+    outputs = through_layers(loop.network.biases, image[None], read_layer)[0]
+    return Seen(outputs, tuple(sums), tuple(angles), tuple(read), tuple(carried))
 
 
 def collect(seen: Sequence[Seen], records: Records) -> LoopInference:

@@ -104,7 +104,7 @@ class LoopSettings:
     def with_impairments(self, impairments: Impairments) -> LoopSettings:
         """The same light and gain through other optics."""
         gain, photons = self.link.gain, self.link.photons
-        return replace(self, impairments=impairments, link=impairments.link(gain, photons))
+        return replace(self, impairments=impairments, link=impairments.link(gain, photons=photons))
 
 
 def leftover(impairments: Impairments) -> Impairments:
@@ -120,7 +120,7 @@ def leftover(impairments: Impairments) -> Impairments:
 def realistic(gain: float, f2: float, impairments: Impairments | None = None) -> LoopSettings:
     """Realistic, calibrated optics with the light at which F² arrives at the client."""
     impairments = impairments or leftover(REALISTIC)
-    return LoopSettings(link=impairments.link(gain).with_f2(f2), impairments=impairments)
+    return LoopSettings(link=impairments.link(gain, f2=f2), impairments=impairments)
 
 
 @dataclass(frozen=True, eq=False)
