@@ -3,7 +3,7 @@
 Pure Python without Amaranth, so that a host imports it without an HDL tool chain. Addresses are
 assigned here and appear nowhere else; everybody else knows a register by its name.
 
-    python -m shotveil.models.node.register_map > docs/registers.md
+    shotveil registers > docs/registers.md
 
 * A *constant* is fixed when the node is built. The group `identity` is at the same place in every
   version of the map, so that any host can tell what it talks to.
@@ -566,7 +566,7 @@ def markdown() -> str:
     for register in union.values():
         groups.setdefault(register.group, []).append(register)
     lines = [
-        "<!-- Written by `python -m shotveil.models.node.register_map > docs/registers.md`. -->",
+        "<!-- Written by `shotveil registers > docs/registers.md`. -->",
         "# Registers",
         "",
         "A host reaches a node's registers by name, through `host.devices.registers` or",
@@ -625,7 +625,3 @@ def _described(alike: list[Register]) -> list[str]:
     if register.access is Access.STROBE or register.width == 1:
         span = ""
     return [bits, span, reset, doc]
-
-
-if __name__ == "__main__":
-    print(markdown(), end="")
