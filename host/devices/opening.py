@@ -4,7 +4,7 @@
 |---|---|
 | `model:server`, `model:client` | the bit-true integer models |
 | `rtl:server`, `rtl:client` | the gateware itself, compiled by Verilator |
-| `tcp:HOST:PORT` | a node behind a TCP port, such as `python -m shotveil.sim.loop.node_server` |
+| `tcp:HOST:PORT` | a node behind a TCP port, such as `shotveil lab node` |
 | `serial:PORT` or `serial:PORT@BAUD` | a board on a serial port |
 | `replay:FILE` | a session that was recorded |
 """
