@@ -70,7 +70,7 @@ if TYPE_CHECKING:
     "--batch",
     type=int,
     default=256,
-    help="Number of images that are sent through the link together (1 or more).",
+    help="Number of images that are sent through the link together (from 1 to 1024).",
 )
 @click.option(
     "--max-gain",
@@ -96,7 +96,7 @@ if TYPE_CHECKING:
     type=float,
     default=0.02,
     help="Number of checks of the server's light for each image, at least two in a batch; with 0 "
-    "there are none (0 or more).",
+    "there are none (from 0 to 1).",
 )
 @false_alarm_option
 @json_option

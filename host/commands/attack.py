@@ -29,31 +29,25 @@ def attack_names() -> Iterable[str]:
     return ATTACKS
 
 
-def _list(context: click.Context, option: click.Parameter, chosen: bool) -> None:
-    """Print what there is, and end the program."""
-    if not chosen or context.resilient_parsing:
-        return
+def _print_all(json: bool) -> None:
+    """Print all attacks, how strong they usually are, and what that means."""
     from shotveil.host.adversaries.attacks import ATTACKS
 
-    if context.params.get("json"):
+    if json:
         print_json(
             {name: {"strength": usual, "means": what} for name, (_, usual, what) in ATTACKS.items()}
         )
-    else:
-        for name, (_, usual, meaning) in ATTACKS.items():
-            click.echo(f"{name:20} strength {usual:<6g} {meaning}")
-    context.exit()
+        return
+    for name, (_, usual, meaning) in ATTACKS.items():
+        click.echo(f"{name:20} strength {usual:<6g} {meaning}")
 
 
 @click.command()
-@click.argument("name", type=OneOf("attack", attack_names))
+@click.argument("name", required=False, type=OneOf("attack", attack_names))
 @click.option(
     "--list",
     is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_list,
-    help="Print all attacks, their usual strength and what it means, and exit.",
+    help="Print all attacks, their usual strength and what it means, and run none.",
 )
 @click.option(
     "--strength",
@@ -86,7 +80,8 @@ def _list(context: click.Context, option: click.Parameter, chosen: bool) -> None
 @seed_option
 @json_option
 def attack(
-    name: str,
+    name: str | None,
+    list: bool,
     strength: float | None,
     gain: float,
     photons: float | None,
@@ -110,6 +105,11 @@ def attack(
     from shotveil.host.verification.monitor import MonitorSettings
     from shotveil.models.common.checks import require
 
+    if list:
+        _print_all(json)
+        return
+    if name is None:
+        raise click.UsageError("neither NAME nor --list is given; allowed: one of them")
     require("seed", seed, at_least=0)
     link = link_of(gain, 6.0 if photons is None and f2 is None else photons, f2, **channel)
     monitor = MonitorSettings(false_alarm_probability=false_alarm_probability)

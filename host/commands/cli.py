@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import click
 
@@ -16,9 +19,35 @@ from shotveil.models.common.checks import RangeError
 FAILED, BAD_INPUT, INTERRUPTED, NOBODY_READS = 1, 2, 130, 141
 
 
+class PipeBroken(Exception):
+    """A pipe was closed by what reads it: standard output, or that of a device or a peer."""
+
+
+@contextmanager
+def _told_apart() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise PipeBroken(str(error)) from error
+
+
+class Program(Room):
+    """The room of all commands. Click would end silently at any broken pipe, whosever it is."""
+
+    def make_context(self, *arguments: Any, **settings: Any) -> click.Context:
+        """Read the options, and print help where it is asked for."""
+        with _told_apart():
+            return super().make_context(*arguments, **settings)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        with _told_apart():
+            return super().invoke(ctx)
+
+
 @click.group(
     name="shotveil",
-    cls=Room,
+    cls=Program,
     room="shotveil.host.commands",
     offered="shotveil.commands",
     context_settings={
@@ -45,9 +74,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     that is refused, 130 after Ctrl-C, 141 if what reads the output has closed it.
     """
     try:
-        code = _run(arguments)
-        sys.stdout.flush()
-    except BrokenPipeError as error:
+        with _told_apart():
+            code = _run(arguments)
+            sys.stdout.flush()
+    except PipeBroken as error:
         if not _output_is_closed():
             _end(BAD_INPUT, str(error))
         sys.exit(NOBODY_READS)
@@ -76,12 +106,16 @@ def _run(arguments: Sequence[str] | None) -> int:
 def _output_is_closed() -> bool:
     """Whether nobody reads standard output any more; if so, nothing more is written to it."""
     try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Python flushes once more when it exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
-    return False
+        output = sys.stdout.fileno()
+    except (OSError, ValueError):  # it is no file
+        return False
+    poll = select.poll()
+    poll.register(output, select.POLLOUT)
+    if not any(event & select.POLLERR for _, event in poll.poll(0)):
+        return False
+    # What is left in Python's buffer is written when it exits, so it has to go somewhere.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return True
 
 
 def _end(code: int, message: str) -> None:

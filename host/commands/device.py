@@ -135,7 +135,7 @@ def selftest(ctx: click.Context, url: str, record: Path | None, seed: int, json:
     "--level",
     type=float,
     default=0.3,
-    help="Size of the rows' field, relative to the largest one (above 0, at most 1).",
+    help="Size of the rows' field, relative to the largest one (from 0 to 1).",
 )
 @seed_option
 @json_option

@@ -20,7 +20,7 @@ from shotveil.host.commands.parties import require_extra
     help="Name of a client to make a certificate for; the option may be repeated.",
 )
 @click.option(
-    "--days", type=int, default=365, help="Days until the certificates expire (1 or more)."
+    "--days", type=int, default=365, help="Days until the certificates expire (from 1 to 3650)."
 )
 @json_option
 def keys(folder: Path, client: tuple[str, ...], days: int, json: bool) -> None:

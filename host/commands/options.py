@@ -224,7 +224,7 @@ _CHANNEL = (
         "--transmittance",
         type=float,
         show_default="1",
-        help="Transmittance of the whole loop, half of its loss on either way unless one of the "
+        help="Transmittance of the whole loop; either way has its square root, unless one of the "
         "next two options is given (above 0, at most 1).",
     ),
     click.option(

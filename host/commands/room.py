@@ -50,6 +50,17 @@ class Room(click.Group):
             command = point.load()
         return command
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List all commands with the whole first sentence of each."""
+        names = self.list_commands(ctx)
+        rows = []
+        for name in names:
+            command = self.get_command(ctx, name)
+            assert command is not None
+            rows.append((name, command.get_short_help_str(limit=1000)))
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
     def _own(self, name: str) -> click.Command | None:
         """The command that a file of this room defines under its own name."""
         file = name.replace("-", "_")

@@ -108,7 +108,7 @@ def server_attacks() -> Iterable[str]:
     "--decoy-rate",
     type=float,
     default=1 / 16,
-    help="Number of decoy rows for each row of weights, to test what returns (0 or more).",
+    help="Number of decoy rows for each row of weights, to test what returns (above 0, at most 1).",
 )
 @false_alarm_option
 @click.option(

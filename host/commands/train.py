@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -28,11 +28,10 @@ def _widths(context: click.Context, option: click.Parameter, text: str) -> tuple
 def _setting_options(command: Any) -> Any:
     """Add an option for each field of `TrainingSettings`, with its help and its default."""
     for setting in reversed(fields(TrainingSettings)):
-        name, default = "--" + setting.name.replace("_", "-"), setting.default
+        name, default = "--" + setting.name.replace("_", "-"), cast(Any, setting.default)
         how: dict[str, Any] = {"default": default}
         if setting.name == "hidden":
-            widths = ",".join(map(str, TrainingSettings().hidden))
-            how = {"default": widths, "callback": _widths, "metavar": "WIDTHS"}
+            how = {"default": ",".join(map(str, default)), "callback": _widths, "metavar": "WIDTHS"}
         elif setting.name == "f2":
             how = {"type": float, "show_default": "train without noise"}
         elif isinstance(default, bool):

@@ -58,12 +58,14 @@ f2_option = click.option(
 )
 
 
-def record_frames_option(default: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def record_frames_option(
+    default: int, lowest: int = 1
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Add `--record-frames`."""
     return click.option(
         "--record-frames",
         type=int,
         default=default,
         help="Number of frames in each of the records that a calibration is made from; with more "
-        "the shot noise is known better (1 or more).",
+        f"the shot noise is known better ({lowest} or more).",
     )

@@ -35,7 +35,7 @@ def names() -> Iterable[str]:
     help="Adversary to run, by its name.",
 )
 @click.option(
-    "--modes", type=int, default=24, help="Number of modes of each random row (1 or more)."
+    "--modes", type=int, default=24, help="Number of modes of each random row (8 or more)."
 )
 @click.option(
     "--rows", type=int, default=1000, help="Number of random rows in a batch (1 or more)."

@@ -68,11 +68,12 @@ def board(
     seed: tuple[int, ...],
     json: bool,
 ) -> None:
-    """Build the nodes of both parties for BOARD, which is ecpix5 or red_pitaya.
+    """Build the nodes of both parties for BOARD, such as ecpix5 or red_pitaya.
 
-    ECPIX-5 gets a bitstream, made by tools from PyPI alone; a node takes a quarter of an hour. Red
-    Pitaya gets Verilog, constraints and a script for Vivado, and a check that the node fits. Ends
-    with exit code 1 where a node does not fit or does not meet its clocks.
+    Any other word makes the command name all boards. ECPIX-5 gets a bitstream, made by tools from
+    PyPI alone; a node takes a quarter of an hour. Red Pitaya gets Verilog, constraints and a script
+    for Vivado, and a check that the node fits. Ends with exit code 1 where a node does not fit or
+    does not meet its clocks.
     """
     with needs(EXTRA):
         from shotveil.sim.synthesis.boards import build

@@ -33,7 +33,7 @@ from shotveil.sim.commands._options import (
 @backend_option("rtl")
 @click.option(
     "--processes",
-    type=click.IntRange(1),
+    type=int,
     show_default="one for each processor",
     help="Number of processes that share the work (1 or more).",
 )
@@ -53,7 +53,7 @@ from shotveil.sim.commands._options import (
 )
 @seed_option
 @json_option
-def cosim(report: Path, images: int, json: bool, **settings: Any) -> None:
+def cosim(report: Path, images: int, processes: int | None, json: bool, **settings: Any) -> None:
     """Classify MNIST test digits through both nodes with the optics between them.
 
     With 100 digits through the gateware this takes some minutes. Ends with exit code 1 where
@@ -61,13 +61,16 @@ def cosim(report: Path, images: int, json: bool, **settings: Any) -> None:
     """
     with needs(EXTRA):
         from shotveil.host.commands.show import progress_bar, show
+        from shotveil.models.common.checks import require
         from shotveil.sim.loop import cosim as work
         from shotveil.sim.loop.run import Disagreement
 
+    if processes is not None:
+        require("processes", processes, at_least=1)
     with progress_bar("images through both nodes") as advance:
         try:
             run, calibration = work.cosim(
-                images=images, report=report, progress=advance, **settings
+                images=images, report=report, processes=processes, progress=advance, **settings
             )
         except Disagreement as error:
             raise Failed(str(error)) from None

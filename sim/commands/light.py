@@ -47,7 +47,7 @@ from shotveil.sim.commands._options import (
     "--transmittance",
     type=float,
     show_default="that of the impairments",
-    help="Transmittance of the whole loop, half of its loss on either way (above 0, at most 1).",
+    help="Transmittance of the whole loop; either way has its square root (above 0, at most 1).",
 )
 @click.option(
     "--excess-noise",
@@ -56,7 +56,7 @@ from shotveil.sim.commands._options import (
     help="Technical excess noise of the channel, in shot-noise units (0 or more).",
 )
 @seed_option
-@record_frames_option(2000)
+@record_frames_option(2000, lowest=100)
 @click.option(
     "--calibration",
     type=FOLDER,
@@ -80,9 +80,9 @@ def light(
 ) -> None:
     """Simulate the gateware of both nodes with light between them, each behind a TCP port.
 
-    `shotveil serve --device` and `shotveil ask --device` take them for boards. Both nodes are
-    calibrated first, which takes a minute, and then served until they are interrupted. With --json
-    one object is printed when they are ready and one when they have stopped.
+    Hosts, such as `shotveil serve --device` and `shotveil ask --device`, take them for boards. Both
+    nodes are calibrated first, which takes a minute, and then served until they are interrupted.
+    With --json one object is printed when they are ready and one when they have stopped.
     """
     with needs(EXTRA):
         from shotveil.models.common.checks import RangeError, require
