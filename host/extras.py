@@ -3,7 +3,25 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+
+
+@contextmanager
+def needs(extra: str) -> Iterator[None]:
+    """Where what is imported needs an extra.
+
+    Raises `ModuleNotFoundError` that tells how to get what is missing.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] == "shotveil":
+            raise
+        raise ModuleNotFoundError(
+            f"this needs the package {error.name}; run `make setup-{extra}`", name=error.name
+        ) from None
 
 
 def import_extra(module: str, extra: str) -> Any:
@@ -11,11 +29,5 @@ def import_extra(module: str, extra: str) -> Any:
 
     Raises `ModuleNotFoundError` that tells how to get what is missing.
     """
-    try:
+    with needs(extra):
         return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.split(".")[0] == "shotveil":
-            raise
-        raise ModuleNotFoundError(
-            f"this needs the package {error.name}; run `make setup-{extra}`", name=error.name
-        ) from None

@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+if TYPE_CHECKING:
+    from rich.console import Console
 
 from shotveil.host.leakage.catalogue import DATA_BOUNDS, WEIGHT_BOUND, WEIGHT_BOUNDS
 
@@ -22,6 +21,15 @@ def progress_bar(description: str) -> Iterator[Callable[[int, int], None]]:
 
     A bar on a terminal; in a file or a batch system's log a line twice a minute.
     """
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
     console = Console(stderr=True)
     if not console.is_terminal:
         yield _lines(description, console)
@@ -60,6 +68,9 @@ def _lines(description: str, console: Console) -> Callable[[int, int], None]:
 
 def show(summary: dict[str, Any]) -> None:
     """Print a summary for a person to read."""
+    from rich.console import Console
+    from rich.table import Table
+
     console = Console(highlight=False)
     error = 100 * summary["accuracy_error"]
     console.print(

@@ -6,25 +6,3 @@ estimates and confidence limits from finite data. `published`: the conventions o
 figures, where they differ from ours.
 All equations are derived in docs/physics.md.
 """
-
-from shotveil.host.leakage.certificate import ChannelEstimate, certified_channel, estimated_channel
-from shotveil.host.leakage.data import data_leakage
-from shotveil.host.leakage.weights import (
-    entropy,
-    holevo_per_mode,
-    weight_leakage,
-    weight_leakage_after,
-    weight_leakage_limit,
-)
-
-__all__ = [
-    "ChannelEstimate",
-    "certified_channel",
-    "data_leakage",
-    "entropy",
-    "estimated_channel",
-    "holevo_per_mode",
-    "weight_leakage",
-    "weight_leakage_after",
-    "weight_leakage_limit",
-]

@@ -9,8 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from shotveil.host.leakage.bound import DataBound, Kind, WeightBound
+from shotveil.host.leakage.default_bounds import DATA_BOUND, WEIGHT_BOUND
 from shotveil.models.common.checks import RangeError
 from shotveil.models.common.registry import members
+
+__all__ = [
+    "DATA_BOUND",
+    "DATA_BOUNDS",
+    "WEIGHT_BOUND",
+    "WEIGHT_BOUNDS",
+    "data_bound",
+    "weight_bound",
+]
 
 
 def bounds_in(room: str, kind: type[Kind]) -> dict[str, Kind]:
@@ -20,10 +30,6 @@ def bounds_in(room: str, kind: type[Kind]) -> dict[str, Kind]:
 
 DATA_BOUNDS = bounds_in("shotveil.host.leakage.data_bounds", DataBound)
 WEIGHT_BOUNDS = bounds_in("shotveil.host.leakage.weight_bounds", WeightBound)
-
-# The bounds that budgets are held against unless others are asked for.
-DATA_BOUND = "qcrb"
-WEIGHT_BOUND = "holevo"
 
 
 def data_bound(name: str) -> DataBound:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shotveil.host.leakage import ChannelEstimate
+from shotveil.host.leakage.certificate import ChannelEstimate
 from shotveil.host.leakage.declared import network_leakage
 from shotveil.host.run.inference import Inference
 from shotveil.host.verification.levels import FAILURE_PROBABILITY, FALSE_ALARM_PROBABILITY

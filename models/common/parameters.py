@@ -38,7 +38,16 @@ class Parameter:
     @property
     def described(self) -> str:
         """Help with unit and range, as a whole phrase."""
-        return f"{self.help}{f', in {self.unit}' if self.unit else ''}, in {self.allowed}."
+        return f"{self.help}{f', in {self.unit}' if self.unit else ''} ({self._range})."
+
+    @property
+    def _range(self) -> str:
+        ends = {name: f"{value:.4g}" for name, value in self.limits.items()}
+        if ends.keys() == {"at_least"}:
+            return f"{ends['at_least']} or more"
+        if ends.keys() == {"at_least", "at_most"}:
+            return f"from {ends['at_least']} to {ends['at_most']}"
+        return ", ".join(f"{name.replace('_', ' ')} {end}" for name, end in ends.items())
 
     def check(self, value: Any) -> None:
         """Raise `RangeError` unless the value is within the limits."""

@@ -6,15 +6,16 @@ docs/physics.md.
 
 from __future__ import annotations
 
-from typing import TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, TypeVar
 
 from shotveil.models.common.checks import require
 from shotveil.models.link.detector import Detector
 
-Gain = TypeVar("Gain", float, NDArray[np.float64])  # one gain, or many at once
+if TYPE_CHECKING:  # command-line options are made from settings, and help is not to wait for NumPy
+    import numpy as np
+    from numpy.typing import NDArray
+
+Gain = TypeVar("Gain", float, "NDArray[np.float64]")  # one gain, or many at once
 
 
 def noise_quantum(gain: Gain) -> Gain:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from typing import TYPE_CHECKING
 
 from shotveil.models.common.parameters import check, parameter
+
+if TYPE_CHECKING:  # command-line options are made from settings, and help is not to wait for NumPy
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,13 @@ class Detector:
 
     def slope(self, transmittance: ArrayLike) -> NDArray[np.float64]:
         """t = √(η·T): amplitude that is seen of one sent through power transmittance T."""
+        import numpy as np
+
         return np.sqrt(self.efficiency * np.asarray(transmittance, dtype=np.float64))
 
     def noise_variance(self, excess_noise: ArrayLike) -> NDArray[np.float64]:
         """σ² = 1 + v + η·ε (SNU): what is seen of a mode of variance 1 + ε."""
+        import numpy as np
+
         excess = np.asarray(excess_noise, dtype=np.float64)
         return 1 + self.electronic_noise + self.efficiency * excess

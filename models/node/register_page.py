@@ -1,6 +1,6 @@
 """The page of a node's registers, docs/registers.md, from the map.
 
-python -m shotveil.models.node.register_page > docs/registers.md
+shotveil registers > docs/registers.md
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def markdown() -> str:
     for register in union.values():
         groups.setdefault(register.group, []).append(register)
     lines = [
-        "<!-- Written by `python -m shotveil.models.node.register_page > docs/registers.md`. -->",
+        "<!-- Written by `shotveil registers > docs/registers.md`. -->",
         "# Registers",
         "",
         "A host reaches a node's registers by name, through `host.devices.registers` or",
@@ -75,7 +75,3 @@ def _described(alike: list[Register]) -> list[str]:
     if register.access is Access.STROBE or register.switch:
         span = ""
     return [bits, span, reset, doc]
-
-
-if __name__ == "__main__":
-    print(markdown(), end="")

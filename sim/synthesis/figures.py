@@ -1,4 +1,4 @@
-"""The committed synthesis figures: `python -m shotveil.sim.synthesis.figures [name …]`, `--update`.
+"""The committed synthesis figures: `shotveil lab synth [NAME …]`, `--update`.
 
 Every block and top is synthesised, placed and routed for each seed, and compared with
 `docs/synthesis.json`; what got worse by more than the slack fails with a table. `--update` writes
@@ -8,11 +8,9 @@ and the versions of the tools, so what did not change is not placed again.
 
 from __future__ import annotations
 
-import argparse
 import functools
 import hashlib
 import json
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -237,36 +235,41 @@ def select(names: Iterable[str]) -> dict[str, Target]:
     return {name: known[name] for name in chosen}
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Measure, compare or update, and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", help="blocks and tops; all if none is given")
-    parser.add_argument("--update", action="store_true", help="write the committed file")
-    chosen = parser.parse_args(arguments)
-    try:
-        selected = select(chosen.names)
-    except RangeError as error:
-        sys.exit(str(error))
+@dataclass(frozen=True)
+class Measured:
+    """Figures by device and target, and what is wrong with them: one line for each regression and
+    for each miss of a floor; `tools` says if other tools made the committed figures."""
+
+    figures: dict[str, dict[str, Row]]
+    regressions: list[str]
+    missed: list[str]
+    tools: str
+
+
+def measure_all(
+    names: Iterable[str], update: bool, tell: Callable[[str], None] = lambda line: None
+) -> Measured:
+    """Measure all targets or those named, and compare with the committed file or update it.
+
+    `tell` gets a line for each figure as it comes. Raises `RangeError` for a name that is none.
+    """
+    selected = select(names)
     committed = json.loads(COMMITTED.read_text()) if COMMITTED.exists() else {}
     new: dict[str, dict[str, Row]] = {"ecp5": {}, "zynq": {}}
     missed = []
     for name, target in selected.items():
         for device, row in measure(name, target).items():
             new[device][name] = row
-            print(f"{name:<26} {device:<5} {_line(row)}", flush=True)
+            tell(f"{name:<26} {device:<5} {_line(row)}")
         if target.floor:
             missed += below_floor(name, target.floor, new["ecp5"][name])
-        if chosen.update:  # at once: a run of an hour may be interrupted
+        if update:  # at once: a run of an hour may be interrupted
             write(committed, new)
-    if chosen.update:
-        print(f"wrote {COMMITTED.relative_to(ROOT)} and {PAGE.relative_to(ROOT)}")
-    elif worse := regressions(committed, new):
-        here = {tool: version(tool) for tool in TOOLS}
-        if here != committed.get("tools"):
-            print(f"tools differ: committed with {committed.get('tools')}, these are {here}")
-        sys.exit("worse than docs/synthesis.json by more than the slack:\n" + "\n".join(worse))
-    if missed:
-        sys.exit("below the floor:\n" + "\n".join(missed))
+    worse = [] if update else regressions(committed, new)
+    here = {tool: version(tool) for tool in TOOLS}
+    differ = worse and here != committed.get("tools")
+    tools = f"tools differ: committed with {committed.get('tools')}, these are {here}"
+    return Measured(new, worse, missed, tools if differ else "")
 
 
 def write(committed: Mapping[str, Any], new: Mapping[str, Mapping[str, Row]]) -> None:
@@ -289,7 +292,3 @@ def _line(row: Row) -> str:
     mhz = " / ".join(f"{value:.0f}" for value in row.get("mhz", ()))
     cells = ", ".join(f"{value:g} {name.upper()}" for name, value in row.items() if name != "mhz")
     return f"{cells}, {mhz} MHz" if mhz else cells
-
-
-if __name__ == "__main__":
-    main()

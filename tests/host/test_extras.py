@@ -41,5 +41,5 @@ def test_compiled_nodes_name_the_target_that_sets_them_up(arguments):
 
 def test_what_is_missing_of_our_own_is_no_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "shotveil.sim.loop.node_device", None)
-    with pytest.raises(ModuleNotFoundError, match=r"sim\.node_device"):
+    with pytest.raises(ModuleNotFoundError, match=r"sim\.loop\.node_device"):
         import_extra("shotveil.sim.loop.node_device", "test-gateware")

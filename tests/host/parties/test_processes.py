@@ -8,8 +8,9 @@ import time
 import numpy as np
 import pytest
 
-from shotveil.host.commands.demo import DATA_BOUND, DATA_BUDGET, WEIGHT_BUDGET
+from shotveil.host.commands.demo import DATA_BUDGET, WEIGHT_BUDGET
 from shotveil.host.design.operating_point import within_budgets
+from shotveil.host.leakage.default_bounds import DATA_BOUND
 from shotveil.host.ledger.event_log import EventLog
 from shotveil.host.ledger.odometer import read_accounts
 from shotveil.host.parties.keys import make_keys
