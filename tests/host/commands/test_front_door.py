@@ -255,7 +255,6 @@ def test_the_example_of_a_file_is_read(tmp_path, capsys):
 
 def test_defaults_are_those_of_python():
     """What is slow to load is not asked for its defaults while help is printed."""
-    from shotveil.host.design.results import IDEAL
     from shotveil.host.figures.tables import GAIN, PHOTONS
     from shotveil.host.run.schedule import IMAGES_IN_BATCH
     from shotveil.host.run.summary import FALSE_ALARM_PROBABILITY
@@ -275,7 +274,6 @@ def test_defaults_are_those_of_python():
         ("attack", "false_alarm_probability", monitor.false_alarm_probability),
         ("serve", "failure_probability", monitor.failure_probability),
         ("serve", "peak", monitor.peak),
-        ("attack", "gain", IDEAL.gain),
         ("lab light", "record_frames", RECORD_FRAMES),
     ):
         assert known[f"shotveil {command}"][option] == value, f"{command} {option}"

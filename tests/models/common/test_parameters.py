@@ -27,8 +27,8 @@ def test_parameters_are_the_marked_fields_in_their_order():
     heat, gap = parameters(Oven)
     assert (heat.name, heat.default, heat.label) == ("heat", 180.0, "heat")
     assert (gap.name, gap.label, gap.allowed) == ("door_gap", "gap", "[0, 1)")
-    assert heat.described == "Temperature inside, in degrees, in (0, 250]."
-    assert gap.described == "Width of the gap, in [0, 1)."
+    assert heat.described == "Temperature inside, in degrees (above 0, at most 250)."
+    assert gap.described == "Width of the gap (at least 0, below 1)."
 
 
 def test_a_subclass_has_those_of_its_base_too():

@@ -116,9 +116,9 @@ def test_settings_say_what_they_mean():
     assert about["transmittance"].default is about["transmittance_out"].default is None
     assert about["client_efficiency"].default == 1 and about["excess_noise"].default == 0
     assert about["server_efficiency"].described == (
-        "Quantum efficiency of the server's homodyne detector, in (0, 1]."
+        "Quantum efficiency of the server's homodyne detector (above 0, at most 1)."
     )
-    assert "in radians, in [0, 3.14159]" in about["phase_error"].described
+    assert "in radians (from 0 to 3.142)" in about["phase_error"].described
     assert about["client_efficiency"].label == "client's detector efficiency"
 
 
