@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shotveil.models.common.checks import RangeError, require
+from shotveil.models.common.checks import require
 from shotveil.models.digitiser import correlator
 from shotveil.models.digitiser.spec import PREAMBLE, DigitiserSettings, DigitiserSpec
 from shotveil.models.drive.spec import DriveSpec
@@ -86,13 +86,13 @@ class Parts:
 def parts_of(rows: int, modes: int, decoys: int, spec: DriveSpec) -> Parts:
     """Parts for `rows` rows and at most `decoys` decoys: the longest that a node buffers whole.
 
-    Raises `RangeError` where a single row does not fit the node, or without a decoy.
+    Raises `RangeError` where a single row does not fit the node, and without a row or a decoy.
     """
     require("modes of a row", modes, at_least=1, at_most=spec.row_capacity, integer=True)
     require("decoys of a layer", decoys, at_least=1, integer=True)
-    for slots in range(min(decoys, spec.row_capacity // modes), 0, -1):
-        weights = -(-rows // slots)
-        spare = (rows + decoys) // slots - weights
-        if spare:
-            return Parts(slots, weights, spare)
-    raise RangeError(f"rows = {rows}; allowed: 1 or more")
+    require("rows of a layer", rows, at_least=1, integer=True)
+    longest = min(decoys, spec.row_capacity // modes)
+    # One slot a part leaves a part for each decoy.
+    slots = next(n for n in range(longest, 0, -1) if (rows + decoys) // n > -(-rows // n))
+    weights = -(-rows // slots)
+    return Parts(slots, weights, (rows + decoys) // slots - weights)
