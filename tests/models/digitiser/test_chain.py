@@ -230,3 +230,10 @@ def test_the_phase_shifter_may_move_while_the_next_frame_has_begun():
     assert chain.moving_runs(ONE, dataclasses.replace(SETTINGS, layout=long)) == 0
     double = FrameLayout(preamble=16, row=120, pilots=2, pilot_spacing=24, vacuum=8)
     assert chain.moving_runs(ONE, dataclasses.replace(SETTINGS, layout=double)) == 3
+
+
+def test_the_frame_number_wraps():
+    codes, _ = light(7)
+    got = chain.model(DigitiserSpec(frame_bits=2), SETTINGS, codes, NOTHING)
+    numbers = np.repeat(np.arange(20), SYMBOLS)[: len(got.frame)]
+    assert numbers.max() > 4 and got.frame.tolist() == (numbers % 4).tolist()

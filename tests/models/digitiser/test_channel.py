@@ -79,6 +79,7 @@ def test_the_lasers_phase_walks_by_its_linewidth():
     seen = detect(SPEC, channel, np.ones(n, complex), np.random.default_rng(3))
     phase = np.unwrap(np.angle(seen[0] + 1j * seen[1]))
     steps = np.diff(phase)
+    assert abs(steps.mean()) < 5 * np.sqrt(np.pi / 2 * 1e-4 / n)
     assert steps.var() == pytest.approx(2 * np.pi * 1e-4 / 4, rel=5 * np.sqrt(2 / n))
     still = detect(SPEC, SimulatedChannel(noise=False), np.ones(5, complex), None)
     assert np.ptp(still, axis=1).tolist() == [0, 0]

@@ -1,6 +1,7 @@
 """CORDIC against complex exponentials and arctan2."""
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -87,3 +88,50 @@ def test_what_the_format_cannot_hold_is_limited_and_marked():
     u, v, limited = cordic.rotate(SPEC, [top, -top], [top, -top], [8192, 8192])
     assert limited.all() and v.tolist() == [top, -top - 1]
     assert np.abs(u).max() <= 3
+
+
+def turned(spec, x, y, a):
+    """A rotation in plain integers, and whether it does not fit."""
+    turns = round_half_up(a, spec.phase_bits - 2)
+    z = (a - (turns << (spec.phase_bits - 2))) << 4
+    x, y = x << spec.guard_bits, y << spec.guard_bits
+    for _ in range(turns % 4):
+        x, y = -y, x
+    for k, angle in enumerate(cordic.angles(spec)):
+        sign = 1 if z >= 0 else -1
+        x, y, z = x - sign * (y >> k), y + sign * (x >> k), z - sign * angle
+    # A multiplier has room for one bit less than the symbol; Python rounds half to even.
+    pair = [round(Fraction(round(Fraction(w, 2 << spec.guard_bits)) * cordic.inverse_gain(spec),
+                           1 << 16)) for w in (x, y)]  # fmt: skip
+    ends = spec.symbol.lowest, spec.symbol.highest
+    held = [min(max(w, ends[0]), ends[1]) for w in pair]
+    return *held, held != pair
+
+
+def angle_of(spec, x, y):
+    """An angle in plain integers."""
+    z = 0 if x >= 0 else 1 << (spec.phase_bits + 3)
+    x, y = (abs(x) << spec.guard_bits), (y if x >= 0 else -y) << spec.guard_bits
+    for k, angle in enumerate(cordic.angles(spec)):
+        sign = -1 if y >= 0 else 1
+        x, y, z = x - sign * (y >> k), y + sign * (x >> k), z - sign * angle
+    half = 1 << (spec.phase_bits - 1)
+    return (round(Fraction(z, 16)) + half) % (2 * half) - half
+
+
+def round_half_up(value, bits):
+    return (value + (1 << (bits - 1))) >> bits
+
+
+@pytest.mark.parametrize("spec", [SPEC, DigitiserSpec(guard_bits=14, phase_bits=20, iterations=11)])
+def test_every_bit_is_that_of_plain_integers(spec):
+    rng = np.random.default_rng(11)
+    x, y = rng.integers(-60000, 60000, (2, 400))
+    angle = rng.integers(-(1 << (spec.phase_bits - 1)), 1 << (spec.phase_bits - 1), 400)
+    angle[:9] = (np.arange(9) - 4) << (spec.phase_bits - 3)  # every eighth of a turn
+    given = [v.tolist() for v in (x, y, angle)]
+    out = [v.tolist() for v in cordic.rotate(spec, x, y, angle)]
+    assert list(zip(*out, strict=True)) == [turned(spec, *v) for v in zip(*given, strict=True)]
+    x[:4], y[:4] = [0, 0, 500, -500], [500, -500, 0, 0]
+    due = [angle_of(spec, int(a), int(b)) for a, b in zip(x, y, strict=True)]
+    assert cordic.arctangent(spec, x, y).tolist() == due

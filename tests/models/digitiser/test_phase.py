@@ -127,7 +127,7 @@ def test_homodyne_sees_the_phase_of_a_frame_on_the_full_circle(phi):
         ONE, DigitiserSettings(), phase.PhaseState(), value, numbers, good, last
     )
     np.testing.assert_array_equal(out, value)
-    assert not limited.any()
+    assert limited.shape == (14,) and not limited.any()
     assert found.bad.tolist() == [False, True]
     # A sixteenth of the sums is kept: 2·√2·2·30000/√2/16 = 5300, and 1.4 of floors on it.
     error = (found.angle - phi + TURN // 2) % TURN - TURN // 2

@@ -28,15 +28,15 @@ def test_fraction_of_a_clean_preamble(spec, delay):
     assert start == pytest.approx(100 + delay + 4 * PREAMBLE, abs=1 / 64)
 
 
-def made(n, planted, beside=0):
-    """A correlation of zeros with hits of given powers, `beside` on either side of each."""
+def made(n, planted, beside=(0, 0)):
+    """A correlation of zeros with hits of given powers, and what is beside each of them."""
     power, hit = np.zeros(n, np.int64), np.zeros(n, bool)
     for at, p in planted.items():
         power[at], hit[at] = p, True
     for at in planted:
-        for near in (at - 1, at + 1):
+        for near, p in zip((at - 1, at + 1), beside, strict=True):
             if 0 <= near < n and not hit[near]:
-                power[near] = beside
+                power[near] = p
     return correlator.Correlation(power, hit)
 
 
@@ -58,7 +58,7 @@ def test_a_peak_is_a_hit_that_none_behind_it_exceeds_in_time():
 
 
 def test_a_peak_has_the_powers_beside_it():
-    correlation = made(40, {0: 9}, beside=4)
+    correlation = made(40, {0: 9}, beside=(7, 4))
     assert timing.peaks(correlation) == [timing.Peak(0, 0, 9, 4)]
     correlation = made(40, {11: 9})
     correlation.power[10:13] = 3, 9, 5
@@ -116,12 +116,14 @@ def test_ratios_are_those_of_a_detected_preamble(spec):
 FREE = DigitiserSettings(free_run=1)
 LOCKED = DigitiserSettings(timing_shift=2)
 PERIOD = LOCKED.period
-P = 1 << 30  # the power of a good peak, with equal ones beside it
-BIAS = timing.fraction(SPEC, timing.Peak(0, P // 2, P, P // 2))  # of such a peak, in 1/64 sample
+P = 1 << 30  # the power of a good peak; what is beside it makes it later by BIAS
+BIAS = timing.fraction(
+    SPEC, timing.Peak(0, P // 2, P, P // 4 * 3)
+)  # of such a peak, in 1/64 sample
 
 
 def frames(planted, n, settings=LOCKED):
-    return timing.model(SPEC, settings, made(n, planted, beside=P // 2))
+    return timing.model(SPEC, settings, made(n, planted, beside=(P // 2, P // 4 * 3)))
 
 
 def test_frames_by_the_clock_alone():

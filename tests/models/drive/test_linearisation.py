@@ -120,3 +120,13 @@ def test_coarse_phases_round_and_stay_in_their_format():
     out, _, refused = linearisation.model(coarse, raw, samples, np.zeros(6, bool))
     assert (out[0] / 8).tolist() == [0, 1, -1, 1, 2, coarse.phase.highest]
     assert not refused.any()
+
+
+def test_what_is_refused_goes_to_the_null_exactly():
+    raw = registers(SPEC, DriveSettings(arms=(Arm(1.0, 0.25), Arm(1.0, 0.25)), angle=True))
+    out, _, refused = linearisation.model(
+        SPEC, raw, np.array([[SPEC.sample.lowest, 0], [0, 1]]), np.zeros(2, bool)
+    )
+    null = 1 << (SPEC.voltage.fraction - 2)
+    assert refused.tolist() == [True, False]
+    assert out.tolist() == [[null, null], [null, null + 1]]

@@ -51,7 +51,7 @@ def test_a_frame_that_is_late_comes_up_to_four_frames_later():
         behind = max(behind, number[frame])
     # It follows the frame that it was to wait for, each of 1 … 4 behind as often.
     counts = np.bincount(lags)
-    assert len(counts) <= LATEST + 1 == 5
+    assert len(counts) == LATEST + 1 == 5
     assert len(set(came)) == len(came) >= 20_000 - LATEST
     assert counts[1:].min() > 0.7 * counts[1:].max()
     assert abs(counts[1:].sum() - late.counts["reorder"]) <= 0.1 * late.counts["reorder"]
@@ -60,6 +60,7 @@ def test_a_frame_that_is_late_comes_up_to_four_frames_later():
 def test_damage_is_of_every_kind_and_leaves_no_frame_as_it_was():
     rng = np.random.default_rng(3)
     frame = bytes(range(1, 11)) + b"\0"
+    bits = set()
     kinds = {"front": 0, "back": 0, "bit": 0, "byte": 0, "more": 0}
     for _ in range(4000):
         out = damaged(frame, rng)
@@ -67,6 +68,7 @@ def test_damage_is_of_every_kind_and_leaves_no_frame_as_it_was():
         if len(out) == len(frame):
             ((a, b),) = [(a, b) for a, b in zip(out, frame, strict=True) if a != b]
             kinds["bit" if (a ^ b).bit_count() == 1 else "byte"] += 1
+            bits |= {a ^ b}
         elif len(out) > len(frame):
             assert 1 <= len(out) - len(frame) < 20
             kinds["more"] += 1
@@ -75,6 +77,7 @@ def test_damage_is_of_every_kind_and_leaves_no_frame_as_it_was():
         else:
             assert frame.startswith(out)
             kinds["back"] += 1
+    assert {1 << k for k in range(8)} <= bits and 200 < len(bits) <= 255
     # A fifth each; a byte is a bit's change in 8 of 255 cases, all is cut in one of 11.
     assert all(600 < count < 1000 for count in kinds.values()), kinds
 
