@@ -11,6 +11,7 @@ from shotveil.models.adversaries.channels import (
     EntanglingCloner,
     InterceptResend,
     RecordCorrelation,
+    Taken,
     Tap,
     heterodyne,
     mutual_information,
@@ -167,3 +168,8 @@ def test_correlation_by_its_sums():
     dark = RecordCorrelation()
     dark.add(a, 0 * b)
     assert dark.bits == 0
+
+
+def test_values_cannot_be_changed_once_they_are_checked():
+    for kind in (Taken, Tap, InterceptResend, EntanglingCloner):
+        assert kind.__dataclass_params__.frozen

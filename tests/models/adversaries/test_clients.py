@@ -30,3 +30,8 @@ def test_a_basis_query_asks_for_one_mode(mode):
 def test_there_must_be_such_a_mode(mode):
     with pytest.raises(RangeError, match="mode = "):
         BasisQueries(mode).directions(5, 8)
+
+
+def test_values_cannot_be_changed_once_they_are_checked():
+    for kind in (OverAmplifier, BasisQueries):
+        assert kind.__dataclass_params__.frozen

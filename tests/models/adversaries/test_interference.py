@@ -86,6 +86,7 @@ def test_a_basis_query_learns_of_one_mode():
 def test_its_light_is_as_honest_as_anyones():
     sent = rows(4000)
     light = WithItsOptics(OverAmplifier(2.0)).outward(sent, np.random.default_rng(6))
+    np.testing.assert_array_equal(light, sent + vacuum(sent.shape, np.random.default_rng(6)))
     added = light - sent
     for part in (added.real, added.imag):
         assert part.var() == pytest.approx(1, rel=5 * math.sqrt(2 / added.size))

@@ -107,7 +107,7 @@ def returned(link, rows, server, seed=5):
 
 @pytest.mark.parametrize("server", [Homodyner(), PhotonCounter(), Squeezer(6.0)])
 def test_powers_from_an_imperfect_receiver_are_unbiased(server):
-    rows = 400_000
+    rows = 100_000
     found = server.power(LOSSY, returned(LOSSY, rows, server))
     g = LOSSY.noise_quantum * 0.8 * 0.7
     error = 1.5 * math.sqrt(2 / rows) * (1.1 + g) / g
@@ -190,3 +190,8 @@ def test_an_ideal_receiver_and_what_errors_leave():
     # ½·log2(1 + 6/2): an error of variance 2 in a prior of 6.
     estimates = truth + np.array([1.0, -1.0, 2.0])
     assert fisher_bits(estimates, truth, 6.0) == pytest.approx(1.0)
+
+
+def test_values_cannot_be_changed_once_they_are_checked():
+    for kind in (Homodyner, PhotonCounter, Squeezer):
+        assert kind.__dataclass_params__.frozen

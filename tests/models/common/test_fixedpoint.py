@@ -134,3 +134,7 @@ def test_quantise_of_arrays_and_of_ends():
     assert quantise(2.0**62, Q(62, 0), overflow=Overflow.WRAP) == 0
     with pytest.raises(RangeError, match="more than 62 bits"):
         quantise(2.0**62 * (1 + 2**-52), Q(62, 0), overflow=Overflow.WRAP)
+
+
+def test_values_cannot_be_changed_once_they_are_checked():
+    assert Q.__dataclass_params__.frozen

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from shotveil.models.digitiser import accumulators, chain
+from shotveil.models.digitiser.accumulators import Sums
 from shotveil.models.digitiser.spec import PILOT, ROW, DigitiserSettings, DigitiserSpec
 from shotveil.models.signal.frame import FrameLayout
 
@@ -84,3 +85,7 @@ def test_without_a_whole_frame_there_is_nothing():
     )  # fmt: skip
     assert sums.frames.shape == (0, SPEC.words, 16)
     assert not sums.session.any() and not sums.modes.any()
+
+
+def test_values_cannot_be_changed_once_they_are_checked():
+    assert Sums.__dataclass_params__.frozen

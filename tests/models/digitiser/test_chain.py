@@ -7,6 +7,7 @@ import pytest
 
 from shotveil.models.common.checks import RangeError
 from shotveil.models.digitiser import chain
+from shotveil.models.digitiser.chain import Plan, Received
 from shotveil.models.digitiser.channel import (
     SimulatedChannel,
     convert,
@@ -237,3 +238,8 @@ def test_the_frame_number_wraps():
     got = chain.model(DigitiserSpec(frame_bits=2), SETTINGS, codes, NOTHING)
     numbers = np.repeat(np.arange(20), SYMBOLS)[: len(got.frame)]
     assert numbers.max() > 4 and got.frame.tolist() == (numbers % 4).tolist()
+
+
+def test_values_cannot_be_changed_once_they_are_checked():
+    for kind in (Plan, Received):
+        assert kind.__dataclass_params__.frozen

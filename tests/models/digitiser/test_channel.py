@@ -116,3 +116,7 @@ def test_ranges(name, good, bad):
     for value in bad:
         with pytest.raises(RangeError, match=f"^{name} = "):
             SimulatedChannel(**{name: value})
+
+
+def test_values_cannot_be_changed_once_they_are_checked():
+    assert SimulatedChannel.__dataclass_params__.frozen

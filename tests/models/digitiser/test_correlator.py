@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from shotveil.models.digitiser import correlator
+from shotveil.models.digitiser.correlator import Correlation
 from shotveil.models.digitiser.spec import DigitiserSpec
 
 SPEC = DigitiserSpec()
@@ -107,3 +108,7 @@ def test_threshold_by_its_formula(spec, mean):
     """At 1e-15 it is 34.54 means; a box of 4 samples has variance 4σ²/16², and 1/12 by rounding."""
     assert correlator.threshold(spec, 0) == int(np.ceil(34.538776 * mean / 12))
     assert correlator.threshold(spec, 16, 1e-3) == int(np.ceil(6.907755279 * mean * (4 + 1 / 12)))
+
+
+def test_values_cannot_be_changed_once_they_are_checked():
+    assert Correlation.__dataclass_params__.frozen

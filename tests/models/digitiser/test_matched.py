@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from shotveil.models.digitiser import matched
+from shotveil.models.digitiser.matched import Symbols
 from shotveil.models.digitiser.spec import DigitiserSpec, fractional_delay
 from shotveil.models.signal import pulse
 
@@ -48,3 +49,7 @@ def test_frames_take_each_symbol_from_its_window(spec):
     ones = np.full((64, 32), 1 << 11)
     summed = matched.frames(spec, samples, over, starts, fractions, symbols, ones)
     assert summed.value[0, 1, 2] == samples[0, 178 : 178 + 32].sum()
+
+
+def test_values_cannot_be_changed_once_they_are_checked():
+    assert Symbols.__dataclass_params__.frozen

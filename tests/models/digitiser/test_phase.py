@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from shotveil.models.digitiser import cordic, phase
+from shotveil.models.digitiser.phase import Phases
 from shotveil.models.digitiser.spec import (
     SIGNAL_RECORD,
     VACUUM_RECORD,
@@ -134,3 +135,7 @@ def test_homodyne_sees_the_phase_of_a_frame_on_the_full_circle(phi):
     assert found.angle.shape == (2,) and np.abs(error).max() <= 1.5 / 5300 * TURN / 2 / np.pi + 3
     even, odd = (2 * int(v) for v in np.rint(pair))
     assert found.angle[0] == cordic.arctangent(ONE, (even + odd) >> 4, (odd - even) >> 4)
+
+
+def test_values_cannot_be_changed_once_they_are_checked():
+    assert Phases.__dataclass_params__.frozen

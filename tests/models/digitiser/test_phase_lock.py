@@ -5,6 +5,7 @@ import pytest
 
 from shotveil.models.common.checks import RangeError
 from shotveil.models.digitiser import phase_lock
+from shotveil.models.digitiser.phase_lock import PhaseLockSettings
 from shotveil.models.digitiser.spec import DigitiserSpec
 
 ONE = DigitiserSpec(quadratures=1)
@@ -118,3 +119,7 @@ def test_registers_have_ends(name, low, high):
     for value in (low - 1, high + 1, low + 0.5):
         with pytest.raises(RangeError, match=f"{name} = "):
             phase_lock.PhaseLockSettings(**{name: value}).validate(ONE)
+
+
+def test_values_cannot_be_changed_once_they_are_checked():
+    assert PhaseLockSettings.__dataclass_params__.frozen

@@ -205,3 +205,8 @@ def test_a_fractional_delay_is_the_sincs():
         # A period of 1024 in place of an endless line.
         np.testing.assert_allclose(fractional_delay(given, delay), sinc, atol=2e-2)
     np.testing.assert_allclose(fractional_delay(given, 2.0)[2:], given[:-2], atol=1e-12)
+
+
+def test_values_cannot_be_changed_once_they_are_checked():
+    for kind in (DigitiserSpec, DigitiserSettings):
+        assert kind.__dataclass_params__.frozen

@@ -6,6 +6,7 @@ import pytest
 from shotveil.models.digitiser import correlator, entry, timing
 from shotveil.models.digitiser.channel import SimulatedChannel, convert, detect, waveform
 from shotveil.models.digitiser.spec import PREAMBLE, DigitiserSettings, DigitiserSpec
+from shotveil.models.digitiser.timing import Frame, Peak
 
 SPEC = DigitiserSpec()
 ONE = DigitiserSpec(quadratures=1)
@@ -224,3 +225,8 @@ def test_the_lock_rounds_half_a_unit_up_and_half_a_sample_to_the_next():
         lock.place, lock.missed = place, 0
         assert lock.step(SPEC, LOCKED, None) == timing.Frame(start - 13, fraction, True)
     assert lock.distance(timing.Peak(3, 0, 1, 0)) == (3 << 16) - lock.place
+
+
+def test_values_cannot_be_changed_once_they_are_checked():
+    for kind in (Peak, Frame):
+        assert kind.__dataclass_params__.frozen

@@ -8,6 +8,7 @@ import pytest
 from shotveil.models.common.checks import RangeError
 from shotveil.models.common.fixedpoint import to_float
 from shotveil.models.drive import chain, reference
+from shotveil.models.drive.chain import DriveOutput
 from shotveil.models.drive.spec import Arm, DriveSettings, DriveSpec, registers
 from shotveil.models.networks.network import load_network
 from shotveil.models.signal.frame import FrameLayout
@@ -181,3 +182,7 @@ def test_speed(symbols):
         best = min(best, time.process_time() - started)
     samples = out.codes.size // 2
     assert samples / best >= 5e6
+
+
+def test_values_cannot_be_changed_once_they_are_checked():
+    assert DriveOutput.__dataclass_params__.frozen

@@ -110,3 +110,7 @@ def test_the_wire_does_as_much_harm_as_it_should():
     assert due - counts["corrupt"] / 3 < intact <= due + counts["corrupt"] / 3
     with pytest.raises(RangeError):
         WireFaults(0.9, 0.2)
+
+
+def test_values_cannot_be_changed_once_they_are_checked():
+    assert WireFaults.__dataclass_params__.frozen

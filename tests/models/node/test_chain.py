@@ -11,7 +11,7 @@ from shotveil.models.digitiser.spec import ROW, DigitiserSettings, DigitiserSpec
 from shotveil.models.drive import chain as drive
 from shotveil.models.drive.spec import Arm, DriveSettings, DriveSpec
 from shotveil.models.node import chain
-from shotveil.models.node.chain import Loopback, NodeSetup, looped
+from shotveil.models.node.chain import Heard, Loopback, NodeRecord, NodeSetup, looped
 from shotveil.models.node.spec import NodeSpec
 from shotveil.models.signal.frame import FrameLayout
 
@@ -191,3 +191,8 @@ def test_flights_limit_the_delay_of_a_large_memory():
     )
     setup(loop_delay=0).validate(small)
     assert NodeSetup(setup().drive).lead_in == 2 and NodeSetup(setup().drive).loop_delay == 0
+
+
+def test_values_cannot_be_changed_once_they_are_checked():
+    for kind in (NodeSetup, Heard, NodeRecord):
+        assert kind.__dataclass_params__.frozen

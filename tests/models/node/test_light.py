@@ -86,3 +86,7 @@ def test_layers_that_cannot_be_sent_are_refused():
     for decoys in (0, 1.5):
         with pytest.raises(RangeError, match="decoys of a layer"):
             parts_of(10, 10, decoys, spec)
+
+
+def test_values_cannot_be_changed_once_they_are_checked():
+    assert Parts.__dataclass_params__.frozen

@@ -5,6 +5,7 @@ import pytest
 
 from shotveil.models.digitiser.spec import DigitiserSettings, DigitiserSpec
 from shotveil.models.node import replay
+from shotveil.models.node.replay import Flights
 
 SENT = np.array([100, 200, 300, 400])
 
@@ -57,3 +58,7 @@ def test_times_of_the_receiver(delay):
     assert replay.arrivals(spec, starts).tolist() == [64 + delay + 16, 1000 + delay + 16]
     assert replay.arrivals(spec, [64])[0] == replay.latency(spec)
     assert (replay.TIME_BITS, replay.FLIGHTS, replay.DECISION) == (28, 64, 4)
+
+
+def test_values_cannot_be_changed_once_they_are_checked():
+    assert Flights.__dataclass_params__.frozen

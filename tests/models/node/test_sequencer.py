@@ -3,7 +3,13 @@
 import pytest
 
 from shotveil.models.node import sequencer
-from shotveil.models.node.sequencer import BatchPhase, Inputs, SequencerModel, SequencerState
+from shotveil.models.node.sequencer import (
+    BatchPhase,
+    Inputs,
+    Outputs,
+    SequencerModel,
+    SequencerState,
+)
 
 DRAIN = 5
 
@@ -157,3 +163,8 @@ def test_names_of_states():
     widths = (sequencer.GRANT_BITS, sequencer.LEAD_BITS, sequencer.COUNT_BITS,
               sequencer.WATCHDOG_BITS, sequencer.TICK_BITS, sequencer.MARGIN)  # fmt: skip
     assert widths == (24, 16, 32, 16, 16, 7)
+
+
+def test_values_cannot_be_changed_once_they_are_checked():
+    for kind in (Inputs, Outputs):
+        assert kind.__dataclass_params__.frozen

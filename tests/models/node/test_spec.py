@@ -97,3 +97,7 @@ def test_the_hash_is_the_start_of_a_sha256_over_all_fields():
     text = "".join(f"{name}={value}\n" for name, value in sorted(NodeSpec().fields().items()))
     digest = hashlib.sha256(text.encode()).hexdigest()
     assert f"{NodeSpec().spec_hash():08x}" == digest[:8]
+
+
+def test_values_cannot_be_changed_once_they_are_checked():
+    assert NodeSpec.__dataclass_params__.frozen

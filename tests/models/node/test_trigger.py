@@ -44,7 +44,7 @@ def test_sixteen_edges_may_be_on_their_way():
         return np.nonzero(hold == 0)[0].tolist()
 
     first = [edge + delay + 6 for edge in edges]
-    assert len(first) == trigger.PENDING == 16
+    assert len(first) == trigger.PENDING == 16 and trigger.DELAY_BITS == 24
     assert released() == first
     # The next finds room when it is registered behind the first one's release.
     assert released(40) == released(103) == first

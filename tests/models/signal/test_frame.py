@@ -110,3 +110,7 @@ def test_a_frame_in_its_order():
     assert diagonal([0, 1, 2, 3, 4, -1]).tolist() == [[1, -1, -1, 1, 1, 1], [1, 1, -1, -1, 1, -1]]
     i, q = layout.references()[:, :5]
     assert (i + 1j * q).tolist() == [1 + 1j] * 5
+
+
+def test_values_cannot_be_changed_once_they_are_checked():
+    assert FrameLayout.__dataclass_params__.frozen

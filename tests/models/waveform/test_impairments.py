@@ -123,3 +123,7 @@ def test_between_the_levels_nothing_is_lost():
     assert set(kept.on) == {*some.on, "linewidth", "delay_out"}
     assert some.transmittance == pytest.approx(0.72)
     assert some.link(1.3).photons == 0
+
+
+def test_values_cannot_be_changed_once_they_are_checked():
+    assert Impairments.__dataclass_params__.frozen

@@ -56,3 +56,8 @@ def test_a_fraction_is_one(kind):
     for fraction in (-0.01, 1.01):
         with pytest.raises(RangeError, match="fraction"):
             kind(fraction)
+
+
+def test_values_cannot_be_changed_once_they_are_checked():
+    for kind in (FibreTap, Interceptor):
+        assert kind.__dataclass_params__.frozen
