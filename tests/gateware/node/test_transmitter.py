@@ -17,8 +17,9 @@ from shotveil.sim.engines.run import Run
 SPEC = DriveSpec(row_capacity=64)
 LAYOUT = FrameLayout(preamble=4, row=10, pilots=1, pilot_spacing=5, vacuum=2, guard=SPEC.span)
 RAW = registers(SPEC, DriveSettings(layout=LAYOUT))
+DRIVE = {name: value for name, value in settings(RAW).items() if name != "run"}  # not ours
 IDLE = {
-    **settings(RAW), "clear": 0, "clear_angles": 0, "arm": 0, "start": 0, "stop": 0, "alive": 1,
+    **DRIVE, "clear": 0, "clear_angles": 0, "arm": 0, "start": 0, "stop": 0, "alive": 1,
     "link_fault": 0, "grant": 2, "lead_in": 1, "watchdog": 1, "trigger": 0, "triggered": 0,
     "trigger_delay": 0, "hold": 0,
 }  # fmt: skip
