@@ -38,3 +38,8 @@ def test_no_limit_leaves_samples_as_they_are():
     given = np.array([1.0, -2, 3])
     assert Lowpass(math.inf)(given) is given
     assert Lowpass(math.inf).decay == 0 and Lowpass(0.5).decay == math.exp(-math.pi)
+
+
+def test_unless_told_otherwise_it_gives_the_end_of_each_hold():
+    given = np.random.default_rng(2).normal(size=20)
+    np.testing.assert_array_equal(Lowpass(0.1)(given), Lowpass(0.1)(given, 1.0))
