@@ -149,7 +149,7 @@ PROOF = Proof(
         Bug("a halt lets frames go on", "on & counts & ~halt", "on & counts"),
         Bug(
             "a frame is cut by a halt",
-            "self.arm_drive.eq(on | (phase == Phase.ENDING))",
+            "self.arm_drive.eq(on | (phase == BatchPhase.ENDING))",
             "self.arm_drive.eq(on)",
         ),
     ),

@@ -115,7 +115,7 @@ class WithItsOptics:
     @property
     def _modes(self) -> float:
         """Of a row, on average."""
-        return self._numbers / max(1, self._rows)
+        return self._numbers / self._rows if self._rows else 1.0
 
     def variance(self) -> float:
         return self._light.variance

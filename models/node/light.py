@@ -135,15 +135,13 @@ class Parts:
 def parts_of(rows: int, modes: int, decoys: int, spec: DriveSpec) -> Parts:
     """Parts for `rows` rows and at most `decoys` decoys: the longest that a node buffers whole.
 
-    Raises `RangeError` where a single row does not fit the node, without a row or a decoy.
+    Raises `RangeError` where a single row does not fit the node, and without a row or a decoy.
     """
     require("modes of a row", modes, at_least=1, at_most=spec.row_capacity, integer=True)
-    require("rows of a layer", rows, at_least=1, integer=True)
     require("decoys of a layer", decoys, at_least=1, integer=True)
+    require("rows of a layer", rows, at_least=1, integer=True)
     longest = min(decoys, spec.row_capacity // modes)
-    for slots in range(longest, 1, -1):
-        weights = -(-rows // slots)
-        spare = (rows + decoys) // slots - weights
-        if spare:
-            return Parts(slots, weights, spare)
-    return Parts(1, rows, decoys)
+    # One slot a part leaves a part for each decoy.
+    slots = next(n for n in range(longest, 0, -1) if (rows + decoys) // n > -(-rows // n))
+    weights = -(-rows // slots)
+    return Parts(slots, weights, (rows + decoys) // slots - weights)

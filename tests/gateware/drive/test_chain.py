@@ -4,21 +4,21 @@ import numpy as np
 import pytest
 
 from shotveil.gateware.drive.chain import Drive, settings
+from shotveil.gateware.primitives.multiplier import Primitive
 from shotveil.models.drive import chain
 from shotveil.models.drive.spec import DriveSettings, DriveSpec, registers
 from shotveil.models.signal.frame import FrameLayout
 from shotveil.sim.cases.drive import UNEVEN, both, pairs, weight_symbols
 from shotveil.sim.engines.equality import Case, check
 from shotveil.sim.engines.run import Run, Timeout
-from shotveil.sim.engines.verilator_bench import VerilatorBench
+from tests.gateware.drive import bit_true
 
-SPEC = DriveSpec(row_capacity=512)
+SPEC = bit_true.SPEC
 
 
 @pytest.fixture(scope="module")
 def bench():
-    # The same design, and so the same compiled simulation, as in test_bit_true.
-    return VerilatorBench(Drive(SPEC), "drive_chain", {"o"}, "first", depth=1 << 20)
+    return bit_true.verilator("chain")
 
 
 def setup(row=24, **changes):
@@ -99,3 +99,30 @@ def test_weights_of_a_trained_row_need_no_headroom(bench):
         bench, [Case(Run(go, {"i": both(rows)}, {"o": due}), status={"clipped": 0, "tripped": 0})]
     )
     assert weight_symbols(2).shape == (2, 2, 392)
+
+
+def test_in_amaranth():
+    bit_true.in_amaranth("chain")
+
+
+def test_as_verilog():
+    """The floor: a million output samples equal to the bit, in this test alone."""
+    results = bit_true.as_verilog("chain", 70_000)
+    assert sum(len(result.outputs["o"]["i"]) for result in results) >= 1_000_000
+
+
+def test_another_spec():
+    """Another point of the design space: odd shapes, where a width that was forgotten shows."""
+    other = DriveSpec(
+        samples_per_symbol=3, taps=21, dac_bits=12, arcsine_segments=128, row_capacity=512
+    )
+    check(bit_true.verilator("chain", other, label="other"), bit_true.cases("chain", 2000, other))
+
+
+def test_with_the_multipliers_of_ecp5():
+    bench = bit_true.verilator("chain", primitive=Primitive.ECP5, label="ecp5")
+    check(bench, bit_true.cases("chain", 2000))
+
+
+def test_an_empty_design_fails(monkeypatch):
+    bit_true.fails_if_empty("chain", monkeypatch)

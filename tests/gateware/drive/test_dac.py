@@ -6,6 +6,7 @@ from shotveil.gateware.drive.dac import Dac
 from shotveil.models.drive.spec import DriveSpec
 from shotveil.sim.engines.amaranth_bench import AmaranthBench
 from shotveil.sim.engines.run import Run
+from tests.gateware.drive import bit_true
 
 SPEC = DriveSpec(row_capacity=64)
 UNIT = 1 << (SPEC.voltage.fraction - SPEC.dac.fraction)
@@ -81,3 +82,15 @@ def test_saturation_is_counted_and_sticky_until_cleared():
     ]
     assert (seen.status["saturated"], seen.status["saturated_flag"]) == (3, 1)
     assert (cleared.status["saturated"], cleared.status["saturated_flag"]) == (0, 0)
+
+
+def test_in_amaranth():
+    bit_true.in_amaranth("dac")
+
+
+def test_as_verilog():
+    bit_true.as_verilog("dac")
+
+
+def test_an_empty_design_fails(monkeypatch):
+    bit_true.fails_if_empty("dac", monkeypatch)

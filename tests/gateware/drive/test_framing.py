@@ -11,6 +11,7 @@ from shotveil.sim.cases.drive import both, pairs
 from shotveil.sim.engines.amaranth_bench import AmaranthBench
 from shotveil.sim.engines.equality import Case, check
 from shotveil.sim.engines.run import Run
+from tests.gateware.drive import bit_true
 
 SPEC = DriveSpec(row_capacity=64)
 LAYOUT = FrameLayout(preamble=4, row=12, pilots=1, pilot_spacing=5, vacuum=2, guard=8)
@@ -95,3 +96,15 @@ def test_a_full_buffer_stalls_the_host():
     run = Run(settings(LAYOUT, run=0), {"i": both(rows(7))}, timeout=300)
     with pytest.raises(AssertionError, match="after 301 clocks"):
         bench().run(run)
+
+
+def test_in_amaranth():
+    bit_true.in_amaranth("framing")
+
+
+def test_as_verilog():
+    bit_true.as_verilog("framing")
+
+
+def test_an_empty_design_fails(monkeypatch):
+    bit_true.fails_if_empty("framing", monkeypatch)

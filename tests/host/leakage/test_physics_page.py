@@ -50,9 +50,7 @@ def test_gain_dependence_of_the_limit():
     assert product.min() == pytest.approx(7 / 4)
     f2 = np.array([0.5, 0.67, 2.4, 30])
     noise = 7 / 4 / 0.5  # D = gD/g at G = 4/3, where g = 1/2
-    ratio = weight_leakage_after(1, f2 * noise, 1, 0.5 / 392) / weight_leakage_limit(
-        f2, 392
-    )
+    ratio = weight_leakage_after(1, f2 * noise, 1, 0.5 / 392) / weight_leakage_limit(f2, 392)
     assert ((ratio > 0.8) & (ratio < 0.9)).all()
 
 

@@ -10,6 +10,8 @@ from shotveil.host.leakage.weights import weight_leakage
 from shotveil.models.adversaries.channels import (
     EntanglingCloner,
     InterceptResend,
+    RecordCorrelation,
+    Taken,
     Tap,
     heterodyne,
     mutual_information,
@@ -102,3 +104,72 @@ def test_bad_settings_are_refused():
         EntanglingCloner(1.0, 0.1)
     with pytest.raises(RangeError, match="excess noise"):
         EntanglingCloner(0.5, -0.1)
+
+
+def test_ends_of_settings():
+    for fraction in (0, 1):
+        assert Tap(fraction).transmittance == 1 - fraction
+        assert InterceptResend(fraction).excess_noise == 2 * fraction
+    for kind in (Tap, InterceptResend):
+        for fraction in (-0.01, 1.01):
+            with pytest.raises(RangeError, match="fraction"):
+                kind(fraction)
+    assert Tap(0.5).excess_noise == 0 and InterceptResend(0.5).transmittance == 1
+    EntanglingCloner(0.5, 0)
+    for t in (0.0, 1.0):
+        with pytest.raises(RangeError, match="transmittance"):
+            EntanglingCloner(t, 0.1)
+
+
+def test_what_was_not_touched_goes_on_and_has_no_record(sent):
+    taken = InterceptResend(0.3).pass_on(sent, np.random.default_rng(6))
+    assert taken.touched.shape == (4000,) and 0.27 < taken.touched.mean() < 0.33
+    assert not taken.record[~taken.touched].any()
+    plain = (taken.returned - sent)[~taken.touched]
+    loud = (taken.returned - sent)[taken.touched]
+    record = (taken.record - sent)[taken.touched]
+    # Vacuum; that of both ports of the receiver and of the new light; that of the receiver.
+    for noise, variance in ((plain, 1), (loud, 3), (record, 2)):
+        assert noise.real.var() == pytest.approx(variance, rel=5 * math.sqrt(2 / noise.size))
+        assert noise.imag.var() == pytest.approx(variance, rel=5 * math.sqrt(2 / noise.size))
+    for other in (Tap(0.3), EntanglingCloner(0.5, 0.1)):
+        assert other.pass_on(sent, np.random.default_rng(6)).touched.all()
+
+
+def test_a_tap_sees_its_share_with_the_vacuum_of_two_ports(sent):
+    taken = Tap(0.36).pass_on(sent, np.random.default_rng(7))
+    noise = taken.record - sent * 0.6 / math.sqrt(2)
+    assert noise.real.var() == pytest.approx(1, rel=5 * math.sqrt(2 / sent.size))
+    # Light and port mix without loss: what is kept and what goes on share no noise.
+    rest = taken.returned - 0.8 * sent
+    assert abs(np.mean(noise.real * rest.real)) < 5 / math.sqrt(sent.size)
+    assert rest.real.var() == pytest.approx(1, rel=5 * math.sqrt(2 / sent.size))
+
+
+def test_correlation_by_its_sums():
+    found = RecordCorrelation()
+    assert found.bits == 0 and found.variance == 0
+    a, b = np.array([1 + 1j, 2.0]), np.array([1.0, 1j])
+    found.add(a, b, untouched=2)
+    # |⟨a, b⟩|² over the powers; half of the numbers were touched.
+    rho2 = abs(np.vdot(a, b)) ** 2 / (6 * 2)
+    assert found.bits == pytest.approx(-math.log2(1 - rho2) / 2 / 2)
+    assert found.variance == 6 / 4
+    found.add(a[:0], b[:0], untouched=4)
+    assert found.bits == pytest.approx(-math.log2(1 - rho2) / 2 / 4)
+    more = RecordCorrelation()
+    more.add(a[:1], b[:1])
+    more.add(a[1:], b[1:])
+    assert more.bits == pytest.approx(-math.log2(1 - rho2) / 2)
+    # What is told exactly is told to the bits that floating point has.
+    same = RecordCorrelation()
+    same.add(a, 2 * a)
+    assert same.bits == pytest.approx(math.log2(1e15) / 2, rel=0.01)
+    dark = RecordCorrelation()
+    dark.add(a, 0 * b)
+    assert dark.bits == 0
+
+
+def test_values_cannot_be_changed_once_they_are_checked():
+    for kind in (Taken, Tap, InterceptResend, EntanglingCloner):
+        assert kind.__dataclass_params__.frozen

@@ -7,7 +7,15 @@ import pytest
 
 from shotveil.host.verification.probe_check import ProbeCheck
 from shotveil.models.adversaries.clients import BasisQueries, OverAmplifier
-from shotveil.models.adversaries.servers import Homodyner, PhotonCounter, Squeezer
+from shotveil.models.adversaries.servers import (
+    Homodyner,
+    PhotonCounter,
+    Squeezer,
+    counted,
+    fisher_bits,
+    ideal,
+    returned_noise,
+)
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.optics import Detector, Link
 from shotveil.models.link.symbols import vacuum
@@ -80,3 +88,112 @@ def test_basis_queries_are_unit_vectors_of_one_mode():
         OverAmplifier(1.0).link(LINK)
     with pytest.raises(RangeError, match="squeezing"):
         Squeezer(-1.0)
+
+
+LOSSY = Link(3.0, 6.0, 0.9, 0.8, excess_noise=0.05, server_detector=Detector(0.7, 0.1))
+
+
+def returned(link, rows, server, seed=5):
+    """Records of an imperfect receiver, as physics has them: what `power` has to take away."""
+    rng = np.random.default_rng(seed)
+    receiver = link.server_detector
+    nu = vacuum((rows, 1), rng, link.noise_quantum * link.transmittance_back) * XI
+    if server.counts:
+        left = nu + vacuum(nu.shape, rng, link.excess_noise)
+        return rng.poisson(receiver.efficiency * np.abs(left) ** 2 / 4).astype(float)
+    t = link.transmittance
+    light = t * server.variance + 1 - t + link.excess_noise
+    variance = receiver.efficiency * light + 1 - receiver.efficiency + receiver.electronic_noise
+    return math.sqrt(receiver.efficiency) * nu.real + rng.normal(0, math.sqrt(variance), nu.shape)
+
+
+@pytest.mark.parametrize("server", [Homodyner(), PhotonCounter(), Squeezer(6.0)])
+def test_powers_from_an_imperfect_receiver_are_unbiased(server):
+    rows = 100_000
+    found = server.power(LOSSY, returned(LOSSY, rows, server))
+    g = LOSSY.noise_quantum * 0.8 * 0.7
+    error = 1.5 * math.sqrt(2 / rows) * (1.1 + g) / g
+    assert np.abs(found - np.abs(XI) ** 2).max() < 5 * error
+
+
+def test_returned_light_is_vacuum_and_the_clients_noise():
+    light = returned_noise(LOSSY, XI, 200_000, np.random.default_rng(6))
+    assert light.shape == (200_000, MODES)
+    due = 1 + LOSSY.noise_quantum * 0.8 * np.abs(XI) ** 2
+    np.testing.assert_allclose(light.real.var(axis=0), due, rtol=5 * math.sqrt(2 / 200_000))
+    np.testing.assert_allclose(light.imag.var(axis=0), due, rtol=5 * math.sqrt(2 / 200_000))
+    for rows in (0, 1.5):
+        with pytest.raises(RangeError, match="rows"):
+            returned_noise(LOSSY, XI, rows, np.random.default_rng(6))
+    assert returned_noise(LOSSY, XI, 1, np.random.default_rng(6)).shape == (1, MODES)
+
+
+def test_a_homodyner_looks_at_either_quadrature_in_turn():
+    light = returned_noise(LINK, XI, 5, np.random.default_rng(7))
+    record = np.stack([light[k].imag if k % 2 else light[k].real for k in range(5)])
+    found = Homodyner().estimate(LINK, XI, 5, np.random.default_rng(7))
+    due = (np.mean(record**2, axis=0) - 1) / LINK.noise_quantum
+    np.testing.assert_allclose(found, due)
+
+
+def test_photons_by_their_mean():
+    """⟨|ν|²⟩·|ξ|²/4 of the noise, and half of ε for technical noise, seen by the detector."""
+    rng = np.random.default_rng(8)
+    rows = 100_000
+    nu = vacuum((rows,), rng, LOSSY.noise_quantum)
+    photons = counted(LOSSY, XI, nu, rng)
+    due = 0.7 * (LOSSY.noise_quantum * 0.8 * np.abs(XI) ** 2 / 2 + 0.05 / 2)
+    # Counts of thermal light have variance n + n².
+    np.testing.assert_allclose(photons.mean(axis=0), due, atol=6 * np.sqrt(due.max() * 2 / rows))
+    quiet = Link(3.0, 6.0)
+    assert not counted(quiet, XI, nu * 0, rng).any()
+    with pytest.raises(RangeError, match="phase error"):
+        counted(Link(3.0, 6.0, phase_error=0.1), XI, nu, rng)
+
+
+def test_squeezed_light_has_one_quiet_quadrature():
+    server = Squeezer(10.0)
+    assert server.variance == pytest.approx(0.1) and not server.counts
+    light = server.probe((200_000,), np.random.default_rng(9))
+    error = 5 * math.sqrt(2 / 200_000)
+    assert light.real.var() == pytest.approx(0.1, rel=error)
+    assert light.imag.var() == pytest.approx(10, rel=error)
+    assert Squeezer.of(0.5).decibels == pytest.approx(3.0103)
+    assert Squeezer.of(1).variance == 1 and Squeezer(30).variance == pytest.approx(1e-3)
+    for variance in (0, 1.01):
+        with pytest.raises(RangeError, match="squeezed variance"):
+            Squeezer.of(variance)
+    for decibels in (-0.1, 30.1):
+        with pytest.raises(RangeError, match="squeezing"):
+            Squeezer(decibels)
+    assert Homodyner.variance == PhotonCounter.variance == 1
+    assert PhotonCounter.counts and not Homodyner.counts
+
+
+def test_readings_of_squeezed_light_by_the_optics():
+    """(1 − 1/G)·(G·V + G − 1) + 1/G, with V of mode 1 by ξ and the way out."""
+    link, server = Link(2.5, 6.0, 0.8), Squeezer(6.0)
+    direction = XI
+    v = server.variance
+    own = np.sum(XI.real**2) * v + np.sum(XI.imag**2) / v
+    own = 0.8 * own + 0.2
+    due = 0.6 * (2.5 * own + 1.5) + 0.4
+    found = server.readings(
+        link, direction, np.array([0.0, 40.0]), 200_000, np.random.default_rng(1)
+    )
+    assert found.shape == (200_000, 2)
+    np.testing.assert_allclose(found.var(axis=0), due, rtol=5 * math.sqrt(2 / 200_000))
+    np.testing.assert_allclose(found.mean(axis=0), [0, 40 * math.sqrt(1.5)], atol=0.03)
+
+
+def test_an_ideal_receiver_and_what_errors_leave():
+    assert ideal(LOSSY) == Link(3.0, 6.0, 0.9, 0.8)
+    truth = np.array([1.0, 2.0, 3.0])
+    # ½·log2(1 + 6/2): an error of variance 2 in a prior of 6.
+    estimates = truth + np.array([1.0, -1.0, 2.0])
+    assert fisher_bits(estimates, truth, 6.0) == pytest.approx(1.0)
+
+
+def test_values_cannot_be_changed_once_they_are_checked():
+    for kind in (Homodyner, PhotonCounter, Squeezer):
+        assert kind.__dataclass_params__.frozen

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from shotveil.models.common.checks import RangeError
@@ -30,3 +32,14 @@ def test_names_the_file_that_cannot_be_written(tmp_path):
     (tmp_path / "no folder").write_bytes(b"")
     with pytest.raises(RangeError, match="no folder/file cannot be written"):
         write_atomically(tmp_path / "no folder" / "file", b"new")
+
+
+def test_data_are_on_disk_before_the_name_is(tmp_path, monkeypatch):
+    """A power cut behind the rename finds the new data, not an empty file."""
+    path, seen = tmp_path / "a" / "b" / "file", []
+    monkeypatch.setattr("os.fsync", lambda fd: seen.append((os.fstat(fd).st_size, path.exists())))
+    write_atomically(path, b"12345")
+    assert seen == [(5, False)]
+    write_atomically(str(path), "again")  # a folder that is there, and a name as text
+    assert path.read_text() == "again"
+    assert seen == [(5, False), (5, True)]

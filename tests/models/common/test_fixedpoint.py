@@ -104,3 +104,37 @@ def test_names():
     assert (str(Q(1, 15)), str(Q(0, 18, signed=False))) == ("Q1.15", "UQ0.18")
     assert (Q(1, 15).lowest, Q(1, 15).highest, Q(1, 15).width) == (-32768, 32767, 16)
     assert Q(0, 3, signed=False).highest == 7
+
+
+def test_widths_have_ends_and_parts_are_whole():
+    assert Q(62, 0).width == Q(-3, 65).width == Q(0, 62).width == 62
+    assert Q(1, 0).width == 1 and (Q(1, 0).lowest, Q(1, 0).highest) == (-1, 0)
+    for parts in ((63, 0), (0, 0), (2, -2)):
+        with pytest.raises(RangeError, match="width = "):
+            Q(*parts)
+    with pytest.raises(RangeError, match=r"fraction bits = 0\.5"):
+        Q(3, 0.5)
+    with pytest.raises(RangeError, match=r"width = 4\.5"):
+        Q(1.5, 3)
+    assert Q(2, 3).lsb == 1 / 8 and Q(1, 15, signed=False).lowest == 0
+    assert hash(Q(1, 15)) == hash(Q(1, 15))
+
+
+def test_quantise_of_arrays_and_of_ends():
+    to = Q(4, 1)
+    values = [0.25, 0.75, 1.25, -0.25, -0.75, 7.5, -8.0]
+    assert quantise(values, to).tolist() == [0, 2, 2, 0, -2, 15, -16]
+    assert quantise(values, to, Rounding.HALF_UP).tolist() == [1, 2, 3, 0, -1, 15, -16]
+    assert quantise(values, to, Rounding.FLOOR).tolist() == [0, 1, 2, -1, -2, 15, -16]
+    for wrong in (7.75, -8.5):
+        with pytest.raises(RangeError, match=rf"^x = {wrong:g} is outside \[-8, 7\.5\]"):
+            quantise([0.0, wrong], to, name="x")
+    assert quantise([1e30, -1e30], to, overflow=Overflow.SATURATE).tolist() == [15, -16]
+    assert quantise(2.0**61, Q(62, 0), overflow=Overflow.WRAP) == -(2**61)
+    assert quantise(2.0**62, Q(62, 0), overflow=Overflow.WRAP) == 0
+    with pytest.raises(RangeError, match="more than 62 bits"):
+        quantise(2.0**62 * (1 + 2**-52), Q(62, 0), overflow=Overflow.WRAP)
+
+
+def test_values_cannot_be_changed_once_they_are_checked():
+    assert Q.__dataclass_params__.frozen

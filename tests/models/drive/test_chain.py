@@ -8,6 +8,7 @@ import pytest
 from shotveil.models.common.checks import RangeError
 from shotveil.models.common.fixedpoint import to_float
 from shotveil.models.drive import chain, reference
+from shotveil.models.drive.chain import DriveOutput
 from shotveil.models.drive.spec import Arm, DriveSettings, DriveSpec, registers
 from shotveil.models.networks.network import load_network
 from shotveil.models.signal.frame import FrameLayout
@@ -24,6 +25,39 @@ UNEVEN = (
 def symbols():
     weights = load_network("mnist").layers[0].weights
     return reference.symbols_of(reference.normalised(DriveSpec(), weights))
+
+
+def test_counts_by_cause_and_in_whatever_groups(monkeypatch):
+    """A symbol too large, a field out of reach, a voltage beyond the DAC: each in its own count."""
+    spec = DriveSpec()
+    layout = FrameLayout(preamble=4, row=8, pilots=0, vacuum=0, guard=8)
+    loose = {"layout": layout, "reference": 0.0, "angle": True, "stop_on_fault": False,
+             "stop_on_saturation": False}  # fmt: skip
+    rows = np.zeros((5, 2, 8), int)
+    rows[1, 0, 2:4] = 30_000  # 0.92 of full scale, held for 4 samples each
+    rows[3, 1, 5] = -30_000
+    for settings, counts in (
+        (
+            DriveSettings(**loose, scale=1.5),
+            (12, 4, 0),
+        ),  # −1, which −0.92·1.5 becomes, is out of reach
+        (DriveSettings(**loose, arms=(Arm(gain=1.5), Arm(gain=1.5))), (0, 12, 0)),
+        (DriveSettings(**loose, arms=(Arm(half_wave=1.5), Arm())), (0, 0, 8)),
+        (DriveSettings(**loose), (0, 0, 0)),
+    ):
+        out = chain.model(spec, registers(spec, settings), rows)
+        assert (out.clipped, out.refused, out.saturated) == counts and not out.tripped
+        monkeypatch.setattr(chain, "CHUNK", 1)
+        one = chain.model(spec, registers(spec, settings), rows)
+        monkeypatch.undo()
+        np.testing.assert_array_equal(out.codes, one.codes)
+        assert (one.clipped, one.refused, one.saturated) == counts
+    stopped = registers(spec, DriveSettings(layout=layout, reference=0.0, scale=1.5))
+    monkeypatch.setattr(chain, "CHUNK", 1)
+    out = chain.model(spec, stopped, rows + 1000)
+    # Off from the first fault on, in all frames behind it.
+    assert out.tripped and out.codes[0].any() and not out.codes[2:].any()
+    assert chain.model(spec, stopped, rows[:0]).codes.shape == (0, 2, layout.length * 4)
 
 
 def test_symbols_of_takes_odd_weights_to_i_and_even_ones_to_q():
@@ -148,3 +182,7 @@ def test_speed(symbols):
         best = min(best, time.process_time() - started)
     samples = out.codes.size // 2
     assert samples / best >= 5e6
+
+
+def test_values_cannot_be_changed_once_they_are_checked():
+    assert DriveOutput.__dataclass_params__.frozen

@@ -1,12 +1,11 @@
 """What the device's end does with requests: each once, in order, and answered again if asked."""
 
-import numpy as np
 import pytest
 
 from shotveil.models.common.checks import RangeError
-from shotveil.models.host_link.endpoint import EndpointModel
+from shotveil.models.host_link import cobs
+from shotveil.models.host_link.endpoint import Counters, EndpointModel, require_shape
 from shotveil.models.host_link.packet import Op, Request, Response, Status, from_frame, to_frame
-from shotveil.models.host_link.wire import Wire, WireFaults
 from shotveil.sim.cases.host_link import DEPTH, READ_PORTS, SOURCE, WRITE_PORTS, Surroundings
 
 WINDOW = 4
@@ -125,18 +124,96 @@ def test_shapes_that_cannot_be(shape):
         EndpointModel(Surroundings(), 1, 1, 6)
 
 
-def test_the_wire_does_as_much_harm_as_it_should():
-    wire = Wire(WireFaults(0.1, 0.2, 0.05, 0.02), np.random.default_rng(5))
-    frame = to_frame(bytes(10))
-    out = wire.carry(frame * 50_000)
-    counts = wire.counts
-    assert wire.frames == 50_000
-    for name, share in (("corrupt", 0.1), ("drop", 0.2), ("duplicate", 0.05), ("reorder", 0.02)):
-        # Five standard deviations of a binomial.
-        assert abs(counts[name] - 50_000 * share) < 5 * np.sqrt(50_000 * share)
-    intact = sum(part + b"\0" == frame for part in out.split(b"\0"))
-    due = counts["good"] + 2 * counts["duplicate"] + counts["reorder"]
-    # A damaged one that lost its end takes the next with it; one with bytes before it may survive.
-    assert due - counts["corrupt"] / 3 < intact <= due + counts["corrupt"] / 3
-    with pytest.raises(RangeError):
-        WireFaults(0.9, 0.2)
+@pytest.mark.parametrize(
+    ("place", "low", "high"),
+    [(0, 1, 16), (1, 1, 16), (2, 2, 128)],
+    ids=["writes", "reads", "window"],
+)
+def test_shapes_have_ends(place, low, high):
+    for value, fits in ((low, True), (high, True), (low - 1, False), (2 * high, False)):
+        shape = [4, 4, 4]
+        shape[place] = value
+        if fits:
+            require_shape(*shape)
+        else:
+            with pytest.raises(RangeError, match=("write_ports", "read_ports", "window")[place]):
+                require_shape(*shape)
+    shape[place] = low + 0.5
+    with pytest.raises(RangeError, match="integers"):
+        require_shape(*shape)
+
+
+def test_counters_stop_at_their_ends_and_are_cleared(device):
+    widths = {"link_bad_crc": 16, "link_bad_frame": 16, "link_repeated": 16, "link_gap": 16,
+              "link_accepted": 32}  # fmt: skip
+    assert vars(Counters()) == dict.fromkeys(widths, 0)
+    for name, width in widths.items():
+        most = 2**width - 1
+        counters = Counters(**{name: most - 1})
+        for _ in range(2):
+            counters.count(name)
+            assert vars(counters) == dict.fromkeys(widths, 0) | {name: most}
+    assert device.counters.link_accepted == 1
+    device.clear()
+    assert vars(device.counters) == dict.fromkeys(widths, 0)
+
+
+def test_what_is_wrong_is_counted_by_its_kind_and_is_no_sign_of_life(device):
+    alive = device.alive
+    good = to_frame(Request(1, Op.READ, 0, 1).body())
+    assert device.feed(cobs.encode(bytes(10)) + b"\0" + b"\x05\x01\0") == b""
+    assert (device.counters.link_bad_crc, device.counters.link_bad_frame) == (1, 1)
+    assert device.alive == alive
+    device.feed(good)
+    assert device.alive == alive + 1
+    device.feed(good)  # again: answered, and a sign of life
+    assert device.alive == alive + 2 and device.counters.link_repeated == 1
+    ask(device, 9, Op.READ)
+    assert device.alive == alive + 2 and device.counters.link_gap == 1
+
+
+def test_the_number_before_the_gap_and_high_bits_of_the_op(device):
+    assert ask(device, 1, 0x80 | Op.READ).status == Status.REFUSED
+    assert ask(device, 5, 0x82) == Response(2, 2, Status.GAP, 0)
+    # A HELLO of another shape is no greeting, and is refused in its turn.
+    assert ask(device, 2, Op.HELLO, 0, 2, (1, 2)).status == Status.REFUSED
+    assert ask(device, 3, Op.HELLO, 0, 2, (1,)).status == Status.REFUSED
+    assert device.sessions_lost == 0
+
+
+def test_edges_of_each_request(device):
+    number = iter(range(1, 100))
+    for op, target, count, words, status in (
+        (Op.READ, 0, 256, (), Status.OK),
+        (Op.READ, 4095, 1, (), Status.OK),
+        (Op.READ, 4096, 1, (), Status.REFUSED),
+        (Op.READ, 0, 1, (5,), Status.REFUSED),
+        (Op.WRITE, 4095, 1, (5,), Status.OK),
+        (Op.WRITE, 4095, 2, (5, 6), Status.REFUSED),
+        (Op.SEND, WRITE_PORTS - 1, 1, (5,), Status.OK),
+        (Op.SEND, 0, 2, (5,), Status.REFUSED),
+        (Op.RECEIVE, READ_PORTS - 1, 256, (), Status.OK),
+        (Op.RECEIVE, 0, 257, (), Status.REFUSED),
+        (Op.RECEIVE, 0, 1, (7,), Status.REFUSED),
+    ):
+        answer = ask(device, next(number), op, target, count, words)
+        assert (answer.op, answer.status) == (op, status)
+    assert ask(device, next(number), Op.READ, 4095, 1).words == (5,)
+
+
+def test_a_frame_that_is_just_too_long_is_kept_no_further(device):
+    longest = to_frame(Request(1, Op.WRITE, 0, 256, (0x01010101,) * 256).body())
+    assert device.feed(longest[:-1]) == b""
+    assert device.feed(longest[-1:]) != b""
+    assert device.counters.link_accepted == 2
+
+
+def test_credit_wraps_at_sixteen_bits(device):
+    sent, number = 0, 0
+    while sent < 66_000:
+        number += 1
+        answer = ask(device, number % 256, Op.SEND, 1, 256, range(256))
+        assert answer.credit == (sent + DEPTH) % 65536
+        sent += 256
+        number += 1
+        assert len(ask(device, number % 256, Op.RECEIVE, 1, 256).words) == 256

@@ -1,6 +1,7 @@
 """A node's spec refuses what cannot be, and its hash tells specs apart."""
 
 import dataclasses
+import hashlib
 
 import pytest
 
@@ -57,3 +58,46 @@ def test_the_hash_stays_the_same():
     """It is compared between a bitstream and a host of another day: only the spec may change it."""
     text = "".join(f"{name}={value}\n" for name, value in sorted(NodeSpec().fields().items()))
     assert "digitiser.modes=512\n" in text and "role=server\n" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("capture", (16, 1 << 15), (8, 1 << 16, 24)),
+        ("window", (1, 32), (0, 64, 3)),
+        ("replay", (4096, 1 << 16), (2048, 1 << 17, 5000)),
+    ],
+)
+def test_lengths_are_powers_of_two_within_their_ends(name, good, bad):
+    for value in good:
+        assert getattr(NodeSpec(**{name: value}), name) == value
+    for value in bad:
+        with pytest.raises(RangeError, match=f"^{name} = "):
+            NodeSpec(**{name: value})
+
+
+def test_drive_and_digitiser_have_one_pulse_and_one_symbol():
+    for change in ({"taps": 40}, {"rolloff": 0.4}, {"samples_per_symbol": 8}):
+        with pytest.raises(RangeError, match=f"^{next(iter(change))} is "):
+            NodeSpec(drive=DriveSpec(**change))
+    narrow = {"drive": DriveSpec(symbol=Q(1, 12)), "digitiser": DigitiserSpec(reference=Q(1, 12))}
+    assert NodeSpec(**narrow).drive.symbol.width == 13
+    wide = {"drive": DriveSpec(symbol=Q(1, 16)), "digitiser": DigitiserSpec(reference=Q(1, 16))}
+    with pytest.raises(RangeError, match="width of symbol = 17"):
+        NodeSpec(**wide)
+
+
+def test_defaults():
+    spec = NodeSpec()
+    assert (spec.role, spec.capture, spec.window, spec.replay) == ("server", 4096, 8, 8192)
+    assert spec.loopback is False and spec.drive == DriveSpec()
+
+
+def test_the_hash_is_the_start_of_a_sha256_over_all_fields():
+    text = "".join(f"{name}={value}\n" for name, value in sorted(NodeSpec().fields().items()))
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    assert f"{NodeSpec().spec_hash():08x}" == digest[:8]
+
+
+def test_values_cannot_be_changed_once_they_are_checked():
+    assert NodeSpec.__dataclass_params__.frozen

@@ -80,3 +80,37 @@ def test_preamble_has_no_periodic_sidelobes():
 def test_refusals(lengths, message):
     with pytest.raises(RangeError, match=message):
         FrameLayout(**lengths)
+
+
+@pytest.mark.parametrize(
+    "name, low", [("preamble", 4), ("row", 1), ("pilots", 0), ("pilot_spacing", 1), ("vacuum", 0),
+                  ("guard", 2)],
+)  # fmt: skip
+def test_lengths_have_ends(name, low):
+    for value in (low, 4096):
+        assert getattr(FrameLayout(**{name: value}), name) == value
+    for value in (low - 1, 4097, low + 0.5):
+        with pytest.raises(RangeError, match=f"^{name} = "):
+            FrameLayout(**{name: value})
+
+
+def test_a_frame_in_its_order():
+    layout = FrameLayout(preamble=5, row=5, pilots=2, pilot_spacing=3, vacuum=2, guard=3)
+    assert (
+        layout.slots().tolist() == [0] * 5 + [1, 1, 2, 2, 2, 1, 1, 2, 2, 1, 1] + [3] * 2 + [4] * 3
+    )
+    assert [(slot.name, int(slot)) for slot in Slot] == [
+        ("PREAMBLE", 0), ("PILOT", 1), ("ROW", 2), ("VACUUM", 3), ("GUARD", 4),
+    ]  # fmt: skip
+    assert FRANK == (0, 0, 0, 0, 0, 1, 2, 3, 0, 2, 0, 2, 0, 3, 2, 1)
+    # Shared by all who ask, so nobody may write to them.
+    for shared in (layout.slots(), layout.references()):
+        with pytest.raises(ValueError, match="read-only"):
+            shared[0] = 1
+    assert diagonal([0, 1, 2, 3, 4, -1]).tolist() == [[1, -1, -1, 1, 1, 1], [1, 1, -1, -1, 1, -1]]
+    i, q = layout.references()[:, :5]
+    assert (i + 1j * q).tolist() == [1 + 1j] * 5
+
+
+def test_values_cannot_be_changed_once_they_are_checked():
+    assert FrameLayout.__dataclass_params__.frozen

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -87,3 +89,63 @@ def test_refusals(arguments, message):
 def test_a_pulse_of_zeros_is_refused():
     with pytest.raises(RangeError, match="differs from 0"):
         pulse.coefficients(np.zeros(32), 4, Q(2, 16))
+
+
+def test_a_design_is_shared_and_cannot_be_written():
+    for samples, taps in ((4, 32), (2, 32)):
+        with pytest.raises(ValueError, match="read-only"):
+            pulse.design(samples, taps)[0] = 1
+
+
+def test_a_search_that_finds_no_pulse_says_so(monkeypatch):
+    nothing = SimpleNamespace(x=np.zeros(18))
+    monkeypatch.setattr(pulse, "minimize", lambda *args, **options: nothing)
+    message = r"samples_per_symbol = 4, taps = 36, rolloff = 0\.37: use more taps or more roll-off"
+    with pytest.raises(RangeError, match=message), np.errstate(invalid="ignore"):
+        pulse.design(4, 36, 0.37)
+
+
+def test_energy_above_the_band_edge_by_its_integral():
+    h = pulse.design(4, 32, 0.5)
+    frequency = (np.arange(4000) + 0.5) / 4000 * 0.5
+    spectrum = np.abs(np.exp(-2j * np.pi * np.outer(frequency, np.arange(32))) @ h) ** 2
+    above = spectrum[frequency > 1.5 / 8].sum() / spectrum.sum()
+    assert pulse.out_of_band(h, 4, 0.5) == pytest.approx(above, rel=2e-3)
+    assert pulse.out_of_band(3 * h, 4, 0.5) == pytest.approx(pulse.out_of_band(h, 4, 0.5))
+
+
+def test_correlations_at_the_symbol_instants():
+    h = np.array([1.0, 2, 3, 4, 5, 6])
+    assert pulse.autocorrelation(h, 2).tolist() == [91, 1 * 3 + 2 * 4 + 3 * 5 + 4 * 6, 5 + 12]
+    assert pulse.interference(h, 2) == pytest.approx(2 * (50**2 + 17**2) / 91**2)
+
+
+@pytest.mark.parametrize("samples, taps, fits", [
+    (2, 4, True), (16, 1024, True), (16, 32, True), (2, 1024, True),
+    (1, 4, False), (17, 34, False), (4, 7, False), (4, 1028, False), (4, 34, False),
+    (16, 31, False), (2.5, 10, False), (2, 6.5, False),
+])  # fmt: skip
+def test_shapes_of_a_pulse(samples, taps, fits):
+    if fits:
+        pulse.require_shape(samples, taps)
+    else:
+        with pytest.raises(RangeError):
+            pulse.require_shape(samples, taps)
+
+
+@pytest.mark.parametrize("rolloff", [0.0, -0.1, 1.01])
+def test_rolloff_has_ends(rolloff):
+    with pytest.raises(RangeError, match="rolloff = "):
+        pulse.root_raised_cosine(0.0, rolloff)
+
+
+def test_a_hold_fits_the_smallest_format_that_reaches_one():
+    assert pulse.hold(4, 8, Q(2, 3)).tolist() == [8] * 4 + [0] * 4
+    with pytest.raises(RangeError, match=r"reach 1, Q1\.3 ends below it"):
+        pulse.hold(4, 8, Q(1, 3))
+    with pytest.raises(RangeError, match="taps = 9"):
+        pulse.hold(4, 9, Q(2, 3))
+    with pytest.raises(RangeError, match="pulse = nan"):
+        pulse.coefficients([np.nan] * 8, 4, Q(2, 3))
+    # One phase with all of the pulse's size decides: (2^4 − 1 − ½·2)·h/Σ|h|.
+    assert pulse.coefficients([0, 1.0, 0, -0.5], 2, Q(2, 4)).tolist() == [0, 9, 0, -5]

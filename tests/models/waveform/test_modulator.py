@@ -59,3 +59,24 @@ def test_the_driver_settles_exponentially_and_blocks_do_not_matter():
     time = np.arange(3) + 0.25
     rise = to_float(1 << 12, SPEC.dac) * (1 - np.exp(-2 * np.pi * 0.3 * time))
     np.testing.assert_allclose(voltage, rise, atol=1e-12)
+
+
+def test_true_arms_carry_every_error_by_its_quadrature():
+    impaired = Impairments(
+        bias_error=(0.01, -0.02), half_wave_error=(0.1, -0.2), imbalance=(0.25, -0.5)
+    )
+    i, q = true_arms(impaired, (Arm(0.9, 0.02, 1.0), Arm(0.8, -0.03, 0.95)))
+    assert (i.bias, i.half_wave, i.gain) == pytest.approx((0.03, 0.99, 0.8))
+    assert (q.bias, q.half_wave, q.gain) == pytest.approx((-0.05, 0.64, 1.9))
+
+
+def test_a_field_by_the_formula_of_the_modulator():
+    """sin φ − iγ·cos φ in each arm, over its gain, the second turned by 90° and the error."""
+    impaired = Impairments(extinction=26, quadrature_error=0.1)
+    codes = np.random.default_rng(5).integers(-8000, 8000, (2, 50))
+    field = Modulator(SPEC, impaired, ARMS)(codes)
+    gamma, due = 10 ** (-26 / 20), 0
+    for line, arm, axis in zip(codes / 8192, ARMS, (1, 1j * np.exp(0.1j)), strict=True):
+        phi = np.pi / 2 * (line - arm.bias) / arm.half_wave
+        due = due + axis / arm.gain * (np.sin(phi) - 1j * gamma * np.cos(phi))
+    np.testing.assert_allclose(field, due, atol=1e-12)

@@ -134,3 +134,7 @@ def test_a_frame_that_was_not_announced_is_refused():
         optics.hold(np.zeros(period, complex), [])
     with pytest.raises(RangeError, match="in the past"):
         optics.hold(np.zeros(period, complex), [5])
+
+
+def test_values_cannot_be_changed_once_they_are_checked():
+    assert OpticsSetup.__dataclass_params__.frozen

@@ -1,0 +1,76 @@
+"""A block of the digitiser against its model, to the bit: what the test file of each block calls.
+
+In Amaranth's simulator, and as Verilog under cocotb and Verilator; with and without pauses. And the
+proof that these tests can fail.
+"""
+
+import numpy as np
+import pytest
+from amaranth.hdl import Module
+
+from shotveil.models.digitiser.spec import DigitiserSpec
+from shotveil.models.signal.frame import FrameLayout
+from shotveil.sim.cases.digitiser import BLOCKS, chain_cases
+from shotveil.sim.cases.drive import stalled
+from shotveil.sim.engines.amaranth_bench import AmaranthBench
+from shotveil.sim.engines.equality import check
+from shotveil.sim.engines.run import Run
+from shotveil.sim.engines.verilator_bench import VerilatorBench
+
+# Small memories: Amaranth's simulator starts them word by word.
+SPECS = {n: DigitiserSpec(quadratures=n, modes=64, row_capacity=512) for n in (1, 2)}
+SMALL = {"synchroniser": 3000, "correlator": 0}
+
+
+def cases(name, size, spec, seed=4):
+    return BLOCKS[name].cases(spec, size, np.random.default_rng(seed))
+
+
+def small(name, spec, seed=4):
+    if name == "chain":
+        layout = FrameLayout(preamble=16, row=64, pilot_spacing=64, vacuum=64)
+        return chain_cases(spec, 2000, np.random.default_rng(seed), layout)
+    return cases(name, SMALL.get(name, 40), spec, seed)
+
+
+def verilator(name, spec):
+    label = f"digitiser_{name}_{spec.quadratures}"
+    return VerilatorBench(BLOCKS[name].component(spec), label, depth=1 << 20)
+
+
+def in_amaranth(name, quadratures):
+    """A few cases; also with pauses, where that is not slow: then it is done as Verilog."""
+    spec = SPECS[quadratures]
+    given = small(name, spec)
+    check(AmaranthBench(BLOCKS[name].component(spec)), given)
+    if name not in ("chain", "synchroniser", "correlator"):
+        check(AmaranthBench(BLOCKS[name].component(spec)), stalled(given, 0.35, seed=8))
+
+
+def as_verilog(name):
+    """Many cases, and then some with pauses."""
+    spec = SPECS[BLOCKS[name].quadratures[0]]
+    bench = verilator(name, spec)
+    check(bench, cases(name, 4000, spec))
+    check(bench, stalled(cases(name, 2000, spec, seed=5), 0.35, seed=9))
+
+
+def fails_without(name, component, monkeypatch):
+    """The tests of the block `name` are red where `component`, it or a part of it, is empty."""
+    spec = SPECS[BLOCKS[name].quadratures[0]]
+    monkeypatch.setattr(component, "elaborate", lambda self, platform: Module())
+    with pytest.raises(AssertionError):
+        check(AmaranthBench(BLOCKS[name].component(spec)), small(name, spec))
+
+
+def zeros(component, n, **others):
+    """Samples of zeros for the input stream of a block, but for the fields given."""
+    names = [name for name, _ in component.i.payload.shape()]
+    return {name: np.zeros(n, np.int64) for name in names} | others
+
+
+def play(component, given, due, settings=None, **streams):
+    """Play samples without a pause, for what it takes in clocks."""
+    run = Run(settings or {}, {"i": given}, {"o": due, **streams})
+    (result,) = AmaranthBench(component).run(run)
+    return result

@@ -1,0 +1,30 @@
+"""The matched filter at symbol rate: to the bit, and at the pace that is promised."""
+
+import numpy as np
+import pytest
+
+from shotveil.gateware.digitiser.matched import MatchedFilter
+from tests.gateware.digitiser import bit_true
+
+
+@pytest.mark.parametrize("quadratures", [2, 1])
+def test_in_amaranth(quadratures):
+    bit_true.in_amaranth("matched", quadratures)
+
+
+def test_as_verilog():
+    bit_true.as_verilog("matched")
+
+
+def test_an_empty_design_fails(monkeypatch):
+    bit_true.fails_without("matched", MatchedFilter, monkeypatch)
+
+
+def test_a_symbol_every_fourth_clock():
+    component = MatchedFilter(bit_true.SPECS[2])
+    n = 160
+    given = bit_true.zeros(component, n, phase=np.arange(n) % 4)
+    result = bit_true.play(component, given, (n - MatchedFilter.latency) // 4)
+    # The first symbol ends with the fourth sample.
+    assert result.first["o"] - result.first["i"] == 3 + MatchedFilter.latency
+    assert result.last["o"] - result.first["o"] == 4 * ((n - MatchedFilter.latency) // 4 - 1)

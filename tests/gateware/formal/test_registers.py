@@ -1,0 +1,20 @@
+"""Settings act together, and strobes once: the proof holds, and it finds each planted bug."""
+
+import pytest
+
+from tests.gateware.formal import proving
+
+BUGS = proving.PROOFS["registers"].bugs
+
+
+def test_it_holds():
+    proving.holds("registers")
+
+
+def test_it_is_not_vacuous():
+    proving.is_not_vacuous("registers")
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=[bug.what for bug in BUGS])
+def test_it_finds(bug):
+    proving.finds("registers", bug)

@@ -1,0 +1,33 @@
+"""What belongs to which frame: to the bit, and in the clocks that are promised."""
+
+import numpy as np
+
+from shotveil.models.node import replay
+from shotveil.sim.cases.node import SMALL
+from tests.gateware.node import bit_true
+
+
+def test_in_amaranth():
+    bit_true.in_amaranth("replay")
+
+
+def test_as_verilog():
+    bit_true.as_verilog("replay")
+
+
+def test_as_shared_library():
+    bit_true.as_shared_library("replay")
+
+
+def test_an_empty_design_fails(monkeypatch):
+    bit_true.fails_if_empty("replay", monkeypatch)
+
+
+def test_pace():
+    """A row's symbols follow each other faster than the receiver asks for them."""
+    delay = replay.latency(SMALL.digitiser)
+    settings = {"lead_in": 0, "row": 48, "period": 700, "loop_delay": 0}
+    result = bit_true.play("replay", 900, {"q": 48}, settings, begin=[3], sent=[100],
+                  taken=100 + 4 * np.arange(48), received=[100 + delay])  # fmt: skip
+    assert result.first["q"] - result.first["o"] - (100 + delay) <= 8
+    assert result.last["q"] - result.first["q"] <= 3 * 47
