@@ -5,8 +5,6 @@ Model: `models.drive.chain`.
 
 from __future__ import annotations
 
-from typing import Any
-
 from amaranth.hdl import Module, Mux, ResetInserter, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect
@@ -186,10 +184,4 @@ class Drive(wiring.Component):
 
 def settings(registers: DriveRegisters) -> dict[str, int]:
     """Values of the drive's setting ports for raw registers, by port name; `run` and `arm` low."""
-    values: dict[str, Any] = {name: getattr(registers.layout, name) for name in LENGTHS}
-    for name in ("scale", "reference", "angle", "stop_on_fault", "stop_on_saturation"):
-        values[name] = int(getattr(registers, name))
-    for name in ("gain", "half_wave", "bias"):
-        for arm, value in zip(ARMS, getattr(registers, name), strict=True):
-            values[f"{name}_{arm}"] = int(value)
-    return {**values, "run": 0, "arm": 0}
+    return {**registers.ports(), "run": 0, "arm": 0}

@@ -14,9 +14,9 @@ from amaranth.lib.wiring import In, Out
 from shotveil.gateware.drive import payloads
 from shotveil.gateware.primitives.memory import DeepFifo
 from shotveil.models.drive.spec import DriveSpec
-from shotveil.models.signal.frame import FRANK, PILOTS, diagonal
+from shotveil.models.signal.frame import FRANK, PILOTS, FrameLayout, diagonal
 
-LENGTHS = ("preamble", "row", "pilots", "pilot_spacing", "vacuum", "guard")
+LENGTHS = FrameLayout.names()
 
 
 class Section(enum.Enum, shape=3):  # type: ignore[call-arg]

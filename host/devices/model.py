@@ -389,25 +389,8 @@ class ModelDevice(Device):
         self._samples += codes.shape[1]
 
     def _drive_registers(self) -> DriveRegisters:
-        def of(name: str) -> int:
-            return self._set[f"drive_{name}"]
-
-        def arms(name: str) -> IntArray:
-            return np.array([of(f"{name}_i"), of(f"{name}_q")], dtype=np.int64)
-
-        names = ("preamble", "row", "pilots", "pilot_spacing", "vacuum", "guard")
-        return DriveRegisters(
-            layout=FrameLayout(**{name: of(name) for name in names}),
-            scale=of("scale"),
-            reference=of("reference"),
-            gain=arms("gain"),
-            half_wave=arms("half_wave"),
-            bias=arms("bias"),
-            angle=bool(of("angle")),
-            coefficients=self._pulse,
-            stop_on_fault=bool(of("stop_on_fault")),
-            stop_on_saturation=bool(of("stop_on_saturation")),
-        )
+        ports = {name.removeprefix("drive_"): value for name, value in self._set.items()}
+        return DriveRegisters.of_ports(ports, self._pulse)
 
     def _setup(self) -> chain.NodeSetup:
         """What is set now, as the models take it."""

@@ -153,7 +153,8 @@ class Node:
         raw = drive_registers(spec.drive, drive)
         setup = chain.NodeSetup(raw, digitiser, loop_delay=loop_delay, lead_in=lead_in)
         setup.validate(spec)
-        values = self._drive_values(raw) | self._digitiser_values(digitiser)
+        values = {f"drive_{name}": value for name, value in raw.ports().items()}
+        values |= self._digitiser_values(digitiser)
         if spec.digitiser.quadratures == 1:
             loop = loop or PhaseLockSettings()
             loop.validate(spec.digitiser)
@@ -182,18 +183,6 @@ class Node:
         self.device.send(WritePort.PULSE, raw.coefficients)
         self._layout, self._drive, self._offset = drive.layout, raw, offset
         return {n: self.device.map[n].to_physical(value) for n, value in values.items()}
-
-    def _drive_values(self, raw: DriveRegisters) -> dict[str, int]:
-        values: dict[str, int] = {
-            f"drive_{name}": getattr(raw.layout, name)
-            for name in ("preamble", "row", "pilots", "pilot_spacing", "vacuum", "guard")
-        }
-        for name in ("scale", "reference", "angle", "stop_on_fault", "stop_on_saturation"):
-            values[f"drive_{name}"] = int(getattr(raw, name))
-        for name in ("gain", "half_wave", "bias"):
-            for axis, value in zip("iq", getattr(raw, name), strict=True):
-                values[f"drive_{name}_{axis}"] = int(value)
-        return values
 
     def _digitiser_values(self, settings: DigitiserSettings) -> dict[str, int]:
         known = self.device.map

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,6 +18,9 @@ from shotveil.models.common.fixedpoint import IntArray, Q, quantise
 from shotveil.models.signal import pulse
 from shotveil.models.signal.frame import FrameLayout
 
+ARMS = ("i", "q")
+PLAIN = ("scale", "reference", "angle", "stop_on_fault", "stop_on_saturation")  # one port each
+PER_ARM = ("gain", "half_wave", "bias")  # a port for each arm
 MULTIPLIER_WIDTH = 18  # the narrower input of the two DSP blocks
 
 
@@ -158,6 +162,29 @@ class DriveRegisters:
     coefficients: IntArray
     stop_on_fault: bool
     stop_on_saturation: bool
+
+    def ports(self) -> dict[str, int]:
+        """Values of the drive's setting ports, by name; the taps are no port's."""
+        values: dict[str, int] = {n: getattr(self.layout, n) for n in FrameLayout.names()}
+        values |= {name: int(getattr(self, name)) for name in PLAIN}
+        for name in PER_ARM:
+            for arm, value in zip(ARMS, getattr(self, name), strict=True):
+                values[f"{name}_{arm}"] = int(value)
+        return values
+
+    @classmethod
+    def of_ports(cls, ports: Mapping[str, int], coefficients: IntArray) -> DriveRegisters:
+        """What gives such values at the ports, with taps of shape (taps,)."""
+        return cls(
+            layout=FrameLayout(**{name: ports[name] for name in FrameLayout.names()}),
+            coefficients=coefficients,
+            scale=ports["scale"],
+            reference=ports["reference"],
+            angle=bool(ports["angle"]),
+            stop_on_fault=bool(ports["stop_on_fault"]),
+            stop_on_saturation=bool(ports["stop_on_saturation"]),
+            **{name: np.array([ports[f"{name}_{arm}"] for arm in ARMS]) for name in PER_ARM},
+        )
 
 
 def registers(spec: DriveSpec, settings: DriveSettings) -> DriveRegisters:

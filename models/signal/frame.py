@@ -20,6 +20,7 @@ Preamble and pilots are sent at the *reference* level, set apart from the scale 
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import functools
 from dataclasses import dataclass
@@ -71,6 +72,11 @@ class FrameLayout:
         require("pilot_spacing", self.pilot_spacing, at_least=1, at_most=CAPACITY, integer=True)
         require("vacuum", self.vacuum, at_least=0, at_most=CAPACITY, integer=True)
         require("guard", self.guard, at_least=2, at_most=CAPACITY, integer=True)
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """Names of the lengths, in the order of the sections."""
+        return tuple(field.name for field in dataclasses.fields(cls))
 
     @property
     def groups(self) -> int:

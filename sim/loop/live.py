@@ -102,8 +102,7 @@ class Watch:
     @property
     def layout(self) -> FrameLayout:
         """The frame that the node is set to."""
-        names = ("preamble", "row", "pilots", "pilot_spacing", "vacuum", "guard")
-        return FrameLayout(**{name: self[f"drive_{name}"] for name in names})
+        return FrameLayout(**{name: self[f"drive_{name}"] for name in FrameLayout.names()})
 
     # What the host link's far end calls.
 

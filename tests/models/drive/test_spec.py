@@ -9,6 +9,7 @@ from shotveil.models.common.checks import RangeError
 from shotveil.models.common.fixedpoint import Q
 from shotveil.models.drive.spec import (
     Arm,
+    DriveRegisters,
     DriveSettings,
     DriveSpec,
     arcsine_table,
@@ -77,6 +78,23 @@ def test_registers_hold_physical_values():
     np.testing.assert_array_equal(raw.coefficients, DriveSpec().pulse())
     held = registers(DriveSpec(), DriveSettings(angle=True))
     np.testing.assert_array_equal(held.coefficients, DriveSpec().hold())
+
+
+def test_ports_and_back():
+    """Every value has a port of its own, and comes back from it."""
+    arms = (Arm(0.5, 0.1, 0.9), Arm(0.75, -0.2, 0.8))
+    layout = FrameLayout(preamble=17, row=50, pilots=2, pilot_spacing=25, vacuum=9, guard=11)
+    for flags in ({"angle": True}, {"stop_on_fault": False}, {"stop_on_saturation": False}):
+        given = DriveSettings(layout=layout, scale=0.75, reference=0.25, arms=arms, **flags)
+        raw = registers(DriveSpec(), given)
+        ports = raw.ports()
+        assert len(ports) == 6 + 5 + 6 and all(type(value) is int for value in ports.values())
+        assert (ports["pilot_spacing"], ports["guard"], ports["scale"]) == (25, 11, 3 << 14)
+        assert (ports["bias_q"], ports["gain_i"]) == (raw.bias[1], raw.gain[0])
+        back = DriveRegisters.of_ports({"more": 1, **ports}, raw.coefficients)
+        for name, value in vars(raw).items():
+            np.testing.assert_array_equal(getattr(back, name), value, err_msg=name)
+        assert back.ports() == ports and back.layout == layout
 
 
 def test_spec_is_frozen_and_describes_itself():

@@ -163,3 +163,9 @@ def test_a_map_finds_registers_by_access_and_by_role():
     assert known.constants == {"who": 7, "size": 9} and known.identity == {"who": 7}
     with pytest.raises(KeyError, match="no register 'then'"):
         known.address("then")
+
+
+def test_a_role_is_not_shown():
+    """What is shown is what `map_hash` is made of, and a role is no matter of the bitstream."""
+    flag = Register("flag", 1, Access.STATUS, "", role=RegisterRole.FLAG)
+    assert repr(flag) == repr(Register("flag", 1, Access.STATUS, "")) and "FLAG" not in repr(flag)
