@@ -93,6 +93,11 @@ def test_refuses(tmp_path):
     with pytest.raises(RangeError, match=r"gain = 1 is outside \(1, ∞\)"):
         ledger.charge(ONE, 1.0, [9], [6])
     ledger.close()
+    without_limit = DataLedger(tmp_path / "data.db")
+    with pytest.raises(RangeError, match=r"gain = 1 is outside \(1, ∞\)"):
+        without_limit.charge(ONE, 1.0, [9], [6])
+    assert without_limit.images == 0
+    without_limit.close()
     with EventLog(tmp_path / "other.db") as log:
         log.append("asked", {"images": ["a"], "gain": 2.0})
     with pytest.raises(RangeError, match="is no data ledger"):
