@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from shotveil.host.leakage.bound import DataBound
 from shotveil.host.leakage.data_bounds.crb_prx import crb_prx
 from shotveil.host.leakage.data_bounds.qcrb import qcrb
 from shotveil.host.leakage.weights import weight_leakage
@@ -159,15 +160,13 @@ def _basis_queries(name: str, mode: float, s: Setting, rng: np.random.Generator)
     )
 
 
-def _curious(make: Callable[[float], CuriousServer], bound: Callable[..., NDArray]) -> _Run:
+def _curious(make: Callable[[float], CuriousServer], bound: DataBound) -> _Run:
     def run(name: str, strength: float, s: Setting, rng: np.random.Generator) -> AttackOutcome:
         learned = _reconstruction(make(strength), s, rng)
         limit = float(bound(s.link.noise_quantum, s.rows + s.decoys, s.modes))
         # It sends what it should and looks at what it gets: nobody can notice.
         never = np.full(s.sessions, math.inf)
-        return _outcome(
-            name, learned, limit, bound.__name__, never, "nothing: it is within its bound"
-        )
+        return _outcome(name, learned, limit, bound.name, never, "nothing: it is within its bound")
 
     return run
 

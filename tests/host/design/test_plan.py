@@ -8,8 +8,6 @@ import pytest
 from shotveil.host.commands.cli import main
 from shotveil.host.design.operating_point import Budgets, least_leakage, most_light
 from shotveil.host.design.plan import Infeasible, OperatingPoint, find
-from shotveil.host.figures.plan import picture
-from shotveil.host.figures.style import rendered, style
 from shotveil.host.leakage.declared import network_leakage
 from shotveil.host.run.curves import AccuracyCurve, Logistic, accuracy_curve
 from shotveil.models.common.checks import RangeError
@@ -82,21 +80,6 @@ def test_refuses(network):
         find(network, CURVE, IDEAL, Budgets(None, 0.1))
     with pytest.raises(RangeError, match="min accuracy = 95 "):
         find(network, CURVE, IDEAL, Budgets(), 95)
-
-
-@pytest.mark.parametrize(
-    "budgets, accuracy",
-    [(Budgets(0.1, 0.05), None), (Budgets(), 0.9), (Budgets(0.001), 0.9), (Budgets(), 0.99)],
-)
-def test_picture_of_any_plan(network, budgets, accuracy):
-    point = find(network, CURVE, IDEAL, budgets, accuracy)
-    with style():
-        figure = picture(network, CURVE, IDEAL, budgets, accuracy, point)
-        assert rendered(figure, "png").startswith(b"\x89PNG")
-    names = [text.get_text() for text in figure.legends[0].get_texts()]
-    limits = (budgets.weight_bits, budgets.data_bits, accuracy)
-    shown = sum(limit is not None for limit in limits) + isinstance(point, OperatingPoint)
-    assert len(names) == shown
 
 
 @pytest.fixture

@@ -29,11 +29,16 @@ def test_functions_named_on_the_page_exist():
     import shotveil.host.leakage.data as data
     import shotveil.host.leakage.published as published
     import shotveil.host.verification.verdict as verification
+    import shotveil.models.link.amplifier as amplifier
+    import shotveil.models.link.detector as detector
     import shotveil.models.link.statistics as statistics
 
     known = {
         f"{module.__name__}.{name}".removeprefix("shotveil."): True
-        for module in (certificate, data, published, weights, verification, optics, statistics)
+        for module in (
+            *(certificate, data, published, weights, verification),
+            *(amplifier, detector, optics, statistics),
+        )
         for name in vars(module)
     } | {"host.leakage.published": True}
     named = set(re.findall(r"→ `((?:host|models)\.[\w.]+)`", PAGE))

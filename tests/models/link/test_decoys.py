@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from shotveil.models.common.checks import RangeError
 from shotveil.models.link.decoys import LEVELS, RowMoments, decoy_rows
 from shotveil.models.link.encoding import EncodedRows, encode_rows
 from shotveil.models.networks.network import load_network
@@ -103,3 +104,11 @@ def test_the_range_of_levels_ends_where_it_should():
     x[0, :2] = 2.0**-5, 2.0**-5.6
     p = np.ones_like(x)
     assert RowMoments.of(EncodedRows(x, p, 1.0)).columns[0, :2].tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("number", [0, -1, 1.5])
+def test_the_number_of_decoys_is_checked(number):
+    rows = encode_rows(np.ones((3, 4)), 1.0)
+    with pytest.raises(RangeError, match=f"number of decoy rows = {number} is outside the integ"):
+        decoy_rows(rows, number, np.random.default_rng(1))
+    assert decoy_rows(rows, 1, np.random.default_rng(1)).rows == 1

@@ -49,3 +49,8 @@ def test_refuses_weights_that_no_light_can_carry(weights):
 def test_refuses_data_without_direction(data):
     with pytest.raises(RangeError):
         directions(data)
+
+
+def test_no_modulation_is_darkness():
+    rows = encode_rows(np.ones((2, 4)), 0.0)
+    assert rows.scale == 0 and not rows.x.any() and not rows.p.any()

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from scipy.stats import chi2, kstest, norm
 
-from shotveil.models.common.checks import RangeError
 from shotveil.models.link.decoys import decoy_rows
 from shotveil.models.link.encoding import EncodedRows, directions, encode_rows
 from shotveil.models.link.optics import Detector, Link
@@ -102,11 +101,6 @@ def test_decoys_have_the_moments_of_the_weights():
     unit = rows.x / np.linalg.norm(rows.x, axis=1, keepdims=True)
     mine = decoys.x / np.linalg.norm(decoys.x, axis=1, keepdims=True)
     assert np.abs(mine[:400] @ unit.T).max() < 0.99
-
-
-def test_the_number_of_decoys_is_checked():
-    with pytest.raises(RangeError, match="number of decoy rows = 0"):
-        decoy_rows(encode_rows(ROWS, 1.0), 0, RNG)
 
 
 @pytest.mark.parametrize("rows", [1, 2, 5])
