@@ -332,3 +332,20 @@ def check(path, light):
 
 def test_sigkill_at_random_moments_loses_no_charge(tmp_path):
     assert kill_and_restart(tmp_path, 6, np.random.default_rng(8)) > 5
+
+
+def test_a_session_that_is_refused_leaves_a_record_that_can_be_read_again(path):
+    with BudgetFilter(path) as ledger:
+        ledger.register(NETWORK)
+        open_session(ledger)
+        head = ledger._log.head
+        with pytest.raises(RangeError, match="s is known already"):
+            open_session(ledger)
+        with pytest.raises(RangeError, match="3 channels are declared; allowed: 2"):
+            ledger.open_session("t", NETWORK.digest, "alice", V_A, [GOOD] * 3, DELTA)
+        for layer in (-1, 2):
+            with pytest.raises(ValueError, match=f"layer {layer} of 2"):
+                ledger.reserve("s", layer, 0, 1, 1)
+        assert ledger._log.head == head
+    with BudgetFilter(path) as ledger:
+        assert ledger.accounts.sessions["s"].ended == "the server had stopped"
