@@ -382,7 +382,7 @@ def test_a_layer_sent_whole_is_one_reserve(at):
 
 
 def test_sessions_are_limited_and_make_room_when_idle(tmp_path, monkeypatch):
-    start = time.monotonic() + 1000
+    start = time.monotonic()
     now = [start]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     setup = Setup(tmp_path, sessions=2, idle=10.0)
