@@ -518,3 +518,21 @@ class AnySequence(RuleBasedStateMachine):
 
 TestAnySequence = AnySequence.TestCase
 TestAnySequence.settings = settings(max_examples=15, stateful_step_count=25)
+
+
+@pytest.mark.parametrize(
+    "place, bad, name",
+    [
+        (3, 0.0, "modulation variance"),
+        (5, 0.0, "failure probability"),
+        (5, 1.0, "failure probability"),
+        (6, -0.5, "disclosed bits"),
+    ],
+)
+def test_what_a_session_is_opened_with_is_checked(ledger, place, bad, name):
+    arguments = ["s", NETWORK.digest, "alice", V_A, [GOOD, GOOD], DELTA, 0.0]
+    arguments[place] = bad
+    head = ledger._log.head
+    with pytest.raises(RangeError, match=name):
+        ledger.open_session(*arguments)
+    assert ledger._log.head == head
