@@ -66,7 +66,7 @@ def test_words_arrive_once_and_in_order_over_a_bad_wire():
     assert 1500 <= report.packets < 1700
     assert report.packets == sum(report.there.values()) + sum(report.back.values())
     for fate in ("corrupt", "drop", "duplicate"):
-        assert 5 < report.there[fate] + report.back[fate] < 40
+        assert 3 < report.there[fate] + report.back[fate] < 40  # of 15 in the mean
     assert report.sent > 1000 and report.received > report.sent
     assert report.seconds > 0 and report.elapsed > 0 and len(report.to_device) > 1000
     text = str(report)
@@ -109,8 +109,8 @@ def test_a_word_out_of_order_is_found(monkeypatch, fault):
 
 
 def test_a_good_wire_damages_nothing():
-    report = soak(300, np.random.default_rng(4), WireFaults(), window=1)
+    report = soak(300, np.random.default_rng(4), WireFaults(), window=2)
     assert report.there["good"] + report.back["good"] == report.packets
     assert report.to_device == b""
-    device = EndpointModel(Surroundings(), WRITE_PORTS, READ_PORTS, 1)
+    device = EndpointModel(Surroundings(), WRITE_PORTS, READ_PORTS, 2)
     assert type(report.device) is type(device.counters)
