@@ -212,3 +212,17 @@ def test_a_worse_channel_never_leaks_less(pairs, loss, noise):
     worse = ChannelClass(channel.transmittance * (1 - loss), channel.excess_noise + noise)
     alone = [composed([(c, number)]) for c in (channel, worse)]
     assert alone[1] >= alone[0] * (1 - 1e-12)
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_the_lightest_class_goes_and_costs_what_its_worse_neighbour_does(rows):
+    """One good copy next to five that were lost: it counts as a sixth. The lost ones stay."""
+    listed = [*(ChannelClass(1.0, 1e-4 * (i + 1)) for i in range(12)), LOST]
+    counts = [100] * 11 + [1, 5]
+    bits = composed_leakage(listed, V_A * np.tile(np.array(counts, float)[:, None], rows))
+    joined = [*zip(listed[:11], counts[:11], strict=True), (LOST, 6)]
+    assert bits == pytest.approx(np.full(rows, by_hand(joined)), rel=1e-12)
+    assert bits.min() > by_hand(list(zip(listed, counts, strict=True))) * 1.001
+    # With as many classes as are kept, none is joined.
+    kept = [*zip(listed[1:12], counts[1:12], strict=True), (LOST, 5)]
+    assert composed(kept) == pytest.approx(by_hand(kept), rel=1e-12)

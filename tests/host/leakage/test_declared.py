@@ -79,3 +79,12 @@ def test_network_takes_the_mean_after_all_inferences_too(small_network):
     assert first.weight_leakage_bits < first.weight_leakage_bits_after
     once = network_leakage(small_network, LINK)
     assert once.inferences == 1 and once.weight_leakage_bits == once.weight_leakage_bits_after
+
+
+def test_photons_and_inferences_keep_their_places():
+    """V_A need not be a whole number, K has to be."""
+    link = Link(1.3, 6.1)
+    leakage = layer_leakage(link, 3, 5, 2)
+    channel = (1.0, link.declared_excess_noise(3))
+    assert leakage.weight_leakage_bits_after == weight_leakage_after(2, 12.2, *channel)
+    assert leakage.weight_leakage_bits == weight_leakage_after(1, 12.2, *channel)
