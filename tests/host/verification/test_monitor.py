@@ -269,3 +269,12 @@ def test_decoys_count_as_rows_that_returned():
     judgement = monitor.add(0, None, sums(100_000, 0.9))
     assert judgement.verdict is Verdict.ABORT
     assert judgement.evidence["loss"] > judgement.limit
+
+
+def test_a_session_begins_with_nothing():
+    monitor = SessionMonitor(LINK, [MODES, 7])
+    assert [vars(s) for s in monitor.weights] == [{"count": 0, "qq": 0, "qy": 0, "yy": 0}] * 2
+    for statistics, modes in zip(monitor.decoys, (MODES, 7), strict=True):
+        for values in vars(statistics).values():
+            np.testing.assert_array_equal(values, np.zeros(modes))
+    assert [verdict.value for verdict in Verdict] == ["accept", "warn", "abort"]
