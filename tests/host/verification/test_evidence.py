@@ -299,10 +299,11 @@ def test_alternatives_reach_from_a_millionth_to_thirty_times():
     )
     assert furthest > variance_evidence(0.0, 10_000, 2.0) > furthest / 2
     # A mild loss: sums over the same grid, cut at the whole slope.
-    lossy = SymbolStatistics(100, 1200.0, 900.0, 1000.0)
     tilt = np.minimum(grid, 1) / 2
-    expected = logsumexp(tilt * 300 - tilt**2 * 2 * 1200 / 2) - math.log(60)
-    assert float(loss_evidence([(noise, lossy)])) == pytest.approx(expected)
+    for qy in (900.0, 0.0):  # a quarter of the slope is gone, and all of it
+        lossy = SymbolStatistics(100, 1200.0, qy, 1000.0)
+        expected = logsumexp(tilt * (1200 - qy) - tilt**2 * 2 * 1200 / 2) - math.log(60)
+        assert float(loss_evidence([(noise, lossy)])) == pytest.approx(expected)
     mild = SymbolStatistics(100, 1200.0, 1200.0, 1201.0 + 250)
     theta = grid / (1 + grid) / 4
     expected = logsumexp(theta * 251 + 100 * np.log1p(-4 * theta) / 2) - math.log(60)
