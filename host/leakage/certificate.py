@@ -87,6 +87,7 @@ def noise_variance_max(
     Raises `RangeError` as `slope_min`.
     """
     require("failure_probability", failure_probability, above=0, below=0.5)
+    _require_symbols(statistics)
     quantile = 2 * gammaincinv(_freedom(statistics) / 2, failure_probability)
     return statistics.residual / quantile
 

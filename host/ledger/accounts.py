@@ -247,6 +247,7 @@ class Accounts:
 
     def _on_channel(self, _: int, body: Mapping[str, Any]) -> None:
         session, layer = self.sessions[body["session"]], int(body["layer"])
+        _require_layer(layer, len(session.channels))
         new = LayerChannel(*(ChannelClass(*map(float, body[sense])) for sense in SENSES))
         self._add(body["session"], layer, session.channels[layer], -session.committed[layer])
         session.channels[layer] = new
@@ -258,6 +259,7 @@ class Accounts:
     def copies_of(self, reserve: Reserve) -> NDArray[np.int64]:
         """Copies (rows,) that a reserve stands for; raises `ValueError` if it fits no layer."""
         network = self.networks[self.sessions[reserve.session].network]
+        _require_layer(reserve.layer, len(network.layers))
         rows = network.layers[reserve.layer][0]
         if not (0 <= reserve.first < reserve.stop <= rows and reserve.inferences > 0):
             raise ValueError(f"rows {reserve.first} to {reserve.stop} of {rows}")
@@ -290,6 +292,12 @@ class Accounts:
             known = ", ".join(f"{a.name} ({d[:12]})" for d, a in self.networks.items()) or "none"
             raise RangeError(f"network = {network!r} fits {len(fitting)} in the ledger: {known}")
         return fitting[0], self.networks[fitting[0]]
+
+
+def _require_layer(layer: int, layers: int) -> None:
+    """A negative one would count from the end, past what is kept of each layer's bits."""
+    if not 0 <= layer < layers:
+        raise ValueError(f"layer {layer} of {layers}")
 
 
 def require_budget(bits: float | None, sense: str) -> None:

@@ -101,13 +101,22 @@ class BudgetFilter:
         """Begin a session of `client` with one declared channel for each layer.
 
         disclosed_bits: what any session tells of the network besides the light of its rows; charged
-        once. Raises `BudgetExhausted` where that alone does not fit.
+        once. Raises `BudgetExhausted` where that alone does not fit, and `RangeError` for a session
+        that is known or without a channel for each layer.
         """
         require("modulation variance", modulation_variance, above=0)
         require("failure probability", failure_probability, above=0, below=1)
         require("disclosed bits", disclosed_bits, at_least=0)
         with self._changed:
             account = self.accounts.networks[network]
+            # Before it is written: what is on disk has to make sense whenever it is read again.
+            if session in self.accounts.sessions:
+                raise RangeError(f"session {session} is known already; allowed: a new one")
+            if len(declared) != len(account.layers):
+                raise RangeError(
+                    f"{len(declared)} channels are declared; allowed: {len(account.layers)}, "
+                    "one for each layer"
+                )
             extra = Tally(account.layers)
             extra.disclosed = disclosed_bits
             for budget, tally in self._limits(account, client):

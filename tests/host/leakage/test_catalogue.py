@@ -51,6 +51,10 @@ def shotveil(*arguments):
     assert done.exit_code == 0, (arguments, done.output, done.exception)
     return done.stdout
 
+def allowed(command):
+    (option,) = [each for each in cli.get_command(None, command).params if each.name == "data_bound"]
+    return list(option.type.names())
+
 light = "--gain", 2, "--photons", 4
 run = "infer", "--network", network, "--images", 20, *light
 found = {

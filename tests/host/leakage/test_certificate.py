@@ -3,6 +3,8 @@
 import mpmath as mp
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.stats import binom
 
 from shotveil.host.leakage.certificate import (
@@ -151,3 +153,134 @@ def test_sign_of_the_slope_is_kept():
 def test_refuses(call, message):
     with pytest.raises(RangeError, match=message):
         call()
+
+
+# The limits by the distributions' own definitions, from tables that no code here has made.
+
+
+@pytest.mark.parametrize(
+    "count, p, student",
+    [(11, 0.05, 1.8125), (2, 0.25, 1.0), (31, 0.005, 2.7500), (6, 0.01, 3.3649)],
+)
+def test_the_slope_limit_is_students(count, p, student):
+    """t̂ = 1/2 with a standard error of 0.02, and the quantiles as printed, to 4 digits."""
+    residual = 0.04 * (count - 1)  # s = 0.2
+    few = SymbolStatistics(count, 100.0, 50.0, 25.0 + residual)
+    assert slope_min(few, p) == pytest.approx(0.5 - student * 0.2 / 10, abs=2e-6)
+    declared = Detector(0.81)  # slope 0.9·√T
+    allowed = (0.5 + student * 0.02) / 0.9
+    for change, found in ((1.0001, True), (0.9999, False)):
+        below = transmittance_below(few, declared, (allowed * change) ** 2, p)
+        assert bool(below) is found
+
+
+@pytest.mark.parametrize(
+    "count, p, low, high",
+    [(11, 0.05, 3.940, 18.307), (2, 0.01, 1.5709e-4, 6.635), (21, 0.1, 12.443, 28.412)],
+)
+def test_the_noise_limits_are_chi_squared(count, p, low, high):
+    statistics = SymbolStatistics(count, 100.0, 0.0, 7.0)
+    assert noise_variance_max(statistics, p) == pytest.approx(7 / low, rel=2e-4)
+    receiver = Detector(0.5, 0.1)
+    for change, found in ((1.001, False), (0.999, True)):
+        declared = (7 / high * change - 1.1) / 0.5
+        if declared < 0:
+            receiver, declared = Detector(0.5, 0.0), (7 / high * change - 1) / 0.5
+        assert bool(excess_noise_above(statistics, receiver, declared, p)) is found
+
+
+def test_half_of_the_failure_probability_goes_to_each_limit():
+    statistics = SymbolStatistics(100, 1200.0, 1000.0, 1000.0)
+    certified = certified_channel(statistics, RECEIVER, 0.02)
+    t, variance = slope_min(statistics, 0.01), noise_variance_max(statistics, 0.01)
+    assert certified.transmittance == pytest.approx(t**2 / 0.85)
+    assert certified.excess_noise == pytest.approx((variance - 1.1) / 0.85)
+
+
+def test_estimates_by_hand():
+    """5 symbols, t̂ = 1/2, R = 8: s² = 2, σ̂² = 1.6."""
+    few = SymbolStatistics(5, 16.0, 8.0, 12.0)
+    estimated = estimated_channel(few, RECEIVER)
+    assert estimated.transmittance == pytest.approx(0.25 / 0.85)
+    assert estimated.excess_noise == pytest.approx((1.6 - 1.1) / 0.85)
+    of_transmittance, of_excess = standard_errors(few, RECEIVER)
+    assert of_transmittance == pytest.approx(2 * 0.5 * np.sqrt(2 / 16) / 0.85)
+    assert of_excess == pytest.approx(2 * np.sqrt(2 / 4) / 0.85)
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        lambda s: estimated_channel(s, RECEIVER),
+        lambda s: standard_errors(s, RECEIVER),
+        lambda s: slope_min(s, 0.1),
+        lambda s: noise_variance_max(s, 0.1),
+        lambda s: certified_channel(s, RECEIVER, 0.1),
+        lambda s: transmittance_below(s, RECEIVER, 1.0, 0.1),
+        lambda s: excess_noise_above(s, RECEIVER, 0.0, 0.1),
+    ],
+)
+def test_two_symbols_at_least_and_whole_ones(limit):
+    limit(SymbolStatistics(2, 1.0, 0.5, 1.0))
+    for count in (0, 1):
+        with pytest.raises(RangeError, match=f"count of verified symbols = {count}"):
+            limit(SymbolStatistics(count, 1.0, 0.5, 1.0))
+    with pytest.raises(RangeError, match="qq = 0"):
+        limit(SymbolStatistics(9, 0.0, 0.0, 1.0))
+    half = SymbolStatistics(3, 1.0, 0.5, 1.0)
+    object.__setattr__(half, "count", 2.5)  # which no statistics can hold
+    with pytest.raises(RangeError, match=r"count of verified symbols = 2\.5"):
+        limit(half)
+
+
+@pytest.mark.parametrize("test", [transmittance_below, excess_noise_above])
+@pytest.mark.parametrize("level", [0.0, 0.5, -0.1, np.nan])
+def test_levels_lie_between_zero_and_a_half(test, level):
+    with pytest.raises(RangeError, match="false_alarm_probability"):
+        test(SymbolStatistics(9, 9, 0, 9), RECEIVER, 0.5, level)
+    if test is excess_noise_above:
+        return
+    for limit in (slope_min, noise_variance_max):
+        with pytest.raises(RangeError, match="failure_probability"):
+            limit(SymbolStatistics(9, 9, 0, 9), level)
+        with pytest.raises(RangeError, match="failure_probability"):
+            certified_channel(SymbolStatistics(9, 9, 0, 9), RECEIVER, 2 * level)
+
+
+symbols = st.tuples(
+    st.integers(2, 10**7), st.floats(0.1, 50), st.floats(-1.0, 1.0), st.floats(0.01, 5)
+)
+
+
+def of_symbols(count, modulation, slope, variance):
+    qq = modulation * count
+    return SymbolStatistics(count, qq, slope * qq, slope**2 * qq + variance * count)
+
+
+@settings(max_examples=100)
+@given(symbols, st.floats(1e-12, 0.98), st.floats(0.01, 0.99))
+def test_more_confidence_never_certifies_less_leakage(drawn, delta, smaller):
+    statistics = of_symbols(*drawn)
+    loose = certified_channel(statistics, RECEIVER, delta)
+    tight = certified_channel(statistics, RECEIVER, delta * smaller)
+    assert tight.transmittance <= loose.transmittance
+    assert tight.excess_noise >= loose.excess_noise
+    # In every sense what is certified is worse than what is estimated.
+    estimated = estimated_channel(statistics, RECEIVER)
+    assert loose.transmittance <= estimated.transmittance + 1e-12
+    if delta < 0.5:
+        assert loose.excess_noise >= estimated.excess_noise - 1e-12
+    bits = [
+        holevo_per_mode(13, *channel.nearest_physical()) for channel in (estimated, loose, tight)
+    ]
+    assert bits[2] >= bits[1] * (1 - 1e-12)
+
+
+@settings(max_examples=50)
+@given(symbols, st.integers(2, 1000))
+def test_more_of_the_same_symbols_certify_more(drawn, times):
+    count, *rest = drawn
+    few, many = of_symbols(count, *rest), of_symbols(count * times, *rest)
+    one, other = (certified_channel(s, RECEIVER, 1e-6) for s in (few, many))
+    assert other.transmittance >= one.transmittance - 1e-12
+    assert other.excess_noise <= one.excess_noise + 1e-12

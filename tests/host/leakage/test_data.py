@@ -1,7 +1,10 @@
 """All data bounds together, against 60 digits."""
 
 import mpmath as mp
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from shotveil.host.leakage.data import data_leakage
 from shotveil.host.leakage.data_bounds.crb_prx import crb_prx
@@ -62,3 +65,35 @@ def test_values_at_the_published_setting():
 def test_refuses(bound, arguments, message):
     with pytest.raises(RangeError, match=message):
         bound(*arguments)
+
+
+bounds = st.sampled_from([crb_prx, qcrb, holevo])
+settings_of_a_layer = st.floats(0, 1.99), st.integers(1, 10**6), st.integers(1, 10**5)
+
+
+@settings(max_examples=150)
+@given(bounds, *settings_of_a_layer, st.integers(1, 1000), st.floats(0, 1))
+def test_more_rows_and_more_gain_never_tell_less(bound, g, rows, modes, more, less):
+    one = bound(g, rows, modes)
+    assert 0 <= one < np.inf
+    together, apart = bound(g, rows + more, modes), bound(g, more, modes)
+    assert one * (1 - 1e-12) <= together <= (one + apart) * (1 + 1e-12), "subadditive in rows"
+    assert bound(g * less, rows, modes) <= one * (1 + 1e-12)
+
+
+@settings(max_examples=100)
+@given(*settings_of_a_layer)
+def test_no_measurement_tells_more_than_any_measurement(g, rows, modes):
+    """Homodyning is one measurement; and no measurement of one row tells more than its theorem."""
+    assert crb_prx(g, rows, modes) <= qcrb(g, rows, modes) * (1 + 1e-12)
+    assert holevo(g, rows, modes) == pytest.approx(rows * holevo(g, 1, modes), rel=1e-12)
+    assert crb_v1(g, rows, modes) >= 0
+
+
+@pytest.mark.parametrize("bound", [crb_v1, crb_prx, qcrb, holevo])
+def test_the_ends_of_the_ranges(bound):
+    assert bound(0.0, 1, 1) == 0
+    assert bound(0.0, 1, 7) == 0
+    for arguments, name in (((0.1, 1.5, 2), "rows"), ((0.1, -1, 2), "rows"), ((0.1, 1, 0.5), "mo")):
+        with pytest.raises(RangeError, match=name):
+            bound(*arguments)

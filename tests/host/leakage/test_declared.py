@@ -50,3 +50,42 @@ def test_phase_errors_count_as_loss_and_noise():
 def test_refuses(arguments):
     with pytest.raises(RangeError):
         layer_leakage(LINK, *arguments)
+
+
+@pytest.mark.parametrize("place, name", [(0, "rows"), (1, "columns"), (2, "inferences")])
+@pytest.mark.parametrize("value", [0, -1, 1.5])
+def test_what_is_refused_is_named(place, name, value):
+    arguments = [7, 9, 2]
+    arguments[place] = value
+    with pytest.raises(RangeError, match=f"^{name} = {value}"):
+        layer_leakage(LINK, *arguments)
+
+
+def test_the_least_layer_and_the_most_inferences():
+    least = layer_leakage(LINK, 1, 1)
+    assert (least.rows, least.columns, least.modes) == (1, 1, 1)
+    assert least.weight_leakage_bits_after == least.weight_leakage_bits
+    assert layer_leakage(LINK, 1, 1, 10**15).weight_leakage_bits_after > 10
+    with pytest.raises(RangeError, match="inferences"):
+        layer_leakage(LINK, 1, 1, 10**15 + 1)
+
+
+def test_network_takes_the_mean_after_all_inferences_too(small_network):
+    leakage = network_leakage(small_network, LINK, 5)
+    first, second = leakage.layers
+    assert leakage.weight_leakage_bits_after == pytest.approx(
+        (first.weight_leakage_bits_after * 24 * 785 + second.weight_leakage_bits_after * 240)
+        / (24 * 785 + 240)
+    )
+    assert first.weight_leakage_bits < first.weight_leakage_bits_after
+    once = network_leakage(small_network, LINK)
+    assert once.inferences == 1 and once.weight_leakage_bits == once.weight_leakage_bits_after
+
+
+def test_photons_and_inferences_keep_their_places():
+    """V_A need not be a whole number, K has to be."""
+    link = Link(1.3, 6.1)
+    leakage = layer_leakage(link, 3, 5, 2)
+    channel = (1.0, link.declared_excess_noise(3))
+    assert leakage.weight_leakage_bits_after == weight_leakage_after(2, 12.2, *channel)
+    assert leakage.weight_leakage_bits == weight_leakage_after(1, 12.2, *channel)

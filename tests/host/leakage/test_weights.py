@@ -206,3 +206,81 @@ def test_broadcasting_and_scalars():
 def test_refuses_the_unphysical(call, arguments, message):
     with pytest.raises(RangeError, match=message):
         call(*arguments)
+
+
+@settings(max_examples=200)
+@given(**channels, copies=st.integers(2, 10**6), step=st.floats(1e-3, 1))
+def test_more_light_and_more_copies_leak_more_but_ever_less_each(
+    modulation, transmittance, excess, copies, step
+):
+    """Monotone in V and in K, and χ_K ≤ K·χ: one more look at the same weights tells less."""
+    one = weight_leakage_after(1, modulation, transmittance, excess)
+    assert weight_leakage_after(1, modulation * (1 + step), transmittance, excess) >= one * (
+        1 - 1e-12
+    )
+    many = weight_leakage_after(copies, modulation, transmittance, excess)
+    assert one * (1 - 1e-12) <= many <= copies * one * (1 + 1e-12)
+    more = weight_leakage_after(copies + 1, modulation, transmittance, excess)
+    assert more >= many * (1 - 1e-12)
+    assert more / (copies + 1) <= many / copies * (1 + 1e-12)
+    # However the copies are split into two lots, the lots together leak no less.
+    part = copies // 2
+    lots = [
+        weight_leakage_after(k, modulation, transmittance, excess) for k in (part, copies - part)
+    ]
+    assert many <= sum(lots) * (1 + 1e-12)
+
+
+@settings(max_examples=200)
+@given(**channels, further=st.floats(0, 1), noise=st.floats(0, 3))
+def test_a_channel_after_the_channel_never_leaks_less(
+    modulation, transmittance, excess, further, noise
+):
+    """Data processing: what also passes a lossy, noisy channel on its way leaves more behind."""
+    one = weight_leakage_after(1, modulation, transmittance, excess)
+    chained = transmittance * further, further * excess + noise
+    assert weight_leakage_after(1, modulation, *chained) >= one * (1 - 1e-12) - 1e-15
+
+
+@settings(max_examples=100)
+@given(**channels)
+def test_no_more_leaks_than_all_light_holds(modulation, transmittance, excess):
+    """χ is at most what is known of the weights when nothing comes back, plus the noise's own."""
+    one = weight_leakage_after(1, modulation, transmittance, excess)
+    held = weight_leakage_after(1, modulation, 0.0, excess)
+    assert one <= held * (1 + 1e-12)
+    # Nothing comes back, nothing is added: all of the ensemble's entropy, h(V)/2 a real weight.
+    lost = weight_leakage_after(1, modulation, 0.0, 0.0)
+    assert lost == pytest.approx(float(thermal_entropy(modulation / 2)) / 2, rel=1e-12)
+    # All comes back as it was: nothing is known.
+    assert weight_leakage_after(1, modulation, 1.0, 0.0) == pytest.approx(0, abs=1e-15)
+
+
+@pytest.mark.parametrize(
+    "call, allowed",
+    [
+        (holevo_per_mode, [(1, 0, 0), (1, 1, 0)]),
+        (weight_leakage_after, [(0, 0, 0, 0), (1, 0, 1, 0), (2, 0, 1, 0.1)]),
+        (weight_leakage_limit, [(0, 1), (0, 5)]),
+        (entropy, [(1,)]),
+        (thermal_entropy, [(0,)]),
+    ],
+)
+def test_takes_the_ends_of_the_ranges(call, allowed):
+    for arguments in allowed:
+        assert call(*arguments) == 0
+
+
+@pytest.mark.parametrize("modes", [1.5, 0.5, -1])
+def test_modes_are_counted(modes):
+    with pytest.raises(RangeError, match="modes = "):
+        weight_leakage_limit(1.0, modes)
+
+
+def test_far_below_and_far_above_what_can_be_seen():
+    """1e-300 photons and 1e300: no warning, nothing negative, nothing infinite."""
+    for photons in (0.0, 1e-310, 1e-300, 1e-299, 1e300):
+        bits = float(thermal_entropy(photons))
+        assert np.isfinite(bits) and bits >= 0
+    ratio = float(thermal_entropy(2e-300) / thermal_entropy(1e-300))
+    assert ratio == pytest.approx(2, rel=0.01)

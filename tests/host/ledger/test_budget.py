@@ -3,16 +3,26 @@
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
 
 from shotveil.host.leakage.composition import LOST, ChannelClass
 from shotveil.host.leakage.weights import weight_leakage_after
-from shotveil.host.ledger.accounts import Accounts, Budget, LayerChannel
+from shotveil.host.ledger.accounts import SENSES, Accounts, Budget, LayerChannel, Tally
 from shotveil.host.ledger.budget import BudgetExhausted, BudgetFilter, remaining_inferences
 from shotveil.host.ledger.event_log import EventLog
 from shotveil.host.ledger.odometer import history, read_accounts, report
@@ -332,3 +342,197 @@ def check(path, light):
 
 def test_sigkill_at_random_moments_loses_no_charge(tmp_path):
     assert kill_and_restart(tmp_path, 6, np.random.default_rng(8)) > 5
+
+
+def test_a_session_that_is_refused_leaves_a_record_that_can_be_read_again(path):
+    with BudgetFilter(path) as ledger:
+        ledger.register(NETWORK)
+        open_session(ledger)
+        head = ledger._log.head
+        with pytest.raises(RangeError, match="s is known already"):
+            open_session(ledger)
+        with pytest.raises(RangeError, match="3 channels are declared; allowed: 2"):
+            ledger.open_session("t", NETWORK.digest, "alice", V_A, [GOOD] * 3, DELTA)
+        for layer in (-1, 2):
+            with pytest.raises(ValueError, match=f"layer {layer} of 2"):
+                ledger.reserve("s", layer, 0, 1, 1)
+        assert ledger._log.head == head
+    with BudgetFilter(path) as ledger:
+        assert ledger.accounts.sessions["s"].ended == "the server had stopped"
+
+
+LINES = (Layer(np.ones((5, 3))), Layer(np.ones((2, 5))))
+LINED = Network("lined", LINES)
+CHANNELS = [GOOD, ChannelClass(0.9, 0.02), ChannelClass(1.0, 0.0)]
+
+
+class AnySequence(RuleBasedStateMachine):
+    """Whatever is asked for in whatever order: no budget is ever exceeded, and the record tells
+    what memory holds. A row is refused only where it does not fit.
+
+    Channels are restated for the better alone: for the worse, what has leaked may well be more
+    than was allowed, and nothing more is let out (see the test of a new statement)."""
+
+    def __init__(self):
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = Path(self.folder.name) / "ledger.db"
+        self.ledger = BudgetFilter(self.path)
+        self.ledger.register(LINED)
+        self.open, self.pending, self.last = {}, [], {}
+        self.copies = 0
+        self.certified = {}
+
+    @initialize(
+        bits=st.floats(0.2, 4),
+        own=st.floats(0.2, 4),
+        sense=st.sampled_from(["declared", "certified"]),
+    )
+    def limits(self, bits, own, sense):
+        self.sense, self.limit, self.own = sense, bits, own
+        self.ledger.set_budget(LINED.digest, bits, sense)
+        self.ledger.set_budget(LINED.digest, own, sense, "")
+
+    @property
+    def account(self):
+        return self.ledger.accounts.networks[LINED.digest]
+
+    def budgets(self, client):
+        tally = self.account.clients.get(client) or Tally(self.account.layers)
+        return (self.limit, self.account.total), (self.own, tally)
+
+    @rule(client=st.sampled_from("ab"), told=st.sampled_from([0.0, 5.0]))
+    def begin(self, client, told):
+        name = f"s{len(self.ledger.accounts.sessions)}"
+        head = self.ledger._log.head
+        extra = Tally(self.account.layers)
+        extra.disclosed = told
+        fits = all(
+            tally.bits(self.sense, extra) <= limit or told <= tally.disclosed
+            for limit, tally in self.budgets(client)
+        )
+        try:
+            self.ledger.open_session(name, LINED.digest, client, V_A, [GOOD, GOOD], DELTA, told)
+        except BudgetExhausted:
+            assert not fits and self.ledger._log.head == head
+        else:
+            assert fits
+            self.open[name] = client
+
+    @precondition(lambda self: self.open)
+    @rule(data=st.data(), layer=st.integers(0, 1), inferences=st.integers(1, 8))
+    def reserve(self, data, layer, inferences):
+        name = data.draw(st.sampled_from(sorted(self.open)))
+        rows = LINES[layer].rows
+        first = data.draw(st.integers(0, rows - 1))
+        stop = data.draw(st.integers(first + 1, rows))
+        head, limits = self.ledger._log.head, self.budgets(self.open[name])
+
+        def fits(end):
+            copies = np.zeros(rows, np.int64)
+            copies[first:end] = inferences
+            extra = Tally(self.account.layers)
+            extra.add(self.sense, layer, LOST, V_A, copies)
+            return all(tally.bits(self.sense, extra) <= limit for limit, tally in limits)
+
+        most = max((end for end in range(first + 1, stop + 1) if fits(end)), default=first)
+        try:
+            reserve = self.ledger.reserve(name, layer, first, stop, inferences, patience=0)
+        except BudgetExhausted as error:
+            assert most == first and self.ledger._log.head == head
+            assert ("with fewer images at once" in str(error)) == (inferences > 1)
+        else:
+            granted = reserve.session, reserve.layer, reserve.first, reserve.stop
+            assert granted == (name, layer, first, most) and reserve.inferences == inferences
+            self.pending.append(reserve)
+            self.copies += inferences * (most - first)
+
+    @precondition(lambda self: self.pending)
+    @rule(data=st.data())
+    def commit(self, data):
+        number = data.draw(st.integers(0, len(self.pending) - 1))
+        reserve = self.pending.pop(number)
+        before = self.account.total.bits("declared")
+        self.ledger.commit(reserve)
+        assert self.account.total.bits("declared") <= before * (1 + 1e-12)
+        with pytest.raises(RangeError, match="not outstanding"):
+            self.ledger.commit(reserve)
+
+    @precondition(lambda self: self.open)
+    @rule(data=st.data(), layer=st.integers(0, 1), channel=st.sampled_from(CHANNELS))
+    def certify(self, data, layer, channel):
+        name = data.draw(st.sampled_from(sorted(self.open)))
+        if (name, layer) not in self.certified:
+            self.certified[name, layer] = LayerChannel(GOOD, channel, channel)
+        head = self.ledger._log.head.sequence
+        old = self.ledger.accounts.sessions[name].channels[layer]
+        new = self.certified[name, layer]
+        self.ledger.restate(name, layer, new)
+        assert self.ledger._log.head.sequence == head + (new != old)
+
+    @precondition(lambda self: self.open)
+    @rule(data=st.data())
+    def expire(self, data):
+        name = data.draw(st.sampled_from(sorted(self.open)))
+        del self.open[name]
+        before = self.account.total.bits(self.sense)
+        self.ledger.end_session(name, "idle")
+        self.ledger.end_session(name, "again")  # says nothing new
+        assert self.ledger.accounts.sessions[name].ended == "idle"
+        assert self.account.total.bits(self.sense) == before, "what was sent stays charged"
+        with pytest.raises(RangeError, match="has ended"):
+            self.ledger.reserve(name, 0, 0, 1, 1)
+
+    @rule()
+    def restart(self):
+        before = {sense: self.account.total.bits(sense) for sense in SENSES}
+        self.ledger.close()
+        self.ledger = BudgetFilter(self.path)
+        assert {sense: self.account.total.bits(sense) for sense in SENSES} == before
+        self.open.clear()
+        assert all(s.ended for s in self.ledger.accounts.sessions.values())
+
+    @invariant()
+    def no_budget_is_exceeded(self):
+        assert self.account.total.bits(self.sense) <= self.limit
+        for tally in self.account.clients.values():
+            assert tally.bits(self.sense) <= self.own
+            for sense in SENSES:
+                assert tally.bits(sense) <= self.account.total.bits(sense) * (1 + 1e-12)
+
+    @invariant()
+    def nothing_is_credited_back(self):
+        assert self.account.total.copies() == self.copies
+        assert {r.sequence for r in self.pending} == set(self.ledger.accounts.outstanding)
+
+    def teardown(self):
+        live = self.account
+        read = read_accounts(self.path).networks[LINED.digest]
+        for sense in SENSES:
+            assert read.total.bits(sense) == live.total.bits(sense)
+            for client, tally in live.clients.items():
+                assert read.clients[client].bits(sense) == tally.bits(sense)
+        self.ledger.close()
+        self.folder.cleanup()
+
+
+TestAnySequence = AnySequence.TestCase
+TestAnySequence.settings = settings(max_examples=15, stateful_step_count=25)
+
+
+@pytest.mark.parametrize(
+    "place, bad, name",
+    [
+        (3, 0.0, "modulation variance"),
+        (5, 0.0, "failure probability"),
+        (5, 1.0, "failure probability"),
+        (6, -0.5, "disclosed bits"),
+    ],
+)
+def test_what_a_session_is_opened_with_is_checked(ledger, place, bad, name):
+    arguments = ["s", NETWORK.digest, "alice", V_A, [GOOD, GOOD], DELTA, 0.0]
+    arguments[place] = bad
+    head = ledger._log.head
+    with pytest.raises(RangeError, match=name):
+        ledger.open_session(*arguments)
+    assert ledger._log.head == head

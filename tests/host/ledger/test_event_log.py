@@ -1,8 +1,13 @@
 """The event log: durable, one writer, and nothing in it can be changed unseen."""
 
+import hmac
 import itertools
+import json
+import math
+import os
 import shutil
 import sqlite3
+import threading
 
 import numpy as np
 import pytest
@@ -166,3 +171,203 @@ def test_bad_files_and_heads_are_refused(tmp_path):
     for head in ("", "1", "1:ff", "x:" + "0" * 64, "-1:" + "0" * 64):
         with pytest.raises(RangeError, match="head = "):
             Head.parse(head)
+
+
+def test_a_head_of_another_history_is_found(path, tmp_path):
+    """Two histories of one key, as many events in each: whose last event is it?"""
+    other = tmp_path / "other.db"
+    for file in (path, path.with_name("ledger.db.key")):
+        shutil.copy(file, other.with_name(file.name.replace("ledger", "other")))
+    heads = []
+    for each, rows in ((path, 7), (other, 8)):
+        with EventLog(each) as log:
+            log.append("sent", {"rows": rows})
+            heads.append(log.head)
+    assert heads[0].sequence == heads[1].sequence and heads[0] != heads[1]
+    assert verify(path, heads[0]) == heads[0] and verify(other, heads[1]) == heads[1]
+    with pytest.raises(RangeError, match="was replaced"):
+        verify(other, heads[0])
+    # The other one's head record, sealed with the same key, is put in place of ours.
+    with sqlite3.connect(other) as database:
+        record = database.execute("SELECT * FROM head").fetchone()
+    database.close()
+    with sqlite3.connect(path) as database:
+        database.execute("REPLACE INTO head VALUES (?, ?, ?, ?)", record)
+    database.close()
+    with pytest.raises(RangeError, match="7 events were written, but"):
+        verify(path)
+
+
+def test_what_an_earlier_head_says_must_be_part_of_the_chain(path):
+    with EventLog(path, writable=False) as log:
+        heads = [Head(event.sequence, event.digest) for event in log.events()]
+    for head in [*heads, Head(0, bytes(32))]:
+        assert verify(path, head) == heads[-1]
+    for head in (Head(1, heads[1].digest), Head(2, heads[0].digest), Head(9, heads[5].digest)):
+        with pytest.raises(RangeError, match=f"does not hold event {head.sequence}:"):
+            verify(path, head)
+
+
+def test_an_event_is_on_disk_before_it_counts(path):
+    """What the database promises: a commit returns when a power failure can no longer undo it."""
+    with EventLog(path) as log:
+        settings = {
+            name: log._database.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("synchronous", "journal_mode")
+        }
+    assert settings == {"synchronous": 2, "journal_mode": "wal"}  # 2: FULL
+
+
+def test_the_record_is_what_the_format_says(path):
+    """Digests and seal by hand: a log of today is to be readable by whatever comes."""
+    key = path.with_name("ledger.db.key").read_bytes()
+
+    def mac(message):
+        return hmac.digest(key, message, "sha256")
+
+    database = sqlite3.connect(path)
+    assert database.execute("PRAGMA user_version").fetchone() == (1,)
+    previous = b""
+    for number, row in enumerate(database.execute("SELECT * FROM events ORDER BY sequence"), 1):
+        sequence, moment, kind, body, digest = row
+        assert (sequence, kind, body) == (number, "sent", f'{{"rows":{number - 1}}}')
+        message = json.dumps([previous.hex(), sequence, moment, kind, body]).encode()
+        assert digest == mac(message)
+        previous = digest
+    (head,) = database.execute("SELECT * FROM head")
+    database.close()
+    assert head == (1, EVENTS, previous, mac(f"last event {EVENTS}:{previous.hex()}".encode()))
+    with EventLog(path) as log:
+        assert log.secret == mac(b"names")
+        assert log.append("many", {"b": 1, "a": [1, 2]}).body == {"a": [1, 2], "b": 1}
+        (text,) = log._database.execute("SELECT body FROM events WHERE kind = 'many'").fetchone()
+    assert text == '{"a":[1,2],"b":1}'  # one text for one body
+
+
+def test_events_bear_their_time(tmp_path, monkeypatch):
+    monkeypatch.setattr("shotveil.host.ledger.event_log.time.time", lambda: 1234.5)
+    with EventLog(tmp_path / "log.db") as log:
+        assert log.head == Head(0, b"")
+        event = log.append("sent", {})
+        assert (event.sequence, event.time) == (1, 1234.5)
+        assert log.head == Head(1, event.digest) == log.verify()
+        assert list(log.events()) == [event]
+
+
+def test_events_are_written_together_or_not_at_all(path):
+    with EventLog(path) as log:
+        head = log.head
+        for bad in (math.nan, {1, 2}):
+            with pytest.raises((ValueError, TypeError)):
+                log.append_all([("good", {}), ("bad", {"bits": bad})])
+        assert log.head == head == log.verify()
+        # A write that fails in the middle is undone, and the next one goes through.
+        log._database.execute(
+            "CREATE TEMP TRIGGER full BEFORE INSERT ON events WHEN NEW.kind = 'bad' "
+            "BEGIN SELECT RAISE(ABORT, 'disk full'); END"
+        )
+        with pytest.raises(sqlite3.IntegrityError, match="disk full"):
+            log.append_all([("good", {}), ("bad", {})])
+        assert log.head == head == log.verify()
+        written = log.append_all([("good", {"n": 1}), ("good", {"n": 2})])
+        assert [event.sequence for event in written] == [EVENTS + 1, EVENTS + 2]
+        assert log.head == log.verify() == Head(EVENTS + 2, written[1].digest)
+        # Where the database undid it by itself, what it said is what is told.
+        log._database.execute("DROP TRIGGER full")
+        log._database.execute(
+            "CREATE TEMP TRIGGER full BEFORE INSERT ON events WHEN NEW.kind = 'bad' "
+            "BEGIN SELECT RAISE(ROLLBACK, 'disk gone'); END"
+        )
+        with pytest.raises(sqlite3.IntegrityError, match="disk gone"):
+            log.append("bad", {})
+        assert log.append("good", {}).sequence == EVENTS + 3
+
+
+def test_threads_share_a_log(path):
+    with EventLog(path) as log:
+        threads = [
+            threading.Thread(target=lambda: [log.append("sent", {}) for _ in range(5)])
+            for _ in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert log.verify().sequence == EVENTS + 20
+
+
+def test_a_reader_sees_what_is_written_meanwhile_and_writes_nothing(path):
+    with EventLog(path, writable=False) as reader, EventLog(path) as writer:
+        assert reader.head.sequence == writer.head.sequence == EVENTS
+        writer.append("sent", {})
+        assert reader.head == writer.head == reader.verify()
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            reader.append("sent", {})
+        assert writer.verify().sequence == EVENTS + 1
+
+
+def test_a_log_that_cannot_be_opened_is_free_for_the_next(path):
+    key = path.with_name("ledger.db.key")
+    good = key.read_bytes()
+    for bad in (good[:-1], good + b"x", b""):
+        key.write_bytes(bad)
+        with pytest.raises(RangeError, match=f"has {len(bad)} bytes; allowed: 32"):
+            EventLog(path)
+    key.write_bytes(good)
+    EventLog(path).close()
+    database = sqlite3.connect(path)
+    database.execute("PRAGMA user_version = 2")
+    database.close()
+    for writable in (True, False):
+        with pytest.raises(RangeError, match="has format 2; allowed: 1"):
+            EventLog(path, writable=writable)
+    database = sqlite3.connect(path)
+    database.execute("PRAGMA user_version = 1")
+    database.close()
+    with EventLog(path) as log:
+        assert log.verify().sequence == EVENTS
+
+
+def test_a_key_is_written_whole_readable_to_its_owner_and_each_its_own(tmp_path, monkeypatch):
+    synced = []
+    sync = os.fsync
+    monkeypatch.setattr(
+        os, "fsync", lambda file: (synced.append(os.fstat(file).st_size), sync(file))
+    )
+    for name in ("one", "two"):
+        EventLog(tmp_path / name).close()
+    assert synced == [32, 32], "all of it is on disk before it is named"
+    files = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+    ours = {name: mode for name, mode in files.items() if not name.endswith(("-shm", "-wal"))}
+    for name in ("one", "two"):
+        assert ours.pop(name) and ours.pop(f"{name}.key") == ours.pop(f"{name}.lock") == 0o600
+    assert not ours, "nothing else is left"
+    keys = {(tmp_path / f"{name}.key").read_bytes() for name in ("one", "two")}
+    assert len(keys) == 2 and {len(key) for key in keys} == {32}
+    # A key that is there already is kept: it may belong to a log that is being restored.
+    kept = tmp_path / "three.key"
+    kept.write_bytes(bytes(range(32)))
+    EventLog(tmp_path / "three").close()
+    assert kept.read_bytes() == bytes(range(32))
+
+
+@pytest.mark.parametrize("column, value", [("digest", "'text'"), ("time", "'late'"), ("body", "7")])
+def test_a_record_of_another_type_is_found(path, column, value):
+    forge(path, f"UPDATE events SET {column} = {value} WHERE sequence = 2")
+    with pytest.raises(RangeError, match="event 2 or its place"):
+        verify(path)
+
+
+def test_a_log_without_its_head_is_found(path):
+    forge(path, "DELETE FROM head")
+    with pytest.raises(RangeError, match=f"0 events were written, but {EVENTS} are found"):
+        verify(path)
+
+
+def test_a_head_is_read_as_it_is_printed():
+    head = Head(0, bytes(range(32)))
+    assert str(head) == "0:" + bytes(range(32)).hex()
+    assert Head.parse(str(head)) == head
+    for text in ("1:" + "00" * 33, "1:" + "00" * 31, "1:" + "0g" * 32):
+        with pytest.raises(RangeError, match="64 hexadecimal digits"):
+            Head.parse(text)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from shotveil.host.leakage import ChannelEstimate
+from shotveil.host.leakage.certificate import ChannelEstimate
 from shotveil.host.leakage.declared import network_leakage
 from shotveil.host.run.inference import Inference, infer
 from shotveil.host.run.summary import settings_of, summarise, verification_of

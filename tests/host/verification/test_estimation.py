@@ -13,6 +13,7 @@ from shotveil.models.common.checks import RangeError
 from shotveil.models.digitiser.accumulators import MODE_SUMS, NAMES
 from shotveil.models.digitiser.chain import moving_runs
 from shotveil.models.digitiser.spec import DigitiserSettings, DigitiserSpec
+from shotveil.models.link.optics import Detector
 from shotveil.models.link.statistics import SymbolStatistics
 from shotveil.models.signal.frame import FrameLayout
 from shotveil.sim.figures.digitiser_report import calibrate, session
@@ -446,3 +447,51 @@ def test_sums_of_modes(shift):
     np.testing.assert_allclose(lost.yy, due["yy"] / 4 + 6 * 5.0 / 4 / 3)
     with pytest.raises(RangeError, match="summed = 12 is outside"):
         take(SPEC, session_of(ROWS, BACK), modes, KNOWN, 0.5, ROWS[:1], shift)
+
+
+def figures(spec):
+    """All that is estimated of one drawn session, with few symbols and a short calibration."""
+    two = spec.quadratures == 2
+    known = replace(calibration(spec, 0.05, 40_000), efficiency=0.9)
+    sums, angles = sums_of(spec, 12, np.random.default_rng(21), 0.4, 1.2, 2e-4, two)
+    found = estimation.estimate(spec, SETTINGS, sums, angles if two else None, known, UNIT, 0.95)
+    quantities = (found.transmittance, found.excess_noise, found.snr, found.phase_diffusion)
+    values = [[q.value, q.error, q.low, q.high] for q in quantities]
+    return [*np.ravel(values), found.phase_excess, found.residual_phase, found.linewidth]
+
+
+FIGURES = {
+    2: [
+        0.881190591, 0.0129499164, 0.853453038, 0.908928144,
+        0.307207967, 0.038383676, 0.224389147, 0.390026787,
+        3.94559493, 0.0695516468, 3.79251278, 4.09867707,
+        0.000161804142, 0.000175961455, -0.00022548441, 0.000549092693,
+        10.2682854, 2.05893939, 2.5751929e-05,
+    ],
+    1: [
+        0.437751461, 0.00702284087, 0.422641654, 0.452861267,
+        0.192805123, 0.0303218263, 0.1265961, 0.259014147,
+        3.79965148, 0.1041229, 3.57047852, 4.02882444,
+        0.000170240403, 0.000192874635, -0.000254273806, 0.000594754612,
+        0.191457747, 0.19434228, 2.70946016e-05,
+    ],
+}  # fmt: skip
+"""As they were when bias and limits had been held to their level by the tests above: one session
+shows any slip in a formula, where many sessions show that the formulas are right."""
+
+
+@pytest.mark.parametrize("spec", [SPEC, ONE])
+def test_the_figures_of_one_session_stay(spec):
+    assert figures(spec) == pytest.approx(FIGURES[spec.quadratures], rel=1e-7, abs=1e-12)
+
+
+def test_errors_of_a_calibration_by_hand():
+    known = estimation.Calibration(5.0, 1.0, 200, 800, (1, 1), 2, 0.8)
+    assert known.shot_variance == 4.0
+    assert known.receiver == Detector(0.4, 0.25)
+    assert known.vacuum_error == pytest.approx(5 / 4 * 0.1)
+    assert known.shot_error == pytest.approx(np.hypot(0.125, 0.25 * 0.05))
+
+
+def test_the_longer_lag_is_half_of_a_frame_and_two_at_least():
+    assert [estimation._lag(runs) for runs in (3, 4, 5, 6, 7, 24)] == [2, 2, 2, 3, 3, 12]

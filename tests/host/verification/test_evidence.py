@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 import pytest
+from scipy.special import logsumexp
+from scipy.stats import chi2
 
 from shotveil.host.verification.evidence import (
     HonestNoise,
@@ -181,3 +183,154 @@ def test_declared_noise_of_a_link():
     assert (noise.white + noise.spike / 50) == pytest.approx(
         1.1 + 0.7 * link.declared_excess_noise(50)
     )
+
+
+# The expectation of E under the null is an integral that can be taken: for the noise that a test
+# declares it is 1 to all digits, whatever the mixture. That is what makes E a martingale, so that
+# it reaches 1/α with probability α at most (Ville), and any slip in a formula shows.
+
+
+def chi_squared_grid(freedom, points=240):
+    """χ² of so many degrees of freedom: values, and logarithms of their weights.
+
+    Even in ln x, where the sum converges like an exponential: all tails vanish within the grid.
+    """
+    u = np.linspace(-40, math.log(4e3), points)
+    return np.exp(u), chi2.logpdf(np.exp(u), freedom) + u + math.log(u[1] - u[0])
+
+
+def noise_alone(yy, count):
+    """Statistics of light that carries no signal, one for each element of `yy`: all is noise."""
+    yy = np.ravel(yy)
+    zero = np.zeros(yy.shape)
+    return SymbolStatistics(np.full(yy.shape, count), zero, zero, yy)
+
+
+def mean_of(evidence, weight, other):
+    """Mean of exp(evidence) over the products of two grids."""
+    return np.exp(np.reshape(evidence, (len(weight), len(other))) + weight[:, None] + other).sum()
+
+
+def expectation(test, modes, rows, white, spike, declared_white=1.1, declared_spike=0.4):
+    """E of exp(test) over rows of white noise in all modes, and one with a spike."""
+    noise = HonestNoise(modes, 0.9, declared_white, declared_spike)
+    x, weight = chi_squared_grid(rows * (modes - 1))
+    z, other = chi_squared_grid(rows)
+    yy = white * x[:, None] + (white + spike) * z
+    return mean_of(test(noise, noise_alone(yy, rows * modes)), weight, other)
+
+
+@pytest.mark.parametrize("modes, rows", [(2, 3), (5, 1), (7, 4)])
+def test_excess_evidence_has_mean_one_for_declared_noise_and_less_for_less(modes, rows):
+    def test(noise, statistics):
+        return excess_evidence([(noise, statistics)])
+
+    assert expectation(test, modes, rows, 1.1, 0.4) == pytest.approx(1, abs=1e-6)
+    assert expectation(test, modes, rows, 1.05, 0.4) < 0.999
+    assert expectation(test, modes, rows, 1.1, 0.3) < 0.999
+    assert expectation(test, modes, rows, 1.15, 0.4) > 1.001
+
+
+def test_excess_evidence_of_several_layers_has_mean_one():
+    """One factor a layer and alternative, before the mean over alternatives is taken."""
+    first, second = HonestNoise(1, 0.9, 1.1, 0.4), HonestNoise(1, 0.5, 2.0, 0.0)
+    x, weight = chi_squared_grid(3)
+    z, other = chi_squared_grid(2)
+    shape = np.broadcast_shapes((len(x), 1), (len(z),))
+    parts = [
+        (first, noise_alone(np.broadcast_to(1.5 * x[:, None], shape), 3)),
+        (second, noise_alone(np.broadcast_to(2.0 * z, shape), 2)),
+    ]
+    assert mean_of(excess_evidence(parts), weight, other) == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize("modes, qq", [(1, 3.0), (9, 200.0)])
+def test_loss_evidence_has_mean_one_for_the_declared_slope_and_noise(modes, qq):
+    noise = HonestNoise(modes, 0.9, 1.1, 0.4)
+    z = np.linspace(-40, 40, 20_001)
+    weight = np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi) * (z[1] - z[0])
+
+    def mean(slope, variance):
+        qy = slope * qq + math.sqrt(variance * qq) * z
+        yy = np.full(z.shape, 1e9)  # does not matter
+        statistics = SymbolStatistics(np.full(z.shape, modes), np.full(z.shape, qq), qy, yy)
+        return float(np.sum(np.exp(loss_evidence([(noise, statistics)])) * weight))
+
+    assert mean(0.9, 1.5) == pytest.approx(1, abs=1e-9)
+    assert mean(0.91, 1.5) < 1 and mean(0.9, 1.4) < 1 < mean(0.89, 1.5)
+
+
+@pytest.mark.parametrize("peak, rows_in_mode", [(1.0, 2), (4.0, 8), (50.0, 10)])
+def test_flatness_evidence_has_mean_one_for_a_mode_with_just_its_peak(peak, rows_in_mode):
+    """10 rows of 5 modes: at peak 4, 8 rows may lie wholly in a mode; beyond 5 all may."""
+    noise = HonestNoise(5, 0.9, 1.1, 0.4)
+    x, weight = chi_squared_grid(rows_in_mode)
+    z, other = chi_squared_grid(10 - rows_in_mode) if rows_in_mode < 10 else np.zeros((2, 1))
+    yy = 1.5 * x[:, None] + 1.1 * z
+    evidence = flatness_evidence(noise, noise_alone(yy, 10), peak)
+    assert mean_of(evidence, weight, other) == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize("count", [1, 2, 40])
+def test_variance_evidence_has_mean_one_for_the_stated_variance(count):
+    x, weight = chi_squared_grid(count)
+    evidence = np.array([variance_evidence(0.7 * value, count, 0.7) for value in x])
+    assert np.exp(evidence + weight).sum() == pytest.approx(1, abs=1e-6)
+
+
+def test_alternatives_reach_from_a_millionth_to_thirty_times():
+    """60 of them, even in the logarithm, each with a weight of its own, and half for less."""
+    # A gross deviation: the largest alternative alone is left, with a weight of 1/60.
+    noise = HonestNoise(1, 1.0, 1.0, 1.0)
+    largest = 30 / 31 / (2 * 2.0)
+    gross = float(excess_evidence([(noise, noise_alone(1e5, 1))]))
+    edge = -math.log1p(-2 * largest * 2.0) / 2  # of a single row in a single mode
+    assert gross == pytest.approx(largest * 1e5 - edge - math.log(60), abs=1e-9)
+    # None: the mixture starts at 1.
+    for evidence in (excess_evidence([(noise, noise_alone(0.0, 0))]), excess_evidence([])):
+        assert evidence == pytest.approx(0, abs=1e-12)
+    assert variance_evidence(0.0, 0, 2.0) == pytest.approx(0, abs=1e-12)
+    # A variance of nothing: of the alternatives that look for less, 30 is the furthest.
+    furthest = math.log1p(2 * 30 / 2) * 10_000 / 2
+    grid = np.geomspace(1e-6, 30, 60)
+    both = np.concatenate([grid / (1 + grid), -grid])
+    assert variance_evidence(0.0, 10_000, 2.0) == pytest.approx(
+        logsumexp(np.log1p(-both) * 5_000) - math.log(120)
+    )
+    assert furthest > variance_evidence(0.0, 10_000, 2.0) > furthest / 2
+    # A mild loss: sums over the same grid, cut at the whole slope.
+    tilt = np.minimum(grid, 1) / 2
+    for qy in (900.0, 0.0):  # a quarter of the slope is gone, and all of it
+        lossy = SymbolStatistics(100, 1200.0, qy, 1000.0)
+        expected = logsumexp(tilt * (1200 - qy) - tilt**2 * 2 * 1200 / 2) - math.log(60)
+        assert float(loss_evidence([(noise, lossy)])) == pytest.approx(expected)
+    mild = SymbolStatistics(100, 1200.0, 1200.0, 1201.0 + 250)
+    theta = grid / (1 + grid) / 4
+    expected = logsumexp(theta * 251 + 100 * np.log1p(-4 * theta) / 2) - math.log(60)
+    assert float(excess_evidence([(noise, mild)])) == pytest.approx(expected)
+
+
+def test_evidence_is_the_residual_about_the_fitted_slope():
+    """A slope other than declared is the other test's business; what is sent at none is noise."""
+    noise = HonestNoise(4, 1.0, 1.0, 0.2)
+    straight = SymbolStatistics(400, 100.0, 50.0, 25.0 + 430.0)
+    assert excess_evidence([(noise, straight)]) == excess_evidence(
+        [(noise, noise_alone(430.0, 400))]
+    )
+    # Rounding may leave a sum of squares below zero: it counts as none.
+    below = SymbolStatistics(400, 1.0, 1.0, 1 - 1e-10)
+    assert excess_evidence([(noise, below)]) == excess_evidence([(noise, noise_alone(0.0, 400))])
+    assert flatness_evidence(noise, straight, 2.0) == flatness_evidence(
+        noise, noise_alone(430.0, 400), 2.0
+    )
+
+
+@pytest.mark.parametrize("variance", [0.0, -1.0, math.nan])
+def test_a_variance_is_above_zero(variance):
+    with pytest.raises(RangeError, match="variance"):
+        variance_evidence(1.0, 1, variance)
+
+
+def test_the_peak_of_one_is_the_least():
+    noise = HonestNoise(4, 1.0, 1.0, 0.2)
+    assert np.isfinite(flatness_evidence(noise, noise_alone(4.0, 4), 1.0))

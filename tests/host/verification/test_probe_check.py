@@ -13,6 +13,7 @@ from shotveil.host.verification.probe_check import (
     separate,
 )
 from shotveil.models.adversaries.servers import Squeezer
+from shotveil.models.common.checks import RangeError
 from shotveil.models.link.optics import Detector, Link
 from tests.host.parties.parties import IMAGES, parties
 
@@ -98,3 +99,44 @@ def test_light_of_another_variance_ends_the_session(tmp_path, more):
         asked.check = ProbeCheck(1.1 if more else 1.6, Detector())
         with pytest.raises(ProtocolError, match="light is refused"):
             asked.classify(np.repeat(IMAGES, 3, axis=0), 200)
+
+
+def test_squares_about_the_mean_of_each_slot_are_summed():
+    detector = Detector(0.8, 0.1)
+    check = ProbeCheck(1.5, detector)
+    # η·(G − 1)·D: of coherent light at the detector.
+    added = (2 * 1.5**2 - 3 * 1.5 + 2) / 1.5 + 0.3 / 0.8
+    assert check.expected == pytest.approx(0.8 * added)
+    assert np.isnan(check.variance) and (check.squares, check.count) == (0.0, 0)
+    assert check.add(np.array([[1.0, 5.0], [3.0, 5.0]])) == ""
+    assert (check.squares, check.count, check.variance) == (2.0, 2, 1.0)
+    assert check.add(np.array([[0.0], [3.0], [3.0]])) == ""
+    assert (check.squares, check.count, check.variance) == (8.0, 4, 2.0)
+
+
+def test_one_check_of_a_slot_is_refused_and_so_are_levels_that_are_none():
+    check = ProbeCheck(1.5, Detector())
+    with pytest.raises(RangeError, match="checks of a slot = 1"):
+        check.add(np.ones((1, 9)))
+    assert check.count == 0
+    for level in (0.0, 1.0):
+        with pytest.raises(RangeError, match="false alarm probability"):
+            ProbeCheck(1.5, Detector(), level)
+
+
+def test_what_is_refused_is_refused_at_its_level(monkeypatch):
+    place = "shotveil.host.verification.probe_check.variance_evidence"
+    check, found = ProbeCheck(1.5, Detector(), 1e-3), {}
+    monkeypatch.setattr(place, lambda *given: found.update(given=given) or found["says"])
+    found["says"] = np.log(1e3) - 1e-9
+    assert check.add(np.zeros((2, 3))) == "" and found["given"] == (0.0, 3, check.expected)
+    found["says"] = np.log(1e3) + 1e-9
+    assert "have variance 0 at the detector where coherent light has" in check.add(np.zeros((2, 3)))
+
+
+def test_the_last_place_is_drawn_too_and_all_may_be():
+    rng = np.random.default_rng(5)
+    assert set(draw_places(500, 3, 1, rng).ravel()) == {0, 1, 2}
+    np.testing.assert_array_equal(draw_places(4, 3, 3, rng), [[0, 1, 2]] * 4)
+    mask = check_mask(np.array([[0, 2], [1, 2]]), 3)
+    assert mask.tolist() == [[True, False, True], [False, True, True]]

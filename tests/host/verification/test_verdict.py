@@ -183,3 +183,37 @@ def test_refuses(change, message):
     } | change
     with pytest.raises(RangeError, match=message):
         verify(arguments.pop("statistics"), **arguments)
+
+
+def test_each_test_has_half_of_the_false_alarm_probability(monkeypatch):
+    levels = {}
+    for name in ("transmittance_below", "excess_noise_above"):
+        monkeypatch.setattr(
+            f"shotveil.host.verification.verdict.{name}",
+            lambda s, r, value, level, name=name: levels.update({name: (value, level)}) or False,
+        )
+    found = verdict(symbols(np.random.default_rng(2), 1000), false_alarm_probability=0.02)
+    assert levels == {
+        "transmittance_below": (1.0, 0.01),
+        "excess_noise_above": (DECLARED.excess_noise, 0.01),
+    }
+    assert found.accepted and (found.false_alarm_probability, found.failure_probability) == (
+        0.02,
+        1e-10,
+    )
+
+
+@pytest.mark.parametrize(
+    "lossy, noisy", [(False, False), (True, False), (False, True), (True, True)]
+)
+def test_the_reason_names_what_was_found(monkeypatch, lossy, noisy):
+    place = "shotveil.host.verification.verdict."
+    monkeypatch.setattr(place + "transmittance_below", lambda *_: np.bool_(lossy))
+    monkeypatch.setattr(place + "excess_noise_above", lambda *_: np.bool_(noisy))
+    found = verdict(symbols(np.random.default_rng(2), 1000))
+    assert found.accepted == (not lossy and not noisy)
+    assert ("is too low" in found.reason, "is too high" in found.reason) == (lossy, noisy)
+    assert ("agree" in found.reason) == found.accepted
+    assert found.reason.endswith("at false-alarm probability 1e-06")
+    assert ("transmittance" in found.reason) == (lossy or not noisy)
+    assert ("excess noise" in found.reason) == (noisy or not lossy)

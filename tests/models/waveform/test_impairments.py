@@ -76,7 +76,10 @@ def test_the_ends_of_what_can_be_are_allowed():
 def test_a_symbol_level_phase_error_has_no_place_here():
     with pytest.raises(RangeError, match="phase error"):
         Impairments().over(Link(gain=1.3, photons=1, phase_error=0.1))
-    assert Impairments(linewidth=1e-6).over(Link(1.3, 1, transmittance_out=0.9)).transmittance_out == 0.9
+    assert (
+        Impairments(linewidth=1e-6).over(Link(1.3, 1, transmittance_out=0.9)).transmittance_out
+        == 0.9
+    )
 
 
 ORDINARY = {

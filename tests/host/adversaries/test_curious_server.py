@@ -1,0 +1,156 @@
+"""A curious server's transmitter: what it looks at, what it tells, and how much of it it keeps."""
+
+import threading
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from shotveil.host.adversaries.curious_server import MOST_BATCHES, CuriousTransmitter
+from shotveil.host.protocol import messages_pb2 as pb
+from shotveil.host.protocol.wire import pack, unpack
+from shotveil.models.adversaries.servers import Homodyner, PhotonCounter, Squeezer
+from shotveil.models.common.checks import RangeError
+from shotveil.models.link.encoding import EncodedRows
+from shotveil.models.link.optics import Detector, Link
+
+LINK = Link(
+    1.3, 6.0, transmittance_out=0.9, transmittance_back=0.8, server_detector=Detector(0.7, 0.05)
+)
+SLOPE = np.sqrt(0.7 * 0.72)
+ROWS = EncodedRows(np.arange(12.0).reshape(4, 3), -np.arange(12.0).reshape(4, 3), 1.0)
+
+
+@dataclass
+class Port:
+    """Returns what was sent, attenuated, with `noise` on top, for every slot and repetition."""
+
+    symbol_level: bool = True
+    noise: np.ndarray | float = 0.5
+    lights: list = field(default_factory=list)
+    dropped: list = field(default_factory=list)
+
+    def drop(self, dropped):
+        self.dropped.append(dropped)
+        return pb.Loaded(symbol_level=self.symbol_level)
+
+    def send(self, lights):
+        for light in lights:
+            self.lights.append(light)
+            slots = len(light.measure_p)
+            x, p = (unpack("x", part, (slots, light.modes)) for part in (light.x, light.p))
+            measured = np.frombuffer(light.measure_p, np.uint8)[:, None]
+            yield pb.Record(values=pack(SLOPE * np.where(measured, p, x) + self.noise))
+
+
+@dataclass(frozen=True)
+class Looker:
+    """Estimates the mean of what it is given, and notes it."""
+
+    variance: float = 1.0
+    counts: bool = False
+    seen: list = field(default_factory=list)
+
+    def power(self, link, record):
+        self.seen.append(record)
+        return record.mean(axis=0)
+
+
+def transmitter(server, port=None):
+    made = CuriousTransmitter(port or Port(), np.random.default_rng(1), server, LINK)
+    made.hold("weights", ROWS)
+    made.hold("decoys", ROWS)
+    return made
+
+
+def shot(layer=0, batch=0, slots=(0, 1, 2, 3, -1), images=2, session="s", part=0):
+    return pb.Shot(
+        version=1, session=session, batch=batch, layer=layer, part=part, images=images,
+        weights="weights", decoys="decoys", first=0, stop=4, slots=slots, last=True,
+    )  # fmt: skip
+
+
+def test_a_link_that_forms_the_sums_is_of_no_use():
+    with pytest.raises(RangeError, match=r"hands out sums alone; allowed: .*--symbol-level"):
+        transmitter(Looker(), Port(symbol_level=False))
+    port = Port()
+    transmitter(Looker(), port)
+    assert [(d.version, d.everything) for d in port.dropped] == [(1, True)]
+
+
+def test_what_is_known_is_taken_away_before_it_looks():
+    looker = Looker()
+    made = transmitter(looker)
+    weights, decoys = made.send(shot())
+    assert len(looker.seen) == 2  # once a repetition
+    for record in looker.seen:
+        np.testing.assert_allclose(record, np.full((5, 3), 0.5), atol=1e-12)
+    np.testing.assert_allclose(made.estimates("s", 0), np.full((2, 3), 0.5))
+    # Verification is told what came, as of any honest server.
+    assert (weights.count, decoys.count.tolist()) == (2 * 4 * 3, [2] * 3)
+    assert weights.residual > 0 and weights.slope < 0.9
+
+
+def test_estimates_are_means_over_rows_of_the_first_layer():
+    port = Port()
+    made = transmitter(Looker(), port)
+    made.send(shot(slots=(0,)))
+    port.noise = 2.0
+    made.send(shot(slots=(1, 2, 3), part=1))
+    np.testing.assert_allclose(made.estimates("s", 0), np.full((2, 3), (0.5 + 3 * 2.0) / 4))
+    made.send(shot(layer=1, batch=5))
+    with pytest.raises(KeyError):
+        made.estimates("s", 5)
+    made.send(shot(batch=1, images=3))
+    made.send(shot(session="t"))
+    assert made.estimates("s", 1).shape == (3, 3) and made.images == 2 + 3 + 2
+
+
+def test_the_last_batches_are_kept():
+    made = transmitter(Looker())
+    for batch in range(MOST_BATCHES + 1):
+        made.send(shot(batch=batch, images=1, slots=(0,)))
+    assert MOST_BATCHES == 64 and made.images == 64
+    with pytest.raises(KeyError):
+        made.estimates("s", 0)
+    for batch in (1, MOST_BATCHES):
+        assert made.estimates("s", batch).shape == (1, 3)
+
+
+def test_who_counts_photons_tells_verification_what_was_declared():
+    port, looker = Port(noise=3.0), Looker(counts=True)
+    made = transmitter(looker, port)
+    weights, _ = made.send(shot())
+    assert all(light.count for light in port.lights)
+    assert weights.slope == pytest.approx(SLOPE) and weights.residual == pytest.approx(0, abs=1e-9)
+    # It looks at the counts as they came.
+    measured = np.frombuffer(port.lights[0].measure_p, np.uint8)[:, None]
+    q = np.where(measured, ROWS.p[[0, 1, 2, 3, 0]], ROWS.x[[0, 1, 2, 3, 0]])
+    np.testing.assert_allclose(looker.seen[0], SLOPE * q + 3.0)
+
+
+@pytest.mark.parametrize(
+    "server, squeezing, count",
+    [(Homodyner(), 0.0, False), (PhotonCounter(), 0.0, True), (Squeezer(10.0), 0.1, False)],
+)
+def test_light_is_what_the_server_wants(server, squeezing, count):
+    port = Port(noise=1.0)
+    made = transmitter(server, port)
+    made.send(shot(slots=[0, 1, 2, 3] * 20))
+    assert {light.count for light in port.lights} == {count}
+    assert [light.squeezing for light in port.lights] == pytest.approx([squeezing] * 2)
+    measured = np.frombuffer(port.lights[0].measure_p, np.uint8)
+    # X is what is squeezed; who does not squeeze looks at either quadrature.
+    assert measured.any() == (squeezing == 0) and not measured.all()
+
+
+def test_threads_may_share_it():
+    made = transmitter(Looker())
+    threads = [
+        threading.Thread(target=lambda: made.send(shot(images=1, slots=(0,)))) for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    np.testing.assert_allclose(made.estimates("s", 0), np.full((1, 3), 0.5))

@@ -1,0 +1,479 @@
+"""The model owner's side with light that returns as it should: order, charges, refusals, ends."""
+
+import logging
+import math
+import re
+import time
+from collections import Counter
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+from shotveil.host.leakage.composition import LOST, ChannelClass
+from shotveil.host.ledger.accounts import LayerChannel
+from shotveil.host.ledger.budget import BudgetFilter
+from shotveil.host.parties.server import (
+    IDLE_SECONDS,
+    MOST_SESSIONS,
+    ModelServer,
+    ServerSettings,
+    disclosed_bits,
+)
+from shotveil.host.protocol import messages_pb2 as pb
+from shotveil.host.protocol.wire import MOST_REASON, ProtocolError, Refusal
+from shotveil.host.run.schedule import Part
+from shotveil.host.verification.monitor import MonitorSettings
+from shotveil.models.common.checks import RangeError
+from shotveil.models.link.decoys import RowMoments
+from shotveil.models.link.encoding import encode_rows
+from shotveil.models.link.optics import Link
+from shotveil.models.link.statistics import SymbolStatistics
+from shotveil.models.networks.network import Layer, Network
+
+RNG = np.random.default_rng(1)
+NETWORK = Network(
+    "small",
+    (Layer(RNG.normal(size=(8, 6)), bias=True), Layer(RNG.normal(size=(4, 8)))),
+)
+LINK = Link(1.3, 6.0)
+ROWS = [encode_rows(layer.weights, LINK.modulation_variance) for layer in NETWORK.layers]
+
+
+class Light:
+    """A transmitter whose light comes back as declared, or with the noise `variance`."""
+
+    def __init__(self):
+        self.held, self.shots, self.dropped = {}, [], []
+        self.variance, self.symbols = 1.0, 1000
+        self.whole = self.refuse_hold = self.refuse_drop = False
+
+    def hold(self, key, rows):
+        if self.refuse_hold and "decoys" in key:
+            raise ProtocolError(Refusal.UNAVAILABLE, "the link holds no more")
+        self.held[key] = rows
+
+    def parts(self, rows, decoys, images, checks):
+        half = rows.rows // 2
+        for first, stop in ((0, half), (half, rows.rows)):
+            own = tuple(range(decoys)) if first == 0 else ()
+            yield Part(first, stop, own if self.whole else None)
+
+    def send(self, shot):
+        self.shots.append(shot)
+        modes = self.held[shot.weights].modes
+        count = np.full(modes, self.symbols)
+        one = SymbolStatistics(count, 12.0 * count, 12.0 * count, (12.0 + self.variance) * count)
+        return one.pooled(), one
+
+    def drop(self, dropped):
+        self.dropped.append(dropped)
+        if self.refuse_drop:
+            raise ProtocolError(Refusal.UNAVAILABLE, "the link is gone")
+
+
+class Setup:
+    def __init__(self, folder, budget=None, **settings):
+        self.ledger = BudgetFilter(folder / "ledger.db")
+        self.light = Light()
+        if budget is not None:
+            self.ledger.register(NETWORK)
+            self.ledger.set_budget(NETWORK.digest, budget, "declared")
+        settings.setdefault("decoy_rate", 0.25)
+        self.settings = ServerSettings(LINK, patience=0.0, **settings)
+        self.server = ModelServer(
+            NETWORK, self.settings, self.ledger, "port", np.random.default_rng(3), self.make
+        )
+
+    def make(self, port, rng):
+        assert port == "port" and isinstance(rng, np.random.Generator)
+        return self.light
+
+    @property
+    def ledger_events(self):
+        return [event.kind for event in self.ledger._log.events()]
+
+    @property
+    def account(self):
+        return self.ledger.accounts.networks[NETWORK.digest]
+
+    def open(self, client="alice", network="", version=1):
+        return self.server.open(pb.Hello(version=version, network=network), client)
+
+    def layer(self, session, layer, batch=0, images=5, checks=0, client="alice", version=1):
+        request = pb.LayerRequest(
+            version=version, session=session, batch=batch, layer=layer, images=images, checks=checks
+        )
+        return self.server.run_layer(request, client)
+
+    def close(self, session, client="alice", version=1):
+        return self.server.close(pb.Goodbye(version=version, session=session), client)
+
+
+@pytest.fixture
+def at(tmp_path):
+    setup = Setup(tmp_path)
+    yield setup
+    setup.ledger.close()
+
+
+@contextmanager
+def refused(kind, reason=""):
+    with pytest.raises(ProtocolError) as found:
+        yield
+    assert found.value.refusal is kind and re.search(reason, str(found.value)), found.value
+
+
+def test_a_session_begins_with_what_the_client_has_to_know(at):
+    welcome = at.open()
+    assert welcome.version == 1 and len(welcome.session) == 32 and welcome.network == "small"
+    assert [(s.rows, s.columns, s.bias, s.scale) for s in welcome.layers] == [
+        (8, 6, True, ROWS[0].scale),
+        (4, 8, False, ROWS[1].scale),
+    ]
+    assert (welcome.gain, welcome.transmittance_out) == (1.3, 1.0)
+    assert (welcome.decoy_rate, welcome.photons) == (0.25, 6.0)
+    session = at.ledger.accounts.sessions[welcome.session]
+    assert (session.network, session.client) == (NETWORK.digest, "alice")
+    assert session.modulation_variance == 12.0 and session.failure_probability == 1e-10
+    assert session.channels == [
+        LayerChannel(ChannelClass(1.0, LINK.declared_excess_noise(modes))) for modes in (3, 4)
+    ]
+    assert at.account.total.disclosed == disclosed_bits(ROWS)
+    # Weights are held once, decoys for each session: as many as the rate says, of the same shape.
+    weights, decoys = (
+        {k: v for k, v in at.light.held.items() if k.startswith(kind)} for kind in ("wei", "dec")
+    )
+    assert [(v.rows, v.modes) for v in weights.values()] == [(8, 3), (4, 4)]
+    assert [(v.rows, v.modes) for v in decoys.values()] == [(2, 3), (1, 4)]
+    other = at.open("bob")
+    assert other.session != welcome.session and len(at.light.held) == 2 + 4
+    first, second = (v.x for k, v in at.light.held.items() if "decoys" in k and k[-1] == "0")
+    assert not np.allclose(first, second)
+
+
+def test_networks_are_known_by_name_or_the_start_of_their_digest(at):
+    for name in ("", "small", NETWORK.digest, NETWORK.digest[:8]):
+        at.open(network=name)
+    for name in ("large", NETWORK.digest[:7], "x" + NETWORK.digest[1:], NETWORK.digest[1:]):
+        with refused(Refusal.NOT_FOUND, "is not served; allowed: small"):
+            at.open(network=name)
+    with refused(Refusal.INVALID_ARGUMENT, "version 2"):
+        at.open(version=2)
+    assert len(at.ledger.accounts.sessions) == 4
+
+
+def test_a_layer_is_reserved_before_its_light_and_committed_after(at):
+    session = at.open().session
+    before = len(at.ledger_events)
+    parts = at.layer(session, 0, images=5, checks=2)
+    assert len(at.ledger_events) == before, "nothing is charged before it is asked for"
+    progress = next(parts)
+    assert at.ledger_events[before:] == ["reserve", "commit"]
+    progress = [progress, *parts]
+    assert at.ledger_events[before:] == ["reserve", "commit"] * 2
+    assert [p.part for p in progress] == [0, 1]
+    assert not any(p.warning for p in progress) and "agrees" in progress[0].reason
+    # Every row once, in the part it belongs to, and each decoy once.
+    assert [sorted(p.slots) for p in progress] == [[-1, 0, 1, 2, 3], [-1, 4, 5, 6, 7]]
+    first, second = at.light.shots
+    assert [sorted(s.slots) for s in (first, second)] == [[-1, 0, 1, 2, 3], [-2, 4, 5, 6, 7]]
+    for shot, p in zip((first, second), progress, strict=True):
+        assert [max(slot, -1) for slot in shot.slots] == list(p.slots)
+        assert (shot.version, shot.session, shot.batch, shot.layer) == (1, session, 0, 0)
+        assert shot.images == 7 and shot.part == p.part
+        assert at.light.held[shot.weights].rows == 8 and at.light.held[shot.decoys].rows == 2
+    assert [(s.first, s.stop, s.last) for s in (first, second)] == [(0, 4, False), (4, 8, True)]
+    assert at.account.total.copies() == 8 * 7, "checks are charged like images"
+    np.testing.assert_array_equal(at.ledger.accounts.sessions[session].committed[0], [7] * 8)
+
+
+def test_the_order_of_slots_is_drawn_for_each_part(at):
+    session = at.open().session
+    for batch in range(40):
+        list(at.layer(session, 0, batch))
+    places = Counter(list(p.slots).index(-1) for p in at.light.shots[::2])
+    assert set(places) == set(range(5)) and max(places.values()) < 25
+
+
+def test_images_count_when_their_last_layer_is_done(at):
+    session = at.open().session
+    list(at.layer(session, 0, 0, 5))
+    list(at.layer(session, 0, 1, 3))
+    list(at.layer(session, 1, 1, 3, checks=2))
+    receipt = at.close(session)
+    assert (receipt.network, receipt.images) == ("small", 3)
+    session = at.open().session
+    for batch, images in ((0, 5), (7, 2)):
+        for layer in (0, 1):
+            list(at.layer(session, layer, batch, images))
+    assert at.close(session).images == 7
+    with refused(Refusal.NOT_FOUND):
+        at.close(session)
+
+
+def test_layers_of_a_batch_come_once_each_in_turn(at):
+    session = at.open().session
+    running = at.layer(session, 0)
+    with refused(Refusal.ALREADY_EXISTS, "layer 0 of batch 0 was asked for already"):
+        at.layer(session, 0)
+    with refused(Refusal.ALREADY_EXISTS, "layer 1 of batch 0"):
+        at.layer(session, 1)  # while the one before is on its way
+    list(running)
+    with refused(Refusal.ALREADY_EXISTS):
+        at.layer(session, 0)
+    with refused(Refusal.FAILED_PRECONDITION, "goes on with layer 1 and 5 images"):
+        at.layer(session, 1, images=4)
+    with refused(Refusal.INVALID_ARGUMENT, r"layer 2 is outside \[0, 1\]"):
+        at.layer(session, 2)
+    with refused(Refusal.FAILED_PRECONDITION, "goes on with layer 0 and 9 images"):
+        at.layer(session, 1, batch=1, images=9)
+    list(at.layer(session, 1))
+    with refused(Refusal.ALREADY_EXISTS):
+        at.layer(session, 1)
+    with refused(Refusal.INVALID_ARGUMENT, "layer 2"):
+        at.layer(session, 2)
+    for fields in ({"images": 0}, {"images": 1025}, {"checks": 1025}, {"version": 2}):
+        with refused(Refusal.INVALID_ARGUMENT):
+            at.layer(session, 0, batch=9, **fields)
+    list(at.layer(session, 0, batch=9, images=1024, checks=1024))
+
+
+def test_what_was_broken_off_is_not_repeated(at):
+    session = at.open().session
+    parts = at.layer(session, 0)
+    next(parts)
+    parts.close()  # the client vanished between two parts
+    for layer in (0, 1):
+        with refused(Refusal.ALREADY_EXISTS):
+            at.layer(session, layer)
+    assert at.close(session).images == 0
+
+
+def test_a_session_belongs_to_one_client(at):
+    session = at.open("alice").session
+    for ask in (lambda: at.layer(session, 0, client="bob"), lambda: at.close(session, "bob")):
+        with refused(Refusal.NOT_FOUND, "there is no such session"):
+            ask()
+    with refused(Refusal.NOT_FOUND):
+        at.close("nonsense")
+    with refused(Refusal.INVALID_ARGUMENT, "version"):
+        at.close(session, version=0)
+    at.close(session)
+
+
+def test_a_refusal_ends_the_session_and_is_remembered(at, caplog):
+    session = at.open().session
+    at.light.variance, at.light.symbols = 9.0, 100_000
+    caplog.set_level(logging.WARNING, "shotveil.server")
+    with refused(Refusal.ABORTED, "verification refused: more excess noise"):
+        list(at.layer(session, 0))
+    assert "client alice is refused" in caplog.text
+    account = at.ledger.accounts.sessions[session]
+    assert account.ended.startswith("ABORTED: verification refused")
+    # Not committed, and what was declared is not believed: in no layer.
+    assert at.ledger.accounts.outstanding and [c.declared for c in account.channels] == [LOST] * 2
+    assert at.ledger_events[-3:] == ["channel", "channel", "end"]
+    (dropped,) = at.light.dropped
+    assert dropped.session == session and dropped.refusal == "ABORTED"
+    assert dropped.reason.startswith("verification refused: more excess noise")
+    assert len(dropped.keys) == 2 and all(key.startswith("decoys") for key in dropped.keys)
+    for ask in (lambda: at.layer(session, 0, 5), lambda: at.close(session)):
+        with refused(Refusal.ABORTED, "verification refused"):  # as it was said
+            ask()
+    with refused(Refusal.NOT_FOUND):
+        at.layer(session, 0, client="bob")
+
+
+def test_the_first_refusal_is_what_all_are_told(at):
+    session = at.open().session
+    beside = at.layer(session, 0, batch=1)
+    next(beside)
+    at.light.variance, at.light.symbols = 9.0, 100_000
+    with refused(Refusal.ABORTED):
+        list(at.layer(session, 0, batch=0))
+    with refused(Refusal.ABORTED, "verification refused"):
+        list(beside)
+
+
+def test_warnings_are_passed_on(at, caplog):
+    """Little by little the excess is found: at one in a thousand before one in a million."""
+    caplog.set_level(logging.WARNING, "shotveil.server")
+    session = at.open().session
+    at.light.variance, at.light.symbols = 1.7, 5
+    batch, warned = 0, []
+    while not warned and batch < 500:
+        warned = [p for p in at.layer(session, 0, batch) if p.warning]
+        batch += 1
+    assert "more excess noise" in warned[0].reason and "0.001" in warned[0].reason
+    assert "client alice: more excess noise" in caplog.text
+    # It is a warning: what was sent is committed, and the session goes on.
+    assert not at.ledger.accounts.outstanding
+    assert at.close(session).images == 0
+
+
+def test_a_certificate_restates_the_channel_of_its_layer(at):
+    session = at.open().session
+    at.light.symbols = 10
+    list(at.layer(session, 0))
+    at.light.symbols = 2000  # of each of 4 modes and in each of two parts: 16,000
+    list(at.layer(session, 1))
+    account = at.ledger.accounts.sessions[session]
+    assert account.channels[1].certified != LOST and account.channels[0].certified == LOST
+    assert account.channels[1].declared == (1.0, LINK.declared_excess_noise(4))
+    assert at.ledger_events.count("channel") == 1
+    # What is restated holds for the part that was committed just before, too.
+    assert at.ledger_events[-3:] == ["reserve", "commit", "channel"]
+
+
+def test_a_budget_lets_out_as_many_rows_as_fit(tmp_path):
+    told = disclosed_bits(ROWS) / (8 * 6 + 4 * 8)
+    setup = Setup(tmp_path, budget=told + 0.6)
+    session = setup.open().session
+    with refused(Refusal.RESOURCE_EXHAUSTED, "budget exhausted"):
+        progress = []
+        progress.extend(setup.layer(session, 0, images=1000))
+    rows = sorted(slot for p in progress for slot in p.slots if slot >= 0)
+    assert rows == list(range(len(rows))) and 0 < len(rows) < 8
+    assert setup.account.total.bits("declared") <= told + 0.6
+    # Decoys go with the rows that they lie among, cut as the budget cuts.
+    decoys = [slot for shot in setup.light.shots for slot in shot.slots if slot < 0]
+    assert sorted(-1 - d for d in decoys) == [d for d in range(2) if d * 4 < len(rows)]
+    assert [s.part for s in setup.light.shots] == list(range(len(setup.light.shots)))
+    assert setup.ledger.accounts.sessions[session].ended.startswith("RESOURCE_EXHAUSTED: budget")
+    setup.ledger.close()
+
+
+def test_a_session_that_the_budget_does_not_let_in_leaves_room(tmp_path):
+    setup = Setup(tmp_path, budget=0.01, sessions=1)
+    for _ in range(2):
+        with refused(Refusal.RESOURCE_EXHAUSTED, "the session alone"):
+            setup.open()
+    assert not setup.ledger.accounts.sessions and not setup.light.dropped
+    setup.ledger.set_budget(NETWORK.digest, None, "declared")
+    setup.open()
+    setup.ledger.close()
+
+
+def test_a_session_that_the_link_does_not_take_ends(at):
+    at.light.refuse_hold = True
+    with refused(Refusal.UNAVAILABLE, "holds no more"):
+        at.open()
+    (session,) = at.ledger.accounts.sessions.values()
+    assert session.ended == "it could not begin: the link holds no more"
+    assert at.light.dropped[0].reason == f"the session was ended: {session.ended}"
+    assert at.light.dropped[0].refusal == ""
+    at.light.refuse_hold = False
+    at.open()
+
+
+def test_a_layer_sent_whole_is_one_reserve(at):
+    session = at.open().session
+    at.light.whole = True
+    before = len(at.ledger_events)
+    parts = at.layer(session, 0)
+    first = next(parts)
+    assert at.ledger_events[before:] == ["reserve"], "committed with the last part alone"
+    assert sorted(first.slots) == [-1, -1, 0, 1, 2, 3]
+    (last,) = parts
+    assert sorted(last.slots) == [4, 5, 6, 7] and (first.part, last.part) == (0, 1)
+    assert at.ledger_events[before:] == ["reserve", "commit"]
+    assert [(s.first, s.stop, s.last) for s in at.light.shots] == [(0, 4, False), (4, 8, True)]
+
+
+def test_sessions_are_limited_and_make_room_when_idle(tmp_path, monkeypatch):
+    start = time.monotonic()
+    now = [start]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    setup = Setup(tmp_path, sessions=2, idle=10.0)
+    first, second = setup.open("a").session, setup.open("b").session
+    for session, client in ((first, "a"), (second, "b")):
+        list(setup.layer(session, 0, client=client))  # used at 0
+    now[0] = start + 9
+    with refused(Refusal.RESOURCE_EXHAUSTED, "2 sessions are open already"):
+        setup.open("c")
+    running = setup.layer(first, 1, client="a")  # used at 9
+    now[0] = start + 10
+    with refused(Refusal.RESOURCE_EXHAUSTED):
+        setup.open("c")  # 10 s are not more than 10 s
+    now[0] = start + 10.5
+    third = setup.open("c").session
+    list(setup.layer(third, 0, client="c"))
+    assert setup.ledger.accounts.sessions[second].ended == "idle"
+    now[0] = start + 20
+    with refused(Refusal.RESOURCE_EXHAUSTED):
+        setup.open("d")  # what runs is not idle, however long it takes
+    list(running)
+    setup.open("d")
+    ended = {s: setup.ledger.accounts.sessions[s].ended for s in (first, third)}
+    assert ended == {first: "idle", third: ""}
+    setup.ledger.close()
+
+
+def test_all_sessions_end_with_the_server(at):
+    sessions = [at.open(name).session for name in "ab"]
+    at.light.refuse_drop = True  # the link may be gone already
+    at.server.shut_down()
+    assert [at.ledger.accounts.sessions[s].ended for s in sessions] == ["the server shut down"] * 2
+    assert [d.reason for d in at.light.dropped] == [
+        "the session was ended: the server shut down"
+    ] * 2
+    at.server.shut_down()
+    assert len(at.light.dropped) == 2
+
+
+def test_reasons_are_cut_to_what_the_link_takes(at):
+    session = at.open().session
+    found = at.server._sessions[session]
+    at.server._end(session, found, "x" * 2000)
+    (dropped,) = at.light.dropped
+    assert len(dropped.reason) == MOST_REASON and dropped.reason.endswith("x…")
+    assert at.ledger.accounts.sessions[session].ended == "x" * 2000
+    session = at.open().session
+    exact = "y" * (MOST_REASON - len("the session was ended: "))
+    at.server._end(session, at.server._sessions[session], exact)
+    assert at.light.dropped[1].reason == f"the session was ended: {exact}"
+
+
+def test_of_refusals_the_last_few_are_remembered(at):
+    refusal = ProtocolError(Refusal.ABORTED, "no")
+    sessions = []
+    for _ in range(MOST_SESSIONS + 1):
+        session = at.open().session
+        sessions.append(session)
+        at.server._end(session, at.server._sessions[session], "no", refusal)
+    with refused(Refusal.NOT_FOUND):
+        at.close(sessions[0])
+    for session in sessions[1:]:
+        with refused(Refusal.ABORTED):
+            at.close(session)
+
+
+def test_settings_are_checked():
+    settings = ServerSettings(LINK)
+    assert (settings.decoy_rate, settings.patience) == (1 / 16, 10.0)
+    assert (settings.sessions, settings.idle) == (MOST_SESSIONS, IDLE_SECONDS) == (64, 600.0)
+    assert settings.monitor == MonitorSettings()
+    for fields in (
+        *({"decoy_rate": rate} for rate in (0.0, 1.01, math.nan)),
+        *({"sessions": number} for number in (0, 65, 1.5)),
+        {"link": Link(1.3, 0.0)},
+    ):
+        with pytest.raises(RangeError, match=r"decoy rate|sessions|photons"):
+            ServerSettings(**{"link": LINK, **fields})
+    ServerSettings(LINK, decoy_rate=1.0, sessions=64)
+    ServerSettings(LINK, sessions=1)
+
+
+def test_what_a_session_tells_besides_its_light():
+    expected = sum(64 + RowMoments.of(rows).bits for rows in ROWS)
+    assert disclosed_bits(ROWS) == expected > 128
+    assert disclosed_bits([]) == 0
+
+
+def test_decoys_are_rounded_up(tmp_path):
+    setup = Setup(tmp_path, decoy_rate=0.13)
+    setup.open()
+    decoys = [rows.rows for key, rows in setup.light.held.items() if key.startswith("decoys")]
+    assert decoys == [2, 1]
+    setup.ledger.close()
