@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from shotveil.host.commands.adversaries import AdversaryName, ListsAdversaries
 from shotveil.host.commands.options import (
     channel_options,
     json_option,
@@ -17,9 +18,9 @@ from shotveil.host.commands.options import (
 )
 
 
-@click.command()
-@click.argument("name")
-@click.option("--strength", type=float, help="Of the attack; what it means depends on the attack.")
+@click.command(cls=ListsAdversaries)
+@click.argument("name", type=AdversaryName("fibre", "client", "server"))
+@click.option("--strength", type=float, help="How strong it is. [default: as listed below]")
 @click.option("--gain", type=float, default=1.3, show_default=True, help="Granted to the client.")
 @click.option("--photons", type=float, help="Mean photons μ per mode. [default: 6]")
 @click.option("--f2", type=float, help="Instead of --photons.")
@@ -48,13 +49,10 @@ def attack(
     as_json: bool,
     **channel: Any,
 ) -> None:
-    """Run the attack NAME: what it learned, against which bound, and when it was noticed.
-
-    over-amplification, tap, intercept-resend, entangling-cloner, basis-vector, homodyne-server,
-    counting-server, squeezing-server.
-    """
-    from shotveil.host.adversaries.attacks import ATTACKS, Setting, run_attack
+    """Run the adversary NAME: what it learned, against which bound, and when it was noticed."""
+    from shotveil.host.adversaries.attacks import Setting, run_attack
     from shotveil.host.verification.monitor import MonitorSettings
+    from shotveil.models.adversaries.adversary import Adversary, adversary
     from shotveil.models.common.checks import require
 
     require("seed", seed, at_least=0)
@@ -68,8 +66,9 @@ def attack(
     if as_json:
         print_json(result)
         return
-    _, usual, meaning = ATTACKS[name]
-    click.echo(f"{name}, {meaning} {usual if strength is None else strength:g}")
+    who = adversary(name, Adversary)
+    meant = f", {who.strength.meaning} {who.strong(strength):g}" if who.strength else ""
+    click.echo(name + meant)
     bound = f"of {outcome.bound_bits:.5g} ({outcome.bound})" if outcome.bound else "(no bound)"
     click.echo(f"learned per element and image: {outcome.learned_bits:.5g} bits {bound}")
     if outcome.images_median is None:

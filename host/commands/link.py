@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from shotveil.host.commands.adversaries import AdversaryName, ListsAdversaries, require_attack
 from shotveil.host.commands.options import channel_of, channel_options
 from shotveil.host.commands.parties import (
     DEMO_LINK,
@@ -21,16 +22,20 @@ from shotveil.host.commands.parties import (
     require_extra,
     run_until_told,
 )
-from shotveil.models.common.checks import RangeError, require
+from shotveil.models.common.checks import require
 
 
-@click.command()
+@click.command(cls=ListsAdversaries)
 @keys_option
 @demo_option
 @click.option("--address", default=DEMO_LINK, show_default=True, help="HOST:PORT to listen on.")
 @channel_options
 @click.option("--symbol-level", is_flag=True, help="All light as it is, mode by mode: slow.")
-@click.option("--attack", help="A test instrument: NAME of an adversary inside, at symbol level.")
+@click.option(
+    "--attack",
+    type=AdversaryName("fibre", "client"),
+    help="A test instrument: NAME of an adversary inside, at symbol level.",
+)
 @click.option("--strength", type=float, help="Of the attack; as for `shotveil attack NAME`.")
 @click.option("--shots", type=click.Path(path_type=Path), help="Append what was sent to this file.")
 @click.option("--seed", type=int, help="One seed, one result. [default: a fresh one]")
@@ -47,8 +52,7 @@ def link(
 ) -> None:
     """Simulate the fibre and both parties' optics; neither party sees more than its own end.
 
-    --attack puts an adversary inside, to see the honest parties notice it: over-amplification and
-    basis-vector in the client's optics; tap, intercept-resend and entangling-cloner on the fibre.
+    --attack puts an adversary inside, to see the honest parties notice it.
     """
     require_extra()
     from threadpoolctl import threadpool_limits
@@ -78,8 +82,7 @@ def link(
     if seed is None:
         seed = secrets.randbits(128)
     require("seed", seed, at_least=0)
-    if strength is not None and attack is None:
-        raise RangeError("--strength is given without --attack; allowed: both")
+    require_attack(strength, attack)
     adversary = None if attack is None else interference(attack, strength)
     simulated = SimulatedLink(
         channel_of(**options),

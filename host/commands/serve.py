@@ -15,6 +15,7 @@ from typing import Any
 import click
 import numpy as np
 
+from shotveil.host.commands.adversaries import AdversaryName, ListsAdversaries, require_attack
 from shotveil.host.commands.demo import DATA_BOUND, DATA_BUDGET, WEIGHT_BUDGET
 from shotveil.host.commands.options import channel_of, channel_options
 from shotveil.host.commands.parties import (
@@ -43,7 +44,7 @@ from shotveil.models.networks.network import Network, load_network
 DEMO_BUDGET = 8.0  # bits: what a weight of the demo's networks has at most
 
 
-@click.command()
+@click.command(cls=ListsAdversaries)
 @click.pass_context
 @keys_option
 @demo_option
@@ -69,7 +70,11 @@ DEMO_BUDGET = 8.0  # bits: what a weight of the demo's networks has at most
 @click.option("--decoy-rate", type=float, default=1 / 16, show_default=True, help="Per row.")
 @click.option("--false-alarm-probability", type=float, default=1e-6, show_default=True)
 @click.option("--failure-probability", type=float, default=1e-10, show_default=True)
-@click.option("--attack", help="A test instrument: NAME of a dishonest server to play.")
+@click.option(
+    "--attack",
+    type=AdversaryName("server"),
+    help="A test instrument: NAME of a dishonest server to play.",
+)
 @click.option("--strength", type=float, help="Of the attack; as for `shotveil attack NAME`.")
 @click.option("--peak", type=float, default=64.0, show_default=True, help="Of a mode, over 1/N.")
 def serve(
@@ -101,8 +106,8 @@ def serve(
     With --device the light goes out of this party's own node, and what returns is judged by the
     sums of its receiver, in units of --calibration.
 
-    --attack makes it a server that is after the data, to see clients notice it (homodyne-server,
-    counting-server, squeezing-server); it needs `shotveil link --symbol-level`.
+    --attack makes it a server that is after the data, to see clients notice it; it needs
+    `shotveil link --symbol-level`.
     """
     require_extra()
     from shotveil.host.adversaries.attacks import curious_server
@@ -144,8 +149,7 @@ def serve(
             sessions=SESSIONS,
             idle=IDLE_SECONDS,
         )
-    if strength is not None and attack is None:
-        raise RangeError("--strength is given without --attack; allowed: both")
+    require_attack(strength, attack)
     dishonest = None if attack is None else curious_server(attack, strength)
     if ledger is None:
         if not demo:

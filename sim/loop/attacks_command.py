@@ -19,7 +19,7 @@ from shotveil.sim.loop.settings import realistic
 
 @click.command()
 @click.option("--backend", type=click.Choice(BACKENDS), default="model", show_default=True)
-@click.option("--attack", type=click.Choice(list(attacks(2.0))), help="One of them; all if none.")
+@click.option("--attack", type=click.Choice(attacks()), help="One of them; all if none.")
 @click.option("--modes", default=24, show_default=True, help="Of each random row.")
 @click.option("--rows", default=1000, show_default=True, help="Of a batch.")
 @click.option("--network", help="Send its first layer's rows instead of random ones.")
@@ -47,7 +47,7 @@ def main(
         f"shot-noise unit known to {records.server.shot_error:.2%}, "
         f"false alarms below {FALSE_ALARM_PROBABILITY:g} in all"
     )
-    for name in [attack] if attack else attacks(gain):
+    for name in [attack] if attack else attacks():
         start = time.perf_counter()
         found = run_attack(name, layer, settings, records, batches, backend=backend)
         seconds, seen = time.perf_counter() - start, found.verdict

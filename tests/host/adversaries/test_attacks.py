@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from shotveil.host.adversaries.attacks import ATTACKS, Setting, run_attack
+from shotveil.host.adversaries.attacks import Setting, run_attack
 from shotveil.host.commands.cli import main
+from shotveil.models.adversaries.adversary import Adversary, adversaries
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.optics import Link
 
@@ -14,14 +15,16 @@ SETTING = Setting(Link(1.3, 6.0), sessions=400)
 UNNOTICED = {"homodyne-server", "counting-server"}
 
 
-@pytest.mark.parametrize("name", sorted(set(ATTACKS) - UNNOTICED - {"over-amplification"}))
+@pytest.mark.parametrize(
+    "name", sorted(set(adversaries(Adversary)) - UNNOTICED - {"over-amplification"})
+)
 def test_it_is_caught_in_every_session(name):
     outcome = run_attack(name, None, SETTING, 1)
     assert outcome.detected == 1
     assert outcome.images_most <= 300
 
 
-@pytest.mark.parametrize("name", sorted(set(ATTACKS) - {"squeezing-server"}))
+@pytest.mark.parametrize("name", sorted(set(adversaries(Adversary)) - {"squeezing-server"}))
 @pytest.mark.parametrize("gain, photons", [(1.3, 6.0), (1.00175, 195.0), (3.4, 0.5)])
 def test_it_learns_no_more_than_the_bound_that_covers_it(name, gain, photons):
     strength = gain * 1.1 if name == "over-amplification" else None

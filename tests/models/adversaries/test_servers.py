@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from shotveil.host.verification.probe_check import ProbeCheck
-from shotveil.models.adversaries.clients import BasisQueries, OverAmplifier
-from shotveil.models.adversaries.servers import Homodyner, PhotonCounter, Squeezer
+from shotveil.models.adversaries.basis_vector import BasisQueries
+from shotveil.models.adversaries.counting_server import PhotonCounter
+from shotveil.models.adversaries.homodyne_server import Homodyner
+from shotveil.models.adversaries.over_amplification import OverAmplifier
+from shotveil.models.adversaries.squeezing_server import Squeezer
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.optics import Detector, Link
 from shotveil.models.link.symbols import vacuum
