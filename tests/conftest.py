@@ -10,6 +10,8 @@ import pytest
 
 from shotveil.models.networks.network import Layer, Network
 
+ROOT = Path(__file__).parents[1]
+
 
 @pytest.fixture
 def small_network():
@@ -25,12 +27,11 @@ class PackageTree:
     """The package by links to its files, with some files more: what an extension would make."""
 
     def __init__(self, folder):
-        root = Path(__file__).parents[1]
         self.folder = folder
         (folder / "shotveil").mkdir()
         for name in ("models", "gateware", "host", "sim"):
-            (folder / "shotveil" / name).symlink_to(root / name)
-        (folder / "shotveil/__init__.py").symlink_to(root / "host/shotveil/__init__.py")
+            (folder / "shotveil" / name).symlink_to(ROOT / name)
+        (folder / "shotveil/__init__.py").symlink_to(ROOT / "host/shotveil/__init__.py")
 
     def add(self, path, text):
         """Put one more file at `path`, such as models/…/name.py; nothing else is touched."""
@@ -49,6 +50,7 @@ class PackageTree:
         """What a program says that imports the package from here: output, then errors."""
         done = subprocess.run(
             [sys.executable, "-c", code, *arguments],
+            cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(self.folder)},
             capture_output=True, text=True,
         )  # fmt: skip
