@@ -73,7 +73,7 @@ synth-digitiser: .venv/.setup-test-gateware  ## size and clock of the digitiser 
 	$(BIN)/python -m shotveil.sim.figures.digitiser_report --synthesis
 
 registers: .venv/.setup  ## write the table of registers, docs/registers.md, from the one map
-	$(BIN)/python -m shotveil.models.node.register_map > docs/registers.md
+	$(BIN)/python -m shotveil.models.node.register_page > docs/registers.md
 
 bitstream: .venv/.setup-boards  ## bitstreams of server and client for ECPIX-5, with converters and looped back; LINK=usb for USB (an hour)
 	$(BIN)/python -m shotveil.sim.synthesis.boards ecpix5 --link $(or $(LINK),uart)

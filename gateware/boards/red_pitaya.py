@@ -19,10 +19,8 @@ from shotveil.gateware.boards.board import Board, HostLink, Limits, Vivado
 from shotveil.gateware.boards.delta_sigma import DeltaSigma
 from shotveil.gateware.host_link.uart import Uart
 from shotveil.gateware.node.chain import NodeCore
-from shotveil.models.node.spec import NodeSpec
+from shotveil.models.node.spec import CLOCK_HZ, NodeSpec
 
-CLOCK_HZ = 125_000_000
-BAUD = 3_000_000
 DOMAINS = ("sync", "dac_write", "dac_clock")  # in the order of the PLL's outputs
 WIDTH = 14
 
@@ -150,7 +148,7 @@ class RedPitayaClocks(Elaboratable):
 
 def _uart(m: Module, platform: Any) -> Uart:
     """A UART at the extension connector."""
-    m.submodules.uart = uart = Uart(CLOCK_HZ, BAUD)
+    m.submodules.uart = uart = Uart(CLOCK_HZ)
     pins = platform.request("uart", 0, dir={"rx": "-", "tx": "-"})
     m.submodules.rx = rx = io.Buffer("i", pins.rx)
     m.submodules.tx = tx = io.Buffer("o", pins.tx)

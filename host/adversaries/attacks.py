@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from shotveil.host.leakage.data import data_leakage
+from shotveil.host.leakage.catalogue import DATA_BOUNDS
 from shotveil.host.leakage.weights import weight_leakage
 from shotveil.host.verification.evidence import HonestNoise, excess_evidence, loss_evidence
 from shotveil.host.verification.monitor import MonitorSettings, SessionMonitor, Verdict
@@ -168,8 +168,8 @@ def _at_the_server(
     learned = _reconstruction(server, s, rng)
     bound = math.nan
     if who.covered_by:
-        limits = data_leakage(s.link.noise_quantum, s.rows + s.decoys, s.modes)
-        bound = float(limits[who.covered_by])
+        limit = DATA_BOUNDS[who.covered_by]
+        bound = float(limit(s.link.noise_quantum, s.rows + s.decoys, s.modes))
     if isinstance(server, ProbingServer):
         found, by = _checked(server, s, rng)
     else:

@@ -30,6 +30,7 @@ from shotveil.host.commands.parties import (
     require_extra,
     require_node_options,
 )
+from shotveil.host.leakage.catalogue import DATA_BOUND, DATA_BOUNDS
 from shotveil.host.run.schedule import IMAGES_IN_BATCH
 from shotveil.host.verification.probe_check import CHECK_RATE
 from shotveil.models.common.checks import RangeError, require
@@ -55,7 +56,13 @@ from shotveil.models.networks.mnist import load_mnist
 @click.option("--client-electronic-noise", type=float, default=0.0, show_default=True, help="SNU.")
 @click.option("--ledger", type=click.Path(path_type=Path), help="What leaked of the images.")
 @click.option("--data-budget", type=float, help="Bits per data element and image, over all time.")
-@click.option("--data-bound", default="qcrb", show_default=True, help="That the budget is under.")
+@click.option(
+    "--data-bound",
+    type=click.Choice(list(DATA_BOUNDS)),
+    default=DATA_BOUND,
+    show_default=True,
+    help="That the budget is under.",
+)
 @click.option(
     "--check-rate",
     type=float,

@@ -9,13 +9,14 @@ import click
 from shotveil.host.commands.options import json_option, print_json, seed_option
 from shotveil.host.commands.show import progress_bar, show
 from shotveil.host.design.operating_point import within_budgets
+from shotveil.host.leakage.catalogue import DATA_BOUND
 from shotveil.host.reports.report import check_writable, write_report
 from shotveil.host.run.run import run
-from shotveil.models.link.optics import Link
+from shotveil.models.link.channel import Channel
 from shotveil.models.networks.network import load_network
 
 NETWORK = "mnist"
-WEIGHT_BUDGET, DATA_BUDGET, DATA_BOUND = 0.01, 0.01, "qcrb"
+WEIGHT_BUDGET, DATA_BUDGET = 0.01, 0.01
 
 
 @click.command()
@@ -36,8 +37,7 @@ def demo(images: int | None, out: Path, seed: int, as_json: bool) -> None:
     """
     check_writable(out)
     network = load_network(NETWORK)
-    ideal = Link(gain=2.0, photons=0.0)
-    link = within_budgets(network, WEIGHT_BUDGET, DATA_BUDGET, DATA_BOUND, ideal)
+    link = within_budgets(network, WEIGHT_BUDGET, DATA_BUDGET, DATA_BOUND, Channel())
     with progress_bar("images through the link") as progress:
         result = run(network, link, images=images, seed=seed, progress=progress)
     if as_json:

@@ -53,13 +53,15 @@ def _opened(url: str, record: Path | None) -> Iterator[Any]:
 @json_option
 def info(url: str, record: Path | None, as_json: bool) -> None:
     """Show a node's identity, what it was built with, its state and its counters."""
-    from shotveil.models.node.register_map import Access
+    from shotveil.models.node.register import Access, RegisterRole
 
     with _opened(url, record) as node:
         values = node.registers.read()
         registers = [r for r in node.device.map if r.name in values]
         shown = {
-            r.name: f"{values[r.name]:08x}" if r.group == "identity" else _plain(values[r.name])
+            r.name: f"{values[r.name]:08x}"
+            if r.role is RegisterRole.IDENTITY
+            else _plain(values[r.name])
             for r in registers
         }
     if as_json:

@@ -10,9 +10,9 @@ import click
 
 from shotveil.host.commands.options import json_option, print_json
 from shotveil.host.commands.show import progress_bar
-from shotveil.host.design.operating_point import DATA_BOUNDS
 from shotveil.host.figures.collection import Drawing, accuracy_drawings, leakage_drawings, save_all
 from shotveil.host.figures.tables import GAIN, PHOTONS
+from shotveil.host.leakage.catalogue import DATA_BOUNDS
 from shotveil.host.run.curves import calibrated_curve
 from shotveil.models.common.checks import require
 from shotveil.models.networks.mnist import load_mnist

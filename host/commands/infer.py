@@ -16,6 +16,7 @@ from shotveil.host.commands.options import (
 )
 from shotveil.host.commands.show import progress_bar, show
 from shotveil.host.reports.report import check_writable, write_report
+from shotveil.host.run.backends import backend_names
 from shotveil.host.run.run import run
 from shotveil.models.networks.network import load_network
 
@@ -28,7 +29,7 @@ from shotveil.models.networks.network import load_network
 @click.option("--symbol-level", is_flag=True, help="Simulate every mode: slow, same distribution.")
 @click.option(
     "--backend",
-    type=click.Choice(["optics", "model", "rtl"]),
+    type=click.Choice(backend_names()),
     default="optics",
     show_default=True,
     help="Symbol-level link, or both nodes: bit-true models, compiled gateware.",

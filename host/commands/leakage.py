@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from shotveil.host.commands.options import json_option, link_of, link_options, print_json
+from shotveil.host.leakage.catalogue import WEIGHT_BOUND
 from shotveil.host.leakage.declared import layer_leakage
 from shotveil.host.run.summary import settings_of
 from shotveil.models.common.checks import require
@@ -50,5 +51,8 @@ def leakage(modes: int, rows: int, inferences: int, as_json: bool, **options: An
         click.echo(
             f"                   {after:.6g} bits per weight after {inferences:,} inferences"
         )
+    for name, bits in layer.weight_bounds_bits.items():
+        if name != WEIGHT_BOUND:
+            click.echo(f"                   {bits:.6g} bits per weight ({name})")
     for name, bits in layer.data_leakage_bits.items():
         click.echo(f"data → server      {bits:.6g} bits per data element ({name})")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import click
 
 from shotveil.models.common.checks import RangeError, require
-from shotveil.models.link.optics import Detector, Link, split_transmittance
+from shotveil.models.link.channel import Channel
+from shotveil.models.link.optics import Link
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 seed_option = click.option(
@@ -22,26 +22,15 @@ _LIGHT = (
     click.option("--photons", type=float, help="Mean photons μ per mode at the server's output."),
     click.option("--f2", type=float, help="Instead of --photons: F² as it arrives at the client."),
 )
-_CHANNEL = (
-    click.option("--transmittance", type=float, help="Of the whole loop, in (0, 1]. [default: 1]"),
-    click.option("--transmittance-out", type=float, help="Of the way out only."),
-    click.option("--transmittance-back", type=float, help="Of the way back only."),
+_CHANNEL = tuple(
     click.option(
-        "--excess-noise",
+        f"--{each.name.replace('_', '-')}",
         type=float,
-        default=0.0,
-        show_default=True,
-        help="Technical part (SNU), added to the amplifier's g/N.",
-    ),
-    click.option("--phase-error", type=float, default=0.0, show_default=True, help="Rms, rad."),
-    click.option("--client-efficiency", type=float, default=1.0, show_default=True),
-    click.option(
-        "--client-electronic-noise", type=float, default=0.0, show_default=True, help="SNU."
-    ),
-    click.option("--server-efficiency", type=float, default=1.0, show_default=True),
-    click.option(
-        "--server-electronic-noise", type=float, default=0.0, show_default=True, help="SNU."
-    ),
+        default=each.default,
+        show_default=each.default is not None,
+        help=each.described,
+    )
+    for each in Channel.settings()
 )
 
 
@@ -55,31 +44,9 @@ def link_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return _add(command, _LIGHT + _CHANNEL)
 
 
-def channel_of(
-    transmittance: float | None,
-    transmittance_out: float | None,
-    transmittance_back: float | None,
-    excess_noise: float,
-    phase_error: float,
-    client_efficiency: float,
-    client_electronic_noise: float,
-    server_efficiency: float,
-    server_electronic_noise: float,
-    *,
-    gain: float = 2.0,
-) -> Link:
-    """A link without light from the values of `channel_options`; raises `RangeError`."""
-    out, back = split_transmittance(transmittance, transmittance_out, transmittance_back)
-    return Link(
-        gain=gain,
-        photons=0.0,
-        transmittance_out=out,
-        transmittance_back=back,
-        excess_noise=excess_noise,
-        phase_error=phase_error,
-        client_detector=Detector(client_efficiency, client_electronic_noise),
-        server_detector=Detector(server_efficiency, server_electronic_noise),
-    )
+def channel_of(**settings: float | None) -> Channel:
+    """The channel from the values of `channel_options`; raises `RangeError`."""
+    return Channel.of(**settings)
 
 
 def link_of(gain: float, photons: float | None, f2: float | None, **channel: Any) -> Link:
@@ -87,12 +54,8 @@ def link_of(gain: float, photons: float | None, f2: float | None, **channel: Any
     if (photons is None) == (f2 is None):
         given = "neither" if photons is None else "both"
         raise RangeError(f"{given} of --photons and --f2 given; allowed: exactly one of them")
-    link = channel_of(gain=gain, **channel)
-    if photons is not None:
-        require("photons", photons, above=0)
-        return replace(link, photons=photons)
-    require("f2", f2, above=0)
-    return link.with_f2(f2 or 0.0)
+    require("photons" if f2 is None else "f2", photons if f2 is None else f2, above=0)
+    return Link.through(channel_of(**channel), gain, photons=photons, f2=f2)
 
 
 def print_json(values: dict[str, Any]) -> None:

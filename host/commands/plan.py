@@ -16,9 +16,11 @@ from shotveil.host.commands.options import (
     seed_option,
 )
 from shotveil.host.commands.show import progress_bar, show
-from shotveil.host.design.operating_point import DATA_BOUNDS, Budgets, data_bits, weight_bits
-from shotveil.host.design.plan import Infeasible, find, picture
+from shotveil.host.design.operating_point import Budgets, budgeted_bits, data_bits
+from shotveil.host.design.plan import Infeasible, find
+from shotveil.host.figures.plan import picture
 from shotveil.host.figures.style import rendered, style
+from shotveil.host.leakage.catalogue import DATA_BOUND, DATA_BOUNDS, WEIGHT_BOUND, WEIGHT_BOUNDS
 from shotveil.host.run.curves import calibrated_curve
 from shotveil.host.run.run import run
 from shotveil.models.common.checks import RangeError, require
@@ -37,9 +39,16 @@ ATTEMPTS = 5  # runs that may confirm a least accuracy, each with a little more 
 @click.option(
     "--data-bound",
     type=click.Choice(list(DATA_BOUNDS)),
-    default="qcrb",
+    default=DATA_BOUND,
     show_default=True,
     help="Bound that --max-data-bits is held against.",
+)
+@click.option(
+    "--weight-bound",
+    type=click.Choice(list(WEIGHT_BOUNDS)),
+    default=WEIGHT_BOUND,
+    show_default=True,
+    help="Bound that --max-weight-bits is held against.",
 )
 @click.option(
     "--inferences", type=int, default=1, show_default=True, help="K, that share the weight budget."
@@ -62,6 +71,7 @@ def plan(
     max_weight_bits: float | None,
     max_data_bits: float | None,
     data_bound: str,
+    weight_bound: str,
     inferences: int,
     min_accuracy: float | None,
     images: int | None,
@@ -78,7 +88,7 @@ def plan(
     """
     if plot.suffix not in (".png", ".svg"):
         raise RangeError(f"plot = {plot} ends in {plot.suffix!r}; allowed: .png or .svg")
-    budgets = Budgets(max_weight_bits, max_data_bits, data_bound, inferences)
+    budgets = Budgets(max_weight_bits, max_data_bits, data_bound, inferences, weight_bound)
     channel = channel_of(**channel_settings)
     chosen = load_network(network)
     pixels, labels = load_mnist(data, "test")
@@ -119,7 +129,7 @@ def plan(
 
     link = point.link
     leaks = {
-        "weight_bits": float(weight_bits(chosen, link, link.gain, link.photons, inferences)),
+        "weight_bits": float(budgeted_bits(chosen, link, budgets, link.gain, link.photons)),
         "data_bits": float(data_bits(chosen, link.gain, data_bound)),
     }
     if as_json:

@@ -16,12 +16,14 @@ import numpy as np
 from shotveil.host.design.operating_point import within_budgets
 from shotveil.host.leakage.declared import network_leakage
 from shotveil.host.run.inference import infer
+from shotveil.models.link.channel import Channel
 from shotveil.models.link.optics import Link
 from shotveil.models.networks.mnist import load_mnist
 from shotveil.models.networks.network import load_network
 
 SEED = 1
-IDEAL = Link(gain=1.3, photons=0.0)
+GAIN = 1.3
+IDEAL = Channel()
 
 
 def accuracies() -> Iterator[tuple[str, str, str]]:
@@ -31,9 +33,9 @@ def accuracies() -> Iterator[tuple[str, str, str]]:
     images, labels = load_mnist(None, "test")
     for name, setting, link, bound in (
         ("mnist-paper", "≤ 0.1 bit per weight, ≤ 0.01 bit per pixel (`crb_prx`)", paper, "crb_prx"),
-        ("mnist-paper", "F² = 2.4", IDEAL.with_f2(2.4), "crb_prx"),
+        ("mnist-paper", "F² = 2.4", Link.through(IDEAL, GAIN, f2=2.4), "crb_prx"),
         ("mnist", "≤ 0.01 bit per weight, ≤ 0.01 bit per pixel (`qcrb`)", ours, "qcrb"),
-        ("mnist", "F² = 0.3", IDEAL.with_f2(0.3), "qcrb"),
+        ("mnist", "F² = 0.3", Link.through(IDEAL, GAIN, f2=0.3), "qcrb"),
     ):
         network = load_network(name)
         seen = infer(network, images, link, np.random.default_rng(SEED), verify=False)

@@ -60,11 +60,22 @@ def require(
             good &= array == np.rint(array)
         if good.all():
             return
-    low = f"({above:g}" if above is not None else "(−∞" if at_least is None else f"[{at_least:g}"
-    high = f"{below:g})" if below is not None else "∞)" if at_most is None else f"{at_most:g}]"
-    allowed = f"{low}, {high}"
+    allowed = interval(above=above, at_least=at_least, below=below, at_most=at_most)
     if integer:
         allowed = f"the integers in {allowed}"
     if array is None:
         raise RangeError(f"{name} = {value!r} is not a number; allowed: {allowed}")
     raise RangeError(f"{name} = {array[~good].flat[0]:g} is outside {allowed}")
+
+
+def interval(
+    *,
+    above: float | None = None,
+    at_least: float | None = None,
+    below: float | None = None,
+    at_most: float | None = None,
+) -> str:
+    """The range that `require` allows, as a person writes it: (0, 1]."""
+    low = f"({above:g}" if above is not None else "(−∞" if at_least is None else f"[{at_least:g}"
+    high = f"{below:g})" if below is not None else "∞)" if at_most is None else f"{at_most:g}]"
+    return f"{low}, {high}"

@@ -127,6 +127,20 @@ def _reached(house: dict[str, Room], start: str) -> set[str]:
     return seen
 
 
+MARKER = "<!-- rooms: written by `shotveil lab architecture` -->"
+
+
+def page(text: str, root: Path) -> str:
+    """The text of a page, with the table of rooms below its marker made anew."""
+    rows = ["", "| room | what is in it | it imports |", "|---|---|---|"]
+    for room in rooms(root).values():
+        path = room.name.replace(".", "/")
+        path += "/" if (root / path).is_dir() else ".py"
+        imports = ", ".join(sorted(other.replace(".", "/") for other in room.imports)) or "–"
+        rows.append(f"| `{path}` | {room.says} | {imports} |")
+    return text.partition(MARKER)[0] + "\n".join([MARKER, *rows, ""])
+
+
 # The picture: a band a folder, a row a floor, and only arrows that others do not imply.
 WIDTH, ROOM, ROW, MARGIN = 1180, (150, 32), 62, 24
 COLOURS = {"models": "#2a78b8", "gateware": "#b8642a", "host": "#2a8a57", "sim": "#7a52a8"}
@@ -139,7 +153,7 @@ SAYS = {
 
 
 def picture(root: Path) -> str:
-    """The house as SVG: each folder a band, its rooms from the ground up, arrows to what is imported.
+    """The house as SVG: a band for each folder, its rooms from the ground up, arrows to imports.
 
     An arrow that a longer way implies is left out, and so are those between folders, which go
     sim → host, gateware → models.

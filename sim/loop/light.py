@@ -73,7 +73,7 @@ def calibrate(
     layer = Layer(weights.astype(np.float32))
     # So bright that the largest weight is full scale.
     rms, peak = float(np.sqrt(np.mean(layer.weights**2))), float(np.abs(layer.weights).max())
-    link = impairments.link(gain, (full_scale * rms / peak) ** 2 / 2)
+    link = impairments.link(gain, photons=(full_scale * rms / peak) ** 2 / 2)
     asked = LoopSettings.of(link, impairments, seed=seed)
     settings, found = calibrated(asked, prepare(asked, layer), asked.arms)
     loop = Loop(Network("probe", (layer,)), settings)

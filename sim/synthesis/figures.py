@@ -30,8 +30,8 @@ from shotveil.models.common.checks import RangeError
 from shotveil.models.digitiser.spec import DigitiserSpec
 from shotveil.models.drive.spec import DriveSpec
 from shotveil.models.node.ports import ReadPort, WritePort
-from shotveil.models.node.register_map import CLOCK_HZ, register_map
-from shotveil.models.node.spec import ROLES, NodeSpec
+from shotveil.models.node.register_map import register_map
+from shotveil.models.node.spec import CLOCK_HZ, ROLES, NodeSpec
 from shotveil.sim.cases import digitiser, drive
 from shotveil.sim.engines.verilog import emit
 from shotveil.sim.synthesis import ecp5 as synthesis

@@ -16,7 +16,7 @@ def test_its_directions_are_one_mode():
 
 
 def test_its_optics_are_as_granted():
-    link = Link(1.3, 6.0, 0.9, 0.8)
+    link = Link(1.3, 6.0, transmittance_out=0.9, transmittance_back=0.8)
     assert BasisQueries(3).link(link) == link and BasisQueries(3).bound == "mode"
 
 

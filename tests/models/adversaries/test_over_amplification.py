@@ -8,7 +8,7 @@ from shotveil.models.link.optics import Link
 
 
 def test_only_the_gain_is_another_one():
-    link = Link(1.3, 6.0, 0.9, 0.8)
+    link = Link(1.3, 6.0, transmittance_out=0.9, transmittance_back=0.8)
     client = OverAmplifier(2.5)
     assert client.link(link) == replace(link, gain=2.5)
     assert client.directions(3, 8) is None and client.bound == "row"

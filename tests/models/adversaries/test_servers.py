@@ -28,7 +28,9 @@ XI = np.arange(1, MODES + 1) * np.exp(1j * np.arange(MODES))
 XI = XI / np.linalg.norm(XI)
 
 
-@pytest.mark.parametrize("link", [LINK, Link(3.0, 6.0, 0.9, 0.8)])
+@pytest.mark.parametrize(
+    "link", [LINK, Link(3.0, 6.0, transmittance_out=0.9, transmittance_back=0.8)]
+)
 @pytest.mark.parametrize("server", [Homodyner(), PhotonCounter(), Squeezer(10.0)])
 def test_estimates_are_unbiased(server, link):
     rows = 400_000
@@ -93,8 +95,10 @@ def test_what_returns_is_vacuum_and_the_clients_noise():
 
 
 def test_an_ideal_receiver_is_the_servers_alone():
-    link = Link(1.3, 6.0, 0.9, 0.8, excess_noise=0.1, server_detector=Detector(0.5, 0.2),
-                client_detector=Detector(0.7, 0.1))  # fmt: skip
+    link = Link(
+        1.3, 6.0, transmittance_out=0.9, transmittance_back=0.8, excess_noise=0.1,
+        client_detector=Detector(0.7, 0.1), server_detector=Detector(0.5, 0.2),
+    )  # fmt: skip
     better = ideal(link)
     assert better.server_detector == Detector() and better.excess_noise == 0
     assert better.client_detector == link.client_detector
@@ -102,12 +106,21 @@ def test_an_ideal_receiver_is_the_servers_alone():
 
 
 def test_noise_is_seen_through_loss_and_receiver():
-    link = Link(1.3, 6.0, 0.9, 0.8, server_detector=Detector(0.5, 0.2))
+    link = Link(
+        1.3, 6.0, transmittance_out=0.9, transmittance_back=0.8, server_detector=Detector(0.5, 0.2)
+    )
     assert seen_noise(link) == pytest.approx(link.noise_quantum * 0.8 * 0.5)
 
 
 def test_photons_are_those_of_light_that_was_displaced():
-    link = Link(1.3, 6.0, 0.9, 0.8, excess_noise=0.2, server_detector=Detector(0.5, 0.0))
+    link = Link(
+        1.3,
+        6.0,
+        transmittance_out=0.9,
+        transmittance_back=0.8,
+        excess_noise=0.2,
+        server_detector=Detector(0.5, 0.0),
+    )
     nu = np.full(100_000, 2.0 + 1j)
     found = counted(link, XI, nu, np.random.default_rng(6))
     # |ν·ξ_k|²/4 photons through the loss, and half of the noise's variance, half of them seen.

@@ -5,7 +5,14 @@ from shotveil.models.adversaries.squeezing_server import SQUEEZING_SERVER, Squee
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.optics import Detector, Link
 
-LINK = Link(1.3, 6.0, 0.9, 0.8, excess_noise=0.1, server_detector=Detector(0.5, 0.2))
+LINK = Link(
+    1.3,
+    6.0,
+    transmittance_out=0.9,
+    transmittance_back=0.8,
+    excess_noise=0.1,
+    server_detector=Detector(0.5, 0.2),
+)
 XI = np.array([0.6, 0.8j, 0.0])
 
 

@@ -15,7 +15,7 @@ from shotveil.models.waveform.impairments import IMPAIRMENTS, SETTINGS, Impairme
 
 def test_the_default_is_the_ideal_link():
     assert Impairments().on == () and Impairments().noise == 0
-    assert Impairments().link(1.3, 2.0) == Link(gain=1.3, photons=2.0)
+    assert Impairments().link(1.3, photons=2.0) == Link(gain=1.3, photons=2.0)
 
 
 def test_there_is_a_field_for_each_setting_of_each_file():
@@ -98,11 +98,11 @@ def test_all_but_offsets_of_time_and_phase_are_in_the_noise_budget():
 
 def test_what_the_symbol_level_link_knows_goes_both_ways():
     link = Link(
-        1.3, 2.0, 0.9, 0.8, excess_noise=0.01, client_detector=Detector(0.7, 0.1),
-        server_detector=Detector(0.6, 0.2),
+        1.3, 2.0, transmittance_out=0.9, transmittance_back=0.8, excess_noise=0.01,
+        client_detector=Detector(0.7, 0.1), server_detector=Detector(0.6, 0.2),
     )  # fmt: skip
     some = Impairments(linewidth=1e-6).over(link)
-    assert some.link(1.3, 2.0) == link and some.linewidth == 1e-6
+    assert some.link(1.3, photons=2.0) == link and some.linewidth == 1e-6
     assert some.transmittance == pytest.approx(0.72)
     with pytest.raises(RangeError, match="phase error"):
         Impairments().over(Link(gain=1.3, photons=1, phase_error=0.1))
