@@ -21,7 +21,7 @@ ROOM, GROUP = "shotveil.gateware.boards", "shotveil.boards"
 
 
 @dataclass(frozen=True)
-class HostLink:
+class BoardLink:
     """A way from a board to its host.
 
     says: one phrase for people. connect: adds the link to a module, given the platform, and returns
@@ -88,16 +88,16 @@ class Board:
     name: str
     says: str
     platform: Callable[[], Any]
-    top: Callable[[NodeSpec, HostLink], Elaboratable]
+    top: Callable[[NodeSpec, BoardLink], Elaboratable]
     tools: Trellis | Vivado
     clock_hz: float
-    links: tuple[HostLink, ...]
+    links: tuple[BoardLink, ...]
     converters: str
     limits: Limits
     loopback: bool = True
     roles: tuple[Role, ...] = ROLES
 
-    def link(self, name: str = "") -> HostLink:
+    def link(self, name: str = "") -> BoardLink:
         """The host link of that name, or the usual one. Raises `RangeError` if there is none."""
         for link in self.links:
             if name in ("", link.name):

@@ -14,7 +14,7 @@ from amaranth.hdl import C, ClockDomain, ClockSignal, Elaboratable, Instance, Mo
 from amaranth.lib import io, wiring
 from amaranth_boards.ecpix5 import ECPIX585Platform
 
-from shotveil.gateware.boards.board import Board, HostLink, Limits, Trellis
+from shotveil.gateware.boards.board import Board, BoardLink, Limits, Trellis
 from shotveil.gateware.host_link.uart import Uart
 from shotveil.gateware.host_link.usb import Usb
 from shotveil.gateware.node.chain import NodeCore
@@ -117,7 +117,7 @@ class Ecpix5Top(Elaboratable):
     With `spec.loopback` no converter is used. The first light is red while the output is on.
     """
 
-    def __init__(self, spec: NodeSpec, link: HostLink):
+    def __init__(self, spec: NodeSpec, link: BoardLink):
         self._spec = spec
         self._link = link
 
@@ -225,8 +225,8 @@ ECPIX5 = Board(
     ),
     clock_hz=CLOCK_HZ,
     links=(
-        HostLink("uart", "USB serial port at 3 Mbaud", _uart),
-        HostLink("usb", "USB high speed, at the USB-C socket", _usb, (ULPI_HZ,)),
+        BoardLink("uart", "USB serial port at 3 Mbaud", _uart),
+        BoardLink("usb", "USB high speed, at the USB-C socket", _usb, (ULPI_HZ,)),
     ),
     converters="four of your own on the PMODs, or none",
     limits=Limits(lut=83_640, bram=208, dsp=156),  # all that the device has

@@ -15,7 +15,7 @@ from amaranth.hdl import C, Cat, ClockDomain, ClockSignal, Elaboratable, Instanc
 from amaranth.lib import io, wiring
 from amaranth_boards.redpitaya_125_14 import RedPitaya14Platform
 
-from shotveil.gateware.boards.board import Board, HostLink, Limits, Vivado
+from shotveil.gateware.boards.board import Board, BoardLink, Limits, Vivado
 from shotveil.gateware.boards.delta_sigma import DeltaSigma
 from shotveil.gateware.host_link.uart import Uart
 from shotveil.gateware.node.chain import NodeCore
@@ -67,7 +67,7 @@ class RedPitaya(RedPitaya14Platform):
 class RedPitayaTop(Elaboratable):
     """A node on the board. With `spec.loopback` no converter is used but the ADC's clock."""
 
-    def __init__(self, spec: NodeSpec, link: HostLink):
+    def __init__(self, spec: NodeSpec, link: BoardLink):
         self._spec = spec
         self._link = link
 
@@ -199,7 +199,7 @@ RED_PITAYA = Board(
     # The vendor's figure: an ADC word is valid that many ns after the edge of its clock.
     tools=Vivado("set_input_delay -clock adc_clock_0__p 3.400 [get_ports adc_?__io*]"),
     clock_hz=CLOCK_HZ,
-    links=(HostLink("uart", "UART at 3 Mbaud on E1", _uart),),
+    links=(BoardLink("uart", "UART at 3 Mbaud on E1", _uart),),
     converters="two ADCs and two DACs on the board",
     # Of the Zynq-7010, whose LUTs Vivado needs a fifth of to route well.
     limits=Limits(lut=int(0.8 * 17_600), bram=60, dsp=80),

@@ -40,7 +40,7 @@ from shotveil.models.link.symbols import read_symbols, vacuum
 
 
 @dataclass(frozen=True)
-class Setting:
+class HonestLayer:
     """An honest layer: `rows` of weights and `decoys` in N `modes` a row, over `link`.
 
     images: the most a session has. sessions: how many are simulated.
@@ -79,7 +79,7 @@ class AttackOutcome:
     by: str
 
 
-def run_attack(name: str, strength: float | None, setting: Setting, seed: int) -> AttackOutcome:
+def run_attack(name: str, strength: float | None, setting: HonestLayer, seed: int) -> AttackOutcome:
     """Run an adversary, as strong as usual if `strength` is None; raises `RangeError`."""
     who = adversary(name, Adversary)
     rng = np.random.default_rng(seed)
@@ -92,7 +92,7 @@ def run_attack(name: str, strength: float | None, setting: Setting, seed: int) -
 
 
 def _on_the_fibre(
-    who: FibreAdversary, strength: float | None, s: Setting, rng: np.random.Generator
+    who: FibreAdversary, strength: float | None, s: HonestLayer, rng: np.random.Generator
 ) -> AttackOutcome:
     channel = who.of(strength)
     # Gaussian weights: the most that light of this variance can carry.
@@ -114,7 +114,7 @@ def _on_the_fibre(
 
 
 def _at_the_client(
-    who: ClientAdversary, strength: float | None, s: Setting, rng: np.random.Generator
+    who: ClientAdversary, strength: float | None, s: HonestLayer, rng: np.random.Generator
 ) -> AttackOutcome:
     client = who.of(strength)
     link, xi = client.link(s.link), client.directions(1, s.modes)
@@ -140,7 +140,7 @@ def _at_the_client(
 
 
 def _single_modes(
-    client: DishonestClient, s: Setting, rng: np.random.Generator
+    client: DishonestClient, s: HonestLayer, rng: np.random.Generator
 ) -> NDArray[np.float64]:
     """Images until a session's monitor finds the client's noise in single modes, ∞ where never."""
     found = []
@@ -162,7 +162,7 @@ def _single_modes(
 
 
 def _at_the_server(
-    who: ServerAdversary, strength: float | None, s: Setting, rng: np.random.Generator
+    who: ServerAdversary, strength: float | None, s: HonestLayer, rng: np.random.Generator
 ) -> AttackOutcome:
     server = who.of(strength)
     learned = _reconstruction(server, s, rng)
@@ -179,7 +179,7 @@ def _at_the_server(
 
 
 def _checked(
-    server: ProbingServer, s: Setting, rng: np.random.Generator
+    server: ProbingServer, s: HonestLayer, rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], str]:
     """Images until the client's check of the light finds it, ∞ where never; and which check."""
     found = []
@@ -198,7 +198,7 @@ def _checked(
     return np.array(found), f"probe check ({checks} in {batch} images)"
 
 
-def _reconstruction(server: CuriousServer, s: Setting, rng: np.random.Generator) -> float:
+def _reconstruction(server: CuriousServer, s: HonestLayer, rng: np.random.Generator) -> float:
     """Bits per data element in a server's estimates of |ξ_k|², for random data of flat mean."""
     truth, estimates = [], []
     for _ in range(4):
@@ -211,7 +211,7 @@ def _reconstruction(server: CuriousServer, s: Setting, rng: np.random.Generator)
 
 
 def _sessions(
-    s: Setting, rng: np.random.Generator, true: Link, extra: float, touched: float
+    s: HonestLayer, rng: np.random.Generator, true: Link, extra: float, touched: float
 ) -> NDArray[np.float64]:
     """Images until each session is aborted, ∞ where never.
 
@@ -275,7 +275,7 @@ def _looks(images: int) -> list[int]:
     return looks
 
 
-def _gaussian_rows(s: Setting, number: int, rng: np.random.Generator) -> EncodedRows:
+def _gaussian_rows(s: HonestLayer, number: int, rng: np.random.Generator) -> EncodedRows:
     light = vacuum((number, s.modes), rng, s.link.modulation_variance)
     return EncodedRows(light.real.copy(), light.imag.copy(), 1.0)
 

@@ -50,7 +50,7 @@ def attack(
     **channel: Any,
 ) -> None:
     """Run the adversary NAME: what it learned, against which bound, and when it was noticed."""
-    from shotveil.host.adversaries.attacks import Setting, run_attack
+    from shotveil.host.adversaries.attacks import HonestLayer, run_attack
     from shotveil.host.verification.monitor import MonitorSettings
     from shotveil.models.adversaries.adversary import Adversary, adversary
     from shotveil.models.common.checks import require
@@ -58,7 +58,7 @@ def attack(
     require("seed", seed, at_least=0)
     link = link_of(gain, 6.0 if photons is None and f2 is None else photons, f2, **channel)
     monitor = MonitorSettings(false_alarm_probability=false_alarm_probability)
-    setting = Setting(link, modes, rows, decoys, images, sessions, monitor)
+    setting = HonestLayer(link, modes, rows, decoys, images, sessions, monitor)
     outcome = run_attack(name, strength, setting, seed)
     result = asdict(outcome)
     if math.isnan(outcome.bound_bits):

@@ -9,12 +9,12 @@ from amaranth.hdl import Module
 from amaranth.lib import io
 
 from shotveil.gateware.boards import board as room
-from shotveil.gateware.boards.board import Board, HostLink, Limits, Trellis, Vivado, boards
+from shotveil.gateware.boards.board import Board, BoardLink, Limits, Trellis, Vivado, boards
 from shotveil.models.common.checks import RangeError
 from shotveil.models.node.spec import NodeSpec
 
-PLAIN = HostLink("plain", "a wire", lambda m, platform: None)
-QUICK = HostLink("quick", "two wires", lambda m, platform: None, (60e6,))
+PLAIN = BoardLink("plain", "a wire", lambda m, platform: None)
+QUICK = BoardLink("quick", "two wires", lambda m, platform: None, (60e6,))
 
 
 def made(**more):

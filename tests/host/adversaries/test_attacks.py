@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from shotveil.host.adversaries.attacks import (
-    Setting,
+    HonestLayer,
     interference,
     interference_bound,
     run_attack,
@@ -21,7 +21,7 @@ from shotveil.models.link.optics import Link
 from shotveil.models.link.symbols import vacuum
 
 # gain 1.3, 6 photons: the link of the floors.
-SETTING = Setting(Link(1.3, 6.0), sessions=400)
+SETTING = HonestLayer(Link(1.3, 6.0), sessions=400)
 UNNOTICED = {"homodyne-server", "counting-server"}
 
 
@@ -38,7 +38,7 @@ def test_it_is_caught_in_every_session(name):
 @pytest.mark.parametrize("gain, photons", [(1.3, 6.0), (1.00175, 195.0), (3.4, 0.5)])
 def test_it_learns_no_more_than_the_bound_that_covers_it(name, gain, photons):
     strength = gain * 1.1 if name == "over-amplification" else None
-    setting = Setting(Link(gain, photons), sessions=1, images=1)
+    setting = HonestLayer(Link(gain, photons), sessions=1, images=1)
     outcome = run_attack(name, strength, setting, 2)
     assert outcome.bound and 0 <= outcome.learned_bits <= outcome.bound_bits
 
@@ -60,7 +60,7 @@ def test_a_server_that_only_looks_cannot_be_noticed(name):
     [("over-amplification", 1.3), ("tap", 0.0), ("intercept-resend", 0.0), ("squeezing-server", 0)],
 )
 def test_at_no_strength_nobody_is_accused(name, strength):
-    setting = Setting(Link(1.3, 6.0), sessions=200, images=2000)
+    setting = HonestLayer(Link(1.3, 6.0), sessions=200, images=2000)
     assert run_attack(name, strength, setting, 5).detected == 0
 
 
@@ -80,14 +80,14 @@ def test_the_command_prints_what_was_learned_and_when_it_was_noticed(capsys):
 
 def test_settings_are_checked():
     with pytest.raises(RangeError, match="rows = 0"):
-        Setting(Link(1.3, 6.0), rows=0)
+        HonestLayer(Link(1.3, 6.0), rows=0)
     with pytest.raises(RangeError, match="photons"):
-        Setting(Link(1.3, 0.0))
+        HonestLayer(Link(1.3, 0.0))
 
 
 def test_a_server_that_looks_is_within_its_own_bound():
     """Each is held against the bound that its file names."""
-    setting = Setting(Link(1.3, 6.0), sessions=3, images=300)
+    setting = HonestLayer(Link(1.3, 6.0), sessions=3, images=300)
     limits = data_leakage(Link(1.3, 6.0).noise_quantum, 1568 + 98, 392)
     for name, bound in (("homodyne-server", "crb_prx"), ("counting-server", "qcrb")):
         outcome = run_attack(name, None, setting, 6)
@@ -100,7 +100,7 @@ def test_a_server_that_looks_is_within_its_own_bound():
 
 def test_results_of_a_seed_stay():
     """Learned, bound, share of the sessions that notice, and images until then."""
-    setting = Setting(Link(1.3, 6.0), sessions=10, images=2000)
+    setting = HonestLayer(Link(1.3, 6.0), sessions=10, images=2000)
     expected = {
         "over-amplification": (0.001603289236328335, 0.04424643573113872, 1.0, 471.5, 798.0),
         "tap": (0.041601482313125146, 0.16632087100949866, 1.0, 1.0, 1.0),

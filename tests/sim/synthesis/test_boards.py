@@ -198,7 +198,7 @@ from amaranth.hdl import ClockDomain, ClockSignal, Elaboratable, Module
 from amaranth.lib import io, wiring
 from amaranth_boards.ecpix5 import ECPIX585Platform
 
-from shotveil.gateware.boards.board import Board, HostLink, Limits, Trellis
+from shotveil.gateware.boards.board import Board, BoardLink, Limits, Trellis
 from shotveil.gateware.boards.ecpix5 import ECPIX5
 
 
@@ -224,7 +224,7 @@ class EchoTop(Elaboratable):
 ECHO = Board(
     name="echo", says="A board that echoes", platform=EchoPlatform, top=EchoTop,
     tools=Trellis(("--25k",), ("--25k",), seeds=(3,)), clock_hz=100e6,
-    links=(HostLink("serial", "the FT2232", ECPIX5.link("uart").connect),),
+    links=(BoardLink("serial", "the FT2232", ECPIX5.link("uart").connect),),
     converters="none", limits=Limits(24_000, 100, 50), loopback=False, roles=("server",),
 )
 '''
