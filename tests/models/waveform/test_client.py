@@ -44,6 +44,8 @@ def test_without_noise_the_tap_has_references_and_mode_one_and_all_light_returns
     np.testing.assert_allclose(seen[:, others], 0, atol=1e-9)
     np.testing.assert_allclose(returned, light, atol=1e-9)
     assert optics(vacuum=False).white == 0 and optics().white == GAIN / 2
+    usual = ClientOptics(LAYOUT, PULSES, GAIN, MODE, np.random.default_rng(1))
+    assert usual.white == GAIN / 2
 
 
 def test_the_amplifiers_noise_is_in_references_and_along_the_direction(mesh):
