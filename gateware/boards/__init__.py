@@ -1,4 +1,6 @@
 """Boards that a node runs on, one file each: pins, clocks, converters, host link.
 
-How to build, load and wire them, and how to add one: `docs/boards.md`.
+A file describes its board by a `Board` (`board.py`); everything that is offered or built takes it
+from there. How to build, load and wire the boards: `docs/boards.md`; how to add one:
+`docs/extending.md`.
 """

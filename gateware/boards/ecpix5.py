@@ -7,7 +7,6 @@ has its ADC on the third and the phase shifter's DAC on the fourth. `docs/boards
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from amaranth.build import Attrs, Pins, Resource, Subsignal
@@ -15,11 +14,11 @@ from amaranth.hdl import C, ClockDomain, ClockSignal, Elaboratable, Instance, Mo
 from amaranth.lib import io, wiring
 from amaranth_boards.ecpix5 import ECPIX585Platform
 
+from shotveil.gateware.boards.board import Board, BoardLink, Limits, Trellis
 from shotveil.gateware.host_link.uart import Uart
 from shotveil.gateware.host_link.usb import Usb
 from shotveil.gateware.node.chain import NodeCore
 from shotveil.gateware.primitives.pipeline import delay
-from shotveil.models.common.checks import RangeError
 from shotveil.models.node.spec import CLOCK_HZ, NodeSpec
 
 ULPI_HZ = 60_000_000
@@ -116,22 +115,18 @@ class Ecpix5Top(Elaboratable):
     """A node on the board, with the host link through the board's serial port or its ULPI.
 
     With `spec.loopback` no converter is used. The first light is red while the output is on.
-    `clocks_hz` are the frequencies that the build has to meet.
     """
 
-    def __init__(self, spec: NodeSpec, link: str = "uart"):
-        if link not in LINKS:
-            raise RangeError(f"link = {link!r} is not one of {', '.join(LINKS)}")
+    def __init__(self, spec: NodeSpec, link: BoardLink):
         self._spec = spec
         self._link = link
-        self.clocks_hz = (CLOCK_HZ, ULPI_HZ) if link == "usb" else (CLOCK_HZ,)
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.domains.sync = ClockDomain("sync", reset_less=True)
         m.submodules.clocks = Ecpix5Clocks()
         m.submodules.node = node = NodeCore(self._spec)
-        m.submodules.link = link = LINKS[self._link](m, platform)
+        link = self._link.connect(m, platform)
         wiring.connect(m, link.o, node.link.i)
         wiring.connect(m, node.link.o, link.i)
         light = platform.request("rgb_led", 0)
@@ -160,6 +155,7 @@ def _uart(m: Module, platform: Any) -> Uart:
     m.submodules.rx = rx = io.Buffer("i", pins.rx)
     m.submodules.tx = tx = io.Buffer("o", pins.tx)
     m.d.comb += [uart.rx.eq(rx.i), tx.o.eq(uart.tx)]
+    m.submodules.link = uart
     return uart
 
 
@@ -182,10 +178,8 @@ def _usb(m: Module, platform: Any) -> Usb:
             m.d.comb += buffer.o.eq(getattr(usb.ulpi, name))
     # At the pin: the net's name does not reach the placer, which would ignore the constraint.
     platform.add_clock_constraint(pins.clk.io, ULPI_HZ)
+    m.submodules.link = usb
     return usb
-
-
-LINKS: dict[str, Callable[[Module, Any], Any]] = {"uart": _uart, "usb": _usb}
 
 
 def dac(m: Module, platform: Any, place: int, code: Value) -> None:
@@ -216,3 +210,24 @@ def _forward_clock(m: Module, place: int, pin: Any, levels: tuple[int, int]) -> 
     """The clock as it leaves beside the data: its level in the first and the second half."""
     m.submodules[f"clock_{place}"] = clock = io.DDRBuffer("o", pin)
     m.d.comb += [clock.o[0].eq(levels[0]), clock.o[1].eq(levels[1])]
+
+
+ECPIX5 = Board(
+    name="ecpix5",
+    says="LambdaConcept ECPIX-5 85F",
+    platform=Ecpix5,
+    top=Ecpix5Top,
+    # nextpnr's data of the board's own part make block RAM three times faster than it is, so that
+    # timing is held against LFE5U-85F; the two differ in nothing else but transceivers.
+    tools=Trellis(
+        sign_off=("--85k", "--speed", "8", "--package", "CABGA554"),
+        part=("--um5g-85k", "--speed", "8", "--package", "CABGA554"),
+    ),
+    clock_hz=CLOCK_HZ,
+    links=(
+        BoardLink("uart", "USB serial port at 3 Mbaud", _uart),
+        BoardLink("usb", "USB high speed, at the USB-C socket", _usb, (ULPI_HZ,)),
+    ),
+    converters="four of your own on the PMODs, or none",
+    limits=Limits(lut=83_640, bram=208, dsp=156),  # all that the device has
+)

@@ -15,6 +15,7 @@ from amaranth.hdl import C, Cat, ClockDomain, ClockSignal, Elaboratable, Instanc
 from amaranth.lib import io, wiring
 from amaranth_boards.redpitaya_125_14 import RedPitaya14Platform
 
+from shotveil.gateware.boards.board import Board, BoardLink, Limits, Vivado
 from shotveil.gateware.boards.delta_sigma import DeltaSigma
 from shotveil.gateware.host_link.uart import Uart
 from shotveil.gateware.node.chain import NodeCore
@@ -22,8 +23,6 @@ from shotveil.models.node.spec import CLOCK_HZ, NodeSpec
 
 DOMAINS = ("sync", "dac_write", "dac_clock")  # in the order of the PLL's outputs
 WIDTH = 14
-# Limits that a build is held against: of the device, and 80 % of its LUTs.
-DSP, LUT, BRAM36 = 80, int(0.8 * 17_600), 60
 
 ADC_LEVELS = Attrs(IOSTANDARD="LVCMOS18")
 DAC_LEVELS = Attrs(IOSTANDARD="LVCMOS33", SLEW="FAST", DRIVE="8")
@@ -63,28 +62,23 @@ class RedPitaya(RedPitaya14Platform):
         Resource("emitting", 0, Pins("L14", dir="o"), E1_LEVELS),
     ]  # fmt: skip
     connectors: list[Any] = []  # noqa: RUF012
-    # The vendor's figure: an ADC word is valid that many ns after the edge of its clock.
-    constraints = "set_input_delay -clock adc_clock_0__p 3.400 [get_ports adc_?__io*]"
 
 
 class RedPitayaTop(Elaboratable):
     """A node on the board. With `spec.loopback` no converter is used but the ADC's clock."""
 
-    def __init__(self, spec: NodeSpec):
+    def __init__(self, spec: NodeSpec, link: BoardLink):
         self._spec = spec
+        self._link = link
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.domains += [ClockDomain(name, reset_less=True) for name in DOMAINS]
         m.submodules.clocks = RedPitayaClocks()
         m.submodules.node = node = NodeCore(self._spec)
-        m.submodules.uart = uart = Uart(CLOCK_HZ)
-        pins = platform.request("uart", 0, dir={"rx": "-", "tx": "-"})
-        m.submodules.rx = rx = io.Buffer("i", pins.rx)
-        m.submodules.tx = tx = io.Buffer("o", pins.tx)
-        m.d.comb += [uart.rx.eq(rx.i), tx.o.eq(uart.tx)]
-        wiring.connect(m, uart.o, node.link.i)
-        wiring.connect(m, node.link.o, uart.i)
+        link = self._link.connect(m, platform)
+        wiring.connect(m, link.o, node.link.i)
+        wiring.connect(m, node.link.o, link.i)
         m.submodules.trigger = trigger = io.FFBuffer("i", platform.request("trigger", 0, dir="-"))
         m.d.comb += node.trigger.eq(trigger.i)
         for name, number, value in (
@@ -152,6 +146,16 @@ class RedPitayaClocks(Elaboratable):
         return m
 
 
+def _uart(m: Module, platform: Any) -> Uart:
+    """A UART at the extension connector."""
+    m.submodules.uart = uart = Uart(CLOCK_HZ)
+    pins = platform.request("uart", 0, dir={"rx": "-", "tx": "-"})
+    m.submodules.rx = rx = io.Buffer("i", pins.rx)
+    m.submodules.tx = tx = io.Buffer("o", pins.tx)
+    m.d.comb += [uart.rx.eq(rx.i), tx.o.eq(uart.tx)]
+    return uart
+
+
 def adc(m: Module, platform: Any, channel: int) -> Signal:
     """The signed code of an ADC. Its words are offset binary behind an inverting input stage."""
     m.submodules[f"adc_{channel}"] = word = io.FFBuffer(
@@ -185,3 +189,18 @@ def dac(m: Module, platform: Any, codes: tuple[Signal, Signal]) -> None:
         m.d.comb += [buffer.o[0].eq(first), buffer.o[1].eq(second)]
     m.submodules.dac_reset = reset = io.Buffer("o", pins.reset)
     m.d.comb += reset.o.eq(0)
+
+
+RED_PITAYA = Board(
+    name="red_pitaya",
+    says="Red Pitaya STEMlab 125-14",
+    platform=RedPitaya,
+    top=RedPitayaTop,
+    # The vendor's figure: an ADC word is valid that many ns after the edge of its clock.
+    tools=Vivado("set_input_delay -clock adc_clock_0__p 3.400 [get_ports adc_?__io*]"),
+    clock_hz=CLOCK_HZ,
+    links=(BoardLink("uart", "UART at 3 Mbaud on E1", _uart),),
+    converters="two ADCs and two DACs on the board",
+    # Of the Zynq-7010, whose LUTs Vivado needs a fifth of to route well.
+    limits=Limits(lut=int(0.8 * 17_600), bram=60, dsp=80),
+)

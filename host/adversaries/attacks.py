@@ -8,36 +8,29 @@ processes as in a real one.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shotveil.host.leakage.bound import DataBound
-from shotveil.host.leakage.data_bounds.crb_prx import crb_prx
-from shotveil.host.leakage.data_bounds.qcrb import qcrb
+from shotveil.host.leakage.catalogue import DATA_BOUNDS
 from shotveil.host.leakage.weights import weight_leakage
 from shotveil.host.verification.evidence import HonestNoise, excess_evidence, loss_evidence
 from shotveil.host.verification.monitor import MonitorSettings, SessionMonitor, Verdict
 from shotveil.host.verification.probe_check import CHECK_RATE, ProbeCheck, checks_for
-from shotveil.models.adversaries.channels import (
-    EntanglingCloner,
-    Fibre,
-    InterceptResend,
-    Tap,
-    mutual_information,
+from shotveil.models.adversaries.adversary import (
+    Adversary,
+    ClientAdversary,
+    FibreAdversary,
+    LinkAdversary,
+    ServerAdversary,
+    adversary,
 )
-from shotveil.models.adversaries.clients import BasisQueries, OverAmplifier
-from shotveil.models.adversaries.interference import Interference, OnTheFibre, WithItsOptics
-from shotveil.models.adversaries.servers import (
-    CuriousServer,
-    Homodyner,
-    PhotonCounter,
-    Squeezer,
-    fisher_bits,
-)
-from shotveil.models.common.checks import RangeError, require
+from shotveil.models.adversaries.channels import mutual_information
+from shotveil.models.adversaries.clients import DishonestClient
+from shotveil.models.adversaries.interference import Interference
+from shotveil.models.adversaries.servers import CuriousServer, ProbingServer, fisher_bits
+from shotveil.models.common.checks import require
 from shotveil.models.link.decoys import decoy_rows
 from shotveil.models.link.encoding import EncodedRows
 from shotveil.models.link.optics import Link
@@ -47,7 +40,7 @@ from shotveil.models.link.symbols import read_symbols, vacuum
 
 
 @dataclass(frozen=True)
-class Setting:
+class HonestLayer:
     """An honest layer: `rows` of weights and `decoys` in N `modes` a row, over `link`.
 
     images: the most a session has. sessions: how many are simulated.
@@ -86,18 +79,22 @@ class AttackOutcome:
     by: str
 
 
-def run_attack(name: str, strength: float | None, setting: Setting, seed: int) -> AttackOutcome:
-    """Run one adversary, by default as strong as `ATTACKS` says; raises `RangeError`."""
-    if name not in ATTACKS:
-        raise RangeError(f"attack = {name!r} is none of {', '.join(ATTACKS)}")
-    run, usual, _ = ATTACKS[name]
-    return run(name, usual if strength is None else strength, setting, np.random.default_rng(seed))
+def run_attack(name: str, strength: float | None, setting: HonestLayer, seed: int) -> AttackOutcome:
+    """Run an adversary, as strong as usual if `strength` is None; raises `RangeError`."""
+    who = adversary(name, Adversary)
+    rng = np.random.default_rng(seed)
+    if isinstance(who, FibreAdversary):
+        return _on_the_fibre(who, strength, setting, rng)
+    if isinstance(who, ClientAdversary):
+        return _at_the_client(who, strength, setting, rng)
+    assert isinstance(who, ServerAdversary)
+    return _at_the_server(who, strength, setting, rng)
 
 
 def _on_the_fibre(
-    name: str, strength: float, s: Setting, rng: np.random.Generator
+    who: FibreAdversary, strength: float | None, s: HonestLayer, rng: np.random.Generator
 ) -> AttackOutcome:
-    channel = _FIBRES[name](strength)
+    channel = who.of(strength)
     # Gaussian weights: the most that light of this variance can carry.
     sent = vacuum((256, s.modes), rng, s.link.modulation_variance)
     taken = channel.pass_on(sent, rng)
@@ -105,7 +102,7 @@ def _on_the_fibre(
     bound = weight_leakage(
         1 + s.link.modulation_variance, channel.transmittance, channel.excess_noise
     )
-    touched = channel.fraction if isinstance(channel, InterceptResend) else 1.0
+    touched = channel.touched
     found = _sessions(
         s,
         rng,
@@ -113,34 +110,39 @@ def _on_the_fibre(
         channel.excess_noise / touched if touched else 0.0,
         touched,
     )
-    return _outcome(name, learned, float(bound), "holevo", found, "excess noise or loss")
+    return _outcome(who.name, learned, float(bound), who.covered_by, found, "excess noise or loss")
 
 
-def _over_amplifier(name: str, gain: float, s: Setting, rng: np.random.Generator) -> AttackOutcome:
-    link = OverAmplifier(gain).link(s.link)
-    # One product a row: ½·log2(1 + SNR), seen on simulated light.
-    xi = vacuum((1, s.modes), rng)
-    xi /= np.linalg.norm(xi)
+def _at_the_client(
+    who: ClientAdversary, strength: float | None, s: HonestLayer, rng: np.random.Generator
+) -> AttackOutcome:
+    client = who.of(strength)
+    link, xi = client.link(s.link), client.directions(1, s.modes)
+    if xi is None:
+        xi = vacuum((1, s.modes), rng)
+        xi /= np.linalg.norm(xi)
     rows = _gaussian_rows(s, 2000, rng)
     values = read_symbols(link, rows, xi, rng, verify=False).values[0]
     truth = (rows.x @ xi[0].real + rows.p @ xi[0].imag) / rows.scale
-    rho2 = np.corrcoef(values, truth)[0, 1] ** 2
-    learned = -math.log2(1 - rho2) / 2 / (2 * s.modes)
-    excess = link.declared_excess_noise(s.modes)
-    bound = weight_leakage(1 + link.modulation_variance, link.declared_transmittance, excess)
-    found = _sessions(s, rng, link, 0.0, 0.0)
-    return _outcome(name, learned, float(bound), "holevo", found, "excess noise")
+    # One product a row: ½·log2(1 + SNR), seen on simulated light.
+    learned = -math.log2(1 - np.corrcoef(values, truth)[0, 1] ** 2) / 2
+    v, transmittance = 1 + link.modulation_variance, link.declared_transmittance
+    if client.bound == "mode":
+        # All of it is of the one weight that was asked for, and that mode alone has all of the
+        # client's noise.
+        bound = 2 * weight_leakage(v, transmittance, link.noise_quantum + link.excess_noise)
+        found, by = _single_modes(client, s, rng), "single modes"
+    else:
+        learned /= 2 * s.modes
+        bound = weight_leakage(v, transmittance, link.declared_excess_noise(s.modes))
+        found, by = _sessions(s, rng, link, 0.0, 0.0), "excess noise"
+    return _outcome(who.name, learned, float(bound), who.covered_by, found, by)
 
 
-def _basis_queries(name: str, mode: float, s: Setting, rng: np.random.Generator) -> AttackOutcome:
-    xi = BasisQueries(int(mode)).directions(1, s.modes)
-    rows = _gaussian_rows(s, 2000, rng)
-    values = read_symbols(s.link, rows, xi, rng, verify=False).values[0]
-    rho2 = np.corrcoef(values, rows.x[:, int(mode)])[0, 1] ** 2
-    learned = -math.log2(1 - rho2) / 2  # of the one weight that was asked for
-    # That mode alone has all of the client's noise.
-    g = s.link.noise_quantum + s.link.excess_noise
-    bound = 2 * weight_leakage(1 + s.link.modulation_variance, s.link.declared_transmittance, g)
+def _single_modes(
+    client: DishonestClient, s: HonestLayer, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Images until a session's monitor finds the client's noise in single modes, ∞ where never."""
     found = []
     layer = _gaussian_rows(s, s.decoys, rng)
     for _ in range(min(s.sessions, 20)):
@@ -149,31 +151,37 @@ def _basis_queries(name: str, mode: float, s: Setting, rng: np.random.Generator)
         found.append(math.inf)
         done = 0
         for images in _looks(s.images):
-            batch = BasisQueries(int(mode)).directions(images - done, s.modes)
+            asked = client.directions(images - done, s.modes)
+            assert asked is not None
             done = images
-            seen = read_per_mode(s.link, decoys, batch, rng).statistics
+            seen = read_per_mode(client.link(s.link), decoys, asked, rng).statistics
             if monitor.add(0, None, seen).verdict is Verdict.ABORT:
                 found[-1] = images
                 break
-    return _outcome(
-        name, learned, float(bound), "holevo of that mode", np.array(found), "single modes"
-    )
+    return np.array(found)
 
 
-def _curious(make: Callable[[float], CuriousServer], bound: DataBound) -> _Run:
-    def run(name: str, strength: float, s: Setting, rng: np.random.Generator) -> AttackOutcome:
-        learned = _reconstruction(make(strength), s, rng)
-        limit = float(bound(s.link.noise_quantum, s.rows + s.decoys, s.modes))
-        # It sends what it should and looks at what it gets: nobody can notice.
-        never = np.full(s.sessions, math.inf)
-        return _outcome(name, learned, limit, bound.name, never, "nothing: it is within its bound")
-
-    return run
-
-
-def _squeezer(name: str, decibels: float, s: Setting, rng: np.random.Generator) -> AttackOutcome:
-    server = Squeezer(decibels)
+def _at_the_server(
+    who: ServerAdversary, strength: float | None, s: HonestLayer, rng: np.random.Generator
+) -> AttackOutcome:
+    server = who.of(strength)
     learned = _reconstruction(server, s, rng)
+    bound = math.nan
+    if who.covered_by:
+        limit = DATA_BOUNDS[who.covered_by]
+        bound = float(limit(s.link.noise_quantum, s.rows + s.decoys, s.modes))
+    if isinstance(server, ProbingServer):
+        found, by = _checked(server, s, rng)
+    else:
+        # It sends what it should and looks at what it gets: nobody can notice.
+        found, by = np.full(s.sessions, math.inf), "nothing: it is within its bound"
+    return _outcome(who.name, learned, bound, who.covered_by, found, by)
+
+
+def _checked(
+    server: ProbingServer, s: HonestLayer, rng: np.random.Generator
+) -> tuple[NDArray[np.float64], str]:
+    """Images until the client's check of the light finds it, ∞ where never; and which check."""
     found = []
     slots, batch = s.rows + s.decoys, 256
     checks = checks_for(batch, CHECK_RATE)
@@ -187,12 +195,10 @@ def _squeezer(name: str, decibels: float, s: Setting, rng: np.random.Generator) 
             if check.add(server.readings(s.link, direction, means, checks, rng)):
                 found[-1] = number * batch
                 break
-    return _outcome(
-        name, learned, math.nan, "", np.array(found), f"probe check ({checks} in {batch} images)"
-    )
+    return np.array(found), f"probe check ({checks} in {batch} images)"
 
 
-def _reconstruction(server: CuriousServer, s: Setting, rng: np.random.Generator) -> float:
+def _reconstruction(server: CuriousServer, s: HonestLayer, rng: np.random.Generator) -> float:
     """Bits per data element in a server's estimates of |ξ_k|², for random data of flat mean."""
     truth, estimates = [], []
     for _ in range(4):
@@ -205,7 +211,7 @@ def _reconstruction(server: CuriousServer, s: Setting, rng: np.random.Generator)
 
 
 def _sessions(
-    s: Setting, rng: np.random.Generator, true: Link, extra: float, touched: float
+    s: HonestLayer, rng: np.random.Generator, true: Link, extra: float, touched: float
 ) -> NDArray[np.float64]:
     """Images until each session is aborted, ∞ where never.
 
@@ -269,7 +275,7 @@ def _looks(images: int) -> list[int]:
     return looks
 
 
-def _gaussian_rows(s: Setting, number: int, rng: np.random.Generator) -> EncodedRows:
+def _gaussian_rows(s: HonestLayer, number: int, rng: np.random.Generator) -> EncodedRows:
     light = vacuum((number, s.modes), rng, s.link.modulation_variance)
     return EncodedRows(light.real.copy(), light.imag.copy(), 1.0)
 
@@ -290,53 +296,14 @@ def _outcome(
     )
 
 
-_Run = Callable[[str, float, Setting, np.random.Generator], AttackOutcome]
-
-ATTACKS: dict[str, tuple[_Run, float, str]] = {
-    "over-amplification": (_over_amplifier, 1.5, "gain"),
-    "tap": (_on_the_fibre, 0.01, "fraction of the light"),
-    "intercept-resend": (_on_the_fibre, 0.05, "fraction of the rows"),
-    "entangling-cloner": (_on_the_fibre, 0.01, "excess noise at T = 0.99"),
-    "basis-vector": (_basis_queries, 0.0, "mode"),
-    "homodyne-server": (_curious(lambda _: Homodyner(), crb_prx), 0.0, "unused"),
-    "counting-server": (_curious(lambda _: PhotonCounter(), qcrb), 0.0, "unused"),
-    "squeezing-server": (_squeezer, 10.0, "squeezing in dB"),
-}
-"""Each attack by name: how it runs, its usual strength, and what the strength means."""
-
-_FIBRES: dict[str, Callable[[float], Fibre]] = {
-    "tap": Tap,
-    "intercept-resend": InterceptResend,
-    "entangling-cloner": lambda excess: EntanglingCloner(0.99, excess),
-}
-_OPTICS: dict[str, Callable[[float], OverAmplifier | BasisQueries]] = {
-    "over-amplification": OverAmplifier,
-    "basis-vector": lambda mode: BasisQueries(int(mode)),
-}
-_SERVERS: dict[str, Callable[[float], CuriousServer]] = {
-    "homodyne-server": lambda _: Homodyner(),
-    "counting-server": lambda _: PhotonCounter(),
-    "squeezing-server": Squeezer,
-}
-LINK_ATTACKS, SERVER_ATTACKS = (*_OPTICS, *_FIBRES), tuple(_SERVERS)
-"""Attacks that a link and that a server can play in a real session."""
-
-
 def interference(name: str, strength: float | None) -> Interference:
     """The adversary of that name within a link; raises `RangeError`."""
-    if name not in LINK_ATTACKS:
-        raise RangeError(f"attack = {name!r} is none of {', '.join(LINK_ATTACKS)}")
-    value = ATTACKS[name][1] if strength is None else strength
-    if name in _FIBRES:
-        return OnTheFibre(_FIBRES[name](value))
-    return WithItsOptics(_OPTICS[name](value))
+    return adversary(name, LinkAdversary).interference(strength)
 
 
 def curious_server(name: str, strength: float | None) -> CuriousServer:
     """The model owner of that name; raises `RangeError`."""
-    if name not in SERVER_ATTACKS:
-        raise RangeError(f"attack = {name!r} is none of {', '.join(SERVER_ATTACKS)}")
-    return _SERVERS[name](ATTACKS[name][1] if strength is None else strength)
+    return adversary(name, ServerAdversary).of(strength)
 
 
 def interference_bound(adversary: Interference) -> float:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
 import click
 
+from shotveil.host.commands.adversaries import adversary_name, print_adversaries
 from shotveil.host.commands.options import (
-    OneOf,
     channel_options,
     f2_option,
     false_alarm_option,
@@ -22,28 +21,8 @@ from shotveil.host.commands.options import (
 from shotveil.host.commands.output import print_json
 
 
-def attack_names() -> Iterable[str]:
-    """The names of all attacks."""
-    from shotveil.host.adversaries.attacks import ATTACKS
-
-    return ATTACKS
-
-
-def _print_all(json: bool) -> None:
-    """Print all attacks, how strong they usually are, and what that means."""
-    from shotveil.host.adversaries.attacks import ATTACKS
-
-    if json:
-        print_json(
-            {name: {"strength": usual, "means": what} for name, (_, usual, what) in ATTACKS.items()}
-        )
-        return
-    for name, (_, usual, meaning) in ATTACKS.items():
-        click.echo(f"{name:20} strength {usual:<6g} {meaning}")
-
-
 @click.command()
-@click.argument("name", required=False, type=OneOf("attack", attack_names))
+@click.argument("name", required=False, type=adversary_name("fibre", "client", "server"))
 @click.option(
     "--list",
     is_flag=True,
@@ -101,19 +80,20 @@ def attack(
     Tells what the adversary learned, against which bound, and how soon it was noticed. The names of
     all attacks are printed by --list. Without --photons and --f2 the light has 6 photons per mode.
     """
-    from shotveil.host.adversaries.attacks import ATTACKS, Setting, run_attack
+    from shotveil.host.adversaries.attacks import HonestLayer, run_attack
     from shotveil.host.verification.monitor import MonitorSettings
+    from shotveil.models.adversaries.adversary import Adversary, adversary
     from shotveil.models.common.checks import require
 
     if list:
-        _print_all(json)
+        print_adversaries(json)
         return
     if name is None:
         raise click.UsageError("neither NAME nor --list is given; allowed: one of them")
     require("seed", seed, at_least=0)
     link = link_of(gain, 6.0 if photons is None and f2 is None else photons, f2, **channel)
     monitor = MonitorSettings(false_alarm_probability=false_alarm_probability)
-    setting = Setting(link, modes, rows, decoys, images, sessions, monitor)
+    setting = HonestLayer(link, modes, rows, decoys, images, sessions, monitor)
     outcome = run_attack(name, strength, setting, seed)
     result = asdict(outcome)
     if math.isnan(outcome.bound_bits):
@@ -121,8 +101,9 @@ def attack(
     if json:
         print_json(result)
         return
-    _, usual, meaning = ATTACKS[name]
-    click.echo(f"{name}, {meaning} {usual if strength is None else strength:g}")
+    who = adversary(name, Adversary)
+    meant = f", {who.strength.meaning} {who.strong(strength):g}" if who.strength else ""
+    click.echo(name + meant)
     bound = f"of {outcome.bound_bits:.5g} ({outcome.bound})" if outcome.bound else "(no bound)"
     click.echo(f"learned per element and image: {outcome.learned_bits:.5g} bits {bound}")
     if outcome.images_median is None:

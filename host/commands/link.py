@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from shotveil.host.commands.adversaries import adversary_name, require_attack
 from shotveil.host.commands.options import (
     FILE,
-    OneOf,
     channel_of,
     channel_options,
     json_option,
@@ -30,14 +29,7 @@ from shotveil.host.commands.parties import (
     run_until_told,
     strength_option,
 )
-from shotveil.models.common.checks import RangeError, require
-
-
-def link_attacks() -> Iterable[str]:
-    """The names of the attacks that a link can hold."""
-    from shotveil.host.adversaries.attacks import LINK_ATTACKS
-
-    return LINK_ATTACKS
+from shotveil.models.common.checks import require
 
 
 @click.command()
@@ -52,7 +44,7 @@ def link_attacks() -> Iterable[str]:
 )
 @click.option(
     "--attack",
-    type=OneOf("attack", link_attacks),
+    type=adversary_name("fibre", "client"),
     help="Adversary to put inside, for a test of the honest parties; implies --symbol-level.",
 )
 @strength_option
@@ -119,8 +111,7 @@ def link(
     if seed is None:
         seed = secrets.randbits(128)
     require("seed", seed, at_least=0)
-    if strength is not None and attack is None:
-        raise RangeError("--strength is given without --attack; allowed: both or neither")
+    require_attack(strength, attack)
     adversary = None if attack is None else interference(attack, strength)
     simulated = SimulatedLink(
         channel_of(**options),

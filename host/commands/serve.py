@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from shotveil.host.commands.adversaries import adversary_name, require_attack
 from shotveil.host.commands.demo import DATA_BUDGET, WEIGHT_BUDGET
 from shotveil.host.commands.options import (
     FILE,
-    OneOf,
     channel_of,
     channel_options,
     f2_option,
@@ -59,13 +59,6 @@ if TYPE_CHECKING:
     from shotveil.models.networks.network import Network
 
 DEMO_BUDGET = 8.0  # bits: no weight of the demo's networks holds more
-
-
-def server_attacks() -> Iterable[str]:
-    """The names of the attacks that a server can play."""
-    from shotveil.host.adversaries.attacks import SERVER_ATTACKS
-
-    return SERVER_ATTACKS
 
 
 @click.command()
@@ -127,7 +120,7 @@ def server_attacks() -> Iterable[str]:
 )
 @click.option(
     "--attack",
-    type=OneOf("attack", server_attacks),
+    type=adversary_name("server"),
     help="Dishonest server to play, for a test of the clients; needs `shotveil link "
     "--symbol-level`.",
 )
@@ -217,8 +210,7 @@ def serve(
             sessions=SESSIONS,
             idle=IDLE_SECONDS,
         )
-    if strength is not None and attack is None:
-        raise RangeError("--strength is given without --attack; allowed: both or neither")
+    require_attack(strength, attack)
     dishonest = None if attack is None else curious_server(attack, strength)
     if ledger is None:
         if not demo:

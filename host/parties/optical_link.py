@@ -40,7 +40,8 @@ from shotveil.host.protocol.wire import (
 from shotveil.host.run.schedule import block_of, generator
 from shotveil.host.verification.probe_check import check_mask, interleave
 from shotveil.models.adversaries.interference import Interference
-from shotveil.models.adversaries.servers import MOST_SQUEEZING, Squeezer, counted
+from shotveil.models.adversaries.servers import counted
+from shotveil.models.adversaries.squeezing_server import MOST_SQUEEZING, Squeezer
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.channel import Channel
 from shotveil.models.link.encoding import Complex, EncodedRows, Real

@@ -1,5 +1,6 @@
-"""Parties that do not keep to the protocol, each a drop-in for an honest one, and what they learn.
+"""Parties that do not keep to the protocol, one a file, and what they learn.
 
-`channels`: whoever holds the fibre: intercepts, taps, clones. `clients`: a data owner after the
-weights. `servers`: a model owner after the data.
+Each is described by an `Adversary` (`adversary.py`) and acts in one of three seats: on the fibre
+(`channels.py`), with the client's optics (`clients.py`), or as the server (`servers.py`). How to
+add one: `docs/extending.md`.
 """

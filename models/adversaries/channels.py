@@ -1,4 +1,4 @@
-"""Adversaries on the fibre or at the client, who take light that should have returned.
+"""What an adversary on the fibre does and takes, and how much its record tells.
 
 Each acts on rows of coherent amplitudes (..., N), in SNU^(1/2), and returns what the server then
 gets back and what the adversary holds: estimates of the amplitudes with their noise. What it has
@@ -14,7 +14,6 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from shotveil.models.common.checks import require
 from shotveil.models.link.encoding import Complex, Real
 from shotveil.models.link.symbols import vacuum
 
@@ -41,94 +40,12 @@ class Fibre(Protocol):
     def excess_noise(self) -> float:
         """ε (SNU) that the server will see, on average."""
 
+    @property
+    def touched(self) -> float:
+        """Fraction of the rows that it acts on, each by itself or all."""
+
     def pass_on(self, sent: Complex, rng: np.random.Generator) -> Taken:
         """Act on coherent amplitudes `sent` (..., N), means without their vacuum."""
-
-
-@dataclass(frozen=True)
-class Tap:
-    """Keeps a `fraction` of the light, measures both its quadratures, and sends on the rest."""
-
-    fraction: float
-
-    def __post_init__(self) -> None:
-        require("fraction", self.fraction, at_least=0, at_most=1)
-
-    @property
-    def transmittance(self) -> float:
-        return 1 - self.fraction
-
-    @property
-    def excess_noise(self) -> float:
-        return 0.0
-
-    def pass_on(self, sent: Complex, rng: np.random.Generator) -> Taken:
-        light, port = sent + vacuum(sent.shape, rng), vacuum(sent.shape, rng)
-        kept = math.sqrt(self.fraction) * light - math.sqrt(1 - self.fraction) * port
-        rest = math.sqrt(1 - self.fraction) * light + math.sqrt(self.fraction) * port
-        return Taken(rest, heterodyne(kept, rng), np.ones(sent.shape[:-1], dtype=bool))
-
-
-@dataclass(frozen=True)
-class InterceptResend:
-    """Measures both quadratures of a `fraction` of the rows and sends coherent light instead.
-
-    Its heterodyne detector shows α with noise 2 in either quadrature; resent, that is excess noise
-    2 on the rows that were touched.
-    """
-
-    fraction: float
-
-    def __post_init__(self) -> None:
-        require("fraction", self.fraction, at_least=0, at_most=1)
-
-    @property
-    def transmittance(self) -> float:
-        return 1.0
-
-    @property
-    def excess_noise(self) -> float:
-        return 2 * self.fraction
-
-    def pass_on(self, sent: Complex, rng: np.random.Generator) -> Taken:
-        light = sent + vacuum(sent.shape, rng)
-        touched = rng.random(sent.shape[:-1]) < self.fraction
-        record = np.where(touched[..., None], heterodyne(light, rng) * math.sqrt(2), 0)
-        resent = record + vacuum(sent.shape, rng)
-        return Taken(np.where(touched[..., None], resent, light), record, touched)
-
-
-@dataclass(frozen=True)
-class EntanglingCloner:
-    """Mixes one half of entangled light into the fibre, keeps the other half and what came out.
-
-    It leaves exactly a channel (T, ε), the attack that χ is about. transmittance T in (0, 1),
-    excess_noise ε ≥ 0 (SNU, at the returned mode). Of the two modes it keeps it measures both
-    quadratures, after the best passive combination of them.
-    """
-
-    transmittance: float
-    excess_noise: float
-
-    def __post_init__(self) -> None:
-        require("transmittance", self.transmittance, above=0, below=1)
-        require("excess noise", self.excess_noise, at_least=0)
-
-    def pass_on(self, sent: Complex, rng: np.random.Generator) -> Taken:
-        t = self.transmittance
-        light = sent + vacuum(sent.shape, rng)
-        # Two-mode squeezed vacuum of variance w: e1 enters the fibre, e2 stays.
-        w = 1 + self.excess_noise / (1 - t)
-        mean, spread = math.sqrt((w + 1) / 2), math.sqrt((w - 1) / 2)
-        one, other = vacuum(sent.shape, rng), vacuum(sent.shape, rng)
-        e1, e2 = mean * one + spread * other.conj(), mean * other + spread * one.conj()
-        returned = math.sqrt(t) * light + math.sqrt(1 - t) * e1
-        kept = math.sqrt(1 - t) * light - math.sqrt(t) * e1
-        # kept carries the signal with e1's noise, which heterodyning e2 tells in part.
-        seen, reference = heterodyne(kept, rng), heterodyne(e2, rng)
-        gain = math.sqrt(w**2 - 1) * math.sqrt(t) / math.sqrt(2) / ((w + 1) / math.sqrt(2))
-        record = seen + gain * reference.conj()
-        return Taken(returned, record, np.ones(sent.shape[:-1], dtype=bool))
 
 
 def heterodyne(light: Complex, rng: np.random.Generator) -> Complex:

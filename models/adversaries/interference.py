@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from shotveil.models.adversaries.channels import Fibre, RecordCorrelation
-from shotveil.models.adversaries.clients import BasisQueries, OverAmplifier
+from shotveil.models.adversaries.clients import DishonestClient
 from shotveil.models.link.encoding import Complex, Real
 from shotveil.models.link.optics import Link, noise_quantum
 from shotveil.models.link.symbols import vacuum
@@ -82,20 +82,17 @@ class OnTheFibre:
 class WithItsOptics:
     """A client that sets its optics as an honest one would not, and reads its own detector."""
 
-    def __init__(self, client: OverAmplifier | BasisQueries) -> None:
+    def __init__(self, client: DishonestClient) -> None:
         self._client = client
-        self.bound = "mode" if isinstance(client, BasisQueries) else "row"
+        self.bound = client.bound
         self._record, self._light = RecordCorrelation(), RecordCorrelation()
         self._gain, self._numbers, self._rows = 0.0, 0, 0
         self._guard = threading.Lock()
 
     def optics(self, link: Link, xi: Complex) -> tuple[Link, Complex]:
-        if isinstance(self._client, OverAmplifier):
-            link = self._client.link(link)
-        else:
-            xi = self._client.directions(*xi.shape)
+        link, asked = self._client.link(link), self._client.directions(*xi.shape)
         self._gain = max(self._gain, link.gain)
-        return link, xi
+        return link, xi if asked is None else asked
 
     def outward(self, sent: Complex, rng: np.random.Generator) -> Complex:
         return sent + vacuum(sent.shape, rng)

@@ -1,9 +1,8 @@
-"""The server's I/Q modulator: DAC codes to field.
+"""The server's I/Q modulator: voltages to field.
 
-The DAC holds each code; its driver settles towards it (`models.waveform.lowpass`). Each arm is a
-Mach-Zehnder at null bias. Unequal arms of the interferometer keep it from going dark: with an
-extinction of 1/γ² in power its field is sin φ − iγ·cos φ for the phase φ = π(V − bias)/(2·Vπ). With
-all imperfections off this is the inverse of the drive's linearisation.
+Each arm is a Mach-Zehnder at null bias. Unequal arms of the interferometer keep it from going dark:
+with an extinction of 1/γ² in power its field is sin φ − iγ·cos φ for the phase
+φ = π(V − bias)/(2·Vπ). With all imperfections off this is the inverse of the drive's linearisation.
 """
 
 from __future__ import annotations
@@ -13,12 +12,10 @@ import math
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from shotveil.models.common.fixedpoint import to_float
-from shotveil.models.drive.spec import Arm, DriveSpec
+from shotveil.models.drive.spec import Arm
 from shotveil.models.waveform.impairments import Impairments
-from shotveil.models.waveform.lowpass import Lowpass
 
 Complex = NDArray[np.complex128]
 
@@ -38,20 +35,16 @@ def true_arms(impairments: Impairments, arms: tuple[Arm, Arm]) -> tuple[Arm, Arm
 
 
 class Modulator:
-    """Driver and modulator with the given, true `arms`; streaming."""
+    """The modulator with the given, true `arms`."""
 
-    def __init__(self, spec: DriveSpec, impairments: Impairments, arms: tuple[Arm, Arm]) -> None:
-        self._spec, self._arms = spec, arms
-        self._driver = Lowpass(impairments.driver_bandwidth)
-        # The start of a hold is the end of the one before.
-        self._at = impairments.sampling
-        leak = 10 ** (-impairments.extinction / 20)
-        self._leak = leak
+    def __init__(self, impairments: Impairments, arms: tuple[Arm, Arm]) -> None:
+        self._arms = arms
+        self._leak = 10 ** (-impairments.extinction / 20)
         self._axes = (1, 1j * cmath.exp(1j * impairments.quadrature_error))
 
-    def __call__(self, codes: ArrayLike) -> Complex:
-        """Field of shape (n,) as a fraction of the largest, from codes of shape (2, n)."""
-        voltage = self._driver(to_float(codes, self._spec.dac), self._at)
+    def __call__(self, voltage: NDArray[np.float64]) -> Complex:
+        """Field of shape (n,) as a fraction of the largest, from voltages of shape (2, n), which
+        are fractions of the DAC's full scale."""
         out = np.zeros(voltage.shape[-1], np.complex128)
         for line, arm, axis in zip(voltage, self._arms, self._axes, strict=True):
             phase = (line - arm.bias) * (math.pi / 2 / arm.half_wave)

@@ -7,6 +7,8 @@ Each stage is streaming: given the same samples it gives the same bits, in whate
 come. `Optics.step` joins them for a simulation in blocks; a simulation of whole batches calls the
 stages.
 
+Impairments act within these stages, or add stages of their own at a `Place` between them.
+
 **Time.** All converters share one clock. The client holds the light for one frame, so its detector
 sees a frame `delay_out` plus one frame after the server's DACs sent it, and the server's detectors
 see it `delay_back` later. The phase shifter takes `settle` frames: what it holds when a frame
@@ -23,12 +25,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shotveil.models.common.checks import RangeError, require
+from shotveil.models.common.fixedpoint import to_float
 from shotveil.models.digitiser.spec import DigitiserSpec
 from shotveil.models.drive.spec import Arm, DriveSpec
 from shotveil.models.signal.frame import FrameLayout
 from shotveil.models.waveform.client import ClientOptics
 from shotveil.models.waveform.delay import Delay
 from shotveil.models.waveform.detector import SampledDetector
+from shotveil.models.waveform.impairment import Place
 from shotveil.models.waveform.impairments import Impairments
 from shotveil.models.waveform.intruders import Intruder
 from shotveil.models.waveform.mesh import Mesh
@@ -36,6 +40,7 @@ from shotveil.models.waveform.modulator import Modulator, true_arms
 from shotveil.models.waveform.noise import Normals
 from shotveil.models.waveform.phase import PhaseWalk
 from shotveil.models.waveform.pulses import Pulses
+from shotveil.models.waveform.stages import stage_at
 
 Complex = NDArray[np.complex128]
 Words = NDArray[np.int64]
@@ -110,7 +115,13 @@ class Optics:
         per_symbol = drive.samples_per_symbol
         out, back, client, *others = rng.spawn(8)
         self._intruder, self._takes = intruder, Normals(others[4])
-        self._modulator = Modulator(drive, impaired, true_arms(impaired, s.arms))
+        self._modulator = Modulator(impaired, true_arms(impaired, s.arms))
+        self._drive, self._modulated, self._sent, self._returned, self._seen = (
+            stage_at(place, impaired, rng)
+            for place in (
+                Place.DRIVE, Place.MODULATED, Place.WAY_OUT, Place.WAY_BACK, Place.SERVER_DETECTOR,
+            )
+        )  # fmt: skip
         self._out_delay, self._back_delay = Delay(impaired.delay_out), Delay(impaired.delay_back)
         self._out_phase = PhaseWalk(
             impaired.linewidth, impaired.unmatched_out, impaired.drift_out, impaired.phase_out,
@@ -141,7 +152,8 @@ class Optics:
 
     def modulate(self, codes: Words) -> Complex:
         """The field behind the modulator (n,), fraction of its largest, from codes (2, n)."""
-        return self._modulator(codes)
+        voltage = self._drive(to_float(codes, self.setup.drive.dac))
+        return self._modulated(self._modulator(voltage))
 
     def way_out(self, modulated: Complex) -> Complex:
         """Light at the client's input (n,), √SNU, vacuum included."""
@@ -149,7 +161,7 @@ class Optics:
         light = modulated * (self.setup.amplitude * math.sqrt(impaired.transmittance_out))
         if not self.setup.signal:
             light = np.zeros_like(light)
-        light = self._out_phase.turn(self._out_delay(light))
+        light = self._sent(self._out_phase.turn(self._out_delay(light)))
         if self.setup.vacuum:
             light += self._vacuum.complex(len(light))
         return light
@@ -180,14 +192,15 @@ class Optics:
         light = self._back_delay(returned)
         variance = 1.0
         if self.setup.signal:
-            light = self._back_phase.turn(light) * math.sqrt(share * impaired.transmittance_back)
+            light = self._returned(self._back_phase.turn(light))
+            light = light * math.sqrt(share * impaired.transmittance_back)
             lost = 1 - impaired.transmittance_back + impaired.excess_noise
             variance = share * lost + 1 - share
         else:
             light = np.zeros_like(light)
         both = light.view(np.float64)
         both += _white(self.setup, self._server_white, len(both), variance)
-        return self._server_detector(both.reshape(-1, 2).T)
+        return self._server_detector(self._seen(both.reshape(-1, 2).T))
 
     # Blocks ---------------------------------------------------------------------------------
 
@@ -232,6 +245,7 @@ class Homodyne:
         impaired = setup.impairments
         self._efficiency = impaired.client_efficiency if setup.signal else 0.0
         self._variance = self._efficiency * white + 1 - self._efficiency
+        self._seen = stage_at(Place.CLIENT_DETECTOR, impaired, rng)
         noise, electronics = rng.spawn(2)
         self._white = Normals(noise)
         self._detector = SampledDetector(
@@ -250,7 +264,7 @@ class Homodyne:
         voltage = tapped.real * turn.real
         voltage += tapped.imag * turn.imag
         voltage += _white(self._setup, self._white, len(voltage), self._variance)
-        return self._detector(voltage[None])
+        return self._detector(self._seen(voltage[None]))
 
 
 def _white(

@@ -20,10 +20,10 @@ from shotveil.sim.commands._options import (
 
 
 def names() -> Iterable[str]:
-    """The names of all adversaries; they are the same at any gain."""
+    """The names of all adversaries that play in the loop, and of the honest client."""
     with needs(EXTRA):
         from shotveil.sim.loop.attacks import attacks
-    return attacks(2.0)
+    return attacks()
 
 
 @click.command()

@@ -17,27 +17,27 @@ if TYPE_CHECKING:
 EXTRA = "boards"
 
 
-def boards() -> Iterable[str]:
+def names() -> Iterable[str]:
     """The names of all boards."""
     with needs(EXTRA):
-        from shotveil.sim.synthesis.boards import BOARDS
-    return BOARDS
+        from shotveil.gateware.boards.board import boards
+    return boards()
 
 
 def links() -> Iterable[str]:
-    """The names of all host links."""
+    """The names of the host links that any board offers."""
     with needs(EXTRA):
-        from shotveil.gateware.boards.ecpix5 import LINKS
-    return LINKS
+        from shotveil.gateware.boards.board import boards
+    return sorted({link.name for board in boards().values() for link in board.links})
 
 
 @click.command()
-@click.argument("board", type=OneOf("board", boards))
+@click.argument("board", type=OneOf("board", names))
 @click.option(
     "--role",
     type=click.Choice(["server", "client"]),
     multiple=True,
-    default=("server", "client"),
+    show_default="all that the board has",
     help="Party whose node is built; the option may be repeated.",
 )
 @click.option(
@@ -48,16 +48,16 @@ def links() -> Iterable[str]:
 @click.option(
     "--link",
     type=OneOf("link", links),
-    show_default="uart",
-    help="How an ECPIX-5 is reached from its host: `uart` or `usb`.",
+    show_default="the board's usual one",
+    help="How the board is reached from its host, such as `uart` or `usb`.",
 )
 @click.option(
     "--seed",
     type=int,
     multiple=True,
     show_default="1 to 8",
-    help="Seed of the routing of an ECPIX-5; the option may be repeated, and the first seed that "
-    "meets the clocks is taken (0 or more).",
+    help="Seed of the placement, where the board's tools take one; the option may be repeated, and "
+    "the first seed that meets the clocks is taken (0 or more).",
 )
 @json_option
 def board(
@@ -76,16 +76,22 @@ def board(
     does not meet its clocks.
     """
     with needs(EXTRA):
-        from shotveil.sim.synthesis.boards import build
+        from shotveil.gateware.boards.board import boards
+        from shotveil.sim.synthesis.boards import build_all
 
     made = []
     try:
-        for name, file, found in build(
-            board, role, loopback, link, seed, lambda line: click.echo(line, err=True)
+        for name, found in build_all(
+            boards()[board],
+            role,
+            loopback,
+            link or "",
+            seed,
+            lambda line: click.echo(line, err=True),
         ):
-            made.append({"node": name, "file": str(file), "found": found})
+            made.append({"node": name, "found": found})
             if not json:
-                click.echo(f"{board} {name}: {file} {found}")
+                click.echo(f"{board} {name}: {found}")
     except (RuntimeError, FileNotFoundError) as error:
         raise Failed(str(error)) from None
     if json:

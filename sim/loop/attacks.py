@@ -17,15 +17,24 @@ from shotveil.host.extras import import_extra
 from shotveil.host.leakage.certificate import ChannelEstimate
 from shotveil.host.verification.estimation import Calibration
 from shotveil.host.verification.verdict import Verification, verify
+from shotveil.models.adversaries.adversary import (
+    Adversary,
+    ClientAdversary,
+    FibreAdversary,
+    adversaries,
+    adversary,
+)
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.link.encoding import Complex, directions
+from shotveil.models.link.optics import Link
 from shotveil.models.link.statistics import SymbolStatistics
 from shotveil.models.networks.network import Layer, Network
-from shotveil.models.waveform.intruders import FibreTap, Interceptor, Intruder
+from shotveil.models.waveform.intruders import Intruder
 from shotveil.sim.loop.backend import BACKENDS
 from shotveil.sim.loop.session import Loop, Records
 from shotveil.sim.loop.settings import LoopSettings
 
+HONEST = "honest"
 FALSE_ALARM_PROBABILITY = 1e-6
 CLIP = 3.0  # standard deviations of a probing weight: what the converters have to hold
 
@@ -44,14 +53,29 @@ class Caught:
     tolerated: ChannelEstimate
 
 
-def attacks(gain: float) -> dict[str, tuple[Intruder | None, float]]:
-    """Intruder on the fibre and the client's true gain, by name, where `gain` is granted."""
-    return {
-        "honest": (None, gain),
-        "client amplifies by 30": (None, 30.0),
-        "tap keeps 3 %": (FibreTap(0.03), gain),
-        "5 % of rows intercepted": (Interceptor(0.05), gain),
-    }
+def attacks() -> tuple[str, ...]:
+    """Names: nobody's, and the adversaries' that act on samples."""
+    playing = [
+        n for n, who in adversaries(Adversary).items() if who.strength and who.strength.in_loop
+    ]
+    return HONEST, *playing
+
+
+def _played(name: str, link: Link) -> tuple[Intruder | None, float]:
+    """Intruder on the fibre and the client's true gain, where the link's is granted.
+
+    Raises `RangeError` for a name that is none of `attacks`.
+    """
+    if name not in attacks():
+        raise RangeError(f"attack = {name!r} is none of {', '.join(attacks())}")
+    if name == HONEST:
+        return None, link.gain
+    who = adversary(name, Adversary)
+    assert who.strength is not None and who.strength.in_loop is not None
+    if isinstance(who, ClientAdversary):
+        return None, who.of(who.strength.in_loop).link(link).gain
+    assert isinstance(who, FibreAdversary) and who.sampled is not None
+    return who.sampled(who.strength.in_loop), link.gain
 
 
 def probe(modes: int, rows: int, seed: int = 1) -> Layer:
@@ -100,11 +124,11 @@ def run_attack(
 
     The server judges after every batch, by its sums alone; its false alarms are limited over all
     looks and the calibration together. With `backend` rtl both nodes are their gateware. Raises
-    `RangeError` for a backend that is none, and where the server's node fails.
+    `RangeError` for an attack or a backend that is none, and where the server's node fails.
     """
     if backend not in BACKENDS:
         raise RangeError(f"backend = {backend!r} is none of {', '.join(BACKENDS)}")
-    intruder, true_gain = attacks(settings.link.gain)[name]
+    intruder, true_gain = _played(name, settings.link)
     loop = Loop(Network("attacked", (layer,)), settings, intruder, true_gain)
     link, calibration = settings.link, records.of_layer(0)
     (own,) = loop.back_to_back()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from shotveil.models.networks.network import Network
-from shotveil.models.waveform.impairments import GROUPS
+from shotveil.models.waveform.impairments import IMPAIRMENTS
 from shotveil.sim.loop.session import Loop
 from shotveil.sim.loop.settings import LoopSettings
 
@@ -22,22 +20,14 @@ def budget(network: Network, settings: LoopSettings, rows: int = 128) -> dict[st
 
     def distortion(of: LoopSettings) -> float:
         (found,) = Loop(first, of).back_to_back(rows)
-        return found.excess + of.impairments.excess_noise
+        return found.excess + of.impairments.noise
 
     whole = distortion(settings)
     found = {"all": whole}
     on = settings.impairments.on
-    for name, members in GROUPS.items():
-        if not set(members) & set(on):
+    for name, impairment in IMPAIRMENTS.items():
+        if not impairment.budgeted or not set(impairment.names) & set(on):
             continue
-        without = settings.impairments.without(*members)
+        without = settings.impairments.without(*impairment.names)
         found[name] = whole - distortion(settings.with_impairments(without))
     return found
-
-
-def alone(network: Network, settings: LoopSettings, rows: int = 128, **impairments: float) -> float:
-    """Excess noise (SNU) of some impairments alone, all others as in `settings`."""
-    first = Network(network.name, network.layers[:1])
-    changed = replace(settings.impairments, **impairments)  # type: ignore[arg-type]
-    (found,) = Loop(first, settings.with_impairments(changed)).back_to_back(rows)
-    return found.excess

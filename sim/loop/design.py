@@ -20,12 +20,12 @@ from shotveil.models.drive.spec import DriveSpec
 from shotveil.models.link.optics import Link
 from shotveil.models.networks.network import Layer, Network
 from shotveil.models.signal import pulse
-from shotveil.models.waveform.impairments import Impairments
+from shotveil.models.waveform.impairment import Sweep
+from shotveil.models.waveform.impairments import IMPAIRMENTS, Impairments
 from shotveil.sim.loop.session import Loop, infer
 from shotveil.sim.loop.settings import LoopSettings
 
 GOAL = 1e-4  # SNU
-LINEWIDTH = 3.2e-5  # 1 kHz at 31.25 Mbaud, where the question is another one
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,11 @@ class ImperfectionCost:
     f2: NDArray[np.float64]
 
 
-def _impaired(**names: Callable[[float], Any]) -> Callable[[LoopSettings, float], LoopSettings]:
+def _impaired(sweep: Sweep) -> Question:
     def change(settings: LoopSettings, value: float) -> LoopSettings:
-        given = {name: make(value) for name, make in names.items()}
-        return settings.with_impairments(replace(settings.impairments, **given))
+        return settings.with_impairments(replace(settings.impairments, **sweep.set(value)))
 
-    return change
+    return Question(sweep.label, sweep.values, change, sweep.log)
 
 
 def _adc(settings: LoopSettings, bits: float) -> LoopSettings:
@@ -68,40 +67,13 @@ QUESTIONS = {
         lambda s, bits: replace(s, drive=DriveSpec(dac_bits=int(bits))),
     ),
     "adc-bits": Question("bits of the ADCs", (11, 12, 13, 14), _adc),
-    "extinction": Question(
-        "extinction of each Mach-Zehnder (dB)",
-        (15, 20, 25, 30, 35, 40, 50),
-        _impaired(extinction=lambda v: v),
-    ),
-    "bias": Question(
-        "bias error (of the DAC's full scale)",
-        (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1),
-        _impaired(bias_error=lambda v: (v, -v)),
-        log=True,
-    ),
-    "angle-error": Question(
-        "rms error of the mesh's angles (rad)",
-        (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2),
-        _impaired(angle_error=lambda v: v),
-        log=True,
-    ),
-    "linewidth": Question(
-        "linewidth × symbol time, paths within ¼ symbol",
-        (1e-6, 1e-5, 1e-4, 1e-3, 1e-2),
-        _impaired(
-            linewidth=lambda v: v, unmatched_out=lambda _: 0.25, unmatched_back=lambda _: 0.25
-        ),
-        log=True,
-    ),
-    "loop-delay": Question(
-        "oscillator's path too short by (symbols), 1 kHz",
-        (0.25, 1, 4, 16, 64, 256, 1024),
-        _impaired(
-            linewidth=lambda _: LINEWIDTH, unmatched_out=lambda v: v, unmatched_back=lambda v: v
-        ),
-        log=True,
-    ),
+    **{
+        sweep.name: _impaired(sweep)
+        for impairment in IMPAIRMENTS.values()
+        for sweep in impairment.sweeps
+    },
 }
+"""By name: the converters' bits, and whatever impairments ask."""
 
 
 def answer(

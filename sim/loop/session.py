@@ -185,13 +185,7 @@ class Loop:
         """What each layer's light suffers without loss, technical noise, and the noise of light and
         electronics: from its first `rows` rows, all if None."""
         s = self.settings
-        quiet = s.impairments.without(
-            "excess_noise",
-            "client_electronic_noise",
-            "server_electronic_noise",
-            "transmittance_out",
-            "transmittance_back",
-        )
+        quiet = s.impairments.distortions()
         found = []
         for layer in self.network.layers:
             part = Network("part", (Layer(layer.weights[:rows], layer.bias),))

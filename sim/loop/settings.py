@@ -31,37 +31,7 @@ from shotveil.models.signal.frame import FrameLayout, Slot
 from shotveil.models.waveform.impairments import Impairments
 from shotveil.models.waveform.optics import OpticsSetup
 
-# A link that a laboratory could build: telecom modulators as they come, to be calibrated, matched
-# paths on one table, commercial detectors. docs/hardware-in-the-loop.md says where numbers are
-# from.
-REALISTIC = Impairments(
-    driver_bandwidth=2.0,
-    sampling=0.5,
-    extinction=30.0,
-    bias_error=(0.05, -0.04),
-    half_wave_error=(0.1, -0.08),
-    imbalance=(0.02, -0.02),
-    quadrature_error=0.005,
-    transmittance_out=0.98,
-    transmittance_back=0.98,
-    delay_out=123,
-    delay_back=77,
-    excess_noise=0.001,
-    linewidth=3.2e-5,
-    unmatched_out=0.25,
-    unmatched_back=0.25,
-    drift_out=1e-7,
-    drift_back=-5e-8,
-    phase_out=2.0,
-    phase_back=-1.0,
-    angle_error=0.001,
-    client_efficiency=0.9,
-    server_efficiency=0.9,
-    client_electronic_noise=0.03,
-    server_electronic_noise=0.03,
-    detector_bandwidth=1.2,
-    adc_offset=7.3,
-)
+REALISTIC = Impairments.realistic()
 
 
 @dataclass(frozen=True)
@@ -107,19 +77,9 @@ class LoopSettings:
         return replace(self, impairments=impairments, link=impairments.link(gain, photons=photons))
 
 
-def leftover(impairments: Impairments) -> Impairments:
-    """The same behind a modulator whose calibration left errors of usual size."""
-    return replace(
-        impairments,
-        bias_error=(0.0005, -0.0005),
-        half_wave_error=(0.001, -0.001),
-        imbalance=(0.001, -0.001),
-    )
-
-
 def realistic(gain: float, f2: float, impairments: Impairments | None = None) -> LoopSettings:
     """Realistic, calibrated optics with the light at which F² arrives at the client."""
-    impairments = impairments or leftover(REALISTIC)
+    impairments = impairments or REALISTIC.calibrated()
     return LoopSettings(link=impairments.link(gain, f2=f2), impairments=impairments)
 
 

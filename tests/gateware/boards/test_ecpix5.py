@@ -3,10 +3,12 @@
 from types import SimpleNamespace
 
 import pytest
+from amaranth.build import DiffPairs
 from amaranth.hdl import ClockDomain, Module, Signal
 from amaranth.lib import io, wiring
 from amaranth.lib.wiring import In
 from amaranth.sim import Simulator
+from amaranth_boards.ecpix5 import ECPIX585Platform
 
 from shotveil.gateware.boards import ecpix5
 
@@ -96,3 +98,45 @@ def test_a_code_a_clock_goes_to_the_pins_and_a_word_a_clock_comes_from_them(halv
     simulator.run()
     late = ecpix5.WAY + 1
     assert at_pins == heard == [0] * late + sent[:-late]
+
+
+def balls(resource, connectors):
+    """Balls of a resource and all that it is made of."""
+    for part in resource.ios:
+        if hasattr(part, "ios"):
+            yield from balls(part, connectors)
+        elif isinstance(part, DiffPairs):
+            yield from [*part.p.names, *part.n.names]
+        else:
+            yield from (connectors.get(name, name) for name in part.names)
+
+
+def connectors(platform):
+    found = {}
+    for connector in platform.connectors:
+        name = f"{connector.name}_{connector.number}"
+        found |= {f"{name}:{pin}": ball for pin, ball in connector.mapping.items()}
+    return found
+
+
+def test_56_data_pins_and_none_twice():
+    where = connectors(ecpix5.Ecpix5)
+    board = [ball for r in ECPIX585Platform.resources for ball in balls(r, where)]
+    ours = [r for r in ecpix5.Ecpix5.resources if r not in ECPIX585Platform.resources]
+    used = [ball for r in ours for ball in balls(r, where)]
+    assert len(used) == 4 * 15 + 2
+    assert len(set(used)) == len(used)
+    assert not set(used) & set(board)
+    assert set(used) <= set(where.values())
+
+
+def test_what_the_board_offers():
+    board = ecpix5.ECPIX5
+    assert [link.name for link in board.links] == ["uart", "usb"]
+    assert board.clocks_hz() == (125e6,) and board.clocks_hz("usb") == (125e6, 60e6)
+    assert board.tools.sign_off[0] == "--85k" and board.tools.part[0] == "--um5g-85k"
+    assert board.tools.sign_off[1:] == board.tools.part[1:]
+    assert board.tools.part[1:] == ("--speed", "8", "--package", "CABGA554")
+    # LFE5UM5G-85F as its maker describes it.
+    assert (board.limits.lut, board.limits.bram, board.limits.dsp) == (83_640, 208, 156)
+    assert board.loopback and board.roles == ("server", "client")

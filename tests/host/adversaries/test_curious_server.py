@@ -1,7 +1,8 @@
-"""A curious server's transmitter: what it looks at, what it tells, and how much of it it keeps."""
+"""What a curious server sends, hears and keeps, at the end of a link that is played to it."""
 
 import threading
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,20 +10,105 @@ import pytest
 from shotveil.host.adversaries.curious_server import MOST_BATCHES, CuriousTransmitter
 from shotveil.host.protocol import messages_pb2 as pb
 from shotveil.host.protocol.wire import pack, unpack
-from shotveil.models.adversaries.servers import Homodyner, PhotonCounter, Squeezer
+from shotveil.models.adversaries.counting_server import PhotonCounter
+from shotveil.models.adversaries.homodyne_server import Homodyner
+from shotveil.models.adversaries.squeezing_server import Squeezer
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.encoding import EncodedRows
 from shotveil.models.link.optics import Detector, Link
 
-LINK = Link(
+LINK = Link(1.3, 6.0, transmittance_back=0.64)
+
+
+class Port:
+    """A link that hands out all light, or sums alone."""
+
+    def __init__(self, symbol_level=True):
+        self.symbol_level = symbol_level
+        self.dropped = []
+
+    def drop(self, dropped):
+        self.dropped.append(dropped)
+        return SimpleNamespace(symbol_level=self.symbol_level)
+
+
+def transmitter(server, **options):
+    return CuriousTransmitter(Port(**options), np.random.default_rng(1), server, LINK)
+
+
+def shot(batch=0, layer=0, images=2, session="s"):
+    return pb.Shot(session=session, batch=batch, layer=layer, images=images)
+
+
+def test_it_needs_the_light_itself():
+    with pytest.raises(RangeError, match="allowed: shotveil link --symbol-level"):
+        transmitter(Homodyner(), symbol_level=False)
+
+
+@pytest.mark.parametrize(
+    ("server", "squeezing", "count"),
+    [(Homodyner(), 0, False), (PhotonCounter(), 0, True), (Squeezer(10.0), 0.1, False)],
+)
+def test_it_asks_the_link_for_light_and_measurement_of_its_kind(server, squeezing, count):
+    found = transmitter(server)
+    assert found.squeezing == pytest.approx(squeezing) and found.count is count
+    quadratures = found.local_oscillator((50, 20))
+    assert quadratures.shape == (50, 20)
+    # X is what is squeezed; who only homodynes measures either.
+    assert quadratures.any() == (not squeezing)
+
+
+def test_it_estimates_from_what_it_did_not_send():
+    found, server = transmitter(Homodyner()), Homodyner()
+    rng = np.random.default_rng(2)
+    total = []
+    for rows in (3, 5):
+        q = rng.normal(size=(rows, 4))
+        y = 0.8 * q + rng.normal(size=(rows, 4))  # √0.64 of what was sent
+        assert found.received(shot(), 1, q, y) is y
+        total.append((rows, server.power(LINK, y - 0.8 * q)))
+    found.received(shot(), 0, np.zeros((2, 4)), np.ones((2, 4)))
+    estimates = found.estimates("s", 0)
+    assert estimates.shape == (2, 4)
+    np.testing.assert_allclose(estimates[0], server.power(LINK, np.ones((2, 4))))
+    np.testing.assert_allclose(estimates[1], sum(n * p for n, p in total) / 8)
+    assert found.images == 2
+
+
+def test_only_the_first_layer_has_the_data():
+    found = transmitter(Homodyner())
+    y = np.ones((2, 4))
+    assert found.received(shot(layer=1), 0, y, y) is y
+    assert found.images == 0
+
+
+def test_who_counts_photons_tells_the_verifier_what_it_expects():
+    found = transmitter(PhotonCounter())
+    q, photons = np.full((2, 4), 3.0), np.array([[0.0, 1, 2, 3]] * 2)
+    np.testing.assert_allclose(found.received(shot(images=1), 0, q, photons), 0.8 * q)
+    np.testing.assert_allclose(found.estimates("s", 0)[0], PhotonCounter().power(LINK, photons))
+
+
+def test_only_the_latest_batches_are_kept():
+    found = transmitter(Homodyner())
+    for batch in range(MOST_BATCHES + 1):
+        found.received(shot(batch=batch, images=3), 0, np.zeros((1, 4)), np.zeros((1, 4)))
+    with pytest.raises(KeyError):
+        found.estimates("s", 0)
+    assert found.images == 3 * MOST_BATCHES == 192
+
+
+LINK_2 = Link(
     1.3, 6.0, transmittance_out=0.9, transmittance_back=0.8, server_detector=Detector(0.7, 0.05)
 )
+
 SLOPE = np.sqrt(0.7 * 0.72)
+
 ROWS = EncodedRows(np.arange(12.0).reshape(4, 3), -np.arange(12.0).reshape(4, 3), 1.0)
 
 
 @dataclass
-class Port:
+class Port_too:
     """Returns what was sent, attenuated, with `noise` on top, for every slot and repetition."""
 
     symbol_level: bool = True
@@ -56,14 +142,14 @@ class Looker:
         return record.mean(axis=0)
 
 
-def transmitter(server, port=None):
-    made = CuriousTransmitter(port or Port(), np.random.default_rng(1), server, LINK)
+def transmitter_too(server, port=None):
+    made = CuriousTransmitter(port or Port_too(), np.random.default_rng(1), server, LINK_2)
     made.hold("weights", ROWS)
     made.hold("decoys", ROWS)
     return made
 
 
-def shot(layer=0, batch=0, slots=(0, 1, 2, 3, -1), images=2, session="s", part=0):
+def shot_too(layer=0, batch=0, slots=(0, 1, 2, 3, -1), images=2, session="s", part=0):
     return pb.Shot(
         version=1, session=session, batch=batch, layer=layer, part=part, images=images,
         weights="weights", decoys="decoys", first=0, stop=4, slots=slots, last=True,
@@ -72,16 +158,16 @@ def shot(layer=0, batch=0, slots=(0, 1, 2, 3, -1), images=2, session="s", part=0
 
 def test_a_link_that_forms_the_sums_is_of_no_use():
     with pytest.raises(RangeError, match=r"hands out sums alone; allowed: .*--symbol-level"):
-        transmitter(Looker(), Port(symbol_level=False))
-    port = Port()
-    transmitter(Looker(), port)
+        transmitter_too(Looker(), Port_too(symbol_level=False))
+    port = Port_too()
+    transmitter_too(Looker(), port)
     assert [(d.version, d.everything) for d in port.dropped] == [(1, True)]
 
 
 def test_what_is_known_is_taken_away_before_it_looks():
     looker = Looker()
-    made = transmitter(looker)
-    weights, decoys = made.send(shot())
+    made = transmitter_too(looker)
+    weights, decoys = made.send(shot_too())
     assert len(looker.seen) == 2  # once a repetition
     for record in looker.seen:
         np.testing.assert_allclose(record, np.full((5, 3), 0.5), atol=1e-12)
@@ -92,24 +178,24 @@ def test_what_is_known_is_taken_away_before_it_looks():
 
 
 def test_estimates_are_means_over_rows_of_the_first_layer():
-    port = Port()
-    made = transmitter(Looker(), port)
-    made.send(shot(slots=(0,)))
+    port = Port_too()
+    made = transmitter_too(Looker(), port)
+    made.send(shot_too(slots=(0,)))
     port.noise = 2.0
-    made.send(shot(slots=(1, 2, 3), part=1))
+    made.send(shot_too(slots=(1, 2, 3), part=1))
     np.testing.assert_allclose(made.estimates("s", 0), np.full((2, 3), (0.5 + 3 * 2.0) / 4))
-    made.send(shot(layer=1, batch=5))
+    made.send(shot_too(layer=1, batch=5))
     with pytest.raises(KeyError):
         made.estimates("s", 5)
-    made.send(shot(batch=1, images=3))
-    made.send(shot(session="t"))
+    made.send(shot_too(batch=1, images=3))
+    made.send(shot_too(session="t"))
     assert made.estimates("s", 1).shape == (3, 3) and made.images == 2 + 3 + 2
 
 
 def test_the_last_batches_are_kept():
-    made = transmitter(Looker())
+    made = transmitter_too(Looker())
     for batch in range(MOST_BATCHES + 1):
-        made.send(shot(batch=batch, images=1, slots=(0,)))
+        made.send(shot_too(batch=batch, images=1, slots=(0,)))
     assert MOST_BATCHES == 64 and made.images == 64
     with pytest.raises(KeyError):
         made.estimates("s", 0)
@@ -118,9 +204,9 @@ def test_the_last_batches_are_kept():
 
 
 def test_who_counts_photons_tells_verification_what_was_declared():
-    port, looker = Port(noise=3.0), Looker(counts=True)
-    made = transmitter(looker, port)
-    weights, _ = made.send(shot())
+    port, looker = Port_too(noise=3.0), Looker(counts=True)
+    made = transmitter_too(looker, port)
+    weights, _ = made.send(shot_too())
     assert all(light.count for light in port.lights)
     assert weights.slope == pytest.approx(SLOPE) and weights.residual == pytest.approx(0, abs=1e-9)
     # It looks at the counts as they came.
@@ -134,9 +220,9 @@ def test_who_counts_photons_tells_verification_what_was_declared():
     [(Homodyner(), 0.0, False), (PhotonCounter(), 0.0, True), (Squeezer(10.0), 0.1, False)],
 )
 def test_light_is_what_the_server_wants(server, squeezing, count):
-    port = Port(noise=1.0)
-    made = transmitter(server, port)
-    made.send(shot(slots=[0, 1, 2, 3] * 20))
+    port = Port_too(noise=1.0)
+    made = transmitter_too(server, port)
+    made.send(shot_too(slots=[0, 1, 2, 3] * 20))
     assert {light.count for light in port.lights} == {count}
     assert [light.squeezing for light in port.lights] == pytest.approx([squeezing] * 2)
     measured = np.frombuffer(port.lights[0].measure_p, np.uint8)
@@ -145,9 +231,9 @@ def test_light_is_what_the_server_wants(server, squeezing, count):
 
 
 def test_threads_may_share_it():
-    made = transmitter(Looker())
+    made = transmitter_too(Looker())
     threads = [
-        threading.Thread(target=lambda: made.send(shot(images=1, slots=(0,)))) for _ in range(8)
+        threading.Thread(target=lambda: made.send(shot_too(images=1, slots=(0,)))) for _ in range(8)
     ]
     for thread in threads:
         thread.start()

@@ -101,8 +101,8 @@ def test_keys_are_listed_as_they_are_made(tmp_path, capsys):
         (("ask", "--demo", "--data-budget", "1"), "without --ledger"),
         (("link", "--demo", "--strength", "1"), "without --attack"),
         (("serve", "--demo", "--strength", "1"), "without --attack"),
-        (("link", "--demo", "--attack", "squeezing-server"), "is none of over-amplification"),
-        (("serve", "--demo", "--attack", "tap"), "is none of homodyne-server"),
+        (("link", "--demo", "--attack", "squeezing-server"), "is none of entangling-cloner"),
+        (("serve", "--demo", "--attack", "tap"), "is none of counting-server"),
     ],
 )
 def test_parties_refuse_bad_options_in_one_line(capsys, arguments, text):

@@ -52,7 +52,8 @@ def shotveil(*arguments):
     return done.stdout
 
 def allowed(command):
-    (option,) = [each for each in cli.get_command(None, command).params if each.name == "data_bound"]
+    options = cli.get_command(None, command).params
+    (option,) = [each for each in options if each.name == "data_bound"]
     return list(option.type.names())
 
 light = "--gain", 2, "--photons", 4

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from google.protobuf.message import DecodeError
 
-from shotveil.host.adversaries.attacks import Setting, run_attack
+from shotveil.host.adversaries.attacks import HonestLayer, run_attack
 from shotveil.host.leakage.composition import LOST
 from shotveil.host.leakage.weights import weight_leakage_after
 from shotveil.host.ledger.accounts import Accounts
@@ -190,7 +190,7 @@ def bits(copies, channel):
 @pytest.mark.parametrize("gain", [1.00175, 1.3])
 def test_false_alarms_of_honest_sessions_of_ten_thousand_images(gain):
     """At a level of 1e-2 the rate over many sessions is no higher, looked at some 80 times each."""
-    setting = Setting(
+    setting = HonestLayer(
         Link(gain, 6.0), sessions=SESSIONS, monitor=MonitorSettings(false_alarm_probability=1e-2)
     )
     outcome = run_attack("over-amplification", gain, setting, SEED)
@@ -202,7 +202,7 @@ def test_false_alarms_of_honest_sessions_of_ten_thousand_images(gain):
     "name, strength", [("intercept-resend", 0.05), ("over-amplification", 1.5), ("tap", 0.01)]
 )
 def test_faults_are_detected_almost_surely(name, strength):
-    outcome = run_attack(name, strength, Setting(Link(1.3, 6.0), sessions=SESSIONS), SEED)
+    outcome = run_attack(name, strength, HonestLayer(Link(1.3, 6.0), sessions=SESSIONS), SEED)
     print(
         f"\n{name} {strength}: detected in {outcome.detected:.4f} of {SESSIONS}, after "
         f"{outcome.images_median:.0f} images, {outcome.images_most:.0f} at most"

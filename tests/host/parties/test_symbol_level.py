@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 
 from shotveil.host.adversaries.attacks import (
-    LINK_ATTACKS,
-    SERVER_ATTACKS,
     curious_server,
     interference,
     interference_bound,
@@ -18,6 +16,11 @@ from shotveil.host.parties.client import DataClient
 from shotveil.host.protocol import messages_pb2 as pb
 from shotveil.host.protocol.wire import ProtocolError, Refusal
 from shotveil.host.verification.monitor import MonitorSettings
+from shotveil.models.adversaries.adversary import (
+    LinkAdversary,
+    ServerAdversary,
+    adversaries,
+)
 from shotveil.models.adversaries.servers import fisher_bits
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.encoding import directions, encode_rows
@@ -173,7 +176,7 @@ REASONS = {
 }
 
 
-@pytest.mark.parametrize("name", LINK_ATTACKS)
+@pytest.mark.parametrize("name", adversaries(LinkAdversary))
 def test_an_adversary_within_the_link_is_refused_and_learns_less_than_its_bound(tmp_path, name):
     strength, reason = REASONS[name]
     adversary = interference(name, strength)
@@ -199,7 +202,7 @@ def test_without_strength_nothing_is_noticed(tmp_path, name):
         assert not asked.warnings
 
 
-@pytest.mark.parametrize("name", SERVER_ATTACKS)
+@pytest.mark.parametrize("name", adversaries(ServerAdversary))
 def test_a_curious_server_in_a_session(tmp_path, name):
     """Squeezed light is refused by the client's check; who only looks stays below the bound."""
     server = curious_server(name, None)

@@ -12,7 +12,7 @@ from shotveil.host.verification.probe_check import (
     interleave,
     separate,
 )
-from shotveil.models.adversaries.servers import Squeezer
+from shotveil.models.adversaries.squeezing_server import Squeezer
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.optics import Detector, Link
 from tests.host.parties.parties import IMAGES, parties

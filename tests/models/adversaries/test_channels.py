@@ -8,20 +8,21 @@ import pytest
 from shotveil.host.leakage.certificate import estimated_channel, standard_errors
 from shotveil.host.leakage.weights import weight_leakage
 from shotveil.models.adversaries.channels import (
-    EntanglingCloner,
-    InterceptResend,
     RecordCorrelation,
     Taken,
-    Tap,
     heterodyne,
     mutual_information,
 )
+from shotveil.models.adversaries.entangling_cloner import EntanglingCloner
+from shotveil.models.adversaries.intercept_resend import InterceptResend
+from shotveil.models.adversaries.tap import Tap
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.optics import Detector
 from shotveil.models.link.statistics import SymbolStatistics
 from shotveil.models.link.symbols import vacuum
 
 V_A = 12.0
+
 CHANNELS = {
     "tap": Tap(0.01),
     "large tap": Tap(0.6),

@@ -11,10 +11,11 @@ from shotveil.host.devices.device import DeviceError
 from shotveil.host.devices.node import Node
 from shotveil.host.leakage.certificate import ChannelEstimate
 from shotveil.host.verification.estimation import Calibration
+from shotveil.models.adversaries.intercept_resend import Interceptor
+from shotveil.models.adversaries.tap import FibreTap
 from shotveil.models.common.checks import RangeError
 from shotveil.models.digitiser.spec import DigitiserSettings
 from shotveil.models.node.light import layout_of
-from shotveil.models.waveform.intruders import FibreTap, Interceptor
 from shotveil.models.waveform.noise import Normals
 from shotveil.sim.loop.attacks import attacks, probe, run_attack, tolerated
 from shotveil.sim.loop.session import Loop, Network
@@ -25,9 +26,9 @@ SETTINGS = realistic(1.3, 2.4)
 # symbols, whatever row they are of: both layers' frames are as short as the receiver allows.
 SHORT, FULL = probe(modes=8, rows=1200), probe(modes=100, rows=300)
 CASES = [
-    ("client amplifies by 30", SHORT, "excess noise"),
-    ("tap keeps 3 %", FULL, "transmittance"),
-    ("5 % of rows intercepted", FULL, "excess noise"),
+    ("over-amplification", SHORT, "excess noise"),
+    ("tap", FULL, "transmittance"),
+    ("intercept-resend", FULL, "excess noise"),
 ]
 BATCHES = 4
 
@@ -89,7 +90,7 @@ def test_a_client_whose_node_fails_is_judged_all_the_same(records, monkeypatch):
     monkeypatch.setattr(Node, "play_angles", gives_up)
     layer = probe(modes=100, rows=100)
     unit = replace(records[FULL], responses=(1.0,))
-    found = run_attack("tap keeps 3 %", layer, SETTINGS, unit, 1, backend="rtl")
+    found = run_attack("tap", layer, SETTINGS, unit, 1, backend="rtl")
     assert found.verdict.symbols == 2 * 100 * 100
 
 
@@ -125,14 +126,16 @@ def test_intruders_do_to_light_what_they_say():
     assert resent[touched].imag.var() == pytest.approx(2, rel=0.05)
 
 
-def test_a_backend_that_is_none_is_refused(records):
+def test_an_attack_or_a_backend_that_is_none_is_refused(records):
+    with pytest.raises(RangeError, match="'cloner' is none of honest, "):
+        run_attack("cloner", FULL, SETTINGS, records[FULL], 1)
     with pytest.raises(RangeError, match="none of model, rtl"):
         run_attack("honest", FULL, SETTINGS, records[FULL], 1, backend="glass")
 
 
 def test_the_command_says_who_was_caught(capsys):
     arguments = ["--modes", "100", "--rows", "300", "--batches", "1", "--record-frames", "2000"]
-    for attack, said in (("honest", "accepted"), ("tap keeps 3 %", "caught")):
+    for attack, said in (("honest", "accepted"), ("tap", "caught")):
         with pytest.raises(SystemExit) as end:
             main(["lab", "attacks", *arguments, "--attack", attack])
         assert end.value.code == 0
@@ -140,4 +143,4 @@ def test_the_command_says_who_was_caught(capsys):
     with pytest.raises(SystemExit) as end:
         main(["lab", "attacks", *arguments, "--attack", "honest", "--json"])
     assert json.loads(capsys.readouterr().out)["attacks"]["honest"]["accepted"] is True
-    assert list(attacks(1.3)) == list(attacks(2.0))
+    assert set(attacks()) == {"honest", "over-amplification", "tap", "intercept-resend"}

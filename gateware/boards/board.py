@@ -1,0 +1,135 @@
+"""What a board says of itself, and all the boards there are.
+
+A file of this room that defines a `Board` adds one; an installed package adds one by an entry point
+of the group `shotveil.boards`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from amaranth.hdl import Elaboratable, Module
+from amaranth.lib import wiring
+
+from shotveil.models.common.checks import RangeError
+from shotveil.models.common.registry import members, plugins
+from shotveil.models.node.spec import ROLES, NodeSpec, Role
+
+ROOM, GROUP = "shotveil.gateware.boards", "shotveil.boards"
+
+
+@dataclass(frozen=True)
+class BoardLink:
+    """A way from a board to its host.
+
+    says: one phrase for people. connect: adds the link to a module, given the platform, and returns
+    it: a component with streams of bytes `i` and `o`. clocks_hz: clocks that the link brings along,
+    which a build has to meet.
+    """
+
+    name: str
+    says: str
+    connect: Callable[[Module, Any], wiring.Component]
+    clocks_hz: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The most that a design may take of a device: lookup tables, block RAMs, multipliers."""
+
+    lut: int
+    bram: float
+    dsp: int
+
+    def beyond(self, lut: int, bram: float, dsp: int) -> list[str]:
+        """What is taken of each that is over its limit, in words."""
+        taken = (("LUT", lut, self.lut), ("BRAM", bram, self.bram), ("DSP", dsp, self.dsp))
+        return [f"{got:g} {name} of {most:g}" for name, got, most in taken if got > most]
+
+
+@dataclass(frozen=True)
+class Trellis:
+    """Open tools write the bitstream for an ECP5.
+
+    sign_off: nextpnr's options for the device against which timing is held. part: those of the
+    device on the board, which shares its fabric. seeds: those of placement that are tried in turn.
+    patience: seconds that one may take.
+    """
+
+    sign_off: tuple[str, ...]
+    part: tuple[str, ...]
+    seeds: tuple[int, ...] = tuple(range(1, 9))
+    patience: float = 1500.0
+
+
+@dataclass(frozen=True)
+class Vivado:
+    """The vendor's tool writes the bitstream, from a project that a build writes and checks.
+
+    constraints: lines of its constraints file besides those of the platform.
+    """
+
+    constraints: str = ""
+
+
+@dataclass(frozen=True)
+class Board:
+    """A board that a node runs on.
+
+    name: on the command line and in paths. says: the board's full name. platform: makes the
+    Amaranth platform, with the converters among its resources. top: makes the design of a node with
+    a host link. tools: what builds it. clock_hz: of converters and node. links: the usual one
+    first. converters: what they are, for people. loopback: whether there is a build without
+    converters. roles: parties whose node fits.
+    """
+
+    name: str
+    says: str
+    platform: Callable[[], Any]
+    top: Callable[[NodeSpec, BoardLink], Elaboratable]
+    tools: Trellis | Vivado
+    clock_hz: float
+    links: tuple[BoardLink, ...]
+    converters: str
+    limits: Limits
+    loopback: bool = True
+    roles: tuple[Role, ...] = ROLES
+
+    def link(self, name: str = "") -> BoardLink:
+        """The host link of that name, or the usual one. Raises `RangeError` if there is none."""
+        for link in self.links:
+            if name in ("", link.name):
+                return link
+        offered = ", ".join(link.name for link in self.links)
+        raise RangeError(f"link = {name!r} is none of {offered}, which {self.name} offers")
+
+    def design(self, spec: NodeSpec, link: str = "") -> Elaboratable:
+        """A node on the board. Raises `RangeError` for what the board does not offer."""
+        if spec.role not in self.roles:
+            raise RangeError(f"role = {spec.role!r} is none of {', '.join(self.roles)}, which "
+                             f"{self.name} offers")  # fmt: skip
+        if spec.loopback and not self.loopback:
+            raise RangeError(f"loopback = True; allowed with {self.name}: False")
+        return self.top(spec, self.link(link))
+
+    def clocks_hz(self, link: str = "") -> tuple[float, ...]:
+        """The frequencies that a build with a link has to meet."""
+        return self.clock_hz, *self.link(link).clocks_hz
+
+
+def boards() -> dict[str, Board]:
+    """All boards by name, of this room and of installed packages.
+
+    Raises `RangeError` where two have one name, or an entry point names something else.
+    """
+    found = members(ROOM, Board)
+    for name, point in plugins(GROUP).items():
+        board = point.load()
+        if not isinstance(board, Board) or board.name != name:
+            raise RangeError(f"{GROUP} {name!r} is {point.value}; allowed: a Board of that name")
+        if name in found:
+            raise RangeError(f"Board {name!r} is defined twice, again in {point.value}")
+        found[name] = board
+    return found

@@ -1,0 +1,66 @@
+"""Adversaries in commands: their names as a kind of value, and their list.
+
+The room of adversaries is read when a name is checked or the list is asked for, not before: help
+need not wait for it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from shotveil.host.commands.options import OneOf
+from shotveil.host.commands.output import print_json
+from shotveil.models.common.checks import RangeError
+
+
+def adversary_name(*seats: str) -> OneOf:
+    """The name of an adversary that takes one of these seats: fibre, client, server."""
+    return OneOf("attack", lambda: [who.name for who in seated(seats)])
+
+
+def seated(seats: tuple[str, ...]) -> list[Any]:
+    """All adversaries that take one of the seats."""
+    from shotveil.models.adversaries.adversary import Adversary, adversaries
+
+    return [who for who in adversaries(Adversary).values() if who.seat in seats]
+
+
+def print_adversaries(json: bool) -> None:
+    """Print all adversaries: seat, deed, usual strength and what that means."""
+    from shotveil.models.adversaries.adversary import SEATS
+
+    found = seated(SEATS)
+    if json:
+        print_json(
+            {
+                who.name: {
+                    "seat": who.seat,
+                    "does": who.says,
+                    "strength": who.strength and who.strength.usual,
+                    "means": who.strength and who.strength.meaning,
+                }
+                for who in found
+            }
+        )
+        return
+    for who in found:
+        click.echo(f"{who.name}\n    {described(who)}")
+
+
+def described(who: Any) -> str:
+    """Deed and strength of an adversary, in a whole sentence."""
+    line = f"The {who.seat} {who.says}" if who.seat != "fibre" else f"On the fibre, {who.says}"
+    if who.strength is None:
+        return f"{line}; it has no strength."
+    return (
+        f"{line}; its strength is the {who.strength.meaning}, {who.strength.usual:g} if none is "
+        "given."
+    )
+
+
+def require_attack(strength: float | None, attack: str | None) -> None:
+    """Raise `RangeError` where a strength is given of no attack."""
+    if strength is not None and attack is None:
+        raise RangeError("--strength is given without --attack; allowed: both or neither")

@@ -1,0 +1,42 @@
+"""A server that counts photons in the light that returns, less what it sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from shotveil.models.adversaries.adversary import ServerAdversary
+from shotveil.models.adversaries.servers import counted, ideal, seen_noise
+from shotveil.models.link.encoding import Complex, Real
+from shotveil.models.link.optics import Link
+from shotveil.models.link.symbols import vacuum
+
+
+@dataclass(frozen=True)
+class PhotonCounter:
+    """Displaces the light back to vacuum and counts photons: without ν there are none.
+
+    Given ν the light in mode k is a coherent state of |ν·ξ_k|²/4 photons, so counts are Poissonian.
+    """
+
+    variance = 1.0
+    counts = True
+
+    def power(self, link: Link, record: Real) -> Real:
+        # ⟨|ν|²⟩/4 = g/2 photons a row, and as many of the technical noise in every mode.
+        floor = link.server_detector.efficiency * link.excess_noise / 2
+        return np.asarray((record.mean(axis=0) - floor) / (seen_noise(link) / 2))
+
+    def estimate(self, link: Link, xi: Complex, rows: int, rng: np.random.Generator) -> Real:
+        nu = vacuum((rows,), rng, link.noise_quantum)
+        return self.power(ideal(link), counted(ideal(link), xi, nu, rng))
+
+
+COUNTING_SERVER = ServerAdversary(
+    name="counting-server",
+    says="measures the light that returns for the client's data, by counting photons",
+    strength=None,
+    covered_by="qcrb",
+    make=lambda _: PhotonCounter(),
+)

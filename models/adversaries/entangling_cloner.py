@@ -1,0 +1,63 @@
+"""The entangling cloner: the attack on the fibre that the Holevo bound is about."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from shotveil.models.adversaries.adversary import FibreAdversary, Strength
+from shotveil.models.adversaries.channels import Taken, heterodyne
+from shotveil.models.common.checks import require
+from shotveil.models.link.encoding import Complex
+from shotveil.models.link.symbols import vacuum
+
+TRANSMITTANCE = 0.99  # that it leaves, where it is asked for by its excess noise alone
+
+
+@dataclass(frozen=True)
+class EntanglingCloner:
+    """Mixes one half of entangled light into the fibre, keeps the other half and what came out.
+
+    It leaves exactly a channel (T, ε), the attack that χ is about. transmittance T in (0, 1),
+    excess_noise ε ≥ 0 (SNU, at the returned mode). Of the two modes it keeps it measures both
+    quadratures, after the best passive combination of them.
+    """
+
+    transmittance: float
+    excess_noise: float
+
+    def __post_init__(self) -> None:
+        require("transmittance", self.transmittance, above=0, below=1)
+        require("excess noise", self.excess_noise, at_least=0)
+
+    @property
+    def touched(self) -> float:
+        return 1.0
+
+    def pass_on(self, sent: Complex, rng: np.random.Generator) -> Taken:
+        t = self.transmittance
+        light = sent + vacuum(sent.shape, rng)
+        # Two-mode squeezed vacuum of variance w: e1 enters the fibre, e2 stays.
+        w = 1 + self.excess_noise / (1 - t)
+        mean, spread = math.sqrt((w + 1) / 2), math.sqrt((w - 1) / 2)
+        one, other = vacuum(sent.shape, rng), vacuum(sent.shape, rng)
+        e1, e2 = mean * one + spread * other.conj(), mean * other + spread * one.conj()
+        returned = math.sqrt(t) * light + math.sqrt(1 - t) * e1
+        kept = math.sqrt(1 - t) * light - math.sqrt(t) * e1
+        # kept carries the signal with e1's noise, which heterodyning e2 tells in part.
+        seen, reference = heterodyne(kept, rng), heterodyne(e2, rng)
+        gain = math.sqrt(w**2 - 1) * math.sqrt(t) / math.sqrt(2) / ((w + 1) / math.sqrt(2))
+        record = seen + gain * reference.conj()
+        return Taken(returned, record, np.ones(sent.shape[:-1], dtype=bool))
+
+
+ENTANGLING_CLONER = FibreAdversary(
+    name="entangling-cloner",
+    says="mixes one half of entangled light into the fibre, and measures the other half and what "
+    "came out",
+    strength=Strength(f"excess noise (SNU) at T = {TRANSMITTANCE:g}", usual=0.01, at_least=0),
+    covered_by="holevo",
+    make=lambda excess: EntanglingCloner(TRANSMITTANCE, excess),
+)

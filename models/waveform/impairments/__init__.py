@@ -1,0 +1,133 @@
+"""What a real link does to the light, one cause a file; the default is the ideal link.
+
+`Impairments` has a field for each setting of each file. How to add one: `docs/extending.md`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from shotveil.models.common.checks import RangeError
+from shotveil.models.common.registry import members
+from shotveil.models.link.channel import Channel
+from shotveil.models.link.optics import Detector, Link
+from shotveil.models.waveform.impairment import Impairment, Setting, Value
+
+IMPAIRMENTS = members("shotveil.models.waveform.impairments", Impairment)
+
+C = TypeVar("C")
+
+
+def _gathered(cls: type[C]) -> type[C]:
+    """The class as a frozen dataclass with a field for each setting of the room.
+
+    Raises `RangeError` where two settings have one name, or one has that of a method.
+    """
+    cls.__annotations__ = {}
+    for impairment in IMPAIRMENTS.values():
+        for setting in impairment.settings:
+            if hasattr(cls, setting.name):
+                raise RangeError(f"setting {setting.name!r} of {impairment.name!r} is taken")
+            cls.__annotations__[setting.name] = Value
+            setattr(cls, setting.name, setting.default)
+    return dataclass(frozen=True)(cls)
+
+
+@_gathered
+class Impairments:
+    """Imperfections between DAC and ADC. Immutable; a bad value raises `RangeError`.
+
+    Its fields are the settings of all `IMPAIRMENTS`, by name; what each means stands there.
+    """
+
+    if TYPE_CHECKING:
+        __dataclass_fields__: ClassVar[dict[str, Any]]
+
+        def __init__(self, **settings: Value) -> None: ...
+
+        def __getattr__(self, name: str) -> Any: ...
+
+    def __post_init__(self) -> None:
+        for name, setting in SETTINGS.items():
+            setting.check(getattr(self, name))
+
+    @classmethod
+    def realistic(cls) -> Impairments:
+        """A link that a laboratory could build; each setting's source says where it is from."""
+        given = {name: setting.realistic for name, setting in SETTINGS.items()}
+        return cls(**{name: value for name, value in given.items() if value is not None})
+
+    def calibrated(self) -> Impairments:
+        """The same behind a calibration that left errors of usual size."""
+        left = {name: setting.calibrated for name, setting in SETTINGS.items()}
+        return replace(self, **{name: value for name, value in left.items() if value is not None})
+
+    def distortions(self) -> Impairments:
+        """The same without what is plain loss or noise: what is left shows without any noise."""
+        plain = (each.names for each in IMPAIRMENTS.values() if not each.distorts)
+        return self.without(*(name for names in plain for name in names))
+
+    @property
+    def transmittance(self) -> float:
+        """Power transmittance of the whole loop."""
+        return float(self.transmittance_out * self.transmittance_back)
+
+    @property
+    def noise(self) -> float:
+        """Excess noise (SNU at the returned mode) that `distortions` leaves out."""
+        return sum(each.excess(self) for each in IMPAIRMENTS.values() if each.excess is not None)
+
+    @property
+    def on(self) -> tuple[str, ...]:
+        """Names of the settings that differ from the ideal link's."""
+        return tuple(f.name for f in fields(self) if getattr(self, f.name) != f.default)
+
+    def without(self, *names: str) -> Impairments:
+        """The same with some of them switched off. `RangeError` for a name that is none."""
+        for name in names:
+            if name not in SETTINGS:
+                raise RangeError(f"impairment = {name!r} is none of {', '.join(SETTINGS)}")
+        return replace(self, **{name: SETTINGS[name].default for name in names})
+
+    @property
+    def channel(self) -> Channel:
+        """The symbol-level channel, with what it knows of these: loss, noise and detectors."""
+        return Channel(
+            transmittance_out=self.transmittance_out,
+            transmittance_back=self.transmittance_back,
+            excess_noise=self.excess_noise,
+            client_detector=Detector(self.client_efficiency, self.client_electronic_noise),
+            server_detector=Detector(self.server_efficiency, self.server_electronic_noise),
+        )
+
+    def link(self, gain: float, *, photons: float | None = None, f2: float | None = None) -> Link:
+        """Light through that channel, see `Link.through`."""
+        return Link.through(self.channel, gain, photons=photons, f2=f2)
+
+    def over(self, channel: Channel) -> Impairments:
+        """The same with loss, technical noise and detectors of a symbol-level channel.
+
+        Raises `RangeError` for a phase error: here phase comes from laser and fibre.
+        """
+        if channel.phase_error:
+            raise RangeError(
+                f"phase error = {channel.phase_error:g} is outside [0, 0]: at waveform level phase "
+                "comes from linewidth, unmatched paths and drift"
+            )
+        return replace(
+            self,
+            transmittance_out=channel.transmittance_out,
+            transmittance_back=channel.transmittance_back,
+            excess_noise=channel.excess_noise,
+            client_efficiency=channel.client_detector.efficiency,
+            server_efficiency=channel.server_detector.efficiency,
+            client_electronic_noise=channel.client_detector.electronic_noise,
+            server_electronic_noise=channel.server_detector.electronic_noise,
+        )
+
+
+SETTINGS: dict[str, Setting] = {
+    setting.name: setting for each in IMPAIRMENTS.values() for setting in each.settings
+}
+"""All settings by name, in the order of the fields."""

@@ -1,0 +1,70 @@
+"""Images in several processes: the same results, in the images' order, and errors that come out."""
+
+import numpy as np
+import pytest
+
+from shotveil.models.common.checks import RangeError
+from shotveil.models.networks.network import Layer, Network
+from shotveil.sim.loop import pool
+from shotveil.sim.loop.pool import infer_in_processes, models
+from shotveil.sim.loop.session import Loop
+from shotveil.sim.loop.settings import realistic
+
+
+class FakeLoop:
+    """Stands for a loop; `play` is what plays its layers."""
+
+    play = "player"
+
+
+@pytest.fixture
+def here(monkeypatch):
+    """What is asked for in this process."""
+    asked = []
+    monkeypatch.setattr(pool, "infer", lambda *given: asked.append(given) or "inferred")
+    return asked
+
+
+def test_models_play_what_the_loop_plays():
+    assert models(FakeLoop()) == "player"
+
+
+@pytest.mark.parametrize(("count", "processes"), [(5, 1), (1, 8), (0, 8)])
+def test_one_process_or_one_image_is_done_here(here, count, processes):
+    images, tell = np.zeros((count, 4)), print
+    loop = FakeLoop()
+    found = infer_in_processes(
+        loop, images, "records", tell, player_of=lambda loop: (loop, "own"), processes=processes
+    )
+    assert found == "inferred"
+    ((given, seen, records, progress, player),) = here
+    assert given is loop and seen is images and records == "records" and progress is tell
+    assert player == (loop, "own")
+
+
+@pytest.mark.parametrize("processes", [0, -1, 1025, 1.5])
+def test_processes_have_a_range(processes):
+    with pytest.raises(RangeError, match="processes"):
+        infer_in_processes(FakeLoop(), np.zeros((2, 4)), None, processes=processes)
+
+
+def test_as_many_processes_as_processors_by_default(here, monkeypatch):
+    for processors in (1, None):
+        monkeypatch.setattr(pool.os, "cpu_count", lambda processors=processors: processors)
+        assert infer_in_processes(FakeLoop(), np.zeros((3, 4)), None) == "inferred"
+
+
+def test_what_a_process_cannot_do_is_an_error_here():
+    with pytest.raises(AttributeError, match="'int' object has no attribute"):
+        infer_in_processes(3, np.zeros((2, 4)), None, player_of=int, processes=2)
+
+
+def test_two_processes_give_what_one_gives_in_the_images_order():
+    layer = Layer(np.random.default_rng(1).normal(size=(8, 60)).astype(np.float32))
+    loop = Loop(Network("part", (layer,)), realistic(1.3, 2.4))
+    records, images = loop.records(20), np.random.default_rng(2).normal(size=(3, 60))
+    done = []
+    one, two = (infer_in_processes(loop, images, records, done.append, processes=n) for n in (1, 2))
+    np.testing.assert_array_equal(one.outputs, two.outputs)
+    np.testing.assert_array_equal(one.sums[0], two.sums[0])
+    assert len(np.unique(one.outputs, axis=0)) == 3 and done == [1] * 6
