@@ -31,7 +31,7 @@ demo: .venv/.setup  ## classify the 10,000 MNIST test images through the optical
 setup-%: .venv/.setup-%  ## install an extra into .venv, e.g. setup-train
 	@true
 
-test: .venv/.setup-test-gateware  ## linter, type check and all tests
+test: .venv/.setup-test  ## linter, type check and all tests
 	$(BIN)/ruff check .
 	@mkdir -p build/typed/shotveil
 	@ln -sfn $(foreach folder,models gateware host sim,../../../$(folder)) build/typed/shotveil
@@ -39,7 +39,7 @@ test: .venv/.setup-test-gateware  ## linter, type check and all tests
 	$(BIN)/mypy
 	$(BIN)/pytest --numprocesses auto --dist loadfile
 
-test-train: .venv/.setup-test-gateware-train  ## the tests that need PyTorch (a large download)
+test-train: .venv/.setup-test-train  ## the tests that need PyTorch (a large download)
 	$(BIN)/pytest tests/host/run/test_training.py tests/host/commands/test_train.py \
 	    tests/host/design/test_bench.py
 
@@ -52,24 +52,24 @@ bench: .venv/.setup-train  ## time accuracy curves against dense forward passes 
 results: .venv/.setup  ## reprint the README's table of results (half a minute)
 	$(BIN)/python -m shotveil.host.design.results
 
-drive-report: .venv/.setup-test-gateware  ## excess noise, rounding errors and speeds of the modulator drive
+drive-report: .venv/.setup-test  ## excess noise, rounding errors and speeds of the modulator drive
 	$(BIN)/python -m shotveil.sim.figures.drive_report
 
-waveform: .venv/.setup-test-gateware  ## simulate one frame of the drive, write reports/drive.vcd and reports/drive.png
+waveform: .venv/.setup-test  ## simulate one frame of the drive, write reports/drive.vcd and reports/drive.png
 	$(BIN)/python -m shotveil.sim.figures.drive_waveform reports
 
-synth-drive: .venv/.setup-test-gateware  ## size and clock of the drive on ECP5 and Zynq; some minutes
+synth-drive: .venv/.setup-test  ## size and clock of the drive on ECP5 and Zynq; some minutes
 	$(BIN)/python -m shotveil.sim.figures.drive_report --synthesis
 
-digitiser-report: .venv/.setup-test-gateware  ## accuracy, excess noise, acquisition and lock of the digitiser
+digitiser-report: .venv/.setup-test  ## accuracy, excess noise, acquisition and lock of the digitiser
 	$(BIN)/python -m shotveil.sim.figures.digitiser_report
 	$(BIN)/python -m shotveil.sim.figures.digitiser_report --vacuum 100000000
 	$(BIN)/python -m shotveil.sim.figures.digitiser_report --sessions 200
 
-digitiser-waveform: .venv/.setup-test-gateware  ## simulate the digitiser, write reports/digitiser.vcd and reports/digitiser.png
+digitiser-waveform: .venv/.setup-test  ## simulate the digitiser, write reports/digitiser.vcd and reports/digitiser.png
 	$(BIN)/python -m shotveil.sim.figures.digitiser_waveform reports
 
-synth-digitiser: .venv/.setup-test-gateware  ## size and clock of the digitiser on ECP5; many minutes
+synth-digitiser: .venv/.setup-test  ## size and clock of the digitiser on ECP5; many minutes
 	$(BIN)/python -m shotveil.sim.figures.digitiser_report --synthesis
 
 registers: .venv/.setup  ## write the table of registers, docs/registers.md, from the one map
@@ -82,28 +82,28 @@ bitstream: .venv/.setup-boards  ## bitstreams of server and client for ECPIX-5, 
 redpitaya: .venv/.setup-boards  ## Verilog, constraints and Vivado script for Red Pitaya, and whether it fits
 	$(BIN)/python -m shotveil.sim.synthesis.boards red_pitaya
 
-formal: .venv/.setup-test-gateware  ## prove what the gateware promises, and that each proof can fail
+formal: .venv/.setup-test  ## prove what the gateware promises, and that each proof can fail
 	$(BIN)/python -m shotveil.sim.proofs.formal
 
-synth: .venv/.setup-test-gateware  ## measure size and clock of all blocks and tops, compare with docs/synthesis.json (BLOCKS=… for some)
+synth: .venv/.setup-test  ## measure size and clock of all blocks and tops, compare with the committed figures (BLOCKS=… for some)
 	$(BIN)/python -m shotveil.sim.synthesis.figures $(BLOCKS)
 
-synth-update: .venv/.setup-test-gateware  ## measure them and write docs/synthesis.json and docs/synthesis.md
+synth-update: .venv/.setup-test  ## measure them, write sim/synthesis/synthesis.json and docs/synthesis.md
 	$(BIN)/python -m shotveil.sim.synthesis.figures --update $(BLOCKS)
 
-cosim: .venv/.setup-test-gateware  ## 100 digits through the gateware of both nodes, write reports/cosim.html (6 minutes)
+cosim: .venv/.setup-test  ## 100 digits through the gateware of both nodes, write reports/cosim.html (6 minutes)
 	$(BIN)/python -m shotveil.sim.loop.cosim
 
 protocol: .venv/.setup-protocol  ## regenerate the messages between the parties from their .proto
 	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. host/protocol/messages.proto
 
-grants: .venv/.setup-test-gateware  ## 10^5 random hosts against the transmitter's gateware: no row beyond the grant
+grants: .venv/.setup-test  ## 10^5 random hosts against the transmitter's gateware: no row beyond the grant
 	$(BIN)/python -m shotveil.sim.proofs.grants --scripts 100000
 
 soak: .venv/.setup-test  ## the long floors: 500 kills, 10^5 malformed messages at each party, 10^4 sessions (an hour)
 	SHOTVEIL_SOAK=1 $(BIN)/pytest -s --timeout 0 tests/host/parties/test_soak.py
 
-soak-link: .venv/.setup-test-gateware  ## 10^6 packets over a wire that damages, loses and repeats them (two minutes)
+soak-link: .venv/.setup-test  ## 10^6 packets over a wire that damages, loses and repeats them (two minutes)
 	$(BIN)/python -m shotveil.sim.proofs.link_soak
 
 clean:  ## remove the environment and everything that commands wrote

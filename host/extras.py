@@ -17,5 +17,10 @@ def import_extra(module: str, extra: str) -> Any:
         if error.name is None or error.name.split(".")[0] == "shotveil":
             raise
         raise ModuleNotFoundError(
-            f"this needs the package {error.name}; run `make setup-{extra}`", name=error.name
+            f"this needs the package {error.name}; run {remedy(extra)}", name=error.name
         ) from None
+
+
+def remedy(extra: str) -> str:
+    """The commands that install an extra, for an installed package and for a checkout."""
+    return f"`pip install 'shotveil[{extra}]'`, or `make setup-{extra}` in a checkout"

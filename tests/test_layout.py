@@ -55,5 +55,5 @@ def test_top_level_holds_nothing_else():
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
     )
     top = {line.split("/")[0] for line in listed.stdout.splitlines()}
-    documents = {"README.md", "CHANGELOG.md", "CITATION.cff", "LICENSE", "Makefile"}
+    documents = {"README.md", "CHANGELOG.md", "CITATION.cff", "LICENSE", "Makefile", "MANIFEST.in"}
     assert top - FOLDERS - documents - {"docs", "pyproject.toml"} <= {".ci", ".gitignore"}

@@ -45,7 +45,7 @@ def train(
     no_distortion: bool,
     **settings: Any,
 ) -> None:
-    """Train on MNIST with the loss taken through the noisy link. Needs `make setup-train`."""
+    """Train on MNIST with the loss taken through the noisy link. Needs the extra `train`."""
     if no_distortion:
         settings |= dict.fromkeys(("rotation", "scale", "shear", "shift", "elastic"), 0.0)
     chosen = TrainingSettings(hidden=hidden, **settings)

@@ -76,7 +76,7 @@ def _linked(url: str, pipe: Callable[[], BytePipe], spec: NodeSpec | None) -> Li
 
 def _simulated(url: str, spec: NodeSpec, plant: Plant | None) -> LinkDevice:
     # Not imported by name: a host without a compiler has no use for it.
-    simulation = import_extra("shotveil.sim.loop.node_device", "test-gateware")
+    simulation = import_extra("shotveil.sim.loop.node_device", "rtl")
     return _linked(url, lambda: simulation.NodePipe(spec, plant), spec)
 
 

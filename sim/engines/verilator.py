@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-BUILD = Path(__file__).parents[2] / "build" / "verilator"
+from shotveil.host.cache import cache_folder
 
 MAKEFLAGS = (
     "OPT_FAST=-O3 OPT_GLOBAL=-O2 OPT_SLOW=-O0 CFG_CXXFLAGS_STD=-std=gnu++20 "
@@ -61,6 +61,11 @@ def executable() -> tuple[Path, dict[str, str]]:
     }
 
 
+def builds() -> Path:
+    """The folder of the user's cache that keeps compiled designs. Raises `RangeError`."""
+    return cache_folder("verilator")
+
+
 @contextlib.contextmanager
 def alone(target: Path) -> Iterator[None]:
     """Makes `target` with no other process making it: whoever comes second waits, and finds it."""
@@ -100,7 +105,7 @@ def keep_runtime(runtime: Path, folder: Path) -> None:
     """Keep the objects of the runtime library for later builds."""
     if runtime.exists():
         return
-    fresh = Path(tempfile.mkdtemp(dir=BUILD))
+    fresh = Path(tempfile.mkdtemp(dir=runtime.parent))
     for library in folder.glob("verilated*.o"):
         shutil.copy(library, fresh)
     with contextlib.suppress(OSError):  # another process was first

@@ -28,7 +28,7 @@ from shotveil.models.node.spec import ROLES, NodeSpec
 from shotveil.sim.engines import verilator
 from shotveil.sim.synthesis import ecp5 as synthesis
 
-FOLDER = Path(__file__).parents[2] / "build" / "boards"
+FOLDER = Path("build/boards")  # in the folder that the command is run in
 SIGN_OFF = ("--85k", "--speed", "8", "--package", "CABGA554")
 # Out of context the usual placer, HeAP, does well by late paths. Pins pull a node apart, and it may
 # end at half as much wire again as `static`: seeds then do not route, or are slow.

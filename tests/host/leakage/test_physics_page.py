@@ -38,7 +38,7 @@ def test_functions_named_on_the_page_exist():
         for module in (certificate, data, published, weights, verification, optics, statistics)
         for name in vars(module)
     } | {"shotveil.host.leakage.published": True}
-    named = set(re.findall(r"→ `((?:host|models)\.[\w.]+)`", PAGE))
+    named = {f"shotveil.{n}" for n in re.findall(r"→ `((?:host|models)\.[\w.]+)`", PAGE)}
     assert len(named) >= 9
     assert named <= set(known)
 

@@ -5,13 +5,13 @@ import time
 
 import pytest
 
-from shotveil.sim.engines import cocotb_build, shared_library, verilator
+from shotveil.sim.engines import cocotb_build, shared_library
 
 
 @pytest.fixture
 def slowly(monkeypatch, tmp_path):
     """Stands for compilers: each takes a while, and notes what it made."""
-    monkeypatch.setattr(verilator, "BUILD", tmp_path / "build")
+    monkeypatch.setenv("SHOTVEIL_CACHE", str(tmp_path))
     made = []
 
     def compiles(runner, top, texts, options, versions, folder):
