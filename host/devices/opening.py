@@ -17,6 +17,7 @@ from pathlib import Path
 from shotveil.host.devices.device import Device, DeviceError
 from shotveil.host.devices.link import LinkDevice
 from shotveil.host.devices.model import ModelDevice
+from shotveil.host.devices.node import Node
 from shotveil.host.devices.record import RecordingDevice, ReplayDevice
 from shotveil.host.devices.transport import BytePipe, LinkError, Transport
 from shotveil.host.extras import import_extra
@@ -56,6 +57,25 @@ def open_device(
     }
     device = openers[kind]()
     return device if record is None else RecordingDevice(device, record)
+
+
+def open_node(
+    url: str,
+    spec: NodeSpec | None = None,
+    plant: Plant | None = None,
+    record: Path | None = None,
+    patience: float = 10.0,
+) -> Node:
+    """The node at a URL, to be configured and to play rows; close it, or use it in a `with`.
+
+    The arguments are those of `open_device` and of `Node`. Raises `RangeError` for a URL that is
+    none and `DeviceError` if there is no such node.
+
+    >>> with open_node("model:client") as node:
+    ...     node.spec.role, round(node.registers.watchdog.set(0.5), 2)  # seconds
+    ('client', 0.5)
+    """
+    return Node(open_device(url, spec, plant, record), patience)
 
 
 def _spec_of(url: str, role: str, spec: NodeSpec | None) -> NodeSpec:

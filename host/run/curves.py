@@ -30,7 +30,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import curve_fit, isotonic_regression
 from threadpoolctl import threadpool_limits
 
-from shotveil.host.cache import cache_path
+from shotveil.host.run.cache import cache_path
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.files import write_atomically
 from shotveil.models.link.normals import fill_normals
@@ -182,7 +182,7 @@ def calibrated_curve(
 ) -> AccuracyCurve:
     """Measure accuracy at `points` F² from 10⁻³ to 10², with fresh noise at each, or recall it.
 
-    cache: folder that keeps curves, by default that of the user (`host.cache`); a curve is known
+    cache: folder that keeps curves, by default the user's own (`host.run.cache`); a curve is known
     by the digests of network and images, by points, seed and method, and any other is measured.
     """
     require("points", points, at_least=4, integer=True)

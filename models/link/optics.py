@@ -50,7 +50,10 @@ class Detector:
 
     SNU here means the vacuum noise of an ideal detector, so that a detected vacuum has variance
     1 + electronic_noise whatever the efficiency. A heterodyne receiver, which splits the light to
-    measure both quadratures, counts as half its efficiency.
+    measure both quadratures, counts as half its efficiency. Raises `RangeError` out of range.
+
+    >>> Detector(efficiency=0.5, electronic_noise=0.25).added_noise
+    1.5
     """
 
     efficiency: float = 1.0
@@ -88,6 +91,13 @@ class Link:
     client_detector: its imperfections raise D. server_detector: calibrated and trusted.
     phase_error: rms phase (rad) between light and local oscillator, drawn anew for every row and
         for either way.
+
+    >>> link = Link(gain=1.02, photons=20, transmittance_out=0.9)
+    >>> f"{link.f2:.2f} is the signal-to-noise ratio at the client"
+    '0.72 is the signal-to-noise ratio at the client'
+    >>> Link(gain=0.9, photons=20)
+    Traceback (most recent call last):
+    shotveil.models.common.checks.RangeError: gain = 0.9 is outside (1, ∞)
     """
 
     gain: float

@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from shotveil.host.cache import cache_folder
+from shotveil.host.run.cache import cache_folder
 
 MAKEFLAGS = (
     "OPT_FAST=-O3 OPT_GLOBAL=-O2 OPT_SLOW=-O0 CFG_CXXFLAGS_STD=-std=gnu++20 "

@@ -37,8 +37,8 @@ from shotveil.models.networks.network import Layer, Network
 from shotveil.models.node.ports import WritePort
 from shotveil.models.node.register_map import CLOCK_HZ
 from shotveil.models.signal.frame import CAPACITY
+from shotveil.sim import SYNTHESIS_FIGURES
 from shotveil.sim.loop.session import Loop, Records
-from shotveil.sim.synthesis import COMMITTED
 
 NODES = ("node server", "node client")
 SERIAL_BITS = 10  # on the line for a byte: start, 8 bits, stop
@@ -81,7 +81,7 @@ def placed_clock(figures: Mapping[str, Any] | None = None) -> Clock:
     `figures` are the committed ones of synthesis, which are read if None. Where they hold no node,
     the converters' clock is taken, and said to be.
     """
-    known = json.loads(COMMITTED.read_text()) if figures is None else figures
+    known = json.loads(SYNTHESIS_FIGURES.read_text()) if figures is None else figures
     rows = known.get("ecp5", {})
     converters = CLOCK_HZ / 1e6
     missing = [name for name in NODES if name not in rows]

@@ -26,7 +26,7 @@ from shotveil.gateware.host_link.uart import Uart
 from shotveil.gateware.node.chain import NodeCore
 from shotveil.gateware.node.register_bank import RegisterBank
 from shotveil.gateware.primitives.multiplier import Primitive
-from shotveil.host.cache import cache_folder
+from shotveil.host.run.cache import cache_folder
 from shotveil.models.common.checks import RangeError
 from shotveil.models.common.files import write_atomically
 from shotveil.models.digitiser.spec import DigitiserSpec
@@ -34,9 +34,9 @@ from shotveil.models.drive.spec import DriveSpec
 from shotveil.models.node.ports import ReadPort, WritePort
 from shotveil.models.node.register_map import CLOCK_HZ, register_map
 from shotveil.models.node.spec import ROLES, NodeSpec
+from shotveil.sim import SYNTHESIS_FIGURES
 from shotveil.sim.cases import digitiser, drive
 from shotveil.sim.engines.verilog import emit
-from shotveil.sim.synthesis import COMMITTED
 from shotveil.sim.synthesis import ecp5 as synthesis
 
 PAGE = Path(__file__).parents[2] / "docs" / "synthesis.md"  # in a checkout alone
@@ -250,7 +250,7 @@ def main(arguments: list[str] | None = None) -> None:
             raise RangeError(f"--update rewrites {PAGE}, which only a checkout has")
     except RangeError as error:
         sys.exit(str(error))
-    committed = json.loads(COMMITTED.read_text()) if COMMITTED.exists() else {}
+    committed = json.loads(SYNTHESIS_FIGURES.read_text()) if SYNTHESIS_FIGURES.exists() else {}
     new: dict[str, dict[str, Row]] = {"ecp5": {}, "zynq": {}}
     missed = []
     for name, target in selected.items():
@@ -262,7 +262,7 @@ def main(arguments: list[str] | None = None) -> None:
         if chosen.update:  # at once: a run of an hour may be interrupted
             write(committed, new)
     if chosen.update:
-        print(f"wrote {COMMITTED} and {PAGE}")
+        print(f"wrote {SYNTHESIS_FIGURES} and {PAGE}")
     elif worse := regressions(committed, new):
         here = {tool: version(tool) for tool in TOOLS}
         if here != committed.get("tools"):
@@ -284,7 +284,7 @@ def write(committed: Mapping[str, Any], new: Mapping[str, Mapping[str, Row]]) ->
     }
     tools = {tool: version(tool) for tool in TOOLS}
     figures = {"tools": tools, "seeds": list(SEEDS), "target_mhz": TARGET_MHZ, **merged}
-    COMMITTED.write_text(json.dumps(figures, indent=1) + "\n")
+    SYNTHESIS_FIGURES.write_text(json.dumps(figures, indent=1) + "\n")
     PAGE.write_text(render(figures))
 
 

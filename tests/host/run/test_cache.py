@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from shotveil.host.cache import cache_folder, cache_path
+from shotveil.host.run.cache import cache_folder, cache_path
 from shotveil.models.common.checks import RangeError
 
 
