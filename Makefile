@@ -43,6 +43,12 @@ test-train: .venv/.setup-test-train  ## the tests that need PyTorch (a large dow
 	$(BIN)/pytest tests/host/run/test_training.py tests/host/commands/test_train.py \
 	    tests/host/design/test_bench.py
 
+test-wheel: .venv/.setup-test  ## the package as pip installs it: two digits through its gateware, the sdist's own tests
+	SHOTVEIL_SOAK=1 $(BIN)/pytest --timeout 3600 tests/packaging
+
+dist: .venv/.setup-test  ## build wheel and source distribution into dist/
+	$(BIN)/python -m build
+
 figures: .venv/.setup  ## draw the paper's figures into reports/figures (PNG, SVG and the numbers as CSV)
 	$(BIN)/shotveil figures --out reports/figures
 
@@ -106,5 +112,6 @@ soak: .venv/.setup-test  ## the long floors: 500 kills, 10^5 malformed messages 
 soak-link: .venv/.setup-test  ## 10^6 packets over a wire that damages, loses and repeats them (two minutes)
 	$(BIN)/python -m shotveil.sim.proofs.link_soak
 
-clean:  ## remove the environment and everything that commands wrote
-	rm -rf .venv build reports sim_build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+clean:  ## remove the environment and everything that commands wrote here; say where the cache is
+	-@$(BIN)/python -c "from shotveil.host.run.cache import cache_path; print('the cache stays:', cache_path())"
+	rm -rf .venv build dist reports sim_build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
