@@ -130,7 +130,7 @@ def vivado_project(spec: NodeSpec, folder: Path) -> synthesis.ZynqEstimate:
     """Write Verilog, constraints and Vivado's script of a node for Red Pitaya, and check them.
 
     Raises `RuntimeError` if verilator's lint objects, or if yosys finds that it does not fit,
-    `FileNotFoundError` if there is no verilator.
+    `ModuleNotFoundError` if there is no verilator.
     """
     platform = red_pitaya.RedPitaya()
     plan = platform.prepare(
@@ -213,7 +213,7 @@ def main(arguments: list[str] | None = None) -> None:
                 found = f"{folder / 'top.bit'} ({size} bytes), {routing}"
             else:
                 found = f"{folder / 'top.tcl'}: {vivado_project(spec, folder)}"
-        except (RuntimeError, FileNotFoundError) as error:
+        except (RuntimeError, ModuleNotFoundError) as error:
             sys.exit(f"{chosen.board} {name}: {error}")
         print(f"{chosen.board} {name}: {found}", flush=True)
 
