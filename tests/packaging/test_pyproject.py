@@ -63,3 +63,11 @@ def test_the_citation_says_the_same():
     assert project["keywords"] == re.findall(r"- (.*)", keywords)
     paper = re.search(r"arXiv:([\d.]+)", citation)[1]
     assert project["urls"]["Paper"].endswith(paper)
+
+
+def test_the_page_lists_the_extras_with_the_same_words():
+    page = (ROOT / "docs" / "installing.md").read_text()
+    said = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", page, re.MULTILINE))
+    assert said == {
+        extra: re.findall(rf"^# (.*)\n{extra} = \[$", TEXT, re.MULTILINE)[0] for extra in EXTRAS
+    }
