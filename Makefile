@@ -53,64 +53,64 @@ figures: .venv/.setup  ## draw the paper's figures into reports/figures (PNG, SV
 	$(BIN)/shotveil figures --out reports/figures
 
 bench: .venv/.setup-train  ## time accuracy curves against dense forward passes in PyTorch (a minute)
-	$(BIN)/python -m shotveil.host.design.bench
+	$(BIN)/shotveil bench
 
 results: .venv/.setup  ## reprint the README's table of results (half a minute)
-	$(BIN)/python -m shotveil.host.design.results
+	$(BIN)/shotveil results
 
 drive-report: .venv/.setup-test  ## excess noise, rounding errors and speeds of the modulator drive
-	$(BIN)/python -m shotveil.sim.figures.drive_report
+	$(BIN)/shotveil lab drive-report
 
 waveform: .venv/.setup-test  ## simulate one frame of the drive, write reports/drive.vcd and reports/drive.png
-	$(BIN)/python -m shotveil.sim.figures.drive_waveform reports
+	$(BIN)/shotveil lab drive-waveform
 
 synth-drive: .venv/.setup-test  ## size and clock of the drive on ECP5 and Zynq; some minutes
-	$(BIN)/python -m shotveil.sim.figures.drive_report --synthesis
+	$(BIN)/shotveil lab drive-report --synthesis
 
 digitiser-report: .venv/.setup-test  ## accuracy, excess noise, acquisition and lock of the digitiser
-	$(BIN)/python -m shotveil.sim.figures.digitiser_report
-	$(BIN)/python -m shotveil.sim.figures.digitiser_report --vacuum 100000000
-	$(BIN)/python -m shotveil.sim.figures.digitiser_report --sessions 200
+	$(BIN)/shotveil lab digitiser-report
+	$(BIN)/shotveil lab digitiser-report --vacuum 100000000
+	$(BIN)/shotveil lab digitiser-report --sessions 200
 
 digitiser-waveform: .venv/.setup-test  ## simulate the digitiser, write reports/digitiser.vcd and reports/digitiser.png
-	$(BIN)/python -m shotveil.sim.figures.digitiser_waveform reports
+	$(BIN)/shotveil lab digitiser-waveform
 
 synth-digitiser: .venv/.setup-test  ## size and clock of the digitiser on ECP5; many minutes
-	$(BIN)/python -m shotveil.sim.figures.digitiser_report --synthesis
+	$(BIN)/shotveil lab digitiser-report --synthesis
 
 registers: .venv/.setup  ## write the table of registers, docs/registers.md, from the one map
-	$(BIN)/python -m shotveil.models.node.register_map > docs/registers.md
+	$(BIN)/shotveil registers > docs/registers.md
 
 bitstream: .venv/.setup-boards  ## bitstreams of server and client for ECPIX-5, with converters and looped back; LINK=usb for USB (an hour)
-	$(BIN)/python -m shotveil.sim.synthesis.boards ecpix5 --link $(or $(LINK),uart)
-	$(BIN)/python -m shotveil.sim.synthesis.boards ecpix5 --link $(or $(LINK),uart) --loopback
+	$(BIN)/shotveil lab board ecpix5 --link $(or $(LINK),uart)
+	$(BIN)/shotveil lab board ecpix5 --link $(or $(LINK),uart) --loopback
 
 redpitaya: .venv/.setup-boards  ## Verilog, constraints and Vivado script for Red Pitaya, and whether it fits
-	$(BIN)/python -m shotveil.sim.synthesis.boards red_pitaya
+	$(BIN)/shotveil lab board red_pitaya
 
 formal: .venv/.setup-test  ## prove what the gateware promises, and that each proof can fail
-	$(BIN)/python -m shotveil.sim.proofs.formal
+	$(BIN)/shotveil lab formal
 
 synth: .venv/.setup-test  ## measure size and clock of all blocks and tops, compare with the committed figures (BLOCKS=… for some)
-	$(BIN)/python -m shotveil.sim.synthesis.figures $(BLOCKS)
+	$(BIN)/shotveil lab synth $(BLOCKS)
 
 synth-update: .venv/.setup-test  ## measure them, write sim/synthesis/synthesis.json and docs/synthesis.md
-	$(BIN)/python -m shotveil.sim.synthesis.figures --update $(BLOCKS)
+	$(BIN)/shotveil lab synth --update $(BLOCKS)
 
 cosim: .venv/.setup-test  ## 100 digits through the gateware of both nodes, write reports/cosim.html (6 minutes)
-	$(BIN)/python -m shotveil.sim.loop.cosim
+	$(BIN)/shotveil lab cosim
 
 protocol: .venv/.setup-protocol  ## regenerate the messages between the parties from their .proto
 	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. host/protocol/messages.proto
 
 grants: .venv/.setup-test  ## 10^5 random hosts against the transmitter's gateware: no row beyond the grant
-	$(BIN)/python -m shotveil.sim.proofs.grants --scripts 100000
+	$(BIN)/shotveil lab grants --scripts 100000
 
 soak: .venv/.setup-test  ## the long floors: 500 kills, 10^5 malformed messages at each party, 10^4 sessions (an hour)
 	SHOTVEIL_SOAK=1 $(BIN)/pytest -s --timeout 0 tests/host/parties/test_soak.py
 
 soak-link: .venv/.setup-test  ## 10^6 packets over a wire that damages, loses and repeats them (two minutes)
-	$(BIN)/python -m shotveil.sim.proofs.link_soak
+	$(BIN)/shotveil lab link-soak
 
 clean:  ## remove the environment and everything that commands wrote here; say where the cache is
 	-@$(BIN)/python -c "from shotveil.host.run.cache import cache_path; print('the cache stays:', cache_path())"

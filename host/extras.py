@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
-def import_extra(module: str, extra: str) -> Any:
-    """Import a module that an extra installs, or one of ours that needs what it installs.
+@contextmanager
+def needs(extra: str) -> Iterator[None]:
+    """Where what is imported needs an extra.
 
     Raises `ModuleNotFoundError` that tells how to get what is missing.
     """
     try:
-        return importlib.import_module(module)
+        yield
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] == "shotveil":
             raise
@@ -22,5 +25,15 @@ def import_extra(module: str, extra: str) -> Any:
 
 
 def remedy(extra: str) -> str:
-    """The commands that install an extra, for an installed package and for a checkout."""
-    return f"`pip install 'shotveil[{extra}]'`, or `make setup-{extra}` in a checkout"
+    """The commands that install an extra, or several with commas between them."""
+    target = extra.replace(",", "-")
+    return f"`pip install 'shotveil[{extra}]'`, or `make setup-{target}` in a checkout"
+
+
+def import_extra(module: str, extra: str) -> Any:
+    """Import a module that an extra installs, or one of ours that needs what it installs.
+
+    Raises `ModuleNotFoundError` that tells how to get what is missing.
+    """
+    with needs(extra):
+        return importlib.import_module(module)

@@ -20,10 +20,8 @@ from shotveil.gateware.host_link.usb import Usb
 from shotveil.gateware.node.chain import NodeCore
 from shotveil.gateware.primitives.pipeline import delay
 from shotveil.models.common.checks import RangeError
-from shotveil.models.node.spec import NodeSpec
+from shotveil.models.node.spec import CLOCK_HZ, NodeSpec
 
-CLOCK_HZ = 125_000_000
-BAUD = 3_000_000  # a quarter of the 12 MHz that the board's FT2232 divides
 ULPI_HZ = 60_000_000
 WIDTH = 14
 CMOS = Attrs(IO_TYPE="LVCMOS33", SLEWRATE="FAST", DRIVE="8")
@@ -157,7 +155,7 @@ class Ecpix5Top(Elaboratable):
 
 def _uart(m: Module, platform: Any) -> Uart:
     """The FT2232's second channel, a serial port at the host."""
-    uart = Uart(CLOCK_HZ, BAUD)
+    uart = Uart(CLOCK_HZ)
     pins = platform.request("uart", 0, dir={"rx": "-", "tx": "-"})
     m.submodules.rx = rx = io.Buffer("i", pins.rx)
     m.submodules.tx = tx = io.Buffer("o", pins.tx)

@@ -18,10 +18,8 @@ from amaranth_boards.redpitaya_125_14 import RedPitaya14Platform
 from shotveil.gateware.boards.delta_sigma import DeltaSigma
 from shotveil.gateware.host_link.uart import Uart
 from shotveil.gateware.node.chain import NodeCore
-from shotveil.models.node.spec import NodeSpec
+from shotveil.models.node.spec import CLOCK_HZ, NodeSpec
 
-CLOCK_HZ = 125_000_000
-BAUD = 3_000_000
 DOMAINS = ("sync", "dac_write", "dac_clock")  # in the order of the PLL's outputs
 WIDTH = 14
 # Limits that a build is held against: of the device, and 80 % of its LUTs.
@@ -80,7 +78,7 @@ class RedPitayaTop(Elaboratable):
         m.domains += [ClockDomain(name, reset_less=True) for name in DOMAINS]
         m.submodules.clocks = RedPitayaClocks()
         m.submodules.node = node = NodeCore(self._spec)
-        m.submodules.uart = uart = Uart(CLOCK_HZ, BAUD)
+        m.submodules.uart = uart = Uart(CLOCK_HZ)
         pins = platform.request("uart", 0, dir={"rx": "-", "tx": "-"})
         m.submodules.rx = rx = io.Buffer("i", pins.rx)
         m.submodules.tx = tx = io.Buffer("o", pins.tx)

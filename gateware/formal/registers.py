@@ -9,7 +9,8 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
 from shotveil.gateware.formal.proof import Bug, Proof
-from shotveil.models.node.register_map import WORD, Access, Register, RegisterMap
+from shotveil.models.host_link.packet import WORD
+from shotveil.models.node.register import Access, Register, RegisterMap
 
 ADDRESS_BITS = 4  # beyond the map as well
 MAP = RegisterMap(

@@ -12,7 +12,7 @@ from amaranth.lib.wiring import In, Out
 
 from shotveil.gateware.host_link import payloads
 from shotveil.gateware.host_link.credits import LIMIT_BITS, Credits
-from shotveil.gateware.node.register_bus import RegisterBus
+from shotveil.gateware.host_link.register_bus import RegisterBus
 from shotveil.gateware.primitives.counter import EventCounter
 from shotveil.gateware.primitives.memory import NO_COLLISIONS
 from shotveil.gateware.primitives.pipeline import flow

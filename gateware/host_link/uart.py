@@ -10,6 +10,7 @@ from amaranth.lib.wiring import In, Out
 from shotveil.gateware.primitives.counter import EventCounter
 from shotveil.gateware.primitives.memory import DeepFifo
 from shotveil.models.common.checks import RangeError, require
+from shotveil.models.host_link.packet import BAUD
 
 PHASE_BITS = 16  # of the divider
 LARGEST_ERROR = 0.02  # of the baud rate; half a bit over ten would be 5 %, shared by both ends
@@ -121,7 +122,7 @@ class Uart(wiring.Component):
     * Takes two block RAMs.
     """
 
-    def __init__(self, clock_hz: float, baud: float = 3e6, depth: int = 4096):
+    def __init__(self, clock_hz: float, baud: float = BAUD, depth: int = 4096):
         require("depth", depth, at_least=4, integer=True)
         self._rates = clock_hz, baud
         self._depth = depth

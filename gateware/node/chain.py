@@ -13,12 +13,13 @@ from shotveil.gateware.digitiser.chain import Receiver
 from shotveil.gateware.drive import payloads as drive_payloads
 from shotveil.gateware.host_link.link import HostLink
 from shotveil.gateware.node.capture import Capture
-from shotveil.gateware.node.reading import WORD, Reading
+from shotveil.gateware.node.reading import Reading
 from shotveil.gateware.node.register_bank import RegisterBank
 from shotveil.gateware.node.replay import Replay
 from shotveil.gateware.node.transmitter import BatchTransmitter
 from shotveil.gateware.primitives.memory import DeepFifo
 from shotveil.gateware.primitives.stage import Stage
+from shotveil.models.host_link.packet import WORD
 from shotveil.models.node.ports import ReadPort, WritePort
 from shotveil.models.node.register_map import register_map
 from shotveil.models.node.spec import NodeSpec

@@ -8,8 +8,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from shotveil.gateware.primitives.stage import Stage
 from shotveil.models.common.checks import require
-
-WORD = 32
+from shotveil.models.host_link.packet import WORD
 
 
 class Reading(wiring.Component):

@@ -6,8 +6,9 @@ from amaranth.hdl import C, Cat, Module, Shape, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
-from shotveil.gateware.node.register_bus import RegisterBus
-from shotveil.models.node.register_map import WORD, Access, Register, RegisterMap
+from shotveil.gateware.host_link.register_bus import RegisterBus
+from shotveil.models.host_link.packet import WORD
+from shotveil.models.node.register import Access, Register, RegisterMap
 
 
 class RegisterBank(wiring.Component):

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from shotveil.host.leakage.data import crb_prx, qcrb
+from shotveil.host.leakage.data_bounds.crb_prx import crb_prx
+from shotveil.host.leakage.data_bounds.qcrb import qcrb
 from shotveil.host.leakage.weights import weight_leakage
 from shotveil.host.verification.evidence import HonestNoise, excess_evidence, loss_evidence
 from shotveil.host.verification.monitor import MonitorSettings, SessionMonitor, Verdict

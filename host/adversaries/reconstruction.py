@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from shotveil.host.leakage import weight_leakage_after
+from shotveil.host.leakage.weights import weight_leakage_after
 from shotveil.models.link.encoding import EncodedRows, Real, unpair
 from shotveil.models.link.optics import Link
 from shotveil.models.link.symbols import amplify_and_tap, transmit, vacuum

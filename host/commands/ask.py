@@ -7,19 +7,26 @@ import secrets
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from shotveil.host.commands.options import json_option, print_json
+from shotveil.host.commands.options import (
+    FILE,
+    client_detector_options,
+    data_bound_option,
+    data_option,
+    false_alarm_option,
+    images_option,
+    json_option,
+)
+from shotveil.host.commands.output import print_json
 from shotveil.host.commands.parties import (
     DEMO_CLIENT,
     DEMO_LINK,
     DEMO_SERVER,
     LAYER_SECONDS,
+    address_option,
     calibration_option,
     demo_option,
     device_option,
@@ -30,44 +37,72 @@ from shotveil.host.commands.parties import (
     require_extra,
     require_node_options,
 )
-from shotveil.host.run.schedule import IMAGES_IN_BATCH
-from shotveil.host.verification.probe_check import CHECK_RATE
 from shotveil.models.common.checks import RangeError, require
-from shotveil.models.link.optics import Detector
-from shotveil.models.networks.mnist import load_mnist
+
+if TYPE_CHECKING:
+    from shotveil.host.parties.node_port import NodePort
+    from shotveil.host.parties.rpc import RemoteClientPort
 
 
 @click.command()
 @click.pass_context
 @keys_option
 @demo_option
-@click.option("--name", help="Of the client, as in its certificate.")
-@click.option("--server", default=DEMO_SERVER, show_default=True, help="Its HOST:PORT.")
-@click.option("--link", default=DEMO_LINK, show_default=True, help="Its HOST:PORT.")
+@click.option(
+    "--name",
+    show_default="demo with --demo",
+    help="Name of this client, as in its certificate.",
+)
+@address_option("--server", DEMO_SERVER, "Address of the server's process, `shotveil serve`.")
+@address_option("--link", DEMO_LINK, "Address of the link's process, `shotveil link`.")
 @device_option
 @calibration_option
-@click.option("--network", default="", help="Name or digest. [default: what is served]")
-@click.option("--images", type=int, help="How many test images, from the first. [default: all]")
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of IDX files. [shipped]")
-@click.option("--batch", type=int, default=IMAGES_IN_BATCH, show_default=True, help="Images each.")
-@click.option("--max-gain", type=float, help="The most to amplify. [default: what is granted]")
-@click.option("--client-efficiency", type=float, default=1.0, show_default=True)
-@click.option("--client-electronic-noise", type=float, default=0.0, show_default=True, help="SNU.")
-@click.option("--ledger", type=click.Path(path_type=Path), help="What leaked of the images.")
-@click.option("--data-budget", type=float, help="Bits per data element and image, over all time.")
-@click.option("--data-bound", default="qcrb", show_default=True, help="That the budget is under.")
+@click.option(
+    "--network",
+    default="",
+    metavar="NAME",
+    show_default="the one that is served",
+    help="Network to be evaluated, by its name or its digest.",
+)
+@images_option
+@data_option
+@click.option(
+    "--batch",
+    type=int,
+    default=256,
+    help="Number of images that are sent through the link together (from 1 to 1024).",
+)
+@click.option(
+    "--max-gain",
+    type=float,
+    show_default="what the server grants",
+    help="Largest power gain to amplify with (above 1).",
+)
+@client_detector_options
+@click.option(
+    "--ledger",
+    type=FILE,
+    help="File that keeps for all time what has leaked of the images.",
+)
+@click.option(
+    "--data-budget",
+    type=float,
+    show_default="no limit",
+    help="Most that may leak of a data element of any image over all time, in bits (0 or more).",
+)
+@data_bound_option("that --data-budget limits")
 @click.option(
     "--check-rate",
     type=float,
-    default=CHECK_RATE,
-    show_default=True,
-    help="Of the server's light, per image; two a batch at least, 0: none.",
+    default=0.02,
+    help="Number of checks of the server's light for each image, at least two in a batch; with 0 "
+    "there are none (from 0 to 1).",
 )
-@click.option("--false-alarm-probability", type=float, default=1e-6, show_default=True)
+@false_alarm_option
 @json_option
 def ask(
     context: click.Context,
-    keys_folder: Path | None,
+    keys: Path | None,
     demo: bool,
     name: str | None,
     server: str,
@@ -86,20 +121,25 @@ def ask(
     data_bound: str,
     check_rate: float,
     false_alarm_probability: float,
-    as_json: bool,
+    json: bool,
 ) -> None:
-    """Classify images with a network that another process serves.
+    """Classify images with a network that another process serves, as the data owner's process.
 
-    With --device this party's own node measures the light, in units of --calibration: one image at
-    a time, without checks of the probe.
+    With --device this party's own node measures the light, in the units of --calibration. Images
+    are then sent one at a time, and the server's light is not checked.
     """
     require_extra()
+    import numpy as np
+
+    from shotveil.host.commands.show import progress_bar
     from shotveil.host.ledger.data_ledger import DataLedger
     from shotveil.host.parties.calibration import ClientCalibration
     from shotveil.host.parties.client import DataClient
     from shotveil.host.parties.keys import CLIENT, read_keys, require_client_name
     from shotveil.host.parties.node_port import NodePort
     from shotveil.host.parties.rpc import RemoteClientPort, RemoteModel
+    from shotveil.models.link.optics import Detector
+    from shotveil.models.networks.mnist import load_mnist
 
     own = "client_efficiency", "client_electronic_noise"
     without = "link", "batch", "check_rate", "max_gain", *own
@@ -107,11 +147,11 @@ def ask(
     if max_gain is not None:
         require("max gain", max_gain, above=1)
     if data_budget is not None and ledger is None:
-        raise RangeError("--data-budget is given without --ledger; allowed: both")
-    folder = folder_of(keys_folder, demo)
+        raise RangeError("--data-budget is given without --ledger; allowed: both or neither")
+    folder = folder_of(keys, demo)
     name = name or (DEMO_CLIENT if demo else "")
     require_client_name(name)
-    keys = read_keys(folder, f"{CLIENT}-{name}")
+    own_keys = read_keys(folder, f"{CLIENT}-{name}")
     pixels, labels = load_mnist(data, "test")
     if images is not None:
         require("images", images, at_least=1, at_most=len(pixels))
@@ -121,23 +161,15 @@ def ask(
     if known is not None:
         detector, max_gain, batch, check_rate = known.receiver.receiver, known.gain, 1, 0.0
     accounts = DataLedger(ledger, data_budget, data_bound) if ledger else None
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
     with refusals(), ExitStack() as stack:
-        bar = Progress(*columns, console=console, disable=not console.is_terminal)
-        stack.enter_context(bar)
+        progress = stack.enter_context(progress_bar("images through the link"))
         light: NodePort | RemoteClientPort
         how: dict[str, Any] = {}
         if device is None or known is None:
-            model = RemoteModel(server, keys)
-            light = RemoteClientPort(link, keys)
+            model = RemoteModel(server, own_keys)
+            light = RemoteClientPort(link, own_keys)
         else:
-            model = RemoteModel(server, keys, deadline=LAYER_SECONDS)
+            model = RemoteModel(server, own_keys, deadline=LAYER_SECONDS)
             light = NodePort(reach(device), known)
             how = {"in_flight": 1, "prepare": light.prepare, "late": True}
         stack.callback(model.hang_up)
@@ -145,7 +177,8 @@ def ask(
         client = DataClient(
             model,
             light,
-            # Not from a seed: a server that can guess when it is checked can behave then.
+            # The numbers come from no seed: a server that can guess when it is checked can behave
+            # well at those times alone.
             np.random.default_rng(secrets.randbits(128)),
             network=network,
             max_gain=math.inf if max_gain is None else max_gain,
@@ -155,9 +188,8 @@ def ask(
             false_alarm_probability=false_alarm_probability,
             **how,
         )
-        task = bar.add_task("images through the link", total=len(pixels))
         start = time.perf_counter()
-        outputs = client.classify(pixels, batch, lambda done: bar.advance(task, done))
+        outputs = client.classify(pixels, batch, lambda done: progress(done, len(pixels)))
         seconds = time.perf_counter() - start
         client.close()
     predictions = outputs.argmax(axis=1)
@@ -178,7 +210,7 @@ def ask(
     }
     if accounts is not None:
         accounts.close()
-    if as_json:
+    if json:
         print_json(result)
         return
     rate = len(pixels) / seconds

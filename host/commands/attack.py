@@ -3,37 +3,85 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
 import click
 
 from shotveil.host.commands.options import (
+    OneOf,
     channel_options,
+    f2_option,
+    false_alarm_option,
     json_option,
     link_of,
-    print_json,
+    photons_option,
     seed_option,
 )
+from shotveil.host.commands.output import print_json
+
+
+def attack_names() -> Iterable[str]:
+    """The names of all attacks."""
+    from shotveil.host.adversaries.attacks import ATTACKS
+
+    return ATTACKS
+
+
+def _print_all(json: bool) -> None:
+    """Print all attacks, how strong they usually are, and what that means."""
+    from shotveil.host.adversaries.attacks import ATTACKS
+
+    if json:
+        print_json(
+            {name: {"strength": usual, "means": what} for name, (_, usual, what) in ATTACKS.items()}
+        )
+        return
+    for name, (_, usual, meaning) in ATTACKS.items():
+        click.echo(f"{name:20} strength {usual:<6g} {meaning}")
 
 
 @click.command()
-@click.argument("name")
-@click.option("--strength", type=float, help="Of the attack; what it means depends on the attack.")
-@click.option("--gain", type=float, default=1.3, show_default=True, help="Granted to the client.")
-@click.option("--photons", type=float, help="Mean photons μ per mode. [default: 6]")
-@click.option("--f2", type=float, help="Instead of --photons.")
+@click.argument("name", required=False, type=OneOf("attack", attack_names))
+@click.option(
+    "--list",
+    is_flag=True,
+    help="Print all attacks, their usual strength and what it means, and run none.",
+)
+@click.option(
+    "--strength",
+    type=float,
+    show_default="the attack's usual one",
+    help="Strength of the attack; what it means and its range depend on the attack (any number).",
+)
+@click.option(
+    "--gain", type=float, default=1.3, help="Power gain that the client is granted (above 1)."
+)
+@photons_option
+@f2_option
 @channel_options
-@click.option("--sessions", type=int, default=1000, show_default=True, help="Simulated.")
-@click.option("--images", type=int, default=10_000, show_default=True, help="In a session.")
-@click.option("--modes", type=int, default=392, show_default=True, help="Of a row.")
-@click.option("--rows", type=int, default=1568, show_default=True, help="Of weights, per image.")
-@click.option("--decoys", type=int, default=98, show_default=True, help="Per image.")
-@click.option("--false-alarm-probability", type=float, default=1e-6, show_default=True)
+@click.option(
+    "--sessions", type=int, default=1000, help="Number of sessions to simulate (1 or more)."
+)
+@click.option(
+    "--images", type=int, default=10_000, help="Number of images in a session (1 or more)."
+)
+@click.option(
+    "--modes", type=int, default=392, help="Number of complex modes of a row (1 or more)."
+)
+@click.option(
+    "--rows", type=int, default=1568, help="Number of rows of weights for an image (1 or more)."
+)
+@click.option(
+    "--decoys", type=int, default=98, help="Number of decoy rows for an image (1 or more)."
+)
+@false_alarm_option
 @seed_option
 @json_option
 def attack(
-    name: str,
+    name: str | None,
+    list: bool,
     strength: float | None,
     gain: float,
     photons: float | None,
@@ -45,18 +93,23 @@ def attack(
     decoys: int,
     false_alarm_probability: float,
     seed: int,
-    as_json: bool,
+    json: bool,
     **channel: Any,
 ) -> None:
-    """Run the attack NAME: what it learned, against which bound, and when it was noticed.
+    """Run the attack NAME against an honest counterpart.
 
-    over-amplification, tap, intercept-resend, entangling-cloner, basis-vector, homodyne-server,
-    counting-server, squeezing-server.
+    Tells what the adversary learned, against which bound, and how soon it was noticed. The names of
+    all attacks are printed by --list. Without --photons and --f2 the light has 6 photons per mode.
     """
     from shotveil.host.adversaries.attacks import ATTACKS, Setting, run_attack
     from shotveil.host.verification.monitor import MonitorSettings
     from shotveil.models.common.checks import require
 
+    if list:
+        _print_all(json)
+        return
+    if name is None:
+        raise click.UsageError("neither NAME nor --list is given; allowed: one of them")
     require("seed", seed, at_least=0)
     link = link_of(gain, 6.0 if photons is None and f2 is None else photons, f2, **channel)
     monitor = MonitorSettings(false_alarm_probability=false_alarm_probability)
@@ -65,7 +118,7 @@ def attack(
     result = asdict(outcome)
     if math.isnan(outcome.bound_bits):
         result["bound_bits"] = None
-    if as_json:
+    if json:
         print_json(result)
         return
     _, usual, meaning = ATTACKS[name]

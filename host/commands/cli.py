@@ -2,64 +2,122 @@
 
 from __future__ import annotations
 
-import importlib
+import os
+import select
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import click
 
+from shotveil.host.commands.config import config_option
+from shotveil.host.commands.output import Failed
+from shotveil.host.commands.room import Room
 from shotveil.models.common.checks import RangeError
 
-# Each is a function of the same name in a module of the same name in host/commands.
-COMMANDS = (
-    *("demo", "infer", "leakage", "plan", "figures", "sweep", "train"),
-    *("serve", "ask", "link", "keys", "ledger", "attack"),
-    "device",
-)
-BAD_INPUT, INTERRUPTED = 2, 130
+FAILED, BAD_INPUT, INTERRUPTED, NOBODY_READS = 1, 2, 130, 141
 
 
-class Commands(click.Group):
-    """Commands that are imported when they are used: none waits for what another one needs."""
+class PipeBroken(Exception):
+    """A pipe was closed by what reads it: standard output, or that of a device or a peer."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """All names, in the order of help."""
-        return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of that name, or None."""
-        if cmd_name not in COMMANDS:
-            return None
-        command = getattr(importlib.import_module(f"shotveil.host.commands.{cmd_name}"), cmd_name)
-        assert isinstance(command, click.Command)
-        return command
+@contextmanager
+def _told_apart() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise PipeBroken(str(error)) from error
+
+
+class Program(Room):
+    """The room of all commands. Click would end silently at any broken pipe, whosever it is."""
+
+    def make_context(self, *arguments: Any, **settings: Any) -> click.Context:
+        """Read the options, and print help where it is asked for."""
+        with _told_apart():
+            return super().make_context(*arguments, **settings)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        with _told_apart():
+            return super().invoke(ctx)
 
 
 @click.group(
-    cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    name="shotveil",
+    cls=Program,
+    room="shotveil.host.commands",
+    offered="shotveil.commands",
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 100,
+        "auto_envvar_prefix": "SHOTVEIL",
+        "show_default": True,
+    },
 )
-@click.version_option(package_name="shotveil")
+@click.version_option(package_name="shotveil", message="%(prog)s, version %(version)s")
+@config_option
 def cli() -> None:
-    """Quantum-secure multiparty deep learning: networks evaluated through weak light."""
+    """Evaluate neural networks through weak light, so that little leaks of weights and data.
+
+    Every option can also be set in a TOML file (infer.gain as "gain = 1.3" under "[infer]") or in
+    the environment (SHOTVEIL_INFER_GAIN=1.3). See docs/commands.md.
+    """
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command line and exit: 0, 2 for input that is refused, 130 for Ctrl-C."""
+    """Run a command line and exit.
+
+    The exit code is 0 if all went well, 1 if the work was done and its answer is no, 2 for input
+    that is refused, 130 after Ctrl-C, 141 if what reads the output has closed it.
+    """
+    try:
+        with _told_apart():
+            code = _run(arguments)
+            sys.stdout.flush()
+    except PipeBroken as error:
+        if not _output_is_closed():
+            _end(BAD_INPUT, str(error))
+        sys.exit(NOBODY_READS)
+    sys.exit(code)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     try:
         code = cli.main(arguments, prog_name="shotveil", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         code = 0
     except click.ClickException as error:
-        _refuse(error.format_message())
+        _end(BAD_INPUT, error.format_message())
     except (RangeError, ModuleNotFoundError) as error:
-        _refuse(str(error))
+        _end(BAD_INPUT, str(error))
+    except Failed as error:
+        print(f"shotveil: {error}", file=sys.stderr)
+        return FAILED
     except (KeyboardInterrupt, click.Abort):
         print("shotveil: interrupted", file=sys.stderr)
-        sys.exit(INTERRUPTED)
-    sys.exit(code if isinstance(code, int) else 0)
+        return INTERRUPTED
+    return code if isinstance(code, int) else 0
 
 
-def _refuse(message: str) -> None:
+def _output_is_closed() -> bool:
+    """Whether nobody reads standard output any more; if so, nothing more is written to it."""
+    try:
+        output = sys.stdout.fileno()
+    except (OSError, ValueError):  # it is no file
+        return False
+    poll = select.poll()
+    poll.register(output, select.POLLOUT)
+    if not any(event & select.POLLERR for _, event in poll.poll(0)):
+        return False
+    # What is left in Python's buffer is written when it exits, so it has to go somewhere.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return True
+
+
+def _end(code: int, message: str) -> None:
     print("shotveil: " + " ".join(message.split()), file=sys.stderr)
-    sys.exit(BAD_INPUT)
+    sys.exit(code)

@@ -6,44 +6,41 @@ from pathlib import Path
 
 import click
 
-from shotveil.host.commands.options import json_option, print_json, seed_option
-from shotveil.host.commands.show import progress_bar, show
-from shotveil.host.design.operating_point import within_budgets
-from shotveil.host.reports.report import check_writable, write_report
-from shotveil.host.run.run import run
-from shotveil.models.link.optics import Link
-from shotveil.models.networks.network import load_network
+from shotveil.host.commands.options import images_option, json_option, out_option, seed_option
+from shotveil.host.commands.output import print_json
+from shotveil.host.leakage.default_bounds import DATA_BOUND
 
 NETWORK = "mnist"
-WEIGHT_BUDGET, DATA_BUDGET, DATA_BOUND = 0.01, 0.01, "qcrb"
+WEIGHT_BUDGET, DATA_BUDGET = 0.01, 0.01
 
 
 @click.command()
-@click.option("--images", type=int, help="How many of the 10,000 test images. [default: all]")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("reports/demo.html"),
-    show_default=True,
-    help="Where the report goes.",
-)
+@images_option
+@out_option("reports/demo.html", "HTML file that the report is written to.")
 @seed_option
 @json_option
-def demo(images: int | None, out: Path, seed: int, as_json: bool) -> None:
-    """Classify MNIST privately, and report what leaked.
+def demo(images: int | None, out: Path, seed: int, json: bool) -> None:
+    """Classify MNIST images privately, and report what leaked.
 
-    The budgets are 0.01 bit per weight and 0.01 bit per pixel (qcrb), the loop is ideal.
+    The light is so weak that at most 0.01 bit of each weight reaches the client and at most
+    0.01 bit of each pixel reaches the server (under the bound qcrb). The channel is ideal.
     """
+    from shotveil.host.commands.show import progress_bar, show
+    from shotveil.host.design.operating_point import within_budgets
+    from shotveil.host.reports.report import check_writable, write_report
+    from shotveil.host.run.run import run
+    from shotveil.models.link.channel import Channel
+    from shotveil.models.networks.network import load_network
+
     check_writable(out)
     network = load_network(NETWORK)
-    ideal = Link(gain=2.0, photons=0.0)
-    link = within_budgets(network, WEIGHT_BUDGET, DATA_BUDGET, DATA_BOUND, ideal)
+    link = within_budgets(network, WEIGHT_BUDGET, DATA_BUDGET, DATA_BOUND, Channel())
     with progress_bar("images through the link") as progress:
         result = run(network, link, images=images, seed=seed, progress=progress)
-    if as_json:
+    if json:
         print_json(result.summary)
     else:
         show(result.summary)
     write_report(result, out)
-    if not as_json:
+    if not json:
         click.echo(f"\nreport: {out}")

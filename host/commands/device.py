@@ -8,27 +8,27 @@ from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 
-from shotveil.host.commands.options import json_option, print_json, seed_option
+from shotveil.host.commands.options import FILE, URL, Place, json_option, out_option, seed_option
+from shotveil.host.commands.output import print_json
 
 record_option = click.option(
-    "--record", type=click.Path(path_type=Path), help="Write the session to this new file."
+    "--record", type=FILE, help="New file that all traffic with the node is recorded in."
 )
 
 
 @click.group()
 def device() -> None:
-    """Nodes: models, simulated gateware, boards.
+    """Look at a node, test it, or record with it: a model, simulated gateware or a board.
 
-    URL is model:server, model:client, rtl:server, rtl:client, tcp:HOST:PORT, serial:PORT[@BAUD], or
-    replay:FILE for a session that was recorded.
+    The URL of a node is model:server, model:client, rtl:server, rtl:client, tcp:HOST:PORT,
+    serial:PORT, serial:PORT@BAUD, or replay:FILE for a session that was recorded.
     """
 
 
 def _command(name: str) -> Callable[[Callable[..., Any]], click.Command]:
     def decorate(function: Callable[..., Any]) -> click.Command:
-        command = device.command(name)(click.argument("url")(record_option(function)))
+        command = device.command(name)(click.argument("url", type=URL)(record_option(function)))
         assert isinstance(command, click.Command)
         return command
 
@@ -51,18 +51,20 @@ def _opened(url: str, record: Path | None) -> Iterator[Any]:
 
 @_command("info")
 @json_option
-def info(url: str, record: Path | None, as_json: bool) -> None:
-    """Show a node's identity, what it was built with, its state and its counters."""
-    from shotveil.models.node.register_map import Access
+def info(url: str, record: Path | None, json: bool) -> None:
+    """Show the identity of the node at URL, how it was built, its state and its counters."""
+    from shotveil.models.node.register import Access, RegisterRole
 
     with _opened(url, record) as node:
         values = node.registers.read()
         registers = [r for r in node.device.map if r.name in values]
         shown = {
-            r.name: f"{values[r.name]:08x}" if r.group == "identity" else _plain(values[r.name])
+            r.name: f"{values[r.name]:08x}"
+            if r.role is RegisterRole.IDENTITY
+            else _plain(values[r.name])
             for r in registers
         }
-    if as_json:
+    if json:
         print_json({"device": url, "role": node.spec.role, **shown})
         return
     click.echo(f"{url}: a {node.spec.role}'s node{' with loopback' * node.spec.loopback}")
@@ -92,18 +94,20 @@ def _plain(value: Any) -> Any:
 @seed_option
 @json_option
 @click.pass_context
-def selftest(ctx: click.Context, url: str, record: Path | None, seed: int, as_json: bool) -> None:
-    """Play a batch through a loopback and compare every sum with the models, to the bit.
+def selftest(ctx: click.Context, url: str, record: Path | None, seed: int, json: bool) -> None:
+    """Play a batch through the node at URL and compare every sum with the models, to the bit.
 
-    For the models, simulated gateware and boards with a loopback bitstream. Exits with 1 if
-    anything differs.
+    The node has to hear what it sends: the models and simulated gateware do, and boards with a
+    loopback bitstream. Ends with exit code 1 if anything differs.
     """
+    import numpy as np
+
     from shotveil.host.devices.selftest import selftest as run
 
     with _opened(url, record) as node:
         checks = run(node, np.random.default_rng(seed))
     failed = [check for check in checks if not check.passed]
-    if as_json:
+    if json:
         print_json(
             {
                 "device": url,
@@ -120,26 +124,32 @@ def selftest(ctx: click.Context, url: str, record: Path | None, seed: int, as_js
 
 
 @_command("capture")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Name of the record; .sigmf-data and .sigmf-meta are added.",
+@out_option(
+    None, "Name of the record, to which .sigmf-data and .sigmf-meta are added.", Place("name")
 )
 @click.option(
     "--rows",
     type=int,
     default=0,
-    show_default=True,
-    help="Send this many random rows, and begin with the first frame. 0: record what comes in.",
+    help="Number of random rows to send; the record begins with the first frame (0 or more).",
 )
-@click.option("--level", type=float, default=0.3, show_default=True, help="Of the rows' field.")
+@click.option(
+    "--level",
+    type=float,
+    default=0.3,
+    help="Size of the rows' field, relative to the largest one (from 0 to 1).",
+)
 @seed_option
-def capture(url: str, record: Path | None, out: Path, rows: int, level: float, seed: int) -> None:
-    """Record raw ADC samples into a SigMF file.
+@json_option
+def capture(
+    url: str, record: Path | None, out: Path, rows: int, level: float, seed: int, json: bool
+) -> None:
+    """Record raw ADC samples of the node at URL into a SigMF file.
 
-    Without --rows no light is sent and what the node is set to stays as it is.
+    Without --rows no light is sent, the node's settings stay, and what comes in is recorded.
     """
+    import numpy as np
+
     from shotveil.host.devices import sigmf_files
     from shotveil.host.extras import import_extra
     from shotveil.models.common.checks import require
@@ -162,4 +172,9 @@ def capture(url: str, record: Path | None, out: Path, rows: int, level: float, s
             samples = node.capture()
         data, meta = sigmf_files.write(out, node, samples)
     rms = np.sqrt(np.mean(samples.astype(np.float64) ** 2))
+    if json:
+        print_json(
+            {"data": str(data), "meta": str(meta), "samples": samples.shape[1], "rms": float(rms)}
+        )
+        return
     click.echo(f"{data}, {meta}: {samples.shape[1]} samples, rms {rms:.2f} ADC steps")

@@ -8,39 +8,44 @@ from typing import Any
 import click
 
 from shotveil.host.commands.options import (
+    FILE,
+    OneOf,
+    backends,
+    data_option,
+    images_option,
     json_option,
     link_of,
     link_options,
-    print_json,
+    network_option,
     seed_option,
 )
-from shotveil.host.commands.show import progress_bar, show
-from shotveil.host.reports.report import check_writable, write_report
-from shotveil.host.run.run import run
-from shotveil.models.networks.network import load_network
+from shotveil.host.commands.output import print_json
 
 
 @click.command()
-@click.option("--network", default="mnist", show_default=True, help="Shipped name, or a file.")
-@click.option("--images", type=int, help="How many test images, from the first. [default: all]")
+@network_option()
+@images_option
 @link_options
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of IDX files. [shipped]")
-@click.option("--symbol-level", is_flag=True, help="Simulate every mode: slow, same distribution.")
+@data_option
+@click.option(
+    "--symbol-level",
+    is_flag=True,
+    help="Simulate every mode of the light; this is slow and gives the same distribution.",
+)
 @click.option(
     "--backend",
-    type=click.Choice(["optics", "model", "rtl"]),
+    type=OneOf("backend", backends),
     default="optics",
-    show_default=True,
-    help="Symbol-level link, or both nodes: bit-true models, compiled gateware.",
+    help="What the light goes through: `optics` is the link symbol by symbol, `model` both nodes "
+    "as bit-true models, `rtl` their compiled gateware.",
 )
 @click.option(
     "--impairments",
     type=click.Choice(["ideal", "realistic"]),
     default="realistic",
-    show_default=True,
-    help="Of modulator, laser, mesh and detectors, with a backend other than optics.",
+    help="Imperfections of modulator, laser, mesh and detectors, for all backends but `optics`.",
 )
-@click.option("--report", type=click.Path(path_type=Path), help="Write an HTML report there.")
+@click.option("--report", type=FILE, help="HTML file that a report is written to.")
 @seed_option
 @json_option
 def infer(
@@ -52,10 +57,18 @@ def infer(
     impairments: str,
     report: Path | None,
     seed: int,
-    as_json: bool,
+    json: bool,
     **options: Any,
 ) -> None:
-    """Classify test images layer by layer through the optical link."""
+    """Classify test images, layer by layer, through the optical link.
+
+    The light is given by --gain and one of --photons and --f2.
+    """
+    from shotveil.host.commands.show import progress_bar, show
+    from shotveil.host.reports.report import check_writable, write_report
+    from shotveil.host.run.run import run
+    from shotveil.models.networks.network import load_network
+
     if report is not None:
         check_writable(report)
     with progress_bar("images through the link") as progress:
@@ -72,7 +85,7 @@ def infer(
         )
     if report is not None:
         write_report(result, report)
-    if as_json:
+    if json:
         print_json(result.summary)
     else:
         show(result.summary)

@@ -7,25 +7,39 @@ from typing import Any
 
 import click
 
-from shotveil.host.commands.options import json_option, link_of, link_options, print_json
-from shotveil.host.leakage.declared import layer_leakage
-from shotveil.host.run.summary import settings_of
+from shotveil.host.commands.options import json_option, link_of, link_options
+from shotveil.host.commands.output import print_json
+from shotveil.host.leakage.default_bounds import WEIGHT_BOUND
 from shotveil.models.common.checks import require
 
 
 @click.command()
 @link_options
-@click.option("--modes", type=int, required=True, help="Complex modes N per row, half its length.")
-@click.option("--rows", type=int, required=True, help="Rows M sent with the same data.")
 @click.option(
-    "--inferences", type=int, default=1, show_default=True, help="K, of the same weights."
+    "--modes",
+    type=int,
+    required=True,
+    help="Number of complex modes of a row, half the number of its weights (1 or more).",
+)
+@click.option(
+    "--rows", type=int, required=True, help="Number of rows sent with the same data (1 or more)."
+)
+@click.option(
+    "--inferences",
+    type=int,
+    default=1,
+    help="Number of inferences with the same weights (1 or more).",
 )
 @json_option
-def leakage(modes: int, rows: int, inferences: int, as_json: bool, **options: Any) -> None:
-    """What leaks in either direction, as settings imply.
+def leakage(modes: int, rows: int, inferences: int, json: bool, **options: Any) -> None:
+    """Compute how much one layer leaks in either direction, under every bound.
 
-    For one layer of given size, under every bound.
+    Nothing is simulated: the bounds follow from the settings, in bits per weight and bits per data
+    element. The light is given by --gain and one of --photons and --f2.
     """
+    from shotveil.host.leakage.declared import layer_leakage
+    from shotveil.host.run.summary import settings_of
+
     link = link_of(**options)
     require("modes", modes, at_least=1)
     layer = layer_leakage(link, rows, 2 * modes, inferences)
@@ -37,7 +51,7 @@ def leakage(modes: int, rows: int, inferences: int, as_json: bool, **options: An
         **settings_of(link),
     }
     del result["columns"]
-    if as_json:
+    if json:
         print_json(result)
         return
     click.echo(
@@ -50,5 +64,8 @@ def leakage(modes: int, rows: int, inferences: int, as_json: bool, **options: An
         click.echo(
             f"                   {after:.6g} bits per weight after {inferences:,} inferences"
         )
+    for name, bits in layer.weight_bounds_bits.items():
+        if name != WEIGHT_BOUND:
+            click.echo(f"                   {bits:.6g} bits per weight ({name})")
     for name, bits in layer.data_leakage_bits.items():
         click.echo(f"data → server      {bits:.6g} bits per data element ({name})")

@@ -5,44 +5,58 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.table import Table
 
-from shotveil.host.commands.options import json_option, print_json
-from shotveil.host.ledger.accounts import SENSES
-from shotveil.host.ledger.budget import BudgetFilter
-from shotveil.host.ledger.event_log import EventLog, Head
-from shotveil.host.ledger.odometer import history, plot, read_accounts, report
+from shotveil.host.commands.options import FILE, json_option, sense_option
+from shotveil.host.commands.output import print_json
 from shotveil.models.common.checks import RangeError
 
 PLOT_FORMATS = (".png", ".svg", ".pdf")
 
-file_argument = click.argument("file", type=click.Path(path_type=Path))
+file_argument = click.argument("file", type=FILE)
 
 
 @click.group()
 def ledger() -> None:
-    """What has left of a network, over all clients and sessions, and what may still leave."""
+    """Look at a server's ledger: what has leaked of its networks, and what may still leak."""
 
 
 @ledger.command()
 @file_argument
-@click.option("--plot", "picture", type=click.Path(path_type=Path), help="Draw it over time there.")
-@click.option("--network", help="Which to draw, by name or digest. [default: the only one]")
+@click.option(
+    "--plot",
+    type=FILE,
+    help="Picture of the leakage over time to write, with a name in .png, .svg or .pdf.",
+)
+@click.option(
+    "--network",
+    metavar="NAME",
+    show_default="the only one",
+    help="Network to draw in the picture, by its name or its digest.",
+)
 @json_option
-def show(file: Path, picture: Path | None, network: str | None, as_json: bool) -> None:
-    """Totals declared, estimated and certified, and what each budget still allows."""
-    accounts = read_accounts(file)
-    networks = report(accounts)
-    if picture is not None:
-        if picture.suffix not in PLOT_FORMATS:
-            raise RangeError(f"plot = {picture}; allowed: a name in {', '.join(PLOT_FORMATS)}")
+def show(file: Path, plot: Path | None, network: str | None, json: bool) -> None:
+    """Show what has leaked according to the ledger FILE, and what each budget still allows.
+
+    Totals are given as declared by the settings, as estimated from returned light, and as
+    certified, which holds with the failure probability that is printed.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from shotveil.host.ledger import odometer
+    from shotveil.host.ledger.accounts import SENSES
+
+    accounts = odometer.read_accounts(file)
+    networks = odometer.report(accounts)
+    if plot is not None:
+        if plot.suffix not in PLOT_FORMATS:
+            raise RangeError(f"plot = {plot}; allowed: a name in {', '.join(PLOT_FORMATS)}")
         if network is None and len(networks) == 1:
             network = networks[0]["digest"]
         digest, account = accounts.find(network or "")
         title = f"{account.name}: all clients together"
-        plot(history(file, digest), account.budget, title, picture)
-    if as_json:
+        odometer.plot(odometer.history(file, digest), account.budget, title, plot)
+    if json:
         print_json({"networks": networks})
         return
     console = Console(highlight=False)
@@ -81,27 +95,63 @@ def show(file: Path, picture: Path | None, network: str | None, as_json: bool) -
 
 @ledger.command()
 @file_argument
-@click.option("--head", help="A head printed earlier, which must still be part of the chain.")
-def verify(file: Path, head: str | None) -> None:
-    """Find any record that was edited, removed or re-ordered."""
+@click.option(
+    "--head",
+    metavar="HEAD",
+    help="Head that was printed earlier and that must still be part of the chain.",
+)
+@json_option
+def verify(file: Path, head: str | None, json: bool) -> None:
+    """Check the ledger FILE for events that were edited, removed or put in another order.
+
+    Keep the head that is printed: given as --head later, it shows that nothing before it has gone.
+    """
+    from shotveil.host.ledger.event_log import EventLog, Head
+    from shotveil.host.ledger.odometer import read_accounts
+
     known = Head.parse(head) if head is not None else None
     read_accounts(file)
     with EventLog(file, writable=False) as log:
         found = log.verify(known)
+    if json:
+        print_json({"file": str(file), "events": found.sequence, "head": str(found)})
+        return
     click.echo(f"{file}: {found.sequence} events, unbroken; head {found}")
 
 
 @ledger.command()
 @file_argument
-@click.option("--network", required=True, help="By name or digest.")
-@click.option("--bits", type=float, help="Per real weight. [default: no limit]")
-@click.option("--sense", type=click.Choice(["declared", "certified"]), default="declared")
-@click.option("--client", help="For one client only.")
-@click.option("--each-client", is_flag=True, help="For each client without a limit of its own.")
+@click.option(
+    "--network",
+    metavar="NAME",
+    required=True,
+    help="Network that the budget is for, by its name or its digest.",
+)
+@click.option(
+    "--bits",
+    type=float,
+    show_default="no limit",
+    help="Most that may leak of each weight over all time, in bits (0 or more).",
+)
+@sense_option
+@click.option("--client", metavar="NAME", help="Client that alone is limited, by its name.")
+@click.option("--each-client", is_flag=True, help="Limit each client that has no limit of its own.")
+@json_option
 def budget(
-    file: Path, network: str, bits: float | None, sense: str, client: str | None, each_client: bool
+    file: Path,
+    network: str,
+    bits: float | None,
+    sense: str,
+    client: str | None,
+    each_client: bool,
+    json: bool,
 ) -> None:
-    """Set, raise or lift a budget, while no server has the ledger open."""
+    """Set, raise or lift a budget in the ledger FILE, while no server has it open.
+
+    The budget is that of all clients together, unless --client or --each-client is given.
+    """
+    from shotveil.host.ledger.budget import BudgetFilter
+
     if client is not None and each_client:
         raise RangeError("both --client and --each-client given; allowed: one of them")
     if client == "":
@@ -115,5 +165,16 @@ def budget(
             digest, bits, "certified" if sense == "certified" else "declared", which
         )
         whose = "each client" if each_client else f"client {client}" if client else "all clients"
+    if json:
+        print_json(
+            {
+                "network": account.name,
+                "digest": digest,
+                "whose": whose,
+                "bits": bits,
+                "sense": sense,
+            }
+        )
+        return
     limit = "none" if bits is None else f"{bits:g} bits per weight ({sense})"
     click.echo(f"{account.name}: budget of {whose} is {limit}")

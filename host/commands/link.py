@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from shotveil.host.commands.options import channel_of, channel_options
+from shotveil.host.commands.options import (
+    FILE,
+    OneOf,
+    channel_of,
+    channel_options,
+    json_option,
+)
+from shotveil.host.commands.output import print_event
 from shotveil.host.commands.parties import (
     DEMO_LINK,
+    address_option,
     demo_option,
     folder_of,
     keys_option,
@@ -20,22 +28,46 @@ from shotveil.host.commands.parties import (
     refusals,
     require_extra,
     run_until_told,
+    strength_option,
 )
 from shotveil.models.common.checks import RangeError, require
+
+
+def link_attacks() -> Iterable[str]:
+    """The names of the attacks that a link can hold."""
+    from shotveil.host.adversaries.attacks import LINK_ATTACKS
+
+    return LINK_ATTACKS
 
 
 @click.command()
 @keys_option
 @demo_option
-@click.option("--address", default=DEMO_LINK, show_default=True, help="HOST:PORT to listen on.")
+@address_option("--address", DEMO_LINK, "Address to listen on; port 0 takes one that is free.")
 @channel_options
-@click.option("--symbol-level", is_flag=True, help="All light as it is, mode by mode: slow.")
-@click.option("--attack", help="A test instrument: NAME of an adversary inside, at symbol level.")
-@click.option("--strength", type=float, help="Of the attack; as for `shotveil attack NAME`.")
-@click.option("--shots", type=click.Path(path_type=Path), help="Append what was sent to this file.")
-@click.option("--seed", type=int, help="One seed, one result. [default: a fresh one]")
+@click.option(
+    "--symbol-level",
+    is_flag=True,
+    help="Simulate every mode of the light as it is, which is slow.",
+)
+@click.option(
+    "--attack",
+    type=OneOf("attack", link_attacks),
+    help="Adversary to put inside, for a test of the honest parties; implies --symbol-level.",
+)
+@strength_option
+@click.option(
+    "--shots", type=FILE, help="File that a line of JSON is added to for all light that is sent."
+)
+@click.option(
+    "--seed",
+    type=int,
+    show_default="a fresh one",
+    help="Seed of all random numbers; one seed gives one result (0 or more).",
+)
+@json_option
 def link(
-    keys_folder: Path | None,
+    keys: Path | None,
     demo: bool,
     address: str,
     symbol_level: bool,
@@ -43,14 +75,23 @@ def link(
     strength: float | None,
     shots: Path | None,
     seed: int | None,
+    json: bool,
     **options: Any,
 ) -> None:
-    """Simulate the fibre and both parties' optics; neither party sees more than its own end.
+    """Simulate the fibre and the optics of both parties, as a process of its own.
 
-    --attack puts an adversary inside, to see the honest parties notice it: over-amplification and
-    basis-vector in the client's optics; tap, intercept-resend and entangling-cloner on the fibre.
+    Neither party sees more than its own end.
+
+    With --attack an adversary sits in the client's optics or on the fibre, so that one can see the
+    honest parties notice it; `shotveil attack --list` names the attacks. What it learned is printed
+    when the link has stopped.
+
+    With --json one object is printed when the link is ready and one when it has stopped, each on a
+    line of its own.
     """
     require_extra()
+    from json import dumps
+
     from threadpoolctl import threadpool_limits
 
     from shotveil.host.adversaries.attacks import interference, interference_bound
@@ -60,26 +101,26 @@ def link(
     from shotveil.host.protocol import messages_pb2 as pb
 
     log_to_stderr()
-    folder = folder_of(keys_folder, demo)
+    folder = folder_of(keys, demo)
     written = os.open(shots, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) if shots else None
 
     def record(shot: Any) -> None:
         if written is not None:
             names = ("session", "batch", "layer", "part")
-            # Rows where the server names them; at symbol level there are slots alone.
+            # The server names the rows that it sends, but at symbol level it sends slots alone.
             rows = ("first", "stop", "images")
             slots = ("slots", "repetitions")
             entry = {
                 name: getattr(shot, name)
                 for name in (*names, *(rows if isinstance(shot, pb.Shot) else slots))
             }
-            os.write(written, (json.dumps(entry) + "\n").encode())
+            os.write(written, (dumps(entry) + "\n").encode())
 
     if seed is None:
         seed = secrets.randbits(128)
     require("seed", seed, at_least=0)
     if strength is not None and attack is None:
-        raise RangeError("--strength is given without --attack; allowed: both")
+        raise RangeError("--strength is given without --attack; allowed: both or neither")
     adversary = None if attack is None else interference(attack, strength)
     simulated = SimulatedLink(
         channel_of(**options),
@@ -98,9 +139,14 @@ def link(
 
         host = address.rpartition(":")[0]
         inside = f", under the attack {attack}" if attack else ""
-        run_until_told(f"link ready at {host}:{port}{inside}", stop)
-    if adversary is not None:
+        ready = {"link": f"{host}:{port}", "attack": attack}
+        run_until_told(f"link ready at {host}:{port}{inside}", stop, ready, json)
+    learned = None if adversary is None else float(adversary.learned())
+    most = None if adversary is None else float(interference_bound(adversary))
+    if json:
+        print_event("stopped", learned_bits=learned, bound_bits=most)
+    elif adversary is not None:
         click.echo(
-            f"{attack} learned {adversary.learned():.5g} bits per weight and passage, "
-            f"of {interference_bound(adversary):.5g} at most (holevo)"
+            f"{attack} learned {learned:.5g} bits per weight and passage, "
+            f"of {most:.5g} at most (holevo)"
         )

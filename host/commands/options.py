@@ -1,85 +1,258 @@
-"""Options that several commands share, and the settings they stand for."""
+"""Options that several commands share, and the settings they stand for.
+
+A parameter bears its option's name, since the environment and the configuration file know it by
+that. What is slow to load is imported when a value is there to be checked, or for completion.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
+from shotveil.host.leakage.default_bounds import DATA_BOUND, WEIGHT_BOUND
 from shotveil.models.common.checks import RangeError, require
-from shotveil.models.link.optics import Detector, Link, split_transmittance
+from shotveil.models.common.parameters import Parameter
+from shotveil.models.link.channel import Channel
+from shotveil.models.link.optics import Link
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+# Kinds of values --------------------------------------------------------------------------------
+
+
+class Place(click.Path):
+    """A path, which a configuration file may give relative to itself; `name` is its metavar."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(path_type=Path)
+        self.name = name
+
+    def beside(self, folder: Path, value: str) -> str:
+        """What a file in `folder` means by a path."""
+        return str(folder / value)
+
+
+class NetworkName(Place):
+    """The name of a shipped network, or a file; completed as either."""
+
+    def __init__(self) -> None:
+        super().__init__("network")
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The name as it is: whether there is such a network shows when it is loaded."""
+        return str(value)
+
+    def beside(self, folder: Path, value: str) -> str:
+        """A name stays, and the path of a file starts at the folder."""
+        from shotveil.models.networks.network import shipped_networks
+
+        return value if value in shipped_networks() else super().beside(folder, value)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Shipped names, and files."""
+        from shotveil.models.networks.network import shipped_networks
+
+        return [*_starting(incomplete, shipped_networks()), CompletionItem(incomplete, type="file")]
+
+
+class OneOf(click.ParamType):
+    """One of several names, which are asked for when a value is checked or completed.
+
+    `what` is how messages call the thing. Raises `RangeError` for any other name.
+    """
+
+    def __init__(self, what: str, names: Callable[[], Iterable[str]]) -> None:
+        self.name, self.what, self.names = what.split()[-1], what, names
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The value, if it is one of the names."""
+        names = list(self.names())
+        if value not in names:
+            raise RangeError(f"{self.what} = {value!r} is none of {', '.join(names)}")
+        return value
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """The names that begin as the word does."""
+        return _starting(incomplete, self.names())
+
+
+class DeviceUrl(click.ParamType):
+    """The URL of a node, completed up to what only the user knows."""
+
+    name = "url"
+    BEGINNINGS = (
+        *("model:server", "model:client", "rtl:server", "rtl:client"),
+        *("tcp:127.0.0.1:", "serial:/dev/tty", "replay:"),
+    )
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Beginnings of URLs."""
+        return _starting(incomplete, self.BEGINNINGS)
+
+
+def _starting(incomplete: str, names: Iterable[str]) -> list[CompletionItem]:
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+FILE, FOLDER, NETWORK, URL = Place("file"), Place("folder"), NetworkName(), DeviceUrl()
+
+
+# Options of many commands -----------------------------------------------------------------------
+
+json_option = click.option(
+    "--json", is_flag=True, help="Print one JSON object and nothing else on standard output."
+)
 seed_option = click.option(
-    "--seed", type=int, default=1, show_default=True, help="One seed, one result."
+    "--seed",
+    type=int,
+    default=1,
+    help="Seed of all random numbers; one seed gives one result (0 or more).",
+)
+data_option = click.option(
+    "--data",
+    type=FOLDER,
+    show_default="the 10,000 MNIST images that are shipped",
+    help="Folder of IDX files with the test images and their labels.",
+)
+images_option = click.option(
+    "--images",
+    type=int,
+    show_default="all",
+    help="Number of test images to use, counted from the first (1 or more).",
+)
+false_alarm_option = click.option(
+    "--false-alarm-probability",
+    type=float,
+    default=1e-6,
+    help="Probability that a session with an honest party is refused (between 0 and 1).",
 )
 
-_LIGHT = (
-    click.option("--gain", type=float, required=True, help="Power gain G > 1 of the client."),
-    click.option("--photons", type=float, help="Mean photons μ per mode at the server's output."),
-    click.option("--f2", type=float, help="Instead of --photons: F² as it arrives at the client."),
+sense_option = click.option(
+    "--sense",
+    type=click.Choice(["declared", "certified"]),
+    default="declared",
+    help="Which total a budget limits: the one that the settings declare, or the certified one.",
 )
-_CHANNEL = (
-    click.option("--transmittance", type=float, help="Of the whole loop, in (0, 1]. [default: 1]"),
-    click.option("--transmittance-out", type=float, help="Of the way out only."),
-    click.option("--transmittance-back", type=float, help="Of the way back only."),
-    click.option(
-        "--excess-noise",
-        type=float,
-        default=0.0,
-        show_default=True,
-        help="Technical part (SNU), added to the amplifier's g/N.",
-    ),
-    click.option("--phase-error", type=float, default=0.0, show_default=True, help="Rms, rad."),
-    click.option("--client-efficiency", type=float, default=1.0, show_default=True),
-    click.option(
-        "--client-electronic-noise", type=float, default=0.0, show_default=True, help="SNU."
-    ),
-    click.option("--server-efficiency", type=float, default=1.0, show_default=True),
-    click.option(
-        "--server-electronic-noise", type=float, default=0.0, show_default=True, help="SNU."
-    ),
+
+
+def network_option(default: str | None = "mnist") -> Decorator:
+    """Add `--network`."""
+    return click.option(
+        "--network",
+        type=NETWORK,
+        default=default,
+        help="Network to use: the name of a shipped one, or a file.",
+    )
+
+
+def out_option(default: str | None, help: str, place: Place = FILE) -> Decorator:
+    """Add `--out`, which is required where it has no default."""
+    if default is None:
+        return click.option("--out", type=place, required=True, help=help)
+    return click.option("--out", type=place, default=Path(default), help=help)
+
+
+def data_bounds() -> Iterable[str]:
+    """The names of all bounds on the data."""
+    from shotveil.host.leakage.catalogue import DATA_BOUNDS
+
+    return DATA_BOUNDS
+
+
+def weight_bounds() -> Iterable[str]:
+    """The names of all bounds on the weights."""
+    from shotveil.host.leakage.catalogue import WEIGHT_BOUNDS
+
+    return WEIGHT_BOUNDS
+
+
+def backends() -> Iterable[str]:
+    """The names of all backends that installed packages offer."""
+    from shotveil.host.run.backends import backend_names
+
+    return backend_names()
+
+
+def data_bound_option(use: str, default: str = DATA_BOUND) -> Decorator:
+    """Add `--data-bound`; `use` says what the bound is for."""
+    return click.option(
+        "--data-bound",
+        type=OneOf("data bound", data_bounds),
+        default=default,
+        help=f"Bound on the leakage of the data {use}; `shotveil leakage` prints all of them.",
+    )
+
+
+def weight_bound_option(use: str) -> Decorator:
+    """Add `--weight-bound`; `use` says what the bound is for."""
+    return click.option(
+        "--weight-bound",
+        type=OneOf("weight bound", weight_bounds),
+        default=WEIGHT_BOUND,
+        help=f"Bound on the leakage of the weights {use}; `shotveil leakage` prints all of them.",
+    )
+
+
+# The link ---------------------------------------------------------------------------------------
+
+gain_option = click.option(
+    "--gain",
+    type=float,
+    required=True,
+    help="Power gain of the client's amplifier (above 1).",
 )
+photons_option = click.option(
+    "--photons",
+    type=float,
+    help="Mean number of photons per mode as the light leaves the server (above 0).",
+)
+f2_option = click.option(
+    "--f2",
+    type=float,
+    help="Optical signal-to-noise scale F² at the client, in place of --photons (above 0).",
+)
+_LIGHT = (gain_option, photons_option, f2_option)
+
+
+def _channel_option(each: Parameter) -> Decorator:
+    return click.option(
+        f"--{each.name.replace('_', '-')}", type=float, default=each.default, help=each.described
+    )
+
+
+_CHANNEL = {each.name: _channel_option(each) for each in Channel.settings()}
 
 
 def channel_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that describe fibre and detectors."""
-    return _add(command, _CHANNEL)
+    return _add(command, tuple(_CHANNEL.values()))
 
 
 def link_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that describe the whole link: light, fibre, detectors."""
-    return _add(command, _LIGHT + _CHANNEL)
+    return _add(command, (*_LIGHT, *_CHANNEL.values()))
 
 
-def channel_of(
-    transmittance: float | None,
-    transmittance_out: float | None,
-    transmittance_back: float | None,
-    excess_noise: float,
-    phase_error: float,
-    client_efficiency: float,
-    client_electronic_noise: float,
-    server_efficiency: float,
-    server_electronic_noise: float,
-    *,
-    gain: float = 2.0,
-) -> Link:
-    """A link without light from the values of `channel_options`; raises `RangeError`."""
-    out, back = split_transmittance(transmittance, transmittance_out, transmittance_back)
-    return Link(
-        gain=gain,
-        photons=0.0,
-        transmittance_out=out,
-        transmittance_back=back,
-        excess_noise=excess_noise,
-        phase_error=phase_error,
-        client_detector=Detector(client_efficiency, client_electronic_noise),
-        server_detector=Detector(server_efficiency, server_electronic_noise),
-    )
+def client_detector_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that describe the client's own detector."""
+    own = [option for name, option in _CHANNEL.items() if name.startswith("client_")]
+    return _add(command, tuple(own))
+
+
+def channel_of(**settings: float | None) -> Channel:
+    """The channel from the values of `channel_options`; raises `RangeError`."""
+    return Channel.of(**settings)
 
 
 def link_of(gain: float, photons: float | None, f2: float | None, **channel: Any) -> Link:
@@ -87,17 +260,8 @@ def link_of(gain: float, photons: float | None, f2: float | None, **channel: Any
     if (photons is None) == (f2 is None):
         given = "neither" if photons is None else "both"
         raise RangeError(f"{given} of --photons and --f2 given; allowed: exactly one of them")
-    link = channel_of(gain=gain, **channel)
-    if photons is not None:
-        require("photons", photons, above=0)
-        return replace(link, photons=photons)
-    require("f2", f2, above=0)
-    return link.with_f2(f2 or 0.0)
-
-
-def print_json(values: dict[str, Any]) -> None:
-    """Print one JSON object; not-a-number is refused, since JSON has none."""
-    click.echo(json.dumps(values, indent=2, allow_nan=False))
+    require("photons" if f2 is None else "f2", photons if f2 is None else f2, above=0)
+    return Link.through(channel_of(**channel), gain, photons=photons, f2=f2)
 
 
 def _add(command: Callable[..., Any], options: tuple[Any, ...]) -> Callable[..., Any]:

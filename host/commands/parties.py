@@ -7,7 +7,7 @@ import os
 import signal
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,24 +15,47 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from shotveil.host.commands.options import FILE, FOLDER, URL, Decorator
+from shotveil.host.commands.output import print_event
 from shotveil.host.extras import import_extra
 from shotveil.models.common.checks import RangeError
 
 DEMO_SERVER, DEMO_LINK, DEMO_CLIENT = "127.0.0.1:47101", "127.0.0.1:47102", "demo"
 
-# Of a party whose light goes through a node.
-SESSIONS, IDLE_SECONDS = 1, 10.0  # a node's fibre leads to one client
-PATIENCE = 60.0  # seconds that a node may stand still while it waits for the other party
-LAYER_SECONDS = 3600.0  # simulated nodes take their time
+# For a party whose light goes through a node of its own.
+SESSIONS, IDLE_SECONDS = 1, 10.0  # the fibre of a node leads to one client
+PATIENCE = 60.0  # seconds for which a node may stand still while it waits for the other party
+LAYER_SECONDS = 3600.0  # a layer through simulated nodes takes minutes
 
-device_option = click.option("--device", help="URL of the party's own node, instead of --link.")
+device_option = click.option(
+    "--device",
+    type=URL,
+    help="URL of this party's own node, which the light then goes through in place of --link.",
+)
 calibration_option = click.option(
-    "--calibration", type=click.Path(path_type=Path), help="Of the node: a JSON file."
+    "--calibration", type=FILE, help="JSON file with the calibration of the node of --device."
 )
 keys_option = click.option(
-    "--keys", "keys_folder", type=click.Path(path_type=Path), help="Folder `shotveil keys` made."
+    "--keys", type=FOLDER, help="Folder with this party's keys, which `shotveil keys` made."
 )
-demo_option = click.option("--demo", is_flag=True, help="Everything by itself, on loopback.")
+demo_option = click.option(
+    "--demo",
+    is_flag=True,
+    help="Use keys and addresses of a demonstration on this machine, made when they are missing.",
+)
+
+strength_option = click.option(
+    "--strength",
+    type=float,
+    show_default="the attack's usual one",
+    help="Strength of the attack, as for `shotveil attack`; its range depends on the attack (any "
+    "number).",
+)
+
+
+def address_option(name: str, default: str, help: str) -> Decorator:
+    """Add an option that is an address."""
+    return click.option(name, default=default, metavar="HOST:PORT", help=help)
 
 
 def require_extra() -> None:
@@ -54,11 +77,12 @@ def demo_folder() -> Path:
     return folder
 
 
-def folder_of(keys_folder: Path | None, demo: bool) -> Path:
+def folder_of(keys: Path | None, demo: bool) -> Path:
     """Where the keys are; raises `RangeError` unless exactly one of --keys and --demo is given."""
-    if demo == (keys_folder is not None):
-        raise RangeError(f"{'both' if demo else 'neither'} of --keys and --demo given")
-    return demo_folder() if keys_folder is None else keys_folder
+    if demo == (keys is not None):
+        given = "both" if demo else "neither"
+        raise RangeError(f"{given} of --keys and --demo given; allowed: exactly one of them")
+    return demo_folder() if keys is None else keys
 
 
 @contextmanager
@@ -80,17 +104,13 @@ def require_node_options(
     say what the node or its calibration says already."""
     if (device is None) != (calibration is None):
         given, other = ("device", "calibration") if device else ("calibration", "device")
-        how = (
-            "; for simulated nodes, `python -m shotveil.sim.loop.light` writes one"
-            if device
-            else ""
-        )
+        how = "; for simulated nodes, `shotveil lab light` writes one" if device else ""
         raise RangeError(f"--{given} is given without --{other}; allowed: both{how}")
     if device is None:
         return
     for name in without:
-        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            option = "--" + {"link_address": "link"}.get(name, name).replace("_", "-")
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            option = "--" + name.replace("_", "-")
             raise RangeError(f"{option} is given with --device; allowed: one of them")
 
 
@@ -102,16 +122,24 @@ def reach(url: str) -> Callable[[], Any]:
     return lambda: Node(open_device(url), patience=PATIENCE)
 
 
-def run_until_told(what: str, stop: Callable[[], Any]) -> None:
-    """Print one line that says it is ready, wait for SIGINT or SIGTERM, then `stop`."""
+def run_until_told(
+    what: str, stop: Callable[[], Any], ready: Mapping[str, Any], json: bool
+) -> None:
+    """Print one line that says it is ready, wait for SIGINT or SIGTERM, then `stop`.
+
+    The line is `what`, or with `json` an object of `ready`.
+    """
     told = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: told.set())
-    click.echo(what)
+    if json:
+        print_event("ready", **ready)
+    else:
+        click.echo(what)
     told.wait()
     stop()
 
 
 def log_to_stderr() -> None:
-    """Refusals and sessions, one line each."""
+    """Print refusals and sessions on standard error, one line each."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")

@@ -9,51 +9,60 @@ from typing import Any
 import click
 
 from shotveil.host.commands.options import (
+    FILE,
     channel_of,
     channel_options,
+    data_bound_option,
+    data_option,
+    images_option,
     json_option,
-    print_json,
+    network_option,
     seed_option,
+    weight_bound_option,
 )
-from shotveil.host.commands.show import progress_bar, show
-from shotveil.host.design.operating_point import DATA_BOUNDS, Budgets, data_bits, weight_bits
-from shotveil.host.design.plan import Infeasible, find, picture
-from shotveil.host.figures.style import rendered, style
-from shotveil.host.run.curves import calibrated_curve
-from shotveil.host.run.run import run
+from shotveil.host.commands.output import print_json
 from shotveil.models.common.checks import RangeError, require
-from shotveil.models.common.files import write_atomically
-from shotveil.models.networks.mnist import load_mnist
-from shotveil.models.networks.network import load_network
 
 INFEASIBLE = 1
-ATTEMPTS = 5  # runs that may confirm a least accuracy, each with a little more light
+ATTEMPTS = 5  # runs to confirm a least accuracy, each with a little more light than the last
 
 
 @click.command()
-@click.option("--network", default="mnist", show_default=True, help="Shipped name, or a file.")
-@click.option("--max-weight-bits", type=float, help="Per real weight, mean over the network.")
-@click.option("--max-data-bits", type=float, help="Per data element of the input layer.")
+@network_option()
 @click.option(
-    "--data-bound",
-    type=click.Choice(list(DATA_BOUNDS)),
-    default="qcrb",
-    show_default=True,
-    help="Bound that --max-data-bits is held against.",
+    "--max-weight-bits",
+    type=float,
+    show_default="no limit",
+    help="Most that may leak of a weight, in bits, as a mean over the network (above 0).",
 )
 @click.option(
-    "--inferences", type=int, default=1, show_default=True, help="K, that share the weight budget."
+    "--max-data-bits",
+    type=float,
+    show_default="no limit",
+    help="Most that may leak of an element of the input, in bits (above 0).",
 )
-@click.option("--min-accuracy", type=float, help="A fraction. Then: least leakage that keeps it.")
+@data_bound_option("that --max-data-bits limits")
+@weight_bound_option("that --max-weight-bits limits")
+@click.option(
+    "--inferences",
+    type=int,
+    default=1,
+    help="Number of inferences that share the budget of the weights (1 or more).",
+)
+@click.option(
+    "--min-accuracy",
+    type=float,
+    help="Accuracy to keep, as a fraction; the least leakage that keeps it is then found "
+    "(from 0 to 1).",
+)
 @channel_options
-@click.option("--images", type=int, help="How many test images to use. [default: all]")
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of IDX files. [shipped]")
+@images_option
+@data_option
 @click.option(
     "--plot",
-    type=click.Path(path_type=Path),
+    type=FILE,
     default=Path("reports/plan.png"),
-    show_default=True,
-    help="Picture of the feasible region, .png or .svg.",
+    help="Picture of the feasible region to write, with a name in .png or .svg.",
 )
 @seed_option
 @json_option
@@ -63,22 +72,36 @@ def plan(
     max_data_bits: float | None,
     data_bound: str,
     inferences: int,
+    weight_bound: str,
     min_accuracy: float | None,
     images: int | None,
     data: Path | None,
     plot: Path,
     seed: int,
-    as_json: bool,
+    json: bool,
     **channel_settings: Any,
 ) -> int:
-    """Find the operating point: most accuracy inside the budgets, or least leakage for an accuracy.
+    """Find the gain and the number of photons to work with.
 
-    The accuracy is read off a curve that is measured once for a network and kept, then confirmed by
-    a run at the point found. Ends with exit code 1 where nothing is feasible.
+    Without --min-accuracy that is the point of most accuracy within the budgets, otherwise the
+    point of least leakage that keeps the accuracy. The accuracy is read off a curve that is
+    measured once for a network and kept, then confirmed by a run at the point found. Ends with exit
+    code 1 where nothing is feasible.
     """
+    from shotveil.host.commands.show import progress_bar, show
+    from shotveil.host.design.operating_point import Budgets, budgeted_bits, data_bits
+    from shotveil.host.design.plan import Infeasible, find
+    from shotveil.host.figures.plan import picture
+    from shotveil.host.figures.style import rendered, style
+    from shotveil.host.run.curves import calibrated_curve
+    from shotveil.host.run.run import run
+    from shotveil.models.common.files import write_atomically
+    from shotveil.models.networks.mnist import load_mnist
+    from shotveil.models.networks.network import load_network
+
     if plot.suffix not in (".png", ".svg"):
         raise RangeError(f"plot = {plot} ends in {plot.suffix!r}; allowed: .png or .svg")
-    budgets = Budgets(max_weight_bits, max_data_bits, data_bound, inferences)
+    budgets = Budgets(max_weight_bits, max_data_bits, data_bound, inferences, weight_bound)
     channel = channel_of(**channel_settings)
     chosen = load_network(network)
     pixels, labels = load_mnist(data, "test")
@@ -111,7 +134,7 @@ def plan(
         write_atomically(plot, rendered(figure, plot.suffix[1:]))
     asked = {"budgets": asdict(budgets), "min_accuracy": min_accuracy, "plot": str(plot)}
     if isinstance(point, Infeasible):
-        if as_json:
+        if json:
             print_json({"feasible": False, **asdict(point), **asked})
         else:
             click.echo(f"infeasible: {point.reason}\n\nfeasible region: {plot}")
@@ -119,10 +142,10 @@ def plan(
 
     link = point.link
     leaks = {
-        "weight_bits": float(weight_bits(chosen, link, link.gain, link.photons, inferences)),
+        "weight_bits": float(budgeted_bits(chosen, link, budgets, link.gain, link.photons)),
         "data_bits": float(data_bits(chosen, link.gain, data_bound)),
     }
-    if as_json:
+    if json:
         found = {
             "feasible": True,
             "expected_accuracy": point.accuracy,

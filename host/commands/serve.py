@@ -5,23 +5,36 @@ from __future__ import annotations
 import secrets
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 
-from shotveil.host.commands.demo import DATA_BOUND, DATA_BUDGET, WEIGHT_BUDGET
-from shotveil.host.commands.options import channel_of, channel_options
+from shotveil.host.commands.demo import DATA_BUDGET, WEIGHT_BUDGET
+from shotveil.host.commands.options import (
+    FILE,
+    OneOf,
+    channel_of,
+    channel_options,
+    f2_option,
+    false_alarm_option,
+    json_option,
+    link_of,
+    network_option,
+    photons_option,
+    sense_option,
+)
+from shotveil.host.commands.output import print_event
 from shotveil.host.commands.parties import (
     DEMO_LINK,
     DEMO_SERVER,
     IDLE_SECONDS,
     SESSIONS,
+    address_option,
     calibration_option,
     demo_option,
     device_option,
@@ -33,51 +46,99 @@ from shotveil.host.commands.parties import (
     require_extra,
     require_node_options,
     run_until_told,
+    strength_option,
 )
-from shotveil.host.design.operating_point import within_budgets
-from shotveil.host.ledger.accounts import Sense
+from shotveil.host.leakage.default_bounds import DATA_BOUND
 from shotveil.models.common.checks import RangeError, require
-from shotveil.models.link.optics import Link
-from shotveil.models.networks.network import Network, load_network
 
-DEMO_BUDGET = 8.0  # bits: what a weight of the demo's networks has at most
+if TYPE_CHECKING:
+    import numpy as np
+
+    from shotveil.host.ledger.accounts import Sense
+    from shotveil.models.link.optics import Link
+    from shotveil.models.networks.network import Network
+
+DEMO_BUDGET = 8.0  # bits: no weight of the demo's networks holds more
+
+
+def server_attacks() -> Iterable[str]:
+    """The names of the attacks that a server can play."""
+    from shotveil.host.adversaries.attacks import SERVER_ATTACKS
+
+    return SERVER_ATTACKS
 
 
 @click.command()
 @click.pass_context
 @keys_option
 @demo_option
-@click.option("--address", default=DEMO_SERVER, show_default=True, help="HOST:PORT to listen on.")
-@click.option("--link", "link_address", default=DEMO_LINK, show_default=True, help="Its HOST:PORT.")
+@address_option("--address", DEMO_SERVER, "Address to listen on; port 0 takes one that is free.")
+@address_option("--link", DEMO_LINK, "Address of the link's process, `shotveil link`.")
 @device_option
 @calibration_option
-@click.option("--network", default="mnist", show_default=True, help="Shipped name, or a file.")
-@click.option("--ledger", type=click.Path(path_type=Path), help="What left, for ever.")
-@click.option("--budget", type=float, help="Bits per weight over all clients. [as in the ledger]")
-@click.option("--client-budget", type=float, help="The same for each client. [as in the ledger]")
+@network_option()
 @click.option(
-    "--sense",
-    type=click.Choice(["declared", "certified"]),
-    default="declared",
-    show_default=True,
-    help="What --budget and --client-budget limit.",
+    "--ledger",
+    type=FILE,
+    help="File that keeps for all time what has leaked of the network; needed unless --demo is "
+    "given.",
 )
-@click.option("--gain", type=float, help="Granted to clients. [0.01 bit per weight and pixel]")
-@click.option("--photons", type=float, help="Mean photons μ per mode.")
-@click.option("--f2", type=float, help="Instead of --photons: F² as it arrives at the client.")
+@click.option(
+    "--budget",
+    type=float,
+    show_default="as in the ledger",
+    help="Most that may leak of each weight to all clients together, in bits (0 or more).",
+)
+@click.option(
+    "--client-budget",
+    type=float,
+    show_default="as in the ledger",
+    help="Most that may leak of each weight to any one client, in bits (0 or more).",
+)
+@sense_option
+@click.option(
+    "--gain",
+    type=float,
+    show_default="that of 0.01 bit per weight and per pixel",
+    help="Power gain that clients are granted (above 1).",
+)
+@photons_option
+@f2_option
 @channel_options
-@click.option("--decoy-rate", type=float, default=1 / 16, show_default=True, help="Per row.")
-@click.option("--false-alarm-probability", type=float, default=1e-6, show_default=True)
-@click.option("--failure-probability", type=float, default=1e-10, show_default=True)
-@click.option("--attack", help="A test instrument: NAME of a dishonest server to play.")
-@click.option("--strength", type=float, help="Of the attack; as for `shotveil attack NAME`.")
-@click.option("--peak", type=float, default=64.0, show_default=True, help="Of a mode, over 1/N.")
+@click.option(
+    "--decoy-rate",
+    type=float,
+    default=1 / 16,
+    help="Number of decoy rows for each row of weights, to test what returns (above 0, at most 1).",
+)
+@false_alarm_option
+@click.option(
+    "--failure-probability",
+    type=float,
+    default=1e-10,
+    help="Probability that any certificate of a session is wrong (between 0 and 1).",
+)
+@click.option(
+    "--peak",
+    type=float,
+    default=64.0,
+    help="Largest share of the excess noise that one of the N modes of a row may have over a "
+    "session, in units of 1/N (1 or more).",
+)
+@click.option(
+    "--attack",
+    type=OneOf("attack", server_attacks),
+    help="Dishonest server to play, for a test of the clients; needs `shotveil link "
+    "--symbol-level`.",
+)
+@strength_option
+@json_option
 def serve(
     context: click.Context,
-    keys_folder: Path | None,
+    keys: Path | None,
     demo: bool,
     address: str,
-    link_address: str,
+    link: str,
     device: str | None,
     calibration: Path | None,
     network: str,
@@ -94,17 +155,26 @@ def serve(
     attack: str | None,
     strength: float | None,
     peak: float,
+    json: bool,
     **channel: Any,
 ) -> None:
-    """Serve a network through the optical link; charge every row before its light leaves.
+    """Serve a network through the optical link, as the model owner's process.
 
-    With --device the light goes out of this party's own node, and what returns is judged by the
-    sums of its receiver, in units of --calibration.
+    Every row is charged to the ledger before its light leaves. With --demo a link is started as
+    well, and the ledger lies in the demonstration's folder.
 
-    --attack makes it a server that is after the data, to see clients notice it (homodyne-server,
-    counting-server, squeezing-server); it needs `shotveil link --symbol-level`.
+    With --device the light leaves through this party's own node, and what returns is judged by the
+    sums of its receiver, in the units of --calibration.
+
+    With --attack the server is after the data, so that one can see clients notice it; `shotveil
+    attack --list` names the attacks.
+
+    With --json one object is printed when the server is ready and one when it has stopped, each on
+    a line of its own.
     """
     require_extra()
+    import numpy as np
+
     from shotveil.host.adversaries.attacks import curious_server
     from shotveil.host.adversaries.curious_server import CuriousTransmitter
     from shotveil.host.ledger.budget import BudgetFilter
@@ -115,13 +185,14 @@ def serve(
     from shotveil.host.parties.server import ModelServer, ServerSettings
     from shotveil.host.parties.transmitter import transmitter_for
     from shotveil.host.verification.monitor import MonitorSettings
+    from shotveil.models.networks.network import load_network
 
     log_to_stderr()
     receiver = "server_efficiency", "server_electronic_noise"
-    without = "link_address", "attack", "strength", "phase_error", *receiver
+    without = "link", "attack", "strength", "phase_error", *receiver
     require_node_options(context, device, calibration, without)
-    folder = folder_of(keys_folder, demo)
-    keys = read_keys(folder, SERVER)
+    folder = folder_of(keys, demo)
+    own_keys = read_keys(folder, SERVER)
     served = load_network(network)
     monitor = MonitorSettings(
         false_alarm_probability=false_alarm_probability,
@@ -129,7 +200,9 @@ def serve(
         peak=peak,
     )
     if device is not None and gain is None:
-        raise RangeError("--gain is not given; allowed with --device: what the client amplifies by")
+        raise RangeError(
+            "--gain is not given with --device; allowed: the gain that the client is set to"
+        )
     settings = ServerSettings(_declared(served, gain, photons, f2, **channel), decoy_rate, monitor)
     known = None if calibration is None else ServerCalibration.load(calibration)
     if known is not None:
@@ -145,14 +218,14 @@ def serve(
             idle=IDLE_SECONDS,
         )
     if strength is not None and attack is None:
-        raise RangeError("--strength is given without --attack; allowed: both")
+        raise RangeError("--strength is given without --attack; allowed: both or neither")
     dishonest = None if attack is None else curious_server(attack, strength)
     if ledger is None:
         if not demo:
-            raise RangeError("--ledger is not given; allowed: a file")
+            raise RangeError("neither --ledger nor --demo is given; allowed: a file as --ledger")
         ledger = folder / "ledger.db"
         budget = DEMO_BUDGET if budget is None else budget
-    child = _own_link(link_address) if demo and device is None else None
+    child = _own_link(link) if demo and device is None else None
     try:
         with refusals(), ExitStack() as stack:
             accounts = stack.enter_context(BudgetFilter(ledger))
@@ -164,7 +237,7 @@ def serve(
             port_of_light: Any
             transmitter: Callable[..., Any] = transmitter_for
             if device is None:
-                port_of_light = RemoteServerPort(link_address, keys)
+                port_of_light = RemoteServerPort(link, own_keys)
                 stack.callback(port_of_light.hang_up)
             else:
                 port_of_light = reach(device)
@@ -177,38 +250,45 @@ def serve(
 
             if dishonest is not None:
                 transmitter = partial(CuriousTransmitter, server=dishonest, link=settings.link)
-            # Not from a seed: who can guess decoys can spare them.
+            # The numbers come from no seed: a client that can guess which rows are decoys can
+            # behave on those alone.
             rng = np.random.default_rng(secrets.randbits(128))
             server = ModelServer(served, settings, accounts, port_of_light, rng, transmitter)
-            answering, port = serve_model(server, address, keys)
+            answering, port = serve_model(server, address, own_keys)
 
             def stop() -> None:
                 answering.stop(grace=2).wait()
                 server.shut_down()
 
+            at = f"{address.rpartition(':')[0]}:{port}"
+            ready = {"network": served.name, "digest": served.digest, "server": at}
             run_until_told(
-                f"{served.name} ready at {address.rpartition(':')[0]}:{port}, ledger {ledger}"
+                f"{served.name} ready at {at}, ledger {ledger}"
                 + (f", light through {device}" if device else "")
                 + (f", under the attack {attack}" if attack else ""),
                 stop,
+                {**ready, "ledger": str(ledger), "device": device, "attack": attack},
+                json,
             )
     finally:
         if child is not None:
             child.terminate()
             child.wait()
+    if json:
+        print_event("stopped", ledger=str(ledger))
 
 
 def _declared(
     network: Network, gain: float | None, photons: float | None, f2: float | None, **channel: Any
 ) -> Link:
     """The link from the options, or the demo's operating point where no light is given."""
+    from shotveil.host.design.operating_point import within_budgets
+
     if gain is None:
         if photons is not None or f2 is not None:
             raise RangeError("--photons or --f2 given without --gain; allowed: both or neither")
         dark = channel_of(**channel)
         return within_budgets(network, WEIGHT_BUDGET, DATA_BUDGET, DATA_BOUND, dark)
-    from shotveil.host.commands.options import link_of
-
     require("gain", gain, above=1)
     return link_of(gain, photons, f2, **channel)
 
@@ -221,10 +301,11 @@ def _own_link(address: str) -> subprocess.Popen[str]:
         "from shotveil.host.commands.cli import main; main()",
         "link",
         "--demo",
+        "--json",
     ]
     child = subprocess.Popen([*command, "--address", address], stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None
-    if not child.stdout.readline().startswith("link ready"):
+    if not child.stdout.readline():
         child.wait()
         raise RangeError(f"the link at {address} did not start; is another one running there?")
     return child

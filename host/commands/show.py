@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+if TYPE_CHECKING:
+    from rich.console import Console
+
+from shotveil.host.leakage.catalogue import DATA_BOUNDS, WEIGHT_BOUND, WEIGHT_BOUNDS
 
 SECONDS_BETWEEN_LINES = 30.0
 
@@ -20,6 +21,15 @@ def progress_bar(description: str) -> Iterator[Callable[[int, int], None]]:
 
     A bar on a terminal; in a file or a batch system's log a line twice a minute.
     """
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
     console = Console(stderr=True)
     if not console.is_terminal:
         yield _lines(description, console)
@@ -58,6 +68,9 @@ def _lines(description: str, console: Console) -> Callable[[int, int], None]:
 
 def show(summary: dict[str, Any]) -> None:
     """Print a summary for a person to read."""
+    from rich.console import Console
+    from rich.table import Table
+
     console = Console(highlight=False)
     error = 100 * summary["accuracy_error"]
     console.print(
@@ -94,15 +107,14 @@ def _leaks(s: dict[str, Any]) -> list[tuple[str, str]]:
     if s["inferences"] > 1:
         after, count = s["weight_leakage_bits_after"], s["inferences"]
         rows.append(("", f"{after:.3g} bits per weight after all {count:,} inferences"))
-    named = {
-        "crb_v1": "crb_v1: homodyning, arXiv v1",
-        "crb_prx": "crb_prx: homodyning, PRX",
-        "qcrb": "qcrb: any measurement of a row",
-        "holevo": "holevo: anything, a theorem",
-    }
-    for i, (bound, label) in enumerate(named.items()):
-        bits = s["data_leakage_bits"][bound]
-        rows.append(("" if i else "  data → server", f"{bits:.3g} bits per pixel ({label})"))
+    for name, weight_bound in WEIGHT_BOUNDS.items():
+        if name != WEIGHT_BOUND:
+            bits = s["weight_bounds_bits"][name]
+            rows.append(("", f"{bits:.3g} bits per weight ({weight_bound.described})"))
+    for i, (name, bound) in enumerate(DATA_BOUNDS.items()):
+        bits = s["data_leakage_bits"][name]
+        side = "" if i else "  data → server"
+        rows.append((side, f"{bits:.3g} bits per pixel ({bound.described})"))
     return rows
 
 

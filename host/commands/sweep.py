@@ -6,20 +6,27 @@ from pathlib import Path
 
 import click
 
-from shotveil.host.commands.options import json_option, print_json
-from shotveil.host.commands.show import progress_bar
-from shotveil.host.design import sweep as sweeps
+from shotveil.host.commands.options import FILE, data_option, json_option, out_option
+from shotveil.host.commands.output import print_json
 from shotveil.models.common.checks import require
 
 
 @click.command()
-@click.argument("settings", type=click.Path(path_type=Path))
+@click.argument("settings", type=FILE)
+@out_option(None, "Parquet file that the results are written to.")
 @click.option(
-    "--out", type=click.Path(path_type=Path), required=True, help="Parquet file to write."
+    "--scheduler",
+    metavar="ADDRESS",
+    show_default="none, this machine does it",
+    help="Address of the scheduler of a Dask cluster.",
 )
-@click.option("--scheduler", help="Address of a Dask cluster. [default: this machine's cores]")
-@click.option("--workers", type=int, help="Local processes. [default: one a core]")
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of IDX files. [shipped]")
+@click.option(
+    "--workers",
+    type=int,
+    show_default="one for each core",
+    help="Number of processes on this machine (1 or more).",
+)
+@data_option
 @json_option
 def sweep(
     settings: Path,
@@ -27,13 +34,17 @@ def sweep(
     scheduler: str | None,
     workers: int | None,
     data: Path | None,
-    as_json: bool,
+    json: bool,
 ) -> None:
-    """Compute every point of the TOML file SETTINGS, and go on where an earlier start ended.
+    """Compute accuracy, leakage and verification at every point of the TOML file SETTINGS.
 
-    SETTINGS holds [settings] for all points, [grid] with lists whose product is taken, and
-    [[points]] with further points; docs/design-space.md names what can be set.
+    A sweep that was interrupted goes on where it ended. SETTINGS holds the table [settings] for all
+    points, [grid] with lists whose product is taken, and [[points]] with further points;
+    docs/design-space.md names what can be set. Needs the extra `sweep`.
     """
+    from shotveil.host.commands.show import progress_bar
+    from shotveil.host.design import sweep as sweeps
+
     if workers is not None:
         require("workers", workers, at_least=1)
     points = sweeps.read_points(settings)
@@ -46,7 +57,7 @@ def sweep(
             workers=workers,
             progress=lambda done: progress(done, len(points)),
         )
-    if as_json:
+    if json:
         print_json({"out": str(out), "points": len(points), "computed": computed})
     else:
         click.echo(f"{out}: {len(points):,} points, {computed:,} of them computed now")

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 
-from shotveil.host.run.training import Progress, TrainingSettings, fetch_mnist
-from shotveil.host.run.training import train as fit
+from shotveil.host.commands.options import FOLDER, json_option, out_option
+from shotveil.host.commands.output import print_json
+from shotveil.host.run.training_settings import TrainingSettings
 from shotveil.models.common.checks import RangeError
-from shotveil.models.networks.mnist import load_mnist
 
-_DEFAULTS = TrainingSettings()
+DISTORTIONS = ("rotation", "scale", "shear", "shift", "elastic")
 
 
 def _widths(context: click.Context, option: click.Parameter, text: str) -> tuple[int, ...]:
@@ -24,38 +25,66 @@ def _widths(context: click.Context, option: click.Parameter, text: str) -> tuple
         ) from None
 
 
+def _setting_options(command: Any) -> Any:
+    """Add an option for each field of `TrainingSettings`, with its help and its default."""
+    for setting in reversed(fields(TrainingSettings)):
+        name, default = "--" + setting.name.replace("_", "-"), cast(Any, setting.default)
+        how: dict[str, Any] = {"default": default}
+        if setting.name == "hidden":
+            how = {"default": ",".join(map(str, default)), "callback": _widths, "metavar": "WIDTHS"}
+        elif setting.name == "f2":
+            how = {"type": float, "show_default": "train without noise"}
+        elif isinstance(default, bool):
+            name += f"/--no-{setting.name}"
+        command = click.option(name, help=setting.metadata["help"], **how)(command)
+    return command
+
+
 @click.command()
-@click.option("--data", type=click.Path(path_type=Path), required=True, help="Folder of IDX files.")
-@click.option("--download", is_flag=True, help="Fetch what --data lacks from a public mirror.")
-@click.option("--f2", type=float, help="F² to train at. [default: train without noise]")
-@click.option("--hidden", default="784", show_default=True, callback=_widths, help="784,…")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="File to write.")
-@click.option("--name", help="Name of the network. [default: that of the file]")
-@click.option("--bias/--no-bias", default=_DEFAULTS.bias)
-@click.option("--int8/--no-int8", default=_DEFAULTS.int8, help="Round to a byte per weight.")
-@click.option("--bfloat16", is_flag=True, help="Multiply in bfloat16: faster where in hardware.")
-@click.option("--no-distortion", is_flag=True, help="Train on the images as they are.")
-@click.option("--seed", type=int, default=_DEFAULTS.seed, show_default=True)
+@click.option(
+    "--data", type=FOLDER, required=True, help="Folder of IDX files with the training images."
+)
+@click.option(
+    "--download", is_flag=True, help="Fetch files that the folder lacks from a public mirror."
+)
+@out_option(None, "File that the network is written to.")
+@click.option(
+    "--name", show_default="that of the file", help="Name of the network in reports and ledgers."
+)
+@click.option(
+    "--no-distortion", is_flag=True, help="Train on the images as they are, without distortions."
+)
+@_setting_options
+@json_option
 def train(
     data: Path,
     download: bool,
     out: Path,
     name: str | None,
-    hidden: tuple[int, ...],
     no_distortion: bool,
+    json: bool,
     **settings: Any,
 ) -> None:
-    """Train on MNIST with the loss taken through the noisy link. Needs the extra `train`."""
+    """Train a network on MNIST, with the loss taken through the noisy link.
+
+    Needs the extra `train`.
+    """
+    from shotveil.host.run.training import Progress, fetch_mnist
+    from shotveil.host.run.training import train as fit
+    from shotveil.models.networks.mnist import load_mnist
+
     if no_distortion:
-        settings |= dict.fromkeys(("rotation", "scale", "shear", "shift", "elastic"), 0.0)
-    chosen = TrainingSettings(hidden=hidden, **settings)
+        settings |= dict.fromkeys(DISTORTIONS, 0.0)
+    chosen = TrainingSettings(**settings)
     if out.is_dir() or not out.parent.is_dir():
         raise RangeError(f"out = {out} is no file in a folder that exists")
     if download:
         fetch_mnist(data)
     images, labels = load_mnist(data, "train")
+    losses: list[float] = []
 
     def show(now: Progress) -> None:
+        losses.append(now.loss)
         click.echo(
             f"epoch {now.epoch}/{now.epochs}: loss {now.loss:.4f}, accuracy {now.accuracy:.2%}",
             err=True,
@@ -63,30 +92,15 @@ def train(
 
     network = fit(chosen, images, labels, name=name or out.stem, progress=show)
     network.save(out)
-    click.echo(f"{out}: {network.weights:,} weights, digest {network.digest[:16]}")
-
-
-# Every other setting of training is an option of the same name.
-for _setting, _help in (
-    ("f2_spread", "Each batch draws F² between f2/spread and f2·spread."),
-    ("epochs", "Passes over the data."),
-    ("batch", "Images a step."),
-    ("learning_rate", "Of Adam at its peak."),
-    ("weight_decay", "Decoupled, as in AdamW."),
-    ("dropout", "Fraction of hidden activations."),
-    ("label_smoothing", "Weight of the uniform target."),
-    ("rotation", "Largest, degrees."),
-    ("scale", "Largest, relative."),
-    ("shear", "Largest, tangent."),
-    ("shift", "Largest, pixels."),
-    ("elastic", "Rms, pixels."),
-    ("threads", "Of PyTorch; decides the last bits."),
-):
-    _default = getattr(_DEFAULTS, _setting)
-    click.option(
-        "--" + _setting.replace("_", "-"),
-        type=type(_default),
-        default=_default,
-        show_default=True,
-        help=_help,
-    )(train)
+    if json:
+        print_json(
+            {
+                "file": str(out),
+                "network": network.name,
+                "weights": network.weights,
+                "digest": network.digest,
+                "losses": losses,
+            }
+        )
+    else:
+        click.echo(f"{out}: {network.weights:,} weights, digest {network.digest[:16]}")

@@ -1,4 +1,4 @@
-"""`make bench`: the published way of computing an accuracy curve against ours, in one run.
+"""`shotveil bench`: the published way of computing an accuracy curve against ours, in one run.
 
 The published way is a dense noisy forward pass per point: both matrix products over all images and
 fresh noise for each output, here in PyTorch. Either way runs in a process of its own, with all
@@ -7,8 +7,6 @@ cores, in turns, so that whatever else the machine does hits both; the figure of
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 import multiprocessing
 import os
@@ -24,7 +22,6 @@ from numpy.typing import NDArray
 
 from shotveil.host.extras import import_extra
 from shotveil.host.run.curves import OUTPUTS_IN_CHUNK, accuracy_curve
-from shotveil.models.common.checks import require
 from shotveil.models.link.normals import fill_normals
 from shotveil.models.networks.mnist import load_mnist
 from shotveil.models.networks.network import Network, load_network
@@ -230,24 +227,6 @@ def show(r: dict[str, Any]) -> None:
     )
 
 
-def main() -> None:
-    """Run the bench; exit code 1 where the accuracies of both ways disagree."""
-    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--network", default="mnist-paper")
-    parser.add_argument("--points", type=int, default=32)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
-    require("points", options.points, at_least=2)
-    require("rounds", options.rounds, at_least=1)
-    result = measure(options.network, options.points, options.rounds)
-    if options.json:
-        print(json.dumps(result, indent=2))
-    else:
-        show(result)
-    if max(result["largest_deviation_fresh"], result["largest_deviation_shared"]) > 4:
-        raise SystemExit("the accuracies of both ways differ by more than counting error")
-
-
-if __name__ == "__main__":
-    main()
+def agrees(r: dict[str, Any]) -> bool:
+    """Whether the accuracies of both ways differ by no more than counting error."""
+    return max(r["largest_deviation_fresh"], r["largest_deviation_shared"]) <= 4

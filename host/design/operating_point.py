@@ -9,22 +9,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 
 from shotveil.host.design.bisection import greatest
-from shotveil.host.leakage.data import crb_prx, crb_v1, holevo, qcrb
-from shotveil.host.leakage.weights import weight_leakage_after
+from shotveil.host.leakage.catalogue import (
+    DATA_BOUND,
+    DATA_BOUNDS,
+    WEIGHT_BOUND,
+    WEIGHT_BOUNDS,
+    data_bound,
+    weight_bound,
+)
 from shotveil.models.common.checks import RangeError, require
-from shotveil.models.link.optics import Link, inference_noise, noise_quantum
+from shotveil.models.link.amplifier import noise_quantum
+from shotveil.models.link.channel import Channel
+from shotveil.models.link.optics import Link
 from shotveil.models.networks.network import Network
 
 Real = NDArray[np.float64]
-
-DATA_BOUNDS = {bound.__name__: bound for bound in (crb_v1, crb_prx, qcrb, holevo)}
 
 # Values of G − 1 that are searched: below, finer than any amplifier is set; above, the reading's
 # noise no longer falls, whatever the client's detector.
@@ -39,77 +45,69 @@ _INSIDE = 1e-9
 class Budgets:
     """What may leak at most. None is no limit. Raises `RangeError` unless the others are positive.
 
-    weight_bits: bits per real weight, mean over the network, all `inferences` K together.
-    data_bits: bits per data element of the input layer in one inference, under `data_bound`, one of
-        crb_v1, crb_prx, qcrb and holevo.
+    weight_bits: bits per real weight, mean over the network, all `inferences` K together, under
+        `weight_bound`. data_bits: bits per data element of the input layer in one inference, under
+        `data_bound`. Both bounds are names in `host.leakage.catalogue`.
     """
 
     weight_bits: float | None = None
     data_bits: float | None = None
-    data_bound: str = "qcrb"
+    data_bound: str = DATA_BOUND
     inferences: int = 1
+    weight_bound: str = WEIGHT_BOUND
 
     def __post_init__(self) -> None:
         for name, bits in (("weight budget", self.weight_bits), ("data budget", self.data_bits)):
             if bits is not None:
                 require(name, bits, above=0)
-        if self.data_bound not in DATA_BOUNDS:
-            raise RangeError(
-                f"data bound = {self.data_bound!r} is none of {', '.join(DATA_BOUNDS)}"
-            )
+        data_bound(self.data_bound)
+        weight_bound(self.weight_bound)
         require("inferences", self.inferences, at_least=1, integer=True)
 
 
 def weight_bits(
-    network: Network, channel: Link, gain: ArrayLike, photons: ArrayLike, inferences: int = 1
+    network: Network,
+    channel: Channel,
+    gain: ArrayLike,
+    photons: ArrayLike,
+    inferences: int = 1,
+    bound: str = WEIGHT_BOUND,
 ) -> Real:
     """Declared weight leakage of `host.leakage.declared.network_leakage`, over arrays of settings.
 
-    gain > 1 and photons ≥ 0 replace those of `channel` and broadcast. Bits per real weight, mean
-    over the network, K = `inferences` together.
+    gain > 1 and photons ≥ 0 broadcast. Bits per real weight, mean over the network, K =
+    `inferences` together, under the bound named.
     """
-    modulation = 2 * np.asarray(photons, dtype=np.float64)
-    g = noise_quantum(np.asarray(gain, dtype=np.float64))
-    blurred = (1 - channel.coherence) * channel.transmittance * modulation
-    total = np.zeros(np.broadcast_shapes(g.shape, modulation.shape))
+    gain, photons = _floats(gain), _floats(photons)
+    total = np.zeros(np.broadcast_shapes(gain.shape, photons.shape))
     for layer in network.layers:
-        excess = g / layer.modes + channel.excess_noise + blurred
-        bits = weight_leakage_after(inferences, modulation, channel.declared_transmittance, excess)
+        excess = channel.declared_excess_noise_at(gain, photons, layer.modes)
+        bits = WEIGHT_BOUNDS[bound](inferences, 2 * photons, channel.declared_transmittance, excess)
         total += layer.weights.size * bits
     return total / network.weights
 
 
+def budgeted_bits(
+    network: Network, channel: Channel, budgets: Budgets, gain: ArrayLike, photons: ArrayLike
+) -> Real:
+    """`weight_bits` of what a weight budget holds: its inferences together, under its bound."""
+    return weight_bits(network, channel, gain, photons, budgets.inferences, budgets.weight_bound)
+
+
 def data_bits(network: Network, gain: ArrayLike, bound: str) -> Real:
     """Declared data leakage of the input layer under the bound named, over arrays of gain."""
-    g = noise_quantum(np.asarray(gain, dtype=np.float64))
+    g = noise_quantum(_floats(gain))
     layer = network.layers[0]
     return DATA_BOUNDS[bound](g, layer.rows, layer.modes)
 
 
-def f2_of(channel: Link, gain: ArrayLike, photons: ArrayLike) -> Real:
-    """F² = 2μ·T_out/D of `Link.f2`, over arrays of gain and photons."""
-    return (
-        2
-        * np.asarray(photons, dtype=np.float64)
-        * channel.transmittance_out
-        / _noise(channel, gain)
-    )
-
-
-def photons_for(channel: Link, gain: ArrayLike, f2: ArrayLike) -> Real:
-    """The photon number of `Link.with_f2`, over arrays of gain and F²."""
-    return (
-        np.asarray(f2, dtype=np.float64) * _noise(channel, gain) / (2 * channel.transmittance_out)
-    )
-
-
-def photons_within(network: Network, channel: Link, gain: ArrayLike, budgets: Budgets) -> Real:
+def photons_within(network: Network, channel: Channel, gain: ArrayLike, budgets: Budgets) -> Real:
     """The most photons μ per mode, up to 10¹², inside the weight budget, at every gain."""
-    gain = np.asarray(gain, dtype=np.float64)
+    gain = _floats(gain)
     if budgets.weight_bits is None:
         return np.full(gain.shape, _MOST_PHOTONS)
     return greatest(
-        lambda photons: weight_bits(network, channel, gain, photons, budgets.inferences),
+        lambda photons: budgeted_bits(network, channel, budgets, gain, photons),
         np.full(gain.shape, budgets.weight_bits * (1 - _INSIDE)),
         1 / _MOST_PHOTONS,
         _MOST_PHOTONS,
@@ -141,8 +139,8 @@ def greatest_gain(network: Network, budgets: Budgets) -> float:
     return 1 + math.exp(root - 1e-10)
 
 
-def most_light(network: Network, channel: Link, budgets: Budgets) -> Link:
-    """The link of highest F² inside the budgets; `channel` with gain and photons replaced.
+def most_light(network: Network, channel: Channel, budgets: Budgets) -> Link:
+    """The link through `channel` of highest F² inside the budgets.
 
     Raises `RangeError` without a weight budget, as F² then has no limit, or where the data budget
     cannot be met.
@@ -151,14 +149,14 @@ def most_light(network: Network, channel: Link, budgets: Budgets) -> Link:
         raise RangeError("weight budget is missing; without one F² has no limit")
 
     def objective(gain: Real) -> Real:
-        return -f2_of(channel, gain, photons_within(network, channel, gain, budgets))
+        return -channel.f2_at(gain, photons_within(network, channel, gain, budgets))
 
     gain = _best(objective, greatest_gain(network, budgets))
     photons = float(photons_within(network, channel, gain, budgets))
-    return replace(channel, gain=gain, photons=photons)
+    return Link.through(channel, gain, photons=photons)
 
 
-def least_leakage(network: Network, channel: Link, f2: float, budgets: Budgets) -> Link:
+def least_leakage(network: Network, channel: Channel, f2: float, budgets: Budgets) -> Link:
     """The link that brings F² = `f2` to the client with least weight leakage in the data budget.
 
     With a weight budget and no data budget: the one of least data leakage in the weight budget, or
@@ -168,46 +166,39 @@ def least_leakage(network: Network, channel: Link, f2: float, budgets: Budgets) 
     require("F²", f2, above=0)
 
     def weights(gain: Real) -> Real:
-        photons = photons_for(channel, gain, f2)
-        return weight_bits(network, channel, gain, photons, budgets.inferences)
+        photons = channel.photons_at(gain, _floats(f2))
+        return budgeted_bits(network, channel, budgets, gain, photons)
 
     most = greatest_gain(network, budgets)
     gain = _best(weights, most)
     if budgets.weight_bits is not None and budgets.data_bits is None:
         allowed = budgets.weight_bits * (1 - _INSIDE)
-        if weights(np.array(gain)) <= allowed:
+        if weights(_floats(gain)) <= allowed:
             # From the gain of least weight leakage downwards; less gain, less data.
             gain = _best(lambda gain: np.where(weights(gain) <= allowed, gain, np.inf), gain)
-    return replace(channel, gain=gain, photons=float(photons_for(channel, gain, f2)))
+    photons = float(channel.photons_at(_floats(gain), _floats(f2)))
+    return Link.through(channel, gain, photons=photons)
 
 
 def within_budgets(
-    network: Network, weight_bits: float, data_bits: float, data_bound: str, channel: Link
+    network: Network, weight_bits: float, data_bits: float, data_bound: str, channel: Channel
 ) -> Link:
     """The link of highest F² inside both budgets for one inference, in bits per weight and pixel.
 
-    data_bound: crb_v1, crb_prx, qcrb or holevo, the bound that the data budget holds under.
-    channel: fibre and detectors; its gain and photon number are replaced.
+    data_bound: name of the bound that the data budget holds under, as `network_leakage` has it.
     Raises `RangeError` for a budget that is not positive, a bound that is none, or where the data
     budget cannot be met.
 
     >>> from shotveil import load_network
-    >>> network, channel = load_network("mnist-paper"), Link(gain=2, photons=0)
-    >>> best = within_budgets(network, 0.1, 0.01, "crb_prx", channel)
+    >>> best = within_budgets(load_network("mnist-paper"), 0.1, 0.01, "crb_prx", Channel())
     >>> f"gain {best.gain:.3f}, {best.photons:.1f} photons per mode, F² {best.f2:.1f}"
     'gain 1.046, 118.7 photons per mode, F² 10.8'
     """
     return most_light(network, channel, Budgets(weight_bits, data_bits, data_bound))
 
 
-def _noise(channel: Link, gain: ArrayLike) -> Real:
-    detector = channel.client_detector
-    noise = inference_noise(
-        np.asarray(gain, dtype=np.float64),
-        detector.efficiency,
-        detector.electronic_noise,
-    )
-    return np.asarray(noise)
+def _floats(values: ArrayLike) -> Real:
+    return np.asarray(values, dtype=np.float64)
 
 
 def _best(objective: Callable[[Real], Real], most: float) -> float:

@@ -22,7 +22,7 @@ import threading
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from importlib import metadata
 from multiprocessing.connection import wait
@@ -34,14 +34,15 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from shotveil import host, models
-from shotveil.host.design.operating_point import DATA_BOUNDS
 from shotveil.host.extras import import_extra
+from shotveil.host.leakage.catalogue import DATA_BOUNDS, WEIGHT_BOUNDS
 from shotveil.host.leakage.declared import network_leakage
 from shotveil.host.run.inference import infer
 from shotveil.host.run.summary import summarise
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.files import write_atomically
-from shotveil.models.link.optics import Detector, Link, split_transmittance
+from shotveil.models.link.channel import Channel
+from shotveil.models.link.optics import Link
 from shotveil.models.networks.mnist import load_mnist
 from shotveil.models.networks.network import Network, load_network
 
@@ -50,13 +51,21 @@ Row = dict[str, Any]
 FORMAT = "shotveil sweep journal 1"
 
 
+_KINDS: dict[str, type] = {"str": str, "int": int, "bool": bool}  # all else is a real number
+
+
+def _number(name: str, value: Any) -> float:
+    if type(value) not in (int, float):
+        raise RangeError(f"{name} = {value!r}; allowed: a number")
+    return float(value)
+
+
 @dataclass(frozen=True)
 class Point:
     """Everything that decides a row. Raises `RangeError` for values that cannot be.
 
     images: how many test images, from the first; 0 computes leakage alone. verify: gather the
-    server's statistics. photons or f2: one of them. The rest as in `models.link.optics.Link`, the
-    transmittances as on the command line. inferences: K of `weight_leakage_bits_after`.
+    server's statistics. photons or f2: one of them. inferences: K of `weight_leakage_bits_after`.
     """
 
     network: str = "mnist"
@@ -65,58 +74,59 @@ class Point:
     gain: float = 1.3
     photons: float | None = None
     f2: float | None = None
-    transmittance: float | None = None
-    transmittance_out: float | None = None
-    transmittance_back: float | None = None
-    excess_noise: float = 0.0
-    phase_error: float = 0.0
-    client_efficiency: float = 1.0
-    client_electronic_noise: float = 0.0
-    server_efficiency: float = 1.0
-    server_electronic_noise: float = 0.0
+    channel: Channel = field(default_factory=Channel)
     inferences: int = 1
     verify: bool = True
 
+    @classmethod
+    def of(cls, **settings: Any) -> Point:
+        """The point of `settings` by the names in `SETTINGS`: those of the channel stand beside
+        the others, as on the command line. Raises `RangeError`."""
+        for name in settings:
+            if name not in SETTINGS:
+                raise RangeError(f"setting {name!r} is none of {', '.join(sorted(SETTINGS))}")
+        channel = {
+            each.name: _number(each.name, settings.pop(each.name))
+            for each in Channel.settings()
+            if each.name in settings
+        }
+        return cls(channel=Channel.of(**channel), **settings)
+
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            kinds: Any = {"str": str, "bool": bool, "int": int}.get(str(field.type), (int, float))
-            if value is None and "None" in str(field.type):
-                continue
-            if not isinstance(value, kinds) or (isinstance(value, bool) and kinds is not bool):
-                raise RangeError(f"{field.name} = {value!r}; allowed: {field.type}")
-            if kinds == (int, float):  # 1 and 1.0 are one setting
-                object.__setattr__(self, field.name, float(value))
+        for each in fields(self):
+            value, kind = getattr(self, each.name), _KINDS.get(str(each.type))
+            if kind is None and each.name != "channel":  # 1 and 1.0 are one setting
+                if value is not None or "None" not in str(each.type):
+                    object.__setattr__(self, each.name, _number(each.name, value))
+            elif kind is not None and type(value) is not kind:
+                raise RangeError(f"{each.name} = {value!r}; allowed: {each.type}")
         require("images", self.images, at_least=0)
         require("seed", self.seed, at_least=0, below=2**63)
         require("inferences", self.inferences, at_least=1)
-        if (self.photons is None) == (self.f2 is None):
-            given = "neither" if self.photons is None else "both"
-            raise RangeError(f"{given} of photons and f2 given; allowed: exactly one of them")
-        require("photons or f2", self.f2 if self.photons is None else self.photons, above=0)
+        if self.photons is not None or self.f2 is not None:
+            require("photons or f2", self.f2 if self.photons is None else self.photons, above=0)
         self.link()
 
     def link(self) -> Link:
         """The optical link that these settings describe."""
-        out, back = split_transmittance(
-            self.transmittance, self.transmittance_out, self.transmittance_back
-        )
-        link = Link(
-            gain=self.gain,
-            photons=self.photons or 0.0,
-            transmittance_out=out,
-            transmittance_back=back,
-            excess_noise=self.excess_noise,
-            client_detector=Detector(self.client_efficiency, self.client_electronic_noise),
-            server_detector=Detector(self.server_efficiency, self.server_electronic_noise),
-            phase_error=self.phase_error,
-        )
-        return link if self.f2 is None else link.with_f2(self.f2)
+        return Link.through(self.channel, self.gain, photons=self.photons, f2=self.f2)
 
     @property
     def key(self) -> str:
         """What names the point: a digest of all settings."""
         return hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()[:32]
+
+
+def _settings() -> Iterator[tuple[str, type]]:
+    for each in fields(Point):
+        if each.name == "channel":
+            yield from ((one.name, float) for one in Channel.settings())
+        else:
+            yield each.name, _KINDS.get(str(each.type), float)
+
+
+SETTINGS = dict(_settings())
+"""Names and types of what a sweep may set, in their order."""
 
 
 def read_points(path: Path) -> list[Point]:
@@ -133,7 +143,6 @@ def read_points(path: Path) -> list[Point]:
         raise RangeError(f"sweep {path} is no TOML: {error}") from None
     settings, grid, further = text.get("settings", {}), text.get("grid", {}), text.get("points", [])
     unknown = text.keys() - {"settings", "grid", "points"}
-    names = {field.name for field in fields(Point)}
     tables: list[Any] = [settings, grid, *(further if isinstance(further, list) else [None])]
     if unknown or not all(isinstance(table, dict) for table in tables):
         raise RangeError(
@@ -141,14 +150,14 @@ def read_points(path: Path) -> list[Point]:
             "allowed: [settings], [grid] and [[points]]"
         )
     for name in itertools.chain(*tables):
-        if name not in names:
-            raise RangeError(f"setting {name!r} is none of {', '.join(sorted(names))}")
+        if name not in SETTINGS:
+            raise RangeError(f"setting {name!r} is none of {', '.join(sorted(SETTINGS))}")
     for name, values in grid.items():
         if not isinstance(values, list) or not values:
             raise RangeError(f"grid {name} = {values!r}; allowed: a list of at least one value")
     combinations = itertools.product(*grid.values()) if grid else ()
     chosen = [dict(zip(grid, values, strict=True)) for values in combinations] + further
-    points = [Point(**{**settings, **each}) for each in chosen]
+    points = [Point.of(**{**settings, **each}) for each in chosen]
     if not points:
         raise RangeError(f"sweep {path} holds no point; give [grid], [[points]] or both")
     seen: set[str] = set()
@@ -169,17 +178,16 @@ def compute(point: Point, data: str | None = None, threads: int | None = None) -
     link = point.link()
     leakage = network_leakage(network, link, point.inferences)
     row: Row = dict.fromkeys(COLUMNS)
-    row |= asdict(point)
+    row |= {each.name: getattr(point, each.name) for each in fields(point)}
+    row |= row.pop("channel").as_settings()
     row |= {
         "digest": network.digest,
         "code": code_version(),
         "photons": link.photons,
         "f2": link.f2,
-        "transmittance": link.transmittance,
-        "transmittance_out": link.transmittance_out,
-        "transmittance_back": link.transmittance_back,
         "weight_leakage_bits": leakage.weight_leakage_bits,
         "weight_leakage_bits_after": leakage.weight_leakage_bits_after,
+        **{f"weight_leakage_bits_{k}": bits for k, bits in leakage.weight_bounds_bits.items()},
         **{f"data_leakage_bits_{k}": bits for k, bits in leakage.data_leakage_bits.items()},
     }
     if point.images == 0:
@@ -204,15 +212,13 @@ def compute(point: Point, data: str | None = None, threads: int | None = None) -
 
 
 COLUMNS: dict[str, type] = {
-    **{
-        field.name: {"str": str, "int": int, "bool": bool}.get(str(field.type), float)
-        for field in fields(Point)
-    },
+    **SETTINGS,
     "digest": str,
     "data": str,
     "code": str,
     "weight_leakage_bits": float,
     "weight_leakage_bits_after": float,
+    **{f"weight_leakage_bits_{name}": float for name in WEIGHT_BOUNDS},
     **{f"data_leakage_bits_{name}": float for name in DATA_BOUNDS},
     "accuracy": float,
     "accuracy_error": float,

@@ -14,8 +14,10 @@ import numpy.typing as npt
 
 from shotveil.models.common.checks import RangeError
 from shotveil.models.host_link.packet import MAX_WORDS
+from shotveil.models.node.chain import Plant
 from shotveil.models.node.ports import ReadPort, WritePort
-from shotveil.models.node.register_map import IDENTITY, Access, Register, RegisterMap, register_map
+from shotveil.models.node.register import Access, Register, RegisterMap
+from shotveil.models.node.register_map import IDENTITY, register_map
 from shotveil.models.node.spec import ROLES, NodeSpec
 
 Words = npt.NDArray[np.uint32]
@@ -155,6 +157,21 @@ def standard_specs() -> tuple[NodeSpec, ...]:
     return tuple(NodeSpec(role, loopback=loopback) for role in ROLES for loopback in (False, True))
 
 
+def spec_of_role(url: str, role: str, spec: NodeSpec | None) -> NodeSpec:
+    """`spec`, or the standard one of the role in a URL. Raises `RangeError` if there is none."""
+    if role not in ROLES:
+        raise RangeError(f"device = {url!r} names no role; allowed: {', '.join(ROLES)}")
+    if spec is not None and spec.role != role:
+        raise RangeError(f"device = {url!r} is given the spec of a {spec.role}")
+    return spec or NodeSpec(role=role)
+
+
+def require_no_plant(url: str, plant: Plant | None) -> None:
+    """Raise `RangeError` if a plant is given for a node whose converters are real, or far away."""
+    if plant is not None:
+        raise RangeError(f"a plant was given for {url}; allowed: for simulated nodes only")
+
+
 def recognise(
     found: Mapping[str, int], where: str, candidates: Sequence[NodeSpec] | None = None
 ) -> NodeSpec:
@@ -206,4 +223,4 @@ def as_words(values: npt.ArrayLike) -> Words:
     for value in (array.min(initial=0), array.max(initial=0)):
         if not -(1 << 31) <= int(value) < 1 << 32:
             raise RangeError(f"word = {value} is outside the integers in [-2³¹, 2³² − 1]")
-    return (array.ravel() & 0xFFFFFFFF).astype(np.uint32)
+    return (array.ravel().astype(np.int64) & 0xFFFFFFFF).astype(np.uint32)

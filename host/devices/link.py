@@ -16,11 +16,21 @@ from shotveil.host.devices.device import (
     recognise,
     standard_specs,
 )
-from shotveil.host.devices.transport import LinkError, Pending, Transport
+from shotveil.host.devices.transport import BytePipe, LinkError, Pending, Transport
 from shotveil.models.host_link.packet import MAX_WORDS
 from shotveil.models.node.ports import ReadPort, WritePort
-from shotveil.models.node.register_map import Register, register_map
+from shotveil.models.node.register import Register
+from shotveil.models.node.register_map import register_map
 from shotveil.models.node.spec import NodeSpec
+
+
+def open_link(url: str, pipe: Callable[[], BytePipe], spec: NodeSpec | None) -> LinkDevice:
+    """The node behind a pipe of bytes, which is opened here. Raises `DeviceError` if it is not."""
+    try:
+        transport = Transport(pipe())
+    except LinkError as error:
+        raise DeviceError(f"{url}: {error}") from error
+    return LinkDevice(transport, url, spec)
 
 
 class LinkDevice(Device):

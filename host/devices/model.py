@@ -2,19 +2,28 @@
 
 The models know frames, not clocks: nothing happens while nobody looks, and whatever the node has to
 do by then is done when it is asked. Rows therefore always come in time, and its watchdog never
-barks. In all else it answers as the gateware does, to the bit.
+barks. In all else it answers as the gateware does, to the bit. Settings read back as they were
+staged, whatever they are; a status or a strobe that is not modelled is refused when it is opened.
 """
 
 from __future__ import annotations
 
+import functools
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from shotveil.host.devices.device import COMMIT, Device, DeviceError, Words, as_words
+from shotveil.host.devices.device import (
+    COMMIT,
+    Device,
+    DeviceError,
+    Words,
+    as_words,
+    spec_of_role,
+)
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.fixedpoint import BoolArray, IntArray
 from shotveil.models.digitiser.phase_lock import PhaseLockSettings
@@ -25,12 +34,27 @@ from shotveil.models.drive.spec import DriveRegisters
 from shotveil.models.node import capture, chain
 from shotveil.models.node.chain import Loopback, Plant
 from shotveil.models.node.ports import ReadPort, WritePort
-from shotveil.models.node.register_map import STATES, Access, Register
+from shotveil.models.node.register import Access, Register
+from shotveil.models.node.register_map import LINK, STATES
 from shotveil.models.node.sequencer import FAULTS
 from shotveil.models.node.spec import NodeSpec
 from shotveil.models.signal.frame import FrameLayout
 
 ON = ("lead-in", "playing", "waiting")
+# What shows nothing whenever a host can look: frames take no time, rows are there in time, all that
+# the receiver gives is kept, and behind each batch it has lost the frames and the phase.
+NEVER = (
+    "drive_busy",
+    "drive_starved",
+    "drive_starved_flag",
+    "digitiser_locked",
+    "digitiser_steady",
+    "digitiser_backlog",
+    "digitiser_late",
+    "digitiser_symbols_lost",
+    "digitiser_inference_lost",
+    "digitiser_phases_lost",
+)
 
 
 @dataclass(frozen=True)
@@ -42,7 +66,10 @@ class _Sent:
 
 
 class ModelDevice(Device):
-    """A node of `spec`, with `plant` between its DAC and its ADC: a loopback unless given."""
+    """A node of `spec`, with `plant` between its DAC and its ADC: a loopback unless given.
+
+    Raises `DeviceError` naming the registers of the map that it has no answer for.
+    """
 
     def __init__(self, spec: NodeSpec, plant: Plant | None = None, name: str | None = None):
         super().__init__(spec, name or f"model:{spec.role}")
@@ -66,6 +93,8 @@ class ModelDevice(Device):
         self._record_from: int | None = None
         self._counts = dict.fromkeys(("rows_sent", "frames_sent"), 0)
         self._events = dict.fromkeys(("clipped", "refused", "saturated"), 0)
+        self._status = self._answers()
+        self._require_answers()
         self._forget()
 
     def _forget(self) -> None:
@@ -111,50 +140,54 @@ class ModelDevice(Device):
             elif register.access is Access.SETTING:
                 values.append(self._staged[name])
             else:
-                values.append(self._status(name))
+                values.append(self._status[name]())
         return values
 
-    def _status(self, name: str) -> int:
-        part, _, rest = name.partition("_")
-        if part == "drive":
-            return self._drive_status(rest)
-        if part == "digitiser":
-            return self._digitiser_status(rest)
-        if part == "link":
-            return 0  # there is none
-        if name == "state":
-            return STATES.index(self._state)
-        if name == "fault":
-            return sum(1 << FAULTS.index(fault) for fault in self._faults)
-        if name == "rows_granted_left":
-            return self._granted
-        if name in self._counts:
-            return self._counts[name]
-        flights = self._heard().flights
-        matched = int(np.count_nonzero(flights.belongs >= 0))
-        return {"frames_matched": matched, "frames_missed": flights.missed}[name]
-
-    def _drive_status(self, name: str) -> int:
-        count, _, flag = name.partition("_")
-        if count in self._events:
-            return int(self._events[count] > 0) if flag else self._events[count]
-        return {
-            "armed": int(bool(self._set["arm"]) and not self._disarmed),
-            "tripped": int("tripped" in self._faults),
-            "angles_loaded": len(self._table),
-        }.get(name, 0)
-
-    def _digitiser_status(self, name: str) -> int:
-        got = self._heard().received
-        if name.startswith("measured_"):
-            return got.offset["xp".index(name[-1])]
-        return {
+    def _answers(self) -> dict[str, Callable[[], int]]:
+        """What each status register shows, by name. A register that is not here is not modelled."""
+        answers: dict[str, Callable[[], int]] = {
+            "state": lambda: STATES.index(self._state),
+            "rows_granted_left": lambda: self._granted,
+            "rows_sent": lambda: self._counts["rows_sent"],
+            "frames_sent": lambda: self._counts["frames_sent"],
+            "frames_matched": lambda: int(np.count_nonzero(self._heard().flights.belongs >= 0)),
+            "frames_missed": lambda: self._heard().flights.missed,
+            "fault": lambda: sum(1 << FAULTS.index(fault) for fault in self._faults),
+            "drive_buffered": lambda: len(self._rows),
+            "drive_armed": lambda: int(bool(self._set["arm"]) and not self._disarmed),
+            "drive_tripped": lambda: int("tripped" in self._faults),
+            "drive_angles_loaded": lambda: len(self._table),
             # Behind a batch the clock runs on for some frames, then the lock is given up.
-            "loss": int(bool(got.frames)),
-            "overrange": int(got.overrange > 0),
-            "overrange_count": got.overrange,
-            "theta": got.theta,
-        }.get(name, 0)
+            "digitiser_loss": lambda: int(bool(self._heard().received.frames)),
+            "digitiser_overrange": lambda: int(self._heard().received.overrange > 0),
+            "digitiser_overrange_count": lambda: self._heard().received.overrange,
+            "digitiser_theta": lambda: self._heard().received.theta,
+        }
+        for name in self._events:
+            answers[f"drive_{name}"] = functools.partial(self._events.__getitem__, name)
+            answers[f"drive_{name}_flag"] = functools.partial(self._happened, name)
+        for k, axis in enumerate("xp"[: self.spec.digitiser.quadratures]):
+            answers[f"digitiser_measured_{axis}"] = functools.partial(self._measured, k)
+        # No link leads here, so it counts nothing.
+        quiet = [*NEVER, *(r.name for r in self.map if r.group == LINK)]
+        return answers | dict.fromkeys(quiet, lambda: 0)
+
+    def _require_answers(self) -> None:
+        """Raise `DeviceError` for status registers and strobes of the map that are not modelled."""
+        strobes = (n for n in self.map.of(Access.STROBE) if n != COMMIT)
+        missing = [name for name in self.map.of(Access.STATUS) if name not in self._status]
+        missing += [name for name in strobes if not hasattr(self, f"_do_{name}")]
+        if missing:
+            raise DeviceError(
+                f"the model of a node does not know the registers {', '.join(missing)} of its map; "
+                "allowed: those that host/devices/model.py says how to answer"
+            )
+
+    def _happened(self, event: str) -> int:
+        return int(self._events[event] > 0)
+
+    def _measured(self, quadrature: int) -> int:
+        return self._heard().received.offset[quadrature]
 
     # Strobes
 
@@ -454,3 +487,9 @@ def _marked(values: IntArray, bad: BoolArray) -> Words:
     """Values in bits 0 … 30 and a flag in bit 31."""
     words: Words = ((values & 0x7FFFFFFF) | (bad.astype(np.int64) << 31)).astype(np.uint32)
     return words
+
+
+def open_url(where: str, spec: NodeSpec | None, plant: Plant | None) -> ModelDevice:
+    """The models of a node, for `model:ROLE`. Raises `RangeError` for a role that is none."""
+    url = f"model:{where}"
+    return ModelDevice(spec_of_role(url, where, spec), plant, url)

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shotveil.host.devices.device import Device, DeviceError, Words
-from shotveil.host.devices.registers import Registers, Value, to_physical
+from shotveil.host.devices.registers import Registers
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.fixedpoint import BoolArray, IntArray, overflows
 from shotveil.models.digitiser import entry
@@ -33,16 +33,14 @@ from shotveil.models.drive.spec import DriveRegisters, DriveSettings
 from shotveil.models.drive.spec import registers as drive_registers
 from shotveil.models.node import chain
 from shotveil.models.node.ports import ReadPort, WritePort
-from shotveil.models.node.register_map import CLOCK_HZ, WATCHDOG_TICK, Access
+from shotveil.models.node.register import Access, RegisterRole, Value
+from shotveil.models.node.register_map import WATCHDOG_TICK
+from shotveil.models.node.spec import CLOCK_HZ
 from shotveil.models.signal.frame import FrameLayout
 
 # Words that wait at a port are asked for in portions of this.
 PORTION = 4096
-COUNTER = 32  # bits of every counter
 CLEAR = 10.0  # how far a match stands out, in rms
-# Flags that every batch raises: the receiver gives up where the frames end, and copies of symbols
-# and phases find no room unless somebody fetches them.
-USUAL = ("digitiser_loss", "digitiser_symbols_lost", "digitiser_phases_lost")
 OVER = ("done", "stopped")
 PAUSE = 60e-6  # seconds between two looks at a node that needs nothing: some frames
 LOOKS = 8  # a node that takes rows is looked at once in so many waits for room
@@ -58,7 +56,7 @@ class BatchResult:
     frames received, with a q of zero.
     `inference` are raw values of the chosen mode, shape (frames received, quadratures), and `bad`,
     (frames received,), marks those that are not to be used. `faults` tell why emission stopped
-    early, `flags` what else was noticed, `counters` all counters of the node, by name. `samples`
+    early, `flags` what else went wrong, `counters` all counters of the node, by name. `samples`
     is the raw record from the first frame on, if one was asked for, as `Node.capture` gives it.
     """
 
@@ -183,7 +181,7 @@ class Node:
         # Tables are taken only while the light is off.
         self.device.send(WritePort.PULSE, raw.coefficients)
         self._layout, self._drive, self._offset = drive.layout, raw, offset
-        return {n: to_physical(self.device.map[n], value) for n, value in values.items()}
+        return {n: self.device.map[n].to_physical(value) for n, value in values.items()}
 
     def _drive_values(self, raw: DriveRegisters) -> dict[str, int]:
         values: dict[str, int] = {
@@ -302,9 +300,9 @@ class Node:
             modes=modes,
             inference=values.reshape(shape),
             bad=np.asarray(bad.reshape(shape).any(axis=1)),
-            faults=self._faults(status["fault"]),
-            flags=frozenset(n for n in self._sticky() if status[n]),
-            counters={n: v for n, v in status.items() if n in self._counted()},
+            faults=self._faults(status),
+            flags=frozenset(n for n in device.map.of(RegisterRole.FLAG) if status[n]),
+            counters={name: status[name] for name in device.map.of(RegisterRole.COUNTER)},
             samples=self._record() if capture else None,
         )
 
@@ -396,19 +394,14 @@ class Node:
         words = self._await(port, 2 * shape[0] * shape[1])
         return words.astype("<u4").view("<i8").astype(np.int64).reshape(shape)
 
-    def _sticky(self) -> list[str]:
-        """Names of the flags that tell that something went wrong."""
-        return [r.name for r in self.device.map.of(Access.STATUS).values()
-                if r.width == 1 and r.doc.startswith("sticky") and r.name not in USUAL]  # fmt: skip
-
-    def _counted(self) -> list[str]:
-        """Names of the counters of events, and of frames."""
-        return [r.name for r in self.device.map.of(Access.STATUS).values() if r.width == COUNTER]
-
-    def _faults(self, raw: int) -> frozenset[str]:
-        names = to_physical(self.device.map["fault"], raw)
-        assert isinstance(names, frozenset)
-        return names
+    def _faults(self, status: Mapping[str, int]) -> frozenset[str]:
+        """Why emission stopped: names of all flags of fault registers that are up."""
+        found: set[str] = set()
+        for name, register in self.device.map.of(RegisterRole.FAULT).items():
+            up = register.to_physical(status[name])
+            assert isinstance(up, frozenset)
+            found |= up
+        return frozenset(found)
 
     def capture(self, on_frame: bool = False) -> IntArray:
         """Record raw ADC words; signed samples of shape (quadratures, capture depth).

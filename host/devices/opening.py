@@ -1,31 +1,29 @@
-"""Nodes by URL.
+"""Nodes by URL, `SCHEME:WHERE`.
 
-| URL | what |
-|---|---|
-| `model:server`, `model:client` | the bit-true integer models |
-| `rtl:server`, `rtl:client` | the gateware itself, compiled by Verilator |
-| `tcp:HOST:PORT` | a node behind a TCP port, such as `python -m shotveil.sim.loop.node_server` |
-| `serial:PORT` or `serial:PORT@BAUD` | a board on a serial port |
-| `replay:FILE` | a session that was recorded |
+What opens a scheme is an entry point of the group `shotveil.devices`, named like the scheme, so
+that any package can add one. It is called with what follows the colon, the spec that the node was
+built from (None: one of the standard ones), and the plant that is to stand between its converters
+(None: the usual one); it returns a `Device` and raises `RangeError` for what cannot be such a URL.
+docs/devices.md lists the schemes that come with Shotveil.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
-from shotveil.host.devices.device import Device, DeviceError
-from shotveil.host.devices.link import LinkDevice
-from shotveil.host.devices.model import ModelDevice
+from shotveil.host.devices.device import Device
 from shotveil.host.devices.node import Node
-from shotveil.host.devices.record import RecordingDevice, ReplayDevice
-from shotveil.host.devices.transport import BytePipe, LinkError, Transport
+from shotveil.host.devices.record import RecordingDevice
 from shotveil.host.extras import import_extra
-from shotveil.models.common.checks import RangeError, require
+from shotveil.models.common.checks import RangeError
+from shotveil.models.common.registry import plugins
 from shotveil.models.node.chain import Plant
-from shotveil.models.node.spec import ROLES, NodeSpec
+from shotveil.models.node.spec import NodeSpec
 
-KINDS = ("model", "rtl", "tcp", "serial", "replay")
+GROUP = "shotveil.devices"
+Opener = Callable[[str, NodeSpec | None, Plant | None], Device]
 
 
 def open_device(
@@ -40,22 +38,14 @@ def open_device(
     DAC and ADC of a model or of simulated gateware. With `record` the session is written to a new
     file. Raises `RangeError` for a URL that is none, `DeviceError` if there is no such node.
     """
-    kind, _, where = url.partition(":")
-    if kind not in KINDS or not where:
-        allowed = "model:ROLE, rtl:ROLE, tcp:HOST:PORT, serial:PORT, replay:FILE"
+    scheme, colon, where = url.partition(":")
+    known = plugins(GROUP)
+    if scheme not in known or not colon:
+        allowed = ", ".join(f"{name}:…" for name in sorted(known))
         raise RangeError(f"device = {url!r} is no URL of a node; allowed: {allowed}")
-    if plant is not None and kind not in ("model", "rtl"):
-        raise RangeError(f"a plant was given for {url}; allowed: for model and rtl only")
     if record is not None and record.exists():
         raise RangeError(f"{record} exists; allowed: a new file to record to")
-    openers: dict[str, Callable[[], Device]] = {
-        "model": lambda: ModelDevice(_spec_of(url, where, spec), plant, url),
-        "rtl": lambda: _simulated(url, _spec_of(url, where, spec), plant),
-        "tcp": lambda: _linked(url, lambda: _tcp(where), spec),
-        "serial": lambda: _linked(url, lambda: _serial(where), spec),
-        "replay": lambda: ReplayDevice(Path(where), spec),
-    }
-    device = openers[kind]()
+    device = _opener(known[scheme])(where, spec, plant)
     return device if record is None else RecordingDevice(device, record)
 
 
@@ -78,42 +68,9 @@ def open_node(
     return Node(open_device(url, spec, plant, record), patience)
 
 
-def _spec_of(url: str, role: str, spec: NodeSpec | None) -> NodeSpec:
-    if role not in ROLES:
-        raise RangeError(f"device = {url!r} names no role; allowed: {', '.join(ROLES)}")
-    if spec is not None and spec.role != role:
-        raise RangeError(f"device = {url!r} is given the spec of a {spec.role}")
-    return spec or NodeSpec(role=role)
-
-
-def _linked(url: str, pipe: Callable[[], BytePipe], spec: NodeSpec | None) -> LinkDevice:
-    try:
-        transport = Transport(pipe())
-    except LinkError as error:
-        raise DeviceError(f"{url}: {error}") from error
-    return LinkDevice(transport, url, spec)
-
-
-def _simulated(url: str, spec: NodeSpec, plant: Plant | None) -> LinkDevice:
-    # Not imported by name: a host without a compiler has no use for it.
-    simulation = import_extra("shotveil.sim.loop.node_device", "rtl")
-    return _linked(url, lambda: simulation.NodePipe(spec, plant), spec)
-
-
-def _tcp(where: str) -> BytePipe:
-    host, _, port = where.rpartition(":")
-    if not host or not port.isdecimal():
-        raise RangeError(f"device = 'tcp:{where}' is no address; allowed: tcp:HOST:PORT")
-    require("TCP port", int(port), at_least=1, at_most=65535)
-    from shotveil.host.devices.tcp import TcpPipe
-
-    return TcpPipe(host, int(port))
-
-
-def _serial(where: str) -> BytePipe:
-    port, at, baud = where.partition("@")
-    if at and not baud.isdecimal():
-        raise RangeError(f"baud rate = {baud!r}; allowed: a whole number, serial:PORT@BAUD")
-    from shotveil.host.devices.serial_port import SerialPort
-
-    return SerialPort(port, **({"baud": int(baud)} if at else {}))
+def _opener(point: EntryPoint) -> Opener:
+    """What an entry point names. Says which extra is missing, if it is one that the point names."""
+    if point.extras:
+        import_extra(point.module, ",".join(point.extras))
+    opener: Opener = point.load()
+    return opener

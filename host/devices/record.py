@@ -16,10 +16,18 @@ from typing import Any, TextIO
 import numpy as np
 import numpy.typing as npt
 
-from shotveil.host.devices.device import Device, DeviceError, Words, as_words, recognise
+from shotveil.host.devices.device import (
+    Device,
+    DeviceError,
+    Words,
+    as_words,
+    recognise,
+    require_no_plant,
+)
 from shotveil.models.common.checks import RangeError
+from shotveil.models.node.chain import Plant
 from shotveil.models.node.ports import ReadPort, WritePort
-from shotveil.models.node.register_map import Register
+from shotveil.models.node.register import Register
 from shotveil.models.node.spec import NodeSpec
 
 FORMAT = "shotveil session"
@@ -31,12 +39,18 @@ class ReplayError(DeviceError):
 
 
 class RecordingDevice(Device):
-    """Passes everything on to a device, and writes it to a file. Closes both."""
+    """Passes everything on to a device, and writes it to a new file. Closes both.
+
+    Raises `RangeError` if the file exists.
+    """
 
     def __init__(self, device: Device, path: Path):
         super().__init__(device.spec, device.name)
         self._device = device
-        self._file: TextIO = path.open("x" if not path.exists() else "w", encoding="utf-8")
+        try:
+            self._file: TextIO = path.open("x", encoding="utf-8")
+        except FileExistsError:
+            raise RangeError(f"{path} exists; allowed: a new file to record to") from None
         self._put({"format": FORMAT, "version": VERSION, "device": device.name,
                    "identity": dict(device.map.identity)})  # fmt: skip
 
@@ -148,6 +162,12 @@ class ReplayDevice(Device):
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+def open_url(where: str, spec: NodeSpec | None, plant: Plant | None) -> ReplayDevice:
+    """A session that was recorded, for `replay:FILE`."""
+    require_no_plant(f"replay:{where}", plant)
+    return ReplayDevice(Path(where), spec)
 
 
 def _reading(registers: Sequence[Register]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """A node's registers in physical units, by name.
 
-`to_raw` and `to_physical` convert without a node. `Registers` reads and writes those of a node:
+`models.node.register.Register` converts without a node. `Registers` reads and writes those of one:
 
     registers = Registers(device)
     registers.drive_scale.set(0.35)         # 0.350006103515625: what was achieved
@@ -16,51 +16,8 @@ from collections.abc import Iterator, Mapping
 
 from shotveil.host.devices.device import Device
 from shotveil.models.common.checks import RangeError
-from shotveil.models.node.register_map import CLOCK_HZ, Access, Register
-
-# A number with a unit, a count, on or off, the name of a choice, or the names of flags that are up.
-Value = float | int | bool | str | frozenset[str]
-
-
-def to_raw(register: Register, value: Value) -> int:
-    """The raw integer for a physical value, the nearest where it lies between two.
-
-    Raises `RangeError` naming value and range for what the register cannot be.
-    """
-    if register.choices:
-        if value not in register.choices:
-            raise RangeError(f"{register.name} = {value!r}; allowed: {', '.join(register.choices)}")
-        return register.choices.index(str(value))
-    if register.width == 1 and register.quantum is None:
-        if value not in (0, 1):
-            raise RangeError(f"{register.name} = {value!r}; allowed: True, False")
-        return int(bool(value))
-    try:
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        raise _outside(register, value) from None
-    if not math.isfinite(number):
-        raise _outside(register, value)
-    if register.quantum is None:
-        if number != int(number):
-            raise _outside(register, value)
-        raw = int(value)  # type: ignore[arg-type]
-    else:
-        raw = round(number / register.quantum)
-    if not register.lowest <= raw <= register.highest:
-        raise _outside(register, value)
-    return raw
-
-
-def to_physical(register: Register, raw: int) -> Value:
-    """The physical value of a raw integer."""
-    if register.choices:
-        return register.choices[raw] if raw < len(register.choices) else f"unknown ({raw})"
-    if register.flags:
-        return frozenset(name for k, name in enumerate(register.flags) if raw >> k & 1)
-    if register.quantum is not None:
-        return raw * register.quantum
-    return bool(raw) if register.width == 1 else raw
+from shotveil.models.node.register import Access, Register, Value
+from shotveil.models.node.spec import CLOCK_HZ
 
 
 class Handle:
@@ -73,7 +30,7 @@ class Handle:
     def get(self, unit: str | None = None) -> Value:
         """The value now; of a setting the one that is staged. In the register's unit if none is
         given; times may be asked for in s, samples or symbols."""
-        value = to_physical(self.register, self._device.read(self.register.name))
+        value = self.register.to_physical(self._device.read(self.register.name))
         factor = self._factor(unit)
         return value if factor == 1 else float(value) / factor  # type: ignore[arg-type]
 
@@ -84,11 +41,11 @@ class Handle:
         """
         register, factor = self.register, self._factor(unit)
         if factor == 1:
-            raw = to_raw(register, value)
+            raw = register.to_raw(value)
         else:
-            raw = to_raw(register, _nearest(register, value, factor))
+            raw = register.to_raw(_nearest(register, value, factor))
         self._device.write(**{register.name: raw})
-        achieved = to_physical(register, raw)
+        achieved = register.to_physical(raw)
         return achieved if factor == 1 else float(achieved) / factor  # type: ignore[arg-type]
 
     def _factor(self, unit: str | None) -> float:
@@ -105,7 +62,7 @@ class Handle:
 
     def __repr__(self) -> str:
         register = self.register
-        span = f"{_number(register, register.lowest)} … {_number(register, register.highest)}"
+        span = f"{register.number(register.lowest)} … {register.number(register.highest)}"
         unit = f" {register.unit}" if register.unit else ""
         return f"<{register.access.value} {register.name}: {span}{unit}; {register.doc}>"
 
@@ -150,31 +107,19 @@ class Registers(Mapping[str, Handle]):
 
         Raises `RangeError` before anything is written.
         """
-        raw = {name: to_raw(self._device.map[name], value) for name, value in values.items()}
+        raw = {name: self._device.map[name].to_raw(value) for name, value in values.items()}
         self._device.write(**raw)
-        return {name: to_physical(self._device.map[name], r) for name, r in raw.items()}
+        return {name: self._device.map[name].to_physical(r) for name, r in raw.items()}
 
     def read(self) -> dict[str, Value]:
         """All values now, by name."""
         raw = self._device.read_all()
-        return {name: to_physical(self._device.map[name], value) for name, value in raw.items()}
+        return {name: self._device.map[name].to_physical(value) for name, value in raw.items()}
 
 
 def _nearest(register: Register, value: Value, factor: float) -> float:
     """A value in another unit as one of the register's own, whole where it counts."""
     if isinstance(value, str | frozenset) or not math.isfinite(value):
-        raise _outside(register, value)
+        raise register.refusal(value)
     own = value * factor
     return own if register.quantum is not None else round(own)
-
-
-def _outside(register: Register, value: object) -> RangeError:
-    low, high = _number(register, register.lowest), _number(register, register.highest)
-    kind = "" if register.quantum is not None else "the integers in "
-    unit = f" {register.unit}" if register.unit else ""
-    shown = f"{value:g}" if isinstance(value, float) else repr(value)
-    return RangeError(f"{register.name} = {shown} is outside {kind}[{low}, {high}]{unit}")
-
-
-def _number(register: Register, raw: int) -> str:
-    return str(raw) if register.quantum is None else f"{raw * register.quantum:.9g}"

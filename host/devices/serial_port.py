@@ -5,15 +5,20 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from shotveil.host.devices.device import require_no_plant
+from shotveil.host.devices.link import LinkDevice, open_link
 from shotveil.host.devices.transport import LinkLost
 from shotveil.host.extras import import_extra
-from shotveil.models.common.checks import require
-
-BAUD = 3_000_000  # of the UART of every board; USB ignores it
+from shotveil.models.common.checks import RangeError, require
+from shotveil.models.host_link.packet import BAUD
+from shotveil.models.node.chain import Plant
+from shotveil.models.node.spec import NodeSpec
 
 
 class SerialPort:
     """Opens a serial port by its name, such as /dev/ttyUSB0 or COM3; takes it for itself alone.
+
+    `baud` is the rate of a UART in bits a second; a board's own USB ignores it.
 
     Raises `LinkLost` if there is no such port, if another program has it, or when it goes away; and
     `ModuleNotFoundError` where the extra `device` is not installed.
@@ -58,3 +63,16 @@ class SerialPort:
     def close(self) -> None:
         """Close the port."""
         self._port.close()
+
+
+def open_url(where: str, spec: NodeSpec | None, plant: Plant | None) -> LinkDevice:
+    """The board on a serial port, for `serial:PORT` and `serial:PORT@BAUD`. Raises `RangeError`."""
+    url = f"serial:{where}"
+    require_no_plant(url, plant)
+    port, at, given = where.partition("@")
+    if not port:
+        raise RangeError(f"device = {url!r} names no port; allowed: serial:PORT, serial:PORT@BAUD")
+    if at and not given.isdecimal():
+        raise RangeError(f"baud rate = {given!r}; allowed: a whole number, serial:PORT@BAUD")
+    baud = int(given) if at else BAUD
+    return open_link(url, lambda: SerialPort(port, baud), spec)

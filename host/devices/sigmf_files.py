@@ -11,7 +11,8 @@ from shotveil.host.devices.node import Node
 from shotveil.host.extras import import_extra
 from shotveil.models.common.checks import RangeError
 from shotveil.models.common.fixedpoint import IntArray
-from shotveil.models.node.register_map import CLOCK_HZ, Access
+from shotveil.models.node.register import Access
+from shotveil.models.node.spec import CLOCK_HZ
 
 EXTENSION = "shotveil"
 VERSION = "1.0.0"  # of the fields that start with `shotveil:`

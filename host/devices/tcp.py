@@ -6,8 +6,12 @@ import select
 import socket
 import time
 
+from shotveil.host.devices.device import require_no_plant
+from shotveil.host.devices.link import LinkDevice, open_link
 from shotveil.host.devices.transport import LinkLost
-from shotveil.models.common.checks import require
+from shotveil.models.common.checks import RangeError, require
+from shotveil.models.node.chain import Plant
+from shotveil.models.node.spec import NodeSpec
 
 PATIENCE = 5.0  # seconds for a connection, and for the other end to take bytes
 
@@ -71,3 +75,14 @@ class TcpPipe:
         if not data:
             raise LinkLost(f"the node at {self._name} closed the connection")
         self._pending += data
+
+
+def open_url(where: str, spec: NodeSpec | None, plant: Plant | None) -> LinkDevice:
+    """The node behind a TCP port, for `tcp:HOST:PORT`. Raises `RangeError` for no address."""
+    url = f"tcp:{where}"
+    require_no_plant(url, plant)
+    host, _, port = where.rpartition(":")
+    if not host or not port.isdecimal():
+        raise RangeError(f"device = {url!r} is no address; allowed: tcp:HOST:PORT")
+    require("TCP port", int(port), at_least=1, at_most=65535)
+    return open_link(url, lambda: TcpPipe(host, int(port)), spec)

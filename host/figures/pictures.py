@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,15 +14,15 @@ from numpy.typing import NDArray
 from shotveil.host.figures.style import (
     BLACK,
     BLUE,
-    COLOURS,
-    DASHES,
     GREY,
     VERMILION,
     WIDTH,
+    line_styles,
     new_figure,
     over_image,
 )
 from shotveil.host.figures.tables import Columns, Convention
+from shotveil.host.leakage.catalogue import DATA_BOUNDS, WEIGHT_BOUND, WEIGHT_BOUNDS
 from shotveil.host.run.curves import AccuracyCurve
 
 ACCURACIES = (50, 80, 90, 95, 97, 98, 98.5, 99)
@@ -29,25 +30,29 @@ MARKS = ((0.1, 0.01), (0.1, 0.1))
 """(bits per weight, bits per data element) that the paper marks."""
 NETWORKS_BY_LOSS = ((3.0, "local area"), (6.0, "metropolitan"))
 
-# One colour and dash for a quantity, in whatever figure.
-LINES = {
-    name: (label, colour, dash)
-    for (name, label), colour, dash in zip(
-        (
-            ("weight_leakage_bits", "weights, χ/2"),
-            ("data_leakage_crb_v1_bits", "data, crb_v1"),
-            ("data_leakage_crb_prx_bits", "data, crb_prx"),
-            ("data_leakage_qcrb_bits", "data, qcrb"),
-            ("data_leakage_holevo_bits", "data, holevo"),
-            ("weight_leakage_bits_at_fixed_f2", "weights, χ/2, F² held"),
-            ("weight_leakage_v1_bits", "weights, χ (arXiv v1)"),
-        ),
-        COLOURS,
-        DASHES,
-        strict=True,
-    )
-}
-LINES["weight_leakage_prx_bits"] = ("weights, χ/2 (PRX)", *LINES["weight_leakage_bits"][1:])
+
+def _lines() -> dict[str, tuple[str, str, Any]]:
+    """Label, colour and dash of a quantity, the same in whatever figure."""
+    named = {
+        "weight_leakage_bits": "weights, χ/2",
+        **{f"data_leakage_{name}_bits": f"data, {name}" for name in DATA_BOUNDS},
+        "weight_leakage_bits_at_fixed_f2": "weights, χ/2, F² held",
+        "weight_leakage_v1_bits": "weights, χ (arXiv v1)",
+        **{
+            f"weight_leakage_{name}_bits": f"weights, {name}"
+            for name in WEIGHT_BOUNDS
+            if name != WEIGHT_BOUND
+        },
+    }
+    lines = {
+        name: (label, colour, dash)
+        for (name, label), (colour, dash) in zip(named.items(), line_styles(), strict=False)
+    }
+    lines["weight_leakage_prx_bits"] = "weights, χ/2 (PRX)", *lines["weight_leakage_bits"][1:]
+    return lines
+
+
+LINES = _lines()
 
 
 def accuracy_against_f2(curve: AccuracyCurve, columns: Columns) -> Figure:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -55,6 +56,13 @@ _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text
     "svg.hashsalt": "shotveil",  # the same picture gives the same bytes
 }
+
+
+def line_styles() -> Iterator[tuple[str, Any]]:
+    """Colours with dashes, without end: where colours are used up, they return in other dashes."""
+    for turn in itertools.count():
+        for place, colour in enumerate(COLOURS):
+            yield colour, DASHES[(place + turn) % len(DASHES)]
 
 
 @contextlib.contextmanager

@@ -14,8 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shotveil.host.design.bisection import greatest
-from shotveil.host.design.operating_point import DATA_BOUNDS, f2_of, weight_bits
-from shotveil.host.leakage.data import crb_prx, crb_v1, data_leakage
+from shotveil.host.design.operating_point import weight_bits
+from shotveil.host.leakage.catalogue import DATA_BOUNDS, WEIGHT_BOUND, WEIGHT_BOUNDS
+from shotveil.host.leakage.data import data_leakage
+from shotveil.host.leakage.data_bounds.crb_prx import crb_prx
+from shotveil.host.leakage.data_bounds.crb_v1 import crb_v1
 from shotveil.host.leakage.published import (
     accuracy_argument,
     loss_transmittance,
@@ -24,7 +27,8 @@ from shotveil.host.leakage.published import (
 )
 from shotveil.host.leakage.weights import weight_leakage
 from shotveil.host.run.curves import AccuracyCurve
-from shotveil.models.link.optics import Link, inference_noise, noise_quantum
+from shotveil.models.link.amplifier import inference_noise, noise_quantum
+from shotveil.models.link.channel import Channel
 from shotveil.models.networks.network import Network
 
 Convention = Literal["published", "consistent"]
@@ -36,7 +40,7 @@ GAIN, PHOTONS = 1.3, 6.0
 MODES = 392
 INPUT_ROWS, OUTPUT_ROWS = 784, 10  # of a network whose hidden layer is as wide as its input
 
-IDEAL = Link(gain=GAIN, photons=0.0)
+IDEAL = Channel()
 
 
 def accuracy_against_f2(curve: AccuracyCurve) -> Columns:
@@ -172,12 +176,19 @@ def _leakage(
         return {
             "weight_leakage_v1_bits": weight_leakage_v1(variance, *channel),
             "weight_leakage_prx_bits": weight_leakage_prx(variance, *channel),
-            "data_leakage_crb_v1_bits": crb_v1(g, rows, modes),
-            "data_leakage_crb_prx_bits": crb_prx(g, rows, modes),
+            **{
+                f"data_leakage_{bound.name}_bits": bound(g, rows, modes)
+                for bound in (crb_v1, crb_prx)
+            },
         }
     data = data_leakage(g, input_rows, modes)
     return {
         "weight_leakage_bits": weight_leakage(variance, transmittance, g / modes),
+        **{
+            f"weight_leakage_{name}_bits": bound(1, 2 * photons, transmittance, g / modes)
+            for name, bound in WEIGHT_BOUNDS.items()
+            if name != WEIGHT_BOUND
+        },
         **{f"data_leakage_{name}_bits": bits for name, bits in data.items()},
     }
 
@@ -190,7 +201,7 @@ def _accuracy(
 ) -> NDArray[np.float64]:
     if convention == "published":
         return curve.logistic(accuracy_argument(photons, inference_noise(gain)))
-    return curve.at(f2_of(IDEAL, gain, photons))
+    return curve.at(IDEAL.f2_at(gain, photons))
 
 
 def _grid(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from shotveil.host.leakage.catalogue import WEIGHT_BOUND, WEIGHT_BOUNDS
 from shotveil.host.leakage.data import data_leakage
-from shotveil.host.leakage.weights import weight_leakage_after
 from shotveil.models.common.checks import require
 from shotveil.models.link.encoding import modes_of
 from shotveil.models.link.optics import Link
@@ -14,13 +14,18 @@ from shotveil.models.networks.network import Network
 
 @dataclass(frozen=True)
 class LayerLeakage:
-    """Of one layer, in bits: per real weight for one and for K inferences, per data element."""
+    """Of one layer, in bits: per real weight for one and for K inferences, per data element.
+
+    The first two are under the bound that weight budgets are held against; then all bounds by name.
+    """
 
     rows: int
     columns: int
     modes: int
     weight_leakage_bits: float
     weight_leakage_bits_after: float
+    weight_bounds_bits: dict[str, float]
+    weight_bounds_bits_after: dict[str, float]
     data_leakage_bits: dict[str, float]
 
 
@@ -28,12 +33,14 @@ class LayerLeakage:
 class NetworkLeakage:
     """Of a network. The weights' figures are means over all weights, the data's that of the input.
 
-    inferences: K, over which `weight_leakage_bits_after` is taken.
+    inferences: K, over which `weight_leakage_bits_after` is taken. The rest as in `LayerLeakage`.
     """
 
     inferences: int
     weight_leakage_bits: float
     weight_leakage_bits_after: float
+    weight_bounds_bits: dict[str, float]
+    weight_bounds_bits_after: dict[str, float]
     data_leakage_bits: dict[str, float]
     layers: tuple[LayerLeakage, ...]
 
@@ -49,11 +56,17 @@ def layer_leakage(link: Link, rows: int, columns: int, inferences: int = 1) -> L
     modes = modes_of(columns)
     channel = link.declared_transmittance, link.declared_excess_noise(modes)
     once, after = (
-        float(weight_leakage_after(k, link.modulation_variance, *channel)) for k in (1, inferences)
+        {
+            name: float(bound(k, link.modulation_variance, *channel))
+            for name, bound in WEIGHT_BOUNDS.items()
+        }
+        for k in (1, inferences)
     )
     data = data_leakage(link.noise_quantum, rows, modes)
     data_bits = {name: float(bits) for name, bits in data.items()}
-    return LayerLeakage(rows, columns, modes, once, after, data_bits)
+    return LayerLeakage(
+        rows, columns, modes, once[WEIGHT_BOUND], after[WEIGHT_BOUND], once, after, data_bits
+    )
 
 
 def network_leakage(network: Network, link: Link, inferences: int = 1) -> NetworkLeakage:
@@ -73,14 +86,22 @@ def network_leakage(network: Network, link: Link, inferences: int = 1) -> Networ
         layer_leakage(link, layer.rows, layer.columns, inferences) for layer in network.layers
     )
 
-    def mean(name: str) -> float:
-        total = sum(getattr(layer, name) * layer.rows * layer.columns for layer in layers)
-        return float(total / network.weights)
+    def mean(of: str) -> dict[str, float]:
+        return {
+            name: float(
+                sum(getattr(layer, of)[name] * layer.rows * layer.columns for layer in layers)
+                / network.weights
+            )
+            for name in WEIGHT_BOUNDS
+        }
 
+    once, after = mean("weight_bounds_bits"), mean("weight_bounds_bits_after")
     return NetworkLeakage(
         inferences,
-        mean("weight_leakage_bits"),
-        mean("weight_leakage_bits_after"),
+        once[WEIGHT_BOUND],
+        after[WEIGHT_BOUND],
+        once,
+        after,
         layers[0].data_leakage_bits,
         layers,
     )

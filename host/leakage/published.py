@@ -1,7 +1,7 @@
 """The published figures' conventions, where they differ from the consistent ones used elsewhere.
 
 Only for reproducing a published figure, and to be named "published convention" wherever shown.
-The published data bounds are `data.crb_v1` and `data.crb_prx`.
+The published data bounds are `data_bounds.crb_v1` and `data_bounds.crb_prx`.
 Source: Sulimany et al., PRX 15, 041056 (2025); arXiv:2408.05629; the authors' figure code.
 """
 

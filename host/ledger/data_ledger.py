@@ -19,13 +19,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from shotveil.host.leakage.data import data_leakage
+from shotveil.host.leakage.catalogue import DATA_BOUND, DATA_BOUNDS, data_bound
 from shotveil.host.ledger.event_log import EventLog
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.link.encoding import modes_of
 from shotveil.models.link.optics import noise_quantum
-
-BOUNDS = ("crb_v1", "crb_prx", "qcrb", "holevo")
 
 
 class DataBudgetExhausted(RangeError):
@@ -39,11 +37,10 @@ class DataLedger:
     `EventLog`, for a negative budget or an unknown bound.
     """
 
-    def __init__(self, path: Path, budget: float | None = None, bound: str = "qcrb") -> None:
+    def __init__(self, path: Path, budget: float | None = None, bound: str = DATA_BOUND) -> None:
         if budget is not None:
             require("data budget", budget, at_least=0)
-        if bound not in BOUNDS:
-            raise RangeError(f"bound = {bound!r} is none of {', '.join(BOUNDS)}")
+        data_bound(bound)
         self.budget, self.bound = budget, bound
         self._lock = threading.Lock()
         self._log = EventLog(path)
@@ -92,7 +89,7 @@ class DataLedger:
     def leakage(self) -> dict[str, dict[str, float]]:
         """By bound, bits per data element of the images so far: the mean and the most."""
         found = {}
-        for bound in BOUNDS:
+        for bound in DATA_BOUNDS:
             # Few histories occur, each of many images.
             histories = {
                 (gain, tuple(sorted(rows.items()))) for gain, rows in self._images.values()
@@ -131,7 +128,7 @@ def _bits(gain: float, rows: dict[tuple[int, int], int], bound: str) -> float:
     """Bits per element of the image: bits of all layers over the first one's columns."""
     g, total, elements = noise_quantum(gain), 0.0, 1
     for (place, columns), number in rows.items():
-        bits = float(data_leakage(g, number, modes_of(columns))[bound])
+        bits = float(DATA_BOUNDS[bound](g, number, modes_of(columns)))
         total += columns * bits
         if place == 0:
             elements = columns

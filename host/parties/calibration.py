@@ -21,10 +21,7 @@ from shotveil.models.common.files import write_atomically
 from shotveil.models.drive.spec import Arm
 from shotveil.models.node.spec import QUADRATURES
 
-HOW = (
-    "allowed: a file that a calibration wrote; "
-    "for simulated nodes, `python -m shotveil.sim.loop.light` does"
-)
+HOW = "allowed: a file that a calibration wrote; for simulated nodes, `shotveil lab light` does"
 LARGEST_OFFSET = 1 << 37
 
 

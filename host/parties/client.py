@@ -33,6 +33,7 @@ from shotveil.host.protocol.wire import (
     unpack,
 )
 from shotveil.host.run.schedule import IMAGES_IN_BATCH
+from shotveil.host.verification.levels import FALSE_ALARM_PROBABILITY
 from shotveil.host.verification.probe_check import (
     ProbeCheck,
     check_mask,
@@ -41,8 +42,10 @@ from shotveil.host.verification.probe_check import (
     separate,
 )
 from shotveil.models.common.checks import RangeError, require
-from shotveil.models.link.encoding import Complex, Real, directions
-from shotveil.models.link.optics import Detector
+from shotveil.models.link.channel import Channel
+from shotveil.models.link.detector import Detector
+from shotveil.models.link.encoding import Complex, Real
+from shotveil.models.networks.layers import through_layers
 
 IN_FLIGHT = 3  # batches
 
@@ -87,7 +90,7 @@ class DataClient:
         detector: Detector | None = None,
         ledger: DataLedger | None = None,
         check_rate: float = 0.0,
-        false_alarm_probability: float = 1e-6,
+        false_alarm_probability: float = FALSE_ALARM_PROBABILITY,
         in_flight: int = IN_FLIGHT,
         prepare: Callable[[pb.Welcome], None] = lambda welcome: None,
         late: bool = False,
@@ -160,18 +163,16 @@ class DataClient:
             rows = [self._most_slots(layer.rows) for layer in self.welcome.layers]
             columns = [int(layer.columns) for layer in self.welcome.layers]
             self._ledger.charge(chunk, self.gain, rows, columns)
-        data: NDArray[np.floating] = chunk
-        for index, layer in enumerate(self.welcome.layers):
-            data = np.asarray(data, dtype=np.float32)
-            if layer.bias:
-                data = np.pad(data, ((0, 0), (0, 1)), constant_values=1)
-            xi, norms = directions(data)
-            read = self._layer(number, stream, index, xi)
-            detected = self._detector.efficiency * self.welcome.transmittance_out * (self.gain - 1)
-            outputs = read * (1 / (layer.scale * math.sqrt(detected)))
-            outputs = outputs * norms[:, None]
-            data = np.maximum(outputs, 0)
-        return outputs
+        # What a client knows of the channel; the rest of it does not change what it reads.
+        channel = Channel(
+            transmittance_out=self.welcome.transmittance_out, client_detector=self._detector
+        )
+
+        def read(index: int, xi: Complex) -> Real:
+            scale = channel.inference_scale_at(self.gain, self.welcome.layers[index].scale)
+            return self._layer(number, stream, index, xi) * scale
+
+        return through_layers([layer.bias for layer in self.welcome.layers], chunk, read)
 
     def _layer(self, number: int, stream: int, index: int, xi: Complex) -> Real:
         """Quadratures (images, rows) of the weights; checks among them are judged on the way."""

@@ -31,16 +31,13 @@ from shotveil.host.protocol.wire import (
 from shotveil.host.protocol.wire import pack as packed
 from shotveil.models.common.checks import RangeError
 from shotveil.models.common.fixedpoint import BoolArray
-from shotveil.models.digitiser import phase_lock
 from shotveil.models.digitiser.timing import PATIENCE
 from shotveil.models.drive.spec import DriveSettings
 from shotveil.models.link.encoding import modes_of
-from shotveil.models.node.light import LEAD_IN, Parts, layout_of, parts_of, receiver_settings
+from shotveil.models.node.light import LEAD_IN, LOCK, Parts, layout_of, parts_of, receiver_settings
 from shotveil.models.waveform.mesh import angle_table
 
 PAUSE = 5e-3  # seconds between two looks at a node that waits for light
-# Slow against the 3 frames from a phase to its effect, fast against the fibre's drift.
-LOCK = phase_lock.PhaseLockSettings(ki=1 << 12, kp=0)
 
 
 class _Abandoned(Exception):

@@ -10,7 +10,6 @@ the sums as vacuum. So does light of a frame that somebody made unreadable.
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,14 +23,23 @@ from shotveil.host.parties.transmitter import Sums
 from shotveil.host.protocol import messages_pb2 as pb
 from shotveil.host.protocol.wire import ProtocolError, Refusal
 from shotveil.host.run.schedule import Part
-from shotveil.host.verification.estimation import COLUMN
-from shotveil.models.common.checks import RangeError, require
+from shotveil.host.verification.estimation import mode_statistics, statistics
+from shotveil.models.common.checks import RangeError
 from shotveil.models.common.fixedpoint import IntArray
-from shotveil.models.digitiser.accumulators import MODE_SUMS
 from shotveil.models.drive.spec import DriveSettings
 from shotveil.models.link.encoding import EncodedRows
 from shotveil.models.link.statistics import SymbolStatistics
-from shotveil.models.node.light import LEAD_IN, REFERENCE, layout_of, parts_of, receiver_settings
+from shotveil.models.node.light import (
+    LEAD_IN,
+    REFERENCE,
+    drive_scale,
+    layout_of,
+    mode_shift,
+    parts_of,
+    receiver_settings,
+    row_symbols,
+    symbol_unit,
+)
 
 PAUSE = 1e-3  # seconds between two looks at a batch that is on
 
@@ -100,16 +108,19 @@ class NodeTransmitter:
                 (weights.x[s], weights.p[s]) if s >= 0 else (decoys.x[-1 - s], decoys.p[-1 - s])
                 for s in slots
             ]
-            rows = np.rint(np.array(amplitudes) / unit).astype(np.int64)
+            rows = row_symbols(self.spec.drive, np.array(amplitudes), unit)
             batch = self._play(rows, scale)
             if batch.faults:
                 raise ProtocolError(
                     Refusal.UNAVAILABLE,
                     f"the server's node stopped early: {', '.join(sorted(batch.faults))}",
                 )
-            if (slots >= 0).any():
-                return self._pooled(batch, rows, unit), None
-            return SymbolStatistics(0, 0.0, 0.0, 0.0), self._per_mode(batch, rows, unit)
+            try:
+                if (slots >= 0).any():
+                    return self._statistics(batch, rows, unit), None
+                return SymbolStatistics(0, 0.0, 0.0, 0.0), self._per_mode(batch, rows, unit)
+            except RangeError as error:
+                raise ProtocolError(Refusal.UNAVAILABLE, f"the server's node: {error}") from None
 
     def drop(self, dropped: pb.Dropped) -> None:
         with self._guard:
@@ -148,70 +159,18 @@ class NodeTransmitter:
     def _scale(self, rows: EncodedRows) -> float:
         """The drive's scale at which the largest quadrature is within the format of symbols."""
         largest = float(max(np.abs(rows.x).max(), np.abs(rows.p).max()))
-        drive = self.spec.drive
-        steps = largest / (drive.symbol.highest * drive.symbol.lsb) / self._calibration.full_scale
-        scale = math.ceil(steps / drive.scale.lsb) * drive.scale.lsb
-        try:
-            require("drive scale", scale, at_most=1)
-        except RangeError:
-            raise RangeError(
-                f"largest quadrature = {largest:.4g} √SNU; allowed: [0, "
-                f"{self._calibration.full_scale:.4g}], the full scale that was calibrated: "
-                "attenuate less, or take fewer photons"
-            ) from None
-        return max(scale, drive.scale.lsb)
+        return drive_scale(self.spec.drive, largest, self._calibration.full_scale)
 
     def _unit(self, scale: float) -> float:
-        """√SNU at the server's output per raw unit of a symbol."""
-        return self._calibration.full_scale * scale * self.spec.drive.symbol.lsb
+        return symbol_unit(self.spec.drive, self._calibration.full_scale, scale)
 
-    def _pooled(self, batch: BatchResult, rows: IntArray, unit: float) -> SymbolStatistics:
-        total = _totals(batch, self.spec.digitiser.segments)
-        sent = rows.astype(object)
-        qq, count = int((sent * sent).sum()), rows.size
-        receiver = self._calibration.receiver
-        missing = self._missing(count, 2 * total["count"])
-        if not missing and total["qxqx"] + total["qpqp"] != qq:
-            raise ProtocolError(
-                Refusal.UNAVAILABLE, "the server's node compared the light with other rows"
-            )
-        vacuum = missing * receiver.vacuum_variance
-        sums = SymbolStatistics(
-            count, qq, total["qxx"] + total["qpp"], total["xx"] + total["pp"] + vacuum
-        )
-        return sums.in_units(unit, 1 / math.sqrt(receiver.shot_variance))
+    def _statistics(self, batch: BatchResult, rows: IntArray, unit: float) -> SymbolStatistics:
+        """Of a part with weights in it, all together."""
+        known = self._calibration.receiver
+        return statistics(self.spec.digitiser, batch.session, known, unit, rows)
 
     def _per_mode(self, batch: BatchResult, rows: IntArray, unit: float) -> SymbolStatistics:
-        """Modes that share their sums share them evenly."""
-        modes, receiver = rows.shape[2], self._calibration.receiver
-        shift = receiver_settings(
-            self.spec.digitiser,
-            self.spec.drive,
-            layout_of(modes, self.spec.digitiser),
-            receiver.scale[0],
-        ).mode_shift
-        group = np.arange(modes) >> shift
-        members = np.bincount(group)[group]
-        by = dict(zip(MODE_SUMS, batch.modes.T[:, group].astype(np.float64) / members, strict=True))
-        qq = np.sum(rows.astype(np.float64) ** 2, axis=(0, 1))
-        qq = np.bincount(group, qq)[group] / members
-        count = np.full(modes, 2 * len(rows), dtype=np.int64)
-        total = _totals(batch, self.spec.digitiser.segments)
-        missing = self._missing(rows.size, 2 * total["count"])
-        vacuum = missing / modes * receiver.vacuum_variance
-        sums = SymbolStatistics(count, qq, by["re"], by["yy"] + vacuum)
-        return sums.in_units(unit, 1 / math.sqrt(receiver.shot_variance))
-
-    def _missing(self, sent: int, summed: int) -> int:
-        if summed > sent:
-            raise ProtocolError(
-                Refusal.UNAVAILABLE,
-                f"the server's node summed {summed} quadratures; allowed: {sent}, those sent",
-            )
-        return sent - summed
-
-
-def _totals(batch: BatchResult, segments: int) -> dict[str, int]:
-    """Session sums of the rows' symbols, by name."""
-    rows = batch.session[:segments].astype(object).sum(axis=0)
-    return {name: int(rows[index]) for name, index in COLUMN.items()}
+        """Of a part of decoys, mode by mode."""
+        spec, known = self.spec.digitiser, self._calibration.receiver
+        shift = mode_shift(rows.shape[2], spec)
+        return mode_statistics(spec, batch.session, batch.modes, known, unit, rows, shift)

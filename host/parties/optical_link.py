@@ -15,7 +15,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,7 @@ from shotveil.host.verification.probe_check import check_mask, interleave
 from shotveil.models.adversaries.interference import Interference
 from shotveil.models.adversaries.servers import MOST_SQUEEZING, Squeezer, counted
 from shotveil.models.common.checks import RangeError
+from shotveil.models.link.channel import Channel
 from shotveil.models.link.encoding import Complex, EncodedRows, Real
 from shotveil.models.link.optics import Link
 from shotveil.models.link.per_mode import read_per_mode
@@ -158,7 +159,7 @@ def _places(settings: pb.Settings) -> NDArray[np.int64]:
 
 
 class SimulatedLink:
-    """Both ends of a link with the physics of `link`; its gain and photon number do not enter.
+    """Both ends of a link through `channel`, whose light is that of the parties.
 
     seed: one seed and one schedule give one result; the first session has the same noise as
     `host.run.inference.infer` with a generator of that seed, later ones have noise of their own.
@@ -170,7 +171,7 @@ class SimulatedLink:
 
     def __init__(
         self,
-        link: Link,
+        channel: Channel,
         seed: int,
         *,
         symbol_level: bool = False,
@@ -180,7 +181,7 @@ class SimulatedLink:
     ) -> None:
         if interference is not None and not symbol_level:
             raise RangeError("an adversary acts on light; allowed: with symbol_level")
-        self._link = link
+        self._channel = channel
         self._seed = seed
         self._symbol_level = symbol_level
         self._interference = interference
@@ -193,6 +194,10 @@ class SimulatedLink:
         self._dropped: dict[str, tuple[Refusal, str]] = {}
         self._closed = False
         self._arrived = threading.Condition()
+
+    def _lit(self, gain: float) -> Link:
+        # The rows say how much light there is; the photon number of a link does not enter here.
+        return Link.through(self._channel, gain, photons=0.0)
 
     # The server's end.
 
@@ -258,7 +263,7 @@ class SimulatedLink:
         exchange = self._exchange((shot.session, shot.batch, shot.layer))
         first_slot = self._begin(exchange, shot, shot.images, len(slots), weights.modes)
 
-        link = replace(self._link, gain=exchange.gain)
+        link = self._lit(exchange.gain)
         seeds = exchange.seeds
         block = block_of(weights, shot.first, shot.stop)
         # Images and checks apart: the checks leave the images' randomness as it is without them.
@@ -329,7 +334,7 @@ class SimulatedLink:
             check_range("squeezing", light.squeezing, 10 ** (-MOST_SQUEEZING / 10), 1)
         measure_p = np.frombuffer(light.measure_p, np.uint8) > 0
 
-        link, xi = replace(self._link, gain=part.exchange.gain), part.directions(light, number)
+        link, xi = self._lit(part.exchange.gain), part.directions(light, number)
         rng, adversary = part.rng, self._interference
         if adversary is not None:
             link, xi = adversary.optics(link, xi)

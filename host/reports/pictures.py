@@ -10,11 +10,11 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from shotveil.host.run import curves
-from shotveil.host.leakage import data_leakage
+from shotveil.host.leakage.data import data_leakage
 from shotveil.host.leakage.declared import network_leakage
 from shotveil.host.adversaries.reconstruction import (image_by_homodyning, image_by_photon_counting, row_at_the_bound, row_by_amplifying)
 from shotveil.host.run.run import FinishedRun
-from shotveil.host.figures.style import COLOURS, new_figure
+from shotveil.host.figures.style import COLOURS, line_styles, new_figure
 from shotveil.models.link.encoding import directions, encode_rows
 from shotveil.models.networks.mnist import SIDE
 from shotveil.models.link.optics import noise_quantum
@@ -111,8 +111,8 @@ def leakages(run: FinishedRun) -> Figure:
     layer = run.network.layers[0]
     rise = np.geomspace(min(1e-4, (link.gain - 1) / 3), max(2.0, 3 * (link.gain - 1)), 100)
     bounds = data_leakage([noise_quantum(1 + r) for r in rise], layer.rows, layer.modes)
-    for (name, values), colour in zip(bounds.items(), COLOURS, strict=False):
-        right.plot(rise, values, color=colour, label=name)
+    for (name, values), (colour, dash) in zip(bounds.items(), line_styles(), strict=False):
+        right.plot(rise, values, color=colour, linestyle=dash, label=name)
         right.plot(
             link.gain - 1, run.summary["data_leakage_bits"][name], "o", color="black", zorder=3
         )

@@ -13,10 +13,19 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from shotveil.host.reports import pictures as report_figures
+from shotveil.host.leakage.catalogue import (
+    DATA_BOUND,
+    DATA_BOUNDS,
+    WEIGHT_BOUND,
+    WEIGHT_BOUNDS,
+)
 from shotveil.host.run.run import FinishedRun
 from shotveil.host.figures.style import rendered, style
 from shotveil.models.common.checks import RangeError
 from shotveil.models.common.files import write_atomically
+from shotveil.models.common.parameters import Parameter
+from shotveil.models.link.channel import Channel
+from shotveil.models.link.optics import Link
 
 PICTURES = (
     report_figures.digits,
@@ -55,28 +64,32 @@ def report(run: FinishedRun) -> str:
     return environment.get_template("report.html").render(
         s=summary,
         v=summary["verification"],
+        bounds=DATA_BOUNDS,
+        bound=DATA_BOUNDS[DATA_BOUND],
+        weight_bounds={name: each for name, each in WEIGHT_BOUNDS.items() if name != WEIGHT_BOUND},
         widths="-".join(str(width) for width in widths),
-        settings=_settings(summary),
+        settings=_settings(run.link, summary["digest"]),
         **{picture.__name__: embedded(picture, run) for picture in PICTURES},
     )
 
 
-def _settings(summary: dict[str, Any]) -> list[tuple[str, str]]:
-    client, server = summary["client_detector"], summary["server_detector"]
+def _settings(link: Link, digest: str) -> list[tuple[str, str]]:
+    """Names and values of what decided the run; the channel's in the words of its parameters."""
+    values = link.as_settings()
     return [
-        ("F² at the client", f"{summary['f2']:.6g}"),
-        ("gain of the client's amplifier", f"{summary['gain']:.8g}"),
-        ("photons per mode at the server's output", f"{summary['photons']:.6g}"),
-        ("transmittance out", f"{summary['transmittance_out']:.6g}"),
-        ("transmittance back", f"{summary['transmittance_back']:.6g}"),
-        ("technical excess noise (SNU)", f"{summary['excess_noise']:.6g}"),
-        ("phase error (rad rms)", f"{summary['phase_error']:.6g}"),
-        ("client's detector: efficiency", f"{client['efficiency']:.6g}"),
-        ("client's detector: electronic noise (SNU)", f"{client['electronic_noise']:.6g}"),
-        ("server's detector: efficiency", f"{server['efficiency']:.6g}"),
-        ("server's detector: electronic noise (SNU)", f"{server['electronic_noise']:.6g}"),
-        ("network (SHA-256 of the weights)", summary["digest"][:16] + "…"),
+        ("F² at the client", f"{link.f2:.6g}"),
+        ("gain of the client's amplifier", f"{link.gain:.8g}"),
+        ("photons per mode at the server's output", f"{link.photons:.6g}"),
+        *(
+            (f"{each.label}{_unit(each)}", f"{values[each.name]:.6g}")
+            for each in Channel.settings()
+        ),
+        ("network (SHA-256 of the weights)", digest[:16] + "…"),
     ]
+
+
+def _unit(each: Parameter) -> str:
+    return f" ({each.unit})" if each.unit else ""
 
 
 def embedded(picture: Callable[[Any], Figure], shown: Any) -> Markup:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import reduce
@@ -17,11 +17,12 @@ from threadpoolctl import threadpool_limits
 
 from shotveil.host.run.schedule import IMAGES_IN_BATCH, block_of, generator, row_blocks
 from shotveil.models.common.checks import RangeError, require
-from shotveil.models.link.encoding import Real, directions, encode_rows
+from shotveil.models.link.encoding import Complex, Real, encode_rows
 from shotveil.models.link.optics import Link
 from shotveil.models.link.statistics import SymbolStatistics
 from shotveil.models.link.sufficient import read_sufficient
-from shotveil.models.link.symbols import Readout, read_symbols
+from shotveil.models.link.symbols import read_symbols
+from shotveil.models.networks.layers import through_layers
 from shotveil.models.networks.network import Network
 
 
@@ -81,25 +82,24 @@ def infer(
 
     def run(
         batch: NDArray[np.floating], child: np.random.Generator, over: Callable[..., Iterable[Any]]
-    ) -> list[Readout]:
+    ) -> tuple[Real, list[SymbolStatistics]]:
         seeds = child.bit_generator.seed_seq
         if not isinstance(seeds, np.random.SeedSequence):
             raise TypeError("rng has no SeedSequence; allowed: numpy.random.default_rng(seed)")
-        readouts: list[Readout] = []
-        data: NDArray[np.floating] = batch
-        for number, (layer, encoded) in enumerate(zip(network.layers, rows, strict=True)):
-            if readouts:
-                data = np.maximum(readouts[-1].values, 0)
-            xi, norms = directions(layer.inputs_of(data))
-            blocks = list(row_blocks(layer.rows, len(batch)))
-            sent = [block_of(encoded, first, stop) for first, stop in blocks]
+        statistics: list[SymbolStatistics] = []
+
+        def read_layer(number: int, xi: Complex) -> Real:
+            blocks = list(row_blocks(network.layers[number].rows, len(batch)))
+            sent = [block_of(rows[number], first, stop) for first, stop in blocks]
             random = [generator(seeds, number, first) for first, _ in blocks]
-            parts = list(over(lambda s, r, xi=xi: read(link, s, xi, r, verify), sent, random))
-            # The norm stays with the client, which multiplies it back onto what it reads.
-            values = np.concatenate([part.values for part in parts], axis=1) * norms[:, None]
-            readouts.append(Readout(values, _pool(parts) if verify else None))
+            parts = list(over(lambda s, r: read(link, s, xi, r, verify), sent, random))
+            if verify:
+                statistics.append(_pool(part.statistics for part in parts))
+            return np.concatenate([part.values for part in parts], axis=1)
+
+        outputs = through_layers(network.biases, batch, read_layer)
         progress(len(batch))
-        return readouts
+        return outputs, statistics
 
     batches = [images[i : i + IMAGES_IN_BATCH] for i in range(0, len(images), IMAGES_IN_BATCH)]
     children = rng.spawn(len(batches))
@@ -111,11 +111,11 @@ def infer(
             done = [run(b, child, pool.map) for b, child in zip(batches, children, strict=True)]
         else:
             done = list(pool.map(run, batches, children, repeat(map)))
+    outputs, statistics = zip(*done, strict=True)
     return Inference(
-        np.concatenate([readouts[-1].values for readouts in done]),
-        tuple(_pool(layer) for layer in zip(*done, strict=True)) if verify else (),
+        np.concatenate(outputs), tuple(_pool(layer) for layer in zip(*statistics, strict=True))
     )
 
 
-def _pool(readouts: Sequence[Readout]) -> SymbolStatistics:
-    return reduce(add, (r.statistics.pooled() for r in readouts if r.statistics is not None))
+def _pool(parts: Iterable[SymbolStatistics | None]) -> SymbolStatistics:
+    return reduce(add, (part.pooled() for part in parts if part is not None))

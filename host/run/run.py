@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shotveil.host.run.inference import Inference, infer
+from shotveil.host.run.backends import InferenceTask, backend_named
+from shotveil.host.run.inference import Inference
 from shotveil.host.run.summary import summarise
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.link.optics import Link
@@ -47,10 +47,12 @@ def run(
 ) -> FinishedRun:
     """Classify the first `images` test images, all if None, shipped or from the folder `data`.
 
-    `backend` optics is the symbol-level link, model and rtl are both nodes with the link sample by
-    sample and the `impairments` of that name; the run's link is then what the nodes declare.
+    `backend` names what carries the light (`host.run.backends`): optics is the symbol-level link,
+    model and rtl are both nodes with the link sample by sample and the `impairments` of that name;
+    the run's link is what the backend declares.
     `progress` is called with the number of images done since the last call, and the total.
-    Raises `RangeError` for a seed below 0, more images than there are, images that do not fit.
+    Raises `RangeError` for a seed below 0, more images than there are, images that do not fit, or a
+    backend that no package offers.
     """
     require("seed", seed, at_least=0)
     pixels, labels = load_mnist(data, "test")
@@ -63,34 +65,20 @@ def run(
             f"allowed: at least {int(labels.max()) + 1}, one for each class"
         )
     start = time.perf_counter()
-    calibration: dict[str, Any] | None = None
-    if backend == "optics":
-        inference = infer(
-            network,
-            pixels,
-            link,
-            np.random.default_rng(seed),
-            symbol_level=symbol_level,
-            progress=lambda done: progress(done, len(pixels)),
-        )
-    else:
-        # By name, as nothing else in host needs the nodes.
-        nodes = importlib.import_module("shotveil.sim.loop.backend")
-        outcome = nodes.through_nodes(
-            network,
-            pixels,
-            link,
-            seed,
-            backend=backend,
-            impairments=impairments,
-            progress=lambda done: progress(done, len(pixels)),
-        )
-        inference, link = outcome.inference, outcome.link
-        calibration = outcome.calibration.as_dict()
+    task = InferenceTask(
+        network,
+        pixels,
+        link,
+        seed,
+        symbol_level=symbol_level,
+        impairments=impairments,
+        progress=lambda done: progress(done, len(pixels)),
+    )
+    result = backend_named(backend)(task)
     seconds = time.perf_counter() - start
-    summary = summarise(network, labels, link, inference, seconds, seed)
-    summary["symbol_level"] = symbol_level or backend != "optics"
+    summary = summarise(network, labels, result.link, result.inference, seconds, seed)
+    summary["symbol_level"] = result.symbol_level
     summary["backend"] = backend
-    if calibration is not None:
-        summary["calibration"] = calibration
-    return FinishedRun(network, pixels, labels, link, inference, summary, seed)
+    if result.calibration is not None:
+        summary["calibration"] = result.calibration
+    return FinishedRun(network, pixels, labels, result.link, result.inference, summary, seed)

@@ -9,16 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shotveil.host.leakage import ChannelEstimate
+from shotveil.host.leakage.certificate import ChannelEstimate
 from shotveil.host.leakage.declared import network_leakage
 from shotveil.host.run.inference import Inference
+from shotveil.host.verification.levels import FAILURE_PROBABILITY, FALSE_ALARM_PROBABILITY
 from shotveil.host.verification.verdict import Verification, verify
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.optics import Link
 from shotveil.models.networks.network import Network
-
-FALSE_ALARM_PROBABILITY = 1e-6
-FAILURE_PROBABILITY = 1e-10
 
 
 def summarise(
@@ -49,6 +47,8 @@ def summarise(
         "inferences": leakage.inferences,
         "weight_leakage_bits": leakage.weight_leakage_bits,
         "weight_leakage_bits_after": leakage.weight_leakage_bits_after,
+        "weight_bounds_bits": leakage.weight_bounds_bits,
+        "weight_bounds_bits_after": leakage.weight_bounds_bits_after,
         "data_leakage_bits": leakage.data_leakage_bits,
         "layers": [asdict(layer) for layer in leakage.layers],
         "verification": verification_of(network, link, inference),

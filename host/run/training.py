@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shotveil.host.extras import import_extra
+from shotveil.host.run.training_settings import TrainingSettings
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.networks.mnist import CLASSES, SIDE
 from shotveil.models.networks.network import Layer, Network
@@ -41,77 +42,6 @@ CHECKSUMS = {  # SHA-256 of the gzipped files as first published
     "t10k-images-idx3-ubyte": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
     "t10k-labels-idx1-ubyte": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
 }
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """Everything that decides what `train` returns, besides the data.
-
-    hidden         widths of the hidden layers, first to last
-    f2             optical SNR scale F² of every layer in the loss; None trains without noise
-    f2_spread      each batch draws F² log-uniformly from f2/f2_spread to f2·f2_spread
-    bias           whether layers have one
-    epochs         passes over the data
-    batch          images per step
-    learning_rate  of Adam at its peak; linear rise over the first epoch, then a cosine to 0
-    weight_decay   decoupled, as in AdamW
-    dropout        fraction of hidden activations dropped
-    label_smoothing  weight of the uniform distribution in the target
-    rotation, scale, shear, shift  largest random affine distortion per image: degrees, relative,
-                   tangent, pixels
-    elastic        rms displacement, in pixels, of a smooth random distortion per image
-    bfloat16       multiply matrices in bfloat16, up to three times faster where the processor
-                   has it (AVX-512 BF16, AMX); its rounding, 2⁻⁹, is far below the noise of the link
-    int8           round the result so that it is kept in one byte per weight
-    seed           of the initial weights, the order, the distortions and the noise
-    threads        of PyTorch; sums are ordered by it, so it decides the last bits
-    """
-
-    hidden: tuple[int, ...] = (784,)
-    f2: float | None = 0.3
-    f2_spread: float = 1.0
-    bias: bool = False
-    epochs: int = 30
-    batch: int = 256
-    learning_rate: float = 8e-3
-    weight_decay: float = 0.0
-    dropout: float = 0.0
-    label_smoothing: float = 0.0
-    rotation: float = 10.0
-    scale: float = 0.1
-    shear: float = 0.1
-    shift: float = 1.5
-    elastic: float = 0.5
-    bfloat16: bool = False
-    int8: bool = True
-    seed: int = 1
-    threads: int = 2
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "hidden", tuple(self.hidden))
-        for width in self.hidden:
-            require("hidden width", width, at_least=1, integer=True)
-        if self.f2 is not None:
-            require("f2", self.f2, above=0)
-        require("f2_spread", self.f2_spread, at_least=1)
-        require("epochs", self.epochs, at_least=1, integer=True)
-        require("batch", self.batch, at_least=1, integer=True)
-        require("learning_rate", self.learning_rate, above=0)
-        require("weight_decay", self.weight_decay, at_least=0)
-        require("dropout", self.dropout, at_least=0, below=1)
-        require("label_smoothing", self.label_smoothing, at_least=0, below=1)
-        require("rotation", self.rotation, at_least=0, at_most=180)
-        require("scale", self.scale, at_least=0, below=1)
-        require("shear", self.shear, at_least=0, below=1)
-        require("shift", self.shift, at_least=0, at_most=SIDE)
-        require("elastic", self.elastic, at_least=0, at_most=SIDE)
-        require("seed", self.seed, at_least=0, below=2**63, integer=True)
-        require("threads", self.threads, at_least=1, integer=True)
-
-    @property
-    def augments(self) -> bool:
-        """Whether images are distorted at all."""
-        return any((self.rotation, self.scale, self.shear, self.shift, self.elastic))
 
 
 @dataclass(frozen=True)

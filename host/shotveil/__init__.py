@@ -30,13 +30,16 @@ if TYPE_CHECKING:
     from shotveil.host.run.inference import infer
     from shotveil.host.run.summary import verdicts
     from shotveil.models.common.checks import RangeError
-    from shotveil.models.link.optics import Detector, Link
+    from shotveil.models.link.channel import Channel
+    from shotveil.models.link.detector import Detector
+    from shotveil.models.link.optics import Link
     from shotveil.models.networks.mnist import load_mnist
     from shotveil.models.networks.network import Layer, Network, load_network
 
     __version__: str
 
 __all__ = [
+    "Channel",
     "Detector",
     "Layer",
     "Link",
@@ -54,7 +57,8 @@ __all__ = [
 
 # Where each name is defined; a type checker reads the imports above instead.
 _HOMES = {
-    "Detector": "shotveil.models.link.optics",
+    "Channel": "shotveil.models.link.channel",
+    "Detector": "shotveil.models.link.detector",
     "Layer": "shotveil.models.networks.network",
     "Link": "shotveil.models.link.optics",
     "Network": "shotveil.models.networks.network",

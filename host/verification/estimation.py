@@ -36,7 +36,8 @@ import numpy.typing as npt
 from scipy.special import ndtri, stdtrit
 
 from shotveil.models.common.checks import RangeError, require
-from shotveil.models.digitiser.accumulators import NAMES
+from shotveil.models.common.fixedpoint import IntArray
+from shotveil.models.digitiser.accumulators import MODE_SUMS, NAMES
 from shotveil.models.digitiser.chain import moving_runs
 from shotveil.models.digitiser.spec import DigitiserSettings, DigitiserSpec
 from shotveil.models.link.optics import Detector
@@ -293,25 +294,73 @@ def segment_angles(
 
 
 def statistics(
-    spec: DigitiserSpec, session: npt.ArrayLike, calibration: Calibration, q_unit: float
+    spec: DigitiserSpec,
+    session: npt.ArrayLike,
+    calibration: Calibration,
+    q_unit: float,
+    rows: IntArray,
+    times: int = 1,
 ) -> SymbolStatistics:
-    """The row's symbols as the verifier takes them: phase noise counts as the client's.
+    """What a server's receiver summed of its rows, as the verifier takes it, in SNU.
 
-    `session` sums, shape (words, 16). In SNU, both quadratures together.
+    `session` sums, shape (words, 16), are those of `rows`, shape (rows, 2, modes), the raw symbols
+    that were sent `times` times. Both quadratures count together, and phase noise as the client's.
+    Light that was sent and is in no sum counts as lost: it enters as vacuum, or whoever makes a
+    frame unreadable would have it forgotten.
+
+    Raises `RangeError` where more was summed than was sent, or all of it and yet of other symbols.
     """
+    total, missing = _of_rows(spec, session, times * rows.size)
+    qq = times * int(np.sum(rows.astype(np.int64) ** 2))
+    if not missing and total["qxqx"] + total["qpqp"] != qq:
+        raise RangeError(
+            f"Σq² = {total['qxqx'] + total['qpqp']} of the symbols that the receiver compared the "
+            f"light with; allowed: {qq}, that of those sent"
+        )
+    vacuum = missing * calibration.vacuum_variance
+    sums = SymbolStatistics(
+        times * rows.size, qq, total["qxx"] + total["qpp"], total["xx"] + total["pp"] + vacuum
+    )
+    return sums.in_units(q_unit, 1 / float(np.sqrt(calibration.shot_variance)))
+
+
+def mode_statistics(
+    spec: DigitiserSpec,
+    session: npt.ArrayLike,
+    modes: npt.ArrayLike,
+    calibration: Calibration,
+    q_unit: float,
+    rows: IntArray,
+    mode_shift: int,
+) -> SymbolStatistics:
+    """The same for each mode, with the sums of the modes as well, shape (modes of the node, 4).
+
+    2^`mode_shift` neighbours share their sums, and share them evenly here. So do all modes share
+    the light that was lost. Raises `RangeError` where more was summed than was sent.
+    """
+    _, missing = _of_rows(spec, session, rows.size)
+    count = rows.shape[2]
+    group = np.arange(count) >> mode_shift
+    members = np.bincount(group)[group]
+    shared = np.asarray(modes).T[:, group].astype(np.float64) / members
+    by = dict(zip(MODE_SUMS, shared, strict=True))
+    qq = np.sum(rows.astype(np.float64) ** 2, axis=(0, 1))
+    sums = SymbolStatistics(
+        np.full(count, 2 * len(rows), dtype=np.int64),
+        np.bincount(group, qq)[group] / members,
+        by["re"],
+        by["yy"] + missing / count * calibration.vacuum_variance,
+    )
+    return sums.in_units(q_unit, 1 / float(np.sqrt(calibration.shot_variance)))
+
+
+def _of_rows(spec: DigitiserSpec, session: npt.ArrayLike, sent: int) -> tuple[dict[str, int], int]:
+    """Session sums of the rows' symbols by name, and how many of the quadratures sent they lack."""
     rows = np.asarray(session, dtype=object)[: spec.segments].sum(axis=0)
     total = {name: int(rows[index]) for name, index in COLUMN.items()}
-    one = total["count"]
-    if spec.quadratures == 2:
-        sums = SymbolStatistics(
-            2 * one,
-            total["qxqx"] + total["qpqp"],
-            total["qxx"] + total["qpp"],
-            total["xx"] + total["pp"],
-        )
-    else:
-        sums = SymbolStatistics(one, total["qxqx"], total["qxx"], total["xx"])
-    return sums.in_units(q_unit, 1 / float(np.sqrt(calibration.shot_variance)))
+    summed = 2 * total["count"]
+    require("number of quadratures that the receiver summed", summed, at_most=sent)
+    return total, sent - summed
 
 
 def _lag(runs: int) -> int:

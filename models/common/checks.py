@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 
 class RangeError(ValueError):
     """A value is outside what is allowed; the message names the value and the allowed range.
@@ -31,15 +29,19 @@ def require(
 
     `above` and `below` are open ends of the range, `at_least` and `at_most` closed ones.
     """
-    # Plain numbers and integers in bounds, the most usual cases, need no array of floats.
+    # Plain numbers and integers in bounds, the most usual cases, need no array of floats. NumPy is
+    # imported where an array is at hand, so that a command's help does not wait for it.
     lowest: Any
     highest: Any
     plain = False
     if type(value) in (int, float):
         plain = math.isfinite(value) and (not integer or value == round(value))
         lowest = highest = value
-    elif isinstance(value, np.ndarray) and value.dtype == np.int64 and value.size:
-        plain, lowest, highest = True, value.min(), value.max()
+    else:
+        import numpy as np
+
+        if isinstance(value, np.ndarray) and value.dtype == np.int64 and value.size:
+            plain, lowest, highest = True, value.min(), value.max()
     if plain and (
         (above is None or lowest > above)
         and (at_least is None or lowest >= at_least)
@@ -47,6 +49,8 @@ def require(
         and (at_most is None or highest <= at_most)
     ):
         return
+    import numpy as np
+
     try:
         array = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
@@ -65,11 +69,22 @@ def require(
             good &= array == np.rint(array)
         if good.all():
             return
-    low = f"({above:g}" if above is not None else "(−∞" if at_least is None else f"[{at_least:g}"
-    high = f"{below:g})" if below is not None else "∞)" if at_most is None else f"{at_most:g}]"
-    allowed = f"{low}, {high}"
+    allowed = interval(above=above, at_least=at_least, below=below, at_most=at_most)
     if integer:
         allowed = f"the integers in {allowed}"
     if array is None:
         raise RangeError(f"{name} = {value!r} is not a number; allowed: {allowed}")
     raise RangeError(f"{name} = {array[~good].flat[0]:g} is outside {allowed}")
+
+
+def interval(
+    *,
+    above: float | None = None,
+    at_least: float | None = None,
+    below: float | None = None,
+    at_most: float | None = None,
+) -> str:
+    """The range that `require` allows, as a person writes it: (0, 1]."""
+    low = f"({above:g}" if above is not None else "(−∞" if at_least is None else f"[{at_least:g}"
+    high = f"{below:g})" if below is not None else "∞)" if at_most is None else f"{at_most:g}]"
+    return f"{low}, {high}"

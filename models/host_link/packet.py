@@ -31,8 +31,11 @@ from shotveil.models.host_link.cobs import FrameError
 
 PROTOCOL = 1  # version; a host refuses a device with another
 MAX_WORDS = 256
-ADDRESSES = 4096  # words of the register bus
+WORD = 32  # bits of a word
+ADDRESS_BITS = 12  # of the register bus
+ADDRESSES = 1 << ADDRESS_BITS  # words of the register bus
 CRC_BYTES = 4
+BAUD = 3_000_000  # of every board whose link is a UART: a quarter of the 12 MHz that FT2232 divide
 REQUEST = struct.Struct("<BBHH")
 RESPONSE = struct.Struct("<BBBxHH")
 ANSWER = 0x80  # what a response adds to its request's op

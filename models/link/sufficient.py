@@ -38,18 +38,11 @@ def read_sufficient(
         angle = link.phase_error * rng.standard_normal(signal.shape)
         signal = np.cos(angle) * signal - np.sin(angle) * (p @ rows.p.T - q @ rows.x.T)
     scale = inference_scale(link, rows)
-    signal *= scale * math.sqrt(
-        link.client_detector.efficiency * link.transmittance_out * (link.gain - 1)
-    )
+    signal *= scale * link.signal_at(link.gain)
     noise = rng.standard_normal(signal.shape)
-    noise *= scale * math.sqrt(_inference_variance(link))
+    noise *= scale * math.sqrt(link.inference_variance_at(link.gain))
     signal += noise
     return Readout(signal, None)
-
-
-def _inference_variance(link: Link) -> float:
-    """Variance (SNU) of the client's homodyne value: η·(G−1)·D."""
-    return link.client_detector.efficiency * (link.gain - 1) * link.inference_noise
 
 
 def _read_both(link: Link, rows: EncodedRows, xi: Complex, rng: np.random.Generator) -> Readout:
@@ -117,7 +110,7 @@ def _read_both(link: Link, rows: EncodedRows, xi: Complex, rng: np.random.Genera
     from_nu = (gain - 2) / (2 * math.sqrt(gain - 1))  # Cov(X_m − √(G−1)·X_b, X_ν)/g
     from_z = math.sqrt(gain - 1) * kappa / sigma2
     rest = (
-        _inference_variance(link) / client.efficiency
+        link.inference_variance_at(gain) / client.efficiency
         - from_nu**2 * link.noise_quantum
         - from_z**2 * sigma2 * seen_2
     )

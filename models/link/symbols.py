@@ -145,9 +145,8 @@ def read_symbols(
 
 
 def inference_scale(link: Link, rows: EncodedRows) -> float:
-    """What turns the client's homodyne value into its estimate of w·x̂: 1/(s·√(η·T_out·(G−1)))."""
-    signal = link.client_detector.efficiency * link.transmittance_out * (link.gain - 1)
-    return 1 / (rows.scale * math.sqrt(signal)) if rows.scale else math.inf
+    """What turns the client's homodyne value into its estimate of w·x̂: see `Link`."""
+    return link.inference_scale(rows.scale)
 
 
 def _attenuate(

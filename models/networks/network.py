@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from shotveil.models.common.checks import RangeError
 from shotveil.models.common.files import write_atomically
 from shotveil.models.link.encoding import modes_of
+from shotveil.models.networks.layers import with_constant
 
 NETWORK_FOLDER = Path(__file__).with_name("data")
 _FORMAT, _VERSION = "shotveil network", 1
@@ -103,7 +104,7 @@ class Layer:
         x = np.asarray(x, dtype=np.float32)
         if x.ndim != 2 or x.shape[1] != self.inputs:
             raise RangeError(f"layer input has shape {x.shape}; allowed: (n, {self.inputs})")
-        return np.pad(x, ((0, 0), (0, 1)), constant_values=1) if self.bias else x
+        return with_constant(x, self.bias)
 
     def rounded(self) -> Layer:
         """Round every row to int8 times a power of two, the smallest that holds its largest weight.
@@ -160,6 +161,11 @@ class Network:
     def weights(self) -> int:
         """Real weights in all layers, biases included."""
         return sum(layer.weights.size for layer in self.layers)
+
+    @property
+    def biases(self) -> tuple[bool, ...]:
+        """Whether each layer has a bias."""
+        return tuple(layer.bias for layer in self.layers)
 
     @property
     def digest(self) -> str:

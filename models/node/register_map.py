@@ -3,31 +3,23 @@
 Pure Python without Amaranth, so that a host imports it without an HDL tool chain. Addresses are
 assigned here and appear nowhere else; everybody else knows a register by its name.
 
-    python -m shotveil.models.node.register_map > docs/registers.md
-
-* A *constant* is fixed when the node is built. The group `identity` is at the same place in every
-  version of the map, so that any host can tell what it talks to.
-* A *setting* is staged when it is written, and acts from the next `commit` on, together with all
-  others. Reading it gives what is staged.
-* A *strobe* acts once for each write, whatever the value.
-* A *status* shows what the node is doing. One of several words is latched when its first word is
-  read, so the words belong together if they are read in order.
+What a register is, and what becomes of one that is read or written: `models.node.register`. The
+group `identity` is at the same place in every version of the map, so that any host can tell what it
+talks to. A new register is one entry here; the block that drives it has a port of its name.
 """
 
 from __future__ import annotations
 
-import enum
-import functools
 import hashlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.fixedpoint import Q
 from shotveil.models.digitiser.accumulators import NAMES
 from shotveil.models.digitiser.phase_lock import GAIN_BITS, PhaseLockSettings
 from shotveil.models.digitiser.spec import DigitiserSettings, DigitiserSpec
 from shotveil.models.drive.spec import Arm, DriveSpec
+from shotveil.models.host_link.packet import WORD
+from shotveil.models.node.register import Access, Register, RegisterMap, RegisterRole
 from shotveil.models.node.sequencer import (
     COUNT_BITS,
     FAULTS,
@@ -37,154 +29,16 @@ from shotveil.models.node.sequencer import (
     WATCHDOG_BITS,
     SequencerState,
 )
-from shotveil.models.node.spec import ROLES, NodeSpec
+from shotveil.models.node.spec import CLOCK_HZ, NodeSpec
 from shotveil.models.node.trigger import DELAY_BITS
 from shotveil.models.signal.frame import CAPACITY, FrameLayout
 
-WORD = 32  # bits of a word on the register bus
-ADDRESS_BITS = 12
 IDENTITY = 0x53564C31  # "SVL1"
 VERSION = 1  # of the meaning of registers; raise it when one changes what it does
-CLOCK_HZ = 125_000_000  # of the node; one sample a clock
 WATCHDOG_TICK = 1 << TICK_BITS  # clocks
+MAP_HASH = "map_hash"
+LINK = "link"  # the group of what the host link counts
 STATES = tuple(state.name.lower().replace("_", "-") for state in SequencerState)
-
-
-class Access(enum.Enum):
-    """What a host may do with a register."""
-
-    CONSTANT = "constant"
-    STROBE = "strobe"
-    SETTING = "setting"
-    STATUS = "status"
-
-
-@dataclass(frozen=True)
-class Register:
-    """One register: an integer of `width` bits, allowed from `low` to `high`.
-
-    `quantum` is the physical value of one step, in `unit`; None for a plain number. `reset` is what
-    a setting is after reset, and what a constant always is. `choices` name the values 0, 1, … of an
-    enumeration, `flags` the bits from the lowest.
-    """
-
-    name: str
-    width: int
-    access: Access
-    doc: str
-    group: str = "node"
-    signed: bool = False
-    unit: str = ""
-    quantum: float | None = None
-    low: int | None = None  # None: the lowest that the width holds; likewise `high`
-    high: int | None = None
-    reset: int = 0
-    choices: tuple[str, ...] = ()
-    flags: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        require(f"width of {self.name}", self.width, at_least=1, at_most=2 * WORD, integer=True)
-        require(f"low of {self.name}", self.lowest, at_least=self._range[0], integer=True)
-        require(f"high of {self.name}", self.highest, at_most=self._range[1], integer=True)
-        require(f"reset of {self.name}", self.reset, at_least=self._range[0], integer=True)
-        require(f"reset of {self.name}", self.reset, at_most=self._range[1], integer=True)
-
-    @property
-    def _range(self) -> tuple[int, int]:
-        half = 1 << (self.width - 1)
-        return (-half, half - 1) if self.signed else (0, 2 * half - 1)
-
-    @property
-    def lowest(self) -> int:
-        """The smallest raw value allowed."""
-        return self._range[0] if self.low is None else self.low
-
-    @property
-    def highest(self) -> int:
-        """The largest raw value allowed."""
-        return self._range[1] if self.high is None else self.high
-
-    @property
-    def words(self) -> int:
-        """Words that the register takes on the bus."""
-        return -(-self.width // WORD)
-
-    def require(self, raw: int) -> None:
-        """Raise `RangeError` unless the raw value is allowed."""
-        if not self.lowest <= raw <= self.highest:
-            raise RangeError(
-                f"{self.name} = {raw} is outside the integers in [{self.lowest}, {self.highest}]"
-            )
-
-    def unsigned(self, raw: int) -> int:
-        """The bits of a raw value."""
-        return raw & ((1 << self.width) - 1)
-
-    def to_words(self, raw: int) -> list[int]:
-        """The words to write for a raw value, low word first. Raises `RangeError`."""
-        self.require(raw)
-        bits = self.unsigned(raw)
-        return [bits >> (WORD * k) & ((1 << WORD) - 1) for k in range(self.words)]
-
-    def from_words(self, words: list[int]) -> int:
-        """The raw value for words as they were read, low word first."""
-        bits = self.unsigned(sum(word << (WORD * k) for k, word in enumerate(words)))
-        return bits - (1 << self.width) if self.signed and bits >> (self.width - 1) else bits
-
-
-class RegisterMap:
-    """Registers by name, in the order of their addresses.
-
-    Raises `ValueError` where two share a name or there are more than the bus can address.
-    """
-
-    def __init__(self, registers: tuple[Register, ...]):
-        self._registers = {register.name: register for register in registers}
-        if len(self._registers) != len(registers):
-            names = [register.name for register in registers]
-            raise ValueError(f"two registers are called {max(names, key=names.count)!r}")
-        self._addresses: dict[str, int] = {}
-        self.size = 0  # words
-        for register in registers:
-            self._addresses[register.name] = self.size
-            self.size += register.words
-        if self.size > 1 << ADDRESS_BITS:
-            raise ValueError(f"{self.size} words do not fit {ADDRESS_BITS} address bits")
-
-    def __getitem__(self, name: str) -> Register:
-        """The register of that name; `KeyError` tells which names are like it."""
-        try:
-            return self._registers[name]
-        except KeyError:
-            raise KeyError(f"the node has no register {name!r}{_like(name, self)}") from None
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._registers
-
-    def __iter__(self) -> Iterator[Register]:
-        return iter(self._registers.values())
-
-    def __len__(self) -> int:
-        return len(self._registers)
-
-    def address(self, name: str) -> int:
-        """Word address of a register's first word."""
-        self[name]
-        return self._addresses[name]
-
-    def of(self, access: Access) -> dict[str, Register]:
-        """The registers of one kind, by name."""
-        return {r.name: r for r in self if r.access is access}
-
-    @functools.cached_property
-    def constants(self) -> Mapping[str, int]:
-        """Values that are fixed when the node is built, by name."""
-        return {name: register.reset for name, register in self.of(Access.CONSTANT).items()}
-
-    @property
-    def identity(self) -> Mapping[str, int]:
-        """What a host compares before it trusts any other register: names and values."""
-        return {r.name: r.reset for r in self if r.group == "identity"}
 
 
 def register_map(spec: NodeSpec) -> RegisterMap:
@@ -205,20 +59,20 @@ def register_map(spec: NodeSpec) -> RegisterMap:
     # A host with another map would take one register for another, even if the specs agree.
     digest = hashlib.sha256(repr(ordered).encode()).digest()
     mark = int.from_bytes(digest[:4], "big")
-    return RegisterMap(
-        tuple(replace(r, reset=mark) if r.name == "map_hash" else r for r in ordered)
-    )
+    return RegisterMap(tuple(replace(r, reset=mark) if r.name == MAP_HASH else r for r in ordered))
 
 
 def _identity(spec_hash: int) -> tuple[Register, ...]:
     def constant(name: str, value: int, doc: str) -> Register:
-        return Register(name, WORD, Access.CONSTANT, doc, "identity", reset=value)
+        return Register(
+            name, WORD, Access.CONSTANT, doc, "identity", reset=value, role=RegisterRole.IDENTITY
+        )
 
     return (
         constant("id", IDENTITY, "what this is: the letters SVL1"),
         constant("version", VERSION, "of the meaning of the registers"),
         constant("spec_hash", spec_hash, "first bits of SHA-256 over what the node was built from"),
-        constant("map_hash", 0, "first bits of SHA-256 over the registers below"),
+        constant(MAP_HASH, 0, "first bits of SHA-256 over the registers below"),
     )
 
 
@@ -463,20 +317,33 @@ def _status(name: str, width: int, doc: str, group: str, **more: object) -> Regi
     return Register(name, width, Access.STATUS, doc, group, **more)  # type: ignore[arg-type]
 
 
+def _count(name: str, width: int, doc: str, group: str, unit: str = "") -> Register:
+    return _status(name, width, doc, group, unit=unit, role=RegisterRole.COUNTER)
+
+
 def _node_status() -> tuple[Register, ...]:
     def status(name: str, width: int, doc: str, **more: object) -> Register:
         return _status(name, width, doc, "batch", **more)
+
+    def count(name: str, doc: str, unit: str) -> Register:
+        return _count(name, COUNT_BITS, doc, "batch", unit)
 
     return (
         status("state", 3, "of the sequencer", choices=STATES, high=len(STATES) - 1),
         status(
             "rows_granted_left", GRANT_BITS, "rows of the grant that were not sent", unit="rows"
         ),
-        status("rows_sent", COUNT_BITS, "since `clear`", unit="rows"),
-        status("frames_sent", COUNT_BITS, "since `clear`, lead-in included", unit="frames"),
-        status("frames_matched", COUNT_BITS, "received and found among those sent", unit="frames"),
-        status("frames_missed", COUNT_BITS, "sent and never received", unit="frames"),
-        status("fault", len(FAULTS), "why emission stopped; sticky", flags=FAULTS),
+        count("rows_sent", "since `clear`", "rows"),
+        count("frames_sent", "since `clear`, lead-in included", "frames"),
+        count("frames_matched", "received and found among those sent", "frames"),
+        count("frames_missed", "sent and never received", "frames"),
+        status(
+            "fault",
+            len(FAULTS),
+            "why emission stopped; sticky",
+            flags=FAULTS,
+            role=RegisterRole.FAULT,
+        ),
     )
 
 
@@ -484,7 +351,6 @@ def _drive_status(spec: DriveSpec) -> tuple[Register, ...]:
     def status(name: str, width: int, doc: str, **more: object) -> Register:
         return _status(f"drive_{name}", width, doc, "drive", **more)
 
-    count = spec.counter_bits
     events = {
         "clipped": "samples whose symbol or shaped value was limited",
         "refused": "samples beyond the modulator's reach",
@@ -497,8 +363,11 @@ def _drive_status(spec: DriveSpec) -> tuple[Register, ...]:
         status("armed", 1, "the output is on"),
         status("tripped", 1, "a fault switched the output off"),
         status("angles_loaded", spec.length_width, "length of the table", unit="symbols"),
-        *(status(name, count, doc) for name, doc in events.items()),
-        *(status(f"{name}_flag", 1, f"sticky: {doc}") for name, doc in events.items()),
+        *(_count(f"drive_{n}", spec.counter_bits, doc, "drive") for n, doc in events.items()),
+        *(
+            status(f"{name}_flag", 1, f"sticky: {doc}", role=RegisterRole.FLAG)
+            for name, doc in events.items()
+        ),
     )
 
 
@@ -506,20 +375,31 @@ def _digitiser_status(spec: DigitiserSpec) -> tuple[Register, ...]:
     def status(name: str, width: int, doc: str, **more: object) -> Register:
         return _status(f"digitiser_{name}", width, doc, "digitiser", **more)
 
+    def flag(name: str, doc: str, role: RegisterRole = RegisterRole.FLAG) -> Register:
+        return status(name, 1, f"sticky: {doc}", role=role)
+
+    def measured(name: str, width: int, doc: str, **more: object) -> Register:
+        return status(name, width, doc, role=RegisterRole.MEASUREMENT, **more)
+
     axes = ("x", "p")[: spec.quadratures]
     offset = Q(spec.filtered.integer, spec.filtered.fraction + spec.offset_guard)
     steady = (status("steady", 1, "the phase lock is steady"),)
+    # The receiver gives up where the frames of a batch end, and copies of symbols and phases find
+    # no room unless somebody fetches them.
+    usual = RegisterRole.NOTICE
     return (
         status("locked", 1, "frames are being found"),
-        status("loss", 1, "sticky: the frames were lost"),
-        status("overrange", 1, "sticky: the ADC was at an end of its range"),
-        status("overrange_count", WORD, "samples at an end of the ADC's range"),
-        status("backlog", 1, "sticky: symbols came faster than they could be handled"),
-        status("late", 1, "sticky: a frame's sums were not fetched in time"),
-        status("symbols_lost", 1, "sticky: symbols found no room on their way to the host"),
-        status("inference_lost", 1, "sticky: inference values found no room"),
-        status("phases_lost", 1, "sticky: phases found no room"),
-        status(
+        flag("loss", "the frames were lost", usual),
+        flag("overrange", "the ADC was at an end of its range"),
+        _count(
+            "digitiser_overrange_count", WORD, "samples at an end of the ADC's range", "digitiser"
+        ),
+        flag("backlog", "symbols came faster than they could be handled"),
+        flag("late", "a frame's sums were not fetched in time"),
+        flag("symbols_lost", "symbols found no room on their way to the host", usual),
+        flag("inference_lost", "inference values found no room"),
+        flag("phases_lost", "phases found no room", usual),
+        measured(
             "theta",
             spec.phase_bits,
             "phase that symbols are turned by",
@@ -528,7 +408,7 @@ def _digitiser_status(spec: DigitiserSpec) -> tuple[Register, ...]:
             quantum=2.0**-spec.phase_bits,
         ),
         *(
-            status(
+            measured(
                 f"measured_{axis}",
                 offset.width,
                 f"offset of quadrature {axis}",
@@ -548,84 +428,4 @@ def _link_status() -> tuple[Register, ...]:
         "repeated": "packets that came again and were answered from store",
         "gap": "packets that came out of order, dropped",
     }
-    return tuple(_status(f"link_{name}", WORD, doc, "link") for name, doc in counts.items())
-
-
-def _like(name: str, registers: RegisterMap) -> str:
-    """A hint at registers whose names end like the one that is not there."""
-    end = name.rpartition("_")[2]
-    near = [register.name for register in registers if register.name.rpartition("_")[2] == end]
-    return f"; there is {', '.join(near)}" if near else ""
-
-
-def markdown() -> str:
-    """The page docs/registers.md: the maps of both roles in one table a group."""
-    maps = {role: register_map(NodeSpec(role)) for role in ROLES}
-    union = {register.name: register for known in maps.values() for register in known}
-    groups: dict[str, list[Register]] = {}
-    for register in union.values():
-        groups.setdefault(register.group, []).append(register)
-    lines = [
-        "<!-- Written by `python -m shotveil.models.node.register_map > docs/registers.md`. -->",
-        "# Registers",
-        "",
-        "A host reaches a node's registers by name, through `host.devices.registers` or",
-        "`shotveil device`; nobody needs the addresses but who reads a trace of the link. They are",
-        "those of the default nodes, in words of 32 bits; longer registers take two, low word",
-        "first.",
-        "",
-        "* A **constant** is fixed when the node is built.",
-        "* A **setting** is staged when written and acts from the next `commit` on, together with",
-        "  all others; reading gives what is staged.",
-        "* A **strobe** acts once for each write, whatever the value.",
-        "* A **status** shows what the node does. One of two words is latched when the first is",
-        "  read. Counters stop at their end.",
-        "",
-        "Ranges and values after reset are physical where a unit or a step is given.",
-    ]
-    for group, registers in groups.items():
-        head = f"| {' | '.join(maps)} | name | kind | bits | range | after reset | what |"
-        lines += ["", f"## {group.capitalize()}", "", head, "|" + " --- |" * (head.count("|") - 1)]
-        for register in registers:
-            places = [
-                f"{known.address(register.name):03x}" if register.name in known else "–"
-                for known in maps.values()
-            ]
-            cells = [*places, f"`{register.name}`", register.access.value]
-            alike = [known[register.name] for known in maps.values() if register.name in known]
-            lines.append(f"| {' | '.join([*cells, *_described(alike)])} |")
-    return "\n".join(lines) + "\n"
-
-
-def _described(alike: list[Register]) -> list[str]:
-    """Bits, range, value after reset and meaning, as the page shows them.
-
-    The roles' registers of one name differ by no more than a constant's value.
-    """
-    register = alike[0]
-    unit = f" {register.unit}" if register.unit else ""
-
-    def physical(raw: int) -> str:
-        return f"{raw if register.quantum is None else f'{raw * register.quantum:.6g}'}"
-
-    bits = f"{register.width}{', signed' if register.signed else ''}"
-    doc = register.doc
-    if register.quantum is not None:
-        doc += f"; steps of {register.quantum:.4g}{unit}"
-    names = register.choices or register.flags
-    if names:
-        word = "bits" if register.flags else "values"
-        doc += f"; {word} from 0: {', '.join(names)}"
-    span = f"{physical(register.lowest)} … {physical(register.highest)}{unit}"
-    reset = " / ".join(dict.fromkeys(f"{physical(one.reset)}{unit}" for one in alike))
-    if register.access is Access.CONSTANT:
-        span, reset = "", "of the build" if register.name.endswith("_hash") else reset
-    elif register.access is not Access.SETTING:
-        reset = ""
-    if register.access is Access.STROBE or register.width == 1:
-        span = ""
-    return [bits, span, reset, doc]
-
-
-if __name__ == "__main__":
-    print(markdown(), end="")
+    return tuple(_count(f"link_{name}", WORD, doc, LINK) for name, doc in counts.items())

@@ -12,6 +12,8 @@ from shotveil.models.common.checks import RangeError, require
 from shotveil.models.digitiser.spec import DigitiserSpec
 from shotveil.models.drive.spec import DriveSpec
 
+CLOCK_HZ = 125_000_000  # of a node and of its converters: one sample a clock
+
 Role = Literal["server", "client"]
 ROLES: tuple[Role, Role] = ("server", "client")
 # Quadratures of each role's receiver: the server measures what returns in both, the client's tap is

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, fields, replace
 
 from shotveil.models.common.checks import RangeError, require
+from shotveil.models.link.channel import Channel
 from shotveil.models.link.optics import Detector, Link
 
 _OF_A_WAY = ("transmittance", "delay", "unmatched", "drift", "phase")
@@ -114,11 +115,10 @@ class Impairments:
                 raise RangeError(f"impairment = {name!r} is none of {', '.join(vars(ideal))}")
         return replace(self, **{name: getattr(ideal, name) for name in names})
 
-    def link(self, gain: float, photons: float = 0.0) -> Link:
-        """The symbol-level link with what it knows of these: loss, noise and detectors."""
-        return Link(
-            gain=gain,
-            photons=photons,
+    @property
+    def channel(self) -> Channel:
+        """The symbol-level channel, with what it knows of these: loss, noise and detectors."""
+        return Channel(
             transmittance_out=self.transmittance_out,
             transmittance_back=self.transmittance_back,
             excess_noise=self.excess_noise,
@@ -126,25 +126,29 @@ class Impairments:
             server_detector=Detector(self.server_efficiency, self.server_electronic_noise),
         )
 
-    def over(self, link: Link) -> Impairments:
-        """The same with loss, technical noise and detectors of a symbol-level link.
+    def link(self, gain: float, *, photons: float | None = None, f2: float | None = None) -> Link:
+        """Light through that channel, see `Link.through`."""
+        return Link.through(self.channel, gain, photons=photons, f2=f2)
+
+    def over(self, channel: Channel) -> Impairments:
+        """The same with loss, technical noise and detectors of a symbol-level channel.
 
         Raises `RangeError` for a phase error: here phase comes from laser and fibre.
         """
-        if link.phase_error:
+        if channel.phase_error:
             raise RangeError(
-                f"phase error = {link.phase_error:g} is outside [0, 0]: at waveform level phase "
+                f"phase error = {channel.phase_error:g} is outside [0, 0]: at waveform level phase "
                 "comes from linewidth, unmatched paths and drift"
             )
         return replace(
             self,
-            transmittance_out=link.transmittance_out,
-            transmittance_back=link.transmittance_back,
-            excess_noise=link.excess_noise,
-            client_efficiency=link.client_detector.efficiency,
-            server_efficiency=link.server_detector.efficiency,
-            client_electronic_noise=link.client_detector.electronic_noise,
-            server_electronic_noise=link.server_detector.electronic_noise,
+            transmittance_out=channel.transmittance_out,
+            transmittance_back=channel.transmittance_back,
+            excess_noise=channel.excess_noise,
+            client_efficiency=channel.client_detector.efficiency,
+            server_efficiency=channel.server_detector.efficiency,
+            client_electronic_noise=channel.client_detector.electronic_noise,
+            server_electronic_noise=channel.server_detector.electronic_noise,
         )
 
 

@@ -11,10 +11,11 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
+from shotveil.gateware.host_link.register_bus import RegisterBus
 from shotveil.gateware.node.register_bank import RegisterBank
-from shotveil.gateware.node.register_bus import RegisterBus
 from shotveil.models.common.fixedpoint import IntArray
-from shotveil.models.node.register_map import ADDRESS_BITS, WORD, Access, Register, RegisterMap
+from shotveil.models.host_link.packet import ADDRESS_BITS, WORD
+from shotveil.models.node.register import Access, Register, RegisterMap
 from shotveil.sim.engines.equality import Case
 from shotveil.sim.engines.run import Run
 

@@ -1,5 +1,4 @@
-"""The digitiser's figures, measured on its bit-true model: `python -m
-shotveil.sim.figures.digitiser_report`.
+"""The digitiser's figures, measured on its bit-true model: `shotveil lab digitiser-report`.
 
 With `--sessions N` the bias over N sessions (some seconds each), with `--vacuum N` the search for
 false frames in N samples, with `--synthesis` size and clock on ECP5.
@@ -7,8 +6,6 @@ false frames in N samples, with `--synthesis` size and clock on ECP5.
 
 from __future__ import annotations
 
-import argparse
-import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -592,25 +589,20 @@ def synthesis(seeds: Iterable[int]) -> Iterable[str]:
         yield f"  {n} quadrature(s): {tools.ecp5(component, seeds, target_mhz=160)}"
 
 
-def main() -> None:
-    """Print the report."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sessions", type=int, help="bias over so many sessions of each kind")
-    parser.add_argument("--vacuum", type=int, help="false frames in so many samples")
-    parser.add_argument("--synthesis", action="store_true", help="figures on ECP5; many minutes")
-    chosen = parser.parse_args()
-    parts: list[Iterable[str]] = []
-    if chosen.sessions:
-        parts += [bias(DigitiserSpec(quadratures=n), chosen.sessions) for n in (2, 1)]
-    if chosen.vacuum:
-        parts.append(vacuum(chosen.vacuum))
-    if chosen.synthesis:
-        parts.append(synthesis((1, 2, 3)))
-    for part in parts or [floors()]:
-        for line in part:
-            print(line)
-            sys.stdout.flush()
+def report(
+    sessions: int | None = None, samples: int | None = None, fpga: bool = False
+) -> dict[str, Iterable[str]]:
+    """The parts of the report by name: those asked for, or the floors if none is.
 
-
-if __name__ == "__main__":
-    main()
+    Bias over so many `sessions` of each kind, false frames in so many `samples` of vacuum, and with
+    `fpga` size and clock on ECP5.
+    """
+    parts: dict[str, Iterable[str]] = {}
+    if sessions:
+        for n, kind in ((2, "phase_diverse"), (1, "homodyne")):
+            parts[f"bias_{kind}"] = bias(DigitiserSpec(quadratures=n), sessions)
+    if samples:
+        parts["vacuum"] = vacuum(samples)
+    if fpga:
+        parts["synthesis"] = synthesis((1, 2, 3))
+    return parts or {"floors": floors()}

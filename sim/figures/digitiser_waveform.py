@@ -1,12 +1,11 @@
 """The digitiser to look at: a waveform file from a simulation of the RTL, and a picture.
 
-`python -m shotveil.sim.figures.digitiser_waveform FOLDER` writes digitiser.vcd (for GTKWave or
-Surfer) and digitiser.png: eye diagram, constellation, spectrum, transient of the homodyne lock.
+`shotveil lab digitiser-waveform` writes digitiser.vcd (for GTKWave or Surfer) and digitiser.png:
+the eye diagram, constellation, spectrum, transient of the homodyne lock.
 """
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import numpy as np
@@ -74,11 +73,8 @@ def draw(spec: DigitiserSpec, given: Light, got: chain.Received, shot_noise: flo
     return figure
 
 
-def main() -> None:
-    """Simulate, compare with the model, write the two files."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, nargs="?", default=Path("reports"))
-    folder = parser.parse_args().folder
+def write_waveform(folder: Path) -> dict[Path, str]:
+    """Simulate, compare with the model, write the two files; what each one holds, by its path."""
     folder.mkdir(parents=True, exist_ok=True)
     small = DigitiserSpec(modes=64)
     layout = FrameLayout(preamble=16, row=64, pilot_spacing=64, vacuum=64)
@@ -89,15 +85,13 @@ def main() -> None:
             return AmaranthBench(Receiver(small)).run(*runs, waveform=folder / "digitiser.vcd")
 
     results = check(Traced(), cases)
-    print(f"{folder / 'digitiser.vcd'}: {results[0].clocks} clocks, equal to the model")
     spec = DigitiserSpec()
     channel = SimulatedChannel(transmittance=0.8, delay=200.4, phase=0.5, linewidth=1e-6)
     given = light(spec, channel, 16, np.random.default_rng(7), FrameLayout())
     with style():
         figure = draw(spec, given, receive(spec, given), channel.shot_noise)
         (folder / "digitiser.png").write_bytes(rendered(figure, "png"))
-    print(folder / "digitiser.png")
-
-
-if __name__ == "__main__":
-    main()
+    return {
+        folder / "digitiser.vcd": f"{results[0].clocks} clocks, equal to the model",
+        folder / "digitiser.png": "eye diagram, constellation, spectrum, transient of the lock",
+    }

@@ -1,12 +1,7 @@
-"""Measured figures of the drive: `python -m shotveil.sim.figures.drive_report`.
-
-`--synthesis` adds those on FPGAs.
-"""
+"""Measured figures of the drive: `shotveil lab drive-report`, with `--synthesis` those on FPGAs."""
 
 from __future__ import annotations
 
-import argparse
-import sys
 import time
 from collections.abc import Iterable
 
@@ -129,20 +124,12 @@ def synthesis(seeds: Iterable[int] = (1, 2, 3)) -> Iterable[str]:
     )
 
 
-def main() -> None:
-    """Print the report."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--synthesis", action="store_true", help="figures on FPGAs; some minutes")
-    if parser.parse_args().synthesis:
-        parts = [synthesis()]
-    else:
-        parts = [excess_noise(), rounding(np.random.default_rng(1)), speeds()]
-    for part in parts:
-        for line in part:
-            print(line)
-            sys.stdout.flush()
-        print()
-
-
-if __name__ == "__main__":
-    main()
+def report(fpga: bool = False) -> dict[str, Iterable[str]]:
+    """The parts of the report by name, or with `fpga` size and clock alone; some minutes each."""
+    if fpga:
+        return {"synthesis": synthesis()}
+    return {
+        "excess_noise": excess_noise(),
+        "rounding": rounding(np.random.default_rng(1)),
+        "speeds": speeds(),
+    }

@@ -1,12 +1,10 @@
 """One frame of the drive to look at: a waveform file and a picture, from a simulation of the RTL.
 
-`python -m shotveil.sim.figures.drive_waveform FOLDER` writes drive.vcd (for GTKWave or Surfer) and
-drive.png.
+`shotveil lab drive-waveform` writes drive.vcd (for GTKWave or Surfer) and drive.png.
 """
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import Any
 
@@ -93,11 +91,8 @@ def _decibel(power: np.ndarray) -> np.ndarray:
     return 10 * np.log10(np.maximum(power / power.max(), 1e-12))
 
 
-def main() -> None:
-    """Simulate, compare with the model, write the two files."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, nargs="?", default=Path("reports"))
-    folder = parser.parse_args().folder
+def write_waveform(folder: Path) -> dict[Path, str]:
+    """Simulate, compare with the model, write the two files; what each one holds, by its path."""
     folder.mkdir(parents=True, exist_ok=True)
     spec = DriveSpec(row_capacity=512)
     settings = DriveSettings(arms=UNEVEN)
@@ -115,9 +110,7 @@ def main() -> None:
             raise AssertionError(f"the codes of {name} are not the model's")
     with style():
         draw(spec, settings, symbols, codes).savefig(folder / "drive.png", dpi=120)
-    print(f"{folder / 'drive.vcd'}: {sum(r.clocks for r in results)} clocks")
-    print(f"{folder / 'drive.png'}: {codes.shape[1]} samples, equal to the model")
-
-
-if __name__ == "__main__":
-    main()
+    return {
+        folder / "drive.vcd": f"{sum(r.clocks for r in results)} clocks",
+        folder / "drive.png": f"{codes.shape[1]} samples, equal to the model",
+    }

@@ -1,4 +1,4 @@
-"""Inference through both nodes as `host.run.run` asks for it, in place of the symbol-level link."""
+"""Inference through both nodes: the backends `model` and `rtl` of `host.run.backends`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from shotveil.host.devices.calibration import NodeCalibration
 from shotveil.host.extras import import_extra
+from shotveil.host.run.backends import InferenceResult, InferenceTask
 from shotveil.host.run.inference import Inference
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.optics import Link
@@ -36,6 +37,25 @@ class NodesOutcome:
     calibration: NodeCalibration
     loop: Loop
     seen: LoopInference
+
+
+def model(task: InferenceTask) -> InferenceResult:
+    """The bit-true models of both nodes."""
+    return _run(task, "model")
+
+
+def rtl(task: InferenceTask) -> InferenceResult:
+    """The compiled gateware of both nodes."""
+    return _run(task, "rtl")
+
+
+def _run(task: InferenceTask, backend: str) -> InferenceResult:
+    outcome = through_nodes(
+        task.network, task.images, task.link, task.seed,
+        backend=backend, impairments=task.impairments, progress=task.progress,
+    )  # fmt: skip
+    calibration = outcome.calibration.as_dict()
+    return InferenceResult(outcome.inference, outcome.link, True, calibration)
 
 
 def through_nodes(

@@ -1,6 +1,6 @@
 """Two simulated nodes with light between them, each behind a TCP port, and their calibration.
 
-    python -m shotveil.sim.loop.light --gain 1.3 --calibration lab
+    shotveil lab light --gain 1.3 --calibration lab
     shotveil serve --demo --device tcp:127.0.0.1:7001 --calibration lab/server.json --gain 1.3 …
     shotveil ask   --demo --device tcp:127.0.0.1:7002 --calibration lab/client.json
 
@@ -10,18 +10,17 @@ when neither says anything, it stands still. One host a node at a time; nodes ke
 
 from __future__ import annotations
 
-import argparse
 import math
 import select
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from shotveil.host.parties.calibration import ClientCalibration, ServerCalibration
-from shotveil.models.common.checks import RangeError, require
+from shotveil.models.common.checks import require
 from shotveil.models.common.fixedpoint import to_float
 from shotveil.models.drive.spec import DriveSpec
 from shotveil.models.link.optics import split_transmittance
@@ -73,7 +72,7 @@ def calibrate(
     layer = Layer(weights.astype(np.float32))
     # So bright that the largest weight is full scale.
     rms, peak = float(np.sqrt(np.mean(layer.weights**2))), float(np.abs(layer.weights).max())
-    link = impairments.link(gain, (full_scale * rms / peak) ** 2 / 2)
+    link = impairments.link(gain, photons=(full_scale * rms / peak) ** 2 / 2)
     asked = LoopSettings.of(link, impairments, seed=seed)
     settings, found = calibrated(asked, prepare(asked, layer), asked.arms)
     loop = Loop(Network("probe", (layer,)), settings)
@@ -174,53 +173,15 @@ def serve(
             port.hang_up()
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Calibrate, then serve both nodes until interrupted."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--server-port", type=int, default=7001, help="0 takes any that is free")
-    parser.add_argument("--client-port", type=int, default=7002, help="0 takes any that is free")
-    parser.add_argument("--gain", type=float, default=1.3, help="of the client's amplifier")
-    parser.add_argument("--full-scale", type=float, default=24.0, help="√SNU of the largest symbol")
-    parser.add_argument("--impairments", choices=sorted(PRESETS), default="ideal")
-    parser.add_argument("--transmittance", type=float, help="of the whole loop, in (0, 1]")
-    parser.add_argument("--excess-noise", type=float, help="technical, SNU")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--record-frames", type=int, default=RECORD_FRAMES)
-    parser.add_argument("--calibration", type=Path, help="folder to write both parties' files to")
-    given = parser.parse_args(arguments)
-    try:
-        impairments = PRESETS[given.impairments]
-        if given.transmittance is not None:
-            out, back = split_transmittance(given.transmittance, None, None)
-            impairments = replace(impairments, transmittance_out=out, transmittance_back=back)
-        if given.excess_noise is not None:
-            impairments = replace(impairments, excess_noise=given.excess_noise)
-        for port in (given.server_port, given.client_port):
-            require("port", port, at_least=0, at_most=65535)
-        made = calibrate(given.gain, given.full_scale, impairments, given.seed, given.record_frames)
-        if given.calibration is not None:
-            made.save(given.calibration)
-        light = LiveNodes(made.table)  # before anybody can call
-        listeners = [
-            socket.create_server((given.host, port))
-            for port in (given.server_port, given.client_port)
-        ]
-    except (RangeError, OSError) as error:
-        parser.error(str(error))
-    loss = 10 * math.log10(1 / impairments.transmittance)
-    print(f"loop of {loss:.3g} dB, gain {given.gain:g}, full scale {given.full_scale:g} √SNU")
-    for role, listener in zip(("server", "client"), listeners, strict=True):
-        host, port = listener.getsockname()[:2]
-        print(f"a {role} at tcp:{host}:{port}", flush=True)
-    try:
-        serve(light, (listeners[0], listeners[1]))
-    except KeyboardInterrupt:
-        print()
-    finally:
-        for listener in listeners:
-            listener.close()
+def impaired(name: str, transmittance: float | None, excess_noise: float | None) -> Impairments:
+    """The impairments of that name, with another loss of the loop or another excess noise.
 
-
-if __name__ == "__main__":
-    main()
+    The loss is split evenly between both ways. Raises `RangeError`.
+    """
+    impairments = PRESETS[name]
+    if transmittance is not None:
+        out, back = split_transmittance(transmittance, None, None)
+        impairments = replace(impairments, transmittance_out=out, transmittance_back=back)
+    if excess_noise is not None:
+        impairments = replace(impairments, excess_noise=excess_noise)
+    return impairments

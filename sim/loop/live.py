@@ -21,7 +21,8 @@ from shotveil.models.common.fixedpoint import IntArray, to_float
 from shotveil.models.drive.spec import Arm
 from shotveil.models.host_link.endpoint import EndpointModel
 from shotveil.models.node.ports import ReadPort, WritePort
-from shotveil.models.node.register_map import Access, register_map
+from shotveil.models.node.register import Access
+from shotveil.models.node.register_map import register_map
 from shotveil.models.node.spec import NodeSpec
 from shotveil.models.signal.frame import FrameLayout
 from shotveil.models.waveform.impairments import Impairments

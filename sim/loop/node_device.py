@@ -14,12 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from shotveil.gateware.node.chain import NodeCore
+from shotveil.host.devices.device import spec_of_role
+from shotveil.host.devices.link import LinkDevice, open_link
 from shotveil.host.devices.transport import LinkLost
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.fixedpoint import IntArray
 from shotveil.models.node.chain import Loopback, Plant
-from shotveil.models.node.register_map import CLOCK_HZ
-from shotveil.models.node.spec import NodeSpec
+from shotveil.models.node.spec import CLOCK_HZ, NodeSpec
 from shotveil.sim.engines.run import unpack
 from shotveil.sim.engines.shared_library import Instance, Library, Training, Words
 
@@ -170,3 +171,10 @@ class NodePipe:
     def record(self, name: str) -> IntArray:
         """All that was recorded of a port, shape (lines, clocks)."""
         return np.concatenate(self.recorded[name], axis=1)
+
+
+def open_url(where: str, spec: NodeSpec | None, plant: Plant | None) -> LinkDevice:
+    """The gateware of a node, compiled, for `rtl:ROLE`. Raises `RangeError` for no role."""
+    url = f"rtl:{where}"
+    built = spec_of_role(url, where, spec)
+    return open_link(url, lambda: NodePipe(built, plant), built)

@@ -1,6 +1,6 @@
 """A simulated node behind a TCP port, for hosts that take it for a board.
 
-    python -m shotveil.sim.loop.node_server --role server --port 5025
+    shotveil lab node --role server --port 5025
     shotveil device info tcp:localhost:5025
 
 One host at a time; the node keeps its state from host to host, as a board does.
@@ -8,13 +8,9 @@ One host at a time; the node keeps its state from host to host, as a board does.
 
 from __future__ import annotations
 
-import argparse
 import select
 import socket
 
-from shotveil.models.common.checks import require
-from shotveil.models.node.chain import Loopback
-from shotveil.models.node.spec import NodeSpec
 from shotveil.sim.loop.node_device import NodePipe
 
 IDLE = 0.001  # seconds between two blocks while nobody says anything
@@ -52,27 +48,3 @@ def _talk(pipe: NodePipe, connection: socket.socket) -> None:
             except ConnectionError:
                 return
         quiet = not data and not answer
-
-
-def main() -> None:
-    """Serve one node until interrupted."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--role", choices=("server", "client"), default="server")
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=5025, help="0 takes any that is free")
-    parser.add_argument("--delay", type=int, default=0, help="of the loopback, in samples")
-    arguments = parser.parse_args()
-    require("port", arguments.port, at_least=0, at_most=65535)
-    spec = NodeSpec(role=arguments.role)
-    pipe = NodePipe(spec, Loopback(spec, arguments.delay))
-    with socket.create_server((arguments.host, arguments.port)) as listener:
-        host, port = listener.getsockname()[:2]
-        print(f"a {spec.role} at tcp:{host}:{port}", flush=True)
-        try:
-            serve(pipe, listener)
-        except KeyboardInterrupt:
-            print()
-
-
-if __name__ == "__main__":
-    main()

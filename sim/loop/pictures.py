@@ -24,7 +24,7 @@ from shotveil.host.reports.pictures import SAMPLES
 from shotveil.models.digitiser import entry
 from shotveil.models.digitiser.spec import PILOT, ROW, VACUUM
 from shotveil.models.networks.mnist import SIDE
-from shotveil.models.node.register_map import CLOCK_HZ as CLOCK
+from shotveil.models.node.spec import CLOCK_HZ as CLOCK
 from shotveil.models.signal.frame import Slot
 from shotveil.models.waveform.mesh import Mesh
 from shotveil.models.waveform.optics import Optics

@@ -26,16 +26,23 @@ from typing import Any
 
 import numpy as np
 
-from shotveil.host.devices.serial_port import BAUD
 from shotveil.host.extras import import_extra
 from shotveil.models.common.checks import require
 from shotveil.models.digitiser.accumulators import MODE_SUMS, NAMES
 from shotveil.models.digitiser.timing import PATIENCE
-from shotveil.models.host_link.packet import MAX_WORDS, Op, Request, Response, Status, to_frame
+from shotveil.models.host_link.packet import (
+    BAUD,
+    MAX_WORDS,
+    Op,
+    Request,
+    Response,
+    Status,
+    to_frame,
+)
 from shotveil.models.link.encoding import directions
 from shotveil.models.networks.network import Layer, Network
 from shotveil.models.node.ports import WritePort
-from shotveil.models.node.register_map import CLOCK_HZ
+from shotveil.models.node.spec import CLOCK_HZ
 from shotveil.models.signal.frame import CAPACITY
 from shotveil.sim import SYNTHESIS_FIGURES
 from shotveil.sim.loop.session import Loop, Records

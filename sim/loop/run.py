@@ -91,7 +91,7 @@ def loop_run(
     The first `compare` images of gateware go through the models as well, from the same seed. Raises
     `Disagreement` if a bit of any sum or inference value differs.
     """
-    link = impairments.link(gain).with_f2(f2)
+    link = impairments.link(gain, f2=f2)
     start = time.perf_counter()
     outcome = through_nodes(
         network, images, link, seed,
@@ -105,7 +105,7 @@ def loop_run(
         require_agreement(
             outcome.seen, infer_in_processes(loop, images[:compared], records, processes=processes)
         )
-    plain = Impairments().link(gain).with_f2(f2)
+    plain = Impairments().link(gain, f2=f2)
     ideal = infer(network, images, plain, np.random.default_rng(seed), verify=False)
     loop, seen = outcome.loop, outcome.seen
     layers = range(len(network.layers))

@@ -29,8 +29,9 @@ from shotveil.models.digitiser.spec import (
     DigitiserSettings,
     DigitiserSpec,
 )
-from shotveil.models.link.encoding import directions
+from shotveil.models.link.encoding import directions, unpair
 from shotveil.models.link.statistics import SymbolStatistics
+from shotveil.models.networks.layers import through_layers
 from shotveil.models.networks.network import Layer, Network
 from shotveil.models.waveform.intruders import Intruder
 from shotveil.models.waveform.mesh import Mesh, angle_table, at_electrodes
@@ -259,10 +260,18 @@ class Loop:
         _, _, words = self._light_of(number, xi, rng)
         return self._serve(self.layers[number], words, records.offsets[number])
 
-    def statistics(self, number: int, sums: IntArray, records: Records) -> SymbolStatistics:
-        """Frame sums of a layer as the verifier takes them, in SNU."""
-        unit = self.layers[number].unit
-        return statistics(self.settings.server, sums.sum(axis=0), records.server, unit)
+    def statistics(
+        self, number: int, sums: IntArray, records: Records, images: int = 1
+    ) -> SymbolStatistics:
+        """Sums of a layer sent for `images`, shape (…, words, 16), as the verifier takes them.
+
+        In SNU; light that is in no sum counts as lost. Raises `RangeError` for sums of other rows.
+        """
+        light, lead_in = self.layers[number], self.settings.lead_in
+        session = sums.reshape(-1, *sums.shape[-2:]).sum(axis=0)
+        return statistics(
+            self.settings.server, session, records.server, light.unit, light.rows[lead_in:], images
+        )
 
     def _light_of(
         self, number: int, xi: Complex, rng: np.random.Generator
@@ -341,23 +350,21 @@ def infer_one(
 ) -> Seen:
     """Run one image (inputs,) through every layer; `index` chooses its noise."""
     link = loop.settings.link
-    factor = np.sqrt(link.client_detector.efficiency * link.transmittance_out * (link.gain - 1))
+    signal = link.signal_at(link.gain)
     sums, angles, read, carried = [], [], [], []
-    data = np.asarray(image, np.float64)[None]
-    for number, (layer, light) in enumerate(zip(loop.network.layers, loop.layers, strict=True)):
-        given = layer.inputs_of(data)
-        xi, norms = directions(given)
+
+    def read_layer(number: int, xi: Complex) -> NDArray[np.float64]:
+        layer, light = loop.network.layers[number], loop.layers[number]
         rng = np.random.default_rng([loop.settings.seed, 3, index, number])
         played = play(number, xi[0], records, rng)
         sums.append(played.sums)
         angles.append(played.angles)
         read.append(played.values)
-        # The norm stays with the client, which multiplies it back onto what it reads.
-        unit = given[0] / norms[0] if norms[0] else given[0]
-        carried.append(factor * light.scale * (layer.weights @ unit))
-        values = played.values * (norms[0] / (factor * light.scale))
-        data = np.maximum(values, 0)[None]
-    return Seen(values, tuple(sums), tuple(angles), tuple(read), tuple(carried))
+        carried.append(signal * light.scale * (layer.weights @ unpair(xi[0], layer.columns)))
+        return played.values[None] * link.inference_scale(light.scale)
+
+    outputs = through_layers(loop.network.biases, image[None], read_layer)[0]
+    return Seen(outputs, tuple(sums), tuple(angles), tuple(read), tuple(carried))
 
 
 def collect(seen: Sequence[Seen], records: Records) -> LoopInference:
@@ -403,9 +410,10 @@ class PooledChannel:
 def pooled_channel(
     loop: Loop, sums: IntArray, number: int, records: Records, confidence: float = 0.99
 ) -> PooledChannel:
-    """T̂ and ε̂ of a layer from its sums alone, shape (…, words, 16)."""
+    """T̂ and ε̂ of a layer from its sums alone, shape (images, words, 16)."""
     calibration = records.of_layer(number)
-    statistics, receiver = loop.statistics(number, sums, records), calibration.receiver
+    receiver = calibration.receiver
+    statistics = loop.statistics(number, sums, records, len(sums))
     t, excess = (float(v) for v in estimated_channel(statistics, receiver))
     errors = [float(e) for e in standard_errors(statistics, receiver)]
     errors[0] = float(np.hypot(errors[0], t * calibration.shot_error))
@@ -421,7 +429,7 @@ def pooled_channel(
 
 def verified(loop: Loop, seen: LoopInference, number: int) -> SymbolStatistics:
     """The sums of a layer over all images as the verifier takes them, in SNU."""
-    return loop.statistics(number, seen.sums[number], seen.records)
+    return loop.statistics(number, seen.sums[number], seen.records, len(seen.outputs))
 
 
 def through(optics: Optics, modulated: Complex, starts: list[int]) -> tuple[Complex, IntArray]:

@@ -11,14 +11,22 @@ from numpy.typing import NDArray
 
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.fixedpoint import IntArray, to_float
-from shotveil.models.digitiser import phase_lock
+from shotveil.models.digitiser.phase_lock import PhaseLockSettings
 from shotveil.models.digitiser.spec import DigitiserSettings, DigitiserSpec
-from shotveil.models.drive import chain, reference
+from shotveil.models.drive import chain
 from shotveil.models.drive.spec import Arm, DriveSettings, DriveSpec, registers
 from shotveil.models.link.encoding import encode_rows
 from shotveil.models.link.optics import Link
 from shotveil.models.networks.network import Layer
-from shotveil.models.node.light import LEAD_IN, REFERENCE, layout_of, receiver_settings
+from shotveil.models.node.light import (
+    LEAD_IN,
+    LOCK,
+    REFERENCE,
+    layout_of,
+    receiver_settings,
+    row_symbols,
+    symbol_unit,
+)
 from shotveil.models.signal.frame import FrameLayout, Slot
 from shotveil.models.waveform.impairments import Impairments
 from shotveil.models.waveform.optics import OpticsSetup
@@ -76,10 +84,7 @@ class LoopSettings:
     reference: float = REFERENCE
     lead_in: int = LEAD_IN
     step: float = 256.0
-    lock: phase_lock.PhaseLockSettings = field(
-        # Slow against the 3 frames from a phase to its effect, fast against the fibre's drift.
-        default_factory=lambda: phase_lock.PhaseLockSettings(ki=1 << 12, kp=0)
-    )
+    lock: PhaseLockSettings = LOCK
     vacuum: bool = True
     seed: int = 1
 
@@ -99,7 +104,7 @@ class LoopSettings:
     def with_impairments(self, impairments: Impairments) -> LoopSettings:
         """The same light and gain through other optics."""
         gain, photons = self.link.gain, self.link.photons
-        return replace(self, impairments=impairments, link=impairments.link(gain, photons))
+        return replace(self, impairments=impairments, link=impairments.link(gain, photons=photons))
 
 
 def leftover(impairments: Impairments) -> Impairments:
@@ -115,7 +120,7 @@ def leftover(impairments: Impairments) -> Impairments:
 def realistic(gain: float, f2: float, impairments: Impairments | None = None) -> LoopSettings:
     """Realistic, calibrated optics with the light at which F² arrives at the client."""
     impairments = impairments or leftover(REALISTIC)
-    return LoopSettings(link=impairments.link(gain).with_f2(f2), impairments=impairments)
+    return LoopSettings(link=impairments.link(gain, f2=f2), impairments=impairments)
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,10 +155,10 @@ def prepare(settings: LoopSettings, layer: Layer) -> LayerLight:
     s, spec = settings, settings.drive
     layout = layout_of(layer.modes)
     encoded = encode_rows(layer.weights, s.link.modulation_variance)
-    symbols = reference.raw_symbols(
-        spec, reference.symbols_of(reference.normalised(spec, layer.weights))
-    )
-    unit = encoded.scale * float(np.abs(layer.weights).max()) / spec.symbol.highest
+    # The light is attenuated so far that the largest weight is the largest symbol.
+    largest = encoded.scale * float(np.abs(layer.weights).max())
+    unit = symbol_unit(spec, largest / (spec.symbol.highest * spec.symbol.lsb))
+    symbols = row_symbols(spec, np.stack([encoded.x, encoded.p], axis=1), unit)
     drive = DriveSettings(layout=layout, reference=s.reference, arms=s.arms)
     raw = registers(spec, drive)
     energy = float(np.sum(to_float(raw.coefficients, spec.coefficient) ** 2))

@@ -1,4 +1,4 @@
-"""Formal proofs of the gateware, by sby: `python -m shotveil.sim.proofs.formal [name …]`.
+"""Formal proofs of the gateware, by sby: `shotveil lab formal [NAME …]`.
 
 For each proof of `gateware.formal`: it holds for all inputs and times (k-induction), all that it
 covers can happen, and every planted bug is found. All tools come from PyPI.
@@ -6,7 +6,6 @@ covers can happen, and every planted bug is found. All tools come from PyPI.
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import os
 import pkgutil
@@ -15,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -140,30 +139,19 @@ def _rtlil(proof: Proof, bug: Bug | None) -> str:
     return text
 
 
-def main(arguments: Iterable[str] | None = None) -> None:
-    """Prove all, or those named, and print a line each."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", help="proofs; all if none is given")
-    chosen = parser.parse_args(None if arguments is None else list(arguments))
+def answers(names: Iterable[str] = ()) -> Iterator[tuple[str, str, ProofOutcome]]:
+    """Ask all proofs, or those named: name, question and outcome, as they come.
+
+    Raises `RangeError` for a name that is none.
+    """
     known = proofs()
-    bad = []
-    for name in chosen.names or known:
+    chosen = list(names) or list(known)
+    for name in chosen:
         if name not in known:
             raise RangeError(f"proof = {name!r} is unknown; allowed: {', '.join(known)}")
+    for name in chosen:
         proof = known[name]
-        questions = [("proved", prove(proof)), ("covered", reaches(proof))]
-        questions += [(f"bug found: {bug.what}", finds(proof, bug)) for bug in proof.bugs]
-        for what, outcome in questions:
-            print(
-                f"{name:<16} {'yes' if outcome.holds else 'NO':<4} {what} "
-                f"({outcome.seconds:.1f} s)",
-                flush=True,
-            )
-            if not outcome.holds:
-                bad.append(f"{name}: not {what}\n{outcome.log[-3000:]}")
-    if bad:
-        sys.exit("\n".join(bad))
-
-
-if __name__ == "__main__":
-    main()
+        yield name, "proved", prove(proof)
+        yield name, "covered", reaches(proof)
+        for bug in proof.bugs:
+            yield name, f"bug found: {bug.what}", finds(proof, bug)

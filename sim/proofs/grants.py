@@ -1,6 +1,6 @@
 """Random hosts against the transmitter's gateware: not one row more than was granted leaves.
 
-    python -m shotveil.sim.proofs.grants --scripts 100000
+    shotveil lab grants --scripts 100000
 
 A script is what a host, sane or not, does with the registers for some frames: arms and disarms at
 any time, starts twice, stops, changes the grant behind the start, lets the watchdog run out, sends
@@ -10,8 +10,6 @@ armed and started: preamble and pilots are set to zero, so that light is a row.
 
 from __future__ import annotations
 
-import argparse
-import time
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -161,24 +159,3 @@ def run(scripts: int, rng: np.random.Generator) -> GrantsSeen:
         judge(doing, {**seen, "i": got["o"]["i"], "q": got["o"]["q"]}, verdict)
         verdict.scripts += count
     return verdict
-
-
-def main() -> None:
-    """Play scripts and print what was seen."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--scripts", type=int, default=100_000)
-    parser.add_argument("--seed", type=int, default=1)
-    arguments = parser.parse_args()
-    started = time.perf_counter()
-    verdict = run(arguments.scripts, np.random.default_rng(arguments.seed))
-    print(
-        f"{verdict.scripts} scripts, {verdict.batches} batches, {verdict.granted} rows granted, "
-        f"{verdict.emitted} emitted, {verdict.complete} batches sent their whole grant, "
-        f"none sent more; {time.perf_counter() - started:.0f} s"
-    )
-    for name, count in verdict.endings.most_common():
-        print(f"  ended by {name}: {count}")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """A host and a device on a bad wire: does every word arrive once and in order, and how fast?
 
-    python -m shotveil.sim.proofs.link_soak [packets]
+    shotveil lab link-soak --packets 1000000
 
 Time is that of the wire, not of the computer: bytes take as long as at its rate, and time-outs as
 long as they say.
@@ -8,7 +8,6 @@ long as they say.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -167,13 +166,3 @@ def soak(
         back.counts,
         bytes(pipe.to_device),
     )
-
-
-def main() -> None:
-    """Run as many packets as the command line says; a million if it says nothing."""
-    packets = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
-    print(soak(packets, np.random.default_rng(1)))
-
-
-if __name__ == "__main__":
-    main()

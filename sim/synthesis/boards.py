@@ -1,5 +1,4 @@
-"""Build a node for a board: `python -m shotveil.sim.synthesis.boards ecpix5|red_pitaya`, see
-`docs/boards.md`.
+"""Build a node for a board: `shotveil lab board ecpix5|red_pitaya`, see docs/boards.md.
 
 ECPIX-5: a bitstream, by tools from PyPI alone. The design is placed and routed against LFE5U-85F
 grade 8, whose timing it has to meet, and the very same routing is then written for the board's
@@ -11,23 +10,23 @@ Red Pitaya: Verilog, constraints and a script for Vivado, and a check by yosys t
 
 from __future__ import annotations
 
-import argparse
 import importlib.resources
 import json
 import subprocess
-import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from amaranth.hdl import Elaboratable
 
 from shotveil.gateware.boards import ecpix5, red_pitaya
-from shotveil.models.node.spec import ROLES, NodeSpec
+from shotveil.models.common.checks import RangeError
+from shotveil.models.node.spec import ROLES, NodeSpec, Role
 from shotveil.sim.engines import verilator
 from shotveil.sim.synthesis import ecp5 as synthesis
 
+BOARDS = "ecpix5", "red_pitaya"
 FOLDER = Path("build/boards")  # in the folder that the command is run in
 SIGN_OFF = ("--85k", "--speed", "8", "--package", "CABGA554")
 # Out of context the usual placer, HeAP, does well by late paths. Pins pull a node apart, and it may
@@ -180,43 +179,37 @@ def lint(verilog: str, folder: Path) -> None:
     )
 
 
-def _aside(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+def build(
+    board: str,
+    roles: Iterable[Role] = ROLES,
+    loopback: bool = False,
+    link: str | None = None,
+    seeds: Iterable[int] | None = None,
+    tell: Callable[[str], None] = lambda line: None,
+) -> Iterator[tuple[str, Path, str]]:
+    """Build the nodes of a board: the name of each, the file that was made, what came of it.
 
-
-def main(arguments: list[str] | None = None) -> None:
-    """Build what is asked for and print what came of it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("board", choices=("ecpix5", "red_pitaya"))
-    parser.add_argument("--role", choices=ROLES, action="append", help="both if none is given")
-    parser.add_argument("--loopback", action="store_true", help="no converters: codes are heard")
-    parser.add_argument("--link", choices=tuple(ecpix5.LINKS), help="of ECPIX-5; uart if not given")
-    parser.add_argument("--seeds", type=int, nargs="+", help="of ECPIX-5's routing, to try in turn")
-    chosen = parser.parse_args(arguments)
-    if chosen.board != "ecpix5":
-        if chosen.link:
-            parser.error(f"--link {chosen.link}: {chosen.board} has a UART alone; allowed: none")
-        if chosen.seeds:
-            parser.error(f"--seeds: {chosen.board} is routed by Vivado; allowed: none")
-    for role in chosen.role or ROLES:
-        # A build of its own for each, but for what is usual.
-        special = [chosen.link == "usb" and "usb", chosen.loopback and "loopback"]
-        name = "-".join([role, *filter(None, special)])
-        folder = FOLDER / chosen.board / name
-        spec = NodeSpec(role=role, loopback=chosen.loopback)
+    Raises `RangeError` for what the board does not have, `RuntimeError` and `ModuleNotFoundError`
+    as `bitstream` and `vivado_project` do, with the name of the build in front.
+    """
+    if board != "ecpix5":
+        if link:
+            raise RangeError(f"--link {link}: {board} has a UART alone; allowed: none")
+        if seeds:
+            raise RangeError(f"--seed: {board} is routed by Vivado; allowed: none")
+    for role in roles:
+        # Every build has a folder of its own; what is usual is not in its name.
+        special = ["usb"] * (link == "usb") + ["loopback"] * loopback
+        name = "-".join([role, *special])
+        folder = FOLDER / board / name
+        spec = NodeSpec(role=role, loopback=loopback)
         try:
-            if chosen.board == "ecpix5":
-                routing = bitstream(
-                    spec, folder, chosen.link or "uart", chosen.seeds or SEEDS, _aside
-                )
-                size = (folder / "top.bit").stat().st_size
-                found = f"{folder / 'top.bit'} ({size} bytes), {routing}"
+            if board == "ecpix5":
+                routing = bitstream(spec, folder, link or "uart", seeds or SEEDS, tell)
+                made = folder / "top.bit"
+                found = f"({made.stat().st_size} bytes), {routing}"
             else:
-                found = f"{folder / 'top.tcl'}: {vivado_project(spec, folder)}"
+                made, found = folder / "top.tcl", str(vivado_project(spec, folder))
         except (RuntimeError, ModuleNotFoundError) as error:
-            sys.exit(f"{chosen.board} {name}: {error}")
-        print(f"{chosen.board} {name}: {found}", flush=True)
-
-
-if __name__ == "__main__":
-    main()
+            raise type(error)(f"{board} {name}: {error}") from None
+        yield name, made, found

@@ -1,4 +1,4 @@
-"""The committed synthesis figures: `python -m shotveil.sim.synthesis.figures [name …]`, `--update`.
+"""The committed synthesis figures: `shotveil lab synth [NAME …]`, `--update`.
 
 Every block and top is synthesised, placed and routed for each seed, and compared with
 `sim/synthesis/synthesis.json`; what got worse by more than the slack fails with a table.
@@ -8,11 +8,9 @@ hash of the Verilog and the versions of the tools, so what did not change is not
 
 from __future__ import annotations
 
-import argparse
 import functools
 import hashlib
 import json
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -32,8 +30,8 @@ from shotveil.models.common.files import write_atomically
 from shotveil.models.digitiser.spec import DigitiserSpec
 from shotveil.models.drive.spec import DriveSpec
 from shotveil.models.node.ports import ReadPort, WritePort
-from shotveil.models.node.register_map import CLOCK_HZ, register_map
-from shotveil.models.node.spec import ROLES, NodeSpec
+from shotveil.models.node.register_map import register_map
+from shotveil.models.node.spec import CLOCK_HZ, ROLES, NodeSpec
 from shotveil.sim import SYNTHESIS_FIGURES
 from shotveil.sim.cases import digitiser, drive
 from shotveil.sim.engines.verilog import emit
@@ -126,8 +124,7 @@ def measure(name: str, target: Target) -> dict[str, Row]:
 
 def _cached(settings: str, verilog: str, work: Callable[[], Row]) -> Row:
     text = "\n".join([settings, *(f"{tool} {version(tool)}" for tool in TOOLS), verilog])
-    name = f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
-    path = cache_folder("synthesis") / name
+    path = cache_folder("synthesis") / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
     if not path.exists():
         write_atomically(path, json.dumps(work()))
     result: Row = json.loads(path.read_text())
@@ -238,38 +235,43 @@ def select(names: Iterable[str]) -> dict[str, Target]:
     return {name: known[name] for name in chosen}
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Measure, compare or update, and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", help="blocks and tops; all if none is given")
-    parser.add_argument("--update", action="store_true", help="write the committed file")
-    chosen = parser.parse_args(arguments)
-    try:
-        selected = select(chosen.names)
-        if chosen.update and not PAGE.exists():
-            raise RangeError(f"--update rewrites {PAGE}, which only a checkout has")
-    except RangeError as error:
-        sys.exit(str(error))
+@dataclass(frozen=True)
+class Measured:
+    """Figures by device and target, and what is wrong with them: one line for each regression and
+    for each miss of a floor; `tools` says if other tools made the committed figures."""
+
+    figures: dict[str, dict[str, Row]]
+    regressions: list[str]
+    missed: list[str]
+    tools: str
+
+
+def measure_all(
+    names: Iterable[str], update: bool, tell: Callable[[str], None] = lambda line: None
+) -> Measured:
+    """Measure all targets or those named, and compare with the committed file or update it.
+
+    `tell` gets a line for each figure as it comes. Raises `RangeError` for a name that is none.
+    """
+    selected = select(names)
+    if update and not PAGE.exists():
+        raise RangeError(f"--update rewrites {PAGE}, which only a checkout has")
     committed = json.loads(SYNTHESIS_FIGURES.read_text()) if SYNTHESIS_FIGURES.exists() else {}
     new: dict[str, dict[str, Row]] = {"ecp5": {}, "zynq": {}}
     missed = []
     for name, target in selected.items():
         for device, row in measure(name, target).items():
             new[device][name] = row
-            print(f"{name:<26} {device:<5} {_line(row)}", flush=True)
+            tell(f"{name:<26} {device:<5} {_line(row)}")
         if target.floor:
             missed += below_floor(name, target.floor, new["ecp5"][name])
-        if chosen.update:  # at once: a run of an hour may be interrupted
+        if update:  # at once: a run of an hour may be interrupted
             write(committed, new)
-    if chosen.update:
-        print(f"wrote {SYNTHESIS_FIGURES} and {PAGE}")
-    elif worse := regressions(committed, new):
-        here = {tool: version(tool) for tool in TOOLS}
-        if here != committed.get("tools"):
-            print(f"tools differ: committed with {committed.get('tools')}, these are {here}")
-        sys.exit("worse than synthesis.json by more than the slack:\n" + "\n".join(worse))
-    if missed:
-        sys.exit("below the floor:\n" + "\n".join(missed))
+    worse = [] if update else regressions(committed, new)
+    here = {tool: version(tool) for tool in TOOLS}
+    differ = worse and here != committed.get("tools")
+    tools = f"tools differ: committed with {committed.get('tools')}, these are {here}"
+    return Measured(new, worse, missed, tools if differ else "")
 
 
 def write(committed: Mapping[str, Any], new: Mapping[str, Mapping[str, Row]]) -> None:
@@ -292,7 +294,3 @@ def _line(row: Row) -> str:
     mhz = " / ".join(f"{value:.0f}" for value in row.get("mhz", ()))
     cells = ", ".join(f"{value:g} {name.upper()}" for name, value in row.items() if name != "mhz")
     return f"{cells}, {mhz} MHz" if mhz else cells
-
-
-if __name__ == "__main__":
-    main()

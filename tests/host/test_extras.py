@@ -57,7 +57,9 @@ def extras_named_in(folder):
     for path in (ROOT / folder).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "import_extra":
-                yield ast.literal_eval(node.args[1])
+                match node.args[1]:
+                    case ast.Constant(value=extra):
+                        yield extra
 
 
 def test_the_extras_that_messages_name_exist():

@@ -6,7 +6,7 @@ from amaranth_boards.ecpix5 import ECPIX585Platform
 
 from shotveil.gateware.boards import ecpix5, red_pitaya
 from shotveil.models.common.checks import RangeError
-from shotveil.models.node.spec import NodeSpec
+from shotveil.models.node.spec import CLOCK_HZ, NodeSpec
 
 # Of RedPitaya-FPGA, sdc/red_pitaya.xdc: bits 2 to 15 of adc_dat_i, and dac_dat_o.
 ADC = (
@@ -64,7 +64,7 @@ def test_red_pitaya_dac_and_clock():
     clock = found["adc_clock", 0]
     assert list(pins(clock, {})) == ["U18", "U19"]
     assert clock.attrs["IOSTANDARD"] == "DIFF_HSTL_I_18"
-    assert clock.clock.frequency == red_pitaya.CLOCK_HZ
+    assert clock.clock.frequency == CLOCK_HZ
     used = [ball for r in found.values() for ball in pins(r, {})]
     assert len(set(used)) == len(used)
 

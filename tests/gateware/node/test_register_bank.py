@@ -8,7 +8,8 @@ from amaranth.hdl import Module
 from amaranth.sim import Simulator
 
 from shotveil.gateware.node.register_bank import RegisterBank
-from shotveil.models.node.register_map import Access, register_map
+from shotveil.models.node.register import Access
+from shotveil.models.node.register_map import register_map
 from shotveil.models.node.spec import NodeSpec
 from shotveil.sim.cases.registers import SMALL, RegisterAccess, RegisterProbe, cases, run
 from shotveil.sim.engines.amaranth_bench import AmaranthBench

@@ -39,6 +39,17 @@ def test_clear():
     assert play([1, 1, 1, 0, 0, 0], clears={4})[-1] == (0, 0)
 
 
+@pytest.mark.parametrize("width, largest", [(1, 1), (2, 3), (3, 7)])
+def test_clear_at_its_end(width, largest):
+    """A counter that stood at its end counts every event behind `clear`, from the first one on."""
+    at = largest + 6
+    seen = play([1] * 24, clears={at}, width=width)
+    assert seen[at - 1] == (largest, 1) and seen[at] == (0, 0)
+    behind = [count for count, _ in seen[at + 1 :]]
+    assert behind == [min(k, largest) for k in range(1, len(behind) + 1)]
+    assert all(flag for _, flag in seen[at + 1 :])
+
+
 def test_refuses_a_width_of_zero():
     with pytest.raises(RangeError, match="width = 0"):
         EventCounter(0)

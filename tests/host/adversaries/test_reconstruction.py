@@ -11,7 +11,9 @@ from shotveil.host.adversaries.reconstruction import (
     row_at_the_bound,
     row_by_amplifying,
 )
-from shotveil.host.leakage import crb_prx, qcrb, weight_leakage_after
+from shotveil.host.leakage.data_bounds.crb_prx import crb_prx
+from shotveil.host.leakage.data_bounds.qcrb import qcrb
+from shotveil.host.leakage.weights import weight_leakage_after
 from shotveil.models.link.encoding import directions, encode_rows
 from shotveil.models.link.optics import Link
 

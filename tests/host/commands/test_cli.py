@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from shotveil.host.commands.cli import main
-from shotveil.host.leakage import data_leakage, weight_leakage, weight_leakage_after
+from shotveil.host.leakage.data import data_leakage
+from shotveil.host.leakage.weights import weight_leakage, weight_leakage_after
 from shotveil.models.link.optics import Link
 from shotveil.models.networks.network import load_network
 

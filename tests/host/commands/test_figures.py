@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import shotveil.host.commands.figures
 from shotveil.host.commands.cli import main
+from shotveil.host.figures import collection
 from shotveil.models.networks.network import Layer, Network
 
 
@@ -22,9 +22,9 @@ def small(tmp_path, monkeypatch):
 def test_writes_what_it_names(small, tmp_path, monkeypatch, capsys):
     # The first figure of either kind; all of them are drawn in tests/host/figures.
     for name in ("accuracy_drawings", "leakage_drawings"):
-        whole = getattr(shotveil.host.commands.figures, name)
+        whole = getattr(collection, name)
         monkeypatch.setattr(
-            shotveil.host.commands.figures,
+            collection,
             name,
             lambda *settings, whole=whole: [next(whole(*settings))],
         )

@@ -1,30 +1,26 @@
 """Operating points: inside their budgets, and no other setting that was tried is better."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from shotveil.host.design.operating_point import (
     Budgets,
     data_bits,
-    f2_of,
     greatest_gain,
     least_leakage,
     most_light,
-    photons_for,
     weight_bits,
     within_budgets,
 )
 from shotveil.host.leakage.declared import network_leakage
 from shotveil.models.common.checks import RangeError
-from shotveil.models.link.optics import Detector, Link
+from shotveil.models.link.channel import Channel
+from shotveil.models.link.detector import Detector
+from shotveil.models.link.optics import Link
 from shotveil.models.networks.network import Layer, Network
 
-IDEAL = Link(1.3, 0.0)
-REAL = Link(
-    1.3,
-    0.0,
+IDEAL = Channel()
+REAL = Channel(
     transmittance_out=0.8,
     transmittance_back=0.7,
     excess_noise=0.01,
@@ -44,14 +40,14 @@ def network():
 def test_arrays_agree_with_the_link_itself(network, channel, inferences):
     gains, photons = np.array([1.01, 1.5, 4.0]), np.array([0.1, 3.0])
     bits = weight_bits(network, channel, gains[:, None], photons, inferences)
-    f2 = f2_of(channel, gains[:, None], photons)
+    f2 = channel.f2_at(gains[:, None], photons)
     for i, gain in enumerate(gains):
         for j, mu in enumerate(photons):
-            link = replace(channel, gain=gain, photons=mu)
+            link = Link.through(channel, gain, photons=mu)
             leakage = network_leakage(network, link, inferences)
             assert bits[i, j] == pytest.approx(leakage.weight_leakage_bits_after, rel=1e-12)
             assert f2[i, j] == pytest.approx(link.f2, rel=1e-12)
-            assert photons_for(channel, gain, link.f2) == pytest.approx(mu, rel=1e-12)
+            assert channel.photons_at(gain, link.f2) == pytest.approx(mu, rel=1e-12)
             for bound, expected in leakage.data_leakage_bits.items():
                 assert data_bits(network, gain, bound) == pytest.approx(expected, rel=1e-12)
 
@@ -73,7 +69,7 @@ def test_most_light(network, channel, budgets):
     assert leakage.weight_leakage_bits_after == pytest.approx(budgets.weight_bits, rel=1e-6)
     if budgets.data_bits is not None:
         assert leakage.data_leakage_bits[budgets.data_bound] <= budgets.data_bits
-    assert replace(link, gain=channel.gain, photons=channel.photons) == channel
+    assert link == Link.through(channel, link.gain, photons=link.photons)
     # Nothing on a coarse grid of all settings is inside the budgets and has more light.
     gain = 1 + np.geomspace(1e-5, 50, 150)[:, None]
     photons = link.photons * np.geomspace(1e-3, 1e3, 301)
@@ -81,7 +77,7 @@ def test_most_light(network, channel, budgets):
     if budgets.data_bits is not None:
         inside &= data_bits(network, gain, budgets.data_bound) <= budgets.data_bits
     assert inside.any() and not inside.all()
-    assert f2_of(channel, gain, photons)[inside].max() <= link.f2 * (1 + 1e-6)
+    assert channel.f2_at(gain, photons)[inside].max() <= link.f2 * (1 + 1e-6)
 
 
 @pytest.mark.parametrize("channel", [IDEAL, REAL])
@@ -92,7 +88,7 @@ def test_least_weight_leakage(network, channel, data):
     assert link.f2 == pytest.approx(0.7, rel=1e-12)
     most = greatest_gain(network, budgets)
     gain = 1 + np.geomspace(1e-6, most - 1, 2000)
-    bits = weight_bits(network, channel, gain, photons_for(channel, gain, 0.7))
+    bits = weight_bits(network, channel, gain, channel.photons_at(gain, 0.7))
     found = network_leakage(network, link).weight_leakage_bits
     assert found <= bits.min() * (1 + 1e-9)
     assert data is None or data_bits(network, link.gain, "qcrb") <= data
@@ -104,7 +100,7 @@ def test_least_data_leakage_inside_a_weight_budget(network):
     assert network_leakage(network, link).weight_leakage_bits <= 0.8
     # A little less gain, which would leak less of the data, leaks too much of the weights.
     gain = 1 + (link.gain - 1) * np.array([0.9999, 0.9, 0.5])
-    assert (weight_bits(network, REAL, gain, photons_for(REAL, gain, 0.7)) > 0.8).all()
+    assert (weight_bits(network, REAL, gain, REAL.photons_at(gain, 0.7)) > 0.8).all()
 
 
 def test_high_data_budget_leaves_the_gain_free():

@@ -7,17 +7,18 @@ import pytest
 
 from shotveil.host.commands.cli import main
 from shotveil.host.design.operating_point import Budgets, least_leakage, most_light
-from shotveil.host.design.plan import Infeasible, OperatingPoint, find, picture
+from shotveil.host.design.plan import Infeasible, OperatingPoint, find
+from shotveil.host.figures.plan import picture
 from shotveil.host.figures.style import rendered, style
 from shotveil.host.leakage.declared import network_leakage
 from shotveil.host.run.curves import AccuracyCurve, Logistic, accuracy_curve
 from shotveil.models.common.checks import RangeError
-from shotveil.models.link.optics import Link
+from shotveil.models.link.channel import Channel
 from shotveil.models.networks.mnist import load_mnist
 from shotveil.models.networks.network import Layer, Network, load_network
 
-IDEAL = Link(1.3, 0.0)
-LOSSY = Link(1.3, 0.0, transmittance_out=0.7, transmittance_back=0.7)
+IDEAL = Channel()
+LOSSY = Channel(transmittance_out=0.7, transmittance_back=0.7)
 F2 = np.geomspace(1e-3, 1e2, 200)
 CURVE = AccuracyCurve("made up", "0", 10_000, F2, Logistic(0.1, 0.98, 0.3, 1.7)(F2))
 
@@ -173,7 +174,7 @@ def test_command_refuses(shotveil, small, arguments, message):
 def test_half_a_bit_over_a_lossy_loop():
     # 3 dB that nobody trusts: 95 % for at most 0.5 bit per weight, data at 0.1 bit (crb_prx).
     network = load_network("mnist-lossy")
-    loop = Link(1.3, 0.0, transmittance_out=10**-0.15, transmittance_back=10**-0.15)
+    loop = Channel(transmittance_out=10**-0.15, transmittance_back=10**-0.15)
     link = most_light(network, loop, Budgets(0.5, 0.1, "crb_prx"))
     images, labels = load_mnist(None, "test")
     accuracy = accuracy_curve(network, images, labels, link.f2, np.random.default_rng(1))

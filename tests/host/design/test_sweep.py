@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,15 @@ import pyarrow.parquet as pq
 import pytest
 
 import shotveil.host.design.sweep
-from shotveil.host.design.sweep import COLUMNS, Point, code_version, compute, read_points, run
+from shotveil.host.design.sweep import (
+    COLUMNS,
+    SETTINGS,
+    Point,
+    code_version,
+    compute,
+    read_points,
+    run,
+)
 from shotveil.host.leakage.declared import network_leakage
 from shotveil.host.run.inference import infer
 from shotveil.models.common.checks import RangeError
@@ -98,11 +105,19 @@ def test_missing_file(tmp_path):
 
 
 def test_a_row_is_what_the_parts_say(small):
-    point = Point(str(small), 60, 7, 1.4, photons=3.0, transmittance=0.5, inferences=9)
+    point = Point.of(
+        network=str(small),
+        images=60,
+        seed=7,
+        gain=1.4,
+        photons=3.0,
+        transmittance=0.5,
+        inferences=9,
+    )
     row = compute(point)
     assert set(row) | {"point"} == set(COLUMNS)
     network = Network("small", shotveil.host.design.sweep.load_network(small).layers)
-    link = Link(1.4, 3.0, 0.5**0.5, 0.5**0.5)
+    link = Link(1.4, 3.0, transmittance_out=0.5**0.5, transmittance_back=0.5**0.5)
     leakage = network_leakage(network, link, 9)
     assert row["weight_leakage_bits"] == leakage.weight_leakage_bits
     assert row["weight_leakage_bits_after"] == leakage.weight_leakage_bits_after
@@ -352,4 +367,4 @@ def test_no_cluster(tmp_path):
 
 
 def test_point_settings_are_columns():
-    assert set(asdict(Point(photons=1.0))) < set(COLUMNS)
+    assert set(SETTINGS) < set(COLUMNS)

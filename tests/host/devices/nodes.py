@@ -1,25 +1,29 @@
 """Nodes for tests of the host, on every backend that needs no hardware."""
 
 from collections import deque
+from dataclasses import replace
 
 import numpy as np
 
 from shotveil.host.devices.link import LinkDevice
 from shotveil.host.devices.model import ModelDevice
+from shotveil.host.devices.node import Node
 from shotveil.host.devices.opening import open_device
 from shotveil.host.devices.transport import Transport
 from shotveil.models.digitiser.spec import DigitiserSettings
 from shotveil.models.drive.spec import DriveSettings
 from shotveil.models.host_link.endpoint import EndpointModel
+from shotveil.models.host_link.packet import WORD
 from shotveil.models.node.chain import Loopback
 from shotveil.models.node.ports import ReadPort, WritePort
-from shotveil.models.node.register_map import WORD, Access
+from shotveil.models.node.register import Access
 from shotveil.models.node.spec import NodeSpec
 from shotveil.models.signal.frame import FrameLayout
 
 LAYOUT = FrameLayout(row=120, pilot_spacing=40)
 DRIVE = DriveSettings(layout=LAYOUT, scale=0.3, reference=0.3)
 DIGITISER = DigitiserSettings(layout=LAYOUT)
+ROWS = np.random.default_rng(11).integers(-20_000, 20_000, (9, 2, LAYOUT.row))
 DELAY = 37
 BLOCK = 1024
 
@@ -115,3 +119,11 @@ BACKENDS = {"model": model, "linked": linked, "rtl": rtl}
 def loop_delay(device):
     """The simulated gateware hands over samples in blocks, which takes as long as one of them."""
     return DELAY + (BLOCK if device.name.startswith("rtl") else 0)
+
+
+def configured(device, delay=None, **more):
+    """A node on a device, ready to play; `more` changes the drive's settings."""
+    node = Node(device)
+    way = loop_delay(device) if delay is None else delay
+    node.configure(replace(DRIVE, **more), DIGITISER, loop_delay=way)
+    return node

@@ -4,10 +4,12 @@ import math
 
 import pytest
 
-from shotveil.host.devices.registers import Registers, to_physical, to_raw
+from shotveil.host.devices.registers import Registers
 from shotveil.models.common.checks import RangeError
 from shotveil.models.drive.spec import DriveSpec
-from shotveil.models.node.register_map import CLOCK_HZ, WORD, Access, Register
+from shotveil.models.host_link.packet import WORD
+from shotveil.models.node.register import Access, Register
+from shotveil.models.node.spec import CLOCK_HZ
 from tests.host.devices.nodes import BACKENDS
 
 
@@ -46,12 +48,12 @@ def test_every_setting_takes_its_whole_range(device):
     for register in device.map.of(Access.SETTING).values():
         handle = registers[register.name]
         for raw in (register.lowest, register.highest):
-            value = to_physical(register, raw)
+            value = register.to_physical(raw)
             assert handle.set(value) == value == handle.get()
             assert device.read(register.name) == raw
         if isinstance(value, float):
             step = register.quantum
-            for beyond in (value + step, to_physical(register, register.lowest) - step):
+            for beyond in (value + step, register.to_physical(register.lowest) - step):
                 with pytest.raises(RangeError, match=rf"{register.name} = .* is outside \["):
                     handle.set(beyond)
             assert device.read(register.name) == register.highest  # untouched
@@ -92,8 +94,8 @@ def test_values_have_meanings(device):
     registers = Registers(device)
     assert registers.state.get() == "idle"
     assert registers.fault.get() == frozenset()
-    assert to_physical(device.map["fault"], 0b101) == {"tripped", "link"}
-    assert to_physical(device.map["state"], 7) == "unknown (7)"
+    assert device.map["fault"].to_physical(0b101) == {"tripped", "link"}
+    assert device.map["state"].to_physical(7) == "unknown (7)"
     assert registers.drive_tripped.get() is False
     assert registers.digitiser_record.get() == "signal"
     with pytest.raises(RangeError, match="rows_sent is a status"):
@@ -114,6 +116,6 @@ def test_names(device):
 def test_rounding_is_to_the_nearest():
     step = Register("step", 8, Access.SETTING, "", signed=True, quantum=0.25)
     for value, raw in ((0.3, 1), (-0.3, -1), (0.374, 1), (0.376, 2), (31.75, 127), (-32, -128)):
-        assert to_raw(step, value) == raw
+        assert step.to_raw(value) == raw
     wide = Register("wide", 2 * WORD, Access.SETTING, "")
-    assert to_raw(wide, 2**63 + 1) == 2**63 + 1  # no float in between
+    assert wide.to_raw(2**63 + 1) == 2**63 + 1  # no float in between

@@ -8,10 +8,12 @@ import tty
 import numpy as np
 import pytest
 
-from shotveil.host.devices.serial_port import SerialPort
+from shotveil.host.devices.device import DeviceError
+from shotveil.host.devices.serial_port import SerialPort, open_url
 from shotveil.host.devices.transport import LinkLost, Transport
 from shotveil.models.common.checks import RangeError
 from shotveil.models.host_link.endpoint import EndpointModel
+from shotveil.models.host_link.packet import BAUD
 from shotveil.sim.cases.host_link import DEPTH, READ_PORTS, WRITE_PORTS, Surroundings
 
 
@@ -69,3 +71,43 @@ def test_a_port_that_is_not_there_says_so():
         SerialPort("/dev/no-such-port")
     with pytest.raises(RangeError, match="baud"):
         SerialPort("/dev/no-such-port", baud=0)
+
+
+@pytest.mark.parametrize(
+    "where, message",
+    [
+        ("", "'serial:' names no port; allowed: serial:PORT, serial:PORT@BAUD"),
+        ("@9600", "'serial:@9600' names no port"),
+        ("/dev/null@", "baud rate = ''; allowed: a whole number"),
+        ("/dev/null@fast", "baud rate = 'fast'; allowed: a whole number"),
+        ("/dev/null@0", "baud = 0"),
+    ],
+)
+def test_urls_that_are_none(where, message):
+    with pytest.raises(RangeError, match=message):
+        open_url(where, None, None)
+
+
+def test_a_url_says_port_and_rate(monkeypatch):
+    opened = []
+
+    def port(name, baud):
+        opened.append((name, baud))
+        raise LinkLost("not today")
+
+    monkeypatch.setattr("shotveil.host.devices.serial_port.SerialPort", port)
+    for where in ("/dev/ttyX", "COM3@115200"):
+        with pytest.raises(DeviceError, match=f"serial:{where}: not today"):
+            open_url(where, None, None)
+    assert opened == [("/dev/ttyX", BAUD), ("COM3", 115200)] and BAUD == 3_000_000
+    with pytest.raises(RangeError, match="a plant was given for serial:COM3"):
+        open_url("COM3", None, lambda codes: codes)
+
+
+def test_bytes_come_in_portions_and_none_after_the_time(board):
+    name, _ = board
+    port = SerialPort(name)
+    assert port.read(9, 0.01) == b"" and port.read(9, 0.0) == b""
+    Transport(port).ping()
+    port.write(b"\0")
+    port.close()

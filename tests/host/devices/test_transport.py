@@ -1,12 +1,8 @@
 """The host's end of the link: against the device's model over wires of every quality."""
 
-import socket
-import threading
-
 import numpy as np
 import pytest
 
-from shotveil.host.devices.tcp import TcpPipe
 from shotveil.host.devices.transport import LinkLost, NoRoom, Refused, Transport, VersionMismatch
 from shotveil.models.common.checks import RangeError
 from shotveil.models.host_link.endpoint import EndpointModel
@@ -196,29 +192,6 @@ def test_values_out_of_range():
         with pytest.raises(RangeError):
             wrong()
     link.ping()
-
-
-def test_tcp():
-    """The same over a real socket, with both ends' buffers full at times."""
-    device = EndpointModel(Surroundings(), WRITE_PORTS, READ_PORTS, 8)
-    server = socket.create_server(("127.0.0.1", 0))
-
-    def serve():
-        connection, _ = server.accept()
-        with connection:
-            while data := connection.recv(4096):
-                connection.sendall(device.feed(data))
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    with Transport(TcpPipe("127.0.0.1", server.getsockname()[1]), timeout=2.0) as link:
-        for k in range(50):
-            link.send(0, np.arange(k, k + 600))
-            assert np.array_equal(link.receive(0, 600), np.arange(k, k + 600))
-    thread.join()
-    server.close()
-    with pytest.raises(LinkLost, match="no node answers"):
-        TcpPipe("127.0.0.1", 1)
 
 
 def test_the_floor_is_what_the_soak_runs():

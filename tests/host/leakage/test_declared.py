@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from shotveil.host.leakage import data_leakage, weight_leakage, weight_leakage_after
+from shotveil.host.leakage.data import data_leakage
 from shotveil.host.leakage.declared import layer_leakage, network_leakage
+from shotveil.host.leakage.weights import weight_leakage, weight_leakage_after
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.optics import Link
 

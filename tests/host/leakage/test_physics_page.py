@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from shotveil.host import leakage
+from shotveil.host.leakage import catalogue
 from shotveil.host.leakage.weights import weight_leakage_after
 from shotveil.models.link import optics
 
@@ -20,7 +21,7 @@ def test_the_table_is_found():
 
 @pytest.mark.parametrize("call, printed", CHECKPOINTS)
 def test_checkpoint(call, printed):
-    names = {name: getattr(leakage, name) for name in leakage.__all__}
+    names = {name: getattr(leakage, name) for name in leakage.__all__} | catalogue.DATA_BOUNDS
     value = float(eval(call, names | vars(optics)))
     assert f"{value:.{len(printed.partition('.')[2])}f}" == printed
 
@@ -34,11 +35,11 @@ def test_functions_named_on_the_page_exist():
     import shotveil.models.link.statistics as statistics
 
     known = {
-        f"{module.__name__}.{name}": True
+        f"{module.__name__}.{name}".removeprefix("shotveil."): True
         for module in (certificate, data, published, weights, verification, optics, statistics)
         for name in vars(module)
-    } | {"shotveil.host.leakage.published": True}
-    named = {f"shotveil.{n}" for n in re.findall(r"→ `((?:host|models)\.[\w.]+)`", PAGE)}
+    } | {"host.leakage.published": True}
+    named = set(re.findall(r"→ `((?:host|models)\.[\w.]+)`", PAGE))
     assert len(named) >= 9
     assert named <= set(known)
 

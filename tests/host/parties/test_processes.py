@@ -8,15 +8,16 @@ import time
 import numpy as np
 import pytest
 
-from shotveil.host.commands.demo import DATA_BOUND, DATA_BUDGET, WEIGHT_BUDGET
+from shotveil.host.commands.demo import DATA_BUDGET, WEIGHT_BUDGET
 from shotveil.host.design.operating_point import within_budgets
+from shotveil.host.leakage.default_bounds import DATA_BOUND
 from shotveil.host.ledger.event_log import EventLog
 from shotveil.host.ledger.odometer import read_accounts
 from shotveil.host.parties.keys import make_keys
 from shotveil.host.parties.server import disclosed_bits
 from shotveil.host.run.inference import infer
+from shotveil.models.link.channel import Channel
 from shotveil.models.link.encoding import encode_rows
-from shotveil.models.link.optics import Link
 from shotveil.models.networks.mnist import load_mnist
 from shotveil.models.networks.network import Layer, Network, load_network
 
@@ -76,9 +77,7 @@ def test_mnist_through_three_processes_gives_the_in_process_predictions(three):
     three.serve()
     images, labels = load_mnist(None, "test")
     network = load_network("mnist")
-    link = within_budgets(
-        network, WEIGHT_BUDGET, DATA_BUDGET, DATA_BOUND, Link(gain=2.0, photons=0.0)
-    )
+    link = within_budgets(network, WEIGHT_BUDGET, DATA_BUDGET, DATA_BOUND, Channel())
     batched = json.loads(three.ask("--images", 1024).stdout)
     expected = infer(network, images[:1024], link, np.random.default_rng(SEED))
     assert batched["predictions"] == expected.predictions.tolist()

@@ -13,7 +13,7 @@ from shotveil.host.adversaries.attacks import (
     interference_bound,
 )
 from shotveil.host.adversaries.curious_server import CuriousTransmitter
-from shotveil.host.leakage.data import qcrb
+from shotveil.host.leakage.data_bounds.qcrb import qcrb
 from shotveil.host.parties.client import DataClient
 from shotveil.host.protocol import messages_pb2 as pb
 from shotveil.host.protocol.wire import ProtocolError, Refusal

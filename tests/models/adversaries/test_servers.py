@@ -17,7 +17,9 @@ XI = np.arange(1, MODES + 1) * np.exp(1j * np.arange(MODES))
 XI = XI / np.linalg.norm(XI)
 
 
-@pytest.mark.parametrize("link", [LINK, Link(3.0, 6.0, 0.9, 0.8)])
+@pytest.mark.parametrize(
+    "link", [LINK, Link(3.0, 6.0, transmittance_out=0.9, transmittance_back=0.8)]
+)
 @pytest.mark.parametrize("server", [Homodyner(), PhotonCounter(), Squeezer(10.0)])
 def test_estimates_are_unbiased(server, link):
     rows = 400_000

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy.stats import chi2, kstest, norm
 
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.decoys import decoy_rows
-from shotveil.models.link.encoding import directions, encode_rows
+from shotveil.models.link.encoding import EncodedRows, directions, encode_rows
 from shotveil.models.link.optics import Detector, Link
 from shotveil.models.link.per_mode import read_per_mode, read_per_mode_symbols
 
@@ -13,7 +14,15 @@ SHOTS = 4000
 LINKS = {
     "ideal": Link(1.3, 6),
     "high gain": Link(4.0, 2),
-    "all": Link(2.5, 3, 0.7, 0.6, 0.2, Detector(0.8, 0.1), Detector(0.85, 0.05)),
+    "all": Link(
+        2.5,
+        3,
+        transmittance_out=0.7,
+        transmittance_back=0.6,
+        excess_noise=0.2,
+        client_detector=Detector(0.8, 0.1),
+        server_detector=Detector(0.85, 0.05),
+    ),
 }
 RNG = np.random.default_rng(1)
 ROWS = RNG.normal(size=(3, 8)) * np.array([1, 1, 3, 1, 0.2, 1, 1, 0])
@@ -98,3 +107,27 @@ def test_decoys_have_the_moments_of_the_weights():
 def test_the_number_of_decoys_is_checked():
     with pytest.raises(RangeError, match="number of decoy rows = 0"):
         decoy_rows(encode_rows(ROWS, 1.0), 0, RNG)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5])
+def test_one_mode_has_gaussian_noise_of_known_variance(rows):
+    """A single mode has ν = α·Re ξ + β·Im ξ of each symbol all to itself, so its noise is white.
+
+    So Σqy gives t within Gaussian noise, and what it leaves of Σy² is χ² distributed.
+    """
+    link = Link(
+        50.0, 3, transmittance_back=0.8, excess_noise=0.3, server_detector=Detector(0.9, 0.1)
+    )
+    variance = 1 + 0.1 + 0.9 * (0.3 + 0.8 * link.noise_quantum)
+    t = np.sqrt(0.9 * link.transmittance)
+    sent = EncodedRows(np.arange(1.0, rows + 1)[:, None], np.full((rows, 1), -0.7), 1.0)
+    xi, rng = np.array([[0.6 + 0.8j]]), np.random.default_rng(8)
+    found = [read_per_mode(link, sent, xi, rng).statistics for _ in range(20_000)]
+    qq, qy, yy = (np.array([getattr(s, name)[0] for s in found]) for name in ("qq", "qy", "yy"))
+    assert kstest((qy - t * qq) / np.sqrt(qq * variance), norm.cdf).pvalue > 1e-4
+    left = (yy - qy**2 / qq) / variance
+    if rows == 1:
+        # Rarely α·Re ξ and β·Im ξ cancel so far that rounding leaves a little.
+        assert (np.abs(left) > 1e-9).mean() < 1e-3
+    else:
+        assert kstest(left, chi2(rows - 1).cdf).pvalue > 1e-4

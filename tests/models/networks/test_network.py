@@ -278,3 +278,20 @@ def test_shipped_files_are_those_the_readme_lists():
         assert path.stat().st_size < 3_000_000
     assert shipped_networks() == ("mnist", "mnist-lossy", "mnist-paper")
     assert zipfile.is_zipfile(files["mnist.npz"])
+
+
+def test_steps_stay_normal_numbers_of_float32():
+    """No step is below 2⁻¹²⁶, the least normal float32: weights of that size are a few steps."""
+    tiny = np.float32(2.0**-126)
+    layer = Layer(np.array([[tiny, 1.5 * tiny, -3 * tiny], [1, 2, 3]], dtype=np.float32))
+    rounded = layer.rounded().weights[0]
+    # 1.5 steps are rounded to the even 2; half a step finer, it would stay as it is.
+    np.testing.assert_array_equal(rounded / tiny, [1, 2, -3])
+
+
+@pytest.mark.parametrize("peak, step", [(127.0, 1.0), (127.5, 2.0), (128.0, 2.0), (63.5, 0.5)])
+def test_the_step_is_the_smallest_that_holds_the_largest_weight(peak, step):
+    weights = np.array([[peak, step, 0.75 * step]])
+    np.testing.assert_array_equal(
+        Layer(weights).rounded().weights, [[np.rint(peak / step) * step, step, step]]
+    )

@@ -1,4 +1,4 @@
-"""The register map against the blocks it serves, its page, and the rule that there is no other."""
+"""The register map against the blocks it serves, the roles, and the rule that no other is."""
 
 import ast
 from pathlib import Path
@@ -9,18 +9,11 @@ from amaranth.lib.wiring import In, Out
 
 from shotveil.gateware.digitiser.chain import Receiver
 from shotveil.gateware.drive.chain import Drive, settings
-from shotveil.models.common.checks import RangeError
 from shotveil.models.digitiser.phase_lock import PhaseLockSettings
 from shotveil.models.digitiser.spec import DigitiserSettings
 from shotveil.models.drive.spec import DriveSettings, registers
-from shotveil.models.node.register_map import (
-    ADDRESS_BITS,
-    Access,
-    Register,
-    RegisterMap,
-    markdown,
-    register_map,
-)
+from shotveil.models.node.register import Access, RegisterRole
+from shotveil.models.node.register_map import register_map
 from shotveil.models.node.spec import ROLES, NodeSpec
 
 ROOT = Path(__file__).parents[3]
@@ -76,10 +69,6 @@ def test_what_is_allowed_agrees_with_the_settings(role):
     assert named - set(raw) == {f"digitiser_offset_{a}" for a in "xp"[: spec.digitiser.quadratures]}
 
 
-def test_the_page_is_that_of_the_map():
-    assert (ROOT / "docs/registers.md").read_text() == markdown()
-
-
 def test_identity_stays_in_place():
     """A host with another map must still be able to read what it talks to."""
     for spec in SPECS.values():
@@ -105,36 +94,36 @@ def test_addresses_do_not_overlap():
         assert taken == list(range(known.size))
 
 
-def test_words_of_a_register():
-    wide = Register("wide", 38, Access.SETTING, "", signed=True, low=-(1 << 36))
-    for raw in (-(1 << 36), -1, 0, 1, (1 << 37) - 1):
-        words = wide.to_words(raw)
-        assert len(words) == 2 and all(0 <= word < 1 << 32 for word in words)
-        assert wide.from_words(words) == raw
-    # Bits behind the last one are not the register's.
-    assert wide.from_words([0xFFFFFFFF, 0xFFFFFFFF]) == -1
-    for raw in (-(1 << 36) - 1, 1 << 37):
-        with pytest.raises(RangeError, match=r"wide = -?\d+ is outside the integers in \[-6871"):
-            wide.to_words(raw)
+@pytest.mark.parametrize("role", ROLES)
+def test_roles(role):
+    """What a host counts, watches and reports; a register that changes its role shows here."""
+    known = register_map(SPECS[role])
+    events = ("clipped", "refused", "saturated", "starved")
+    assert set(known.of(RegisterRole.COUNTER)) == {
+        "rows_sent", "frames_sent", "frames_matched", "frames_missed",
+        *(f"drive_{event}" for event in events), "digitiser_overrange_count",
+        "link_accepted", "link_bad_crc", "link_bad_frame", "link_repeated", "link_gap",
+    }  # fmt: skip
+    assert set(known.of(RegisterRole.FLAG)) == {
+        *(f"drive_{event}_flag" for event in events),
+        *(f"digitiser_{name}" for name in ("overrange", "backlog", "late", "inference_lost")),
+    }
+    notices = {f"digitiser_{name}" for name in ("loss", "symbols_lost", "phases_lost")}
+    assert set(known.of(RegisterRole.NOTICE)) == notices
+    assert set(known.of(RegisterRole.FAULT)) == {"fault"}
+    axes = "xp"[: SPECS[role].digitiser.quadratures]
+    assert set(known.of(RegisterRole.MEASUREMENT)) == {
+        "digitiser_theta", *(f"digitiser_measured_{axis}" for axis in axes)
+    }  # fmt: skip
+    assert set(known.of(RegisterRole.IDENTITY)) == {"id", "version", "spec_hash", "map_hash"}
 
 
-def test_a_map_that_cannot_be():
-    flag = Register("flag", 1, Access.SETTING, "")
-    with pytest.raises(ValueError, match="two registers are called 'flag'"):
-        RegisterMap((flag, flag))
-    many = tuple(Register(f"r{k}", 64, Access.STATUS, "") for k in range(1 << (ADDRESS_BITS - 1)))
-    RegisterMap(many)
-    with pytest.raises(ValueError, match="4097 words do not fit 12 address bits"):
-        RegisterMap((*many, flag))
-    with pytest.raises(RangeError, match="width of bad = 65"):
-        Register("bad", 65, Access.STATUS, "")
-    with pytest.raises(RangeError, match="reset of bad = 2"):
-        Register("bad", 1, Access.SETTING, "", reset=2)
-
-
-def test_an_unknown_name_shows_names_like_it():
-    with pytest.raises(KeyError, match="no register 'scale'; there is drive_scale"):
-        register_map(NodeSpec())["scale"]
+def test_a_role_changes_no_bitstream():
+    """How a host reads a bit is no matter of the node, whose identity it therefore is not in."""
+    assert {r: register_map(s).identity["map_hash"] for r, s in SPECS.items()} == {
+        "server": 0x706FAEA2,
+        "client": 0x911094FC,
+    }
 
 
 def addresses(path):
@@ -169,7 +158,7 @@ def addresses(path):
 
 
 def test_no_address_appears_anywhere_else():
-    known = ROOT / "models/node/register_map.py"
+    known = ROOT / "models/node/register.py"
     files = [p for f in ("models", "gateware", "host", "sim") for p in (ROOT / f).rglob("*.py")]
     assert known in files
     found = {str(p.relative_to(ROOT)): list(addresses(p)) for p in files if p != known}

@@ -1,11 +1,12 @@
 """Adversaries in the loop are caught by what the server's node sums up, and nobody else is."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
+from shotveil.host.commands.cli import main
 from shotveil.host.devices.device import DeviceError
 from shotveil.host.devices.node import Node
 from shotveil.host.leakage.certificate import ChannelEstimate
@@ -16,7 +17,6 @@ from shotveil.models.node.light import layout_of
 from shotveil.models.waveform.intruders import FibreTap, Interceptor
 from shotveil.models.waveform.noise import Normals
 from shotveil.sim.loop.attacks import attacks, probe, run_attack, tolerated
-from shotveil.sim.loop.attacks_command import main
 from shotveil.sim.loop.session import Loop, Network
 from shotveil.sim.loop.settings import realistic
 
@@ -130,9 +130,14 @@ def test_a_backend_that_is_none_is_refused(records):
         run_attack("honest", FULL, SETTINGS, records[FULL], 1, backend="glass")
 
 
-def test_the_command_says_who_was_caught():
+def test_the_command_says_who_was_caught(capsys):
     arguments = ["--modes", "100", "--rows", "300", "--batches", "1", "--record-frames", "2000"]
     for attack, said in (("honest", "accepted"), ("tap keeps 3 %", "caught")):
-        result = CliRunner().invoke(main, [*arguments, "--attack", attack], catch_exceptions=False)
-        assert f"{attack}: {said} after batch 1" in result.output
+        with pytest.raises(SystemExit) as end:
+            main(["lab", "attacks", *arguments, "--attack", attack])
+        assert end.value.code == 0
+        assert f"{attack}: {said} after batch 1" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as end:
+        main(["lab", "attacks", *arguments, "--attack", "honest", "--json"])
+    assert json.loads(capsys.readouterr().out)["attacks"]["honest"]["accepted"] is True
     assert list(attacks(1.3)) == list(attacks(2.0))

@@ -1,4 +1,4 @@
-"""What `make cosim` does, for 2 digits."""
+"""What `shotveil lab cosim` does, for 2 digits."""
 
 import json
 import re
@@ -6,32 +6,33 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
+from shotveil.host.commands.cli import main
 from shotveil.host.devices.calibration import NodeCalibration
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.optics import Link
 from shotveil.models.networks.mnist import load_mnist
 from shotveil.models.networks.network import load_network
 from shotveil.sim.loop.backend import through_nodes
-from shotveil.sim.loop.cosim import main
 from shotveil.sim.loop.pool import infer_in_processes
 from shotveil.sim.loop.run import Disagreement, require_agreement
 from shotveil.sim.loop.session import Loop, channel
 from shotveil.sim.loop.settings import realistic
 
 
-def test_two_digits_and_their_report(tmp_path):
+def test_two_digits_and_their_report(tmp_path, capsys):
     path = tmp_path / "cosim.html"
     arguments = ["--images", "2", "--record-frames", "60", "--report", str(path)]
-    result = CliRunner().invoke(main, arguments, catch_exceptions=False)
-    assert result.exit_code == 0
-    assert "100.00% of 2 images" in result.output
-    assert "same bits in all sums and values of 2 images" in result.output
-    found = re.search(r"layer 1: T̂ = ([\d.]+) ± ([\d.]+) \(true ([\d.]+)\)", result.output)
+    with pytest.raises(SystemExit) as end:
+        main(["lab", "cosim", *arguments])
+    assert end.value.code == 0
+    output = capsys.readouterr().out
+    assert "100.00% of 2 images" in output
+    assert "same bits in all sums and values of 2 images" in output
+    found = re.search(r"layer 1: T̂ = ([\d.]+) ± ([\d.]+) \(true ([\d.]+)\)", output)
     value, error, true = map(float, found.groups())
     assert abs(value - true) < 4 * error < 0.03
-    assert "images a second; layers" in result.output and "bound by" in result.output
+    assert "images a second; layers" in output and "bound by" in output
     html = path.read_text()
     assert html.count("<img") == 8
     assert "What boards would do" in html and "USB high speed" in html
@@ -61,6 +62,25 @@ def test_models_show_estimates_layer_by_layer_whatever_the_number_of_processes()
         require_agreement(
             replace(one, sums=tuple(_whole(s) for s in one.sums), read=tuple(read)), two
         )
+
+
+def test_the_run_as_one_json_object_and_a_difference_as_exit_code_1(tmp_path, capsys, monkeypatch):
+    arguments = ["--images", "1", "--record-frames", "60", "--backend", "model", "--compare", "0"]
+    arguments += ["--report", str(tmp_path / "cosim.html"), "--processes", "1"]
+    with pytest.raises(SystemExit) as end:
+        main(["lab", "cosim", *arguments, "--json"])
+    assert end.value.code == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["images"] == 1 and len(found["channels"]) == 2 and found["boards"]
+    assert found["calibration"] == str(tmp_path / "cosim-calibration.json")
+
+    def differs(*arguments, **settings):
+        raise Disagreement("sums of layer 2 differ")
+
+    monkeypatch.setattr("shotveil.sim.loop.cosim.loop_run", differs)
+    with pytest.raises(SystemExit) as end:
+        main(["lab", "cosim", *arguments])
+    assert end.value.code == 1 and "sums of layer 2 differ" in capsys.readouterr().err
 
 
 def _whole(sums):

@@ -3,12 +3,12 @@ from dataclasses import replace
 import matplotlib.image
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
+from shotveil.host.commands.cli import main
 from shotveil.models.networks.network import load_network
 from shotveil.sim.loop import client_lock
 from shotveil.sim.loop.design import QUESTIONS, ImperfectionCost, answer, limit, samples_per_symbol
-from shotveil.sim.loop.design_command import _picture, main
+from shotveil.sim.loop.design_answer import _picture
 
 
 def test_coarser_converters_add_noise_by_the_square_of_their_step():
@@ -42,10 +42,11 @@ def test_timing_between_two_steps_of_its_fraction_is_found_at_once(monkeypatch):
 
 
 @pytest.mark.parametrize("question", ["samples-per-symbol", "dac-bits"])
-def test_every_question_has_its_plot(question, tmp_path):
+def test_every_question_has_its_plot(question, tmp_path, capsys):
     arguments = [question, "--rows", "8", "--images", "50", "--out", str(tmp_path)]
-    result = CliRunner().invoke(main, arguments, catch_exceptions=False)
-    assert result.exit_code == 0 and "accuracy" in result.output
+    with pytest.raises(SystemExit) as end:
+        main(["lab", "design", *arguments])
+    assert end.value.code == 0 and "accuracy" in capsys.readouterr().out
     picture = matplotlib.image.imread(tmp_path / f"loop-design-{question}.png")
     height, width = picture.shape[:2]
     for part in (picture[:, : width // 2], picture[:, width // 2 :]):  # noise, accuracy

@@ -103,7 +103,9 @@ class Served:
 
 def test_predictions_and_ledger_are_those_of_the_declared_link(lab):
     _, _, network, images = lab
-    link = Link(GAIN, PHOTONS, TRANSMITTANCE**0.5, TRANSMITTANCE**0.5)
+    link = Link(
+        GAIN, PHOTONS, transmittance_out=TRANSMITTANCE**0.5, transmittance_back=TRANSMITTANCE**0.5
+    )
     often = infer(network, images[:IMAGES].repeat(500, 0), link, np.random.default_rng(2))
     expected = often.predictions.reshape(IMAGES, -1)
     assert (expected == expected[:, :1]).mean() > 0.999, "the light has to decide this"

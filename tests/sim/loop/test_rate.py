@@ -5,8 +5,7 @@ import pytest
 
 from shotveil.models.host_link.packet import MAX_WORDS
 from shotveil.models.networks.network import Network, load_network
-from shotveil.models.node.register_map import CLOCK_HZ
-from shotveil.models.node.spec import NodeSpec
+from shotveil.models.node.spec import CLOCK_HZ, NodeSpec
 from shotveil.sim.loop import rate
 from shotveil.sim.loop.attacks import probe
 from shotveil.sim.loop.rate import HostLinkRate, placed_clock, project, received_bytes, sent_bytes

@@ -116,3 +116,50 @@ def test_realistic_impairments_show_their_transmittance(part, image):
 def test_light_beyond_the_converters_is_refused(part):
     with pytest.raises(RangeError, match="largest symbol at the server"):
         Loop(part, LoopSettings.of(Link(gain=GAIN, photons=400)))
+
+
+class Dazzler:
+    """Blinds the receivers within the row of every frame: what comes then cannot be read."""
+
+    def pass_on(self, light, vacuum):
+        out = light.copy()
+        out[:, 800:900] += 200.0  # √SNU, amid the row symbols
+        return out
+
+
+def test_light_that_cannot_be_read_counts_as_vacuum(part, image):
+    """Or whoever makes it unreadable would have it forgotten."""
+    xi, _ = directions(image)
+    seen = {}
+    for intruder in (None, Dazzler()):
+        loop = Loop(part, ideal(), intruder)
+        records = loop.records(40)
+        sums = loop.returned(0, xi[0], records, np.random.default_rng(3)).sums.frames[-100:]
+        seen[intruder] = (
+            sums[:, : loop.settings.server.segments, 7].sum(),
+            loop.statistics(0, sums, records),
+        )
+    (whole, plain), (read, lost) = seen.values()
+    # Nearly all that was blinded was left out, and nothing is missing from the count.
+    share = 1 - read / whole
+    assert 0.05 < share < 0.15
+    assert lost.count == plain.count == 100 * 2 * part.layers[0].modes
+    assert lost.qq == plain.qq
+    assert lost.slope == pytest.approx(plain.slope * (1 - share), rel=0.02)
+    # The noise there is that of vacuum, and the weights that did not arrive.
+    missing = plain.slope**2 * plain.qq * share * (1 - share)
+    assert lost.residual == pytest.approx(plain.residual + missing, rel=0.03)
+
+
+def test_sums_of_other_rows_are_refused(part, image):
+    loop = Loop(part, ideal())
+    records = loop.records(10)
+    xi, _ = directions(image)
+    sums = loop.returned(0, xi[0], records, np.random.default_rng(3)).sums.frames[-100:]
+    with pytest.raises(RangeError, match="quadratures that the receiver summed"):
+        loop.statistics(0, np.concatenate([sums, sums]), records)
+    assert loop.statistics(0, np.concatenate([sums, sums]), records, images=2).count == 156800
+    odd = Layer(part.layers[0].weights + np.float32(0.01))
+    other = Loop(Network("other", (odd,)), ideal())
+    with pytest.raises(RangeError, match="compared the light with"):
+        other.statistics(0, sums, records)

@@ -12,6 +12,7 @@ from amaranth.lib import io
 
 from shotveil.gateware.boards import ecpix5
 from shotveil.gateware.primitives.memory import DeepFifo
+from shotveil.host.commands.cli import main
 from shotveil.models.node.spec import NodeSpec
 from shotveil.sim.synthesis import boards
 from shotveil.sim.synthesis import ecp5 as synthesis
@@ -122,8 +123,9 @@ def test_each_build_has_a_folder_of_its_own(monkeypatch, tmp_path):
 
     monkeypatch.setattr(boards, "FOLDER", tmp_path)
     monkeypatch.setattr(boards, "bitstream", bitstream)
-    for options in ([], ["--loopback"], ["--link", "usb"], ["--link", "usb", "--loopback"]):
-        boards.main(["ecpix5", *options])
+    for link in (None, "usb"):
+        for loopback in (False, True):
+            assert len(list(boards.build("ecpix5", loopback=loopback, link=link))) == 2
     assert asked == [
         (role, loopback, link, role + "-usb" * (link == "usb") + "-loopback" * loopback)
         for link in ("uart", "usb")
@@ -132,23 +134,26 @@ def test_each_build_has_a_folder_of_its_own(monkeypatch, tmp_path):
     ]
 
 
-def test_a_build_that_failed_says_which(monkeypatch):
+def test_a_build_that_failed_says_which(monkeypatch, capsys):
     def fails(*_):
         raise RuntimeError("no seed meets the clocks")
 
     monkeypatch.setattr(boards, "bitstream", fails)
-    with pytest.raises(SystemExit, match="ecpix5 client-usb: no seed meets the clocks"):
-        boards.main(["ecpix5", "--role", "client", "--link", "usb"])
+    with pytest.raises(SystemExit) as end:
+        main(["lab", "board", "ecpix5", "--role", "client", "--link", "usb"])
+    assert end.value.code == 1
+    assert "ecpix5 client-usb: no seed meets the clocks" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     "options, said",
     [
         (["--link", "usb"], "--link usb: red_pitaya has a UART alone"),
-        (["--seeds", "1"], "--seeds: red_pitaya is routed by Vivado"),
+        (["--seed", "1"], "--seed: red_pitaya is routed by Vivado"),
     ],
 )
 def test_what_the_board_does_not_have(options, said, capsys):
-    with pytest.raises(SystemExit):
-        boards.main(["red_pitaya", *options])
+    with pytest.raises(SystemExit) as end:
+        main(["lab", "board", "red_pitaya", *options])
+    assert end.value.code == 2
     assert said in capsys.readouterr().err

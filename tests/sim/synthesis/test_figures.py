@@ -1,9 +1,11 @@
 """The committed figures: complete, rendered, and compared with a slack that can fail."""
 
 import json
+import re
 
 import pytest
 
+from shotveil.host.commands.cli import main
 from shotveil.models.common.checks import RangeError
 from shotveil.sim.synthesis import figures as figures
 
@@ -81,8 +83,12 @@ def test_the_command_compares_and_fails(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(figures, "SYNTHESIS_FIGURES", path)
     monkeypatch.setattr(figures, "measure", lambda name, target: {"ecp5": ROW})
     path.write_text(json.dumps({"tools": {}, "ecp5": {"drive/dac": ROW}}))
-    figures.main(["drive/dac"])
+    with pytest.raises(SystemExit) as end:
+        main(["lab", "synth", "drive/dac"])
+    assert end.value.code == 0
     path.write_text(json.dumps({"tools": {}, "ecp5": {"drive/dac": {**ROW, "lut": 900}}}))
-    with pytest.raises(SystemExit, match=r"drive/dac.*lut.*900 -> 1000"):
-        figures.main(["drive/dac"])
-    assert "tools differ" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as end:
+        main(["lab", "synth", "drive/dac"])
+    said = capsys.readouterr()
+    assert end.value.code == 1 and "tools differ" in said.out
+    assert re.search(r"drive/dac.*lut.*900 -> 1000", said.err)

@@ -1,20 +1,17 @@
-"""What each imperfection costs, with a plot.
-
-python -m shotveil.sim.loop.design_command QUESTION
-"""
+"""What each imperfection costs, in numbers and as a plot: `shotveil lab design QUESTION`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import click
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from shotveil.host.figures.style import GREY, new_figure, rendered, style
-from shotveil.models.common.checks import RangeError
 from shotveil.models.common.files import write_atomically
 from shotveil.models.link.optics import Link
 from shotveil.models.networks.mnist import load_mnist
@@ -31,20 +28,32 @@ from shotveil.sim.loop.design import (
 
 Real = NDArray[np.float64]
 FLOOR = 1e-8  # SNU; what is below, such as rounding, is drawn there
+SAMPLES = "samples-per-symbol"
 
 
-@click.command()
-@click.argument("question", type=click.Choice([*QUESTIONS, "samples-per-symbol"]))
-@click.option("--network", default="mnist-paper", show_default=True)
-@click.option("--gain", default=1.3, show_default=True)
-@click.option("--f2", default=2.4, show_default=True)
-@click.option("--rows", default=64, show_default=True, help="Of the first layer.")
-@click.option("--images", default=2000, show_default=True, help="For the accuracy.")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("reports"))
-def main(
-    question: str, network: str, gain: float, f2: float, rows: int, images: int, out: Path
-) -> None:
-    """Answer a design question: excess noise and accuracy, all else ideal."""
+def questions() -> Iterable[str]:
+    """The names of all design questions."""
+    return *QUESTIONS, SAMPLES
+
+
+@dataclass(frozen=True)
+class DesignAnswer:
+    """An answer as lines for a person, as numbers by name, and what draws it."""
+
+    lines: tuple[str, ...]
+    numbers: dict[str, Any]
+    draw: Callable[[], Figure]
+
+    def save(self, path: Path) -> None:
+        """Write the plot as PNG."""
+        with style():
+            write_atomically(path, rendered(self.draw(), "png"))
+
+
+def answered(
+    question: str, network: str, gain: float, f2: float, rows: int, images: int
+) -> DesignAnswer:
+    """Excess noise and accuracy with one imperfection after the other, all else ideal."""
     whole = load_network(network)
     pixels, labels = load_mnist(None, "test")
 
@@ -52,37 +61,42 @@ def main(
         """Accuracy at each F² that is left, and last over the ideal link."""
         return accuracies(whole, pixels[:images], labels[:images], np.append(left, f2), seed=1)
 
-    if question == "samples-per-symbol":
-        figure = _of_samples(Link(gain=gain, photons=1).with_f2(f2), f2, right)
-    else:
-        figure = _of_question(answer(QUESTIONS[question], whole, gain, f2, rows), f2, right)
-    path = out / f"loop-design-{question}.png"
-    with style():
-        write_atomically(path, rendered(figure(), "png"))
-    click.echo(f"plot: {path}")
+    if question == SAMPLES:
+        return _of_samples(Link(gain=gain, photons=1).with_f2(f2), f2, right)
+    return _of_question(answer(QUESTIONS[question], whole, gain, f2, rows), f2, right)
 
 
-def _of_question(
-    found: ImperfectionCost, f2: float, right: Callable[[Real], Real]
-) -> Callable[[], Figure]:
-    """Print an answer; what draws it."""
+def _of_question(found: ImperfectionCost, f2: float, right: Callable[[Real], Real]) -> DesignAnswer:
     label, values = found.question.label, found.question.values
     accuracy = right(found.f2)
-    click.echo(f"{label}: excess noise (SNU), F² left of {f2:g}, accuracy")
+    lines = [f"{label}: excess noise (SNU), F² left of {f2:g}, accuracy"]
     for value, excess, left, share in zip(
         values, found.excess, found.f2, accuracy[:-1], strict=True
     ):
-        click.echo(f"{value:10g}   {excess:9.2e}   {left:7.4f}   {share:.2%}")
+        lines.append(f"{value:10g}   {excess:9.2e}   {left:7.4f}   {share:.2%}")
     at = limit(found)
-    click.echo(
+    lines.append(
         f"{GOAL:g} SNU are reached at {at:.3g}" if at is not None else f"{GOAL:g} is not crossed"
     )
-    lines = {"": (found.excess, accuracy[:-1])}
-    return lambda: _picture(label, values, found.question.log, lines, accuracy[-1], at)
+    numbers = {
+        "imperfection": label,
+        "values": list(values),
+        "excess_noise": found.excess.tolist(),
+        "f2": found.f2.tolist(),
+        "accuracy": accuracy[:-1].tolist(),
+        "ideal_accuracy": float(accuracy[-1]),
+        "limit": None if at is None else float(at),
+    }
+    drawn = {"": (found.excess, accuracy[:-1])}
+    return DesignAnswer(
+        tuple(lines),
+        numbers,
+        lambda: _picture(label, values, found.question.log, drawn, accuracy[-1], at),
+    )
 
 
-def _of_samples(link: Link, f2: float, right: Callable[[Real], Real]) -> Callable[[], Figure]:
-    """Print what samples a symbol cost, which is floating point; what draws it."""
+def _of_samples(link: Link, f2: float, right: Callable[[Real], Real]) -> DesignAnswer:
+    """What samples a symbol cost, which is floating point."""
     found = samples_per_symbol(link.modulation_variance)
     excess = np.array(list(found.values())).T
     # Interference of a pulse falls on what the client reads as on what returns.
@@ -90,14 +104,27 @@ def _of_samples(link: Link, f2: float, right: Callable[[Real], Real]) -> Callabl
     accuracy = right(left.ravel())
     shares = accuracy[:-1].reshape(excess.shape)
     names = ("pulse alone", "1/64 symbol late")
-    click.echo("samples a symbol: " + ", ".join(f"{n} (SNU), accuracy" for n in names))
+    lines = ["samples a symbol: " + ", ".join(f"{n} (SNU), accuracy" for n in names)]
     for samples, row, share in zip(found, excess.T, shares.T, strict=True):
         parts = [f"{e:9.1e}   {a:.2%}" for e, a in zip(row, share, strict=True)]
-        click.echo(f"{samples:10}   " + "   ".join(parts))
-    click.echo("drive and digitiser are built for 4")
-    lines = dict(zip(names, zip(excess, shares, strict=True), strict=True))
+        lines.append(f"{samples:10}   " + "   ".join(parts))
+    lines.append("drive and digitiser are built for 4")
+    drawn = dict(zip(names, zip(excess, shares, strict=True), strict=True))
     label = "samples a symbol (floating point)"
-    return lambda: _picture(label, tuple(found), False, lines, accuracy[-1], None)
+    numbers = {
+        "imperfection": label,
+        "values": list(found),
+        **{
+            name: {"excess_noise": e.tolist(), "accuracy": a.tolist()}
+            for name, (e, a) in drawn.items()
+        },
+        "ideal_accuracy": float(accuracy[-1]),
+    }
+    return DesignAnswer(
+        tuple(lines),
+        numbers,
+        lambda: _picture(label, tuple(found), False, drawn, accuracy[-1], None),
+    )
 
 
 def _picture(
@@ -143,10 +170,3 @@ def _picture(
         if len(lines) > 1:
             axes.legend()
     return figure
-
-
-if __name__ == "__main__":
-    try:
-        main(standalone_mode=False)
-    except (RangeError, click.ClickException) as error:
-        raise SystemExit(f"loop_design: {error}") from None

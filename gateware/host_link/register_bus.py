@@ -5,7 +5,7 @@ from __future__ import annotations
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from shotveil.models.node.register_map import ADDRESS_BITS, WORD
+from shotveil.models.host_link.packet import ADDRESS_BITS, WORD
 
 
 class RegisterBus(wiring.Signature):

@@ -1,0 +1,35 @@
+"""What commands print: for a person, or with `--json` one JSON object and nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import click
+
+
+class Failed(Exception):
+    """The work was done and its answer is no: the command says why and ends with exit code 1."""
+
+
+def print_json(values: Mapping[str, Any]) -> None:
+    """Print one JSON object; not-a-number is refused, since JSON has none."""
+    click.echo(json.dumps(values, indent=2, allow_nan=False))
+
+
+def print_event(event: str, **values: Any) -> None:
+    """Print one JSON object on a line of its own, at once: a process that goes on tells of it."""
+    click.echo(json.dumps({"event": event, **values}, allow_nan=False))
+
+
+def print_report(parts: Mapping[str, Iterable[str]], json: bool) -> None:
+    """Print the lines of each part as they come, or with `json` all of them as lists by part."""
+    if json:
+        print_json({name: list(lines) for name, lines in parts.items()})
+        return
+    for number, lines in enumerate(parts.values()):
+        if number:
+            click.echo()
+        for line in lines:
+            click.echo(line)

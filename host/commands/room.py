@@ -1,0 +1,74 @@
+"""Groups of commands that are found by their files, and by entry points of other packages."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from typing import Any
+
+import click
+
+from shotveil.models.common.checks import RangeError
+from shotveil.models.common.registry import plugins
+
+
+class Room(click.Group):
+    """A group with one command for each file of the package `room`.
+
+    A file adds a command by defining one that bears the file's name: `link_soak.py` defines
+    `link_soak`, which a person calls `link-soak`. Files that define none, such as those that
+    commands share, are passed over. Packages add commands by entry points in the group `offered`.
+
+    Files are imported when their command is used or listed, so they import what is slow to load
+    inside the command's function.
+    """
+
+    def __init__(self, *arguments: Any, room: str, offered: str | None = None, **settings: Any):
+        super().__init__(*arguments, **settings)
+        self.room, self.offered = room, offered
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all commands, in alphabetical order.
+
+        Raises `RangeError` where another package offers a command that the room has already.
+        """
+        path = importlib.import_module(self.room).__path__
+        files = (module.name.replace("_", "-") for module in pkgutil.iter_modules(path))
+        own = {name for name in files if self._own(name) is not None}
+        further = set(self._further())
+        if twice := sorted(own & further):
+            raise RangeError(
+                f"the command {twice[0]} is offered by another package; "
+                f"allowed: a name other than {', '.join(sorted(own))}"
+            )
+        return sorted(own | further)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, or None if there is none."""
+        command = self._own(cmd_name)
+        if command is None and (point := self._further().get(cmd_name)) is not None:
+            command = point.load()
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List all commands with the whole first sentence of each."""
+        names = self.list_commands(ctx)
+        rows = []
+        for name in names:
+            command = self.get_command(ctx, name)
+            assert command is not None
+            rows.append((name, command.get_short_help_str(limit=1000)))
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+    def _own(self, name: str) -> click.Command | None:
+        """The command that a file of this room defines under its own name."""
+        file = name.replace("-", "_")
+        path = importlib.import_module(self.room).__path__
+        if file not in {module.name for module in pkgutil.iter_modules(path)}:
+            return None
+        found = getattr(importlib.import_module(f"{self.room}.{file}"), file, None)
+        return found if isinstance(found, click.Command) and found.name == name else None
+
+    def _further(self) -> dict[str, Any]:
+        return {} if self.offered is None else plugins(self.offered)

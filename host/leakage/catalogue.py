@@ -1,0 +1,48 @@
+"""All bounds by name, from the files of `data_bounds` and `weight_bounds`.
+
+Commands, tables, pictures, reports, budgets and ledgers take bounds from here: there is no other
+list of their names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from shotveil.host.leakage.bound import DataBound, Kind, WeightBound
+from shotveil.host.leakage.default_bounds import DATA_BOUND, WEIGHT_BOUND
+from shotveil.models.common.checks import RangeError
+from shotveil.models.common.registry import members
+
+__all__ = [
+    "DATA_BOUND",
+    "DATA_BOUNDS",
+    "WEIGHT_BOUND",
+    "WEIGHT_BOUNDS",
+    "data_bound",
+    "weight_bound",
+]
+
+
+def bounds_in(room: str, kind: type[Kind]) -> dict[str, Kind]:
+    """The bounds that files of the package `room` define, by name, in their order."""
+    return dict(sorted(members(room, kind).items(), key=lambda item: (item[1].order, item[0])))
+
+
+DATA_BOUNDS = bounds_in("shotveil.host.leakage.data_bounds", DataBound)
+WEIGHT_BOUNDS = bounds_in("shotveil.host.leakage.weight_bounds", WeightBound)
+
+
+def data_bound(name: str) -> DataBound:
+    """The bound on the data of that name. Raises `RangeError` where there is none."""
+    return _named(name, DATA_BOUNDS, "data")
+
+
+def weight_bound(name: str) -> WeightBound:
+    """The bound on the weights of that name. Raises `RangeError` where there is none."""
+    return _named(name, WEIGHT_BOUNDS, "weight")
+
+
+def _named(name: str, bounds: Mapping[str, Kind], of: str) -> Kind:
+    if name not in bounds:
+        raise RangeError(f"{of} bound = {name!r} is none of {', '.join(bounds)}")
+    return bounds[name]

@@ -1,0 +1,92 @@
+"""`shotveil lab board`: nodes built for a board."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import click
+
+from shotveil.host.commands.options import OneOf, json_option
+from shotveil.host.commands.output import Failed, print_json
+from shotveil.host.extras import needs
+
+if TYPE_CHECKING:
+    from shotveil.models.node.spec import Role
+
+EXTRA = "boards"
+
+
+def boards() -> Iterable[str]:
+    """The names of all boards."""
+    with needs(EXTRA):
+        from shotveil.sim.synthesis.boards import BOARDS
+    return BOARDS
+
+
+def links() -> Iterable[str]:
+    """The names of all host links."""
+    with needs(EXTRA):
+        from shotveil.gateware.boards.ecpix5 import LINKS
+    return LINKS
+
+
+@click.command()
+@click.argument("board", type=OneOf("board", boards))
+@click.option(
+    "--role",
+    type=click.Choice(["server", "client"]),
+    multiple=True,
+    default=("server", "client"),
+    help="Party whose node is built; the option may be repeated.",
+)
+@click.option(
+    "--loopback",
+    is_flag=True,
+    help="Build nodes without converters, which hear the codes that they send.",
+)
+@click.option(
+    "--link",
+    type=OneOf("link", links),
+    show_default="uart",
+    help="How an ECPIX-5 is reached from its host: `uart` or `usb`.",
+)
+@click.option(
+    "--seed",
+    type=int,
+    multiple=True,
+    show_default="1 to 8",
+    help="Seed of the routing of an ECPIX-5; the option may be repeated, and the first seed that "
+    "meets the clocks is taken (0 or more).",
+)
+@json_option
+def board(
+    board: str,
+    role: tuple[Role, ...],
+    loopback: bool,
+    link: str | None,
+    seed: tuple[int, ...],
+    json: bool,
+) -> None:
+    """Build the nodes of both parties for BOARD, such as ecpix5 or red_pitaya.
+
+    Any other word makes the command name all boards. ECPIX-5 gets a bitstream, made by tools from
+    PyPI alone; a node takes a quarter of an hour. Red Pitaya gets Verilog, constraints and a script
+    for Vivado, and a check that the node fits. Ends with exit code 1 where a node does not fit or
+    does not meet its clocks.
+    """
+    with needs(EXTRA):
+        from shotveil.sim.synthesis.boards import build
+
+    made = []
+    try:
+        for name, file, found in build(
+            board, role, loopback, link, seed, lambda line: click.echo(line, err=True)
+        ):
+            made.append({"node": name, "file": str(file), "found": found})
+            if not json:
+                click.echo(f"{board} {name}: {file} {found}")
+    except (RuntimeError, FileNotFoundError) as error:
+        raise Failed(str(error)) from None
+    if json:
+        print_json({"board": board, "nodes": made})

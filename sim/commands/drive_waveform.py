@@ -1,0 +1,28 @@
+"""`shotveil lab drive-waveform`: the drive to look at, from a simulation of the gateware."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from shotveil.host.commands.options import FOLDER, json_option, out_option
+from shotveil.host.commands.output import print_json
+from shotveil.host.extras import needs
+from shotveil.sim.commands._options import EXTRA
+
+
+@click.command()
+@out_option("reports", "Folder that drive.vcd and drive.png are written to.", FOLDER)
+@json_option
+def drive_waveform(out: Path, json: bool) -> None:
+    """Simulate one frame of the modulator drive, as a waveform file and a picture."""
+    with needs(EXTRA):
+        from shotveil.sim.figures.drive_waveform import write_waveform
+
+    written = write_waveform(out)
+    if json:
+        print_json({"files": {str(path): what for path, what in written.items()}})
+        return
+    for path, what in written.items():
+        click.echo(f"{path}: {what}")

@@ -1,0 +1,221 @@
+"""The channel: what follows from its settings, and that each of them is written in one place."""
+
+import math
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shotveil.models.common.checks import RangeError
+from shotveil.models.link.channel import Channel, split_transmittance
+from shotveil.models.link.detector import Detector
+from shotveil.models.link.optics import Link
+
+ROOT = Path(__file__).parents[3]
+REAL = Channel(
+    transmittance_out=0.8,
+    transmittance_back=0.5,
+    excess_noise=0.01,
+    phase_error=0.1,
+    client_detector=Detector(0.9, 0.05),
+    server_detector=Detector(0.7, 0.02),
+)
+
+
+def test_an_ideal_channel_changes_nothing():
+    ideal = Channel()
+    assert ideal.transmittance == ideal.declared_transmittance == ideal.coherence == 1
+    assert ideal.declared_excess_noise_at(2.0, 6.0, 4) == 0.25  # g/N alone
+    assert ideal.returned_excess_noise_at(2.0, 6.0, 4) == 0.25
+    assert ideal.f2_at(2.0, 6.0) == 6  # D = 2
+    assert ideal.signal_at(5.0) == 2
+    assert ideal.inference_variance_at(2.0) == 2
+
+
+def test_figures_of_a_real_one():
+    coherence = math.exp(-0.02)
+    assert REAL.transmittance == pytest.approx(0.4)
+    assert REAL.coherence == pytest.approx(coherence)
+    assert REAL.declared_transmittance == pytest.approx(0.4 * coherence)
+    noise = 2 + 0.15 / 0.9  # of an ideal detector at G = 2, and of this one
+    assert REAL.inference_noise_at(2.0) == pytest.approx(noise)
+    assert REAL.inference_variance_at(3.0) == pytest.approx(0.9 * 2 * REAL.inference_noise_at(3.0))
+    assert REAL.f2_at(2.0, 6.0) == pytest.approx(12 * 0.8 / noise)
+    assert REAL.photons_at(2.0, REAL.f2_at(2.0, 6.0)) == pytest.approx(6)
+    assert REAL.signal_at(3.0) == pytest.approx(math.sqrt(0.9 * 0.8 * 2))
+    assert REAL.inference_scale_at(3.0, 5.0) == pytest.approx(0.2 / math.sqrt(0.9 * 0.8 * 2))
+    assert REAL.inference_scale_at(3.0, 0.0) == math.inf
+    blurred = (1 - coherence) * 0.4 * 12
+    assert REAL.declared_excess_noise_at(2.0, 6.0, 4) == pytest.approx(0.25 + 0.01 + blurred)
+    assert REAL.returned_excess_noise_at(2.0, 6.0, 4) == pytest.approx(0.125 + 0.01 + blurred)
+
+
+def test_arrays_give_what_numbers_give():
+    gains, photons = np.array([1.1, 3.0])[:, None], np.array([0.5, 6.0, 40.0])
+    for each in (
+        REAL.f2_at,
+        REAL.photons_at,
+        lambda g, p: REAL.declared_excess_noise_at(g, p, 9),
+        lambda g, p: REAL.returned_excess_noise_at(g, p, 9),
+    ):
+        expected = [[each(float(g), float(p)) for p in photons] for (g,) in gains]
+        np.testing.assert_allclose(each(gains, photons), expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"transmittance_out": 0}, r"transmittance out = 0 is outside \(0, 1\]"),
+        ({"transmittance_back": 1.1}, r"transmittance back = 1.1 is outside \(0, 1\]"),
+        ({"excess_noise": -0.01}, r"excess noise = -0.01 is outside \[0, ∞\)"),
+        ({"phase_error": 4}, r"phase error = 4 is outside \[0, 3.14159\]"),
+        ({"phase_error": -0.1}, r"phase error = -0.1 is outside"),
+    ],
+)
+def test_refuses(settings, message):
+    with pytest.raises(RangeError, match=message):
+        Channel(**settings)
+
+
+def test_a_row_has_modes():
+    with pytest.raises(RangeError, match="modes = 0"):
+        REAL.declared_excess_noise_at(2.0, 1.0, 0)
+    assert REAL.declared_excess_noise_at(2.0, 1.0, 1) > 0
+
+
+def test_settings_name_every_number_once_and_build_the_channel():
+    names = [each.name for each in Channel.settings()]
+    assert names == [
+        "transmittance",
+        "transmittance_out",
+        "transmittance_back",
+        "excess_noise",
+        "phase_error",
+        "client_efficiency",
+        "client_electronic_noise",
+        "server_efficiency",
+        "server_electronic_noise",
+    ]
+    flat = REAL.as_settings()
+    assert list(flat) == names
+    assert flat["client_electronic_noise"] == 0.05 and flat["server_efficiency"] == 0.7
+    assert flat["transmittance"] == REAL.transmittance
+    assert Channel.of(**flat) == REAL
+    assert Channel.of() == Channel.of(transmittance=None) == Channel()
+    assert Channel.of(transmittance=0.25).transmittance_out == 0.5
+    assert Channel.of(transmittance=0.25, transmittance_back=1.0).transmittance_out == 0.25
+
+
+def test_settings_say_what_they_mean():
+    about = {each.name: each for each in Channel.settings()}
+    assert about["transmittance"].default is about["transmittance_out"].default is None
+    assert about["client_efficiency"].default == 1 and about["excess_noise"].default == 0
+    assert about["server_efficiency"].described == (
+        "Quantum efficiency of the server's homodyne detector, in (0, 1]."
+    )
+    assert "in radians, in [0, 3.14159]" in about["phase_error"].described
+    assert about["client_efficiency"].label == "client's detector efficiency"
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"excess": 0.1}, "setting 'excess' is none of client_efficiency, client_elec"),
+        ({"transmittance": 1.5}, r"transmittance = 1.5 is outside \(0, 1\]"),
+        ({"server_efficiency": 2}, "detector efficiency = 2"),
+    ],
+)
+def test_of_refuses(settings, message):
+    with pytest.raises(RangeError, match=message):
+        Channel.of(**settings)
+
+
+@pytest.mark.parametrize(
+    "given, both",
+    [
+        ((None, None, None), (1, 1)),
+        ((0.25, None, None), (0.5, 0.5)),
+        ((0.25, 0.5, None), (0.5, 0.5)),
+        ((0.25, None, 0.25), (1, 0.25)),
+        ((0.25, 0.25, None), (0.25, 1)),
+        ((None, 0.7, None), (0.7, 1)),
+        ((None, None, 0.7), (1, 0.7)),
+        ((None, 0.7, 0.5), (0.7, 0.5)),
+        ((0.35, 0.7, 0.5), (0.7, 0.5)),
+    ],
+)
+def test_split_transmittance(given, both):
+    np.testing.assert_allclose(split_transmittance(*given), both)
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        ((0.5, 0.4, None), r"transmittance out = 0.4 is outside \[0.5, 1\]"),
+        ((0.5, None, 0.4), r"transmittance back = 0.4 is outside \[0.5, 1\]"),
+        ((0.5, 0.9, 0.9), "is not 0.9 × 0.9"),
+        ((0.81 * (1 + 1e-8), 0.9, 0.9), "is not 0.9 × 0.9"),
+        ((1.5, None, None), r"transmittance = 1.5 is outside \(0, 1\]"),
+        ((None, 0, None), r"transmittance out = 0 is outside \(0, 1\]"),
+        ((None, None, 1.5), r"transmittance back = 1.5 is outside \(0, 1\]"),
+    ],
+)
+def test_split_transmittance_refuses(given, message):
+    with pytest.raises(RangeError, match=message):
+        split_transmittance(*given)
+
+
+def test_a_link_is_a_channel_with_light():
+    link = Link.through(REAL, 2.0, photons=6.0)
+    for each in fields(Channel):
+        assert getattr(link, each.name) == getattr(REAL, each.name)
+
+
+ADDED = """    dispersion: float = parameter(
+        0.0, "Dispersion of the fibre", "ps per nm", at_least=0, at_most=5
+    )
+    phase_error: float = parameter("""
+USES = """
+from click.testing import CliRunner
+from shotveil.host.commands.cli import cli
+from shotveil.host.design.sweep import COLUMNS, Point, compute
+from shotveil.models.link.channel import Channel
+
+run = "leakage", "--gain", "2", "--photons", "4", "--modes", "9", "--rows", "9"
+for command in ("leakage", "plan", "serve"):
+    assert "--dispersion" in CliRunner().invoke(cli, [command, "--help"]).output, command
+assert "ps per nm" in CliRunner().invoke(cli, ["leakage", "--help"]).output
+done = CliRunner().invoke(cli, [*run, "--dispersion", "2.5", "--json"])
+assert '"dispersion": 2.5' in done.output, (done.output, done.exception)
+refused = CliRunner().invoke(cli, [*run, "--dispersion", "6"]).exception
+assert str(refused) == "dispersion = 6 is outside [0, 5]", refused
+row = compute(Point.of(images=0, photons=4.0, dispersion=2.5))
+assert row["dispersion"] == 2.5 and "dispersion" in COLUMNS
+"""
+
+
+def test_a_new_setting_is_one_field(tmp_path):
+    """In a copy of the tree one field more: an option, a column and a check come with it."""
+    package = tmp_path / "shotveil"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    for name in ("models", "host"):
+        shutil.copytree(ROOT / name, package / name, ignore=shutil.ignore_patterns("__pycache__"))
+    path = package / "models" / "link" / "channel.py"
+    text = path.read_text(encoding="utf-8")
+    assert text.count("    phase_error: float = parameter(") == 1
+    path.write_text(text.replace("    phase_error: float = parameter(", ADDED), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-c", USES],
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
