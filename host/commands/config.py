@@ -62,9 +62,8 @@ def _tables(
         where = (*above, name)
         command = group.get_command(context, name)
         if command is None or not isinstance(value, dict):
-            what = f"the key {'.'.join(where)}" if command is None else f"{'.'.join(where)} = …"
-            if isinstance(value, dict):
-                what = f"the table [{'.'.join(where)}]"
+            dotted = ".".join(where)
+            what = f"the table [{dotted}]" if isinstance(value, dict) else f"the key {dotted}"
             tables = ", ".join(f"[{'.'.join((*above, n))}]" for n in group.list_commands(context))
             raise RangeError(f"{path}: {what} is unknown; allowed: the tables {tables}")
         if isinstance(command, click.Group):

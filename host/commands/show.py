@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
-from shotveil.host.leakage.catalogue import DATA_BOUNDS, WEIGHT_BOUND, WEIGHT_BOUNDS
 
 SECONDS_BETWEEN_LINES = 30.0
 
@@ -99,6 +98,8 @@ def _optics(s: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _leaks(s: dict[str, Any]) -> list[tuple[str, str]]:
+    from shotveil.host.leakage.catalogue import DATA_BOUNDS, WEIGHT_BOUND, WEIGHT_BOUNDS
+
     rows = [
         ("", ""),
         ("[bold]leakage, declared[/bold]", "upper bounds that the settings imply"),

@@ -20,7 +20,7 @@ NAMED = re.compile(r"shotveil((\.\w+)+)")
 
 
 @dataclass(frozen=True)
-class Room:
+class PackageRoom:
     """`name` such as host.ledger, what it `says` of itself, and the rooms that it imports."""
 
     name: str
@@ -58,7 +58,7 @@ def imported(path: Path) -> Iterator[str]:
             yield str(node.value)
 
 
-def rooms(root: Path) -> dict[str, Room]:
+def rooms(root: Path) -> dict[str, PackageRoom]:
     """All rooms by name, from the sources below `root`."""
     files = modules(root)
     inside: dict[str, list[str]] = {}
@@ -74,7 +74,7 @@ def rooms(root: Path) -> dict[str, Room]:
             if (target := _module(text, files)) is not None and target.count(".")
         }
         head = files.get(name, files[members[0]])
-        found[name] = Room(
+        found[name] = PackageRoom(
             name,
             (ast.get_docstring(ast.parse(head.read_text(encoding="utf-8"))) or "").split("\n")[0],
             frozenset(targets - {name}),
@@ -82,12 +82,12 @@ def rooms(root: Path) -> dict[str, Room]:
     return found
 
 
-def circles(house: dict[str, Room]) -> list[str]:
+def circles(house: dict[str, PackageRoom]) -> list[str]:
     """Rooms from which arrows lead back to themselves."""
     return [name for name in house if name in _reached(house, name)]
 
 
-def floors(house: dict[str, Room], folder: str) -> list[list[str]]:
+def floors(house: dict[str, PackageRoom], folder: str) -> list[list[str]]:
     """The rooms of a folder from the ground up: each stands above all that it imports there."""
     names = {name for name in house if house[name].folder == folder}
     placed: dict[str, int] = {}
@@ -118,7 +118,7 @@ def _module(text: str, files: dict[str, Path]) -> str | None:
     return name or None
 
 
-def _reached(house: dict[str, Room], start: str) -> set[str]:
+def _reached(house: dict[str, PackageRoom], start: str) -> set[str]:
     seen: set[str] = set()
     left = [start]
     while left:
@@ -176,7 +176,7 @@ def picture(root: Path) -> str:
 
 
 def _band(
-    folder: str, house: dict[str, Room], levels: list[list[str]], top: float, height: float
+    folder: str, house: dict[str, PackageRoom], levels: list[list[str]], top: float, height: float
 ) -> str:
     colour = COLOURS[folder]
     place: dict[str, tuple[float, float]] = {}
@@ -213,7 +213,7 @@ def _band(
     return "".join(lines)
 
 
-def _needed(house: dict[str, Room], name: str) -> set[str]:
+def _needed(house: dict[str, PackageRoom], name: str) -> set[str]:
     """The rooms that a room imports, but for those that another of them imports already."""
     direct = {other for other in house[name].imports if house[other].folder == house[name].folder}
     return {

@@ -105,7 +105,7 @@ def test_paths_start_at_the_file(run, tmp_path, small_network):
     [
         ("gain = 1.3", "mine.toml: the key gain is unknown; allowed: the tables [ask], [attack]"),
         ("[fly]\nhigh = true", "mine.toml: the table [fly] is unknown; allowed: the tables [ask]"),
-        ("infer = 3", "mine.toml: infer = … is unknown; allowed: the tables"),
+        ("infer = 3", "mine.toml: the key infer is unknown; allowed: the tables [ask]"),
         ("[infer]\nbeams = 3", "mine.toml: the key beams of [infer] is unknown; allowed: network"),
         ("[infer]\nmax_gain = 3", "the key max_gain of [infer] is unknown"),
         ("[lab.cosmic]\nx = 3", "the table [lab.cosmic] is unknown; allowed: the tables [lab.att"),

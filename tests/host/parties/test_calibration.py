@@ -41,7 +41,7 @@ def edited(path, known, edit):
     [
         (CLIENT, lambda v: v.update(gain=1.0), r"gain = 1 is outside \(1, ∞\)"),
         (CLIENT, lambda v: v.update(role="server"), "is of a server; allowed: a client's"),
-        (CLIENT, lambda v: v.pop("gain"), "does not hold: .*gain.*sim.loop.light"),
+        (CLIENT, lambda v: v.pop("gain"), "does not hold: .*gain.*shotveil lab light"),
         (CLIENT, lambda v: v.pop("arms"), "does not hold: 'arms'"),
         (CLIENT, lambda v: v.update(more=1), "does not hold: .*more"),
         (CLIENT, lambda v: v["receiver"].update(quadratures=2), "quadratures = 2; allowed: 1"),
