@@ -31,7 +31,7 @@ demo: .venv/.setup  ## classify the 10,000 MNIST test images through the optical
 setup-%: .venv/.setup-%  ## install an extra into .venv, e.g. setup-train
 	@true
 
-test: .venv/.setup-test-gateware  ## linter, type check and all tests
+test: .venv/.setup-test  ## linter, type check and all tests
 	$(BIN)/ruff check .
 	@mkdir -p build/typed/shotveil
 	@ln -sfn $(foreach folder,models gateware host sim,../../../$(folder)) build/typed/shotveil
@@ -39,9 +39,15 @@ test: .venv/.setup-test-gateware  ## linter, type check and all tests
 	$(BIN)/mypy
 	$(BIN)/pytest --numprocesses auto --dist loadfile
 
-test-train: .venv/.setup-test-gateware-train  ## the tests that need PyTorch (a large download)
+test-train: .venv/.setup-test-train  ## the tests that need PyTorch (a large download)
 	$(BIN)/pytest tests/host/run/test_training.py tests/host/commands/test_train.py \
 	    tests/host/design/test_bench.py
+
+test-wheel: .venv/.setup-test  ## the package as pip installs it: two digits through its gateware, the sdist's own tests
+	SHOTVEIL_SOAK=1 $(BIN)/pytest --timeout 3600 tests/packaging
+
+dist: .venv/.setup-test  ## build wheel and source distribution into dist/
+	$(BIN)/python -m build
 
 figures: .venv/.setup  ## draw the paper's figures into reports/figures (PNG, SVG and the numbers as CSV)
 	$(BIN)/shotveil figures --out reports/figures
@@ -52,24 +58,24 @@ bench: .venv/.setup-train  ## time accuracy curves against dense forward passes 
 results: .venv/.setup  ## reprint the README's table of results (half a minute)
 	$(BIN)/shotveil results
 
-drive-report: .venv/.setup-test-gateware  ## excess noise, rounding errors and speeds of the modulator drive
+drive-report: .venv/.setup-test  ## excess noise, rounding errors and speeds of the modulator drive
 	$(BIN)/shotveil lab drive-report
 
-waveform: .venv/.setup-test-gateware  ## simulate one frame of the drive, write reports/drive.vcd and reports/drive.png
+waveform: .venv/.setup-test  ## simulate one frame of the drive, write reports/drive.vcd and reports/drive.png
 	$(BIN)/shotveil lab drive-waveform
 
-synth-drive: .venv/.setup-test-gateware  ## size and clock of the drive on ECP5 and Zynq; some minutes
+synth-drive: .venv/.setup-test  ## size and clock of the drive on ECP5 and Zynq; some minutes
 	$(BIN)/shotveil lab drive-report --synthesis
 
-digitiser-report: .venv/.setup-test-gateware  ## accuracy, excess noise, acquisition and lock of the digitiser
+digitiser-report: .venv/.setup-test  ## accuracy, excess noise, acquisition and lock of the digitiser
 	$(BIN)/shotveil lab digitiser-report
 	$(BIN)/shotveil lab digitiser-report --vacuum 100000000
 	$(BIN)/shotveil lab digitiser-report --sessions 200
 
-digitiser-waveform: .venv/.setup-test-gateware  ## simulate the digitiser, write reports/digitiser.vcd and reports/digitiser.png
+digitiser-waveform: .venv/.setup-test  ## simulate the digitiser, write reports/digitiser.vcd and reports/digitiser.png
 	$(BIN)/shotveil lab digitiser-waveform
 
-synth-digitiser: .venv/.setup-test-gateware  ## size and clock of the digitiser on ECP5; many minutes
+synth-digitiser: .venv/.setup-test  ## size and clock of the digitiser on ECP5; many minutes
 	$(BIN)/shotveil lab digitiser-report --synthesis
 
 registers: .venv/.setup  ## write the table of registers, docs/registers.md, from the one map
@@ -82,29 +88,30 @@ bitstream: .venv/.setup-boards  ## bitstreams of server and client for ECPIX-5, 
 redpitaya: .venv/.setup-boards  ## Verilog, constraints and Vivado script for Red Pitaya, and whether it fits
 	$(BIN)/shotveil lab board red_pitaya
 
-formal: .venv/.setup-test-gateware  ## prove what the gateware promises, and that each proof can fail
+formal: .venv/.setup-test  ## prove what the gateware promises, and that each proof can fail
 	$(BIN)/shotveil lab formal
 
-synth: .venv/.setup-test-gateware  ## measure size and clock of all blocks and tops, compare with docs/synthesis.json (BLOCKS=… for some)
+synth: .venv/.setup-test  ## measure size and clock of all blocks and tops, compare with the committed figures (BLOCKS=… for some)
 	$(BIN)/shotveil lab synth $(BLOCKS)
 
-synth-update: .venv/.setup-test-gateware  ## measure them and write docs/synthesis.json and docs/synthesis.md
+synth-update: .venv/.setup-test  ## measure them, write sim/synthesis/synthesis.json and docs/synthesis.md
 	$(BIN)/shotveil lab synth --update $(BLOCKS)
 
-cosim: .venv/.setup-test-gateware  ## 100 digits through the gateware of both nodes, write reports/cosim.html (6 minutes)
+cosim: .venv/.setup-test  ## 100 digits through the gateware of both nodes, write reports/cosim.html (6 minutes)
 	$(BIN)/shotveil lab cosim
 
 protocol: .venv/.setup-protocol  ## regenerate the messages between the parties from their .proto
 	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. host/protocol/messages.proto
 
-grants: .venv/.setup-test-gateware  ## 10^5 random hosts against the transmitter's gateware: no row beyond the grant
+grants: .venv/.setup-test  ## 10^5 random hosts against the transmitter's gateware: no row beyond the grant
 	$(BIN)/shotveil lab grants --scripts 100000
 
 soak: .venv/.setup-test  ## the long floors: 500 kills, 10^5 malformed messages at each party, 10^4 sessions (an hour)
 	SHOTVEIL_SOAK=1 $(BIN)/pytest -s --timeout 0 tests/host/parties/test_soak.py
 
-soak-link: .venv/.setup-test-gateware  ## 10^6 packets over a wire that damages, loses and repeats them (two minutes)
+soak-link: .venv/.setup-test  ## 10^6 packets over a wire that damages, loses and repeats them (two minutes)
 	$(BIN)/shotveil lab link-soak
 
-clean:  ## remove the environment and everything that commands wrote
-	rm -rf .venv build reports sim_build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+clean:  ## remove the environment and everything that commands wrote here; say where the cache is
+	-@$(BIN)/python -c "from shotveil.host.run.cache import cache_path; print('the cache stays:', cache_path())"
+	rm -rf .venv build dist reports sim_build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -20,8 +20,14 @@ def needs(extra: str) -> Iterator[None]:
         if error.name is None or error.name.split(".")[0] == "shotveil":
             raise
         raise ModuleNotFoundError(
-            f"this needs the package {error.name}; run `make setup-{extra}`", name=error.name
+            f"this needs the package {error.name}; run {remedy(extra)}", name=error.name
         ) from None
+
+
+def remedy(extra: str) -> str:
+    """The commands that install an extra, or several with commas between them."""
+    target = extra.replace(",", "-")
+    return f"`pip install 'shotveil[{extra}]'`, or `make setup-{target}` in a checkout"
 
 
 def import_extra(module: str, extra: str) -> Any:

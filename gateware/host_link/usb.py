@@ -129,6 +129,7 @@ def _luna(module: str) -> Any:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            f"USB needs the package luna-usb ({error.name} is missing); run `make setup-usb`",
+            f"USB needs the package luna-usb ({error.name} is missing); run "
+            "`pip install 'shotveil[usb]'`, or `make setup-usb` in a checkout",
             name=error.name,
         ) from None

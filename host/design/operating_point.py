@@ -183,7 +183,17 @@ def least_leakage(network: Network, channel: Channel, f2: float, budgets: Budget
 def within_budgets(
     network: Network, weight_bits: float, data_bits: float, data_bound: str, channel: Channel
 ) -> Link:
-    """`most_light` inside a weight budget and a data budget for one inference, both in bits."""
+    """The link of highest F² inside both budgets for one inference, in bits per weight and pixel.
+
+    data_bound: name of the bound that the data budget holds under, as `network_leakage` has it.
+    Raises `RangeError` for a budget that is not positive, a bound that is none, or where the data
+    budget cannot be met.
+
+    >>> from shotveil import load_network
+    >>> best = within_budgets(load_network("mnist-paper"), 0.1, 0.01, "crb_prx", Channel())
+    >>> f"gain {best.gain:.3f}, {best.photons:.1f} photons per mode, F² {best.f2:.1f}"
+    'gain 1.046, 118.7 photons per mode, F² 10.8'
+    """
     return most_light(network, channel, Budgets(weight_bits, data_bits, data_bound))
 
 

@@ -14,6 +14,7 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 from shotveil.host.devices.device import Device
+from shotveil.host.devices.node import Node
 from shotveil.host.devices.record import RecordingDevice
 from shotveil.host.extras import import_extra
 from shotveil.models.common.checks import RangeError
@@ -46,6 +47,25 @@ def open_device(
         raise RangeError(f"{record} exists; allowed: a new file to record to")
     device = _opener(known[scheme])(where, spec, plant)
     return device if record is None else RecordingDevice(device, record)
+
+
+def open_node(
+    url: str,
+    spec: NodeSpec | None = None,
+    plant: Plant | None = None,
+    record: Path | None = None,
+    patience: float = 10.0,
+) -> Node:
+    """The node at a URL, to be configured and to play rows; close it, or use it in a `with`.
+
+    The arguments are those of `open_device` and of `Node`. Raises `RangeError` for a URL that is
+    none and `DeviceError` if there is no such node.
+
+    >>> with open_node("model:client") as node:
+    ...     node.spec.role, round(node.registers.watchdog.set(0.5), 2)  # seconds
+    ('client', 0.5)
+    """
+    return Node(open_device(url, spec, plant, record), patience)
 
 
 def _opener(point: EntryPoint) -> Opener:

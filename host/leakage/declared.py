@@ -70,7 +70,18 @@ def layer_leakage(link: Link, rows: int, columns: int, inferences: int = 1) -> L
 
 
 def network_leakage(network: Network, link: Link, inferences: int = 1) -> NetworkLeakage:
-    """Leakage of every layer of `network` and of all together, see `NetworkLeakage`."""
+    """Leakage of every layer of `network` and of all together under the settings of `link`.
+
+    All figures are upper bounds in bits, for one inference, and the weights' also for `inferences`
+    of them together (`NetworkLeakage`). Raises `RangeError` unless `inferences` is an integer ≥ 1.
+
+    >>> from shotveil import load_network
+    >>> leaked = network_leakage(load_network("mnist"), Link(gain=1.02, photons=20), 1000)
+    >>> f"{leaked.weight_leakage_bits:.4f} {leaked.weight_leakage_bits_after:.2f} bits per weight"
+    '0.0112 1.54 bits per weight'
+    >>> f"{leaked.data_leakage_bits['qcrb']:.2f} bits per pixel under the bound qcrb"
+    '0.20 bits per pixel under the bound qcrb'
+    """
     layers = tuple(
         layer_leakage(link, layer.rows, layer.columns, inferences) for layer in network.layers
     )

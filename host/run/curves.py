@@ -30,6 +30,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import curve_fit, isotonic_regression
 from threadpoolctl import threadpool_limits
 
+from shotveil.host.run.cache import cache_path
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.files import write_atomically
 from shotveil.models.link.normals import fill_normals
@@ -181,7 +182,7 @@ def calibrated_curve(
 ) -> AccuracyCurve:
     """Measure accuracy at `points` F² from 10⁻³ to 10², with fresh noise at each, or recall it.
 
-    cache: folder that keeps curves, by default that of the user (`cache_folder`); a curve is known
+    cache: folder that keeps curves, by default the user's own (`host.run.cache`); a curve is known
     by the digests of network and images, by points, seed and method, and any other is measured.
     """
     require("points", points, at_least=4, integer=True)
@@ -196,7 +197,7 @@ def calibrated_curve(
         "seed": seed,
     }
     name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
-    path = (cache_folder() if cache is None else cache) / f"accuracy-{name}.json"
+    path = (cache_path() if cache is None else cache) / f"accuracy-{name}.json"
     f2 = np.geomspace(1e-3, 1e2, points)
     accuracy = _recall(path, key)
     if accuracy is None:
@@ -205,12 +206,6 @@ def calibrated_curve(
         with suppress(RangeError):  # a cache that cannot be written costs time, nothing else
             write_atomically(path, json.dumps({**key, "accuracy": accuracy.tolist()}))
     return AccuracyCurve(network.name, network.digest, len(images), f2, accuracy)
-
-
-def cache_folder() -> Path:
-    """Where measured curves are kept: `shotveil` in $XDG_CACHE_HOME, else in ~/.cache."""
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "shotveil"
 
 
 def _recall(path: Path, key: dict[str, Any]) -> Real | None:

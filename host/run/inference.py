@@ -63,6 +63,13 @@ def infer(
     The result depends on `rng` alone, not on the number of processors: the work is cut into parts
     of fixed size, each with a generator of its own (`host.run.schedule`). Raises `RangeError` when
     the images do not fit the network or the link carries no light.
+
+    >>> from shotveil import load_mnist, load_network
+    >>> images, labels = load_mnist()
+    >>> link, rng = Link(gain=1.02, photons=100), np.random.default_rng(seed=1)
+    >>> seen = infer(load_network("mnist-paper"), images[:4], link, rng)
+    >>> seen.outputs.shape, seen.predictions.tolist(), labels[:4].tolist()
+    ((4, 10), [7, 2, 1, 0], [7, 2, 1, 0])
     """
     if images.ndim != 2 or images.shape[1] != network.inputs or not len(images):
         raise RangeError(

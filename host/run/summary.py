@@ -13,7 +13,8 @@ from shotveil.host.leakage.certificate import ChannelEstimate
 from shotveil.host.leakage.declared import network_leakage
 from shotveil.host.run.inference import Inference
 from shotveil.host.verification.levels import FAILURE_PROBABILITY, FALSE_ALARM_PROBABILITY
-from shotveil.host.verification.verdict import verify
+from shotveil.host.verification.verdict import Verification, verify
+from shotveil.models.common.checks import RangeError
 from shotveil.models.link.optics import Link
 from shotveil.models.networks.network import Network
 
@@ -62,15 +63,28 @@ def settings_of(link: Link) -> dict[str, Any]:
     return {**asdict(link), "transmittance": link.transmittance}
 
 
-def verification_of(network: Network, link: Link, inference: Inference) -> dict[str, Any]:
-    """The server's verdict, layer by layer and in all; {} where nothing was verified.
+def verdicts(network: Network, link: Link, inference: Inference) -> tuple[Verification, ...]:
+    """The server's verdict on the light that an inference sent, one a layer.
 
-    The false-alarm probability is split over the layers. Transmittance and excess noise at the top
-    are means over layers, weighted with their symbols; leakages are means over all weights.
+    It compares what came back with what `link` declares; leakages are in bits per weight, for one
+    inference. The probabilities `FAILURE_PROBABILITY` and `FALSE_ALARM_PROBABILITY` hold for all
+    layers together. Empty where `infer` was told not to verify. Raises `RangeError` where the
+    inference is that of a network with another number of layers.
+
+    >>> from shotveil import infer, load_mnist, load_network
+    >>> network, link = load_network("mnist-paper"), Link(gain=1.02, photons=20)
+    >>> seen = infer(network, load_mnist()[0][:8], link, np.random.default_rng(seed=1))
+    >>> [(layer.accepted, layer.symbols) for layer in verdicts(network, link, seen)]
+    [(True, 2458624), (True, 31360)]
     """
     if not inference.statistics:
-        return {}
-    layers = [
+        return ()
+    if len(inference.statistics) != len(network.layers):
+        raise RangeError(
+            f"inference has statistics of {len(inference.statistics)} layers; "
+            f"allowed: {len(network.layers)}, as network {network.name} has"
+        )
+    return tuple(
         verify(
             statistics,
             declared=ChannelEstimate(
@@ -82,7 +96,18 @@ def verification_of(network: Network, link: Link, inference: Inference) -> dict[
             false_alarm_probability=FALSE_ALARM_PROBABILITY / len(network.layers),
         )
         for layer, statistics in zip(network.layers, inference.statistics, strict=True)
-    ]
+    )
+
+
+def verification_of(network: Network, link: Link, inference: Inference) -> dict[str, Any]:
+    """The server's verdict, layer by layer and in all; {} where nothing was verified.
+
+    The false-alarm probability is split over the layers. Transmittance and excess noise at the top
+    are means over layers, weighted with their symbols; leakages are means over all weights.
+    """
+    layers = verdicts(network, link, inference)
+    if not layers:
+        return {}
     symbols = [layer.symbols for layer in layers]
     weights = [layer.weights.size for layer in network.layers]
 

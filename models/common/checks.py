@@ -7,7 +7,12 @@ from typing import Any
 
 
 class RangeError(ValueError):
-    """A value is outside what is allowed; the message names the value and the allowed range."""
+    """A value is outside what is allowed; the message names the value and the allowed range.
+
+    >>> require("gain", 0.5, above=1)
+    Traceback (most recent call last):
+    shotveil.models.common.checks.RangeError: gain = 0.5 is outside (1, ∞)
+    """
 
 
 def require(

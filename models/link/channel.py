@@ -27,6 +27,10 @@ class Channel:
 
     What depends on the light too has a name that ends in `at`. Gains, photon numbers and F² are
     there numbers or arrays that broadcast.
+
+    >>> channel = Channel(transmittance_out=0.8, transmittance_back=0.9)
+    >>> f"{channel.transmittance:.2f} of the light comes back"
+    '0.72 of the light comes back'
     """
 
     transmittance_out: float = parameter(

@@ -18,7 +18,10 @@ class Detector:
 
     SNU here means the vacuum noise of an ideal detector, so that a detected vacuum has variance
     1 + electronic_noise whatever the efficiency. A heterodyne receiver, which splits the light to
-    measure both quadratures, counts as half its efficiency.
+    measure both quadratures, counts as half its efficiency. Raises `RangeError` out of range.
+
+    >>> Detector(efficiency=0.5, electronic_noise=0.25).added_noise
+    1.5
     """
 
     efficiency: float = parameter(

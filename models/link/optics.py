@@ -37,6 +37,13 @@ class Link(Channel):
     gain: power gain G > 1 of the client's phase-insensitive amplifier.
     photons: mean photon number μ per mode at the server's output; V_A = 2μ per quadrature.
     Immutable; a value outside its range raises `RangeError`.
+
+    >>> link = Link(gain=1.02, photons=20, transmittance_out=0.9)
+    >>> f"{link.f2:.2f} is the signal-to-noise ratio at the client"
+    '0.72 is the signal-to-noise ratio at the client'
+    >>> Link(gain=0.9, photons=20)
+    Traceback (most recent call last):
+    shotveil.models.common.checks.RangeError: gain = 0.9 is outside (1, ∞)
     """
 
     gain: float = parameter(MISSING, "Power gain of the client's amplifier", above=1)

@@ -21,7 +21,7 @@ CLASSES = 10
 
 
 def load_mnist(
-    folder: str | Path | None, split: Literal["train", "test"]
+    folder: str | Path | None = None, split: Literal["train", "test"] = "test"
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Return (images, labels) of one split: float32 (n, 784) in [0, 1] and uint8 (n,) in 0…9.
 
@@ -31,6 +31,10 @@ def load_mnist(
 
     Raises `RangeError` when a file is missing, damaged or not MNIST, or when images and labels do
     not belong together.
+
+    >>> images, labels = load_mnist()
+    >>> images.shape, labels[:3].tolist()
+    ((10000, 784), [7, 2, 1])
     """
     if split not in FILES:
         raise RangeError(f"split = {split!r}; allowed: {', '.join(FILES)}")

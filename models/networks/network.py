@@ -43,6 +43,10 @@ class Layer:
     With `bias` the last column multiplies a constant 1 that the client appends to its data.
     Raises `RangeError` unless the weights are a finite matrix that is not all zero (a layer of
     zeros has no modulation variance, so no photon number could be given to it).
+
+    >>> layer = Layer(np.array([[0.5, -1, 2], [1, 0, 0.25]]), bias=True)
+    >>> layer.rows, layer.columns, layer.inputs, layer.modes
+    (2, 3, 2, 2)
     """
 
     weights: NDArray[np.float32]
@@ -118,6 +122,14 @@ class Network:
     """Layers that fit each other, a name, and `about`: how the network came to be, JSON-able.
 
     Raises `RangeError` when there is no layer or one layer's rows are not the next one's inputs.
+
+    >>> rng = np.random.default_rng(1)
+    >>> layers = Layer(rng.normal(size=(8, 4))), Layer(rng.normal(size=(3, 8)))
+    >>> network = Network("mine", layers)
+    >>> network.inputs, network.outputs, network.weights
+    (4, 3, 56)
+    >>> network.forward(np.ones((5, 4))).shape
+    (5, 3)
     """
 
     name: str
@@ -202,6 +214,11 @@ def load_network(name_or_path: str | Path) -> Network:
 
     Raises `RangeError` when there is no such name or file, when the file is truncated or no
     network, or when its layers do not fit each other.
+
+    >>> load_network("mnist-paper").layers[0].weights.shape
+    (784, 784)
+    >>> shipped_networks()
+    ('mnist', 'mnist-lossy', 'mnist-paper')
     """
     if str(name_or_path) in shipped_networks():
         path = NETWORK_FOLDER / f"{name_or_path}.npz"

@@ -6,6 +6,6 @@ lab = Room(
     "lab",
     room="shotveil.sim.commands",
     help="Simulate nodes and gateware, prove and measure them, and build them for boards.\n\n"
-    "Most of these commands need the extra `test-gateware` or `boards`, and say so where it is "
+    "Most of these commands need the extra `lab` or `boards`, and say so where it is "
     "missing.",
 )

@@ -10,7 +10,7 @@ import click
 from shotveil.host.commands.options import OneOf
 from shotveil.host.extras import needs
 
-EXTRA = "test-gateware"
+EXTRA = "lab"
 
 
 def backends() -> Iterable[str]:

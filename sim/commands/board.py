@@ -92,7 +92,7 @@ def board(
             made.append({"node": name, "found": found})
             if not json:
                 click.echo(f"{board} {name}: {found}")
-    except (RuntimeError, FileNotFoundError) as error:
+    except (RuntimeError, ModuleNotFoundError) as error:
         raise Failed(str(error)) from None
     if json:
         print_json({"board": board, "nodes": made})

@@ -24,11 +24,11 @@ def names() -> Iterable[str]:
 @click.option(
     "--update",
     is_flag=True,
-    help="Write the figures to docs/synthesis.json and docs/synthesis.md.",
+    help="Write the figures to sim/synthesis/synthesis.json and docs/synthesis.md.",
 )
 @json_option
 def synth(blocks: tuple[str, ...], update: bool, json: bool) -> None:
-    """Measure size and clock of blocks and tops, and compare them with docs/synthesis.json.
+    """Measure size and clock of blocks and tops, and compare them with the committed ones.
 
     All are measured unless some are named, such as drive/dac or "node server". Ends with exit code
     1 where a figure is worse than the committed one by more than the slack, or below its floor.
@@ -47,11 +47,11 @@ def synth(blocks: tuple[str, ...], update: bool, json: bool) -> None:
             }
         )
     elif update:
-        click.echo(f"wrote {figures.COMMITTED} and {figures.PAGE}")
+        click.echo(f"wrote {figures.SYNTHESIS_FIGURES} and {figures.PAGE}")
     elif found.tools:
         click.echo(found.tools)
     if found.regressions:
         lines = "\n".join(found.regressions)
-        raise Failed(f"worse than docs/synthesis.json by more than the slack:\n{lines}")
+        raise Failed(f"worse than the committed figures by more than the slack:\n{lines}")
     if found.missed:
         raise Failed("below the floor:\n" + "\n".join(found.missed))

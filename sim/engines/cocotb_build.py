@@ -64,7 +64,7 @@ def build(
     texts = {**sources, "bench.vlt": control}
     versions = f"{command} {verilator.version(str(command))} {importlib.metadata.version('cocotb')}"
     hashed = verilator.digest(top, *options, versions, *texts.keys(), *texts.values())
-    folder = verilator.BUILD / f"{name}-{hashed}"
+    folder = verilator.builds() / f"{name}-{hashed}"
     runner = BlockRunner()
     with verilator.alone(folder):
         if not (folder / "finished").exists():
@@ -85,7 +85,7 @@ def _compile(
         (folder / file).write_text(text)
     log = folder / "build.log"
     # Verilator's runtime library is the same for every design and most of the compile time.
-    runtime = verilator.BUILD / f"runtime-{verilator.digest(versions)}"
+    runtime = verilator.builds() / f"runtime-{verilator.digest(versions)}"
     runner.reused += verilator.fetch_runtime(runtime, folder)
     try:
         runner.build(

@@ -406,7 +406,7 @@ def _compile(name: str, sources: Mapping[str, str], training: Training | None) -
     trained = training is not None and _profiles()
     parts = (*OPTIONS, versions, control, *(TRAINED if trained else ()), *sources.keys(),
              *sources.values())  # fmt: skip
-    path = verilator.BUILD / f"library-{name}-{verilator.digest(*parts)}.so"
+    path = verilator.builds() / f"library-{name}-{verilator.digest(*parts)}.so"
     with verilator.alone(path):
         if not path.exists():
             texts = {"waivers.vlt": control, **sources}
@@ -417,13 +417,13 @@ def _compile(name: str, sources: Mapping[str, str], training: Training | None) -
 def _build(path: Path, texts: Mapping[str, str], versions: str, training: Training | None) -> None:
     command, extra = verilator.executable()
     # Moved into place when it is whole.
-    with tempfile.TemporaryDirectory(dir=verilator.BUILD) as built:
+    with tempfile.TemporaryDirectory(dir=verilator.builds()) as built:
         folder = Path(built)
         for file, text in texts.items():
             (folder / file).write_text(text)
         objects = folder / "objects"
         objects.mkdir()
-        runtime = verilator.BUILD / f"runtime-shared-{verilator.digest(versions)}"
+        runtime = verilator.builds() / f"runtime-shared-{verilator.digest(versions)}"
         fresh = objects / "dut.so"
 
         def build(flag: str = "") -> None:

@@ -18,7 +18,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-BUILD = Path(__file__).parents[2] / "build" / "verilator"
+from shotveil.host.extras import remedy
+from shotveil.host.run.cache import VARIABLE, cache_folder
+from shotveil.models.common.checks import RangeError
 
 MAKEFLAGS = (
     "OPT_FAST=-O3 OPT_GLOBAL=-O2 OPT_SLOW=-O0 CFG_CXXFLAGS_STD=-std=gnu++20 "
@@ -42,7 +44,8 @@ GENERATED_WAIVERS = (
 def executable() -> tuple[Path, dict[str, str]]:
     """The verilator command and the environment variables it needs.
 
-    Raises `FileNotFoundError` where neither a new enough Verilator nor the package is installed.
+    Raises `ModuleNotFoundError` where neither a new enough Verilator nor the package is installed,
+    `RangeError` where the package lies in a folder that make cannot build from.
     """
     on_path = shutil.which("verilator")
     if on_path and version(on_path) >= (5, 36):
@@ -50,15 +53,37 @@ def executable() -> tuple[Path, dict[str, str]]:
     try:
         package = Path(str(importlib.metadata.distribution("verilator").locate_file("verilator")))
     except importlib.metadata.PackageNotFoundError:
-        raise FileNotFoundError(
-            "no Verilator 5.036 or newer on PATH and no verilator package installed"
+        raise ModuleNotFoundError(
+            "this needs Verilator 5.036 or newer on PATH, or the package verilator, which is there "
+            f"for Linux on x86-64; run {remedy('rtl')}",
+            name="verilator",
         ) from None
+    _refuse_spaces(package, "install Shotveil into an environment")
     tools = package / "bin"
     return tools / "verilator", {
         "VERILATOR_ROOT": str(package),
         "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
         "MAKEFLAGS": MAKEFLAGS,
     }
+
+
+def builds() -> Path:
+    """The folder of the user's cache that keeps compiled designs.
+
+    Raises `RangeError` where nothing can be written or built there.
+    """
+    folder = cache_folder("verilator")
+    _refuse_spaces(folder, f"set {VARIABLE} to a folder")
+    return folder
+
+
+def _refuse_spaces(folder: Path, advice: str) -> None:
+    """GNU make, which builds what Verilator writes, takes a space for the end of a name."""
+    if any(letter.isspace() for letter in str(folder)):
+        raise RangeError(
+            f"folder {folder} has a space in its name, where GNU make cannot build; "
+            f"{advice} without one"
+        )
 
 
 @contextlib.contextmanager
@@ -100,7 +125,7 @@ def keep_runtime(runtime: Path, folder: Path) -> None:
     """Keep the objects of the runtime library for later builds."""
     if runtime.exists():
         return
-    fresh = Path(tempfile.mkdtemp(dir=BUILD))
+    fresh = Path(tempfile.mkdtemp(dir=runtime.parent))
     for library in folder.glob("verilated*.o"):
         shutil.copy(library, fresh)
     with contextlib.suppress(OSError):  # another process was first

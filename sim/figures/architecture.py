@@ -15,6 +15,7 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 FOLDERS = ("models", "gateware", "host", "sim")
+FACE = Path("host/shotveil")  # the package itself: a shop window, and no room
 NAMED = re.compile(r"shotveil((\.\w+)+)")
 
 
@@ -33,11 +34,11 @@ class PackageRoom:
 
 
 def modules(root: Path) -> dict[str, Path]:
-    """All modules below `root` by name, without "shotveil."; generated ones are left out."""
+    """All modules in rooms below `root` by name, without "shotveil."; no generated ones."""
     found = {}
     for folder in FOLDERS:
         for path in sorted((root / folder).rglob("*.py")):
-            if "_pb2" not in path.name:
+            if "_pb2" not in path.name and path.parent != root / FACE:
                 name = path.relative_to(root).with_suffix("").as_posix().replace("/", ".")
                 found[name.removesuffix(".__init__")] = path
     return found

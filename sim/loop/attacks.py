@@ -167,7 +167,7 @@ def _models(
 def _gateware(
     loop: Loop, xi: Complex, records: Records, rng: np.random.Generator
 ) -> SymbolStatistics:
-    rtl = import_extra("shotveil.sim.loop.rtl", "test-gateware")
+    rtl = import_extra("shotveil.sim.loop.rtl", "rtl")
     try:
         batch = rtl.play(loop, 0, xi, rng, records.offsets[0]).server
     except rtl.ClientFailed as failed:  # a client that cheats may do without its inference

@@ -82,7 +82,7 @@ def through_nodes(
     if impairments not in PRESETS:
         raise RangeError(f"impairments = {impairments!r} is none of {', '.join(PRESETS)}")
     # Asked for first: whoever lacks what it needs shall not wait for a calibration to hear of it.
-    rtl = import_extra("shotveil.sim.loop.rtl", "test-gateware") if backend == "rtl" else None
+    rtl = import_extra("shotveil.sim.loop.rtl", "rtl") if backend == "rtl" else None
     asked = LoopSettings.of(link, PRESETS[impairments], seed=seed)
     # The drive starts with the modulator's data sheet, and finds what it meets.
     settings, calibration = calibrated(asked, prepare(asked, network.layers[0]), asked.arms)

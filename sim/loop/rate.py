@@ -22,7 +22,6 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -45,9 +44,9 @@ from shotveil.models.networks.network import Layer, Network
 from shotveil.models.node.ports import WritePort
 from shotveil.models.node.spec import CLOCK_HZ
 from shotveil.models.signal.frame import CAPACITY
+from shotveil.sim import SYNTHESIS_FIGURES
 from shotveil.sim.loop.session import Loop, Records
 
-SYNTHESIS = Path(__file__).parents[2] / "docs" / "synthesis.json"
 NODES = ("node server", "node client")
 SERIAL_BITS = 10  # on the line for a byte: start, 8 bits, stop
 # 13 bulk transactions of 512 bytes fit in a microframe of 125 µs (USB 2.0, table 5-10).
@@ -86,10 +85,10 @@ class Clock:
 def placed_clock(figures: Mapping[str, Any] | None = None) -> Clock:
     """The slowest seed of the slower node on ECP5, no more than the converters'.
 
-    `figures` are those of docs/synthesis.json, which is read if None. Where they have no node, the
-    converters' clock is taken, and said to be.
+    `figures` are the committed ones of synthesis, which are read if None. Where they hold no node,
+    the converters' clock is taken, and said to be.
     """
-    known = json.loads(SYNTHESIS.read_text()) if figures is None else figures
+    known = json.loads(SYNTHESIS_FIGURES.read_text()) if figures is None else figures
     rows = known.get("ecp5", {})
     converters = CLOCK_HZ / 1e6
     missing = [name for name in NODES if name not in rows]
@@ -230,7 +229,7 @@ class Counted:
 
 def counted(loop: Loop, records: Records, rows: int = 8) -> Counted:
     """Count the clocks of the first layer's first rows in the gateware of both nodes."""
-    rtl = import_extra("shotveil.sim.loop.rtl", "test-gateware")
+    rtl = import_extra("shotveil.sim.loop.rtl", "rtl")
     first = loop.network.layers[0]
     part = Loop(Network("part", (Layer(first.weights[:rows], first.bias),)), loop.settings)
     xi, _ = directions(np.ones((1, first.columns)))

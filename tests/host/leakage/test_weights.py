@@ -154,7 +154,7 @@ channels = {
 }
 
 
-@settings(derandomize=True, deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(**channels, step=st.floats(1e-3, 1))
 def test_less_light_back_or_more_noise_never_leaks_less(modulation, transmittance, excess, step):
     """What makes (T_min, ε_max) the worst corner of a confidence region."""

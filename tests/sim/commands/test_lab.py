@@ -51,10 +51,10 @@ def test_help_needs_no_extra():
 @pytest.mark.parametrize(
     "arguments, extra",
     [
-        (["grants", "--scripts", "1"], "test-gateware"),
-        (["formal"], "test-gateware"),
-        (["synth", "drive/dac"], "test-gateware"),
-        (["node"], "test-gateware"),
+        (["grants", "--scripts", "1"], "lab"),
+        (["formal"], "lab"),
+        (["synth", "drive/dac"], "lab"),
+        (["node"], "lab"),
         (["board", "ecpix5"], "boards"),
     ],
     ids=lambda x: x if isinstance(x, str) else x[0],

@@ -15,7 +15,6 @@ from shotveil.gateware.drive.chain import Drive
 from shotveil.models.common.checks import RangeError
 from shotveil.models.drive.spec import DriveSpec
 from shotveil.sim.cases.drive import chain_cases, stalled
-from shotveil.sim.engines import verilator
 from shotveil.sim.engines.amaranth_bench import AmaranthBench
 from shotveil.sim.engines.equality import check
 from shotveil.sim.engines.run import ExtraOutput, Run, Timeout
@@ -137,7 +136,7 @@ def repeat(path):
 
 @pytest.mark.skipif(not _profiles(), reason="needs GCC, which counts what is executed")
 def test_a_trained_library_gives_the_same(monkeypatch, tmp_path):
-    monkeypatch.setattr(verilator, "BUILD", tmp_path)
+    monkeypatch.setenv("SHOTVEIL_CACHE", str(tmp_path))
     trained_on = []
 
     def train(path):

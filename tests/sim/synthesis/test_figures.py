@@ -9,7 +9,7 @@ from shotveil.host.commands.cli import main
 from shotveil.models.common.checks import RangeError
 from shotveil.sim.synthesis import figures as figures
 
-COMMITTED = json.loads(figures.COMMITTED.read_text())
+COMMITTED = json.loads(figures.SYNTHESIS_FIGURES.read_text())
 ROW = {"lut": 1000, "ff": 100, "dsp": 4, "bram": 2, "mhz": [150.0, 160.0, 155.0]}
 
 
@@ -80,7 +80,7 @@ def test_an_unknown_block():
 def test_the_command_compares_and_fails(monkeypatch, capsys, tmp_path):
     """With the measuring replaced: equal figures pass, worse ones end with a table."""
     path = tmp_path / "synthesis.json"
-    monkeypatch.setattr(figures, "COMMITTED", path)
+    monkeypatch.setattr(figures, "SYNTHESIS_FIGURES", path)
     monkeypatch.setattr(figures, "measure", lambda name, target: {"ecp5": ROW})
     path.write_text(json.dumps({"tools": {}, "ecp5": {"drive/dac": ROW}}))
     with pytest.raises(SystemExit) as end:
