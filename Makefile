@@ -65,7 +65,7 @@ waveform: .venv/.setup-test  ## simulate one frame of the drive, write reports/d
 	$(BIN)/shotveil lab drive-waveform
 
 synth-drive: .venv/.setup-test  ## size and clock of the drive on ECP5 and Zynq; some minutes
-	$(BIN)/shotveil lab drive-report --synthesis
+	$(BIN)/shotveil lab synth drive
 
 digitiser-report: .venv/.setup-test  ## accuracy, excess noise, acquisition and lock of the digitiser
 	$(BIN)/shotveil lab digitiser-report
@@ -76,7 +76,7 @@ digitiser-waveform: .venv/.setup-test  ## simulate the digitiser, write reports/
 	$(BIN)/shotveil lab digitiser-waveform
 
 synth-digitiser: .venv/.setup-test  ## size and clock of the digitiser on ECP5; many minutes
-	$(BIN)/shotveil lab digitiser-report --synthesis
+	$(BIN)/shotveil lab synth "digitiser phase-diverse" "digitiser homodyne"
 
 registers: .venv/.setup  ## write the table of registers, docs/registers.md, from the one map
 	$(BIN)/shotveil registers > docs/registers.md

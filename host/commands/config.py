@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from shotveil.host.commands.options import FILE, Place
+from shotveil.host.commands.options import FILE, PathOption
 from shotveil.models.common.checks import RangeError
 
 DEFAULT_FILE = Path("shotveil.toml")
@@ -130,4 +130,4 @@ def _require_type(name: str, option: click.Option, value: Any) -> None:
 
 def _beside(path: Path, option: click.Option, value: Any) -> Any:
     """A value of the file; a relative path in it starts at the file's folder."""
-    return option.type.beside(path.parent, value) if isinstance(option.type, Place) else value
+    return option.type.beside(path.parent, value) if isinstance(option.type, PathOption) else value

@@ -9,7 +9,14 @@ from typing import Any
 
 import click
 
-from shotveil.host.commands.options import FILE, URL, Place, json_option, out_option, seed_option
+from shotveil.host.commands.options import (
+    FILE,
+    URL,
+    PathOption,
+    json_option,
+    out_option,
+    seed_option,
+)
 from shotveil.host.commands.output import print_json
 
 record_option = click.option(
@@ -125,7 +132,7 @@ def selftest(ctx: click.Context, url: str, record: Path | None, seed: int, json:
 
 @_command("capture")
 @out_option(
-    None, "Name of the record, to which .sigmf-data and .sigmf-meta are added.", Place("name")
+    None, "Name of the record, to which .sigmf-data and .sigmf-meta are added.", PathOption("name")
 )
 @click.option(
     "--rows",

@@ -25,7 +25,7 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 # Kinds of values --------------------------------------------------------------------------------
 
 
-class Place(click.Path):
+class PathOption(click.Path):
     """A path, which a configuration file may give relative to itself; `name` is its metavar."""
 
     def __init__(self, name: str) -> None:
@@ -37,7 +37,7 @@ class Place(click.Path):
         return str(folder / value)
 
 
-class NetworkName(Place):
+class NetworkName(PathOption):
     """The name of a shipped network, or a file; completed as either."""
 
     def __init__(self) -> None:
@@ -105,7 +105,7 @@ def _starting(incomplete: str, names: Iterable[str]) -> list[CompletionItem]:
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
-FILE, FOLDER, NETWORK, URL = Place("file"), Place("folder"), NetworkName(), DeviceUrl()
+FILE, FOLDER, NETWORK, URL = PathOption("file"), PathOption("folder"), NetworkName(), DeviceUrl()
 
 
 # Options of many commands -----------------------------------------------------------------------
@@ -156,7 +156,7 @@ def network_option(default: str | None = "mnist") -> Decorator:
     )
 
 
-def out_option(default: str | None, help: str, place: Place = FILE) -> Decorator:
+def out_option(default: str | None, help: str, place: PathOption = FILE) -> Decorator:
     """Add `--out`, which is required where it has no default."""
     if default is None:
         return click.option("--out", type=place, required=True, help=help)

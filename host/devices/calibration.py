@@ -76,7 +76,7 @@ class CalibrationBench(Protocol):
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredValue:
     """A value with its standard error."""
 
     value: float
@@ -88,10 +88,10 @@ class ArmFound:
     """One arm: null bias and Vπ over the DAC's full scale, leak γ of the field, relative size of
     its field."""
 
-    bias: Measured
-    half_wave: Measured
-    leak: Measured
-    size: Measured
+    bias: MeasuredValue
+    half_wave: MeasuredValue
+    leak: MeasuredValue
+    size: MeasuredValue
 
 
 @dataclass(frozen=True)
@@ -100,10 +100,10 @@ class NodeCalibration:
 
     receiver: Calibration
     arms: tuple[ArmFound, ArmFound]
-    quadrature: Measured
-    delay: Measured
-    phase: Measured
-    drift: Measured
+    quadrature: MeasuredValue
+    delay: MeasuredValue
+    phase: MeasuredValue
+    drift: MeasuredValue
 
     def drive_arms(self) -> tuple[Arm, Arm]:
         """What to set the drive to. The stronger arm is weakened to the other's size."""
@@ -130,11 +130,12 @@ class NodeCalibration:
             receiver = dict(given["receiver"])
             receiver["scale"] = tuple(receiver["scale"])
             i, q = (
-                ArmFound(**{name: Measured(**value) for name, value in arm.items()})
+                ArmFound(**{name: MeasuredValue(**value) for name, value in arm.items()})
                 for arm in given["arms"]
             )
             rest = {
-                name: Measured(**given[name]) for name in ("quadrature", "delay", "phase", "drift")
+                name: MeasuredValue(**given[name])
+                for name in ("quadrature", "delay", "phase", "drift")
             }
             return cls(Calibration(**receiver), (i, q), **rest)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -177,10 +178,10 @@ def calibrate(
     partial = NodeCalibration(
         receiver,
         (found[0], found[1]),
-        Measured(turn, turned),
-        Measured(0.0, 0.0),
-        Measured(0.0, 0.0),
-        Measured(0.0, 0.0),
+        MeasuredValue(turn, turned),
+        MeasuredValue(0.0, 0.0),
+        MeasuredValue(0.0, 0.0),
+        MeasuredValue(0.0, 0.0),
     )
     echo = bench.echo(partial.drive_arms())
     require("frames that came back", len(echo.delays), at_least=8)
@@ -191,11 +192,11 @@ def calibrate(
     spread = float(np.sqrt(rest @ rest / (len(phases) - 2)))
     return replace(
         partial,
-        delay=Measured(
+        delay=MeasuredValue(
             float(echo.delays.mean()), float(echo.delays.std(ddof=1) / np.sqrt(len(echo.delays)))
         ),
-        phase=Measured(float(phases.mean()), spread / float(np.sqrt(len(phases)))),
-        drift=Measured(slope, spread / float(np.sqrt(frames @ frames))),
+        phase=MeasuredValue(float(phases.mean()), spread / float(np.sqrt(len(phases)))),
+        drift=MeasuredValue(slope, spread / float(np.sqrt(frames @ frames))),
     )
 
 
@@ -246,7 +247,7 @@ def _fit(
     # Errors with the scatter that was found, where it is more than the noise.
     deviations = np.sqrt(np.diag(np.linalg.inv(fit.jac.T @ fit.jac))) * max(1.0, noise)
     bias, half_wave, leak = (
-        Measured(float(v), float(e)) for v, e in zip(fit.x, deviations, strict=True)
+        MeasuredValue(float(v), float(e)) for v, e in zip(fit.x, deviations, strict=True)
     )
     spread = float(np.sqrt(np.sum(np.abs(basis[:, 1] - basis[:, 1].mean()) ** 2)))
-    return ArmFound(bias, half_wave, leak, Measured(abs(size), error / spread)), size
+    return ArmFound(bias, half_wave, leak, MeasuredValue(abs(size), error / spread)), size

@@ -23,13 +23,8 @@ from shotveil.sim.commands._options import EXTRA
     type=int,
     help="Search for false frames in so many samples of vacuum (1 or more).",
 )
-@click.option(
-    "--synthesis",
-    is_flag=True,
-    help="Measure size and clock on ECP5, which takes many minutes.",
-)
 @json_option
-def digitiser_report(sessions: int | None, vacuum: int | None, synthesis: bool, json: bool) -> None:
+def digitiser_report(sessions: int | None, vacuum: int | None, json: bool) -> None:
     """Measure accuracy, excess noise, acquisition and lock of the digitiser.
 
     An option measures what it names instead. With --json the lines of each part are given as a
@@ -41,4 +36,4 @@ def digitiser_report(sessions: int | None, vacuum: int | None, synthesis: bool, 
     with needs(EXTRA):
         from shotveil.sim.figures.digitiser_report import report
 
-    print_report(report(sessions, vacuum, synthesis), json)
+    print_report(report(sessions, vacuum), json)

@@ -11,13 +11,8 @@ from shotveil.sim.commands._options import EXTRA
 
 
 @click.command()
-@click.option(
-    "--synthesis",
-    is_flag=True,
-    help="Measure size and clock on FPGAs instead, which takes some minutes.",
-)
 @json_option
-def drive_report(synthesis: bool, json: bool) -> None:
+def drive_report(json: bool) -> None:
     """Measure excess noise, rounding errors and speeds of the modulator drive.
 
     With --json the lines of each part are given as a list.
@@ -25,4 +20,4 @@ def drive_report(synthesis: bool, json: bool) -> None:
     with needs(EXTRA):
         from shotveil.sim.figures.drive_report import report
 
-    print_report(report(synthesis), json)
+    print_report(report(), json)

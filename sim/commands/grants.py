@@ -26,7 +26,7 @@ def grants(scripts: int, seed: int, json: bool) -> None:
     with needs(EXTRA):
         import numpy as np
 
-        from shotveil.sim.proofs.grants import Trespass, run
+        from shotveil.sim.figures.grants import Trespass, run
 
     started = time.perf_counter()
     try:

@@ -31,7 +31,7 @@ def link_soak(packets: int, seed: int, json: bool) -> None:
         import numpy as np
 
         from shotveil.models.common.checks import require
-        from shotveil.sim.proofs.link_soak import soak
+        from shotveil.sim.figures.link_soak import soak
 
     require("packets", packets, at_least=1)
     try:

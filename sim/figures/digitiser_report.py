@@ -1,7 +1,7 @@
 """The digitiser's figures, measured on its bit-true model: `shotveil lab digitiser-report`.
 
 With `--sessions N` the bias over N sessions (some seconds each), with `--vacuum N` the search for
-false frames in N samples, with `--synthesis` size and clock on ECP5.
+false frames in N samples.
 """
 
 from __future__ import annotations
@@ -577,25 +577,10 @@ def vacuum(samples: int) -> Iterable[str]:
         )
 
 
-def synthesis(seeds: Iterable[int]) -> Iterable[str]:
-    """Size and clock on ECP5, behind a converter without pauses."""
-    from shotveil.gateware.digitiser.chain import Receiver
-    from shotveil.sim.synthesis import ecp5 as tools
-
-    seeds = tuple(seeds)
-    yield f"LFE5U-85F grade 8, out of context, MHz for seeds {', '.join(map(str, seeds))}"
-    for n in (2, 1):
-        component = Receiver(DigitiserSpec(quadratures=n), always_valid=True)
-        yield f"  {n} quadrature(s): {tools.ecp5(component, seeds, target_mhz=160)}"
-
-
-def report(
-    sessions: int | None = None, samples: int | None = None, fpga: bool = False
-) -> dict[str, Iterable[str]]:
+def report(sessions: int | None = None, samples: int | None = None) -> dict[str, Iterable[str]]:
     """The parts of the report by name: those asked for, or the floors if none is.
 
-    Bias over so many `sessions` of each kind, false frames in so many `samples` of vacuum, and with
-    `fpga` size and clock on ECP5.
+    Bias over so many `sessions` of each kind, and false frames in so many `samples` of vacuum.
     """
     parts: dict[str, Iterable[str]] = {}
     if sessions:
@@ -603,6 +588,4 @@ def report(
             parts[f"bias_{kind}"] = bias(DigitiserSpec(quadratures=n), sessions)
     if samples:
         parts["vacuum"] = vacuum(samples)
-    if fpga:
-        parts["synthesis"] = synthesis((1, 2, 3))
     return parts or {"floors": floors()}

@@ -1,4 +1,4 @@
-"""Measured figures of the drive: `shotveil lab drive-report`, with `--synthesis` those on FPGAs."""
+"""Measured figures of the drive: `shotveil lab drive-report`."""
 
 from __future__ import annotations
 
@@ -108,26 +108,8 @@ def _seconds(work) -> float:  # type: ignore[no-untyped-def]
     return time.process_time() - started
 
 
-def synthesis(seeds: Iterable[int] = (1, 2, 3)) -> Iterable[str]:
-    """Size and speed on ECP5 and size on Zynq, by block and as a whole."""
-    from shotveil.sim.synthesis import ecp5 as tools
-
-    spec = DriveSpec()
-    seeds = tuple(seeds)
-    yield f"LFE5U-85F grade 8, out of context, MHz for seeds {', '.join(map(str, seeds))}"
-    for name, block in BLOCKS.items():
-        yield f"  {name:<14} {tools.ecp5(block.component(spec), seeds)}"
-    size = tools.zynq(BLOCKS["chain"].component(spec))
-    yield (
-        f"Zynq-7000, yosys' count for the chain: {size.lut} LUT, {size.ff} FF, {size.dsp} DSP48E1, "
-        f"{size.bram36:g} RAMB36"
-    )
-
-
-def report(fpga: bool = False) -> dict[str, Iterable[str]]:
-    """The parts of the report by name, or with `fpga` size and clock alone; some minutes each."""
-    if fpga:
-        return {"synthesis": synthesis()}
+def report() -> dict[str, Iterable[str]]:
+    """The parts of the report by name; some minutes each."""
     return {
         "excess_noise": excess_noise(),
         "rounding": rounding(np.random.default_rng(1)),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import inspect
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -19,6 +20,23 @@ from typing import Any
 
 from amaranth.lib import wiring
 
+from shotveil.gateware.digitiser.accumulators import Accumulators
+from shotveil.gateware.digitiser.chain import Receiver
+from shotveil.gateware.digitiser.correlator import Correlator
+from shotveil.gateware.digitiser.entry import Entry
+from shotveil.gateware.digitiser.framing import DigitiserFraming
+from shotveil.gateware.digitiser.matched import MatchedFilter
+from shotveil.gateware.digitiser.normalisation import Normalisation
+from shotveil.gateware.digitiser.phase import Phase
+from shotveil.gateware.digitiser.phase_lock import PhaseLock
+from shotveil.gateware.digitiser.synchroniser import Synchroniser
+from shotveil.gateware.drive.angles import Angles
+from shotveil.gateware.drive.chain import Drive
+from shotveil.gateware.drive.dac import Dac
+from shotveil.gateware.drive.framing import DriveFraming
+from shotveil.gateware.drive.linearisation import Linearisation
+from shotveil.gateware.drive.scaling import Scaling
+from shotveil.gateware.drive.shaping import Shaping
 from shotveil.gateware.host_link.link import HostLink
 from shotveil.gateware.host_link.uart import Uart
 from shotveil.gateware.node.chain import NodeCore
@@ -33,7 +51,6 @@ from shotveil.models.node.ports import ReadPort, WritePort
 from shotveil.models.node.register_map import register_map
 from shotveil.models.node.spec import CLOCK_HZ, ROLES, NodeSpec
 from shotveil.sim import SYNTHESIS_FIGURES
-from shotveil.sim.cases import digitiser, drive
 from shotveil.sim.engines.verilog import emit
 from shotveil.sim.synthesis import ecp5 as synthesis
 
@@ -69,21 +86,37 @@ class Target:
     floor: Floor | None = None
 
 
+# Blocks in the order of the signal, the whole part last. A test holds them against what the benches
+# simulate.
+DRIVE: tuple[Callable[..., wiring.Component], ...] = (
+    DriveFraming, Scaling, Shaping, Linearisation, Angles, Dac, Drive,
+)  # fmt: skip
+DIGITISER: tuple[Callable[..., wiring.Component], ...] = (
+    Entry, Correlator, Synchroniser, MatchedFilter, DigitiserFraming, Normalisation, Phase,
+    PhaseLock, Accumulators, Receiver,
+)  # fmt: skip
+
+
+def block_name(component: Callable[..., wiring.Component]) -> str:
+    """The name of a block, which is that of its file."""
+    return component.__module__.rpartition(".")[2]
+
+
 def targets() -> dict[str, Target]:
     """All blocks and tops, by name; the whole of a part has the part's name alone."""
     found: dict[str, Target] = {}
-    for name, block in drive.BLOCKS.items():
-        whole = name == "chain"
-        component = functools.partial(block.component, DriveSpec())
-        found["drive" if whole else f"drive/{name}"] = Target(component, zynq=whole)
-    for name, part in digitiser.BLOCKS.items():
-        if name == "chain":
+    for block in DRIVE:
+        whole = block is Drive
+        component = functools.partial(block, DriveSpec())
+        found["drive" if whole else f"drive/{block_name(block)}"] = Target(component, zynq=whole)
+    for block in DIGITISER:
+        if block is Receiver:
             for n, kind in ((2, "phase-diverse"), (1, "homodyne")):
-                component = functools.partial(_digitiser, name, n)
-                found[f"digitiser {kind}"] = Target(component, zynq=True)
-        else:  # once, in its larger form
-            component = functools.partial(_digitiser, name, max(part.quadratures))
-            found[f"digitiser/{name}"] = Target(component)
+                whole_chain = functools.partial(_digitiser, block, n)
+                found[f"digitiser {kind}"] = Target(whole_chain, zynq=True)
+        else:  # once, in its larger form; a lock has one quadrature alone
+            part = functools.partial(_digitiser, block, 1 if block is PhaseLock else 2)
+            found[f"digitiser/{block_name(block)}"] = Target(part)
     spec = NodeSpec()
     ports = len(WritePort), len(ReadPort)
     found["register bank"] = Target(lambda: RegisterBank(register_map(spec)))
@@ -95,13 +128,12 @@ def targets() -> dict[str, Target]:
     return found
 
 
-def _digitiser(name: str, quadratures: int) -> wiring.Component:
+def _digitiser(block: Callable[..., wiring.Component], quadratures: int) -> wiring.Component:
     """A block of the digitiser, as it is behind a converter without pauses."""
-    component: Callable[..., wiring.Component] = digitiser.BLOCKS[name].component
     spec = DigitiserSpec(quadratures=quadratures)
-    if name in ("entry", "correlator", "synchroniser", "matched", "chain"):
-        return component(spec, always_valid=True)
-    return component(spec)
+    if "always_valid" in inspect.signature(block).parameters:
+        return block(spec, always_valid=True)
+    return block(spec)
 
 
 Row = dict[str, Any]
@@ -236,7 +268,7 @@ def select(names: Iterable[str]) -> dict[str, Target]:
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredBlock:
     """Figures by device and target, and what is wrong with them: one line for each regression and
     for each miss of a floor; `tools` says if other tools made the committed figures."""
 
@@ -248,7 +280,7 @@ class Measured:
 
 def measure_all(
     names: Iterable[str], update: bool, tell: Callable[[str], None] = lambda line: None
-) -> Measured:
+) -> MeasuredBlock:
     """Measure all targets or those named, and compare with the committed file or update it.
 
     `tell` gets a line for each figure as it comes. Raises `RangeError` for a name that is none.
@@ -271,7 +303,7 @@ def measure_all(
     here = {tool: version(tool) for tool in TOOLS}
     differ = worse and here != committed.get("tools")
     tools = f"tools differ: committed with {committed.get('tools')}, these are {here}"
-    return Measured(new, worse, missed, tools if differ else "")
+    return MeasuredBlock(new, worse, missed, tools if differ else "")
 
 
 def write(committed: Mapping[str, Any], new: Mapping[str, Mapping[str, Row]]) -> None:

@@ -17,7 +17,7 @@ from shotveil.sim.cases.host_link import (
 from shotveil.sim.engines.amaranth_bench import AmaranthBench
 from shotveil.sim.engines.equality import check
 from shotveil.sim.engines.verilator_bench import VerilatorBench
-from shotveil.sim.proofs.link_soak import soak
+from shotveil.sim.figures.link_soak import soak
 from tests.gateware.host_link import bit_true
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from shotveil.gateware.node.sequencer import Sequencer
-from shotveil.sim.proofs import grants
+from shotveil.sim.figures import grants
 
 
 def test_random_hosts():

@@ -9,7 +9,7 @@ from shotveil.models.host_link.endpoint import EndpointModel
 from shotveil.models.host_link.packet import MAX_WORDS
 from shotveil.models.host_link.wire import Wire, WireFaults
 from shotveil.sim.cases.host_link import DEPTH, READ_PORTS, SOURCE, WRITE_PORTS, Surroundings
-from shotveil.sim.proofs.link_soak import BAD, RATE, TIMEOUT, WirePipe, soak
+from shotveil.sim.figures.link_soak import BAD, RATE, TIMEOUT, WirePipe, soak
 
 CLEAN = WireFaults()
 

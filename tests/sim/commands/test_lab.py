@@ -10,8 +10,8 @@ import pytest
 from shotveil.host.commands.cli import main
 from shotveil.host.devices.node import Node
 from shotveil.host.devices.opening import open_device
+from shotveil.sim.figures.grants import Trespass
 from shotveil.sim.proofs.formal import ProofOutcome
-from shotveil.sim.proofs.grants import Trespass
 
 BARE = """
 import sys
@@ -76,7 +76,7 @@ def test_grants(lab, monkeypatch):
     def trespasses(*_):
         raise Trespass("a row left outside of a batch")
 
-    monkeypatch.setattr("shotveil.sim.proofs.grants.run", trespasses)
+    monkeypatch.setattr("shotveil.sim.figures.grants.run", trespasses)
     code, out, err = lab("grants", "--scripts", 3)
     assert code == 1 and out == "" and err == "shotveil: a row left outside of a batch\n"
 
@@ -126,7 +126,6 @@ def test_which_parts_of_the_digitisers_report_are_made():
 
     assert list(report()) == ["floors"]
     assert list(report(3, 5)) == ["bias_phase_diverse", "bias_homodyne", "vacuum"]
-    assert list(report(fpga=True)) == ["synthesis"]
 
 
 def test_a_waveform_and_its_picture(lab, tmp_path):

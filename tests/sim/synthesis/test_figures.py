@@ -7,7 +7,8 @@ import pytest
 
 from shotveil.host.commands.cli import main
 from shotveil.models.common.checks import RangeError
-from shotveil.sim.synthesis import figures as figures
+from shotveil.sim.cases import digitiser, drive
+from shotveil.sim.synthesis import figures
 
 COMMITTED = json.loads(figures.SYNTHESIS_FIGURES.read_text())
 ROW = {"lut": 1000, "ff": 100, "dsp": 4, "bram": 2, "mhz": [150.0, 160.0, 155.0]}
@@ -15,6 +16,16 @@ ROW = {"lut": 1000, "ff": 100, "dsp": 4, "bram": 2, "mhz": [150.0, 160.0, 155.0]
 
 def compare(**changes):
     return figures.regressions({"ecp5": {"x": ROW}}, {"ecp5": {"x": {**ROW, **changes}}})
+
+
+def test_every_block_that_is_simulated_is_measured():
+    for room, measured in ((drive, figures.DRIVE), (digitiser, figures.DIGITISER)):
+        simulated = {name: block.component for name, block in room.BLOCKS.items()}
+        assert {figures.block_name(block): block for block in measured} == simulated
+    for name, part in digitiser.BLOCKS.items():
+        if name != "chain":
+            made = figures.targets()[f"digitiser/{name}"].component
+            assert made.args == (part.component, max(part.quadratures))
 
 
 def test_the_file_holds_targets_in_their_order():

@@ -6,7 +6,7 @@ That the transmitter itself commits none is shown in `tests/gateware/node/test_g
 import numpy as np
 import pytest
 
-from shotveil.sim.proofs.grants import FRAME, SCRIPT, GrantsSeen, Trespass, judge, script
+from shotveil.sim.figures.grants import FRAME, SCRIPT, GrantsSeen, Trespass, judge, script
 
 N = 40 * FRAME
 

@@ -6,8 +6,8 @@ import pytest
 from shotveil.models.host_link.endpoint import EndpointModel
 from shotveil.models.host_link.wire import Wire, WireFaults
 from shotveil.sim.cases.host_link import READ_PORTS, WRITE_PORTS, Surroundings
-from shotveil.sim.proofs import link_soak
-from shotveil.sim.proofs.link_soak import BAD, DELAY, RATE, Report, WirePipe, soak
+from shotveil.sim.figures import link_soak
+from shotveil.sim.figures.link_soak import BAD, DELAY, RATE, Report, WirePipe, soak
 
 
 class Echo:
