@@ -40,7 +40,7 @@ def sweep(
 
     A sweep that was interrupted goes on where it ended. SETTINGS holds the table [settings] for all
     points, [grid] with lists whose product is taken, and [[points]] with further points;
-    docs/design-space.md names what can be set. Needs the extra `sweep`.
+    docs/design.md names what can be set. Needs the extra `sweep`.
     """
     from shotveil.host.commands.show import progress_bar
     from shotveil.host.design import sweep as sweeps

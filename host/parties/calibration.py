@@ -1,6 +1,6 @@
 """What a party has to know of its own optics before it can play light: one JSON file each.
 
-A server's file (`docs/two-parties.md` lists the fields of both) holds what
+A server's file (`docs/parties.md` lists the fields of both) holds what
 `host.devices.calibration` finds (receiver, arms, delay), and what needs a power meter or a record
 of its own: how bright the largest symbol leaves, and the receiver's offset with light on and the
 modulator at its null. A client's holds its receiver, the electrodes of its mesh and the gain of its

@@ -71,7 +71,7 @@ def test_within_a_link_each_sits_in_its_seat():
 
 @pytest.mark.parametrize("name", list(adversaries(Adversary)))
 def test_the_page_of_two_parties_lists_it(name):
-    page = (Path(__file__).parents[3] / "docs/two-parties.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[3] / "docs/parties.md").read_text(encoding="utf-8")
     who = adversary(name, Adversary)
     meaning = f"{who.strength.meaning}: {who.strength.usual:g}" if who.strength else "–"
     bound = f"`{who.covered_by}`" if who.covered_by else "none"

@@ -60,7 +60,7 @@ def test_negative_excess_noise_is_refused():
 
 
 def test_the_realistic_link_is_that_of_the_page():
-    """docs/hardware-in-the-loop.md has the table."""
+    """docs/loop.md has the table."""
     assert Impairments.realistic() == Impairments(
         driver_bandwidth=2.0, sampling=0.5, extinction=30.0, bias_error=(0.05, -0.04),
         half_wave_error=(0.1, -0.08), imbalance=(0.02, -0.02), quadrature_error=0.005,
