@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from shotveil.host.leakage.weights import weight_leakage_after
+from shotveil.models.link.amplifier import inference_noise
 from shotveil.models.link.encoding import EncodedRows, Real, unpair
 from shotveil.models.link.optics import Link
 from shotveil.models.link.symbols import amplify_and_tap, transmit, vacuum
@@ -77,7 +78,8 @@ def row_by_amplifying(
         tapped, _ = amplify_and_tap(means + vacuum(means.shape, rng), gain, rng)
         total += (tapped + vacuum(means.shape, rng)) / math.sqrt(2)
     reading = total / (inferences * signal)
-    noise = ((2 * gain**2 - 3 * gain + 2) / gain + 1) / (2 * signal**2 * inferences)
+    # Both quadratures are measured, with half of the light each.
+    noise = inference_noise(gain, efficiency=0.5) / inferences
     shrink = link.modulation_variance / (link.modulation_variance + noise)
     return unpair(shrink * reading / sent.scale, columns)
 

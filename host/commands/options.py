@@ -14,6 +14,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from shotveil.host.leakage.default_bounds import DATA_BOUND, WEIGHT_BOUND
+from shotveil.host.verification.levels import FALSE_ALARM_PROBABILITY
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.parameters import Parameter
 from shotveil.models.link.channel import Channel
@@ -134,7 +135,7 @@ images_option = click.option(
 false_alarm_option = click.option(
     "--false-alarm-probability",
     type=float,
-    default=1e-6,
+    default=FALSE_ALARM_PROBABILITY,
     help="Probability that a session with an honest party is refused (between 0 and 1).",
 )
 

@@ -49,6 +49,7 @@ from shotveil.host.commands.parties import (
     strength_option,
 )
 from shotveil.host.leakage.default_bounds import DATA_BOUND
+from shotveil.host.verification.levels import FAILURE_PROBABILITY
 from shotveil.models.common.checks import RangeError, require
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ DEMO_BUDGET = 8.0  # bits: no weight of the demo's networks holds more
 @click.option(
     "--failure-probability",
     type=float,
-    default=1e-10,
+    default=FAILURE_PROBABILITY,
     help="Probability that any certificate of a session is wrong (between 0 and 1).",
 )
 @click.option(

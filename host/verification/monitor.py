@@ -30,6 +30,7 @@ from shotveil.host.verification.evidence import (
     flatness_evidence,
     loss_evidence,
 )
+from shotveil.host.verification.levels import FAILURE_PROBABILITY, FALSE_ALARM_PROBABILITY
 from shotveil.models.common.checks import require
 from shotveil.models.link.optics import Link
 from shotveil.models.link.statistics import SymbolStatistics
@@ -51,9 +52,9 @@ class MonitorSettings:
     excess noise that a mode may have on average over a session, in units of 1/N.
     """
 
-    false_alarm_probability: float = 1e-6
+    false_alarm_probability: float = FALSE_ALARM_PROBABILITY
     warning_probability: float = 1e-3
-    failure_probability: float = 1e-10
+    failure_probability: float = FAILURE_PROBABILITY
     peak: float = 64.0
 
     def __post_init__(self) -> None:

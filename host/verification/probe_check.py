@@ -21,9 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shotveil.host.verification.evidence import variance_evidence
+from shotveil.host.verification.levels import FALSE_ALARM_PROBABILITY
 from shotveil.models.common.checks import require
+from shotveil.models.link.channel import Channel
+from shotveil.models.link.detector import Detector
 from shotveil.models.link.encoding import Real
-from shotveil.models.link.optics import Detector, inference_noise
 
 CHECK_RATE = 0.02  # checks of a slot for each image, where nobody says otherwise
 
@@ -35,11 +37,13 @@ class ProbeCheck:
     """
 
     def __init__(
-        self, gain: float, detector: Detector, false_alarm_probability: float = 1e-6
+        self,
+        gain: float,
+        detector: Detector,
+        false_alarm_probability: float = FALSE_ALARM_PROBABILITY,
     ) -> None:
         require("false alarm probability", false_alarm_probability, above=0, below=1)
-        noise = inference_noise(gain, detector.efficiency, detector.electronic_noise)
-        self.expected = detector.efficiency * (gain - 1) * noise
+        self.expected = Channel(client_detector=detector).inference_variance_at(gain)
         self.squares, self.count = 0.0, 0
         self._limit = -math.log(false_alarm_probability)
         self._lock = threading.Lock()

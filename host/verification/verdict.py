@@ -20,6 +20,7 @@ from shotveil.host.leakage.certificate import (
     transmittance_below,
 )
 from shotveil.host.leakage.weights import weight_leakage_after
+from shotveil.host.verification.levels import FAILURE_PROBABILITY, FALSE_ALARM_PROBABILITY
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.link.optics import Detector
 from shotveil.models.link.statistics import SymbolStatistics
@@ -71,8 +72,8 @@ def verify(
     modulation_variance: float,
     receiver: Detector = Detector(),  # noqa: B008 — frozen, so safe as a default
     inferences: int = 1,
-    failure_probability: float = 1e-10,
-    false_alarm_probability: float = 1e-6,
+    failure_probability: float = FAILURE_PROBABILITY,
+    false_alarm_probability: float = FALSE_ALARM_PROBABILITY,
 ) -> Verification:
     """Judge the channel by the symbols verified so far.
 

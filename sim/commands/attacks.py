@@ -73,8 +73,9 @@ def attacks(
     One of them is an honest client, who should be accepted in every batch.
     """
     with needs(EXTRA):
+        from shotveil.host.verification.levels import FALSE_ALARM_PROBABILITY
         from shotveil.models.networks.network import Network, load_network
-        from shotveil.sim.loop.attacks import FALSE_ALARM_PROBABILITY, probe, run_attack
+        from shotveil.sim.loop.attacks import probe, run_attack
         from shotveil.sim.loop.session import Loop
         from shotveil.sim.loop.settings import realistic
 

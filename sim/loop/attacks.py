@@ -16,6 +16,7 @@ from scipy.special import ndtri
 from shotveil.host.extras import import_extra
 from shotveil.host.leakage.certificate import ChannelEstimate
 from shotveil.host.verification.estimation import Calibration
+from shotveil.host.verification.levels import FALSE_ALARM_PROBABILITY
 from shotveil.host.verification.verdict import Verification, verify
 from shotveil.models.adversaries.adversary import (
     Adversary,
@@ -35,7 +36,6 @@ from shotveil.sim.loop.session import Loop, Records
 from shotveil.sim.loop.settings import LoopSettings
 
 HONEST = "honest"
-FALSE_ALARM_PROBABILITY = 1e-6
 CLIP = 3.0  # standard deviations of a probing weight: what the converters have to hold
 
 

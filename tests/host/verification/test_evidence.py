@@ -175,7 +175,13 @@ def test_the_right_variance_is_not_refused():
 
 def test_declared_noise_of_a_link():
     link = Link(
-        1.5, 3.0, 0.9, 0.8, excess_noise=0.02, server_detector=Detector(0.7, 0.1), phase_error=0.01
+        1.5,
+        3.0,
+        transmittance_out=0.9,
+        transmittance_back=0.8,
+        excess_noise=0.02,
+        server_detector=Detector(0.7, 0.1),
+        phase_error=0.01,
     )
     noise = HonestNoise.declared(link, 50)
     assert noise.slope == pytest.approx(math.sqrt(0.7 * link.declared_transmittance))
