@@ -122,7 +122,7 @@ def test_an_attack_or_a_backend_that_is_none_is_refused(lab, played):
     code, out, err = lab("attacks", "--backend", "glass")
     assert (code, out) == (2, "") and "backend = 'glass' is none of model, rtl" in err
     code, out, err = lab("attacks", "--modes", 7)
-    assert (code, out) == (2, "") and "modes = 7 is outside [8, ∞)" in err
+    assert (code, out) == (2, "") and "modes = 7 is outside the integers in [8, ∞)" in err
     assert not played.runs
 
 
