@@ -83,14 +83,6 @@ def test_missing_files_and_formats_are_refused(path, tmp_path, capsys):
     assert code == 2 and ".svg" in error
 
 
-def test_keys_are_listed_as_they_are_made(tmp_path, capsys):
-    code, out, _ = run(capsys, "keys", tmp_path / "keys", "--client", "alice")
-    assert code == 0 and out.count(".pem") == 4
-    assert run(capsys, "keys", tmp_path / "keys", "--client", "alice")[1] == ""
-    code, _, error = run(capsys, "keys", tmp_path / "keys", "--client", "a/b")
-    assert code == 2 and "client = 'a/b'" in error
-
-
 @pytest.mark.parametrize(
     "arguments, text",
     [
