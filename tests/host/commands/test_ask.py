@@ -107,7 +107,9 @@ def test_what_is_asked_where_nothing_else_is_given(shotveil, asked, keys):
     assert sorted(asked.hung_up) == ["RemoteClientPort", "RemoteModel"]
 
 
-def test_every_option_reaches_the_client(shotveil, asked, keys, tmp_path):
+def test_every_option_reaches_the_client(shotveil, asked, keys, tmp_path, monkeypatch):
+    closed = []
+    monkeypatch.setattr(DataLedger, "close", lambda self: closed.append(self))
     asked.checks, asked.warnings = 3, ["one", "two"]
     code, out, _ = shotveil(
         f"ask --keys {keys} --name alice --server a:1 --link b:2 --network other --images 8 "
@@ -118,7 +120,7 @@ def test_every_option_reaches_the_client(shotveil, asked, keys, tmp_path):
     found, (client,) = json.loads(out), asked.clients
     assert code == 0 and [where[0] for _, where, _ in asked.reached] == ["a:1", "b:2"]
     ledger = client.how.pop("ledger")
-    assert isinstance(ledger, DataLedger) and (ledger.budget, ledger.bound) == (0.5, "crb_prx")
+    assert closed == [ledger] and (ledger.budget, ledger.bound) == (0.5, "crb_prx")
     assert (tmp_path / "data.db").exists()
     assert client.how == {
         "network": "other",

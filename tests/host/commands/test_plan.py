@@ -98,6 +98,7 @@ def planned(monkeypatch, small_network):
 
     def calibrated(network, pixels, labels, progress):
         known.curves.append((network.digest, len(pixels), len(labels)))
+        progress(3)
         return curve
 
     def find(network, given, channel, budgets, least, *aim):
@@ -126,10 +127,14 @@ def point(accuracy, photons=6.0):
     return OperatingPoint(Link(1.3, photons), accuracy)
 
 
-def test_what_is_planned_where_nothing_else_is_asked_for(shotveil, planned, tmp_path):
+def test_what_is_planned_where_nothing_else_is_asked_for(shotveil, planned, tmp_path, monkeypatch):
+    monkeypatch.setattr("shotveil.host.commands.show.SECONDS_BETWEEN_LINES", 0.0)
     planned.points, planned.accuracies = [point(0.9)], [0.88]
-    code, out, _ = shotveil("plan", "--json")
+    code, out, err = shotveil("plan", "--json")
     found = json.loads(out)
+    first, second = err.splitlines()
+    assert first.startswith("images of the calibration: 3 of 10,000, ")
+    assert second.startswith("images through the link: 5 of 5, ")
     assert code == 0 and found["feasible"] is True and found["confirmed"] is True
     assert found["expected_accuracy"] == 0.9 and found["accuracy"] == 0.88
     assert planned.found == [(Channel(), Budgets(None, None, "qcrb", 1, "holevo"), None)]
@@ -157,6 +162,7 @@ def test_every_option_reaches_the_plan(shotveil, planned, small_network, tmp_pat
     link = Link(1.3, 6.0)
     weights = float(budgeted_bits(small_network, link, budgets, 1.3, 6.0))
     data = float(data_bits(small_network, 1.3, "crb_prx"))
+    assert "90.00% of 5 images right" in out
     assert out.splitlines()[-3:] == [
         "expected accuracy   90.00% from the calibrated curve, 90.00% in the run above: confirmed",
         f"against the budgets {weights:.4g} bits per weight after 3 inferences of 0.3, "

@@ -164,6 +164,8 @@ def test_leakage_of_weights_against_photons(run):
     (name,) = left.texts
     assert name.get_text() == "the paper's budget" and name.get_position()[1] == 0.1
     assert left.get_xscale() == left.get_yscale() == "log"
+    texts = [text.get_text() for text in left.get_legend().get_texts()]
+    assert texts == [*(line.get_label() for line in curves), "this run"]
 
 
 @pytest.mark.parametrize("photons, ends", [(0.5, (0.05, 1000)), (500.0, (0.1, 5000))])
@@ -193,6 +195,7 @@ def test_leakage_of_data_against_gain(run, gain, ends):
     (name,) = right.texts
     assert name.get_position() == pytest.approx((ends[1], 0.01))
     assert right.get_ylim() == (1e-7, 10)
+    assert right.get_legend().get_title().get_text() == "dots: this run"
 
 
 # What the parties see ----------------------------------------------------------------------------
