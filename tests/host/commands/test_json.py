@@ -22,7 +22,7 @@ LINES = {
     "ledger budget": "ledger.db --network small --bits 3",
     "ledger show": "ledger.db",
     "ledger verify": "ledger.db",
-    "plan": None,  # tests/host/design/test_plan.py
+    "plan": None,  # test_plan.py
     "registers": "",
     "sweep": None,  # tests/host/design/test_sweep.py
     **dict.fromkeys(("ask", "link", "serve")),  # test_parties.py
