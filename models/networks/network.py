@@ -265,7 +265,10 @@ def load_network(name_or_path: str | Path) -> Network:
 
 
 def _exponents(weights: NDArray[np.float32]) -> NDArray[np.int8]:
-    """For each row the smallest e ≥ −126 with max|w| ≤ 127·2^e; 2^−126 is float32's least normal."""
+    """For each row the smallest e with max|w| ≤ 127·2^e, but at least −126.
+
+    2^−126 is the smallest normal number of float32.
+    """
     peaks = np.abs(weights).max(axis=1).astype(np.float64)
     # frexp gives x = m·2^e with ½ ≤ m < 1, so x ≤ 2^e, and x == 2^(e−1) exactly at m = ½.
     mantissas, exponents = np.frexp(peaks / _INT8_MAX)
