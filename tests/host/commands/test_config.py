@@ -108,7 +108,7 @@ def test_paths_start_at_the_file(run, tmp_path, small_network):
         ("infer = 3", "mine.toml: the key infer is unknown; allowed: the tables [ask]"),
         ("[infer]\nbeams = 3", "mine.toml: the key beams of [infer] is unknown; allowed: network"),
         ("[infer]\nmax_gain = 3", "the key max_gain of [infer] is unknown"),
-        ("[lab.cosmic]\nx = 3", "the table [lab.cosmic] is unknown; allowed: the tables [lab.att"),
+        ("[lab.cosmic]\nx = 3", "the table [lab.cosmic] is unknown; allowed: the tables [lab.arc"),
         ("[lab.cosim]\nx = 3", "the key x of [lab.cosim] is unknown; allowed: network, images"),
         ("[ledger]\nx = 3", "the key ledger.x is unknown; allowed: the tables [ledger.budget]"),
         ('[infer]\ngain = "1.3"', "gain of [infer] = '1.3' is of the wrong type; allowed: a num"),
