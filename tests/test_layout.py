@@ -33,7 +33,7 @@ def test_a_folder_imports_only_what_it_may(folder):
     names = [name for name in MODULES if name.split(".")[0] == folder]
     assert len(names) > 30
     for name in names:
-        for text in architecture.imported(MODULES[name]):
+        for text in architecture.imported(name, MODULES[name]):
             package, _, rest = text.partition(".")
             if package == "shotveil":
                 part = rest.split(".")[0]  # other words name a group of entry points

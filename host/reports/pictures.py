@@ -9,15 +9,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from shotveil.host.run import curves
+from shotveil.host.adversaries.reconstruction import (
+    image_by_homodyning,
+    image_by_photon_counting,
+    row_at_the_bound,
+    row_by_amplifying,
+)
+from shotveil.host.figures.style import COLOURS, line_styles, new_figure
 from shotveil.host.leakage.data import data_leakage
 from shotveil.host.leakage.declared import network_leakage
-from shotveil.host.adversaries.reconstruction import (image_by_homodyning, image_by_photon_counting, row_at_the_bound, row_by_amplifying)
+from shotveil.host.run import curves
 from shotveil.host.run.run import FinishedRun
-from shotveil.host.figures.style import COLOURS, line_styles, new_figure
 from shotveil.models.link.encoding import directions, encode_rows
-from shotveil.models.networks.mnist import SIDE
 from shotveil.models.link.optics import noise_quantum
+from shotveil.models.networks.mnist import SIDE
 
 # The paper's budgets: bits per real weight, bits per data element; and its gain.
 PAPER_WEIGHT_BITS, PAPER_DATA_BITS, PAPER_GAIN = 0.1, 0.01, 1.3

@@ -12,15 +12,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from shotveil.host.reports import pictures as report_figures
+from shotveil.host.figures.style import rendered, style
 from shotveil.host.leakage.catalogue import (
     DATA_BOUND,
     DATA_BOUNDS,
     WEIGHT_BOUND,
     WEIGHT_BOUNDS,
 )
+from shotveil.host.reports import pictures as report_figures
 from shotveil.host.run.run import FinishedRun
-from shotveil.host.figures.style import rendered, style
 from shotveil.models.common.checks import RangeError
 from shotveil.models.common.files import write_atomically
 from shotveil.models.common.parameters import Parameter

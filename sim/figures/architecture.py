@@ -44,16 +44,19 @@ def modules(root: Path) -> dict[str, Path]:
     return found
 
 
-def imported(path: Path) -> Iterator[str]:
-    """Names that a file imports anywhere in it, as `a.b.c` for "from a.b import c".
+def imported(name: str, path: Path) -> Iterator[str]:
+    """Names that a module imports anywhere in its file, as `a.b.c` for "from a.b import c".
 
-    Strings that name something in the package count as well.
+    Strings that name something in the package count as well; relative names are given in full.
     """
+    package = ["shotveil", *name.split(".")][: None if path.name == "__init__.py" else -1]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            above = package[: len(package) + 1 - node.level] if node.level else []
+            base = [*above, node.module] if node.module else above
+            yield from (".".join([*base, alias.name]) for alias in node.names)
         elif isinstance(node, ast.Constant) and NAMED.fullmatch(str(node.value)):
             yield str(node.value)
 
@@ -70,7 +73,7 @@ def rooms(root: Path) -> dict[str, PackageRoom]:
         targets = {
             _room(target)
             for member in members
-            for text in imported(files[member])
+            for text in imported(member, files[member])
             if (target := _module(text, files)) is not None and target.count(".")
         }
         head = files.get(name, files[members[0]])

@@ -23,7 +23,7 @@ def compiled(tmp_path, monkeypatch):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "finished").touch()
 
-    monkeypatch.setattr(verilator, "BUILD", tmp_path)
+    monkeypatch.setenv("SHOTVEIL_CACHE", str(tmp_path))
     monkeypatch.setattr(cocotb_build, "_compile", instead)
     return made
 
@@ -31,7 +31,7 @@ def compiled(tmp_path, monkeypatch):
 def test_what_was_compiled_once_is_taken_as_it_is(compiled, tmp_path):
     runner, folder = build("bench", "bench", {"bench.v": BENCH}, public=("done",))
     assert isinstance(runner, BlockRunner)
-    assert folder.parent == tmp_path and folder.name.startswith("bench-")
+    assert folder.parent == tmp_path / "verilator" and folder.name.startswith("bench-")
     assert build("bench", "bench", {"bench.v": BENCH}, public=("done",))[1] == folder
     assert len(compiled) == 1
 
@@ -98,7 +98,7 @@ def verilated(tmp_path, monkeypatch):
         if says["error"]:
             raise says["error"]
 
-    monkeypatch.setattr(verilator, "BUILD", tmp_path)
+    monkeypatch.setenv("SHOTVEIL_CACHE", str(tmp_path))
     monkeypatch.setattr(BlockRunner, "build", compiled)
     monkeypatch.setattr(verilator, "fetch_runtime", lambda runtime, folder: ["verilated.o"])
     monkeypatch.setattr(verilator, "keep_runtime", lambda *where: says["kept"].append(where))
@@ -109,7 +109,11 @@ def test_a_build_keeps_its_runtime_for_others(verilated, tmp_path):
     runner, folder = build("bench", "bench", {"bench.v": BENCH}, public=("done",))
     assert runner.reused == ["verilated.o"] and (folder / "finished").exists()
     ((runtime, kept),) = verilated["kept"]
-    assert kept == folder and runtime.parent == tmp_path and runtime.name.startswith("runtime-")
+    assert (
+        kept == folder
+        and runtime.parent == tmp_path / "verilator"
+        and runtime.name.startswith("runtime-")
+    )
 
 
 def test_a_warning_fails_the_build_each_time(verilated):

@@ -72,3 +72,8 @@ def test_picture():
     assert [title.split()[0].strip(",") for title in titles] == [
         "Eye", "Symbols", "Spectrum", "Homodyne",
     ]  # fmt: skip
+
+
+def test_which_parts_of_the_report_are_made():
+    assert list(report.report()) == ["floors"]
+    assert list(report.report(3, 5)) == ["bias_phase_diverse", "bias_homodyne", "vacuum"]

@@ -16,10 +16,8 @@ from shotveil.host.run.inference import infer
 from shotveil.models.link.optics import Link
 from shotveil.models.networks.mnist import load_mnist
 from shotveil.models.networks.network import Layer, Network
-from shotveil.models.signal.frame import FrameLayout
 from shotveil.models.waveform.impairments import Impairments
 from shotveil.sim.loop import light
-from shotveil.sim.loop.live import BLOCK, Table
 
 pytest.importorskip("shotveil.sim.loop.node_device")
 
@@ -159,31 +157,3 @@ def test_a_table_is_calibrated_within_what_receivers_hold():
         light.calibrate(GAIN, 60.0, Impairments())
     dim = replace(Impairments(), transmittance_back=0.25)
     assert light.brightest(dim) == pytest.approx(2 * light.brightest(Impairments()))
-
-
-class Settings(dict):
-    """What `Watch` tells of a node that is set to a layout and a mode."""
-
-    def __init__(self, layout, mode):
-        super().__init__(digitiser_mode=mode)
-        self.layout = layout
-
-
-def test_light_is_as_the_client_is_set_to_when_a_frame_begins():
-    """Also where the light of the batch before is still on."""
-    nodes = light.LiveNodes(Table(GAIN, 24.0))
-    frame = np.zeros((1, BLOCK), np.int64)
-    silent = {"codes": np.zeros((2, BLOCK), np.int64), "frame": frame, "shifter": frame}
-    begins = {**silent, "frame": np.eye(1, BLOCK, 5, dtype=np.int64)}
-    nodes.client.advance = lambda: silent
-    seen = []
-    for mode, layout in ((3, FrameLayout()), (3, FrameLayout()), (4, FrameLayout()),
-                         (4, FrameLayout(row=300))):  # fmt: skip
-        nodes.client.watch = Settings(layout, mode)
-        nodes.server.advance = lambda: begins
-        nodes.advance()
-        nodes.server.advance = lambda: silent
-        nodes.advance()
-        seen.append(nodes._optics)
-    assert seen[0] is seen[1] and len({id(optics) for optics in seen}) == 3
-    assert [(o.setup.mode, o.setup.layout.row) for o in seen[1:]] == [(3, 392), (4, 392), (4, 300)]

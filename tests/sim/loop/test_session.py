@@ -6,12 +6,10 @@ import numpy as np
 import pytest
 
 from shotveil.models.common.checks import RangeError
-from shotveil.models.digitiser import phase_lock
 from shotveil.models.link.encoding import directions
 from shotveil.models.link.optics import Link
 from shotveil.models.networks.mnist import load_mnist
 from shotveil.models.networks.network import Layer, Network, load_network
-from shotveil.sim.loop import client_lock
 from shotveil.sim.loop.session import Loop, channel, infer, verified
 from shotveil.sim.loop.settings import LoopSettings, realistic
 
@@ -72,36 +70,6 @@ def test_the_client_reads_with_the_noise_of_the_optics_model(part, image):
     expected = loop.settings.link.inference_noise
     assert noise.var() == pytest.approx(expected, rel=4 * np.sqrt(2 / noise.size))
     assert abs(noise.mean()) < 4 * np.sqrt(expected / noise.size)
-
-
-def test_the_phase_lock_is_closed_to_the_bit(part, image):
-    """The shifter codes that each frame met are those that the receiver's own phases give."""
-    settings = realistic(GAIN, F2)
-    loop = Loop(part, settings)
-    xi, _ = directions(image)
-    client = loop.play(0, xi[0], loop.records(20), np.random.default_rng(1)).client
-    phases = client.received.phases
-    codes, _ = phase_lock.model(settings.client, settings.lock, phases.angle, phases.bad)
-    lag = 3
-    first = len(client.codes) - len(codes)
-    np.testing.assert_array_equal(client.codes[first + lag :], codes[:-lag])
-    assert not client.codes[: first + lag].any()
-    assert client.locked
-
-
-def test_the_client_comes_to_its_timing_without_having_found_it_on_the_way(
-    part, image, monkeypatch
-):
-    """What the receiver finds makes up for it, in the end to the bit."""
-    loop = Loop(part, realistic(GAIN, F2))
-    xi, _ = directions(image)
-    records = loop.records(20)
-    seen = [loop.play(0, xi[0], records, np.random.default_rng(1))]
-    monkeypatch.setattr(client_lock._Search, "_frame", lambda *_: None)
-    seen.append(loop.play(0, xi[0], records, np.random.default_rng(1)))
-    np.testing.assert_array_equal(seen[0].values, seen[1].values)
-    np.testing.assert_array_equal(seen[0].client.words, seen[1].client.words)
-    assert seen[0].client.received.frames == seen[1].client.received.frames
 
 
 def test_realistic_impairments_show_their_transmittance(part, image):

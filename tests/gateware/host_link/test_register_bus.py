@@ -2,8 +2,8 @@
 
 from amaranth.lib.wiring import In, Out
 
-from shotveil.gateware.node.register_bus import RegisterBus
-from shotveil.models.node.register_map import ADDRESS_BITS, WORD
+from shotveil.gateware.host_link.register_bus import RegisterBus
+from shotveil.models.host_link.packet import ADDRESS_BITS, WORD
 
 
 def test_members_as_the_master_sees_them():

@@ -1,0 +1,1 @@
+"""HTML reports of runs, with their pictures and templates."""
