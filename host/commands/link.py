@@ -94,7 +94,15 @@ def link(
 
     log_to_stderr()
     folder = folder_of(keys, demo)
-    written = os.open(shots, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) if shots else None
+    if seed is None:
+        seed = secrets.randbits(128)
+    require("seed", seed, at_least=0)
+    require_attack(strength, attack)
+    adversary = None if attack is None else interference(attack, strength)
+    channel = channel_of(**options)
+    own_keys = read_keys(folder, LINK)
+    with refusals():
+        written = os.open(shots, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) if shots else None
 
     def record(shot: Any) -> None:
         if written is not None:
@@ -108,13 +116,8 @@ def link(
             }
             os.write(written, (dumps(entry) + "\n").encode())
 
-    if seed is None:
-        seed = secrets.randbits(128)
-    require("seed", seed, at_least=0)
-    require_attack(strength, attack)
-    adversary = None if attack is None else interference(attack, strength)
     simulated = SimulatedLink(
-        channel_of(**options),
+        channel,
         seed,
         symbol_level=symbol_level or adversary is not None,
         interference=adversary,
@@ -122,7 +125,7 @@ def link(
     )
     # Many calls run side by side, so the matrix products inside each must not.
     with refusals(), threadpool_limits(1, "blas"):
-        server, port = serve_link(simulated, address, read_keys(folder, LINK))
+        server, port = serve_link(simulated, address, own_keys)
 
         def stop() -> None:
             simulated.shut_down()

@@ -1,8 +1,8 @@
-"""What an adversary says of itself, and all the adversaries there are.
+"""The description of an adversary, and the list of all adversaries.
 
-A file of this room that defines one adds it: to `shotveil attack`, to the seats of real sessions
-(`shotveil link --attack`, `shotveil serve --attack`) and, where it acts on samples, to the loop of
-two nodes.
+To add an adversary, define it in a new file of this package. It is then offered by
+`shotveil attack`, in real sessions (`shotveil link --attack`, `shotveil serve --attack`) and, if it
+acts on samples, in the loop of two nodes.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ B = TypeVar("B")
 
 @dataclass(frozen=True)
 class Strength:
-    """What an adversary's strength means, with its unit, and its usual value.
+    """The strength of an adversary: its `meaning` with the unit, and its `usual` value.
 
-    in_loop: the value that a loop of two nodes notices within some batches, None where the
-    adversary does not play there. above, at_least, at_most, integer: the allowed range.
+    in_loop: a value that a loop of two nodes notices within some batches; None if the adversary
+        cannot act there.
+    above, at_least, at_most, integer: the allowed range.
     """
 
     meaning: str
@@ -41,7 +42,7 @@ class Strength:
     integer: bool = False
 
     def check(self, value: float) -> None:
-        """Raise `RangeError` unless an adversary can be that strong."""
+        """Raise `RangeError` unless `value` is an allowed strength."""
         require(
             f"strength ({self.meaning})", value, above=self.above, at_least=self.at_least,
             at_most=self.at_most, integer=self.integer,
@@ -50,11 +51,12 @@ class Strength:
 
 @dataclass(frozen=True, kw_only=True)
 class Adversary(Generic[B]):
-    """A party that does not keep to the protocol. Which seat it takes, its class says.
+    """A party that does not keep to the protocol. Its class tells which seat it takes.
 
-    says: a phrase for people, of which the adversary is the subject. strength: None where there is
-    none to choose. covered_by: name of the bound on what it learns, "" where there is none. make:
-    its behaviour, symbol by symbol, for a strength.
+    says: a phrase for people, with the adversary as its subject.
+    strength: None if there is no strength to choose.
+    covered_by: name of the bound on what it learns; "" if there is none.
+    make: function from a strength to the adversary's behaviour, symbol by symbol.
     """
 
     seat: ClassVar[str]
@@ -66,11 +68,14 @@ class Adversary(Generic[B]):
     make: Callable[[float], B]
 
     def of(self, strength: float | None = None) -> B:
-        """Its behaviour, as strong as usual if None. Raises `RangeError`."""
+        """Its behaviour at a `strength`; None means the usual one. Raises `RangeError`."""
         return self.make(self.strong(strength))
 
     def strong(self, strength: float | None = None) -> float:
-        """The strength that is meant: as usual if None. Raises `RangeError`."""
+        """The strength to use; None means the usual one.
+
+        Raises `RangeError` for a strength out of range, or if there is none to choose.
+        """
         if self.strength is None:
             if strength is not None:
                 raise RangeError(f"strength = {strength:g}; allowed with {self.name}: none")
@@ -82,16 +87,19 @@ class Adversary(Generic[B]):
 
 @dataclass(frozen=True, kw_only=True)
 class LinkAdversary(Adversary[B]):
-    """An adversary that a link can hold, for its light and optics are there."""
+    """An adversary that acts within a link, on its light or with its optics."""
 
     def interference(self, strength: float | None = None) -> Interference:
-        """The adversary within a link; raises `RangeError`."""
+        """What the adversary does within a link. Raises `RangeError` for a bad strength."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True)
 class FibreAdversary(LinkAdversary[Fibre]):
-    """Somebody on the fibre. sampled: what it does to frames of light, sample by sample."""
+    """An adversary on the fibre.
+
+    sampled: function from a strength to its behaviour sample by sample; None if it has none.
+    """
 
     seat = "fibre"
 
@@ -103,7 +111,7 @@ class FibreAdversary(LinkAdversary[Fibre]):
 
 @dataclass(frozen=True, kw_only=True)
 class ClientAdversary(LinkAdversary[DishonestClient]):
-    """A data owner after the weights."""
+    """A data owner that wants to learn the weights."""
 
     seat = "client"
 
@@ -113,7 +121,7 @@ class ClientAdversary(LinkAdversary[DishonestClient]):
 
 @dataclass(frozen=True, kw_only=True)
 class ServerAdversary(Adversary[CuriousServer]):
-    """A model owner after the data."""
+    """A model owner that wants to learn the data."""
 
     seat = "server"
 
@@ -122,13 +130,13 @@ A = TypeVar("A", bound=Adversary)
 
 
 def adversaries(kind: type[A]) -> dict[str, A]:
-    """All adversaries of a kind by name: those on the fibre, then clients, then servers."""
+    """All adversaries of a kind, by name: those on the fibre first, then clients, then servers."""
     found = [one for one in members(ROOM, Adversary).values() if isinstance(one, kind)]
     return {one.name: one for one in sorted(found, key=lambda one: SEATS.index(one.seat))}
 
 
 def adversary(name: str, kind: type[A]) -> A:
-    """The adversary of that name; raises `RangeError` where none of this kind bears it."""
+    """The adversary of that kind and name. Raises `RangeError` if there is none."""
     found = adversaries(kind)
     if name not in found:
         raise RangeError(f"attack = {name!r} is none of {', '.join(found)}")

@@ -14,9 +14,9 @@ from shotveil.models.link.optics import Link
 
 @dataclass(frozen=True)
 class BasisQueries:
-    """Asks for single weights: its direction is one mode, the same for all rows of a batch.
+    """A client that asks for single weights: its direction is one mode, the same for all rows.
 
-    mode: which, from 0. The mean excess noise is that of any honest client.
+    mode: number of the mode, from 0. The mean excess noise is that of any honest client.
     """
 
     mode: int
@@ -26,11 +26,11 @@ class BasisQueries:
         return "mode"
 
     def link(self, granted: Link) -> Link:
-        """The link as it is granted."""
+        """The link that the server allows, unchanged."""
         return granted
 
     def directions(self, images: int, modes: int) -> Complex:
-        """Unit vectors (images, modes); raises `RangeError` where there is no such mode."""
+        """Unit vectors (images, modes). Raises `RangeError` if there is no such mode."""
         require("mode", self.mode, at_least=0, at_most=modes - 1, integer=True)
         xi = np.zeros((images, modes), dtype=np.complex128)
         xi[:, self.mode] = 1

@@ -1,8 +1,9 @@
-"""What an adversary on the fibre does and takes, and how much its record tells.
+"""The interface of adversaries on the fibre, and how much their records tell.
 
-Each acts on rows of coherent amplitudes (..., N), in SNU^(1/2), and returns what the server then
-gets back and what the adversary holds: estimates of the amplitudes with their noise. What it has
-learned is the mutual information of the two, at most the Holevo bound of the channel it leaves.
+Each adversary acts on rows of coherent amplitudes (..., N), in SNU^(1/2). It returns the light that
+goes on and its own record, which holds noisy estimates of the amplitudes. What it has learned is
+the mutual information of amplitudes and record. This is at most the Holevo bound of the channel
+that the server sees.
 """
 
 from __future__ import annotations
@@ -20,8 +21,11 @@ from shotveil.models.link.symbols import vacuum
 
 @dataclass(frozen=True, eq=False)
 class Taken:
-    """returned: (..., N) amplitudes at the server's input. record: (..., N) what was measured of
-    each mode, 0 where nothing was; touched: (...) the rows that were.
+    """The result of an adversary on the fibre, in SNU^(1/2).
+
+    returned: (..., N), amplitudes of the light that goes on.
+    record: (..., N), the measured value of each mode, 0 where nothing was measured.
+    touched: (...), whether each row was measured.
     """
 
     returned: Complex
@@ -30,33 +34,36 @@ class Taken:
 
 
 class Fibre(Protocol):
-    """An adversary's fibre."""
+    """A fibre with an adversary on it."""
 
     @property
     def transmittance(self) -> float:
-        """T that the server will see, on average."""
+        """Mean transmittance T that the server will see."""
 
     @property
     def excess_noise(self) -> float:
-        """ε (SNU) that the server will see, on average."""
+        """Mean excess noise ε (SNU) that the server will see."""
 
     @property
     def touched(self) -> float:
-        """Fraction of the rows that it acts on, each by itself or all."""
+        """Fraction of the rows that it acts on."""
 
     def pass_on(self, sent: Complex, rng: np.random.Generator) -> Taken:
-        """Act on coherent amplitudes `sent` (..., N), means without their vacuum."""
+        """Act on coherent amplitudes `sent` (..., N), which are means without vacuum noise."""
 
 
 def heterodyne(light: Complex, rng: np.random.Generator) -> Complex:
-    """Both quadratures of `light`, each at half its power with vacuum of variance ½ added (SNU)."""
+    """Heterodyne record of both quadratures of `light`, of the same shape, in SNU^(1/2).
+
+    Each quadrature has half its power plus vacuum of variance ½ (SNU).
+    """
     return (light + vacuum(light.shape, rng)) / math.sqrt(2)
 
 
 class RecordCorrelation:
-    """How far a record tells of what was sent, as the sums over many passages say.
+    """The correlation between a record and what was sent, from sums over many passes.
 
-    Both are Gaussian and circular, or both real; what was not touched told nothing.
+    Both are Gaussian and circular, or both are real. Values that were not measured tell nothing.
     """
 
     def __init__(self) -> None:
@@ -64,7 +71,7 @@ class RecordCorrelation:
         self._touched, self._all = 0, 0
 
     def add(self, sent: Complex | Real, record: Complex | Real, untouched: int = 0) -> None:
-        """Take in values of one shape, and how many more there were without a record."""
+        """Add values of equal shape, and the number of further values without a record."""
         a, b = sent.ravel(), record.ravel()
         self._sent += float(np.vdot(a, a).real)
         self._record += float(np.vdot(b, b).real)
@@ -74,12 +81,15 @@ class RecordCorrelation:
 
     @property
     def variance(self) -> float:
-        """Of what was sent, per real number (SNU), as if all of it were complex."""
+        """Variance (SNU) per quadrature of the complex values that were sent."""
         return self._sent / (2 * self._touched) if self._touched else 0.0
 
     @property
     def bits(self) -> float:
-        """−½·log2(1 − ρ²) per real number that was sent, touched or not; ρ from the samples."""
+        """Mutual information −½·log2(1 − ρ²) in bits per real number sent, measured or not.
+
+        The correlation ρ is estimated from the samples.
+        """
         if not self._sent or not self._record:
             return 0.0
         rho2 = abs(self._cross) ** 2 / (self._sent * self._record)
@@ -88,10 +98,10 @@ class RecordCorrelation:
 
 
 def mutual_information(sent: Complex, record: Complex, touched: NDArray[np.bool_]) -> float:
-    """Bits per real weight that Gaussian `record` tells of `sent`, both quadratures alike.
+    """Bits per real weight that the Gaussian `record` (..., N) tells about `sent` (..., N).
 
-    −½·log2(1 − ρ²) on the rows that were touched, nothing on the others; ρ is estimated from the
-    samples. Exact for Gaussian weights and noise.
+    The result is −½·log2(1 − ρ²) on the rows `touched` (...) and 0 on the others, with ρ estimated
+    from the samples of both quadratures together. It is exact for Gaussian weights and noise.
     """
     found = RecordCorrelation()
     found.add(sent[touched], record[touched], sent[~touched].size)

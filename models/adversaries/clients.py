@@ -1,4 +1,4 @@
-"""What a client that is after the weights does: it sets its optics as an honest one would not."""
+"""The interface of dishonest clients, which set their optics so as to learn more about weights."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from shotveil.models.link.optics import Link
 class DishonestClient(Protocol):
     """A client with optics of its own choice.
 
-    bound: what it reads is measured against: "row", all weights of a row alike; "mode", the two
-    weights of one mode alone.
+    bound: the weights that the leakage bound refers to: "row" for all weights of a row alike,
+        "mode" for the two weights of one mode.
     """
 
     @property
     def bound(self) -> str: ...
 
     def link(self, granted: Link) -> Link:
-        """The link with this client's optics in it; raises `RangeError`."""
+        """The `granted` link with this client's optics in it. Raises `RangeError` if impossible."""
 
     def directions(self, images: int, modes: int) -> Complex | None:
-        """Unit vectors (images, modes) that it asks for; None: those of its data, as is honest."""
+        """Unit vectors (images, modes) that it asks for; None means the honest ones of its data."""

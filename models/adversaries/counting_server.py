@@ -1,4 +1,4 @@
-"""A server that counts photons in the light that returns, less what it sent."""
+"""A server that counts photons in the returned light, after removing what it sent."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from shotveil.models.link.symbols import vacuum
 
 @dataclass(frozen=True)
 class PhotonCounter:
-    """Displaces the light back to vacuum and counts photons: without ν there are none.
+    """A server that displaces the light back to vacuum and counts the photons that ν leaves.
 
-    Given ν the light in mode k is a coherent state of |ν·ξ_k|²/4 photons, so counts are Poissonian.
+    Given ν, the light in mode k is a coherent state of |ν·ξ_k|²/4 photons: counts are Poissonian.
     """
 
     variance = 1.0
     counts = True
 
     def power(self, link: Link, record: Real) -> Real:
-        # ⟨|ν|²⟩/4 = g/2 photons a row, and as many of the technical noise in every mode.
+        # A row has ⟨|ν|²⟩/4 = g/2 photons on average, and each mode ε/2 from technical noise.
         floor = link.server_detector.efficiency * link.excess_noise / 2
         return np.asarray((record.mean(axis=0) - floor) / (seen_noise(link) / 2))
 

@@ -1,4 +1,4 @@
-"""The entangling cloner: the attack on the fibre that the Holevo bound is about."""
+"""The entangling cloner: the attack on the fibre for which the Holevo bound is computed."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from shotveil.models.common.checks import require
 from shotveil.models.link.encoding import Complex
 from shotveil.models.link.symbols import vacuum
 
-TRANSMITTANCE = 0.99  # that it leaves, where it is asked for by its excess noise alone
+TRANSMITTANCE = 0.99  # transmittance that it leaves if only its excess noise is chosen
 
 
 @dataclass(frozen=True)
 class EntanglingCloner:
-    """Mixes one half of entangled light into the fibre, keeps the other half and what came out.
+    """An adversary that mixes one half of entangled light into the fibre.
 
-    It leaves exactly a channel (T, ε), the attack that χ is about. transmittance T in (0, 1),
-    excess_noise ε ≥ 0 (SNU, at the returned mode). Of the two modes it keeps it measures both
-    quadratures, after the best passive combination of them.
+    It keeps the other half and the light that it took out. The server sees exactly a channel
+    (T, ε), and the Holevo bound χ assumes this attack. transmittance: T in (0, 1). excess_noise:
+    ε ≥ 0 (SNU, at the returned mode). The adversary measures both quadratures of the two modes that
+    it keeps and combines the results. Raises `RangeError` for a value out of range.
     """
 
     transmittance: float
@@ -39,14 +40,14 @@ class EntanglingCloner:
     def pass_on(self, sent: Complex, rng: np.random.Generator) -> Taken:
         t = self.transmittance
         light = sent + vacuum(sent.shape, rng)
-        # Two-mode squeezed vacuum of variance w: e1 enters the fibre, e2 stays.
+        # Two-mode squeezed vacuum of variance w; e1 enters the fibre, e2 stays with the adversary.
         w = 1 + self.excess_noise / (1 - t)
         mean, spread = math.sqrt((w + 1) / 2), math.sqrt((w - 1) / 2)
         one, other = vacuum(sent.shape, rng), vacuum(sent.shape, rng)
         e1, e2 = mean * one + spread * other.conj(), mean * other + spread * one.conj()
         returned = math.sqrt(t) * light + math.sqrt(1 - t) * e1
         kept = math.sqrt(1 - t) * light - math.sqrt(t) * e1
-        # kept carries the signal with e1's noise, which heterodyning e2 tells in part.
+        # `kept` is the signal with the noise of e1, part of which is known from heterodyning e2.
         seen, reference = heterodyne(kept, rng), heterodyne(e2, rng)
         gain = math.sqrt(w**2 - 1) * math.sqrt(t) / math.sqrt(2) / ((w + 1) / math.sqrt(2))
         record = seen + gain * reference.conj()

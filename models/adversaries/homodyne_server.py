@@ -1,4 +1,4 @@
-"""A server that homodynes the light that returns, to see the client's noise in it."""
+"""A server that measures the returned light by homodyning, to see the client's noise in it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shotveil.models.link.optics import Link
 
 @dataclass(frozen=True)
 class Homodyner:
-    """Measures X of half the rows and P of the other half: sees ν above the vacuum's own noise."""
+    """A server that measures X of half the rows and P of the others, and so sees ν in the noise."""
 
     variance = 1.0
     counts = False

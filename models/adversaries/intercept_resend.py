@@ -1,4 +1,4 @@
-"""Intercept and resend: somebody on the fibre measures rows and sends light of its own."""
+"""Intercept and resend: an adversary on the fibre measures rows and sends its own light."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from shotveil.models.waveform.noise import Normals
 
 @dataclass(frozen=True)
 class InterceptResend:
-    """Measures both quadratures of a `fraction` of the rows and sends coherent light instead.
+    """An adversary that measures a `fraction` of the rows and sends coherent light instead.
 
-    Its heterodyne detector shows α with noise 2 in either quadrature; resent, that is excess noise
-    2 on the rows that were touched.
+    Its heterodyne detector measures both quadratures with a noise of 2 SNU each. The resent rows
+    therefore have an excess noise of 2 SNU. Raises `RangeError` unless the fraction is in [0, 1].
     """
 
     fraction: float
@@ -50,9 +50,9 @@ class InterceptResend:
 
 @dataclass(frozen=True)
 class Interceptor:
-    """Measures both quadratures of a `fraction` of the frames, and sends what it measured instead.
+    """The same adversary for samples: it measures a `fraction` of the frames and resends them.
 
-    Heterodyne detection adds the vacuum of its second port, new light its own.
+    Heterodyne detection adds the vacuum of its second port, and the new light adds its own vacuum.
     """
 
     fraction: float
@@ -61,7 +61,7 @@ class Interceptor:
         require("fraction", self.fraction, at_least=0, at_most=1)
 
     def pass_on(self, light: Complex, vacuum: Normals) -> Complex:
-        # A frame is touched where its own number says so, alone or among others.
+        # Each frame draws its own random number, so the choice does not depend on the block size.
         noise = vacuum.complex(2 * light.size + len(light))
         noise = noise.reshape(len(light), -1)
         half = light.shape[1]

@@ -1,7 +1,7 @@
-"""Adversaries within the link, passage by passage: on the fibre, or with the client's optics.
+"""Adversaries within a link, pass by pass: on the fibre, or with the client's optics.
 
-Each acts where an honest fibre or client would, and keeps account of what it learned on the way. It
-is the link that holds both light and optics, so it is there that they are put in its place.
+Each acts in place of an honest fibre or client, and counts what it has learned. They act in the
+link because the link holds both the light and the optics.
 """
 
 from __future__ import annotations
@@ -19,31 +19,31 @@ from shotveil.models.link.symbols import vacuum
 
 
 class Interference(Protocol):
-    """What takes the place of the honest fibre or client. Threads may share one.
+    """An adversary that takes the place of the honest fibre or client. Threads may share one.
 
-    bound: what it learned is measured against: "row", all weights of a row alike; "mode", the two
-    weights of one mode alone.
+    bound: the weights that the leakage bound refers to: "row" for all weights of a row alike,
+        "mode" for the two weights of one mode.
     """
 
     bound: str
 
     def optics(self, link: Link, xi: Complex) -> tuple[Link, Complex]:
-        """Link and directions (rows, N) that are set in place of the client's."""
+        """Link and directions (rows, N) to use instead of the honest client's."""
 
     def outward(self, sent: Complex, rng: np.random.Generator) -> Complex:
-        """Light (rows, N), its noise included, that goes on of amplitudes `sent`."""
+        """Light (rows, N), with its noise, that goes on when amplitudes `sent` (rows, N) arrive."""
 
     def note(self, sent: Complex, xi: Complex, inference: Real) -> None:
-        """Take in a passage: amplitudes, directions (rows, N), readings (rows,) of the client."""
+        """Record a pass: amplitudes and directions (rows, N), and the client's readings (rows,)."""
 
     def learned(self) -> float:
-        """Bits so far, per weight that `bound` speaks of and passage."""
+        """Bits learned so far, per pass and per weight that `bound` refers to."""
 
     def variance(self) -> float:
-        """V_A (SNU) of the light so far."""
+        """Modulation variance V_A (SNU) of the light so far."""
 
     def channel(self) -> tuple[float, float]:
-        """T and ε (SNU) of the channel that covers it."""
+        """Transmittance T and excess noise ε (SNU) of the channel whose bound covers it."""
 
 
 class OnTheFibre:
@@ -80,7 +80,7 @@ class OnTheFibre:
 
 
 class WithItsOptics:
-    """A client that sets its optics as an honest one would not, and reads its own detector."""
+    """A client that sets its optics dishonestly and reads its own detector."""
 
     def __init__(self, client: DishonestClient) -> None:
         self._client = client
@@ -106,17 +106,17 @@ class WithItsOptics:
             self._rows += len(sent)
 
     def learned(self) -> float:
-        # One product a row: of all its weights, or of the one that was asked for.
+        # Each row gives one product: of all its weights, or of the one that was asked for.
         return self._record.bits / (1 if self.bound == "mode" else 2 * self._modes)
 
     @property
     def _modes(self) -> float:
-        """Of a row, on average."""
+        """Mean number of modes in a row."""
         return self._numbers / self._rows if self._rows else 1.0
 
     def variance(self) -> float:
         return self._light.variance
 
     def channel(self) -> tuple[float, float]:
-        # All of the amplifier's noise lies in the one mode that is asked for, or in all alike.
+        # The amplifier's noise lies in the one mode that is asked for, or is shared by all modes.
         return 1.0, noise_quantum(self._gain) / (1 if self.bound == "mode" else self._modes)

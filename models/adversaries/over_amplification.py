@@ -1,4 +1,4 @@
-"""Over-amplification: the client reads better than it is granted, and returns more noise."""
+"""Over-amplification: the client reads better than it is allowed to, and returns more noise."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shotveil.models.link.optics import Link
 
 @dataclass(frozen=True)
 class OverAmplifier:
-    """Amplifies with `gain` where less is granted: reads better, and returns more noise."""
+    """A client that amplifies with a `gain` above the one that the server allows."""
 
     gain: float
 
@@ -20,11 +20,11 @@ class OverAmplifier:
         return "row"
 
     def link(self, granted: Link) -> Link:
-        """The link with this client's optics in it; raises `RangeError` unless gain > 1."""
+        """The link with this client's gain in it. Raises `RangeError` unless it is above 1."""
         return replace(granted, gain=self.gain)
 
     def directions(self, images: int, modes: int) -> Complex | None:
-        """Those of its data."""
+        """None: the client asks for the honest directions of its data."""
         return None
 
 

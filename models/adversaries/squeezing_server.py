@@ -19,9 +19,10 @@ MOST_SQUEEZING = 30.0  # dB
 
 @dataclass(frozen=True)
 class Squeezer:
-    """Sends light squeezed by `decibels` in a quadrature and homodynes that: less noise above ν.
+    """A server that sends light with X of every mode squeezed by `decibels`, and homodynes X.
 
-    Loss on either way lets vacuum back in; the squeezed quadrature is X of every mode.
+    The squeezed quadrature has less vacuum noise to hide ν; loss on each way adds vacuum again.
+    Raises `RangeError` for a squeezing out of range.
     """
 
     decibels: float
@@ -31,7 +32,10 @@ class Squeezer:
 
     @classmethod
     def of(cls, variance: float) -> Squeezer:
-        """By the variance (SNU) of the squeezed quadrature; raises `RangeError`."""
+        """The server whose squeezed quadrature has a `variance` (SNU) above 0 and at most 1.
+
+        Raises `RangeError` for any other variance, and for more squeezing than is allowed.
+        """
         require("squeezed variance", variance, above=0, at_most=1)
         return cls(-10 * math.log10(variance))
 
@@ -41,11 +45,11 @@ class Squeezer:
 
     @property
     def variance(self) -> float:
-        """Of the squeezed quadrature as sent, SNU; the other has its inverse."""
+        """Variance (SNU) of the squeezed quadrature as sent; the other has the inverse."""
         return float(10 ** (-self.decibels / 10))
 
     def probe(self, shape: tuple[int, ...], rng: np.random.Generator) -> Complex:
-        """What takes the place of the vacuum in the light that is sent."""
+        """Squeezed vacuum of the given `shape`, in SNU^(1/2), which replaces the vacuum as sent."""
         x, p = rng.standard_normal((2, *shape))
         return x * math.sqrt(self.variance) + 1j * p / math.sqrt(self.variance)
 
@@ -65,12 +69,13 @@ class Squeezer:
     def readings(
         self, link: Link, direction: Complex, means: Real, images: int, rng: np.random.Generator
     ) -> Real:
-        """What an ideal detector of the client reads in a check, (images, slots), SNU^(1/2).
+        """Readings (images, slots) of an ideal detector of the client in a check, in SNU^(1/2).
 
-        direction: (N,) the client's, repeated for all images. means: (slots,) mean of X in it.
+        direction: (N,), the client's direction, which is the same for all images.
+        means: (slots,), the mean of X in that direction, in SNU^(1/2).
         """
         shape = images, len(means)
-        # X of mode 1 is Σ Re(ξ*_k a_k): squeezed by Re ξ, stretched by Im ξ.
+        # X of mode 1 is Σ Re(ξ*_k a_k): Re ξ weights the squeezed quadratures, Im ξ the others.
         variance = float(
             np.sum(direction.real**2) * self.variance + np.sum(direction.imag**2) / self.variance
         )
@@ -86,6 +91,6 @@ SQUEEZING_SERVER = ServerAdversary(
     name="squeezing-server",
     says="sends squeezed light and measures what returns of it for the client's data",
     strength=Strength("squeezing (dB)", usual=10.0, at_least=0, at_most=MOST_SQUEEZING),
-    covered_by="",  # nothing but the client's check stands against it
+    covered_by="",  # there is no bound; only the client's check protects against it
     make=Squeezer,
 )

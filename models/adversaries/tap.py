@@ -1,4 +1,4 @@
-"""A tap: somebody on the fibre keeps a part of the light."""
+"""A tap: an adversary on the fibre keeps a part of the light."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from shotveil.models.waveform.noise import Normals
 
 @dataclass(frozen=True)
 class Tap:
-    """Keeps a `fraction` of the light, measures both its quadratures, and sends on the rest."""
+    """An adversary that keeps a `fraction` of the light's power and measures both quadratures.
+
+    It sends on the rest. Raises `RangeError` unless the fraction is in [0, 1].
+    """
 
     fraction: float
 
@@ -45,7 +48,7 @@ class Tap:
 
 @dataclass(frozen=True)
 class FibreTap:
-    """Keeps a `fraction` of the light's power, at all times."""
+    """The same adversary for samples: it keeps a `fraction` of the light's power at all times."""
 
     fraction: float
 

@@ -1,4 +1,4 @@
-"""Refusal of bad input: one error type, one sentence naming the value and what is allowed."""
+"""Checks of input: one error type, whose message names the value and the allowed range."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def require(
 
     `above` and `below` are open ends of the range, `at_least` and `at_most` closed ones.
     """
-    # Plain numbers and integers in bounds, the most usual cases, need no array of floats. NumPy is
-    # imported where an array is at hand, so that a command's help does not wait for it.
+    # The most usual cases, plain numbers and int64 arrays within bounds, need no array of floats.
+    # NumPy is imported only where it is needed, so that a command's help does not wait for it.
     lowest: Any
     highest: Any
     plain = False
@@ -84,7 +84,7 @@ def interval(
     below: float | None = None,
     at_most: float | None = None,
 ) -> str:
-    """The range that `require` allows, as a person writes it: (0, 1]."""
+    """The range that `require` allows, in mathematical notation: (0, 1]."""
     low = f"({above:g}" if above is not None else "(−∞" if at_least is None else f"[{at_least:g}"
     high = f"{below:g})" if below is not None else "∞)" if at_most is None else f"{at_most:g}]"
     return f"{low}, {high}"

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whatever interrupts their writing."""
+"""Atomic writing of files: an interruption never leaves half a file."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from shotveil.models.common.checks import RangeError
 
 
 def write_atomically(path: str | Path, data: bytes | str) -> None:
-    """Write `data` (text as UTF-8) beside `path`, flush it to disk, then rename it in one step.
+    """Write `data` (text as UTF-8) to a temporary file, flush it to disk, and rename it to `path`.
 
-    An interruption leaves the old file, or none. Makes missing folders. Raises `RangeError` when
-    the file cannot be written.
+    An interruption leaves the old file, or none if there was none. Missing folders are made. Raises
+    `RangeError` when the file cannot be written.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
@@ -26,6 +26,6 @@ def write_atomically(path: str | Path, data: bytes | str) -> None:
         temporary.replace(path)
     except OSError as error:
         raise RangeError(f"file {path} cannot be written: {error.strerror}") from None
-    finally:  # after Ctrl-C too; gone already where all went well
+    finally:  # runs after Ctrl-C too; after success the temporary file is gone already
         with suppress(OSError):
             temporary.unlink()

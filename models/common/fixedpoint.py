@@ -1,8 +1,9 @@
 """Fixed-point numbers: formats, named roundings and named overflow, exact on int64 arrays.
 
-The one vocabulary of the project. `gateware.primitives.fixedpoint` has the same functions on
-Amaranth values, and the two agree on every value. A number is a *raw* integer together with a `Q`
-format; its value is raw · 2^−fraction. Nothing here rounds or overflows unless told how.
+All fixed-point code of the project uses these names. `gateware.primitives.fixedpoint` has the same
+functions on Amaranth values, and the two agree on every value. A number is a *raw* integer together
+with a `Q` format; its value is raw · 2^−fraction. Nothing here overflows unless the caller asks for
+it.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from shotveil.models.common.checks import RangeError, require
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
-# One bit is kept free, so that the half that roundings add can never wrap an int64.
+# One bit of an int64 stays free, so that adding half a unit for rounding can never wrap.
 MAX_WIDTH = 62
 
 
 class Rounding(enum.Enum):
-    """What becomes of the bits below the last one kept."""
+    """How a number is rounded when its lowest bits are dropped."""
 
     FLOOR = "floor"  # towards −∞: free in hardware, biased by −½ LSB
     HALF_UP = "half-up"  # to nearest, ties towards +∞: biased by 2^−(dropped bits + 1) LSB
@@ -31,7 +32,7 @@ class Rounding(enum.Enum):
 
 
 class Overflow(enum.Enum):
-    """What becomes of a number that the format cannot hold."""
+    """What happens to a number that the format cannot hold."""
 
     WRAP = "wrap"  # modulo 2^width, as two's complement arithmetic does
     SATURATE = "saturate"  # the nearest number that the format holds
@@ -42,7 +43,8 @@ class Q:
     """A fixed-point format, written Q`integer`.`fraction` (UQ if unsigned).
 
     `integer` counts the bits above the binary point and includes the sign bit, so Q1.15 is a
-    16-bit number in [−1, 1). Either part may be negative as long as the width is positive.
+    16-bit number in [−1, 1). Either part may be negative as long as the width is positive. Raises
+    `RangeError` for a width outside 1…62.
     """
 
     integer: int
@@ -90,7 +92,7 @@ def round_shift(raw: npt.ArrayLike, bits: int, rounding: Rounding) -> IntArray:
     half = 1 << (bits - 1)
     if rounding is Rounding.HALF_UP:
         return (value + half) >> bits
-    # In place: what costs time is memory.
+    # Work in place, because memory traffic is what takes the time.
     rounded: IntArray = value >> bits
     rounded &= 1
     rounded += value
@@ -100,16 +102,16 @@ def round_shift(raw: npt.ArrayLike, bits: int, rounding: Rounding) -> IntArray:
 
 
 def overflows(raw: npt.ArrayLike, to: Q) -> BoolArray:
-    """Where the raw integers do not fit the format."""
+    """Whether each raw integer is outside the format's range, of the same shape."""
     value = np.asarray(raw, dtype=np.int64)
     return (value < to.lowest) | (value > to.highest)
 
 
 def constrain(raw: npt.ArrayLike, to: Q, overflow: Overflow) -> IntArray:
-    """The raw integers brought into the format's range in the way named."""
+    """The raw integers brought into the format's range by `overflow`, of the same shape."""
     value = np.asarray(raw, dtype=np.int64)
     if overflow is Overflow.SATURATE:
-        # Two ufuncs: np.clip spends more time on its arguments than on a short array.
+        # Two ufuncs are faster than np.clip, whose overhead dominates on short arrays.
         return np.minimum(np.maximum(value, to.lowest), to.highest)
     kept = value & ((1 << to.width) - 1)
     return kept - ((kept & (1 << (to.width - 1))) << 1) if to.signed else kept
@@ -118,12 +120,12 @@ def constrain(raw: npt.ArrayLike, to: Q, overflow: Overflow) -> IntArray:
 def rescale(
     raw: npt.ArrayLike, source: Q, to: Q, rounding: Rounding, overflow: Overflow
 ) -> IntArray:
-    """The same numbers in another format: round away fraction bits, then bring into range."""
+    """The same numbers in the format `to`: first `rounding` drops bits, then `overflow` applies."""
     return constrain(round_shift(raw, source.fraction - to.fraction, rounding), to, overflow)
 
 
 def to_float(raw: npt.ArrayLike, source: Q) -> npt.NDArray[np.float64]:
-    """The values of raw integers; exact up to a width of 53 bits."""
+    """The real values of raw integers, of the same shape; they are exact up to 53 bits of width."""
     return np.ldexp(np.asarray(raw, dtype=np.float64), -source.fraction)
 
 
@@ -134,13 +136,14 @@ def quantise(
     overflow: Overflow | None = None,
     name: str = "value",
 ) -> IntArray:
-    """Raw integers nearest to real numbers in the sense of `rounding`.
+    """Round real numbers to raw integers of the format `to`, of the same shape.
 
-    Without an `overflow` a number that does not fit raises `RangeError`, naming `name`.
+    Raises `RangeError` with `name` for a number that is not finite, and without an `overflow` for
+    one that does not fit.
     """
     require(name, value)
     scaled = np.ldexp(np.asarray(value, dtype=np.float64), to.fraction)
-    # Beyond 2^62 the conversion to int64 would wrap on its own.
+    # Far beyond 2^62 the conversion to int64 would wrap.
     limit = 2.0**62
     scaled = np.clip(scaled, -limit, limit) if overflow is Overflow.SATURATE else scaled
     if np.any(np.abs(scaled) > limit):

@@ -1,7 +1,7 @@
-"""Settings that say of themselves what they mean and what they may be.
+"""Settings that carry their own help, unit and allowed range.
 
-A frozen dataclass writes its fields with `parameter`; checks, command-line options, and names in
-files are then made from the one place where the field stands.
+A frozen dataclass declares its fields with `parameter`. Checks, command-line options and the names
+in files are then made from that one declaration.
 """
 
 from __future__ import annotations
@@ -19,8 +19,11 @@ from shotveil.models.common.checks import interval, require
 class Parameter:
     """A setting that is one real number.
 
-    help: a phrase without a full stop. unit: in words, "" for a ratio. limits: as `require` takes
-    them. default: None where it follows from other settings. label: what errors call it.
+    default: the default value; None where it follows from other settings.
+    help: a phrase without a full stop.
+    unit: the unit in words; "" for a ratio.
+    limits: the bounds, as keyword arguments of `require`.
+    label: the name that error messages use.
     """
 
     name: str
@@ -32,12 +35,12 @@ class Parameter:
 
     @property
     def allowed(self) -> str:
-        """The range that it may have, for people: (0, 1]."""
+        """The allowed range in mathematical notation: (0, 1]."""
         return interval(**self.limits)
 
     @property
     def described(self) -> str:
-        """Help with unit and range, as a whole phrase."""
+        """The help with unit and range, as one phrase with a full stop."""
         return f"{self.help}{f', in {self.unit}' if self.unit else ''} ({self._range})."
 
     @property
@@ -55,14 +58,14 @@ class Parameter:
 
 
 def parameter(default: Any, help: str, unit: str = "", *, label: str = "", **limits: float) -> Any:
-    """A field of a dataclass that is a `Parameter`; the label is the field's name if not given."""
+    """Declare a dataclass field as a `Parameter`; the label defaults to the field's name."""
     about = {"help": help, "unit": unit, "limits": limits, "label": label}
     return dataclasses.field(default=default, metadata={Parameter: about})
 
 
 @cache
 def parameters(kind: Hashable) -> tuple[Parameter, ...]:
-    """Those fields of the dataclass `kind` that `parameter` made, in their order."""
+    """The fields of the dataclass `kind` that `parameter` declared, in their order."""
     found = []
     for each in dataclasses.fields(cast(Any, kind)):
         if Parameter in each.metadata:
@@ -74,7 +77,7 @@ def parameters(kind: Hashable) -> tuple[Parameter, ...]:
 
 
 def check(settings: Any) -> None:
-    """Raise `RangeError` for the first parameter of an object that is outside its limits."""
+    """Raise `RangeError` for the first parameter of the object `settings` that is out of range."""
     kind: Any = type(settings)
     for each in parameters(kind):
         each.check(getattr(settings, each.name))

@@ -1,7 +1,7 @@
-"""What a room offers is what its files define: one new file adds one thing, and no list names it.
+"""Discovery of what packages define: adding a file adds a thing, without a list to keep.
 
 A *room* is a package whose files each define objects of one kind (a bound, a board, an impairment).
-A third package adds to what may be added from outside by an entry point (`plugins`).
+Other installed packages can add objects through entry points (`plugins`).
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ T = TypeVar("T")
 
 
 def members(room: str, kind: type[T], key: str = "name") -> dict[str, T]:
-    """All objects of `kind` that files of the package `room` define at their top, by their `key`.
+    """All objects of `kind` that the files of the package `room` define at module level, by `key`.
 
-    A file that starts with an underscore is none of the room's things. The order is that of the
-    files' names, then of definition. Raises `RangeError` where two objects bear one name.
+    `key` is the attribute that holds an object's name. Files whose names start with an underscore
+    are skipped. The order is that of the file names, then of definition. Raises `RangeError` where
+    two objects have the same name.
     """
     found: dict[str, T] = {}
     path = importlib.import_module(room).__path__
@@ -41,9 +42,9 @@ def members(room: str, kind: type[T], key: str = "name") -> dict[str, T]:
 
 
 def plugins(group: str) -> dict[str, EntryPoint]:
-    """Entry points of installed packages in `group`, ours among them, by name; not loaded yet.
+    """Entry points of all installed packages in `group`, this one included, by name; not loaded.
 
-    Raises `RangeError` where two packages offer one name.
+    Raises `RangeError` where two packages offer the same name.
     """
     found: dict[str, EntryPoint] = {}
     for point in entry_points(group=group):

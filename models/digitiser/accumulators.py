@@ -1,11 +1,14 @@
-"""Sums over symbols y = (x, p) and what was sent, q. Model of `gateware.digitiser.accumulators`.
+"""Sums over received symbols y = (x, p) and sent symbols q.
 
-Each word holds 16 sums, four lanes of four, named by `SUMS`. Words 0 … segments − 1 belong to the
-runs of row symbols between pilots, then come pilots, vacuum and dark. The frame sums leave after
-each frame; the session sums, and four sums for each mode, when they are asked for.
+Integer model of `gateware.digitiser.accumulators`.
 
-Widest is x² < 2^32: 10⁹ of them stay below 2^62, so 64 bits cannot overflow in a session. Symbols
-that are overrange, saturated or of a lost frame are left out, and counted in `bad`.
+Each word holds 16 sums in four lanes of four, named by `SUMS`. Words 0 … segments − 1 belong to the
+runs of row symbols between pilots; the words for pilots, vacuum and dark follow. The frame sums are
+sent after each frame. The session sums, and four sums for each mode, are sent on request.
+
+The largest term is x² < 2^32. A sum of 10⁹ of them stays below 2^62, so 64 bits cannot overflow in
+a session. Symbols that are overrange, saturated or part of a lost frame are left out, and counted
+in `bad`.
 """
 
 from __future__ import annotations
@@ -43,7 +46,7 @@ class Sums:
 
     @property
     def session(self) -> IntArray:
-        """Shape (words, 16)."""
+        """The session sums, shape (words, 16): the frame sums of all frames together."""
         total: IntArray = self.frames.sum(axis=0)
         return total
 
@@ -51,7 +54,7 @@ class Sums:
 def words(
     spec: DigitiserSpec, settings: DigitiserSettings, kind: IntArray, segment: IntArray
 ) -> IntArray:
-    """The word that each symbol is counted in."""
+    """The number of the word that each symbol is summed in, shape (n,)."""
     if settings.record != SIGNAL_RECORD:
         word = spec.dark_word if settings.record == DARK_RECORD else spec.vacuum_word
         return np.full(len(kind), word)
@@ -71,10 +74,11 @@ def model(
     last: BoolArray,
     skip: BoolArray | None = None,
 ) -> Sums:
-    """Sums of all frames that are complete, symbols that are to `skip` in a signal record left out.
+    """Sums of all complete frames; in a signal record, symbols marked by `skip` are left out.
 
-    `value` and `q` have shape (2, n), p = 0 with one quadrature and q = 0 where nothing was sent;
-    `index` is the row symbol's number.
+    `value` and `q` have shape (2, n); p is 0 with one quadrature, and q is 0 where nothing was
+    sent. `index` is the row symbol's number. `bad` marks symbols to leave out and count, `last` the
+    last symbol of each frame; all of these have shape (n,).
     """
     complete = int(np.nonzero(last)[0][-1]) + 1 if last.any() else 0
     frames = int(last.sum())
@@ -91,7 +95,7 @@ def model(
     frame: IntArray = (np.cumsum(last) - last)[:complete]
     place = frame * spec.words + words(spec, settings, kind, segment)[:complete]
     sums = np.zeros((frames * spec.words, 16), dtype=np.int64)
-    # Neighbours that are counted in one word, together.
+    # Neighbouring symbols of the same word are summed together first.
     (runs,) = np.nonzero(np.diff(place, prepend=-1))
     if len(runs):
         np.add.at(sums, place[runs], np.array([np.add.reduceat(term, runs) for term in terms]).T)

@@ -1,6 +1,6 @@
-"""The whole receiver: ADC codes to symbols, sums and inference values.
+"""The whole receiver, from ADC codes to symbols, sums and inference values.
 
-Integer model of `gateware.digitiser.chain`, for a stretch of samples that begins at reset.
+Integer model of `gateware.digitiser.chain`, for samples that begin at the receiver's reset.
 """
 
 from __future__ import annotations
@@ -36,26 +36,28 @@ from shotveil.models.digitiser.spec import (
 from shotveil.models.digitiser.timing import Frame
 from shotveil.models.signal.frame import Slot
 
-# Samples between the delayed stream and a finished symbol: registers of the matched filter.
+# Latency of the matched filter's registers, in samples.
 MATCHED_LATENCY = 7
-# Samples from a frame's last symbol to the code of the phase shifter, and to the light that it
-# turns: symbols that wait, CORDIC, loop, converters.
+# Latency, in samples, from a frame's last symbol to the phase shifter's effect on the light. It
+# covers waiting symbols, CORDIC, phase lock and converters.
 CODE_LATENCY = 96
-FRAMES_AT_ONCE = 32  # few enough for a processor's cache
+FRAMES_AT_ONCE = 32  # so few fit a processor's cache
 
 
 def finished(spec: DigitiserSpec, settings: DigitiserSettings, start: int) -> int:
-    """Samples that the receiver has taken when the last symbol leaves the matched filter, for a
-    frame that starts at sample `start`. Its phase, and the homodyne loop's code, need no more."""
+    """Samples that the receiver has taken when a frame's last symbol leaves the matched filter.
+
+    The frame starts at sample `start`. Its phase and the phase lock's code need no later samples.
+    """
     symbols = len(plan(settings).kind)
     return start + 4 * (symbols - 1) + spec.taps + MATCHED_LATENCY + spec.delay
 
 
 def moving_runs(spec: DigitiserSpec, settings: DigitiserSettings) -> int:
-    """Runs of row symbols at a frame's start in which a homodyne receiver's phase shifter may move.
+    """Number of runs of row symbols, at a frame's start, in which the phase shifter may move.
 
-    The code of a frame comes when its last symbol has gone through the receiver, and the next frame
-    has begun by then. None with two quadratures, where nothing moves.
+    A homodyne receiver knows the code of a frame only after its last symbol, when the next frame
+    has begun. With two quadratures the result is 0, because there is no phase shifter.
     """
     if spec.quadratures == 2:
         return 0
@@ -66,10 +68,10 @@ def moving_runs(spec: DigitiserSpec, settings: DigitiserSettings) -> int:
 
 @dataclass(frozen=True)
 class Plan:
-    """What the symbols of one frame are, in order, guard and preamble left out; shapes (n,).
+    """The symbols of one frame in order, without preamble and guard; arrays of shape (n,).
 
-    `kind`, the row symbol's number `index` (0 elsewhere), the `pilot`'s number (−1 elsewhere), the
-    `segment` of the row (number of pilot groups before it, less one).
+    kind: pilot, row or vacuum. index: number of the row symbol, 0 elsewhere. pilot: number of the
+    pilot, −1 elsewhere. segment: number of pilot groups before the row symbol, minus one.
     """
 
     kind: IntArray
@@ -91,10 +93,13 @@ def plan(settings: DigitiserSettings) -> Plan:
 
 @dataclass(frozen=True)
 class Received:
-    """All that the receiver gives. Symbols in time order: `value` (2, n), the others (n,).
+    """All results of the receiver.
 
-    `frame` wraps at 2^frame_bits. `over`, `saturated` and `lost` are the flags of each symbol.
-    `inference` are the values of the chosen mode, shape (2, frames that reached it).
+    Symbols are in time order: `value` and `q` have shape (2, n), the other arrays of symbols (n,).
+    `frame` is the frame's number and wraps at 2^frame_bits. `over`, `saturated` and `lost` are the
+    flags of each symbol. `inference` holds the values of the chosen mode, shape (2, frames that
+    reached it). `overrange` counts overrange samples; `offset` and `theta` are the final offsets
+    and phase estimate, in raw integers.
     """
 
     frames: list[Frame]
@@ -126,9 +131,11 @@ def model(
 ) -> Received:
     """Receive `codes`, shape (quadratures, n); `q`, shape (2, symbols), are the row symbols sent.
 
-    `skip` tells which of the frames found are left out of the sums; their rows take no symbols of
-    q. `offset` starts the offset at a calibrated value, as `Received.offset` gives it. Raises
-    `RangeError` if q holds fewer symbols than the frames found.
+    `skip` returns, for the frames that were found, which to leave out of the sums; their rows take
+    no symbols of q. `offset` starts the offset at a calibrated value, in the format of
+    `Received.offset`. `taps` replace the matched filter's coefficients, shape (fractions, taps).
+    Raises `RangeError` for settings that the digitiser cannot have, and if q has fewer symbols than
+    the frames need.
     """
     settings.validate(spec)
     samples, over = entry.model(spec, codes, settings.offset_binary)
@@ -137,7 +144,7 @@ def model(
     frames = timing.model(spec, settings, correlation)
     steps = plan(settings)
     symbols = len(steps.kind)
-    # Symbols that have left the filter when the samples end.
+    # Only symbols that have left the matched filter when the samples end are received.
     end = n - spec.delay - MATCHED_LATENCY - spec.taps
     whole = [min(symbols, max(0, (end - frame.start) // 4 + 1)) for frame in frames]
     starts = np.array([f.start for f in frames], dtype=np.int64)
@@ -147,7 +154,7 @@ def model(
         samples = np.concatenate([samples, np.zeros((len(samples), room), np.int64)], axis=1)
         over = np.concatenate([over, np.zeros(room, np.bool_)])
     filtered = matched.frames(spec, samples, over, starts, fractions, symbols, taps)
-    # One frame behind the other. What is not there yet is at the end.
+    # Frames follow each other; only the symbols of the last frames can be missing.
     bounds = [0, *np.cumsum(whole, dtype=np.int64).tolist()]
     count = bounds[-1]
 

@@ -1,9 +1,9 @@
-"""What lies between drive and ADC, sample by sample: pulses, delay, loss, phase, noise, converter.
+"""A simple simulation of the way from drive to ADC, sample by sample.
 
-For tests and measurements of the receiver. The physics of the link, symbol by symbol, is in
-`models.link.optics`; this adds what happens within a symbol. Shot-noise units throughout, in the
-convention of `models.link.optics.Detector`: a phase-diverse receiver counts as half its
-efficiency.
+It covers pulses, delay, loss, phase, noise and converter, for tests and measurements of the
+receiver. `models.link.optics` has the physics of the link symbol by symbol; this module adds what
+happens within a symbol. All is in shot-noise units with the convention of
+`models.link.optics.Detector`: a phase-diverse receiver counts as half its efficiency.
 """
 
 from __future__ import annotations
@@ -22,16 +22,22 @@ from shotveil.models.signal.frame import FrameLayout, Slot
 
 FloatArray = npt.NDArray[np.float64]
 
-PAD = 32  # samples by which a delayed pulse may be longer than the designed one at each end
+PAD = 32  # samples by which a delayed pulse may exceed the designed one at each end
 
 
 @dataclass(frozen=True)
 class SimulatedChannel:
     """Optical channel and detector.
 
-    `delay` in samples; `linewidth` is the laser's (FWHM) times the symbol time, its phase is a
-    Wiener process of variance 2π·linewidth a symbol; `phase` in rad at the first sample;
-    `shot_noise` in ADC steps (standard deviation of a sample); `adc_offset` in ADC steps.
+    transmittance: power transmittance. excess_noise, electronic_noise: in SNU.
+    delay: in samples.
+    linewidth: the laser's linewidth (FWHM) times the symbol time; the phase is a Wiener process of
+        variance 2π·linewidth per symbol.
+    phase: phase in rad at the first sample.
+    shot_noise: standard deviation of a sample of vacuum, in ADC steps. adc_offset: in ADC steps.
+    noise: whether there is any noise.
+
+    Raises `RangeError` for a value out of range.
     """
 
     transmittance: float = 1.0
@@ -60,7 +66,7 @@ def framed(
 ) -> npt.NDArray[np.complex128]:
     """Symbols of frames, shape (frames, layout.length), from `rows` (frames, layout.row).
 
-    `reference` is the quadrature of preamble and pilots, √SNU as the rows.
+    `reference` is the quadrature of preamble and pilots in √SNU, like the rows.
     """
     given = np.asarray(rows, dtype=np.complex128)
     frames = np.empty((len(given), layout.length), dtype=np.complex128)
@@ -73,7 +79,7 @@ def framed(
 def waveform(
     spec: DigitiserSpec, symbols: npt.ArrayLike, delay: float
 ) -> npt.NDArray[np.complex128]:
-    """Samples of a stream of symbols, pulses of unit energy, `delay` samples late.
+    """Samples (n,) of a stream of symbols as pulses of unit energy, `delay` samples late.
 
     Symbol k's pulse begins at sample 4k + delay.
     """
@@ -94,7 +100,7 @@ def detect(
 ) -> FloatArray:
     """Voltages in ADC steps before conversion, shape (quadratures, n).
 
-    `light` False is the dark record: no shot noise, electronic noise alone.
+    If `light` is False, the record is dark: it has electronic noise but no shot noise.
     """
     share = channel.efficiency / spec.quadratures
     field = samples * np.sqrt(share * channel.transmittance)
@@ -111,7 +117,10 @@ def detect(
 
 
 def convert(spec: DigitiserSpec, voltage: npt.ArrayLike) -> IntArray:
-    """ADC words in two's complement, as unsigned integers; saturates as converters do."""
+    """ADC words in two's complement, as unsigned integers, of the shape of `voltage` (ADC steps).
+
+    Like a converter, this saturates at the ends of the range.
+    """
     code = np.rint(np.asarray(voltage)).astype(np.int64)
     code = np.clip(code, spec.sample.lowest, spec.sample.highest)
     return code & ((1 << spec.adc_bits) - 1)

@@ -1,9 +1,9 @@
-"""CORDIC: turns a vector by an angle, or finds its angle. Model of `gateware.digitiser.cordic`.
+"""CORDIC: it turns a vector by an angle, or finds the angle of a vector.
 
-J. E. Volder, IRE Trans. Electron. Comput. EC-8, 330 (1959). Angles are fractions of a turn in
-`phase_bits` bits. A quarter turn brings the rest within ±1/8 turn of where iterations converge;
-iteration k then adds ±atan(2^−k). The vector grows by K = Π√(1 + 4^−k), which the rotation takes
-out with one multiplication.
+Integer model of `gateware.digitiser.cordic`. Source: J. E. Volder, IRE Trans. Electron. Comput.
+EC-8, 330 (1959). Angles are fractions of a turn in `phase_bits` bits. A rotation by quarter turns
+leaves an angle within ±1/8 turn, where the iterations converge. Iteration k then adds ±atan(2^−k).
+The vector grows by K = Π√(1 + 4^−k), which a rotation removes with one multiplication.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from shotveil.models.common.fixedpoint import (
 from shotveil.models.digitiser.spec import DigitiserSpec
 
 INVERSE_BITS = 17  # fraction bits of 1/K
-ANGLE_GUARD = 4  # bits of an angle below `phase_bits` inside
+ANGLE_GUARD = 4  # guard bits of an angle inside, below `phase_bits`
 
 
 def angles(spec: DigitiserSpec) -> list[int]:
-    """atan(2^−k) in 2^−(phase_bits + 4) turn."""
+    """atan(2^−k) of each iteration k, in 2^−(phase_bits + 4) turn."""
     return list(_angles(spec.phase_bits, spec.iterations))
 
 
@@ -40,15 +40,15 @@ def _angles(phase_bits: int, iterations: int) -> tuple[int, ...]:
 
 
 def inverse_gain(spec: DigitiserSpec) -> int:
-    """1/K in 2^−17."""
+    """The factor 1/K in units of 2^−17."""
     growth = np.prod([np.sqrt(1 + 4.0**-k) for k in range(spec.iterations)])
     return round(2**INVERSE_BITS / float(growth))
 
 
 def gain(spec: DigitiserSpec) -> float:
-    """What a rotation multiplies lengths with: 1 but for the rounding of 1/K.
+    """The factor by which a rotation changes lengths: 1 except for the rounding of 1/K.
 
-    Calibration records take the same path, so it drops out of all that is in shot-noise units.
+    Calibration records take the same path, so the factor cancels in values in shot-noise units.
     """
     growth = np.prod([np.sqrt(1 + 4.0**-k) for k in range(spec.iterations)])
     return float(growth) * inverse_gain(spec) / 2**INVERSE_BITS
@@ -57,14 +57,14 @@ def gain(spec: DigitiserSpec) -> float:
 def _iterate(
     spec: DigitiserSpec, x: IntArray, y: IntArray, z: IntArray, vectoring: bool
 ) -> tuple[IntArray, IntArray, IntArray]:
-    # Half as wide is twice as fast.
+    # 32-bit integers, where they are wide enough, are twice as fast as 64-bit ones.
     narrow = max(spec.symbol.width + spec.guard_bits + 3, spec.phase_bits + ANGLE_GUARD) < 32
     kind: npt.DTypeLike = np.int32 if narrow else np.int64
     x, y, z = x.astype(kind), y.astype(kind), z.astype(kind)
     top = 8 * z.itemsize - 1
     for k, angle in enumerate(angles(spec)):
-        # A sign is 0 or −1 here, for plus and minus: (v ^ sign) − sign is v with that sign, without
-        # a product, which takes longer.
+        # A sign is 0 for plus and −1 for minus here, so (v ^ sign) − sign is v with that sign. This
+        # is faster than a product.
         sign = ~(y >> top) if vectoring else z >> top
         along, across = ((y >> k) ^ sign) - sign, ((x >> k) ^ sign) - sign
         x, y, z = x - along, y + across, z - ((angle ^ sign) - sign)
@@ -82,9 +82,12 @@ def _quarter(x: IntArray, y: IntArray, turns: IntArray) -> tuple[IntArray, IntAr
 def rotate(
     spec: DigitiserSpec, x: npt.ArrayLike, y: npt.ArrayLike, angle: npt.ArrayLike
 ) -> tuple[IntArray, IntArray, BoolArray]:
-    """(x, y) turned by `angle`, in the format of the symbols, and where it saturated."""
+    """(x, y) turned by `angle`, in the format of the symbols, and whether each vector saturated.
+
+    `angle` is in 2^−phase_bits turn; all shapes are equal.
+    """
     a = np.asarray(angle, dtype=np.int64)
-    # The nearest quarter turn, and the rest, −1/8 … 1/8 turn.
+    # Split the angle into the nearest quarter turn and a rest of −1/8 … 1/8 turn.
     turns = (a + (1 << (spec.phase_bits - 3))) >> (spec.phase_bits - 2)
     rest = (a - (turns << (spec.phase_bits - 2))) << ANGLE_GUARD
     u, v = _quarter(
@@ -96,7 +99,7 @@ def rotate(
     out = []
     limited = np.zeros(np.shape(u), dtype=np.bool_)
     for w in (u, v):
-        # To a multiplier's width, without the gain, to the symbols' format.
+        # Round to a multiplier's width, remove the gain K, and round to the format of symbols.
         narrow = round_shift(w, spec.guard_bits - PRODUCT_GUARD, Rounding.HALF_EVEN)
         scaled = narrow * inverse_gain(spec)
         rounded = round_shift(scaled, INVERSE_BITS + PRODUCT_GUARD, Rounding.HALF_EVEN)
@@ -105,16 +108,19 @@ def rotate(
     return out[0], out[1], limited
 
 
-# Bits below the symbol's last one in front of the product with 1/K. The widest vector, √2·K times
-# the largest symbol, takes 2 bits on top: none are left in a multiplier of 18 bits.
+# Guard bits below the symbol's last bit in the product with 1/K. The longest vector, √2·K times the
+# largest symbol, needs 2 more bits on top, so an 18-bit multiplier leaves no bits for the guard.
 PRODUCT_GUARD = -1
 
 
 def arctangent(spec: DigitiserSpec, x: npt.ArrayLike, y: npt.ArrayLike) -> IntArray:
-    """The angle of (x, y), in 2^−phase_bits turn, signed. Of (0, 0) it has no meaning."""
+    """The signed angle of (x, y) in 2^−phase_bits turn, of the same shape.
+
+    For (0, 0) the result has no meaning.
+    """
     u = np.asarray(x, np.int64)
     v = np.asarray(y, np.int64)
-    # By half a turn into the right half plane, where the iterations converge.
+    # Turn the vector by half a turn into the right half plane, where the iterations converge.
     left = u < 0
     u, v = np.where(left, -u, u) << spec.guard_bits, np.where(left, -v, v) << spec.guard_bits
     zero = np.zeros(np.shape(u), np.int64)

@@ -1,16 +1,17 @@
 """Preamble correlation at every sample. Integer model of `gateware.digitiser.correlator`.
 
-A boxcar over one symbol stands in for the matched filter. The samples are correlated with the
-preamble's code, whose symbols are diagonal phases, so nothing is multiplied. Phase-diverse:
+A boxcar b over one symbol replaces the matched filter here. The boxcar's output is correlated with
+the preamble's code c, whose symbols are diagonal phases, so no multiplier is needed. For a
+phase-diverse receiver
 
     power = |Σ_k c_k*·b[n − 4(15−k)]|², which by Cauchy and Schwarz is at most 32·energy
 
-with energy = Σ_k |b|². Homodyne sees of each symbol one quadrature only, at an unknown angle. The
-symbols on the +45° diagonal and those on the −45° one are then orthogonal in the sum, whatever
-the angle: power = U² + 3·V² ≤ 12·energy with U, V the sums over the 12 and the 4 of them.
-A sample is a *hit* if the power exceeds half of the bound, and the register `minimum`. The first
-is blind to the signal's strength and keeps most data out, whose peaks are smaller than the
-preamble's anyway; the second keeps vacuum out.
+with energy = Σ_k |b|². A homodyne receiver sees only one quadrature of each symbol, at an unknown
+angle. The 12 symbols on the +45° diagonal and the 4 symbols on the −45° diagonal are then
+orthogonal for any angle, so power = U² + 3·V² ≤ 12·energy, where U and V are their sums.
+A sample is a *hit* if the power exceeds half of this bound and reaches the register `minimum`. The
+first condition does not depend on the signal's strength and rejects most data, whose peaks are
+smaller than the preamble's anyway. The second condition rejects vacuum.
 """
 
 from __future__ import annotations
@@ -23,22 +24,22 @@ import numpy.typing as npt
 from shotveil.models.common.fixedpoint import BoolArray, IntArray, Rounding, round_shift
 from shotveil.models.digitiser.spec import PREAMBLE, DigitiserSpec
 
-CHUNK = 1 << 15  # samples correlated at once: as many as a processor's cache holds
-# Samples before one that its correlation depends on: boxes of 4 samples, one a symbol.
+CHUNK = 1 << 15  # samples correlated at once; so many fit a processor's cache
+# The correlation at a sample depends on this many samples before it: 4 for each symbol.
 REACH = 4 * PREAMBLE - 1
-DROPPED = 4  # bits of the boxcar's sum that are rounded away: 12 remain
+DROPPED = 4  # bits of the boxcar's sum that are rounded away; 12 remain
 
 
 @dataclass(frozen=True)
 class Correlation:
-    """For each sample the power of the correlation, and whether it is a hit."""
+    """The power of the correlation at each sample, and whether it is a hit; shapes (n,)."""
 
     power: IntArray
     hit: BoolArray
 
 
 def bound(spec: DigitiserSpec) -> int:
-    """Half of the largest power per unit of energy."""
+    """Half of the largest possible power per unit of energy."""
     return 16 if spec.quadratures == 2 else 6
 
 
@@ -49,19 +50,22 @@ def diagonals(spec: DigitiserSpec) -> tuple[list[int], list[int]]:
 
 
 def boxcar(spec: DigitiserSpec, samples: npt.ArrayLike) -> IntArray:
-    """Sums of 4 samples, rounded half to even to `adc_bits` − 2 bits."""
+    """Sums of 4 successive samples, rounded half to even to `adc_bits` − 2 bits, same shape."""
     x = np.asarray(samples, dtype=np.int64)
     total = x.copy()
     for lag in range(1, 4):
         total[:, lag:] += x[:, :-lag]
-    # Rounding up may reach one beyond the format: the largest sum is 4·(2^13 − 1).
+    # Rounding up the largest sum, 4·(2^13 − 1), would exceed the format by one.
     return np.minimum(
         round_shift(total, DROPPED, Rounding.HALF_EVEN), (1 << (spec.adc_bits - 3)) - 1
     )
 
 
 def model(spec: DigitiserSpec, samples: npt.ArrayLike, minimum: int) -> Correlation:
-    """Correlation at each sample; `samples` has shape (quadratures, n), zeros before the first."""
+    """Correlation at each sample, from `samples` of shape (quadratures, n) with zeros before them.
+
+    `minimum` is the least power of a hit, the register of the same name.
+    """
     given = np.asarray(samples)
     n = given.shape[1]
     x = np.zeros((len(given), REACH + n), np.int32)
@@ -70,7 +74,7 @@ def model(spec: DigitiserSpec, samples: npt.ArrayLike, minimum: int) -> Correlat
     hit = np.empty(n, dtype=np.bool_)
     for start in range(0, n, CHUNK):
         part = slice(start, min(start + CHUNK, n))
-        # The first 3 boxes lack samples.
+        # The first 3 boxes are incomplete.
         boxes = boxcar(spec, x[:, start : part.stop + REACH])[:, 3:]
         power[part], energy = _correlate(spec, boxes.astype(np.int32))
         hit[part] = (power[part] > bound(spec) * energy) & (power[part] >= minimum)
@@ -78,9 +82,9 @@ def model(spec: DigitiserSpec, samples: npt.ArrayLike, minimum: int) -> Correlat
 
 
 def _correlate(spec: DigitiserSpec, b: npt.NDArray[np.int32]) -> tuple[IntArray, IntArray]:
-    """Power and energy of the boxes' windows of one preamble each, for all that are complete."""
+    """Power and energy of all complete windows of one preamble's length in the boxes `b`."""
     n = b.shape[1] - 4 * (PREAMBLE - 1)
-    # All sums fit 32 bits. The energy of 16 boxes is that of twice 8, and so on.
+    # All sums fit 32 bits. The energy of 16 boxes is the sum of two energies of 8, and so on.
     energy: npt.NDArray[np.int32] = b[0] * b[0]
     for other in b[1:]:
         energy += other * other
@@ -109,12 +113,12 @@ def _correlate(spec: DigitiserSpec, b: npt.NDArray[np.int32]) -> tuple[IntArray,
 
 
 def threshold(spec: DigitiserSpec, shot_noise: float, false_rate: float = 1e-15) -> int:
-    """The register `minimum` for vacuum of standard deviation `shot_noise` ADC steps a sample.
+    """The register `minimum` for vacuum whose samples have a deviation of `shot_noise` ADC steps.
 
-    In vacuum the power is exponentially distributed, as the squares of two equal Gaussians are; a
-    sample exceeds the threshold with probability `false_rate`.
+    In vacuum the power is exponentially distributed, because it is a sum of the squares of two
+    equal Gaussians. A sample of vacuum exceeds the threshold with probability `false_rate`.
     """
     boxes = 4 * shot_noise**2 / 4.0**DROPPED + 1 / 12
-    # Homodyne: U² + 3V² is 12 σ² times the sum of two squares of unit variance.
+    # With homodyning U² + 3V² is 12 σ² times a sum of two squares of unit variance.
     mean = (32 * 2 if spec.quadratures == 2 else 24) * boxes
     return int(np.ceil(-np.log(false_rate) * mean))

@@ -13,9 +13,10 @@ from shotveil.models.digitiser.spec import DigitiserSpec
 def model(
     spec: DigitiserSpec, codes: npt.ArrayLike, offset_binary: int = 0
 ) -> tuple[IntArray, BoolArray]:
-    """Samples, shape (quadratures, n), and where any quadrature is at an end of the ADC's range.
+    """Samples, shape (quadratures, n), and whether any quadrature is at an end of the ADC's range.
 
-    `codes` are the ADC's unsigned words, in two's complement or in offset binary.
+    `codes`, of the same shape, are the ADC's unsigned words, in two's complement or in offset
+    binary. Raises `RangeError` for a word of more bits than the ADC has.
     """
     word = np.asarray(codes, dtype=np.int64)
     require("codes", word, at_least=0, below=1 << spec.adc_bits)
@@ -23,7 +24,7 @@ def model(
     sample: IntArray
     if offset_binary:
         sample = word - half
-    else:  # the sign bit, all the way up
+    else:  # extend the sign bit
         sample = word << (64 - spec.adc_bits)
         sample >>= 64 - spec.adc_bits
     over = (sample == spec.sample.lowest) | (sample == spec.sample.highest)

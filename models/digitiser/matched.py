@@ -14,7 +14,8 @@ from shotveil.models.digitiser.spec import DigitiserSpec
 def model(spec: DigitiserSpec, windows: npt.ArrayLike, taps: npt.ArrayLike) -> IntArray:
     """y = Σ_n h[n]·s[n], rounded half to even to `spec.filtered`.
 
-    `windows` of shape (…, taps) hold each symbol's samples, `taps` its fraction's coefficients.
+    `windows`, shape (…, taps), hold each symbol's samples; `taps`, shape (taps,), are the
+    coefficients for its fraction.
     """
     total = np.asarray(windows, dtype=np.int64) @ np.asarray(taps, dtype=np.int64)
     dropped = spec.coefficient.fraction - spec.filtered.fraction
@@ -41,10 +42,15 @@ def frames(
     symbols: int,
     taps: IntArray | None = None,
 ) -> Symbols:
-    """The first `symbols` symbols of each frame whose samples are all there."""
+    """The first `symbols` symbols of each frame; all their samples must exist.
+
+    `samples` has shape (quadratures, n) and `over` (n,). `starts` and `fractions`, shape (frames,),
+    are each frame's first sample and fraction (0 … 63). `taps` replace the coefficients of the
+    spec, shape (fractions, taps).
+    """
     table = spec.coefficients() if taps is None else taps
     length = 4 * symbols
-    # Of all samples at once: making a view takes longer than a frame's part of it.
+    # One view of all samples, because making a view takes longer than using a frame's part of it.
     windows = np.lib.stride_tricks.sliding_window_view(samples, spec.taps, axis=1)
     marked = np.lib.stride_tricks.sliding_window_view(over, spec.taps)
     any_over = over.any()

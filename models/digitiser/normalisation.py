@@ -1,10 +1,11 @@
 """Offset removal and shot-noise units. Integer model of `gateware.digitiser.normalisation`.
 
-The offset is measured where it acts, behind the matched filter, in the vacuum slots, and
-subtracted there; the filter is linear, so that is the same as at its input, and costs nothing in
-resolution. Each good vacuum symbol moves the offset by 2^−g of its distance, where g grows from 0
-with the logarithm of their number up to the register `offset_shift`: the mean of all, then of the
-last 2^offset_shift. Nothing is filtered out of the row's symbols.
+The offset is measured in the vacuum slots after the matched filter, and subtracted there. The
+filter is linear, so this equals a subtraction at its input, without a loss of resolution. Each good
+vacuum symbol moves the offset by 2^−g of its distance from it. g grows from 0 with the logarithm of
+the number of vacuum symbols, up to the register `offset_shift`. The offset is therefore the mean of
+all vacuum symbols at first, and later that of about the last 2^offset_shift. Row symbols are not
+filtered.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from shotveil.models.digitiser.spec import DigitiserSettings, DigitiserSpec
 
 @dataclass
 class NormalisationState:
-    """Offset of each quadrature, and how many vacuum symbols it has seen (saturating)."""
+    """The offset of each quadrature, and the (saturating) number of vacuum symbols it has seen."""
 
     offset: list[int]
     seen: int = 0
@@ -37,7 +38,7 @@ class NormalisationState:
         return cls([0] * spec.quadratures)
 
 
-COUNT_BITS = 15  # of the number of vacuum symbols seen
+COUNT_BITS = 15  # width of the number of vacuum symbols seen
 
 
 def model(
@@ -48,11 +49,12 @@ def model(
     vacuum: BoolArray,
     good: BoolArray,
 ) -> tuple[IntArray, BoolArray]:
-    """Symbols in √SNU and where one saturated; `value` has shape (quadratures, n) in time order.
+    """Symbols in √SNU, format `spec.symbol`, and whether each saturated; `state` is updated.
 
-    `vacuum` and `good`, of shape (n,), tell which symbols measure the offset. Updates `state`.
+    `value` has shape (quadratures, n) in time order. Symbols marked by both `vacuum` and `good`,
+    shape (n,), measure the offset.
     """
-    # Symbol by symbol where the offset moves, at once where it stands still.
+    # Vacuum symbols, which move the offset, are handled one by one, all others at once.
     (moving,) = np.nonzero(vacuum & good)
     lengths = np.diff(np.concatenate([[-1], moving, [value.shape[1] - 1]]))
     offsets = np.empty_like(value)

@@ -1,16 +1,17 @@
-"""Phase of the pilots, and de-rotation. Integer model of `gateware.digitiser.phase`.
+"""Phase of the pilots, and de-rotation of the symbols. Integer model of `gateware.digitiser.phase`.
 
-*Phase-diverse.* Each pilot, times the conjugate of what was sent, shows the phase ψ. Good pilots
-move the estimate θ by 2^−g of ψ − θ, with g growing from 0 to the register `phase_shift` as the
-number of pilots does; all symbols that follow are turned by −θ. A pilot is turned before it is
-used, so the error that the turned pilots show is an honest one.
+*Phase-diverse.* Each pilot, times the conjugate of the pilot that was sent, shows the phase ψ. A
+good pilot moves the estimate θ by 2^−g of ψ − θ. g grows with the logarithm of the number of
+pilots, from 0 up to the register `phase_shift`. All symbols that follow are turned by −θ. A pilot
+itself is turned by the estimate before it, so the turned pilots show the true phase error.
 
-With a = 2^−`phase_shift`, pilots' noise of variance r leaves r·a/(2 − a) in θ, and a phase that
-walks by variance w from pilot to pilot leaves w/(a·(2 − a)). The default of 3 keeps what tracking
-costs within 0.05 dB where the laser is narrow; at linewidth × symbol time of 10⁻⁵ choose 2.
+With a = 2^−`phase_shift`, noise of variance r in the pilots leaves r·a/(2 − a) in θ, and a phase
+walk of variance w from pilot to pilot leaves w/(a·(2 − a)). With the default of 3 the cost of
+tracking is within 0.05 dB for a narrow laser; choose 2 at a linewidth × symbol time of 10⁻⁵.
 
-*Homodyne.* Nothing is turned. Even and odd pilots of a frame are √2·A·cos(φ ± 45°): their sum and
-their difference give φ on the full circle, once a frame, to the loop that drives the phase shifter.
+*Homodyne.* No symbol is turned. Even and odd pilots of a frame are √2·A·cos(φ ± 45°). Once per
+frame, their sum and their difference give φ on the full circle to the phase lock, which drives the
+phase shifter.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ from shotveil.models.common.fixedpoint import BoolArray, IntArray
 from shotveil.models.digitiser import cordic
 from shotveil.models.digitiser.spec import SIGNAL_RECORD, DigitiserSettings, DigitiserSpec
 
-COUNT_BITS = 8  # of the number of pilots seen
-SUM_SHIFT = 4  # bits dropped from a homodyne frame's sums of pilots, at most 32 of them
+COUNT_BITS = 8  # width of the number of pilots seen
+SUM_SHIFT = 4  # bits dropped from a homodyne frame's sums of pilots, which are at most 32 pilots
 
 
 @dataclass
 class PhaseState:
-    """θ in 2^−phase_bits turn, and how many pilots it has seen (saturating)."""
+    """The estimate θ in 2^−phase_bits turn, and the (saturating) number of pilots it has seen."""
 
     theta: int = 0
     seen: int = 0
@@ -37,9 +38,10 @@ class PhaseState:
 
 @dataclass(frozen=True)
 class Phases:
-    """What was measured, one entry a pilot (phase-diverse) or a frame (homodyne).
+    """Measured phases, one entry per pilot (phase-diverse) or per frame (homodyne).
 
-    `angle` is θ after the pilot, or φ, and `bad` tells that a pilot was not used.
+    angle: θ after the pilot, or φ of the frame, in 2^−phase_bits turn.
+    bad: whether the pilot, or a pilot of the frame, was not good.
     """
 
     angle: IntArray
@@ -47,7 +49,7 @@ class Phases:
 
 
 def wrap(spec: DigitiserSpec, angle: int) -> int:
-    """An angle in −½ … ½ turn."""
+    """The angle, in 2^−phase_bits turn, wrapped into −½ … ½ turn."""
     half = 1 << (spec.phase_bits - 1)
     return ((angle + half) & (2 * half - 1)) - half
 
@@ -61,10 +63,11 @@ def model(
     good: BoolArray,
     last: BoolArray,
 ) -> tuple[IntArray, BoolArray, Phases]:
-    """De-rotated symbols, where they saturated, and the phases; updates `state`.
+    """De-rotated symbols, whether each saturated, and the phases; `state` is updated.
 
-    `value` has shape (quadratures, n); `pilot`, shape (n,), is the number of the pilot in its frame
-    or −1; `last` marks the last symbol of each frame. A call starts at the start of a frame.
+    `value` has shape (quadratures, n) and starts with a frame. `pilot`, shape (n,), is the number
+    of the pilot in its frame, or −1. `good` and `last`, shape (n,), mark good symbols and the last
+    symbol of each frame.
     """
     if spec.quadratures == 1:
         return (
@@ -101,7 +104,7 @@ def _homodyne(
     of, number = frame[at], pilot[at]
 
     def summed(of: IntArray, values: IntArray | BoolArray) -> IntArray:
-        # In floating point: exact for sums of this size.
+        # bincount sums in floating point, which is exact for sums of this size.
         return np.bincount(of, values, frames + 1).astype(np.int64)
 
     is_odd = number % 2 == 1

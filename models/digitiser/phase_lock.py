@@ -1,21 +1,21 @@
-"""The PI loop of homodyne mode. Integer model of `gateware.digitiser.phase_lock`.
+"""The phase lock of homodyne mode, a PI loop. Integer model of `gateware.digitiser.phase_lock`.
 
-Once a frame, with e = φ − setpoint in −½ … ½ turn:
+Once per frame, with the error e = φ − setpoint in −½ … ½ turn:
 
     integral += ki·e,  phase = integral + kp·e,  code = ⌊phase·span⌋
 
-all modulo one turn, in 32 bits: a phase shifter that reaches 2π can follow any drift. The local
-oscillator is advanced by `phase`, which lowers φ. Frames that are bad move nothing. The loop is
-locked once |e| stayed within `window` for `STEADY` good frames in a row.
+All is modulo one turn, in 32 bits, so a phase shifter that reaches 2π can follow any drift. The
+local oscillator is advanced by `phase`, which lowers φ. Bad frames change neither. The loop is
+locked once |e| has been within `window` for `STEADY` good frames in a row.
 
-*Gears.* After reset, and after a bad frame, the first good frame moves the integral by all of its
-error, the second by half of it, the next two by a quarter, the next four by an eighth, as pilots do
-with two quadratures; the integral is then nearly the mean of what was seen. As long as that gain
-exceeds the register `ki` it stands in for it, with `kp` = 0. So a small `ki`, which keeps the
-pilots' noise out, does not cost time to lock, wherever the phase starts.
+*Gears.* After reset and after a bad frame, the first good frame moves the integral by its whole
+error, the second by half of it, the next two by a quarter, the next four by an eighth. The integral
+is then nearly the mean of the phases seen, as with the pilots of two quadratures. While this gain
+exceeds the register `ki`, it is used instead of `ki`, with `kp` = 0. A small `ki`, which rejects
+the noise of the pilots, therefore does not slow down locking.
 
-*Choice of ki*, with kp = 0: pilots' noise of variance r a frame leaves r·ki/(2 − ki), a phase that
-walks by variance w a frame leaves w/(ki·(2 − ki)).
+*Choice of ki*, with kp = 0: noise of variance r per frame in the pilots leaves r·ki/(2 − ki), and a
+phase walk of variance w per frame leaves w/(ki·(2 − ki)).
 """
 
 from __future__ import annotations
@@ -30,13 +30,17 @@ from shotveil.models.digitiser.phase import wrap
 from shotveil.models.digitiser.spec import DigitiserSpec
 
 STEADY = 8  # good frames within the window before the loop counts as locked
-GAIN_BITS = 16  # of ki and kp, in 2^−16
-COUNT_BITS = 8  # of the number of good frames seen
+GAIN_BITS = 16  # width of ki and kp, whose unit is 2^−16
+COUNT_BITS = 8  # width of the number of good frames seen
 
 
 @dataclass(frozen=True)
 class PhaseLockSettings:
-    """Registers: gains and window in 2^−16 (of one, and of a turn), `span` codes a turn."""
+    """Registers of the phase lock, in raw integers.
+
+    `ki` and `kp` are in 2^−16, `setpoint` and `window` in 2^−16 turn; `span` is the number of codes
+    per turn.
+    """
 
     ki: int = 1 << 13
     kp: int = 0
@@ -45,7 +49,7 @@ class PhaseLockSettings:
     span: int = 1 << 13
 
     def validate(self, spec: DigitiserSpec) -> None:
-        """Raise `RangeError` for what the loop cannot do."""
+        """Raise `RangeError` for a setting that the loop cannot have."""
         require("ki", self.ki, at_least=0, below=1 << GAIN_BITS, integer=True)
         require("kp", self.kp, at_least=0, below=1 << GAIN_BITS, integer=True)
         half = 1 << (spec.phase_bits - 1)
@@ -56,8 +60,11 @@ class PhaseLockSettings:
 
 @dataclass
 class PhaseLockState:
-    """Integral in 2^−32 turn, good frames in a row within the window, and good frames in a row
-    altogether (saturating)."""
+    """State of the loop.
+
+    integral: in 2^−32 turn. steady: good frames in a row within the window. seen: good frames in a
+    row. Both numbers saturate.
+    """
 
     integral: int = 0
     steady: int = 0
@@ -67,7 +74,10 @@ class PhaseLockState:
 def step(
     spec: DigitiserSpec, settings: PhaseLockSettings, state: PhaseLockState, angle: int, bad: bool
 ) -> tuple[int, bool] | None:
-    """DAC code and lock after one frame; None where a bad frame moves nothing but the lock."""
+    """DAC code and lock after one frame; None after a bad frame, which only resets the lock.
+
+    `angle` is φ of the frame in 2^−phase_bits turn. `state` is updated.
+    """
     if bad:
         state.steady = state.seen = 0
         return None
@@ -85,7 +95,7 @@ def step(
 def model(
     spec: DigitiserSpec, settings: PhaseLockSettings, angle: IntArray, bad: BoolArray
 ) -> tuple[IntArray, BoolArray]:
-    """DAC codes and lock for the good frames of a sequence that begins at reset."""
+    """DAC codes and lock after each good frame of a sequence (frames,) that begins at reset."""
     state = PhaseLockState()
     taken = [
         step(spec, settings, state, a, b) for a, b in zip(angle.tolist(), bad.tolist(), strict=True)

@@ -1,7 +1,6 @@
-"""What the receiver is meant to do, in float64: the ideal against which the integers are held.
+"""The ideal receiver in float64, with which the integer model is compared.
 
-Matched filtering with the designed pulse at the exact delay, offset and scale as given, and a
-rotation by a given angle; no rounding anywhere.
+It is a matched filter with the designed pulse at the exact delay, without any rounding.
 """
 
 from __future__ import annotations
@@ -24,8 +23,9 @@ def matched(
 ) -> FloatArray:
     """Symbols of frames, shape (quadratures, frames, symbols), in the unit of `voltage`.
 
-    `starts` are the first samples of each frame's first symbol, whose pulse is later by `fraction`
-    of a sample; the filter is the designed pulse of unit energy, as long as its delay makes it.
+    `voltage` has shape (quadratures, n). `starts` are the samples at which each frame's first
+    symbol starts; its pulse is later by `fraction` of a sample. The filter is the designed pulse of
+    unit energy with that delay, and long enough to hold the delayed pulse.
     """
     given = np.atleast_2d(np.asarray(voltage, dtype=np.float64))
     designed = pulse.design(spec.samples_per_symbol, spec.taps, spec.rolloff)

@@ -25,10 +25,11 @@ SIGNAL_RECORD, VACUUM_RECORD, DARK_RECORD = range(3)
 
 @dataclass(frozen=True)
 class DigitiserSpec:
-    """Everything about the digitiser that is fixed in hardware. Raises `RangeError`.
+    """Everything about the digitiser that is fixed in hardware.
 
     With `quadratures` = 2 the receiver is phase-diverse: it samples x and p and turns them by
     CORDIC. With 1 it is homodyne: it samples x, and a PI loop holds the local oscillator's phase.
+    Raises `RangeError` for a value out of range.
     """
 
     quadratures: int = 2
@@ -36,28 +37,28 @@ class DigitiserSpec:
     taps: int = 32
     rolloff: float = 0.5
     adc_bits: int = 14
-    fractions: int = 64  # phases of the matched filter, a step is 1/64 sample
-    coefficient: Q = Q(1, 17)  # taps of the matched filter, unit energy
-    filtered: Q = Q(16, 6)  # behind the matched filter, in ADC steps
-    centred: Q = Q(15, 3)  # offset removed: a multiplier's width
-    scale: Q = Q(-4, 22)  # register: √SNU per ADC step, so shot noise of 32 steps or more
-    symbol: Q = Q(6, 11)  # √SNU; 10⁹ squares fit a 64-bit sum
-    phase_bits: int = 16  # angles are fractions of a turn
-    iterations: int = 16  # of the CORDIC
-    guard_bits: int = 4  # of the CORDIC below the symbol's last bit
-    reference: Q = Q(1, 15)  # symbols that were sent, as the drive counts them
+    fractions: int = 64  # phases of the matched filter, in steps of 1/64 sample
+    coefficient: Q = Q(1, 17)  # taps of the matched filter, which has unit energy
+    filtered: Q = Q(16, 6)  # symbols after the matched filter, in ADC steps
+    centred: Q = Q(15, 3)  # symbols without their offset, as wide as a multiplier's input
+    scale: Q = Q(-4, 22)  # register: √SNU per ADC step; shot noise is thus 32 steps or more
+    symbol: Q = Q(6, 11)  # symbols in √SNU; 10⁹ squares fit a 64-bit sum
+    phase_bits: int = 16  # width of angles, which are fractions of a turn
+    iterations: int = 16  # iterations of the CORDIC
+    guard_bits: int = 4  # guard bits of the CORDIC, below the symbol's last bit
+    reference: Q = Q(1, 15)  # symbols that were sent, in the drive's format
     offset_guard: int = 16  # bits of the offset below `filtered`
-    segments: int = 16  # runs of row symbols between pilots that are summed apart
+    segments: int = 16  # runs of row symbols between pilots that are summed separately
     row_capacity: int = 4096  # symbols of the longest row
-    modes: int = 512  # row symbols, or runs of 2^`mode_shift`, summed apart over a session
+    modes: int = 512  # row symbols, or runs of 2^`mode_shift`, with separate sums over a session
     symbol_fifo: int = 64  # symbols waiting while the phase is measured, and for their sums
     output_fifo: int = 512  # symbols, and inference values, waiting for the host
-    delay: int = 192  # samples held back until the preamble has been judged
-    frame_bits: int = 12  # of the frame number, which wraps
+    delay: int = 192  # samples of delay, until the decision about the preamble is made
+    frame_bits: int = 12  # width of the frame number, which wraps
 
     def __post_init__(self) -> None:
         require("quadratures", self.quadratures, at_least=1, at_most=2, integer=True)
-        # Blocks behind the matched filter share a multiplier over the clocks of a symbol.
+        # Blocks after the matched filter share a multiplier over the clocks of a symbol.
         require("samples_per_symbol", self.samples_per_symbol, at_least=4, at_most=4, integer=True)
         pulse.require_shape(self.samples_per_symbol, self.taps)
         require("taps", self.taps, at_least=32, at_most=32, integer=True)
@@ -88,7 +89,7 @@ class DigitiserSpec:
 
     @property
     def words(self) -> int:
-        """Words of the frame and session sums: segments, then pilot, vacuum, dark and a spare."""
+        """Number of words of sums: one per segment, then pilot, vacuum, dark and a spare."""
         return self.segments + 4
 
     @property
@@ -104,7 +105,7 @@ class DigitiserSpec:
         return self.segments + 2
 
     def coefficients(self) -> IntArray:
-        """Taps of the matched filter, shape (fractions, taps), first row for −½ sample."""
+        """Taps of the matched filter, shape (fractions, taps); the first row is for −½ sample."""
         return matched_taps(self)
 
     @property
@@ -116,7 +117,7 @@ class DigitiserSpec:
 def fractional_delay(pulse_taps: np.ndarray, delay: float) -> np.ndarray:
     """Band-limited delay of a pulse by `delay` samples, cut to the pulse's own length.
 
-    The sinc interpolation of the taps, taken on a grid long enough not to wrap.
+    It is the sinc interpolation of the taps, on a grid that is long enough not to wrap.
     """
     size = 1024
     spectrum = np.fft.rfft(pulse_taps, size)
@@ -127,9 +128,10 @@ def fractional_delay(pulse_taps: np.ndarray, delay: float) -> np.ndarray:
 
 @functools.cache
 def matched_taps(spec: DigitiserSpec) -> IntArray:
-    """The drive's pulse, later by j/fractions sample for j = −fractions/2 …, in `coefficient`.
+    """Taps of the drive's pulse, delayed by each fraction of a sample from −½ on.
 
-    Each of unit energy, so that shot noise is the same whatever the fraction.
+    The shape is (fractions, taps), in `spec.coefficient`. Each row has unit energy, so that shot
+    noise does not depend on the fraction.
     """
     designed = pulse.design(spec.samples_per_symbol, spec.taps, spec.rolloff)
     steps = np.arange(spec.fractions) / spec.fractions - 0.5
@@ -144,13 +146,13 @@ def matched_taps(spec: DigitiserSpec) -> IntArray:
 class DigitiserSettings:
     """Registers of the digitiser, in raw integers.
 
-    Scales come from calibration records alone; nothing here follows the signal's strength.
+    Scales come from calibration records only; no setting follows the signal's strength.
     """
 
     layout: FrameLayout = field(default_factory=lambda: FrameLayout(preamble=PREAMBLE))
-    offset_binary: int = 0  # 1 where the ADC counts from its lower end
+    offset_binary: int = 0  # 1 if the ADC counts from its lower end
     minimum: int = 1 << 22  # least correlation power of a preamble; see `correlator.threshold`
-    free_run: int = 0  # 1: frames start by the clock alone, for calibration records
+    free_run: int = 0  # 1 lets frames start by the clock only, for calibration records
     record: int = SIGNAL_RECORD
     timing_shift: int = 6  # averages the delay over 2^6 frames
     offset_shift: int = 14  # averages the offset over 2^14 vacuum symbols
@@ -161,17 +163,17 @@ class DigitiserSettings:
     mode_shift: int = 0  # 2^this neighbouring row symbols share the sums of a mode
 
     def validate(self, spec: DigitiserSpec) -> None:
-        """Raise `RangeError` for what the digitiser cannot do, naming value and range."""
+        """Raise `RangeError` with value and range for a setting that the digitiser cannot have."""
         layout = self.layout
         require("preamble", layout.preamble, at_least=PREAMBLE, at_most=PREAMBLE)
         require("mode_shift", self.mode_shift, at_least=0, at_most=7, integer=True)
         longest = min(spec.row_capacity, spec.modes << self.mode_shift)
         require("row", layout.row, at_least=1, at_most=longest)
         require("pilots", layout.pilots, at_least=1, at_most=8, integer=True)
-        # The phase of a pilot takes as long as 8 symbols; the row has to leave time for that.
+        # Measuring the phase of a pilot takes 8 symbols, so pilots must not come more often.
         require("pilot_spacing", layout.pilot_spacing, at_least=8 * layout.pilots)
         if spec.quadratures == 1:
-            # Homodyne sums the even and the odd pilots of a frame, as many of each.
+            # Homodyne mode sums equally many even and odd pilots of a frame.
             require("pilots in a frame", layout.groups * layout.pilots, at_least=2, at_most=32)
             if layout.groups * layout.pilots % 2:
                 raise RangeError(
@@ -181,7 +183,7 @@ class DigitiserSettings:
         require("pilot groups", layout.groups - 1, at_least=1, at_most=spec.segments)
         require("vacuum", layout.vacuum, at_least=1, at_most=255, integer=True)
         require("guard", layout.guard, at_least=spec.span)
-        # The frame's sums, 16 of each word, leave before the next ones are due.
+        # The sums of a frame, 16 for each word, must be sent before the next frame's sums are due.
         require("samples in a frame", self.period, at_least=28 * spec.words + 40)
         require("offset_binary", self.offset_binary, at_least=0, at_most=1, integer=True)
         require("minimum", self.minimum, at_least=1, below=2**36, integer=True)

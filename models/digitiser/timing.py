@@ -1,18 +1,19 @@
 """Frame and symbol timing. Integer model of `gateware.digitiser.timing`.
 
-Times are counted in samples from the first one after reset; positions P carry 6 bits for 1/64
-sample, and 10 more for averaging.
+Times are counted in samples from the first one after reset. A position P has 6 bits for 1/64 sample
+and 10 more bits for averaging.
 
-*Peaks.* A peak is a hit that no later hit within `HOLD` samples exceeds. The powers beside it give
-the fraction: (right − left)/(right + left) is compared with its value, computed from the pulse, at
-the borders between the 64 fractions.
+*Peaks.* A peak is a hit that no later hit within `HOLD` samples exceeds. The powers at the samples
+beside it give the fraction of a sample: (right − left)/(right + left) is compared with its values
+at the borders between the 64 fractions, which are computed from the pulse.
 
-*Search.* The largest peak within a period counts; the next frame is then due one period later.
-*Lock.* A peak within 1½ samples of where it is due moves P by 2^−g of its distance. g grows from 0
+*Search.* The largest peak within a period is taken for a preamble; the next frame is due one period
+later.
+*Lock.* A peak within 1½ samples of its due time moves P by 2^−g of its distance. g grows from 0
 with the logarithm of the number of frames, up to the register `timing_shift`, so P is the mean of
-what was seen. Without a peak the frame goes by the clock and is marked `lost`; after more than
-`PATIENCE` such frames in a row the search begins again.
-*Free run.* Frames follow each other by the clock alone, for calibration records.
+the positions seen. Without such a peak, the frame starts by the clock and is marked `lost`. After
+more than `PATIENCE` lost frames in a row, the search begins again.
+*Free run.* Frames follow each other by the clock only, for calibration records.
 """
 
 from __future__ import annotations
@@ -33,24 +34,25 @@ from shotveil.models.digitiser.spec import (
 from shotveil.models.signal import pulse
 from shotveil.models.signal.frame import PILOTS, diagonal
 
-HOLD = 8  # samples that a peak must stay unbeaten
+HOLD = 8  # samples after a peak within which no hit may exceed it
 PATIENCE = 3  # lost frames in a row before the search begins again
 FINE = 10  # bits of a position below 1/64 sample
 TOLERANCE = 96 << FINE  # 1½ samples
-# First sample of the window of the first symbol after the preamble, from the preamble's peak: the
-# boxcar over the last preamble symbol ends 17 samples after that symbol's first.
+# First sample of the first symbol after the preamble, relative to the preamble's peak: the boxcar
+# over the last preamble symbol ends 17 samples after that symbol's first sample.
 START = 4 - 17
-# Samples from a preamble's due peak to the decision on its frame: the peak must have held, and its
-# fraction been measured: up to 36 steps to bring it to full scale, 6 of bisection at 7 each.
+# Samples from the due time of a preamble's peak to the decision about its frame. The peak must have
+# held, and its fraction must be measured: up to 36 steps bring the power to full scale, and 6 steps
+# of bisection take 7 samples each.
 JUDGE = HOLD + 2 + 36 + 6 * 7 + 8
-# Samples by which search ends before a period is over, so that the next peak is not in it.
+# The search ends this many samples before a period is over, so that it misses the next peak.
 EARLY = 8
 RATIO_BITS = 14
 
 
 @dataclass(frozen=True)
 class Peak:
-    """A peak of the correlation: its sample, and powers before, at and after it."""
+    """A peak of the correlation: its sample, and the powers before, at and after it."""
 
     position: int
     left: int
@@ -60,8 +62,11 @@ class Peak:
 
 @dataclass(frozen=True)
 class Frame:
-    """Where a frame's first symbol after the preamble starts: sample, fraction (0 … 63), and
-    whether its preamble was not found."""
+    """The start of a frame's first symbol after the preamble.
+
+    start: the sample. fraction: 0 … 63, in 1/64 sample; 32 means no shift. lost: whether no
+    preamble was found.
+    """
 
     start: int
     fraction: int
@@ -73,7 +78,7 @@ def ratios(spec: DigitiserSpec) -> IntArray:
     """(right − left)/(right + left) at the lower border of each fraction, in 2^−14; shape (64,)."""
     designed = pulse.design(spec.samples_per_symbol, spec.taps, spec.rolloff)
     code = spec.code[0] + 1j * spec.code[1]
-    # The first pilot follows at once, and its pulse reaches into the last preamble symbol.
+    # The first pilot follows directly, and its pulse overlaps the last preamble symbol.
     line = np.zeros(4 * (PREAMBLE + 1), dtype=complex)
     line[::4] = [*code, *(np.array([1, 1j]) @ diagonal(np.array(PILOTS[:1])))]
     same, other = diagonals(spec)
@@ -89,18 +94,18 @@ def ratios(spec: DigitiserSpec) -> IntArray:
             if spec.quadratures == 2:
                 power.append(abs(np.vdot(code, b)) ** 2)
             else:
-                # As the phase lock holds the local oscillator.
+                # The phase lock holds the local oscillator at this phase.
                 seen = code.real * b.real
                 power.append(np.sum(seen[same]) ** 2 + 3 * np.sum(seen[other]) ** 2)
         table.append((power[1] - power[0]) / (power[1] + power[0]))
-    # A later pulse makes the right neighbour larger: the table must rise for the bisection.
+    # A later pulse makes the right neighbour larger. The bisection needs a rising table.
     found = np.rint(np.array(table) * (1 << RATIO_BITS)).astype(np.int64)
     assert np.all(np.diff(found) > 0)
     return found
 
 
 def peaks(correlation: Correlation) -> list[Peak]:
-    """All peaks of a stretch of samples that begins at reset."""
+    """All peaks in samples that begin at reset, in order."""
     power, hit = correlation.power, correlation.hit
     found: list[Peak] = []
     best = -1
@@ -121,9 +126,9 @@ def _peak(power: IntArray, n: int) -> Peak:
 
 
 def fraction(spec: DigitiserSpec, peak: Peak) -> int:
-    """Fraction of a sample by which the pulse is later than the peak, −32 … 31 in 1/64."""
+    """Fraction of a sample by which the pulse is later than the peak: −32 … 31, in 1/64."""
     scale = 36 - peak.power.bit_length()
-    # The neighbours may not exceed the peak, but a hit further off may: saturate.
+    # Neighbours that are hits cannot exceed the peak, but others may, so they saturate.
     left, right = (min((v << scale) >> 20, (1 << 16) - 1) for v in (peak.left, peak.right))
     table = ratios(spec)
     index = 0
@@ -135,9 +140,10 @@ def fraction(spec: DigitiserSpec, peak: Peak) -> int:
 
 @dataclass
 class Lock:
-    """The lock on frames: position P of a preamble, how many peaks moved it, lost frames in a row.
+    """The lock on frames: position P of a preamble, number of peaks that moved it, and number of
+    lost frames in a row.
 
-    For each frame `wait`, and `step` with the peak that is near then, if any.
+    For each frame call `wait`, then `step` with the peak near the due time, if there is one.
     """
 
     place: int
@@ -146,22 +152,25 @@ class Lock:
 
     @classmethod
     def on(cls, peak: Peak) -> Lock:
-        """As search leaves it."""
+        """The lock as the search leaves it after its `peak`."""
         return cls(peak.position << (6 + FINE))
 
     def wait(self, period: int) -> None:
-        """Until the next frame's preamble is due."""
+        """Move on by a period (in samples), to the time when the next preamble is due."""
         self.place += period << (6 + FINE)
 
     def distance(self, peak: Peak) -> int:
-        """From where the preamble is due to a peak's sample."""
+        """Distance from the due time of the preamble to the peak's sample, in units of P."""
         return (peak.position << (6 + FINE)) - self.place
 
     def step(
         self, spec: DigitiserSpec, settings: DigitiserSettings, near: Peak | None
     ) -> Frame | None:
-        """The frame whose preamble is due, from the peak within `TOLERANCE` of it; two have at
-        least `HOLD` between them. None where patience ends."""
+        """The frame whose preamble is due, from the peak `near` it within `TOLERANCE`.
+
+        There is at most one such peak, because two peaks are at least `HOLD` samples apart. The
+        result is None if too many frames in a row are lost.
+        """
         if near is None:
             self.missed += 1
             if self.missed > PATIENCE:
@@ -179,7 +188,7 @@ class Lock:
 def model(
     spec: DigitiserSpec, settings: DigitiserSettings, correlation: Correlation
 ) -> list[Frame]:
-    """Frames found in a stretch of samples that begins at reset, in order."""
+    """Frames found in samples that begin at reset, in order."""
     n = len(correlation.power)
     period = settings.period
     if settings.free_run:
@@ -192,7 +201,7 @@ def model(
     frames: list[Frame] = []
     following = 0  # index of the next peak to look at
     while following < len(found):
-        # Search: the largest peak of a period, the first of equals.
+        # The search takes the largest peak of a period, and the first one of equal peaks.
         first = found[following].position
         best = found[following]
         while following < len(found) and found[following].position < first + period - EARLY:
@@ -211,7 +220,7 @@ def model(
                 following += 1
             frame = lock.step(spec, settings, near)
             if frame is None:
-                # Peaks that end before the frame is judged still belong to the lock.
+                # Peaks that end before the decision about the frame still belong to the lock.
                 while following < len(found) and (found[following].position + HOLD <= due + JUDGE):
                     following += 1
                 break

@@ -1,4 +1,4 @@
-"""Angles: a table of beam-splitter angles, replayed as the row of every frame.
+"""Angle mode: a table of beam-splitter angles is replayed as the row of every frame.
 
 A programmable beam splitter is a Mach-Zehnder whose splitting angle θ is proportional to its
 voltage, θ = π·V/(2·Vπ). The table holds θ in units of π/2 for the two electrodes of each mode, in
@@ -19,7 +19,10 @@ from shotveil.models.drive.spec import DriveSpec
 
 
 def model(spec: DriveSpec, table: npt.ArrayLike, rows: int) -> IntArray:
-    """`rows` copies of a table of shape (2, n), as rows of shape (rows, 2, n)."""
+    """`rows` copies of a raw table of shape (2, n), as rows of shape (rows, 2, n).
+
+    Raises `RangeError` for another shape, a bad length, or an angle beyond the format.
+    """
     angles = np.asarray(table, dtype=np.int64)
     if angles.ndim != 2 or angles.shape[0] != 2:
         raise RangeError(f"angle table has shape {angles.shape}; allowed: (2, n)")

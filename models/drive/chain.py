@@ -1,4 +1,4 @@
-"""The whole drive: rows of symbols to DAC codes. Integer model of `gateware.drive.chain`."""
+"""The whole drive, from rows of symbols to DAC codes. Integer model of `gateware.drive.chain`."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ from shotveil.models.common.fixedpoint import IntArray
 from shotveil.models.drive import dac, framing, linearisation, scaling, shaping
 from shotveil.models.drive.spec import DriveRegisters, DriveSpec
 
-# Samples handled at once: few enough for a processor's cache, many enough to hide Python.
+# Samples per block: few enough for a processor's cache, many enough to hide Python's overhead.
 CHUNK = 8192
 
 
 @dataclass(frozen=True)
 class DriveOutput:
-    """What the drive sends for some frames.
+    """The output of the drive for some frames.
 
-    `codes` has shape (frames, 2, samples of a frame). `clipped` counts samples whose symbol or
-    shaped value was limited, `refused` those beyond the modulator's reach, `saturated` those beyond
-    the DAC's, as long as the output is on. `tripped` tells whether a fault switched it off.
+    codes: DAC codes, shape (frames, 2, samples of a frame).
+    clipped: number of samples whose symbol or shaped value saturated.
+    refused: number of samples beyond the modulator's reach.
+    saturated: number of samples that saturated the DAC while the output was on.
+    tripped: whether a fault switched the output off.
     """
 
     codes: IntArray
@@ -35,7 +37,8 @@ class DriveOutput:
 def model(spec: DriveSpec, settings: DriveRegisters, rows: npt.ArrayLike) -> DriveOutput:
     """DAC codes of one frame for each row; `rows` has shape (frames, 2, row) in `spec.symbol`.
 
-    The guard is no shorter than the pulse, so frames do not touch and can be computed apart.
+    The guard is at least as long as the pulse, so frames do not overlap and can be computed
+    separately. Raises `RangeError` for rows of another shape or beyond the format.
     """
     symbols = np.asarray(rows, dtype=np.int64)
     if symbols.ndim != 3:

@@ -1,6 +1,7 @@
-"""DAC formatting: voltages to codes, and the switch that keeps the output at zero.
+"""DAC formatting: conversion of voltages to codes, and the switch that sets the output to zero.
 
-The output is zero until the drive is armed, and from the first fault on until it is armed anew.
+The output is zero until the drive is armed. The first fault sets it to zero until the drive is
+armed again.
 Integer model of `gateware.drive.dac`.
 """
 
@@ -29,9 +30,9 @@ def model(
 ) -> tuple[IntArray, BoolArray, bool]:
     """Codes, shape (…, 2, n), from voltages of that shape, in the order in which they are sent.
 
-    The drive is armed at the first sample, unless it already `tripped`. `fault`, shape (…, n),
-    marks samples that are wrong. Returns the codes, where a code saturated while the output was on,
-    shape (…, n), and whether the drive has tripped.
+    The drive is armed at the first sample, unless it has already `tripped`. `fault`, shape (…, n),
+    marks samples that cannot be sent as asked. Returns the codes, whether each code saturated while
+    the output was on, shape (…, n), and whether the drive has tripped.
     """
     shift = spec.voltage.fraction - spec.dac.fraction
     rounded = round_shift(voltages, shift, Rounding.HALF_EVEN)
@@ -45,7 +46,7 @@ def model(
     if not tripped and not trip.any():
         return codes, saturated, False
     off = np.logical_or.accumulate(trip.ravel()) | tripped
-    # The pair that trips is still looked at; those behind it are not.
+    # The pair of codes that trips the drive still counts; those after it do not.
     on = ~np.concatenate([[tripped], off[:-1]]).reshape(trip.shape)
     codes = np.where(off.reshape(trip.shape)[..., None, :], 0, codes)
     return codes, saturated & on, True

@@ -2,7 +2,7 @@
 
 Integer model of `gateware.drive.framing`.
 
-References are stored as quadratures of ±½; the scaling behind gives them their level.
+References are stored as quadratures of ±½; the scaling that follows gives them their level.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ from shotveil.models.signal.frame import FrameLayout, Slot
 
 
 def model(spec: DriveSpec, layout: FrameLayout, rows: npt.ArrayLike) -> IntArray:
-    """Frames of raw symbols, shape (…, 2, layout.length), from rows of shape (…, 2, layout.row)."""
+    """Frames of raw symbols, shape (…, 2, layout.length), from rows of shape (…, 2, layout.row).
+
+    Raises `RangeError` for rows of another shape or beyond the format.
+    """
     symbols = np.asarray(rows, dtype=np.int64)
     if symbols.shape[-2:] != (2, layout.row):
         raise RangeError(f"rows have shape {symbols.shape}; allowed: (…, 2, {layout.row})")
@@ -31,6 +34,6 @@ def model(spec: DriveSpec, layout: FrameLayout, rows: npt.ArrayLike) -> IntArray
 
 
 def is_reference(layout: FrameLayout) -> BoolArray:
-    """Which symbols of a frame are sent at the reference level, shape (layout.length,)."""
+    """Whether each symbol of a frame is sent at the reference level, shape (layout.length,)."""
     slots = layout.slots()
     return (slots == Slot.PREAMBLE) | (slots == Slot.PILOT)

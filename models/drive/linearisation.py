@@ -1,8 +1,9 @@
-"""Linearisation: the voltage at which a Mach-Zehnder at null bias gives the field asked for.
+"""Linearisation: the voltage at which a Mach-Zehnder at null bias gives the requested field.
 
-V = Vπ·φ + bias with φ = (2/π)·arcsin(gain·u), where u is the field as a fraction of the largest; φ
-comes from a table of chords. A request of 1 or more is out of the modulator's reach: it is sent as
-the null, φ = 0, and marked. In angle mode φ = gain·u, the phase itself in units of π/2.
+V = Vπ·φ + bias with φ = (2/π)·arcsin(gain·u), where u is the field as a fraction of the largest
+field. A table of chords gives φ. If |gain·u| is 1 or more, the request is out of the modulator's
+reach; it is sent as the null, φ = 0, and marked. In angle mode φ = gain·u is itself the phase, in
+units of π/2.
 
 Integer model of `gateware.drive.linearisation`.
 """
@@ -20,8 +21,9 @@ def model(
 ) -> tuple[IntArray, BoolArray, BoolArray]:
     """Voltages in `spec.voltage`, shape (…, 2, n), from samples of that shape.
 
-    `fault`, shape (…, n), marks samples that are already wrong. Returns the voltages, the samples
-    that are wrong now, and those that were refused here, both of shape (…, n).
+    `fault`, shape (…, n), marks samples that an earlier block could not send as asked. Returns the
+    voltages, all samples marked so far, and the samples that were refused here, both of shape
+    (…, n).
     """
     gain, half_wave, bias = (
         register[:, None] for register in (settings.gain, settings.half_wave, settings.bias)
@@ -41,16 +43,16 @@ def model(
 
 
 def arcsine(spec: DriveSpec, magnitude: IntArray) -> IntArray:
-    """(2/π)·arcsin of raw magnitudes below 1, in `spec.phase`.
+    """(2/π)·arcsin of raw magnitudes in `spec.sample` below 1, in `spec.phase`, of the same shape.
 
-    Magnitude and sign are treated apart, so ties round away from zero and the mean error over both
-    signs is zero.
+    Only magnitudes are rounded and the sign is applied later, so ties round away from zero and the
+    mean error over both signs is zero.
     """
     table = arcsine_table(spec)
     bits = spec.segment_bits
     segment = magnitude >> bits
     inside = magnitude & ((1 << bits) - 1)
-    # Both terms in units of 2^−(value_bits + slope_shift + bits).
+    # Both terms are in units of 2^−(value_bits + slope_shift + bits).
     exact = np.take(table.value, segment) << (table.slope_shift + bits)
     exact += np.take(table.slope, segment) * inside
     fine = table.value_bits + table.slope_shift + bits

@@ -1,7 +1,7 @@
-"""What the drive is meant to do, in float64, and how far the integers are from it.
+"""The ideal drive in float64, and the error of the integer model relative to it.
 
-Also the ideal receiver that the drive's error is measured with: an ideal modulator and the matched
-filter of the pulse that was designed.
+The error is measured with an ideal receiver, which is here as well: an ideal modulator and the
+matched filter of the designed pulse.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FloatArray = npt.NDArray[np.float64]
 def symbols_of(rows: npt.ArrayLike) -> FloatArray:
     """Real weight rows, shape (frames, n), as quadratures, shape (frames, 2, ⌈n/2⌉).
 
-    Odd-numbered weights go to I, even-numbered ones to Q; an odd n is filled up with a zero.
+    Odd-numbered weights go to I and even-numbered ones to Q; an odd n is padded with a zero.
     """
     weights = np.atleast_2d(np.asarray(rows, dtype=np.float64))
     if weights.shape[-1] % 2:
@@ -31,13 +31,18 @@ def symbols_of(rows: npt.ArrayLike) -> FloatArray:
 
 
 def raw_symbols(spec: DriveSpec, symbols: npt.ArrayLike) -> IntArray:
-    """Symbols in [−1, 1) as the host sends them. Raises `RangeError` outside that range."""
+    """Symbols in [−1, 1) as raw integers of the same shape, as the host sends them.
+
+    Raises `RangeError` for a symbol outside that range.
+    """
     return quantise(symbols, spec.symbol, name="symbol")
 
 
 def normalised(spec: DriveSpec, weights: npt.ArrayLike) -> FloatArray:
-    """Weights divided by one constant, such that the largest magnitude of all is the largest that
-    a symbol can have. The constant belongs into the layer's s."""
+    """Weights divided by one constant, so that the largest magnitude is the largest symbol value.
+
+    The layer's s has to include that constant. Raises `RangeError` if all weights are zero.
+    """
     w = np.asarray(weights, dtype=np.float64)
     largest = np.abs(w).max()
     if not largest > 0:
@@ -46,10 +51,10 @@ def normalised(spec: DriveSpec, weights: npt.ArrayLike) -> FloatArray:
 
 
 def field(spec: DriveSpec, settings: DriveSettings, symbols: FloatArray) -> FloatArray:
-    """The field each frame asks for, as a fraction of the largest; shape (frames, 2, samples).
+    """The field that each frame requests, as a fraction of the largest; (frames, 2, samples).
 
-    `symbols` in [−1, 1), shape (frames, 2, row). The pulse is the integer taps' when the settings
-    name some, and otherwise the designed one, without any rounding.
+    `symbols` in [−1, 1) have shape (frames, 2, row). The pulse is that of the integer taps if the
+    settings give some, and otherwise the designed pulse without rounding.
     """
     raw = registers(spec, settings)
     layout = settings.layout
@@ -66,7 +71,7 @@ def field(spec: DriveSpec, settings: DriveSettings, symbols: FloatArray) -> Floa
 
 
 def float_taps(spec: DriveSpec, settings: DriveSettings, raw: DriveRegisters) -> FloatArray:
-    """The taps that the settings mean, before any rounding; peak as in the integer ones."""
+    """The taps (taps,) that the settings ask for, before rounding, scaled like the integer taps."""
     if settings.angle or settings.coefficients is not None:
         return to_float(raw.coefficients, spec.coefficient)
     designed = pulse.design(spec.samples_per_symbol, spec.taps, spec.rolloff)
@@ -75,9 +80,9 @@ def float_taps(spec: DriveSpec, settings: DriveSettings, raw: DriveRegisters) ->
 
 
 def voltages(spec: DriveSpec, settings: DriveSettings, fields: FloatArray) -> FloatArray:
-    """The voltages that give the fields, over the DAC's full scale; shape as `fields`.
+    """The voltages that give the fields, as fractions of the DAC's full scale, of the same shape.
 
-    Raises `RangeError` where a field is out of the modulator's reach.
+    Raises `RangeError` for a field out of the modulator's reach.
     """
     arms = settings.arms
     gain, half_wave, bias = (
@@ -103,7 +108,8 @@ def modulator(arms: tuple[Arm, Arm], voltage: FloatArray) -> FloatArray:
 def matched(spec: DriveSpec, fields: FloatArray, symbols: int) -> FloatArray:
     """The matched filter's output at the symbol instants, shape (…, symbols).
 
-    Correlates the samples from each symbol's first on with the designed pulse of unit energy.
+    Each output correlates the samples, from the symbol's first one on, with the designed pulse of
+    unit energy.
     """
     taps = pulse.design(spec.samples_per_symbol, spec.taps, spec.rolloff)
     padded = np.concatenate([fields, np.zeros((*fields.shape[:-1], spec.taps))], axis=-1)
@@ -115,8 +121,8 @@ def excess_noise(received: FloatArray, sent: FloatArray, modulation_variance: fl
     """Error of the received symbols as excess noise in shot-noise units.
 
     ε = V_A · Σ(y/t − q)²/Σq² with t = Σqy/Σq², one real gain for all symbols and both quadratures.
-    That constant is no error: the sender measures it once and counts it into s. Whatever differs
-    between rows, quadratures or symbols stays in, and so does a mean.
+    The gain is not an error, because the sender measures it once and includes it in s. Differences
+    between rows, quadratures or symbols count as errors, and so does a mean.
     """
     q, y = sent.ravel(), received.ravel()
     gain = (q @ y) / (q @ q)
@@ -131,9 +137,10 @@ def drive_excess_noise(
     sent: FloatArray,
     modulation_variance: float = 12.0,
 ) -> float:
-    """Excess noise of row symbols after DAC codes, ideal modulator and ideal matched filter.
+    """Excess noise (SNU) of row symbols after DAC, ideal modulator and ideal matched filter.
 
-    `codes` has shape (frames, 2, samples), `sent` (frames, 2, row) are the symbols before rounding.
+    `codes` has shape (frames, 2, samples), and `sent` (frames, 2, row) are the symbols before
+    rounding. `modulation_variance` is V_A in SNU.
     """
     layout = settings.layout
     fields = modulator(settings.arms, to_float(codes, spec.dac))

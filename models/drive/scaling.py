@@ -1,4 +1,4 @@
-"""Scaling: symbols times the layer's s, or times the reference level.
+"""Scaling: multiplication of symbols by the layer's s or by the reference level.
 
 Integer model of `gateware.drive.scaling`.
 """
@@ -22,10 +22,10 @@ from shotveil.models.drive.spec import DriveRegisters, DriveSpec
 def model(
     spec: DriveSpec, settings: DriveRegisters, symbols: IntArray, reference: BoolArray
 ) -> tuple[IntArray, BoolArray]:
-    """Scaled symbols and where one overflowed, from symbols of shape (…, 2, n).
+    """Scaled symbols in `spec.scaled`, from symbols of shape (…, 2, n), and whether each saturated.
 
-    `reference`, shape (n,), tells which symbols are preamble and pilots. The second result has
-    shape (…, n): a symbol of which either quadrature had to be limited.
+    `reference`, shape (n,), marks the symbols of preamble and pilots. The second result has shape
+    (…, n) and marks symbols of which a quadrature saturated.
     """
     factor = np.where(reference, settings.reference, settings.scale)
     shift = spec.symbol.fraction + spec.scale.fraction - spec.scaled.fraction

@@ -24,8 +24,8 @@ def model(
 ) -> tuple[IntArray, BoolArray]:
     """Shaped samples, shape (…, 2, nL), from symbols of shape (…, 2, n); the filter starts empty.
 
-    `fault`, shape (…, n), marks symbols that were limited; the second result, shape (…, nL), marks
-    their samples and those that are limited here.
+    `fault`, shape (…, n), marks symbols that saturated earlier. The second result, shape (…, nL),
+    marks their samples and the samples that saturate here.
     """
     total = _interpolate(spec, coefficients, symbols)
     shift = spec.scaled.fraction + spec.coefficient.fraction - spec.sample.fraction
@@ -38,8 +38,8 @@ def model(
 def _interpolate(spec: DriveSpec, coefficients: IntArray, symbols: IntArray) -> IntArray:
     """The exact sums Σ_j h[jL + p]·x[n − j], shape (…, nL).
 
-    Computed in float64, for the sake of its fast matrix product; it is exact, since every partial
-    sum is an integer below 2^53: 18 bits times 18 bits times at most 512 terms.
+    They are computed in float64, whose matrix product is fast. The result is exact, because every
+    partial sum is an integer below 2^53: 18 bits times 18 bits times at most 512 terms.
     """
     before = spec.span - 1
     padded = np.zeros((*symbols.shape[:-1], before + symbols.shape[-1]))

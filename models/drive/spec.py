@@ -1,7 +1,7 @@
-"""What is fixed when the drive is built, and what is set while it runs.
+"""The parameters of the drive that are fixed when it is built, and its settings.
 
 `DriveSpec` holds every width, length and table size; model and gateware are both made from it.
-`DriveSettings` are the registers, in physical units, with `registers` giving their raw integers.
+`DriveSettings` are the registers in physical units; `registers` gives their raw integers.
 """
 
 from __future__ import annotations
@@ -26,25 +26,28 @@ MULTIPLIER_WIDTH = 18  # the narrower input of the two DSP blocks
 
 @dataclass(frozen=True)
 class DriveSpec:
-    """Everything about the drive that is fixed in hardware. Raises `RangeError` if it cannot be."""
+    """Everything about the drive that is fixed in hardware.
 
-    samples_per_symbol: int = 4  # DAC samples a symbol; 125 MS/s then carry 31.25 Mbaud
-    taps: int = 32  # of the pulse; whole symbols
-    rolloff: float = 0.5  # of the pulse loaded at start; see models.signal.pulse
+    Raises `RangeError` for a value out of range and for formats that do not fit each other.
+    """
+
+    samples_per_symbol: int = 4  # DAC samples per symbol; 125 MS/s then carry 31.25 Mbaud
+    taps: int = 32  # taps of the pulse; they fill whole symbols
+    rolloff: float = 0.5  # roll-off of the pulse loaded at start; see models.signal.pulse
     symbol: Q = Q(1, 15)  # quadratures as the host sends them
-    scale: Q = Q(2, 16)  # register of the layer's s, and of the reference level
-    scaled: Q = Q(1, 17)  # symbols behind the scaling: a multiplier's width
-    coefficient: Q = Q(2, 16)  # taps; reaches 1, which a hold of angles needs
+    scale: Q = Q(2, 16)  # registers of the layer's s and of the reference level
+    scaled: Q = Q(1, 17)  # symbols after the scaling, as wide as a multiplier's input
+    coefficient: Q = Q(2, 16)  # taps; the format holds 1, which the hold of angle mode needs
     sample: Q = Q(1, 17)  # shaped samples, in units of the largest field
     gain: Q = Q(2, 16)  # register: correction of an arm's field
-    arcsine_segments: int = 512  # of the table over [0, 1); 512 × 36 bits are one block RAM
+    arcsine_segments: int = 512  # segments of the table over [0, 1); 512 × 36 bits fill a block RAM
     phase: Q = Q(1, 17)  # modulator phase, in units of π/2
     half_wave: Q = Q(2, 16)  # register: Vπ over the DAC's full scale
     bias: Q = Q(1, 17)  # register: null voltage over the DAC's full scale
-    voltage: Q = Q(3, 17)  # before the DAC; holds Vπ·phase + bias whatever the registers are
+    voltage: Q = Q(3, 17)  # before the DAC; it holds Vπ·phase + bias for any register values
     dac_bits: int = 14
     row_capacity: int = 4096  # symbols in the row buffer and in the angle table: 8 block RAMs each
-    counter_bits: int = 32  # of event counters, which stop at their end
+    counter_bits: int = 32  # width of event counters, which saturate
 
     def __post_init__(self) -> None:
         pulse.require_shape(self.samples_per_symbol, self.taps)
@@ -82,17 +85,17 @@ class DriveSpec:
 
     @property
     def span(self) -> int:
-        """Length of the pulse in symbols; also multipliers per quadrature of the shaping."""
+        """Length of the pulse in symbols; the shaping has as many multipliers per quadrature."""
         return self.taps // self.samples_per_symbol
 
     @property
     def request(self) -> Q:
-        """Format of gain · sample, before it is known to be reachable."""
+        """Format of gain · sample, before the check that the modulator can reach it."""
         return Q(self.gain.integer + self.sample.integer, self.sample.fraction)
 
     @property
     def segment_bits(self) -> int:
-        """Bits of a request's magnitude that place it inside a segment of the arcsine table."""
+        """Bits of a request's magnitude that give its place within an arcsine segment."""
         return self.sample.fraction - (self.arcsine_segments - 1).bit_length()
 
     @property
@@ -120,7 +123,7 @@ class Arm:
     """One Mach-Zehnder of the modulator, biased at null: field = gain⁻¹·sin(π(V − bias)/(2·Vπ)).
 
     `half_wave` is Vπ and `bias` the voltage of the null, both as fractions of the DAC's full-scale
-    amplitude. `gain` multiplies the field that is asked for, to even out the arms.
+    amplitude. `gain` multiplies the requested field, to balance the two arms.
     """
 
     half_wave: float = 0.9
@@ -150,7 +153,10 @@ class DriveSettings:
 
 @dataclass(frozen=True)
 class DriveRegisters:
-    """Raw integers of `DriveSettings`; arrays have shape (2,), one entry a quadrature."""
+    """Raw integers of `DriveSettings`.
+
+    Arrays have shape (2,), one entry per quadrature; `coefficients` has shape (taps,).
+    """
 
     layout: FrameLayout
     scale: int
@@ -164,7 +170,7 @@ class DriveRegisters:
     stop_on_saturation: bool
 
     def ports(self) -> dict[str, int]:
-        """Values of the drive's setting ports, by name; the taps are no port's."""
+        """Values of the drive's setting ports, by name; the taps have no such port."""
         values: dict[str, int] = {n: getattr(self.layout, n) for n in FrameLayout.names()}
         values |= {name: int(getattr(self, name)) for name in PLAIN}
         for name in PER_ARM:
@@ -174,7 +180,7 @@ class DriveRegisters:
 
     @classmethod
     def of_ports(cls, ports: Mapping[str, int], coefficients: IntArray) -> DriveRegisters:
-        """What gives such values at the ports, with taps of shape (taps,)."""
+        """The registers that give these values at the ports, with taps of shape (taps,)."""
         return cls(
             layout=FrameLayout(**{name: ports[name] for name in FrameLayout.names()}),
             coefficients=coefficients,
@@ -190,11 +196,11 @@ class DriveRegisters:
 def registers(spec: DriveSpec, settings: DriveSettings) -> DriveRegisters:
     """Raw registers for physical settings.
 
-    Raises `RangeError` for whatever the drive cannot do, naming the value and the range.
+    Raises `RangeError` with value and range for a setting that the drive cannot have.
     """
     layout = settings.layout
     require("row", layout.row, at_least=1, at_most=spec.row_capacity)
-    # The pulse must have rung out before the next frame starts.
+    # The pulse must have decayed before the next frame starts.
     require("guard", layout.guard, at_least=spec.span)
     require("scale", settings.scale, at_least=0)
     require("reference", settings.reference, at_least=0)
@@ -236,7 +242,7 @@ def registers(spec: DriveSpec, settings: DriveSettings) -> DriveRegisters:
 class ArcsineTable:
     """Chords of (2/π)·arcsin over equal segments of [0, 1).
 
-    Inside segment k, at fraction f of it, the phase is
+    In segment k, at fraction f of it, the phase is
     value[k]·2^−value_bits + slope[k]·f·2^−(value_bits + slope_shift).
     """
 
@@ -261,9 +267,9 @@ def arcsine_table(spec: DriveSpec) -> ArcsineTable:
     touch = np.sqrt(np.maximum(1 - (2 / (np.pi * slope)) ** 2, 0))
     above = curve[:-1] + slope * (touch - edges[:-1]) - np.arcsin(touch) * 2 / np.pi
     drop = np.maximum(above, 0) / 2
-    # The last chord must stay below 1, the phase that its format cannot hold.
+    # The last chord must stay below 1, because the phase format cannot hold 1.
     start = np.minimum(curve[:-1] - drop, 1 - spec.phase.lsb - chord)
-    # The steepest segment decides how finely slopes can be stored; one bit is the sign's.
+    # The steepest segment limits the resolution of the stored slopes; one bit is the sign.
     largest = chord.max() * 2**value_bits
     slope_shift = int(np.floor(np.log2((2 ** (slope_bits - 1) - 1) / largest)))
     return ArcsineTable(

@@ -2,25 +2,25 @@
 
 Integer model of `gateware.host_link.cobs`.
 
-A frame is cut into blocks that end where a zero was. Each block is sent behind a byte that is one
-more than its length, without the zero; a block of 254 bytes, which no zero ended, gets 0xFF. So a
-zero on the wire is always the end of a frame, and a receiver that lost its place finds it there.
-S. Cheshire and M. Baker, IEEE/ACM Trans. Netw. 7, 159 (1999).
+A frame is cut into blocks at its zeros. Each block is sent without its zero, after a byte that
+holds the block's length plus one. A block of 254 bytes that no zero ends gets the byte 0xFF. A zero
+on the wire is therefore always the end of a frame, and a receiver that lost its place finds it
+there. Source: S. Cheshire and M. Baker, IEEE/ACM Trans. Netw. 7, 159 (1999).
 """
 
 from __future__ import annotations
 
-LONGEST = 254  # bytes of a block
+LONGEST = 254  # the most bytes in a block
 DELIMITER = b"\0"
 CODES = [bytes([length + 1]) for length in range(LONGEST)]
 
 
 class FrameError(ValueError):
-    """A frame that is cut, damaged, or of a length that no packet has."""
+    """The error for a frame that is cut, damaged, or of a length that no packet has."""
 
 
 def encode(data: bytes) -> bytes:
-    """A frame with these bytes, without the delimiter that has to follow it."""
+    """The frame that carries `data`, without the delimiter that must follow it."""
     blocks = data.split(b"\0")
     if max(map(len, blocks)) < LONGEST:
         return b"".join([CODES[len(block)] + block for block in blocks])
@@ -32,7 +32,7 @@ def encode(data: bytes) -> bytes:
             out.append(LONGEST + 1)
             out += block[position : position + LONGEST]
             position += LONGEST
-        # No zero ends the last block, so a full one needs nothing behind it.
+        # No zero ends the last block, so if it is full no further block follows.
         if position < len(block) or number < final or not position:
             out.append(len(block) - position + 1)
             out += block[position:]
@@ -40,7 +40,10 @@ def encode(data: bytes) -> bytes:
 
 
 def decode(frame: bytes) -> bytes:
-    """The bytes in a frame, which comes without its delimiter. Raises `FrameError` if it is cut."""
+    """The bytes that a frame carries; `frame` has no delimiter.
+
+    Raises `FrameError` if the frame is cut or holds a delimiter.
+    """
     data, whole = decode_part(frame)
     if not whole:
         raise FrameError(f"a frame of {len(frame)} bytes ends within a block")
@@ -48,10 +51,13 @@ def decode(frame: bytes) -> bytes:
 
 
 def decode_part(frame: bytes) -> tuple[bytes, bool]:
-    """The bytes in a frame as far as it goes, and whether it ends where a block does."""
+    """The bytes of a frame, which may be cut, and whether it ends at the end of a block.
+
+    Raises `FrameError` if the frame holds a delimiter.
+    """
     out = bytearray()
     position, size = 0, len(frame)
-    implied = False  # a zero, unless this was the last block
+    implied = False  # whether a zero follows, unless this was the last block
     while position < size:
         code = frame[position]
         if not code:
@@ -65,5 +71,5 @@ def decode_part(frame: bytes) -> tuple[bytes, bool]:
 
 
 def frames(data: bytes) -> list[tuple[bytes, bool]]:
-    """What a decoder makes of a stream: the bytes in each ended frame, and whether it is whole."""
+    """The bytes of each complete frame in a stream, and whether the frame ends with a block."""
     return [decode_part(frame) for frame in data.split(DELIMITER)[:-1] if frame]

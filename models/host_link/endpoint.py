@@ -1,10 +1,11 @@
 """The device's end of the host link. Integer model of `gateware.host_link.endpoint`.
 
-A request is applied if its number is the next one, and never otherwise. The responses to the last
-`window` requests are kept: a repeated request is answered from there. Where a request is missing,
-the first packet behind the gap is answered with the missing number, the others are dropped. So
-whatever the wire loses, repeats or reorders, everything is applied once and in order, as long as
-nothing is late by more than 255 − `window` requests, and no HELLO of an earlier session is late.
+The device applies a request only if its sequence number is the next one. It keeps the responses to
+the last `window` requests and answers a repeated request from them. If a request is missing, the
+device answers the first packet after the gap with the missing number, and drops the packets that
+follow. Every request is therefore applied once and in order, whatever the wire loses, repeats or
+reorders. This holds as long as no packet is late by more than 255 − `window` requests, and no HELLO
+of an earlier session is late.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ LARGEST_WINDOW = 128  # half of the sequence numbers
 
 
 class Inside(Protocol):
-    """What the link connects to: registers and ports."""
+    """The registers and ports of the device that the link connects to."""
 
     def read(self, address: int) -> int:
         """The word of a register."""
@@ -43,35 +44,35 @@ class Inside(Protocol):
         """Write the word of a register."""
 
     def room(self, port: int) -> int:
-        """How many words a write port can take."""
+        """Number of words that a write port can take."""
 
     def send(self, port: int, words: Sequence[int]) -> None:
-        """Give words to a write port, no more than it has room for."""
+        """Give words to a write port; there must be room for all of them."""
 
     def available(self, port: int) -> int:
-        """How many words wait at a read port."""
+        """Number of words that wait at a read port."""
 
     def receive(self, port: int, count: int) -> Sequence[int]:
-        """Take words from a read port, no more than wait there."""
+        """Take `count` words from a read port; at least as many must wait there."""
 
 
 def _counter(width: int) -> int:
-    """A field of `Counters`, as wide as in gateware."""
+    """A field of `Counters`, with the width that the counter has in gateware."""
     return field(default=0, metadata={"width": width})
 
 
 @dataclass
 class Counters:
-    """Packets by what became of them, named as the registers; each stops at its largest value."""
+    """Counts of packets by their outcome, with the names of the registers. They saturate."""
 
-    link_bad_crc: int = _counter(16)  # dropped for their CRC
-    link_bad_frame: int = _counter(16)  # dropped since no packet is like that
-    link_repeated: int = _counter(16)  # answered again
-    link_gap: int = _counter(16)  # dropped since one before is missing, or no session is open
-    link_accepted: int = _counter(32)  # carried out, or refused as a request
+    link_bad_crc: int = _counter(16)  # dropped because of a wrong CRC
+    link_bad_frame: int = _counter(16)  # dropped because the frame holds no packet
+    link_repeated: int = _counter(16)  # repeated requests, answered again
+    link_gap: int = _counter(16)  # dropped: an earlier request is missing, or no session is open
+    link_accepted: int = _counter(32)  # requests in sequence, whether carried out or refused
 
     def count(self, name: str) -> None:
-        """One more of a kind."""
+        """Count one more packet with the outcome `name`."""
         setattr(self, name, min(getattr(self, name) + 1, LARGEST[name]))
 
 
@@ -79,7 +80,7 @@ LARGEST = {entry.name: 2 ** entry.metadata["width"] - 1 for entry in dataclasses
 
 
 def require_shape(write_ports: int, read_ports: int, window: int) -> None:
-    """Raise `RangeError` unless gateware can be built like that."""
+    """Raise `RangeError` unless gateware can be built with these numbers."""
     require("write_ports", write_ports, at_least=1, at_most=16, integer=True)
     require("read_ports", read_ports, at_least=1, at_most=16, integer=True)
     require("window", window, at_least=2, at_most=LARGEST_WINDOW, integer=True)
@@ -88,9 +89,10 @@ def require_shape(write_ports: int, read_ports: int, window: int) -> None:
 
 
 class EndpointModel:
-    """Takes bytes from the host, gives bytes to it, and acts on what is inside.
+    """The device's end of the link, which answers the host's bytes and acts on `inside`.
 
-    `sessions_lost` counts the pulses of the gateware's `fault`, `alive` those of its `alive`.
+    `sessions_lost` counts the pulses of the gateware's output `fault`, `alive` those of `alive`.
+    Raises `RangeError` for numbers of ports or a window that gateware cannot have.
     """
 
     def __init__(self, inside: Inside, write_ports: int, read_ports: int, window: int):
@@ -99,24 +101,24 @@ class EndpointModel:
         self._write_ports = write_ports
         self._read_ports = read_ports
         self._window = window
-        self._pending = bytearray()  # of a frame that has not ended
-        self._nonce: int | None = None  # of the session
+        self._pending = bytearray()  # bytes of a frame that has not ended
+        self._nonce: int | None = None  # nonce of the session; None before the first HELLO
         self._expected = 0
         self._stored: dict[int, bytes] = {}  # frames of responses by sequence number, in order
-        self._told = False  # that there is a gap
-        self._taken = [0] * write_ports  # words since HELLO, mod 2^16
+        self._told = False  # whether the host was told that there is a gap
+        self._taken = [0] * write_ports  # words taken since HELLO, modulo 2^16
         self.counters = Counters()
         self.sessions_lost = 0
         self.alive = 0
 
     def feed(self, data: bytes) -> bytes:
-        """Bytes of any number from the host; what the device sends to it."""
+        """Take any number of bytes from the host, and return the bytes that the device sends."""
         *frames, rest = data.split(b"\0")
         if frames:
             frames[0] = bytes(self._pending) + frames[0]
             self._pending.clear()
         self._pending += rest
-        # A frame that never ends is none; what matters of it is that it is too long.
+        # Keep no more of an endless frame than shows that it is too long.
         del self._pending[4 * (MAX_WORDS + 8) :]
         return b"".join(self._answer(frame) for frame in frames if frame)
 

@@ -1,7 +1,7 @@
-"""Packets of the host link: what is on the wire, and what must hold of it.
+"""Packets of the host link: their format on the wire and their checks.
 
-A packet is a header, up to `MAX_WORDS` words of 32 bits, and the CRC-32 of both; all numbers are
-little endian. A COBS frame carries it (`models.host_link.cobs`).
+A packet is a header, up to `MAX_WORDS` words of 32 bits, and the CRC-32 of both. All numbers are
+little endian. Each packet is carried by a COBS frame (`models.host_link.cobs`).
 
 | request  | seq u8 | op u8        | target u16           | count u16  | words | CRC u32 |
 |----------|--------|--------------|----------------------|------------|-------|---------|
@@ -15,8 +15,8 @@ little endian. A COBS frame carries it (`models.host_link.cobs`).
 | SEND | write port | words | the words | none | see below |
 | RECEIVE | read port | words at most | none | the words | words left at the port |
 
-The credit of SEND is how many words the port could take in all since HELLO, modulo 2¹⁶: those it
-took, and those it has room for. A SEND of no words asks for it.
+The credit of SEND is the number of words that the port has taken since HELLO, plus the number that
+it has room for, modulo 2¹⁶. A SEND of no words asks for the credit only.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ from dataclasses import dataclass
 from shotveil.models.host_link import cobs
 from shotveil.models.host_link.cobs import FrameError
 
-PROTOCOL = 1  # version; a host refuses a device with another
+PROTOCOL = 1  # version of the protocol; a host refuses a device with another version
 MAX_WORDS = 256
 WORD = 32  # bits of a word
-ADDRESS_BITS = 12  # of the register bus
+ADDRESS_BITS = 12  # width of an address on the register bus
 ADDRESSES = 1 << ADDRESS_BITS  # words of the register bus
 CRC_BYTES = 4
-BAUD = 3_000_000  # of every board whose link is a UART: a quarter of the 12 MHz that FT2232 divide
+BAUD = 3_000_000  # for every board with a UART link: a quarter of the 12 MHz that an FT2232 divides
 REQUEST = struct.Struct("<BBHH")
 RESPONSE = struct.Struct("<BBBxHH")
-ANSWER = 0x80  # what a response adds to its request's op
+ANSWER = 0x80  # a response adds this to its request's op
 WORDS = tuple(struct.Struct(f"<{n}I") for n in range(MAX_WORDS + 1))
 
 
 class Op(enum.IntEnum):
-    """What a request asks for."""
+    """The operation that a request asks for."""
 
     HELLO = 1
     READ = 2
@@ -53,22 +53,22 @@ class Op(enum.IntEnum):
 
 
 class Status(enum.IntEnum):
-    """How a request went."""
+    """The result of a request."""
 
     OK = 0
     REFUSED = 1  # the device has no such operation, register or port; nothing was done
-    FULL = 2  # a SEND without room for all of its words; nothing was done
-    GAP = 3  # a request is missing: the one with this response's number
-    NO_SESSION = 4  # no HELLO since the device's reset
+    FULL = 2  # the port has no room for all words of a SEND; nothing was done
+    GAP = 3  # the request with this response's sequence number is missing
+    NO_SESSION = 4  # the device has had no HELLO since its reset
 
 
 class CrcError(FrameError):
-    """A packet whose CRC does not hold."""
+    """The error for a packet with a wrong CRC."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the host asks; `words` go with it."""
+    """A packet from the host, with its `words`."""
 
     seq: int
     op: int
@@ -83,7 +83,7 @@ class Request:
 
     @classmethod
     def of(cls, body: bytes) -> Request:
-        """The request with this header and these words. Raises `FrameError` for a wrong length."""
+        """The request in `body`. Raises `FrameError` for a wrong length."""
         words = _words(body, REQUEST.size)
         seq, op, target, count = REQUEST.unpack_from(body)
         return cls(seq, op, target, count, words)
@@ -91,7 +91,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What the device answers; `op` is the request's."""
+    """A packet from the device, with its `words`; `op` is that of the request."""
 
     seq: int
     op: int
@@ -107,7 +107,7 @@ class Response:
 
     @classmethod
     def of(cls, body: bytes) -> Response:
-        """The response with this header and these words. Raises `FrameError` if it is none."""
+        """The response in `body`. Raises `FrameError` if `body` is not a response."""
         words = _words(body, RESPONSE.size)
         seq, op, status, credit, count = RESPONSE.unpack_from(body)
         if not op & ANSWER or count != len(words):
@@ -116,20 +116,20 @@ class Response:
 
 
 def hello_word(window: int, write_ports: int, read_ports: int) -> int:
-    """What a device says of itself: version, window and numbers of ports, a byte each."""
+    """A device's description of itself: version, window and numbers of ports, one byte each."""
     return PROTOCOL | window << 8 | write_ports << 16 | read_ports << 24
 
 
 def to_frame(body: bytes) -> bytes:
-    """A packet on the wire: with CRC, stuffed, and its delimiter."""
+    """The bytes of a packet on the wire: CRC appended, stuffed, and ended by the delimiter."""
     return cobs.encode(body + zlib.crc32(body).to_bytes(CRC_BYTES, "little")) + cobs.DELIMITER
 
 
 def from_frame(frame: bytes, header: int) -> bytes:
     """Header and words of a packet from the bytes between two delimiters.
 
-    `header` is the length of its header. Raises `FrameError` where the length is none that a packet
-    can have, and `CrcError`, which is one too, where only the CRC is wrong.
+    `header` is the length of its header. Raises `FrameError` if no packet has that length, and its
+    subclass `CrcError` if only the CRC is wrong.
     """
     packet = cobs.decode(frame)
     size = len(packet) - header - CRC_BYTES

@@ -1,4 +1,4 @@
-"""A wire that is worse than any real one: frames are damaged, lost, repeated and overtaken."""
+"""A wire for tests, worse than any real one: it damages, loses, repeats and reorders frames."""
 
 from __future__ import annotations
 
@@ -11,17 +11,20 @@ from shotveil.models.common.checks import require
 from shotveil.models.host_link.cobs import DELIMITER
 
 BATCH = 4096  # random numbers drawn at a time
-LATEST = 4  # frames that may overtake another
+LATEST = 4  # the most frames that may overtake a late one
 
 
 @dataclass(frozen=True)
 class WireFaults:
-    """Probabilities for a frame; at most one of them happens to it."""
+    """Probabilities of the faults; each frame has at most one fault.
 
-    corrupt: float = 0.0  # bytes are changed, cut off or added, the delimiter not excepted
+    Raises `RangeError` for a probability outside [0, 1] and for a sum above 1.
+    """
+
+    corrupt: float = 0.0  # bytes are changed, cut off or added; the delimiter may be among them
     drop: float = 0.0
     duplicate: float = 0.0
-    reorder: float = 0.0  # comes up to `LATEST` frames late
+    reorder: float = 0.0  # the frame comes up to `LATEST` frames late
 
     def __post_init__(self) -> None:
         for name in ("corrupt", "drop", "duplicate", "reorder"):
@@ -31,7 +34,7 @@ class WireFaults:
 
 
 class Wire:
-    """Carries a stream of bytes in one direction; `counts` tells what happened to its frames."""
+    """One direction of the wire, for a stream of bytes; `counts` counts its frames by fault."""
 
     def __init__(self, impairments: WireFaults, rng: np.random.Generator):
         names = ("corrupt", "drop", "duplicate", "reorder")
@@ -45,11 +48,11 @@ class Wire:
 
     @property
     def frames(self) -> int:
-        """How many frames went in."""
+        """Number of frames that went in."""
         return sum(self.counts.values())
 
     def carry(self, data: bytes) -> bytes:
-        """What comes out for these bytes. A frame without its end waits for it."""
+        """The bytes that come out when `data` goes in. An unfinished frame waits for its end."""
         *frames, self._pending = (self._pending + data).split(DELIMITER)
         return b"".join(self._carried(frame + DELIMITER) for frame in frames)
 
@@ -78,14 +81,14 @@ class Wire:
 
 
 def damaged(frame: bytes, rng: np.random.Generator) -> bytes:
-    """A frame that lost its beginning or end, has a changed bit or byte, or bytes too many."""
+    """The frame without its beginning or end, with a changed bit or byte, or with extra bytes."""
     kind = rng.integers(5)
     place = int(rng.integers(len(frame)))
     changed = bytearray(frame)
     if kind == 0:
         del changed[: place + 1]
     elif kind == 1:
-        del changed[place:]  # with its delimiter: it runs into the next
+        del changed[place:]  # the delimiter goes too, so the frame runs into the next one
     elif kind == 2:
         changed[place] ^= 1 << int(rng.integers(8))
     elif kind == 3:

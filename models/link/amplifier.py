@@ -1,7 +1,7 @@
-"""The client's phase-insensitive amplifier with its tap: what it adds to the light, either way.
+"""Noise of the client's phase-insensitive amplifier, in the returned light and in its own reading.
 
-Units are shot-noise units (SNU): X = a + a†, the vacuum has quadrature variance 1. Derivations:
-docs/physics.md.
+Units are shot-noise units (SNU): X = a + a†, and the vacuum has quadrature variance 1. The
+derivations are in docs/physics.md.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ Gain = TypeVar("Gain", float, "NDArray[np.float64]")  # one gain, or many at onc
 
 
 def noise_quantum(gain: Gain) -> Gain:
-    """Variance per quadrature g = 2(G−1)/G (SNU) of the noise ν that the client's amplifier leaves.
+    """Variance per quadrature g = 2(G−1)/G (SNU) of the noise ν that the client's amplifier adds.
 
-    The returned light carries g·|ξ_k|² of it in mode k, on average over N modes g/N.
+    The amplifier adds ν to the mode of direction ξ. Mode k of the returned light therefore carries
+    noise of variance g·|ξ_k|², which averages to g/N over N modes. Raises `RangeError` unless every
+    gain is above 1.
     """
     require("gain", gain, above=1)
     return 2 * (gain - 1) / gain
@@ -30,9 +32,10 @@ def noise_quantum(gain: Gain) -> Gain:
 def inference_noise(gain: Gain, efficiency: float = 1.0, electronic_noise: float = 0.0) -> Gain:
     """Variance D (SNU) of the client's inference value ẑ = s·w·x̂ + noise, referred to mode 1.
 
-    D = [(2G² − 3G + 2)/G + (1−η)/η + v/η] / (G − 1), where η and v are efficiency and electronic
-    noise (SNU at the detector) of the client's homodyne detector; ideal, it is smallest at
-    G = 2 + √2. Source: PRX 15, 041056, with the detector's terms derived in docs/physics.md.
+    D = [(2G² − 3G + 2)/G + (1−η)/η + v/η] / (G − 1), where η and v are the efficiency and the
+    electronic noise (SNU at the output) of the client's homodyne detector. With an ideal detector D
+    is smallest at G = 2 + √2. Raises `RangeError` unless every gain is above 1 and the detector is
+    possible. Source: PRX 15, 041056; docs/physics.md derives the detector's terms.
     """
     require("gain", gain, above=1)
     detector = Detector(efficiency, electronic_noise)

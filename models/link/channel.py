@@ -1,7 +1,7 @@
-"""The channel server → client → server without its light: fibre and detectors, and what follows.
+"""The channel server → client → server: fibre and detectors, without the light in them.
 
-Every setting is a `parameter` that carries its help, unit and range, once: command-line options,
-names in a sweep's file and checks are made from it.
+Each setting is a `parameter`, which states its help, unit and range in one place. Command-line
+options, the names in a sweep's file and the checks are all made from it.
 """
 
 from __future__ import annotations
@@ -18,15 +18,17 @@ from shotveil.models.link.detector import Detector
 
 @dataclass(frozen=True, kw_only=True)
 class Channel:
-    """Fibre and detectors. Immutable; a value outside its range raises `RangeError`.
+    """Fibre and detectors. It is immutable; a value outside its range raises `RangeError`.
 
-    transmittance_out, transmittance_back: power transmittance of either way. This loss is not
-        trusted: the client is assumed to hold what does not come back.
-    excess_noise: technical part ε_tech of the excess noise; it enters on the way back.
-    client_detector: its imperfections raise D. server_detector: calibrated and trusted.
+    transmittance_out, transmittance_back: power transmittance of the way to the client and of the
+        way back. This loss is not trusted: the client is assumed to hold the light that is lost.
+    excess_noise: the technical part ε_tech of the excess noise (SNU), added on the way back.
+    phase_error: rms of the phase error of each way (rad), drawn anew for every row.
+    client_detector: its imperfections raise D.
+    server_detector: it is calibrated and trusted.
 
-    What depends on the light too has a name that ends in `at`. Gains, photon numbers and F² are
-    there numbers or arrays that broadcast.
+    Methods whose names end in `at` also depend on the light. Their gains, photon numbers and F² may
+    be numbers or arrays that broadcast.
 
     >>> channel = Channel(transmittance_out=0.8, transmittance_back=0.9)
     >>> f"{channel.transmittance:.2f} of the light comes back"
@@ -66,57 +68,59 @@ class Channel:
 
     @property
     def coherence(self) -> float:
-        """Fraction exp(−2σ²) of the returned power that keeps its phase, σ the rms of either way.
+        """Fraction exp(−2σ²) of the returned power that keeps its phase; σ is the phase error.
 
-        The rest reaches the server as noise it cannot tell from any other: see docs/physics.md.
+        The server cannot tell the rest from other noise: see docs/physics.md.
         """
         return math.exp(-2 * self.phase_error**2)
 
     @property
     def declared_transmittance(self) -> float:
-        """T as the server sees it, what phase errors blur counted as lost."""
+        """Transmittance as the server sees it: power that phase errors blur counts as lost."""
         return self.transmittance * self.coherence
 
     def signal_at(self, gain: float) -> float:
-        """√(η·T_out·(G−1)): what the client's homodyne value holds of each √SNU of s·w·x̂."""
+        """Factor √(η·T_out·(G−1)) from s·w·x̂ to the client's homodyne value, both in √SNU."""
         return math.sqrt(self.client_detector.efficiency * self.transmittance_out * (gain - 1))
 
     def inference_scale_at(self, gain: float, scale: float) -> float:
-        """1/(s·√(η·T_out·(G−1))): what turns the client's homodyne value into its w·x̂.
+        """Factor 1/(s·√(η·T_out·(G−1))) that turns the client's homodyne value into w·x̂.
 
-        scale: s of the rows that are sent, in √SNU per unit of the weights; infinity for s = 0.
+        scale: s of the rows that are sent, in √SNU per unit of the weights. The result is infinite
+        for s = 0.
         """
         return 1 / (scale * self.signal_at(gain)) if scale else math.inf
 
     def inference_variance_at(self, gain: float) -> float:
-        """η·(G−1)·D (SNU): variance of the client's homodyne value about its signal."""
+        """Variance η·(G−1)·D (SNU) of the noise in the client's homodyne value."""
         return self.client_detector.efficiency * (gain - 1) * self.inference_noise_at(gain)
 
     def inference_noise_at(self, gain: Gain) -> Gain:
-        """D (SNU) with the client's detector, see `inference_noise`."""
+        """Variance D (SNU) of the inference value with the client's detector: `inference_noise`."""
         detector = self.client_detector
         return inference_noise(gain, detector.efficiency, detector.electronic_noise)
 
     def f2_at(self, gain: Gain, photons: Gain) -> Gain:
-        """F² = 2μ·T_out/D: signal-to-noise ratio of a row of unit rms on a unit vector."""
+        """Signal-to-noise ratio F² = 2μ·T_out/D of a row of unit rms on a unit vector."""
         return 2 * photons * self.transmittance_out / self.inference_noise_at(gain)
 
     def photons_at(self, gain: Gain, f2: Gain) -> Gain:
-        """Photon number μ per mode at which F² arrives at the client."""
+        """Photon number μ per mode at which the client's signal-to-noise ratio is `f2`."""
         return f2 * self.inference_noise_at(gain) / (2 * self.transmittance_out)
 
     def declared_excess_noise_at(self, gain: Gain, photons: Gain, modes: int) -> Gain:
-        """ε = g/N + ε_tech + phase noise (SNU): what the server grants a client of N `modes`.
+        """Excess noise ε = g/N + ε_tech + phase noise (SNU) that the server allows for N `modes`.
 
-        The amplifier's part counts as if no loss lay behind it, since the server cannot know where
-        in the loop the loss sits.
+        The amplifier's part is counted as if there were no loss after it, because the server cannot
+        know where in the loop the loss is. Raises `RangeError` unless `modes` is an integer ≥ 1.
         """
         return self._excess_noise(noise_quantum(gain), photons, modes)
 
     def returned_excess_noise_at(self, gain: Gain, photons: Gain, modes: int) -> Gain:
-        """ε = T_back·g/N + ε_tech + phase noise (SNU): what honest light shows the server.
+        """Excess noise ε = T_back·g/N + ε_tech + phase noise (SNU) of light from an honest client.
 
-        The declared one is an upper bound of it, and equal to it where T_back = 1.
+        The declared excess noise is an upper bound of it; the two are equal for T_back = 1. Raises
+        `RangeError` unless `modes` is an integer ≥ 1.
         """
         return self._excess_noise(self.transmittance_back * noise_quantum(gain), photons, modes)
 
@@ -127,10 +131,11 @@ class Channel:
 
     @staticmethod
     def settings() -> tuple[Parameter, ...]:
-        """All numbers that a channel is set to, as options and files name them.
+        """All settings of a channel, under the names that options and files use.
 
-        Those of the detectors bear their party's name, as in `client_efficiency`. The transmittance
-        of the whole loop may be given in place of either way's, see `split_transmittance`.
+        The detectors' settings start with the name of their party, as in `client_efficiency`. The
+        transmittance of the whole loop may be given instead of that of one way: see
+        `split_transmittance`.
         """
         own = {each.name: each for each in parameters(Channel)}
         found = [
@@ -162,9 +167,9 @@ class Channel:
 
     @staticmethod
     def of(**settings: float | None) -> Channel:
-        """The channel of `settings` by the names that `Channel.settings` has; None is not given.
+        """Make a channel from `settings`, named as in `Channel.settings`; None means not given.
 
-        Raises `RangeError` for a name that is none and for values that cannot be.
+        Raises `RangeError` for an unknown name and for a value outside its range.
         """
         known = {each.name for each in Channel.settings()}
         for name in settings:
@@ -190,7 +195,7 @@ class Channel:
         return Channel(**own, **given)
 
     def as_settings(self) -> dict[str, float]:
-        """All values by the names that `Channel.settings` has."""
+        """All values, under the names that `Channel.settings` uses."""
         found = {"transmittance": self.transmittance}
         for each in fields(Channel):
             value = getattr(self, each.name)
@@ -205,9 +210,11 @@ class Channel:
 def split_transmittance(
     whole: float | None, out: float | None, back: float | None
 ) -> tuple[float, float]:
-    """Transmittance of (way out, way back) from any two of whole loop, way out and way back.
+    """Transmittances (way out, way back), from those of the whole loop and of each way.
 
-    The whole loop alone is split evenly; what is not said at all is 1. Raises `RangeError`.
+    The whole loop alone is split evenly between the two ways. A way that nothing determines has
+    transmittance 1. Raises `RangeError` for a value outside (0, 1], for a way below the whole loop,
+    and for three values of which the third is not the product of the others.
     """
     for name, value in (("", whole), (" out", out), (" back", back)):
         if value is not None:

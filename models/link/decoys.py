@@ -1,8 +1,8 @@
-"""Decoy rows: light that carries no weights, and that a client cannot tell from light that does.
+"""Decoy rows: light without weights that a client cannot tell from light with weights.
 
-To look like weights, decoys need the weights' second moments, and so tell of them. What they can
-tell is kept small and known: they are drawn from moments that were rounded to a few levels, and so,
-whatever is sent and however often, tell no more than it takes to write those levels down.
+To look like weights, decoys need the second moments of the weights, and so they leak something
+about them. That leakage is bounded: decoys are drawn from moments that were rounded to a few
+levels. However many are sent, they leak no more bits than it takes to write those levels down.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from numpy.typing import NDArray
 from shotveil.models.common.checks import require
 from shotveil.models.link.encoding import EncodedRows, Real
 
-LEVELS = 16  # 0: dark; above it half-octave steps of amplitude, up to 4 times the mean
+LEVELS = 16  # level 0 is dark; the others are half-octave steps of amplitude, up to 4 × the mean
 _LOWEST = -11
 
 
 @dataclass(frozen=True, eq=False)
 class RowMoments:
-    """Levels of a layer's second moments, all that decoys know of its weights.
+    """Levels of a layer's second moments; decoys depend on the weights only through these.
 
-    columns: (2, N) of each quadrature over the rows, X then P. rows: (LEVELS,) how many rows have
-    which level of power.
+    columns: (2, N), the level of each quadrature's mean square over the rows, X then P.
+    rows: (LEVELS,), the number of rows whose power has each level.
     """
 
     columns: NDArray[np.int64]
@@ -41,7 +41,7 @@ class RowMoments:
 
     @property
     def bits(self) -> float:
-        """What the levels take to write down: the most that decoys ever tell of the weights."""
+        """Bits that it takes to write the levels down: an upper bound of what decoys can leak."""
         number = int(self.rows.sum())
         histogram = math.lgamma(number + LEVELS) - math.lgamma(number + 1) - math.lgamma(LEVELS)
         return self.columns.size * math.log2(LEVELS) + histogram / math.log(2)
@@ -49,11 +49,12 @@ class RowMoments:
     def draw(
         self, modulation_variance: float, scale: float, number: int, rng: np.random.Generator
     ) -> EncodedRows:
-        """Draw `number` Gaussian rows with these moments and a mean square of V_A a quadrature.
+        """Draw `number` Gaussian rows with these moments and a mean square of V_A per quadrature.
 
-        A quadrature has its level's mean square, times the level of a row picked at random: dark
-        columns stay dark, and strong and weak rows are as frequent as among the weights. Raises
-        `RangeError` unless number is an integer ≥ 1.
+        The mean square of a quadrature is its column's level times a row level drawn at random.
+        Dark columns therefore stay dark, and strong and weak rows are as frequent as among the
+        weights. `modulation_variance` is V_A in SNU; `scale` is copied to the result. Raises
+        `RangeError` unless `number` is an integer ≥ 1.
         """
         require("number of decoy rows", number, at_least=1, integer=True)
         spread = _relative(self.columns)
@@ -67,18 +68,21 @@ class RowMoments:
 
 
 def decoy_rows(rows: EncodedRows, number: int, rng: np.random.Generator) -> EncodedRows:
-    """Draw `number` decoys for `rows`, of their mean photon number; see `RowMoments.draw`."""
+    """Draw `number` decoys with the moments and the mean photon number of `rows`.
+
+    Raises `RangeError` unless `number` is an integer ≥ 1.
+    """
     variance = float(np.mean(rows.x**2) + np.mean(rows.p**2)) / 2
     return RowMoments.of(rows).draw(variance, rows.scale, number, rng)
 
 
 def _level(power: Real) -> NDArray[np.int64]:
-    """The level nearest to a `power` relative to the mean; what is 2⁻⁵ of its amplitude is dark."""
+    """Level nearest to each `power`, relative to the mean; a power below 2^−10.5 is dark."""
     with np.errstate(divide="ignore"):
         steps = np.rint(np.log2(power))  # a half octave of amplitude is an octave of power
     return np.clip(steps - _LOWEST, 0, LEVELS - 1).astype(np.int64)
 
 
 def _relative(levels: NDArray[np.int64]) -> Real:
-    """Amplitudes, relative to the mean, that levels stand for."""
+    """Amplitude of each level, relative to the mean."""
     return np.where(levels > 0, 2.0 ** ((levels + _LOWEST) / 2), 0.0)

@@ -1,4 +1,4 @@
-"""A homodyne detector, and what it makes of a channel's light."""
+"""A homodyne detector: its efficiency, its electronic noise and what it records."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:  # command-line options are made from settings, and help is no
 class Detector:
     """A homodyne detector: quantum `efficiency` in (0, 1], `electronic_noise` in SNU at its output.
 
-    SNU here means the vacuum noise of an ideal detector, so that a detected vacuum has variance
-    1 + electronic_noise whatever the efficiency. A heterodyne receiver, which splits the light to
-    measure both quadratures, counts as half its efficiency. Raises `RangeError` out of range.
+    One SNU is the vacuum noise of an ideal detector, so a detected vacuum has variance
+    1 + electronic_noise at any efficiency. A heterodyne receiver splits the light to measure both
+    quadratures; describe it by half its efficiency. Raises `RangeError` for a value out of range.
 
     >>> Detector(efficiency=0.5, electronic_noise=0.25).added_noise
     1.5
@@ -40,13 +40,13 @@ class Detector:
         return (1 - self.efficiency + self.electronic_noise) / self.efficiency
 
     def slope(self, transmittance: ArrayLike) -> NDArray[np.float64]:
-        """t = √(η·T): amplitude that is seen of one sent through power transmittance T."""
+        """Amplitude transmission t = √(η·T) of channel and detector, of the shape of T."""
         import numpy as np
 
         return np.sqrt(self.efficiency * np.asarray(transmittance, dtype=np.float64))
 
     def noise_variance(self, excess_noise: ArrayLike) -> NDArray[np.float64]:
-        """σ² = 1 + v + η·ε (SNU): what is seen of a mode of variance 1 + ε."""
+        """Recorded variance σ² = 1 + v + η·ε (SNU) of a mode with excess noise ε, of its shape."""
         import numpy as np
 
         excess = np.asarray(excess_noise, dtype=np.float64)

@@ -1,4 +1,8 @@
-"""Real weights and data as complex modes: X_k = s·w_{2k−1}, P_k = s·w_{2k}; ξ_k likewise from x̂."""
+"""How real weights and data become complex modes.
+
+Mode k of a row of weights has X_k = s·w_{2k−1} and P_k = s·w_{2k}. Mode k of the client's direction
+is ξ_k = x̂_{2k−1} + i·x̂_{2k}, where x̂ is the data scaled to unit norm.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,7 @@ def modes_of(columns: int) -> int:
 
 
 def pair(values: ArrayLike) -> tuple[Real, Real]:
-    """Split (..., n) real values into X and P parts, each (..., N); an odd n is padded with 0."""
+    """Split (..., n) real values into X and P, each (..., N); an odd n is padded with one 0."""
     array = np.asarray(values, dtype=np.float64)
     if array.shape[-1] % 2:
         array = np.concatenate([array, np.zeros((*array.shape[:-1], 1))], axis=-1)
@@ -28,7 +32,7 @@ def pair(values: ArrayLike) -> tuple[Real, Real]:
 
 
 def unpair(modes: NDArray[np.complex128], columns: int) -> Real:
-    """The (..., columns) real values that (..., N) complex modes carry: the reverse of `pair`."""
+    """The (..., columns) real values that (..., N) complex modes carry: the inverse of `pair`."""
     return np.stack([modes.real, modes.imag], axis=-1).reshape(*modes.shape[:-1], -1)[..., :columns]
 
 
@@ -36,7 +40,8 @@ def unpair(modes: NDArray[np.complex128], columns: int) -> Real:
 class EncodedRows:
     """The rows of a layer as the server sends them: mean quadratures in SNU^(1/2).
 
-    x, p: (rows, N) mean values of X and P. scale: s, so that x = s·w of the odd weights.
+    x, p: (rows, N), the means of X and P. scale: s in SNU^(1/2) per unit of the weights, so that
+    X_k = s·w_{2k−1}.
     """
 
     x: Real
@@ -55,10 +60,10 @@ class EncodedRows:
 def encode_rows(weights: ArrayLike, modulation_variance: float) -> EncodedRows:
     """Encode (rows, n) real weights so that the mean square of all 2N quadratures is V_A (SNU).
 
-    One scale s serves the whole layer, so that all its outputs stay comparable; the square of a
-    quadrature is averaged over rows and modes, an odd row's padding included, which makes μ = V_A/2
-    the mean photon number of every mode that is sent. Raises `RangeError` on weights that are not
-    finite, all zero, or not a matrix.
+    One scale s serves the whole layer, so that its outputs stay comparable. The mean is over all
+    rows and modes, including the padding of odd rows, so μ = V_A/2 is the mean photon number per
+    mode. Raises `RangeError` for weights that are not a matrix, not finite or all zero, and for a
+    negative `modulation_variance`.
     """
     matrix = np.asarray(weights, dtype=np.float64)
     if matrix.ndim != 2 or 0 in matrix.shape:
@@ -76,8 +81,9 @@ def encode_rows(weights: ArrayLike, modulation_variance: float) -> EncodedRows:
 def directions(data: ArrayLike) -> tuple[Complex, Real]:
     """Unit vectors ξ (images, N) and norms ‖x‖ (images,) of (images, n) real data x.
 
-    ξ_k = x̂_{2k−1} + i·x̂_{2k}. A vector that is all zero has no direction: it gets the flat one, so
-    that its optics look like any other's, and its norm 0 later makes the result 0.
+    ξ_k = x̂_{2k−1} + i·x̂_{2k}. A vector of zeros has no direction. It gets equal components, so
+    that the optics treat it like any other, and its norm of 0 makes the result 0 later. Raises
+    `RangeError` unless the data are a finite matrix.
     """
     matrix = np.asarray(data, dtype=np.float64)
     if matrix.ndim != 2 or 0 in matrix.shape:

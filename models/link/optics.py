@@ -1,8 +1,8 @@
 """The optical link between server and client: a channel with light in it.
 
 Units are shot-noise units (SNU): X = a + a†, the vacuum has quadrature variance 1, and a coherent
-state of mean photon number |α|² has ⟨X⟩ = 2 Re α, ⟨P⟩ = 2 Im α. Derivations: docs/physics.md.
-The parts of a link are files of their own; their names can be had from here as well.
+state of mean photon number |α|² has ⟨X⟩ = 2 Re α and ⟨P⟩ = 2 Im α. The derivations are in
+docs/physics.md. Each part of a link has its own file; this module also exports their names.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ __all__ = [
     "split_transmittance",
 ]
 
-# Of a mode: a tenth of a millijoule at telecom wavelengths, far beyond any use, and far from where
-# sums over modes and inferences would leave the range of floating point.
+# The largest photon number per mode. It is a tenth of a millijoule at telecom wavelengths, far
+# beyond any use, yet small enough that sums over modes and inferences do not overflow a float.
 MOST_PHOTONS = 1e15
 
 
@@ -36,7 +36,7 @@ class Link(Channel):
 
     gain: power gain G > 1 of the client's phase-insensitive amplifier.
     photons: mean photon number μ per mode at the server's output; V_A = 2μ per quadrature.
-    Immutable; a value outside its range raises `RangeError`.
+    A link is immutable; a value outside its range raises `RangeError`.
 
     >>> link = Link(gain=1.02, photons=20, transmittance_out=0.9)
     >>> f"{link.f2:.2f} is the signal-to-noise ratio at the client"
@@ -55,15 +55,15 @@ class Link(Channel):
     )
 
     def __post_init__(self) -> None:
-        check(self)  # of the channel as well
+        check(self)  # covers the settings of the channel too
 
     @classmethod
     def through(
         cls, channel: Channel, gain: float, *, photons: float | None = None, f2: float | None = None
     ) -> Link:
-        """Light through a `channel`: so many photons per mode, or what brings F² to the client.
+        """Make a link from a `channel`, with `photons` per mode or with the photons that give `f2`.
 
-        Raises `RangeError` unless exactly one of both is given, and for what is out of range.
+        Raises `RangeError` unless exactly one of the two is given, and for a value out of range.
         """
         if (photons is None) == (f2 is None):
             given = "neither" if photons is None else "both"
@@ -82,31 +82,31 @@ class Link(Channel):
 
     @property
     def noise_quantum(self) -> float:
-        """g = 2(G−1)/G, see `noise_quantum`."""
+        """Variance g = 2(G−1)/G (SNU) of the amplifier's added noise: see `noise_quantum`."""
         return noise_quantum(self.gain)
 
     @property
     def inference_noise(self) -> float:
-        """D of this link, see `inference_noise`."""
+        """Variance D (SNU) of this link's inference value: see `inference_noise`."""
         return self.inference_noise_at(self.gain)
 
     @property
     def f2(self) -> float:
-        """F² = 2μ·T_out/D: signal-to-noise ratio of a row of unit rms on a unit vector."""
+        """Signal-to-noise ratio F² = 2μ·T_out/D of a row of unit rms on a unit vector."""
         return self.f2_at(self.gain, self.photons)
 
     def inference_scale(self, scale: float) -> float:
-        """What turns the client's homodyne value into w·x̂, see `Channel.inference_scale_at`."""
+        """Factor that turns the client's homodyne value into w·x̂: `Channel.inference_scale_at`."""
         return self.inference_scale_at(self.gain, scale)
 
     def with_f2(self, f2: float) -> Link:
-        """The same link with the photon number at which F² arrives at the client."""
+        """The same link with the photon number that gives the client the ratio `f2`."""
         return Link.through(self, self.gain, f2=f2)
 
     def declared_excess_noise(self, modes: int) -> float:
-        """ε (SNU) that the server grants, see `Channel.declared_excess_noise_at`."""
+        """Excess noise ε (SNU) that the server allows: see `Channel.declared_excess_noise_at`."""
         return self.declared_excess_noise_at(self.gain, self.photons, modes)
 
     def returned_excess_noise(self, modes: int) -> float:
-        """ε (SNU) of honest light, see `Channel.returned_excess_noise_at`."""
+        """Excess noise ε (SNU) from an honest client: see `Channel.returned_excess_noise_at`."""
         return self.returned_excess_noise_at(self.gain, self.photons, modes)

@@ -1,7 +1,8 @@
-"""The server's record mode by mode: four sums for each mode, which the pooled ones do not tell.
+"""The server's statistics mode by mode: four sums for each mode instead of one pooled set.
 
-Only the server's record is drawn jointly. The client's values come from their own distribution,
-independent of it, which no party can notice: neither sees the other's record of the same light.
+Only the server's record is drawn jointly over its modes. The client's values are drawn from their
+own distribution, independently of the server's record. Neither party can notice, because neither
+sees the other's record of the same light.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ from shotveil.models.link.symbols import Readout, homodyne, inference_scale, tra
 
 
 def read_per_mode(link: Link, rows: EncodedRows, xi: Complex, rng: np.random.Generator) -> Readout:
-    """As `read_sufficient` for B directions ξ (B, N), with statistics of shape (N,), one a mode.
+    """Like `read_sufficient` for B directions ξ (B, N), but with statistics per mode, shape (N,).
 
-    They are sums over images and rows. In mode k the record is y = t·q + κ·(α·Re ξ_k + β·Im ξ_k)
-    + z, with α, β ~ N(0, g) of each image and row, whichever quadrature is measured. Given α and β
-    the noise z is white and independent from mode to mode, so that its two components along q and
-    along the amplifier's noise, and its energy outside, say all. Phase errors turn the signal into
-    noise row by row; with them every symbol is drawn.
+    The statistics are sums over images and rows. In mode k the record is
+    y = t·q + κ·(α·Re ξ_k + β·Im ξ_k) + z, where each image and row has its own α, β ~ N(0, g),
+    whichever quadrature is measured. Given α and β, the noise z is white and independent from mode
+    to mode. Its components along q and along the amplifier's noise, and its energy outside their
+    span, are therefore sufficient. Phase errors turn signal into noise row by row, so with them
+    every symbol is drawn.
     """
     if link.phase_error:
         return read_per_mode_symbols(link, rows, xi, rng)
@@ -36,7 +38,7 @@ def read_per_mode(link: Link, rows: EncodedRows, xi: Complex, rng: np.random.Gen
     alpha, beta = spread * rng.standard_normal((2, *shape))
     measure_p = rng.random(shape) < 0.5
 
-    # Sums over rows of α·q and β·q for each image and mode, q the quadrature that was measured.
+    # Sums over rows of α·q and β·q for each image and mode, where q is the measured quadrature.
     alpha_q = (alpha * ~measure_p) @ rows.x + (alpha * measure_p) @ rows.p
     beta_q = (beta * ~measure_p) @ rows.x + (beta * measure_p) @ rows.p
     qa = np.sum(p * alpha_q + q * beta_q, axis=0)
@@ -48,13 +50,13 @@ def read_per_mode(link: Link, rows: EncodedRows, xi: Complex, rng: np.random.Gen
 
     sigma2 = 1 + server.electronic_noise + server.efficiency * link.excess_noise
     (zq, za), energy, rank = project_noise([[qq], [qa, aa]], math.sqrt(sigma2), rng)
-    # A single symbol leaves room for one direction, whatever rounding makes of two.
+    # A single symbol spans one dimension, even if rounding makes the rank look like two.
     outside = 2 * sigma2 * rng.standard_gamma(np.maximum(values.size - rank, 0) / 2)
     t = math.sqrt(server.efficiency * link.transmittance)
     count = np.full(rows.modes, values.size, dtype=np.int64)
     qy = t * qq + qa + zq
     yy = t**2 * qq + 2 * t * (qa + zq) + aa + 2 * za + energy + outside
-    # Where a single symbol is near 0 the terms cancel; what is left must still be possible.
+    # Where a single symbol is near 0 the terms cancel. Rounding must not break (Σqy)² ≤ Σq²·Σy².
     yy = np.maximum(yy, np.divide(qy**2, qq, out=np.zeros_like(qq), where=qq > 0))
     return Readout(values, SymbolStatistics(count, qq, qy, yy))
 
@@ -62,7 +64,7 @@ def read_per_mode(link: Link, rows: EncodedRows, xi: Complex, rng: np.random.Gen
 def read_per_mode_symbols(
     link: Link, rows: EncodedRows, xi: Complex, rng: np.random.Generator
 ) -> Readout:
-    """The same from every symbol: slow, and what the fast path is held against."""
+    """Like `read_per_mode`, but every symbol is drawn: the slow reference for the fast path."""
     sent = rows.x + 1j * rows.p
     values = np.empty((len(xi), rows.rows))
     sums = np.zeros((3, rows.modes))

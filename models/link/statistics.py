@@ -1,4 +1,4 @@
-"""What the server keeps of verified symbols: four sums, enough for any estimate of the channel."""
+"""The four sums that the server keeps of verified symbols: enough for any channel estimate."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from shotveil.models.common.checks import RangeError, require
 
 @dataclass(frozen=True)
 class SymbolStatistics:
-    """Sums over m symbols y = t·q + noise, with q what was sent and y what homodyning gave.
+    """Sums over m symbols y = t·q + noise, where q was sent and y was measured by homodyning.
 
-    `count` = m, `qq` = Σq², `qy` = Σqy, `yy` = Σy². Numbers, or arrays of shapes that broadcast
-    (one element for each mode, session, …). Integers stay integers, so sums taken from hardware
+    `count` = m, `qq` = Σq², `qy` = Σqy, `yy` = Σy². Each is a number or an array; their shapes
+    broadcast (one element for each mode, session, …). Integers stay integers, so sums from hardware
     accumulators add up exactly.
-    Symbols are SNU^(1/2) with zero mean: no Σy is kept, so an offset of the receiver has to be
-    removed before, and what is left of one counts as noise.
-    Raises `RangeError` for a count or square sum that is negative, or (Σqy)² > Σq²·Σy², which no
-    real symbols have.
+    Symbols are in SNU^(1/2) and have zero mean. No Σy is kept, so the receiver's offset must be
+    removed first; an offset that remains counts as noise.
+    Raises `RangeError` for a negative count or sum of squares, and for (Σqy)² > Σq²·Σy², which is
+    impossible for real symbols.
     """
 
     count: Any
@@ -34,9 +34,9 @@ class SymbolStatistics:
         require("qq", self.qq, at_least=0)
         require("qy", self.qy)
         require("yy", self.yy, at_least=0)
-        # √ before the product: sums of many large integers squared would overflow.
+        # The roots come before the product because a product of large sums could overflow.
         limit = np.sqrt(_floats(self.qq)) * np.sqrt(_floats(self.yy))
-        # 1e-9: room for rounding in sums of up to 1e12 floats, far below any statistical error.
+        # 1e-9 allows for rounding in sums of up to 1e12 floats, far below any statistical error.
         if np.any(np.abs(_floats(self.qy)) > limit * (1 + 1e-9)):
             raise RangeError("qy = Σqy is outside [−√(Σq²·Σy²), √(Σq²·Σy²)]")
 
@@ -44,7 +44,7 @@ class SymbolStatistics:
     def of(
         cls, q: ArrayLike, y: ArrayLike, axis: int | tuple[int, ...] | None = None
     ) -> SymbolStatistics:
-        """Statistics of real symbols q and y of one shape, summed over `axis` (default: all).
+        """Statistics of real symbols q and y of equal shape, summed over `axis` (default: all).
 
         Raises `RangeError` if the shapes differ or an element is not finite.
         """
@@ -92,15 +92,18 @@ class SymbolStatistics:
 
     @property
     def slope(self) -> NDArray[np.float64]:
-        """t̂ = Σqy/Σq², the least-squares amplitude transmission. `RangeError` unless Σq² > 0."""
+        """Least-squares amplitude transmission t̂ = Σqy/Σq². Raises `RangeError` unless Σq² > 0."""
         require("qq", self.qq, above=0)
         return _floats(self.qy) / _floats(self.qq)
 
     @property
     def residual(self) -> NDArray[np.float64]:
-        """Σ(y − t̂q)² = Σy² − (Σqy)²/Σq², SNU. `RangeError` unless Σq² > 0."""
+        """Residual sum of squares Σ(y − t̂q)² = Σy² − (Σqy)²/Σq², in SNU.
+
+        Raises `RangeError` unless Σq² > 0.
+        """
         left = _floats(self.yy) - self.slope * _floats(self.qy)
-        # A sum of squares: below zero only by rounding, when the symbols hold no noise at all.
+        # A sum of squares is below zero only by rounding, when the symbols hold no noise at all.
         return np.maximum(left, 0.0)
 
 

@@ -1,12 +1,12 @@
-"""The optical link from sufficient statistics: the results of `models.link.symbols`, drawn
+"""The optical link from sufficient statistics: it draws the results of `models.link.symbols`
 directly.
 
-Of the N modes of a row only four directions matter: the measured and the unmeasured quadratures of
-what was sent, and the measured and unmeasured quadratures of ξ, along which the amplifier's noise
-lies and from which the client's own reading comes. The server's noise has a component along each
-of them, drawn jointly from their Gram matrix; the noise outside their span enters through its
-energy alone, which is χ² distributed. That leaves a handful of normals a row instead of two or
-more a mode, with the distribution unchanged.
+Only four vectors of a row's N modes matter. Two are the measured and the unmeasured quadratures of
+the row that was sent. Two are the measured and the unmeasured quadratures of ξ, which carry the
+amplifier's noise and the client's own reading. The components of the server's noise along these
+four are drawn jointly from their Gram matrix. The noise outside their span matters through its
+energy only, which follows a χ² distribution. A row then takes a handful of normals instead of two
+or more per mode, and the distribution is unchanged.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ from shotveil.models.link.symbols import Readout, inference_scale
 def read_sufficient(
     link: Link, rows: EncodedRows, xi: Complex, rng: np.random.Generator, verify: bool = True
 ) -> Readout:
-    """Draw what `read_symbols` measures, from the same joint distribution, in far less time.
+    """Draw the results of `read_symbols` from the same joint distribution, in far less time.
 
-    xi: (B, N) unit directions. Without `verify` only the client's values are drawn.
+    xi: (B, N), unit directions. The values are (B, M) and the statistics (B,). Without `verify`
+    only the client's values are drawn.
     """
     if verify:
         return _read_both(link, rows, xi, rng)
@@ -51,8 +52,9 @@ def _read_both(link: Link, rows: EncodedRows, xi: Complex, rng: np.random.Genera
     xp, xq, pp, pq = p @ rows.x.T, q @ rows.x.T, p @ rows.p.T, q @ rows.p.T
     shape = xp.shape
 
-    # In the frame of the quadrature that the server measures (a turn by −π/2 takes P to X):
-    # c the row sent, e its other quadrature, f and h those of ξ.
+    # Vectors relative to the quadrature that the server measures (a turn by −π/2 takes P to X):
+    # c and e are the measured and unmeasured quadratures of the row sent, f and h those of ξ.
+    # A pair of letters is an inner product: cc = c·c, fh = f·h.
     measure_p = rng.random(shape) < 0.5
     squares = np.einsum("rk,rk->r", rows.x, rows.x), np.einsum("rk,rk->r", rows.p, rows.p)
     cross = np.einsum("rk,rk->r", rows.x, rows.p)
@@ -67,8 +69,9 @@ def _read_both(link: Link, rows: EncodedRows, xi: Complex, rng: np.random.Genera
     cf, ch = np.where(measure_p, pq, xp), np.where(measure_p, -pp, xq)
     ef, eh = np.where(measure_p, -xq, pp), np.where(measure_p, xp, pq)
 
-    # Noise z of the server's record without ν: white, of variance σ². Its components along f, h, c
-    # and, where phases mix it in, e; then its energy within and outside their span.
+    # z is the noise of the server's record without ν: white, of variance σ². Drawn are its
+    # components along f, h, c and, where phase errors mix it in, e, and its energy within and
+    # outside their span.
     kappa2 = server.efficiency * link.transmittance_back
     sigma2 = 1 + server.electronic_noise + server.efficiency * link.excess_noise
     gram = [[ff], [fh, hh], [cf, ch, cc], [ef, eh, ce, ee]]
@@ -78,7 +81,7 @@ def _read_both(link: Link, rows: EncodedRows, xi: Complex, rng: np.random.Genera
     freedom = rows.modes * rows.rows - rank.sum(axis=1)
     outside = 2 * sigma2 * rng.standard_gamma(freedom / 2)
 
-    # ν in the client's frame, and the phases of either way.
+    # ν is drawn in the client's phase reference; each way then turns the phase.
     spread = math.sqrt(link.noise_quantum)
     nu_x, nu_p = spread * rng.standard_normal(shape), spread * rng.standard_normal(shape)
     if link.phase_error:
@@ -98,7 +101,7 @@ def _read_both(link: Link, rows: EncodedRows, xi: Complex, rng: np.random.Genera
         u_f, u_h = nu_x, -nu_p
         seen, seen_2 = zf, ff
 
-    # y = t·mean + κ·u + z with u = u_f·f + u_h·h.
+    # The record is y = t·mean + κ·u + z with u = u_f·f + u_h·h.
     t, kappa = math.sqrt(server.efficiency * link.transmittance), math.sqrt(kappa2)
     u_2 = u_f**2 * ff + 2 * u_f * u_h * fh + u_h**2 * hh
     yy = t**2 * mean_2 + kappa2 * u_2 + energy
@@ -106,7 +109,8 @@ def _read_both(link: Link, rows: EncodedRows, xi: Complex, rng: np.random.Genera
     yy += 2 * kappa * (u_f * zf + u_h * zh)
     qy = t * mean_c + kappa * (u_f * cf + u_h * ch) + zc
 
-    # The client's reading shares ν with the server, and through b the vacuum that travels on.
+    # The client's reading is correlated with the server's record: both contain ν and the vacuum
+    # of b, the mode that the client reads and that travels on to the server.
     from_nu = (gain - 2) / (2 * math.sqrt(gain - 1))  # Cov(X_m − √(G−1)·X_b, X_ν)/g
     from_z = math.sqrt(gain - 1) * kappa / sigma2
     rest = (
@@ -131,11 +135,13 @@ def _read_both(link: Link, rows: EncodedRows, xi: Complex, rng: np.random.Genera
 def project_noise(
     gram: list[list[Real]], sigma: float, rng: np.random.Generator
 ) -> tuple[list[Real], Real, NDArray[np.int64]]:
-    """Components of white noise along vectors known by the lower triangle of their Gram matrix.
+    """Draw white noise z along vectors v_i, given the lower triangle of their Gram matrix.
 
-    Returns v_i·z for each vector, the energy |z|² inside their span, and the span's rank: vectors
-    that depend on earlier ones (a row of zeros, fewer modes than vectors) add no dimension. It is
-    an element-wise Cholesky factorisation, the factor applied to normals as it is found.
+    gram: row i holds v_i·v_0 … v_i·v_i, arrays of one shape. sigma: standard deviation of z in
+    SNU^(1/2). Returns v_i·z for each vector, the energy |z|² within their span, and the rank of the
+    span, all of that shape. A vector that depends on earlier ones (a row of zeros, fewer modes than
+    vectors) adds no dimension. The method is an element-wise Cholesky factorisation whose factor is
+    applied to the normals as it is found.
     """
     shape = gram[0][0].shape
     factor: list[list[Real]] = []

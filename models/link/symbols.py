@@ -1,9 +1,9 @@
-"""The optical link symbol by symbol: every mode of every row as a complex amplitude in SNU^(1/2).
+"""The optical link symbol by symbol: every mode of every row is a complex amplitude in SNU^(1/2).
 
-An amplitude is A = X + iP with vacuum of variance 1 in either quadrature. Vacuum enters with the
-coherent light itself, at every loss, at the amplifier's idler, at the tap's open port and at either
-detector. This is the slow path that says what is true; `models.link.sufficient` draws the same
-results from their sufficient statistics.
+An amplitude is A = X + iP; vacuum has variance 1 in each quadrature. Vacuum enters with the
+coherent light itself, at every loss, at the amplifier's idler, at the open port of the tap and at
+both detectors. This is the slow reference; `models.link.sufficient` draws the same results from
+their sufficient statistics.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ from shotveil.models.link.encoding import Complex, EncodedRows, Real
 from shotveil.models.link.optics import Link
 from shotveil.models.link.statistics import SymbolStatistics
 
-SYMBOLS_IN_BLOCK = 1 << 15  # 512 KiB an array: several fit a core's cache
+SYMBOLS_IN_BLOCK = 1 << 15  # 512 KiB per array, so that several arrays fit a core's cache
 
 
 @dataclass(frozen=True, eq=False)
 class Readout:
-    """What both parties hold after B images have met the M rows of a layer.
+    """The results of both parties for B images and the M rows of a layer.
 
-    values: (B, M) the client's estimates of w·x̂, in the weights' own unit.
-    statistics: the server's accumulators over verified symbols, arrays of shape (B,), or None.
+    values: (B, M), the client's estimates of w·x̂ in the unit of the weights.
+    statistics: the server's sums over verified symbols, of shape (B,), or (N,) if kept per mode;
+        None if nothing was verified.
     """
 
     values: Real
@@ -35,10 +36,11 @@ class Readout:
 
 @dataclass(frozen=True, eq=False)
 class Transmission:
-    """Light after one pass. inference: (...) X at the client's homodyne detector, in SNU^(1/2).
+    """Light after one pass through the loop, in SNU^(1/2).
 
-    returned: (..., N) amplitudes at the server's input, before its own detector. added: (...) ν,
-    what the client's amplifier left in the direction ξ.
+    inference: (...), X as the client's homodyne detector records it.
+    returned: (..., N), amplitudes at the server's input, before its own detector.
+    added: (...), the noise ν that the client's amplifier added in the direction ξ.
     """
 
     inference: Real
@@ -47,7 +49,7 @@ class Transmission:
 
 
 def vacuum(shape: tuple[int, ...], rng: np.random.Generator, variance: float = 1.0) -> Complex:
-    """Circular Gaussian amplitudes with the given `variance` (SNU) in either quadrature."""
+    """Circular Gaussian amplitudes of the given `shape`, of `variance` (SNU) per quadrature."""
     parts = rng.standard_normal((*shape, 2))
     if variance != 1:
         parts *= math.sqrt(variance)
@@ -55,28 +57,28 @@ def vacuum(shape: tuple[int, ...], rng: np.random.Generator, variance: float = 1
 
 
 def transmit(link: Link, sent: Complex, xi: Complex, rng: np.random.Generator) -> Transmission:
-    """Send coherent amplitudes (..., N) once through the loop of a client of direction ξ (..., N).
+    """Send coherent amplitudes (..., N) once through the loop of a client with ξ (..., N).
 
     `sent` and `xi` broadcast against each other; ξ has unit norm along its last axis. Source:
-    PRX 15, 041056; every step below is a row of the derivation in docs/physics.md.
+    PRX 15, 041056; each step below is one line of the derivation in docs/physics.md.
     """
-    # Server's output: coherent light is its mean plus vacuum.
+    # At the server's output, coherent light is its mean plus vacuum.
     light = vacuum(np.broadcast_shapes(sent.shape, xi.shape), rng)
     light += sent
     return pass_through(link, light, xi, rng)
 
 
 def pass_through(link: Link, light: Complex, xi: Complex, rng: np.random.Generator) -> Transmission:
-    """As `transmit`, for any light: samples (..., N) of its amplitudes, their noise included.
+    """Like `transmit`, for light of any state: (..., N) samples of its amplitudes with their noise.
 
-    `light` is used up; ξ broadcasts to its shape.
+    `light` is overwritten; ξ broadcasts to its shape.
     """
-    # A loss mixes in vacuum.
+    # Loss mixes in vacuum.
     light = _attenuate(light, link.transmittance_out, 0.0, rng)
     light = _drift(light, link.phase_error, rng)
 
-    # Client: U takes ⟨ξ, a⟩ into mode 1. Its other modes come back through U† as they were, so
-    # that all it does to the light is to add ξ·ν, where ν is what mode 1 gained.
+    # The client's U takes ⟨ξ, a⟩ into mode 1. The other modes come back through U† unchanged, so
+    # the client only adds ξ·ν to the light, where ν is the change of mode 1.
     one = np.einsum("...k,...k->...", xi.conj(), light)
     tapped, kept = amplify_and_tap(one, link.gain, rng)
     nu = kept - one
@@ -93,7 +95,10 @@ def pass_through(link: Link, light: Complex, xi: Complex, rng: np.random.Generat
 def amplify_and_tap(
     light: Complex, gain: float, rng: np.random.Generator
 ) -> tuple[Complex, Complex]:
-    """Amplify `light` by the power gain G, then split it: (tapped 1 − 1/G, sent on 1/G)."""
+    """Amplify `light` (...) by the power gain G, then split off the fraction 1 − 1/G of it.
+
+    Returns (tapped light, light that travels on), amplitudes of the same shape in SNU^(1/2).
+    """
     idler, port = vacuum(light.shape, rng), vacuum(light.shape, rng)
     amplified = math.sqrt(gain) * light + math.sqrt(gain - 1) * idler.conj()
     tapped = math.sqrt(1 - 1 / gain) * amplified + math.sqrt(1 / gain) * port
@@ -103,7 +108,10 @@ def amplify_and_tap(
 def homodyne(
     link: Link, returned: Complex, measure_p: NDArray[np.bool_], rng: np.random.Generator
 ) -> Real:
-    """Record (..., N) of the server's homodyne detector: P where `measure_p` (...), else X."""
+    """Record (..., N) of the server's homodyne detector, in SNU^(1/2).
+
+    It is P in rows where `measure_p` (...) is true and X in the others.
+    """
     detector = link.server_detector
     y = np.where(measure_p[..., None], returned.imag, returned.real)
     y *= math.sqrt(detector.efficiency)
@@ -118,9 +126,10 @@ def read_symbols(
 ) -> Readout:
     """Send all M `rows` for each of B directions ξ (B, N), symbol by symbol.
 
-    The server measures X or P of a whole row, chosen at random: a client that does not know which
-    can hide its noise in neither. Without `verify` the returned light is not measured. It works in
-    blocks that fit a processor's cache, so memory does not grow with the number of symbols.
+    The values are (B, M) and the statistics (B,). The server measures X or P of a whole row, chosen
+    at random, so a client cannot hide its noise in the quadrature that is not measured. Without
+    `verify` the returned light is not measured. The work is done in blocks that fit a processor's
+    cache, so memory does not grow with the number of symbols.
     """
     images, modes = xi.shape
     sent = rows.x + 1j * rows.p
@@ -145,14 +154,14 @@ def read_symbols(
 
 
 def inference_scale(link: Link, rows: EncodedRows) -> float:
-    """What turns the client's homodyne value into its estimate of w·x̂: see `Link`."""
+    """Factor that turns the client's homodyne value into its estimate of w·x̂: see `Link`."""
     return link.inference_scale(rows.scale)
 
 
 def _attenuate(
     light: Complex, transmittance: float, excess_noise: float, rng: np.random.Generator
 ) -> Complex:
-    """Loss with its vacuum, and Gaussian excess noise behind it (SNU per quadrature)."""
+    """Apply loss with its vacuum, then Gaussian `excess_noise` (SNU per quadrature), in place."""
     added = 1 - transmittance + excess_noise
     if added:
         light *= math.sqrt(transmittance)
@@ -161,7 +170,7 @@ def _attenuate(
 
 
 def _drift(light: Complex, rms: float, rng: np.random.Generator) -> Complex:
-    """Turn each row's phase by a Gaussian angle of the given `rms` (rad)."""
+    """Turn the phase of each row by a Gaussian angle of the given `rms` (rad), in place."""
     if rms:
         light *= np.exp(1j * rms * rng.standard_normal(light.shape[:-1]))[..., None]
     return light

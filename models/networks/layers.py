@@ -1,4 +1,4 @@
-"""A network layer by layer, as its client goes through it, whatever carries the products."""
+"""A client's way through a network, layer by layer, however the products are computed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shotveil.models.link.encoding import Complex, Real, directions
 
 
 def with_constant(data: NDArray[np.floating[Any]], bias: bool) -> NDArray[np.float32]:
-    """Data (n, inputs) as a layer takes it: float32, with a constant 1 at the end for a `bias`."""
+    """Data (n, inputs) as a layer's input: float32, with a last column of ones if `bias` is set."""
     x = np.asarray(data, dtype=np.float32)
     return np.pad(x, ((0, 0), (0, 1)), constant_values=1) if bias else x
 
@@ -24,11 +24,12 @@ def through_layers(
 ) -> Real:
     """Outputs (n, classes) of a network for `images` (n, inputs), as its client reads them.
 
-    biases: whether a layer has one, first to last. read: called with a layer's number and unit
-    directions ξ (n, N); returns the products w·x̂ (n, rows) of all its rows, in the weights' unit.
+    biases: whether each layer has a bias, first to last.
+    read: function of a layer's number and of unit directions ξ (n, N). It returns the products w·x̂
+        (n, rows) with all rows of the layer, in the unit of the weights.
 
-    Only directions meet the optics. The norm stays with the client, which multiplies it back onto
-    what it reads; between layers it applies ReLU.
+    Only directions enter the optics. The client keeps the norms, multiplies its readings by them,
+    and applies ReLU between layers. Raises `RangeError` for images that are not a finite matrix.
     """
     data: NDArray[np.floating[Any]] = images
     for number, bias in enumerate(biases):

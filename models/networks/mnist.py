@@ -1,4 +1,4 @@
-"""MNIST: 28×28 grey images of handwritten digits, from IDX files or from the ones shipped here."""
+"""MNIST: 28×28 grey images of handwritten digits, from IDX files or from those that ship here."""
 
 from __future__ import annotations
 

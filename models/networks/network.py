@@ -1,13 +1,14 @@
-"""Fully connected networks as the optical link runs them, and the file they are kept in.
+"""Fully connected networks as the optical link runs them, and the file that stores them.
 
-A layer is one real matrix, each row of which travels as weak light. Between layers the client
-applies ReLU in the clear; after the last layer nothing, the largest output is the answer.
+A layer is one real matrix; each of its rows travels as weak light. Between layers the client
+applies ReLU in the clear. After the last layer it applies nothing, and the largest output is the
+answer.
 
-The file is a NumPy `.npz` without pickles: `header`, a JSON text as bytes, and per layer i
-`weights_i`. Weights are kept in the smallest type that reproduces them to the bit: int8 with one
-power-of-two exponent per row (`exponents_i`, weights = int8 · 2^exponent), float16 or float32.
-What was rounded to be kept small was therefore rounded before, by `Layer.rounded`: the weights
-in memory, in the light and in the file are the same.
+The file is a NumPy `.npz` without pickles. It holds `header`, a JSON text as bytes, and `weights_i`
+for each layer i. Weights are stored in the smallest type that reproduces them exactly: int8 with
+one power-of-two exponent per row (`exponents_i`, weights = int8 · 2^exponent), float16 or float32.
+Saving therefore never rounds; `Layer.rounded` does so beforehand. The weights in memory, in the
+light and in the file are the same.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class Layer:
     bias: bool = False
 
     def __post_init__(self) -> None:
-        weights = np.array(self.weights, dtype=np.float32, order="C")  # our own copy
+        weights = np.array(self.weights, dtype=np.float32, order="C")  # a copy of our own
         if weights.ndim != 2 or weights.size == 0:
             raise RangeError(f"layer weights have shape {weights.shape}; allowed: (rows, columns)")
         if self.bias and weights.shape[1] < 2:
@@ -69,29 +70,29 @@ class Layer:
 
     @property
     def rows(self) -> int:
-        """Outputs of the layer: rows sent per inference."""
+        """Number of outputs of the layer, and of rows sent per inference."""
         return int(self.weights.shape[0])
 
     @property
     def columns(self) -> int:
-        """Real weights per row, the bias included: n."""
+        """Number n of real weights per row, including the bias."""
         return int(self.weights.shape[1])
 
     @property
     def inputs(self) -> int:
-        """Numbers the client brings, without the constant 1 of a bias."""
+        """Number of input values, without the constant 1 of a bias."""
         return self.columns - self.bias
 
     @property
     def modes(self) -> int:
-        """Complex modes per row, N = ⌈n/2⌉; the last quadrature of an odd row carries 0."""
+        """Number N = ⌈n/2⌉ of complex modes per row; an odd row's last quadrature carries 0."""
         return modes_of(self.columns)
 
     @property
     def rms(self) -> float:
-        """Root mean square over the rows × 2·modes quadratures sent, the padding counted as zeros.
+        """Root mean square over the rows × 2·modes quadratures sent; padding counts as zeros.
 
-        Light of μ photons per mode then has ⟨X⟩ = √(2μ)·w/rms.
+        Light with μ photons per mode has ⟨X⟩ = √(2μ)·w/rms.
         """
         power = np.square(self.weights, dtype=np.float64).sum()
         return sqrt(power / (self.rows * 2 * self.modes))
@@ -107,10 +108,10 @@ class Layer:
         return with_constant(x, self.bias)
 
     def rounded(self) -> Layer:
-        """Round every row to int8 times a power of two, the smallest that holds its largest weight.
+        """Round every row to int8 times the smallest power of two that holds its largest weight.
 
-        The step is between 1/127 and 2/127 of that weight. Powers of two keep the products exact
-        in float32, and a modulator drive scales by shifting.
+        The step is between 1/127 and 2/127 of that weight. With powers of two the products int8 ·
+        2^exponent are exact in float32, and a modulator drive can scale by shifting.
         """
         exponents = _exponents(self.weights)
         steps = np.ldexp(np.float64(1), exponents)[:, None]
@@ -119,9 +120,10 @@ class Layer:
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """Layers that fit each other, a name, and `about`: how the network came to be, JSON-able.
+    """Layers that fit each other, a name, and `about`: JSON data on how the network was made.
 
-    Raises `RangeError` when there is no layer or one layer's rows are not the next one's inputs.
+    Raises `RangeError` when there is no layer, or when a layer has another number of rows than the
+    next one has inputs.
 
     >>> rng = np.random.default_rng(1)
     >>> layers = Layer(rng.normal(size=(8, 4))), Layer(rng.normal(size=(3, 8)))
@@ -149,17 +151,17 @@ class Network:
 
     @property
     def inputs(self) -> int:
-        """Numbers the client brings."""
+        """Number of input values of the first layer."""
         return self.layers[0].inputs
 
     @property
     def outputs(self) -> int:
-        """Numbers the client gets, one per class."""
+        """Number of output values, one per class."""
         return self.layers[-1].rows
 
     @property
     def weights(self) -> int:
-        """Real weights in all layers, biases included."""
+        """Number of real weights in all layers, including biases."""
         return sum(layer.weights.size for layer in self.layers)
 
     @property
@@ -169,7 +171,7 @@ class Network:
 
     @property
     def digest(self) -> str:
-        """SHA-256, in hex, of shapes and little-endian float32 weights: what the network is."""
+        """SHA-256, in hex, of the shapes and the little-endian float32 weights of all layers."""
         digest = hashlib.sha256()
         for layer in self.layers:
             digest.update(f"{layer.rows} {layer.columns} {layer.bias:d}\n".encode())
@@ -177,16 +179,20 @@ class Network:
         return digest.hexdigest()
 
     def forward(self, images: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
-        """Return the noiseless outputs (n, outputs), float32, for `images` of shape (n, inputs)."""
+        """Return the noiseless outputs (n, outputs), float32, for `images` of shape (n, inputs).
+
+        Raises `RangeError` when the images have another shape.
+        """
         x = np.asarray(images, dtype=np.float32)
         for layer in self.layers[:-1]:
             x = np.maximum(layer.inputs_of(x) @ layer.weights.T, 0)
         return self.layers[-1].inputs_of(x) @ self.layers[-1].weights.T
 
     def save(self, path: str | Path) -> None:
-        """Write the network to `path`, whole or not at all: an interruption leaves the old file.
+        """Write the network to `path` in one step: an interruption leaves the old file intact.
 
-        The same network gives the same bytes. Raises `TypeError` when `about` is not JSON-able.
+        The same network gives the same bytes. Raises `TypeError` when `about` cannot be written as
+        JSON, and `RangeError` when the file cannot be written.
         """
         path = Path(path)
         header = {
@@ -212,7 +218,7 @@ def shipped_networks() -> tuple[str, ...]:
 def load_network(name_or_path: str | Path) -> Network:
     """Return a shipped network by its name, or the one in a file that `Network.save` wrote.
 
-    Raises `RangeError` when there is no such name or file, when the file is truncated or no
+    Raises `RangeError` when there is no such name or file, when the file is truncated or is not a
     network, or when its layers do not fit each other.
 
     >>> load_network("mnist-paper").layers[0].weights.shape
@@ -259,16 +265,19 @@ def load_network(name_or_path: str | Path) -> Network:
 
 
 def _exponents(weights: NDArray[np.float32]) -> NDArray[np.int8]:
-    """Per row the smallest e with max|w| ≤ 127·2^e, but no step below float32's normal numbers."""
+    """For each row the smallest e with max|w| ≤ 127·2^e, but at least −126.
+
+    2^−126 is the smallest normal number of float32.
+    """
     peaks = np.abs(weights).max(axis=1).astype(np.float64)
-    # frexp: x = m·2^e with m < 1, so x ≤ 2^e, and x == 2^(e−1) exactly at m = ½.
+    # frexp gives x = m·2^e with ½ ≤ m < 1, so x ≤ 2^e, and x == 2^(e−1) exactly at m = ½.
     mantissas, exponents = np.frexp(peaks / _INT8_MAX)
     exponents = np.where(mantissas == 0.5, exponents - 1, exponents)
     return np.maximum(exponents, -126).astype(np.int8)
 
 
 def _packed(weights: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
-    """Arrays to keep for one layer: the first type that loses nothing."""
+    """Arrays to store for one layer, in the smallest type that loses nothing."""
     exponents = _exponents(weights)
     steps = np.ldexp(np.float64(1), exponents)[:, None]
     whole = np.rint(weights / steps)
@@ -290,5 +299,5 @@ def _unpacked(stored: NDArray[Any], exponents: NDArray[Any] | None) -> NDArray[n
         return weights
     if exponents is None or exponents.shape != stored.shape[:1] or exponents.dtype != np.int8:
         raise RangeError("int8 weights come without one int8 exponent per row")
-    with np.errstate(over="ignore"):  # a layer refuses the infinity
+    with np.errstate(over="ignore"):  # `Layer` rejects the infinite weights that result
         return np.ldexp(weights, exponents[:, None].astype(np.int32))

@@ -12,8 +12,8 @@ def model(codes: npt.ArrayLike, start: int, depth: int, frame: int | None = None
     """The words of a record, shape (depth,): x in bits 0–15 and p in 16–31.
 
     `codes`, shape (quadratures, n), are the ADC words in each clock. `start` is the clock of the
-    strobe, and of the first sample; with `frame` it is that clock, in which a frame's first code
-    leaves. Raises `ValueError` if the samples end before the record does.
+    strobe. The first sample is that of `start`, or that of the clock `frame`, in which a frame's
+    first code leaves, if it is given. Raises `ValueError` if the samples end before the record.
     """
     first = start if frame is None else frame
     part = np.asarray(codes, dtype=np.int64)[:, first : first + depth]

@@ -1,7 +1,7 @@
-"""A batch on a whole node: rows to DAC codes, through what lies between, to sums and values.
+"""A batch on a whole node: from rows to DAC codes, through the optics, to sums and values.
 
-Integer model of `gateware.node.chain` for rows that arrive in time, so that all frames follow each
-other without a pause. Time is counted in samples from the moment that the receiver leaves reset.
+This is the integer model of `gateware.node.chain` for rows that arrive in time, so that frames
+follow each other without a pause. Time is counted in samples from the end of the receiver's reset.
 """
 
 from __future__ import annotations
@@ -26,16 +26,19 @@ from shotveil.models.node import capture, replay
 from shotveil.models.node.replay import Flights
 from shotveil.models.node.spec import NodeSpec
 
-# Codes behind the last frame until the output is switched off: the arms' null.
+# Codes after the last frame until the output is switched off; they hold the arms at their null.
 NULL = 100
 
-# DAC codes of shape (2, n), one pair a clock, to ADC words of shape (quadratures, n). Called again
-# and again with what follows; remembers what is on its way.
+# A plant takes DAC codes of shape (2, n), one pair per clock, to ADC words of shape
+# (quadratures, n). It is called again with each following block, and keeps what is still in flight.
 Plant = Callable[[IntArray], IntArray]
 
 
 class Loopback:
-    """The DAC's codes as ADC words `delay` samples later; the finer converter's last bits go."""
+    """A plant that returns the DAC codes as ADC words `delay` samples later, as `looped` does.
+
+    Raises `RangeError` for a delay that is negative, above 2^24 or not an integer.
+    """
 
     def __init__(self, spec: NodeSpec, delay: int = 0):
         require("delay", delay, at_least=0, at_most=1 << 24, integer=True)
@@ -43,14 +46,17 @@ class Loopback:
         self._way: IntArray = np.zeros((2, delay), dtype=np.int64)
 
     def __call__(self, codes: IntArray) -> IntArray:
-        """ADC words for the next codes."""
+        """ADC words (quadratures, n) for the next codes (2, n)."""
         on = np.concatenate([self._way, codes], axis=1)
         self._way = on[:, codes.shape[1] :]
         return looped(self._spec, on[:, : codes.shape[1]])
 
 
 def looped(spec: NodeSpec, codes: npt.ArrayLike) -> IntArray:
-    """DAC codes of shape (2, n) as unsigned ADC words of shape (quadratures, n)."""
+    """DAC codes of shape (2, n) as unsigned ADC words of shape (quadratures, n).
+
+    If the DAC has more bits than the ADC, the lowest bits are dropped.
+    """
     finer = spec.digitiser.adc_bits - spec.drive.dac_bits
     given = np.asarray(codes, dtype=np.int64)[: spec.digitiser.quadratures]
     scaled = given << finer if finer >= 0 else given >> -finer
@@ -60,7 +66,7 @@ def looped(spec: NodeSpec, codes: npt.ArrayLike) -> IntArray:
 
 @dataclass(frozen=True)
 class NodeSetup:
-    """What is set before a batch. `offset` and `taps` as in `models.digitiser.chain.model`."""
+    """Settings for a batch. `offset` and `taps` are those of `models.digitiser.chain.model`."""
 
     drive: DriveRegisters
     digitiser: DigitiserSettings = field(default_factory=DigitiserSettings)
@@ -71,7 +77,7 @@ class NodeSetup:
     taps: IntArray | None = None
 
     def validate(self, spec: NodeSpec) -> None:
-        """Raise `RangeError` for what the node cannot do, naming value and range."""
+        """Raise `RangeError` with value and range for a setting that the node cannot have."""
         self.digitiser.validate(spec.digitiser)
         if self.digitiser.layout != self.drive.layout:
             raise RangeError(
@@ -85,18 +91,20 @@ class NodeSetup:
 
     @classmethod
     def of(cls, spec: NodeSpec, settings: DriveSettings, **more: object) -> NodeSetup:
-        """From settings in physical units; `more` are the other fields."""
+        """Make the setup from drive `settings` in physical units; `more` are the other fields."""
         return cls(registers(spec.drive, settings), **more)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
 class Heard:
-    """What a node makes of the light that comes back.
+    """What a node computes from the ADC words.
 
-    `received`: all of the receiver; its `sums.session` and `sums.modes` are what SESSION and MODES
-    give. `inference`: shape (quadratures, frames received) and `bad`, (frames received,).
-    `flights`: which of the frames received are which of the frames sent (a server's only).
-    `shifter`: the phase shifter's codes, one for each good frame (a client's only).
+    received: all results of the receiver; its `sums.session` and `sums.modes` are what the ports
+        SESSION and MODES give.
+    inference: values of mode 1, (quadratures, frames received); bad: whether they are unreliable,
+        (frames received,).
+    flights: which received frame is which sent frame (in a server only).
+    shifter: codes of the phase shifter, one for each good frame (in a client only).
     """
 
     received: Received
@@ -108,8 +116,13 @@ class Heard:
 
 @dataclass(frozen=True)
 class NodeRecord:
-    """`codes`, shape (2, n), and `adc`, shape (quadratures, n), one a clock. Frames of `period`
-    codes follow each other from `first` on. `drive` counts what could not be sent as asked."""
+    """A batch that was played.
+
+    codes: DAC codes (2, n), one pair per clock. adc: ADC words (quadratures, n).
+    first: the clock of the first frame's first code; frames follow without a pause.
+    drive: the drive's output, with counts of what it could not send as asked.
+    heard: what the node computed from `adc`.
+    """
 
     codes: IntArray
     adc: IntArray
@@ -118,13 +131,16 @@ class NodeRecord:
     heard: Heard
 
     def capture(self, spec: NodeSpec, frame: int = 0) -> IntArray:
-        """The words of a raw record that begins with a frame's first code."""
+        """The words (capture,) of a raw ADC record that starts with the first code of `frame`."""
         period = self.drive.codes.shape[-1]
         return capture.model(self.adc, self.first + frame * period, spec.capture)
 
 
 def emit(spec: NodeSpec, setup: NodeSetup, rows: npt.ArrayLike) -> DriveOutput:
-    """The codes of a batch's frames, lead-in first; `rows` has shape (rows, 2, row)."""
+    """The codes of a batch's frames, lead-in first; `rows` has shape (rows, 2, row).
+
+    Raises `RangeError` for rows of another shape.
+    """
     given = np.asarray(rows, dtype=np.int64)
     if given.ndim != 3:
         raise RangeError(f"rows have shape {given.shape}; allowed: (rows, 2, row)")
@@ -139,17 +155,18 @@ def hear(
     rows: npt.ArrayLike,
     sent: npt.ArrayLike,
 ) -> Heard:
-    """What the node makes of ADC words, shape (quadratures, n).
+    """What the node computes from ADC words `adc` of shape (quadratures, n).
 
-    `sent` are the clocks in which the frames' first codes left, lead-in and then one for each row.
-    A client's node was not told what the server sent, and leaves nothing out: give it no `sent`.
+    `sent` are the clocks at which the first codes of the frames left: the lead-in, then one for
+    each row. A client's node does not know what the server sent and leaves no frame out, so its
+    `rows` and `sent` are ignored.
     """
     given = np.asarray(rows, dtype=np.int64)
     left = np.asarray(sent, dtype=np.int64)
     words = np.asarray(adc, dtype=np.int64)
     server = spec.role == "server"
     found: list[Flights] = []
-    # Filled when the frames are known, before the receiver's model looks at it.
+    # `skip` fills q once the frames are known, before the receiver's model reads it.
     row = setup.drive.layout.row
     q = np.zeros((2, (words.shape[1] // setup.digitiser.period + 2) * row), dtype=np.int64)
 
@@ -186,18 +203,19 @@ def play(
     plant: Plant | None = None,
     lead: int = 1024,
 ) -> NodeRecord:
-    """Play a batch: `rows`, shape (rows, 2, row) in `spec.drive.symbol`, through a plant.
+    """Play a batch of `rows`, shape (rows, 2, row) in `spec.drive.symbol`, through a plant.
 
-    The plant is the loopback without delay unless given. `lead` is the time from the receiver's
-    reset to the first code; afterwards the node listens until the receiver has given up. Raises
-    `RangeError` for what the node cannot do.
+    The default plant is the loopback without delay. `lead` is the time in samples from the
+    receiver's reset to the first code. After the last frame the node listens until the receiver has
+    given up. Raises `RangeError` for a setup that the node cannot have, and for a plant that
+    returns words of the wrong shape.
     """
     setup.validate(spec)
     require("lead", lead, at_least=0, integer=True)
     out = emit(spec, setup, rows)
     frames = len(out.codes)
     n = frames * out.codes.shape[-1]
-    # Lost frames until the receiver searches again, and what is on its way through it.
+    # Time for the receiver to lose frames until it searches again, and for samples in flight.
     tail = (PATIENCE + 4) * setup.digitiser.period + setup.loop_delay + spec.digitiser.delay
     codes = np.zeros((2, lead + n + tail), dtype=np.int64)
     codes[:, lead : lead + n] = out.codes.swapaxes(0, 1).reshape(2, n)

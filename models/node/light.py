@@ -1,9 +1,9 @@
-"""What both parties set their nodes to for the light of a layer; all of it is public.
+"""The settings of both parties' nodes for the light of a layer; all of them are public.
 
-Frame and reference level follow from the layer's shape. So do the parts in which its rows are
-sent: what a node plays at a time has to fit its row buffer, so that light never waits for a host.
-All parts of a layer are alike and some of them, at secret places, are decoys alone. A node sums
-over what it plays at a time, so the sums of decoys come apart from those of weights.
+The frame and the reference level follow from the layer's shape. A layer's rows are sent in parts,
+because all rows that a node plays in one batch must fit its row buffer: light must never wait for a
+host. All parts of a layer look alike. Some of them, at secret positions, hold only decoys. A node
+sums over one part, so the sums of decoys are separate from those of weights.
 """
 
 from __future__ import annotations
@@ -22,22 +22,24 @@ from shotveil.models.digitiser.spec import PREAMBLE, DigitiserSettings, Digitise
 from shotveil.models.drive.spec import DriveSpec
 from shotveil.models.signal.frame import FrameLayout
 
-REFERENCE = 0.7  # level of preamble and pilots, of the largest symbol
-LEAD_IN = 64  # frames in front of a part, in which receivers lock
-# Of the client's phase lock: slow against the 3 frames from a phase to its effect, fast against the
-# fibre's drift.
+REFERENCE = 0.7  # level of preamble and pilots, as a fraction of the largest symbol
+LEAD_IN = 64  # frames before each part, in which the receivers lock
+# The client's phase lock is slow compared with its loop delay of 3 frames, and fast compared with
+# the drift of the fibre.
 LOCK = PhaseLockSettings(ki=1 << 12, kp=0)
-# The paths are matched, so the phase drifts slowly and pilots are averaged over many.
+# The paths are matched, so the phase drifts slowly and many pilots can be averaged.
 PHASE_SHIFT = 7
 TIMING_SHIFT = 9
-RUNS = (7, 5, 3, 1)  # of row symbols between pilots: an even number of these, for homodyning
+# Numbers of runs of row symbols to choose from. They are odd, so that the number of pilot groups
+# is even, which homodyne detection of alternating pilots needs.
+RUNS = (7, 5, 3, 1)
 
 
 def layout_of(modes: int, spec: DigitiserSpec | None = None) -> FrameLayout:
-    """The frame of a row of `modes` symbols, with as many runs between pilots as fit.
+    """The frame for a row of `modes` symbols, with as many runs between pilots as fit.
 
-    Short rows get a long guard, since the sums of a frame take their time to leave. Raises
-    `RangeError` for more modes than a row has.
+    Short rows get a longer guard, because the sums of a frame need time to be sent. Raises
+    `RangeError` for more modes than a row can have.
     """
     spec = spec or DigitiserSpec()
     require("modes of a row", modes, at_least=1, at_most=spec.row_capacity, integer=True)
@@ -50,7 +52,10 @@ def layout_of(modes: int, spec: DigitiserSpec | None = None) -> FrameLayout:
 
 
 def mode_shift(modes: int, spec: DigitiserSpec) -> int:
-    """Two to this many neighbouring modes of a row share a node's words for sums of modes."""
+    """The smallest s with which the node's words for sums of modes suffice.
+
+    2^s neighbouring modes of a row share one word.
+    """
     shift = 0
     while modes > spec.modes << shift:
         shift += 1
@@ -58,18 +63,19 @@ def mode_shift(modes: int, spec: DigitiserSpec) -> int:
 
 
 def symbol_unit(spec: DriveSpec, full_scale: float, scale: float = 1.0) -> float:
-    """√SNU at the server's output of one raw unit of a row symbol.
+    """Quadrature at the server's output, in √SNU, of one raw unit of a row symbol.
 
-    `full_scale` is that of a quadrature of 1 at the drive's scale 1, `scale` the drive's.
+    `full_scale` is the quadrature in √SNU of a symbol of 1 at drive scale 1; `scale` is the
+    drive's scale.
     """
     return full_scale * scale * spec.symbol.lsb
 
 
 def drive_scale(spec: DriveSpec, largest: float, full_scale: float) -> float:
-    """The smallest scale of the drive that lets a quadrature of `largest` √SNU be a symbol.
+    """The smallest drive scale at which a symbol can have a quadrature of `largest` √SNU.
 
-    Raises `RangeError` where that is brighter than a symbol of 1 at the drive's scale 1, which is
-    `full_scale` √SNU.
+    `full_scale` is the quadrature in √SNU of a symbol of 1 at drive scale 1. Raises `RangeError`
+    if even scale 1 is not enough.
     """
     needed = largest / (spec.symbol.highest * spec.symbol.lsb) / full_scale
     steps = max(1, math.ceil(needed / spec.scale.lsb))
@@ -82,11 +88,11 @@ def drive_scale(spec: DriveSpec, largest: float, full_scale: float) -> float:
 
 
 def row_symbols(spec: DriveSpec, quadratures: npt.ArrayLike, unit: float) -> IntArray:
-    """Mean quadratures in √SNU as a drive's raw row symbols, of the same shape.
+    """Mean quadratures in √SNU as raw row symbols of the drive, of the same shape.
 
-    `unit` is √SNU per raw unit (`symbol_unit`). The nearest symbol is taken, and the even one of
-    two that are as near, so that a row and its negative get opposite symbols: roundings are no
-    light that all rows have in common. Raises `RangeError` for what is beyond the format.
+    `unit` is √SNU per raw unit (`symbol_unit`). Values are rounded half to even, so that a row and
+    its negative get opposite symbols and rounding adds no offset common to all rows. Raises
+    `RangeError` for a value beyond the format.
     """
     values = np.asarray(quadratures, dtype=np.float64) / unit * spec.symbol.lsb
     return quantise(values, spec.symbol, name="row symbol")
@@ -99,9 +105,11 @@ def receiver_settings(
     scale: int,
     reference: float = REFERENCE,
 ) -> DigitiserSettings:
-    """Either party's receiver for frames of a layout; `scale` is the register's, from calibration.
+    """Settings of either party's receiver for frames of a layout.
 
-    Where a layer has more modes than the node has words for, neighbours share one.
+    `scale` is the raw value of the scale register, from calibration; `reference` is the level of
+    preamble and pilots. Where a layer has more modes than the node has words for, neighbouring
+    modes share one.
     """
     return DigitiserSettings(
         layout=layout,
@@ -111,7 +119,8 @@ def receiver_settings(
         mode=layout.row // 2,
         phase_shift=PHASE_SHIFT,
         timing_shift=TIMING_SHIFT,
-        # What leaks through the modulator turns with the client's oscillator: follow it.
+        # Light that leaks through the modulator turns with the client's oscillator, so the homodyne
+        # receiver's offset has to follow it faster.
         offset_shift=14 if spec.quadratures == 2 else 9,
         mode_shift=mode_shift(layout.row, spec),
     )
@@ -119,8 +128,11 @@ def receiver_settings(
 
 @dataclass(frozen=True)
 class Parts:
-    """How a layer is sent: `weights` parts that hold all rows and `decoys` parts of decoys alone,
-    of `slots` slots each. What is left of the last part of weights is filled with decoys."""
+    """How a layer is sent: in parts of `slots` slots each, one slot for one row.
+
+    `weights` parts hold all rows, and `decoys` parts hold decoys only. The empty slots of the last
+    part of weights are filled with decoys.
+    """
 
     slots: int
     weights: int
@@ -128,20 +140,20 @@ class Parts:
 
     @property
     def frames(self) -> int:
-        """Frames of a layer in all, lead-ins included."""
+        """Number of frames of a layer, including lead-ins."""
         return (self.weights + self.decoys) * (LEAD_IN + self.slots)
 
 
 def parts_of(rows: int, modes: int, decoys: int, spec: DriveSpec) -> Parts:
-    """Parts for `rows` rows and at most `decoys` decoys: the longest that a node buffers whole.
+    """Parts for `rows` rows and at most `decoys` decoys, as long as the node's row buffer allows.
 
-    Raises `RangeError` where a single row does not fit the node, and without a row or a decoy.
+    Raises `RangeError` if a single row does not fit the node, or without a row or a decoy.
     """
     require("modes of a row", modes, at_least=1, at_most=spec.row_capacity, integer=True)
     require("decoys of a layer", decoys, at_least=1, integer=True)
     require("rows of a layer", rows, at_least=1, integer=True)
     longest = min(decoys, spec.row_capacity // modes)
-    # One slot a part leaves a part for each decoy.
+    # With one slot per part there is a part for each decoy, so the search always ends.
     slots = next(n for n in range(longest, 0, -1) if (rows + decoys) // n > -(-rows // n))
     weights = -(-rows // slots)
     return Parts(slots, weights, (rows + decoys) // slots - weights)

@@ -1,6 +1,6 @@
 """Numbers of the stream ports through which a host sends words to a node and takes words from it.
 
-All words have 32 bits. Pairs are packed with the first in bits 0–15.
+All words have 32 bits. A pair is packed with its first value in bits 0–15.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""What a register is, and a map of registers: names, addresses, allowed values, physical units.
+"""Registers and the map of a node's registers: names, addresses, allowed values, physical units.
 
 * A *constant* is fixed when the node is built.
-* A *setting* is staged when it is written, and acts from the next `commit` on, together with all
-  others. Reading it gives what is staged.
-* A *strobe* acts once for each write, whatever the value.
-* A *status* shows what the node is doing. One of several words is latched when its first word is
-  read, so the words belong together if they are read in order.
+* A *setting* is staged when it is written. The next `commit` puts all staged settings into effect
+  at once. Reading a setting gives the staged value.
+* A *strobe* acts once for each write, whatever value is written.
+* A *status* shows what the node is doing. Reading the first word of a status with several words
+  latches the others, so the words belong together if they are read in order.
 
 The registers of a node are declared in `models.node.register_map`.
 """
@@ -21,7 +21,8 @@ from dataclasses import dataclass, field
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.host_link.packet import ADDRESS_BITS, WORD
 
-# A number with a unit, a count, on or off, the name of a choice, or the names of flags that are up.
+# A number with a unit, a count, on or off, the name of a choice, or the names of the flags that are
+# set.
 Value = float | int | bool | str | frozenset[str]
 
 
@@ -35,20 +36,20 @@ class Access(enum.Enum):
 
 
 class RegisterRole(enum.Enum):
-    """What a register tells its host, or what its host tells the node with it."""
+    """The purpose of a register, as its host sees it."""
 
-    IDENTITY = "identity"  # what the node is; compared before any other register is trusted
-    DIMENSION = "dimension"  # of what was built; a host computes with it
-    CONTROL = "control"  # what the host asks for
-    STATE = "state"  # what the node is doing now
-    MEASUREMENT = "measurement"  # what the node measures
-    COUNTER = "counter"  # events since `clear`; stops at its end
-    FLAG = "flag"  # sticky until `clear`: something went wrong
-    NOTICE = "notice"  # sticky until `clear`: every ordinary batch raises it
-    FAULT = "fault"  # sticky until `clear`: why emission stopped
+    IDENTITY = "identity"  # it tells what the node is; a host compares it before trusting the rest
+    DIMENSION = "dimension"  # it tells the size of a part of the node; a host computes with it
+    CONTROL = "control"  # the host controls the node with it
+    STATE = "state"  # it tells what the node is doing now
+    MEASUREMENT = "measurement"  # it holds a measured value
+    COUNTER = "counter"  # it counts events since `clear` and saturates at its largest value
+    FLAG = "flag"  # something went wrong; it stays set until `clear`
+    NOTICE = "notice"  # ordinary batches set it as well; it stays set until `clear`
+    FAULT = "fault"  # it tells why emission stopped; it stays set until `clear`
 
 
-# The roles that a register of each kind may have; the first is meant where none is named.
+# The roles that a register of each access kind may have; the first is the default.
 ROLES_OF = {
     Access.CONSTANT: (RegisterRole.DIMENSION, RegisterRole.IDENTITY),
     Access.STROBE: (RegisterRole.CONTROL,),
@@ -68,12 +69,13 @@ ROLES_OF = {
 class Register:
     """One register: an integer of `width` bits, allowed from `low` to `high`.
 
-    `quantum` is the physical value of one step, in `unit`; None for a plain number. `reset` is what
-    a setting is after reset, and what a constant always is. `choices` name the values 0, 1, … of an
-    enumeration, `flags` the bits from the lowest. Without a `role` it is the usual one of `access`.
+    `quantum` is the physical value of one step, in `unit`; it is None for a plain number. `reset`
+    is the value of a setting after reset, and the fixed value of a constant. `choices` name the
+    values 0, 1, … of an enumeration; `flags` name the bits, from the lowest. The default `role` is
+    the first that `ROLES_OF` lists for `access`.
 
-    Raises `RangeError` for a width, a range or a reset value that cannot be, and for a role that a
-    register of this kind does not have.
+    Raises `RangeError` for a width, a range or a reset value that is impossible, and for a role
+    that does not fit `access`.
     """
 
     name: str
@@ -84,12 +86,13 @@ class Register:
     signed: bool = False
     unit: str = ""
     quantum: float | None = None
-    low: int | None = None  # None: the lowest that the width holds; likewise `high`
+    low: int | None = None  # None means the lowest value of that width; likewise for `high`
     high: int | None = None
     reset: int = 0
     choices: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
-    # Not shown, and so no part of `map_hash`: it changes how a host reads a bit, not the bit.
+    # The role is left out of `repr`, and so of `map_hash`: it changes how a host interprets the
+    # register, not its bits.
     role: RegisterRole = field(default=None, repr=False)  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
@@ -124,12 +127,12 @@ class Register:
 
     @property
     def words(self) -> int:
-        """Words that the register takes on the bus."""
+        """Number of 32-bit words that the register takes on the bus."""
         return -(-self.width // WORD)
 
     @property
     def switch(self) -> bool:
-        """Whether the register is on or off rather than a number."""
+        """Whether the register is an on/off switch rather than a number."""
         return self.width == 1 and self.quantum is None
 
     # Raw values on the bus
@@ -142,26 +145,29 @@ class Register:
             )
 
     def unsigned(self, raw: int) -> int:
-        """The bits of a raw value."""
+        """The bits of a raw value, as an unsigned integer."""
         return raw & ((1 << self.width) - 1)
 
     def to_words(self, raw: int) -> list[int]:
-        """The words to write for a raw value, low word first. Raises `RangeError`."""
+        """The words to write for a raw value, low word first.
+
+        Raises `RangeError` unless the value is allowed.
+        """
         self.require(raw)
         bits = self.unsigned(raw)
         return [bits >> (WORD * k) & ((1 << WORD) - 1) for k in range(self.words)]
 
     def from_words(self, words: list[int]) -> int:
-        """The raw value for words as they were read, low word first."""
+        """The raw value of the words that were read, low word first."""
         bits = self.unsigned(sum(word << (WORD * k) for k, word in enumerate(words)))
         return bits - (1 << self.width) if self.signed and bits >> (self.width - 1) else bits
 
     # Physical values
 
     def to_raw(self, value: Value) -> int:
-        """The raw integer for a physical value, the nearest where it lies between two.
+        """The raw integer nearest to a physical value.
 
-        Raises `RangeError` naming value and range for what the register cannot be.
+        Raises `RangeError` with value and range for a value that the register cannot have.
         """
         if self.choices:
             if value not in self.choices:
@@ -180,7 +186,7 @@ class Register:
         if self.quantum is not None:
             raw = round(number / self.quantum)
         elif number == int(number):
-            raw = int(value)  # type: ignore[arg-type]  # not the float: it may be too short
+            raw = int(value)  # type: ignore[arg-type]  # exact; the float may have lost digits
         else:
             raise self.refusal(value)
         if not self.lowest <= raw <= self.highest:
@@ -198,11 +204,11 @@ class Register:
         return raw if self.quantum is None else raw * self.quantum
 
     def number(self, raw: int, digits: int = 9) -> str:
-        """A raw value as text, in the register's unit but without it."""
+        """A raw value as text: the number in the register's unit, without the unit's name."""
         return str(raw) if self.quantum is None else f"{raw * self.quantum:.{digits}g}"
 
     def refusal(self, value: object) -> RangeError:
-        """The error for a physical value that the register cannot be."""
+        """The error to raise for a physical value that the register cannot have."""
         kind = "" if self.quantum is not None else "the integers in "
         unit = f" {self.unit}" if self.unit else ""
         shown = f"{value:g}" if isinstance(value, float) else repr(value)
@@ -213,7 +219,8 @@ class Register:
 class RegisterMap:
     """Registers by name, in the order of their addresses.
 
-    Raises `ValueError` where two share a name or there are more than the bus can address.
+    Raises `ValueError` if two registers share a name, or if they need more words than the bus can
+    address.
     """
 
     def __init__(self, registers: tuple[Register, ...]):
@@ -230,7 +237,7 @@ class RegisterMap:
             raise ValueError(f"{self.size} words do not fit {ADDRESS_BITS} address bits")
 
     def __getitem__(self, name: str) -> Register:
-        """The register of that name; `KeyError` tells which names are like it."""
+        """The register of that name. Raises `KeyError` with similar names if there is none."""
         try:
             return self._registers[name]
         except KeyError:
@@ -246,7 +253,7 @@ class RegisterMap:
         return len(self._registers)
 
     def address(self, name: str) -> int:
-        """Word address of a register's first word."""
+        """Word address of a register's first word. Raises `KeyError` for an unknown name."""
         self[name]
         return self._addresses[name]
 
@@ -261,12 +268,12 @@ class RegisterMap:
 
     @property
     def identity(self) -> Mapping[str, int]:
-        """What a host compares before it trusts any other register: names and values."""
+        """Names and values that a host compares before it trusts any other register."""
         return {name: r.reset for name, r in self.of(RegisterRole.IDENTITY).items()}
 
 
 def _like(name: str, registers: RegisterMap) -> str:
-    """A hint at registers whose names end like the one that is not there."""
+    """A hint at registers whose names end in the same word as the unknown `name`."""
     end = name.rpartition("_")[2]
     near = [register.name for register in registers if register.name.rpartition("_")[2] == end]
     return f"; there is {', '.join(near)}" if near else ""

@@ -1,11 +1,11 @@
-"""The one map of a node's registers: decoder, host, documentation and models all read it here.
+"""The map of a node's registers: decoder, host, documentation and models all use this one.
 
-Pure Python without Amaranth, so that a host imports it without an HDL tool chain. Addresses are
-assigned here and appear nowhere else; everybody else knows a register by its name.
+It is pure Python without Amaranth, so that a host can import it without an HDL tool chain.
+Addresses are assigned here and appear nowhere else; all other code uses a register's name.
 
-What a register is, and what becomes of one that is read or written: `models.node.register`. The
-group `identity` is at the same place in every version of the map, so that any host can tell what it
-talks to. A new register is one entry here; the block that drives it has a port of its name.
+`models.node.register` explains the kinds of registers. The group `identity` has the same addresses
+in every version of the map, so that any host can tell what it is connected to. To add a register,
+add one entry here, and give the block that drives it a port of the same name.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from shotveil.models.node.trigger import DELAY_BITS
 from shotveil.models.signal.frame import CAPACITY, FrameLayout
 
 IDENTITY = 0x53564C31  # "SVL1"
-VERSION = 1  # of the meaning of registers; raise it when one changes what it does
+VERSION = 1  # version of the registers' meaning; raise it when a register changes what it does
 WATCHDOG_TICK = 1 << TICK_BITS  # clocks
 MAP_HASH = "map_hash"
-LINK = "link"  # the group of what the host link counts
+LINK = "link"  # the group of the host link's counters
 STATES = tuple(state.name.lower().replace("_", "-") for state in SequencerState)
 
 
@@ -56,7 +56,8 @@ def register_map(spec: NodeSpec) -> RegisterMap:
         *_link_status(),
     )
     ordered = sorted(registers, key=lambda register: tuple(Access).index(register.access))
-    # A host with another map would take one register for another, even if the specs agree.
+    # Two maps can differ although the specs agree. A hash of the map keeps a host from mistaking
+    # one register for another.
     digest = hashlib.sha256(repr(ordered).encode()).digest()
     mark = int.from_bytes(digest[:4], "big")
     return RegisterMap(tuple(replace(r, reset=mark) if r.name == MAP_HASH else r for r in ordered))

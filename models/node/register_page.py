@@ -1,4 +1,4 @@
-"""The page of a node's registers, docs/registers.md, from the map.
+"""The page docs/registers.md, made from the register map.
 
 shotveil registers > docs/registers.md
 """
@@ -11,7 +11,7 @@ from shotveil.models.node.spec import ROLES, NodeSpec
 
 
 def markdown() -> str:
-    """The page docs/registers.md: the maps of both roles in one table a group."""
+    """The text of docs/registers.md: one table for each group, with the maps of both roles."""
     maps = {role: register_map(NodeSpec(role)) for role in ROLES}
     union = {register.name: register for known in maps.values() for register in known}
     groups: dict[str, list[Register]] = {}
@@ -52,7 +52,8 @@ def markdown() -> str:
 def _described(alike: list[Register]) -> list[str]:
     """Bits, range, value after reset and meaning, as the page shows them.
 
-    The roles' registers of one name differ by no more than a constant's value.
+    `alike` holds the registers of one name in both roles; they differ at most in the value of a
+    constant.
     """
     register = alike[0]
     unit = f" {register.unit}" if register.unit else ""
@@ -67,7 +68,7 @@ def _described(alike: list[Register]) -> list[str]:
     span = f"{register.number(register.lowest, 6)} … {register.number(register.highest, 6)}{unit}"
     reset = " / ".join(dict.fromkeys(f"{one.number(one.reset, 6)}{unit}" for one in alike))
     if register.access is Access.CONSTANT:
-        # What tells nodes apart is another number for each build.
+        # A constant that differs between nodes depends on the build, so no number is shown.
         tells = register.role is RegisterRole.IDENTITY and " / " in reset
         span, reset = "", "of the build" if tells else reset
     elif register.access is not Access.SETTING:

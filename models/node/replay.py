@@ -1,9 +1,10 @@
-"""Which received frame belongs to which sent one. Integer model of `gateware.node.replay`.
+"""Matching of received frames to sent frames. Integer model of `gateware.node.replay`.
 
-The server compares what returns with what it sent, symbol by symbol, so it has to know which frame
-it sees, even if some never came back. It keeps the time at which each frame's first code left. A
-frame that arrives `loop_delay` later, give or take half a frame, is that frame; frames that did not
-arrive until then are missed. Lead-in frames, and frames that belong to none, are left out of sums.
+The server compares the returned light with what it sent, symbol by symbol. It therefore has to know
+which frame it receives, even if some frames never came back. It stores the time at which the first
+code of each frame left. A frame that arrives `loop_delay` later, within half a frame, is that
+frame. A frame that has not arrived by then is missed. Lead-in frames, and received frames that
+match no sent frame, are left out of the sums.
 """
 
 from __future__ import annotations
@@ -17,25 +18,28 @@ from shotveil.models.common.fixedpoint import IntArray
 from shotveil.models.digitiser.spec import DigitiserSettings, DigitiserSpec
 from shotveil.models.digitiser.timing import START
 
-TIME_BITS = 28  # of times in clocks, which wrap after 2 s
-FLIGHTS = 64  # frames on their way at once
-# Clocks that the arrival's own arithmetic is late.
+TIME_BITS = 28  # width of times in clocks; they wrap after 2 s
+FLIGHTS = 64  # the most frames in flight at once
+# Latency, in clocks, of the arithmetic that matches an arrival.
 DECISION = 4
 
 
 def latency(spec: DigitiserSpec) -> int:
-    """Clocks from a frame's first sample at the ADC to the receiver's word that it starts.
+    """Clocks from a frame's first sample at the ADC until the receiver reports the frame's start.
 
-    The preamble has to go by, then the samples wait for the judgement. Good to some clocks, which
-    is nothing to half a frame.
+    The preamble has to pass, and then the samples are delayed until the receiver has decided. The
+    value is accurate to a few clocks, far less than the tolerance of half a frame.
     """
     return 4 * 16 + spec.delay + 16
 
 
 @dataclass(frozen=True)
 class Flights:
-    """`belongs` has one entry for each received frame: the number of the sent frame, or −1.
-    `missed` counts sent frames, lead-in aside, that were given up."""
+    """The result of matching received frames to sent ones.
+
+    belongs: one entry for each received frame, the number of the sent frame or −1 for none.
+    missed: the number of sent frames, lead-in excluded, that did not come back in time.
+    """
 
     belongs: IntArray
     missed: int
@@ -49,10 +53,12 @@ def model(
     half: int,
     end: int | None = None,
 ) -> Flights:
-    """Match times of arrival with times of departure, both rising, in clocks.
+    """Match the times at which frames were received to those at which they were sent, in clocks.
 
-    `delay` is from departure to arrival, `half` the tolerance; the first `lead_in` frames are not
-    told apart from none: −1. What is not back at the clock `end` is not missed yet.
+    Both `sent` and `received` rise. `delay` is the time from departure to arrival and `half` its
+    tolerance. Arrivals of the first `lead_in` frames count as −1, like arrivals that match nothing.
+    A frame counts as missed only if its time was over by the clock `end` (None: all times are
+    over).
     """
     left = np.asarray(sent, dtype=np.int64)
     belongs = []
@@ -76,12 +82,14 @@ def model(
 
 
 def window(spec: DigitiserSpec, settings: DigitiserSettings, loop_delay: int) -> tuple[int, int]:
-    """`delay` and `half` for `model`, in clocks to the receiver's word."""
+    """Arguments `delay` and `half` of `model`, in clocks, for `received` as `arrivals` gives it."""
     return loop_delay + latency(spec), settings.period // 2
 
 
 def arrivals(spec: DigitiserSpec, starts: npt.ArrayLike) -> IntArray:
-    """Clocks of the receiver's word for frames whose first symbol after the preamble starts at
-    these samples."""
+    """Clocks at which the receiver reports frames, of the shape of `starts`.
+
+    starts: samples at which the first symbol after each preamble begins.
+    """
     found: IntArray = np.asarray(starts, dtype=np.int64) + spec.delay + 16 - (START + 17 - 4)
     return found

@@ -1,13 +1,14 @@
 """The sequencer: which frames start, and when emission ends. Model of `gateware.node.sequencer`.
 
-Clock by clock, since what it promises is about time. A batch begins with `start` while `arm` is
-high and has been low since the last one; it takes over `grant` and `lead_in`. Frames are asked for
-until `lead_in` blank ones and `grant` others have started, or something halts the batch. When the
-last frame has left, the drive is disarmed and what is left in the row buffer is dropped. After a
-halt whatever rows still come are dropped as well, until `arm` goes low.
+The model works clock by clock, because the sequencer makes promises about time. A batch begins with
+`start` if `arm` is high and has been low since the last batch; it then latches `grant` and
+`lead_in`. The sequencer asks for frames until `lead_in` blank ones and `grant` others have started,
+or until a fault or the host halts the batch. After the last frame the drive is disarmed, and the
+rows left in the row buffer are dropped. After a halt, rows that still arrive are dropped too, until
+`arm` goes low.
 
-`run` follows the count of frames by two clocks, and the drive follows `run` by one. A frame is
-`MARGIN` clocks or more behind the one before, so no frame too many can start.
+`run` follows the count of frames by two clocks, and the drive follows `run` by one. A frame starts
+at least `MARGIN` clocks after the one before, so no extra frame can start.
 """
 
 from __future__ import annotations
@@ -17,39 +18,39 @@ from dataclasses import dataclass
 
 GRANT_BITS = 24
 LEAD_BITS = 16
-COUNT_BITS = 32  # of frames and rows sent; they stop at their end
+COUNT_BITS = 32  # counters of frames and rows sent; they saturate
 WATCHDOG_BITS = 16
 TICK_BITS = 16  # a tick of the watchdog is 2^16 clocks
-MARGIN = 7  # clocks from the start of a frame to that of the next, at least: 4 + 1 + 2 symbols
+MARGIN = 7  # the least clocks from the start of a frame to that of the next: 4 + 1 + 2 symbols
 
 FAULTS = ("tripped", "watchdog", "link", "starved", "stop")
 TRIPPED, WATCHDOG, LINK, STARVED, STOP = (1 << k for k in range(len(FAULTS)))
 
 
 class BatchPhase(enum.IntEnum):
-    """Where in a batch the sequencer is."""
+    """The phase of a batch that the sequencer is in."""
 
     OFF = 0
     ON = 1
-    ENDING = 2  # nothing more starts; the last frame is on its way
+    ENDING = 2  # no further frame starts; the last one is still leaving
     DONE = 3
     STOPPED = 4
 
 
 class SequencerState(enum.IntEnum):
-    """The same as the host sees it."""
+    """The state of the sequencer as the host sees it."""
 
     IDLE = 0
     LEAD_IN = 1
     PLAYING = 2
-    WAITING = 3  # for a row, or for the trigger
+    WAITING = 3  # the sequencer waits for a row or for the trigger
     DONE = 4
     STOPPED = 5
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the sequencer sees in one clock; see `gateware.node.sequencer`."""
+    """The sequencer's inputs in one clock; see `gateware.node.sequencer`."""
 
     arm: int = 0
     start: int = 0
@@ -68,7 +69,7 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Outputs:
-    """What the sequencer's outputs are in one clock."""
+    """The sequencer's outputs in one clock."""
 
     run: int
     blank: int
@@ -83,11 +84,14 @@ class Outputs:
 
 @dataclass
 class SequencerModel:
-    """Registers of the sequencer; `drain` clocks pass from the end of a frame to disarming."""
+    """Registers of the sequencer.
+
+    The drive is disarmed `drain` clocks after the end of the last frame.
+    """
 
     drain: int
     phase: BatchPhase = BatchPhase.OFF
-    fresh: int = 0  # arm was low since the last batch
+    fresh: int = 0  # whether arm has been low since the last batch
     left: int = 0
     lead: int = 0
     run: int = 0
@@ -103,7 +107,7 @@ class SequencerModel:
     waiting: int = 0
 
     def step(self, i: Inputs) -> Outputs:
-        """Outputs in this clock, which depend on registers alone; then the registers move on."""
+        """Return the outputs in this clock, which depend on registers only, then update those."""
         out = Outputs(
             run=self.run,
             blank=self.blank,

@@ -1,4 +1,4 @@
-"""What is fixed when a node is built."""
+"""The parameters of a node that are fixed when it is built."""
 
 from __future__ import annotations
 
@@ -12,23 +12,27 @@ from shotveil.models.common.checks import RangeError, require
 from shotveil.models.digitiser.spec import DigitiserSpec
 from shotveil.models.drive.spec import DriveSpec
 
-CLOCK_HZ = 125_000_000  # of a node and of its converters: one sample a clock
+CLOCK_HZ = 125_000_000  # the clock of a node and of its converters: one sample per clock
 
 Role = Literal["server", "client"]
 ROLES: tuple[Role, Role] = ("server", "client")
-# Quadratures of each role's receiver: the server measures what returns in both, the client's tap is
-# homodyne.
+# Quadratures of each role's receiver: the server measures both quadratures of the returned light,
+# the client's tap has a homodyne detector for one.
 QUADRATURES: dict[str, int] = {"server": 2, "client": 1}
 
 
 @dataclass(frozen=True)
 class NodeSpec:
-    """Everything about a node that is fixed in hardware. Raises `RangeError` if it cannot be.
+    """Everything about a node that is fixed in hardware.
 
-    Without a `digitiser` it is the role's: phase-diverse for the server, homodyne for the client.
-    `capture` is the length of a raw ADC record in samples, `replay` how many row symbols the server
-    keeps until their light is back, `window` how many packets of the host link may be on their way.
-    With `loopback` the DAC codes are the ADC words, for boards without converters.
+    The default `digitiser` depends on the role: both quadratures for the server, homodyne for the
+    client. `capture` is the length of a raw ADC record in samples. `replay` is the number of row
+    symbols that the server keeps until their light is back. `window` is the number of packets that
+    may be in flight on the host link. With `loopback` the DAC codes are used as ADC words, for
+    boards without converters.
+
+    Raises `RangeError` for a value out of range, and for a drive and a digitiser that do not fit
+    each other or the role.
     """
 
     role: Role = "server"
@@ -60,17 +64,17 @@ class NodeSpec:
                 f"{self.digitiser.reference}: rows could not be compared"
             )
         require("width of symbol", self.drive.symbol.width, at_least=2, at_most=16, integer=True)
-        # Row lengths are registers: what a word of the host link can address.
+        # The limits are what a word of the host link can address.
         _require_power_of_two("capture", self.capture, 16, 1 << 15)
         _require_power_of_two("replay", self.replay, self.drive.row_capacity, 1 << 16)
         _require_power_of_two("window", self.window, 1, 32)
 
     def fields(self) -> dict[str, str]:
-        """All fields by name, as text, those of drive and digitiser as `drive.x`, `digitiser.x`."""
+        """All fields by name, as text; fields of the parts are named `drive.x`, `digitiser.x`."""
         return dict(_flat("", self))
 
     def spec_hash(self) -> int:
-        """32 bits that tell one spec from another: the start of the SHA-256 over all fields.
+        """The first 32 bits of the SHA-256 over all fields, which tell one spec from another.
 
         A node holds it in a register, and a host refuses a node built from another spec.
         """

@@ -1,4 +1,4 @@
-"""The trigger input: each edge lets one frame start, some time later. Model of
+"""The trigger input: each rising edge lets one frame start after a set delay. Model of
 `gateware.node.trigger`."""
 
 from __future__ import annotations
@@ -9,14 +9,15 @@ import numpy.typing as npt
 from shotveil.models.common.fixedpoint import IntArray
 
 DELAY_BITS = 24
-PENDING = 16  # edges whose delay has not passed yet
-LATENCY = 6  # clocks from an edge at the input to `hold` going low, at a delay of 0
+PENDING = 16  # the most edges that can wait for their delay to pass
+LATENCY = 6  # clocks from an edge at the input until `hold` goes low, for a delay of 0
 
 
 def model(trigger: npt.ArrayLike, started: npt.ArrayLike, triggered: int, delay: int) -> IntArray:
-    """`hold` in each clock; `trigger` and `started` are the inputs in each clock, shape (n,).
+    """`hold` in each clock, shape (n,), from the inputs `trigger` and `started`, shape (n,).
 
-    An edge whose time comes while the one before has not been used adds nothing.
+    `triggered` enables the trigger; without it `hold` stays low. `delay` is in clocks. An edge
+    whose time comes before the last one was used has no effect.
     """
     level = np.asarray(trigger, dtype=np.int64)
     used = np.asarray(started, dtype=np.int64)
@@ -26,7 +27,7 @@ def model(trigger: npt.ArrayLike, started: npt.ArrayLike, triggered: int, delay:
     (edges,) = np.nonzero(np.diff(level, prepend=0) == 1)
     due: list[int] = []
     for edge in edges.tolist():
-        # Those that are still on their way when it is registered.
+        # Count the edges that are still waiting when this one is registered.
         if sum(edge + 2 <= d - 1 for d in due) < PENDING:
             due.append(edge + delay + LATENCY)
     release = set(due)

@@ -1,21 +1,22 @@
-"""The frame in which one row of weights travels, as the drive sends it and the digitiser reads it.
+"""The frame that carries one row of weights, as the drive sends it and the digitiser reads it.
 
-A frame is a run of symbols, one complex mode each:
+A frame is a sequence of symbols, one complex mode each:
 
     preamble | pilots, row, pilots, row, …, pilots | vacuum | guard
 
-* **preamble**: the Frank code of length 16, repeated or cut to the length set. It marks the start.
-  Its symbols are the four diagonal phases, so a correlator needs no multiplier; its periodic
-  autocorrelation is zero off the peak (R. Frank, IEEE Trans. Inf. Theory 9, 43 (1963)).
-* **pilots**: a group before every `pilot_spacing` symbols of the row and one after the last, so
-  that a drifting phase is bracketed everywhere. They alternate between the phases +45° and −45°:
-  the sum of two neighbours then shows the cosine of a phase error and their difference the sine,
-  even to a homodyne detector that sees a single quadrature.
+* **preamble**: it marks the start of the frame. It is the Frank code of length 16, repeated or cut
+  to the preamble's length. Its symbols are the four diagonal phases, so a correlator needs no
+  multiplier, and its periodic autocorrelation is zero off the peak (R. Frank, IEEE Trans. Inf.
+  Theory 9, 43 (1963)).
+* **pilots**: a group comes before every `pilot_spacing` symbols of the row and one after the last
+  symbol, so that every row symbol has pilots on both sides to track a drifting phase. Pilots
+  alternate between the phases +45° and −45°. The sum of two neighbours shows the cosine of a phase
+  error and their difference the sine, even to a homodyne detector, which sees one quadrature.
 * **row**: symbol k carries the weights w_{2k−1} and w_{2k} in its two quadratures.
-* **vacuum**: nothing is sent; the receiver finds its offset and shot noise here.
-* **guard**: nothing is sent while the tail of the pulse rings out, so frames do not overlap.
+* **vacuum**: nothing is sent; the receiver measures its offset and shot noise here.
+* **guard**: nothing is sent while the tail of the pulse decays, so frames do not overlap.
 
-Preamble and pilots are sent at the *reference* level, set apart from the scale of the row.
+Preamble and pilots are sent at the *reference* level, which does not depend on the row's scale.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ import numpy.typing as npt
 
 from shotveil.models.common.checks import require
 
-# Largest number of symbols in a section of a frame, and of a row.
+# The largest number of symbols in one section of a frame; the row is a section too.
 CAPACITY = 4096
 
 
@@ -54,7 +55,8 @@ PILOTS = (0, 3)
 class FrameLayout:
     """Lengths of a frame's sections, in symbols.
 
-    The default carries a row of 784 weights with 90.7 % of its symbols.
+    The default carries a row of 784 weights, and 90.7 % of its symbols are row symbols. Raises
+    `RangeError` for a length out of range.
     """
 
     preamble: int = 16
@@ -65,7 +67,8 @@ class FrameLayout:
     guard: int = 8
 
     def __post_init__(self) -> None:
-        # A row symbol must be at the head of its buffer by the time the preamble is over: 4 clocks.
+        # The first row symbol takes 4 clocks to reach the head of its buffer, which must happen
+        # before the preamble ends.
         require("preamble", self.preamble, at_least=4, at_most=CAPACITY, integer=True)
         require("row", self.row, at_least=1, at_most=CAPACITY, integer=True)
         require("pilots", self.pilots, at_least=0, at_most=CAPACITY, integer=True)
@@ -75,7 +78,7 @@ class FrameLayout:
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
-        """Names of the lengths, in the order of the sections."""
+        """Names of the length fields, in the order of their definition."""
         return tuple(field.name for field in dataclasses.fields(cls))
 
     @property
@@ -85,7 +88,7 @@ class FrameLayout:
 
     @property
     def length(self) -> int:
-        """Symbols in a frame."""
+        """Number of symbols in a frame."""
         return self.preamble + self.groups * self.pilots + self.row + self.vacuum + self.guard
 
     def slots(self) -> npt.NDArray[np.int8]:
@@ -98,7 +101,7 @@ class FrameLayout:
 
 
 def diagonal(turns: npt.ArrayLike) -> npt.NDArray[np.int8]:
-    """Signs of cosine and sine at 45° plus quarter `turns`; shape (2, …)."""
+    """Signs of cosine and sine at 45° plus `turns` quarter turns (…); shape (2, …)."""
     turn = np.asarray(turns) % 4
     negative = np.stack([(turn == 1) | (turn == 2), turn >= 2])
     return np.where(negative, -1, 1).astype(np.int8)

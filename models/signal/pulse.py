@@ -1,12 +1,12 @@
 """The pulse that carries one symbol: design, quality and integer coefficients.
 
-Drive and digitiser use the same taps h: the drive sends Σ_k a_k·h[n − kL] with L samples a symbol,
-the digitiser correlates with h. Symbols come back clean if h is a *root-Nyquist* pulse, that is
-Σ_n h[n]·h[n + mL] = 0 for every m ≠ 0. A root-raised cosine has that property only when it is
-infinitely long. Cut to 8 symbols at roll-off 0.5 its intersymbol interference is −51 dB, which at a
-modulation variance of 12 shot-noise units (SNU) already is 1e-4 SNU of error. `design` therefore
-starts from the root-raised cosine and moves the taps to where the interference vanishes, spending
-the freedom that is left on the stop band.
+Drive and digitiser use the same taps h. The drive sends Σ_k a_k·h[n − kL] with L samples per
+symbol, and the digitiser's matched filter correlates with h. Symbols do not interfere if h is a
+*root-Nyquist* pulse, that is Σ_n h[n]·h[n + mL] = 0 for every m ≠ 0. A root-raised cosine has that
+property only when it is infinitely long. Cut to 8 symbols at roll-off 0.5, its intersymbol
+interference is −51 dB; at a modulation variance of 12 shot-noise units (SNU) this alone is an error
+of 1e-4 SNU. `design` therefore starts from the root-raised cosine and moves the taps until the
+interference vanishes. The remaining degrees of freedom minimise the stop band.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ FloatArray = npt.NDArray[np.float64]
 
 
 def root_raised_cosine(time: npt.ArrayLike, rolloff: float) -> FloatArray:
-    """The root-raised-cosine pulse at `time` in symbols; unit energy per symbol.
+    """The root-raised-cosine pulse at `time` (in symbols, any shape), with unit energy per symbol.
 
-    `rolloff` in (0, 1] is the excess bandwidth. Source: J. G. Proakis and M. Salehi, *Digital
-    Communications*, 5th ed., section 9.2.
+    `rolloff` in (0, 1] is the excess bandwidth; any other value raises `RangeError`. Source: J. G.
+    Proakis and M. Salehi, *Digital Communications*, 5th ed., section 9.2.
     """
     require("rolloff", rolloff, above=0, at_most=1)
     t = np.asarray(time, dtype=np.float64)
@@ -35,23 +35,23 @@ def root_raised_cosine(time: npt.ArrayLike, rolloff: float) -> FloatArray:
     with np.errstate(divide="ignore", invalid="ignore"):
         pulse = np.sin(np.pi * t * (1 - b)) + 4 * b * t * np.cos(np.pi * t * (1 + b))
         pulse = pulse / (np.pi * t * (1 - (4 * b * t) ** 2))
-    # The two removable singularities, t = 0 and |t| = 1/(4b).
+    # The formula has two removable singularities, at t = 0 and at |t| = 1/(4b).
     corner = (1 + 2 / np.pi) * np.sin(np.pi / (4 * b)) + (1 - 2 / np.pi) * np.cos(np.pi / (4 * b))
     pulse = np.where(np.isclose(np.abs(4 * b * t), 1, atol=1e-9), b / np.sqrt(2) * corner, pulse)
     return np.where(np.isclose(t, 0, atol=1e-9), 1 - b + 4 * b / np.pi, pulse)
 
 
 def autocorrelation(pulse: npt.ArrayLike, samples_per_symbol: int) -> FloatArray:
-    """Σ_n h[n]·h[n + mL] for m = 0, 1, …: what the matched filter sees at the symbol instants."""
+    """Σ_n h[n]·h[n + mL] for m = 0, 1, …: the matched filter's output at the symbol instants."""
     h = np.asarray(pulse, dtype=np.float64)
     return np.array([h[: len(h) - m] @ h[m:] for m in range(0, len(h), samples_per_symbol)])
 
 
 def interference(pulse: npt.ArrayLike, samples_per_symbol: int) -> float:
-    """Intersymbol interference behind the matched filter, as a fraction of the symbol's power.
+    """Intersymbol interference after the matched filter, as a fraction of the symbol's power.
 
-    Multiplied by the modulation variance it is the excess noise that the pulse alone causes, for
-    independent symbols.
+    For independent symbols, this times the modulation variance is the excess noise that the pulse
+    alone causes.
     """
     c = autocorrelation(pulse, samples_per_symbol)
     return float(2 * np.sum(c[1:] ** 2) / c[0] ** 2)
@@ -64,7 +64,7 @@ def out_of_band(pulse: npt.ArrayLike, samples_per_symbol: int, rolloff: float) -
 
 
 def require_shape(samples_per_symbol: int, taps: int) -> None:
-    """Raise `RangeError` unless `taps` fill whole symbols of `samples_per_symbol` samples."""
+    """Raise `RangeError` unless `taps` is a whole number of symbols and both are in range."""
     require("samples_per_symbol", samples_per_symbol, at_least=2, at_most=16, integer=True)
     require("taps", taps, at_least=2 * samples_per_symbol, at_most=1024, integer=True)
     if taps % samples_per_symbol:
@@ -77,11 +77,12 @@ def require_shape(samples_per_symbol: int, taps: int) -> None:
 def design(samples_per_symbol: int = 4, taps: int = 32, rolloff: float = 0.5) -> FloatArray:
     """The taps of a linear-phase root-Nyquist pulse of unit energy, shape (taps,), read-only.
 
-    Among all symmetric pulses of that length without intersymbol interference it is a local
-    minimum of `out_of_band`, reached from the root-raised cosine. Default: interference below
-    −250 dB and stop band at −41 dB, where the cut root-raised cosine has −51 dB and −41 dB.
+    Among all symmetric pulses of that length without intersymbol interference, it is a local
+    minimum of `out_of_band`; the search starts from the root-raised cosine. The default pulse has
+    interference below −250 dB and a stop band of −41 dB; the cut root-raised cosine has −51 dB and
+    −41 dB.
 
-    With 2 samples a symbol two equal taps are the only such pulse (P. P. Vaidyanathan,
+    With 2 samples per symbol, the only such pulse has two equal taps (P. P. Vaidyanathan,
     *Multirate Systems and Filter Banks*, 1993, chapter 6), so the cut root-raised cosine is
     returned: −65 dB of interference at 32 taps.
 
@@ -93,7 +94,7 @@ def design(samples_per_symbol: int = 4, taps: int = 32, rolloff: float = 0.5) ->
     if samples_per_symbol == 2:
         start.setflags(write=False)
         return start
-    # A symmetric pulse is free in its first half only.
+    # The first half of a symmetric pulse determines the second.
     mirror = np.zeros((taps, (taps + 1) // 2))
     mirror[np.arange(taps), np.minimum(np.arange(taps), taps - 1 - np.arange(taps))] = 1
     stop = mirror.T @ _stop_band(taps, samples_per_symbol, rolloff) @ mirror
@@ -134,16 +135,17 @@ def design(samples_per_symbol: int = 4, taps: int = 32, rolloff: float = 0.5) ->
 
 
 def coefficients(pulse: npt.ArrayLike, samples_per_symbol: int, to: Q) -> IntArray:
-    """Integer taps for an interpolating filter that cannot overflow, shape (taps,).
+    """Integer taps for an interpolating filter that cannot overflow, shape (taps,), format `to`.
 
-    The pulse is scaled so that Σ_k |h[p + kL]| stays just below 1 for every phase p: any symbols in
-    [−1, 1) then give samples in [−1, 1).
+    The pulse is scaled so that Σ_k |h[p + kL]| stays just below 1 for every phase p. Any symbols in
+    [−1, 1) then give samples in [−1, 1). Raises `RangeError` for a pulse that is not finite, is all
+    zero, or does not fill whole symbols.
     """
     h = np.asarray(pulse, dtype=np.float64)
     require("pulse", h)
     require_shape(samples_per_symbol, len(h))
     phases = h.reshape(-1, samples_per_symbol)
-    # Rounding may add half a unit to each tap of a phase.
+    # Rounding may add half a unit to each tap of a phase, so leave room for that.
     room = 2.0**to.fraction - 1 - len(phases) / 2
     worst = np.abs(phases).sum(axis=0).max()
     if not worst > 0:
@@ -152,9 +154,9 @@ def coefficients(pulse: npt.ArrayLike, samples_per_symbol: int, to: Q) -> IntArr
 
 
 def hold(samples_per_symbol: int, taps: int, to: Q) -> IntArray:
-    """Integer taps that repeat each symbol for its `samples_per_symbol` samples, unchanged.
+    """Integer taps, shape (taps,), that repeat each symbol unchanged for all its samples.
 
-    `to` must hold the number 1.
+    Raises `RangeError` unless the format `to` can hold the number 1.
     """
     require_shape(samples_per_symbol, taps)
     one = 1 << to.fraction
@@ -166,7 +168,7 @@ def hold(samples_per_symbol: int, taps: int, to: Q) -> IntArray:
 
 
 def _stop_band(taps: int, samples_per_symbol: int, rolloff: float) -> FloatArray:
-    """The quadratic form of a pulse's energy above the band edge."""
+    """Matrix S (taps, taps) for which h·S·h is the energy of a pulse h above the band edge."""
     edge = (1 + rolloff) / (2 * samples_per_symbol)  # cycles per sample
     lag = np.arange(taps)[:, None] - np.arange(taps)
     return np.eye(taps) - 2 * edge * np.sinc(2 * edge * lag)

@@ -1,20 +1,20 @@
-"""The client's optics: what becomes of a frame of light.
+"""The client's optics: how they change a frame of light.
 
-**What is modelled.** The N modes of a row are the pulses of one frame, one behind the other. The
-client switches them onto the N inputs of a mesh, one pulse each, and back into their places behind
-it; preamble and pilots go to the mesh's first output directly. In that output, mode 1 takes the
-place of one row symbol, so that its detector sees a frame like any other. All of the output is
-amplified and tapped. To do so the client has to hold the light for a frame. Switches are ideal:
-their loss belongs in the transmittance. The modes are the matched amplitudes of the pulses
-(`Pulses`); light that no pulse matches, such as a distorted pulse's rest, passes by the mesh, and
-so lowers the signal that the client reads, not the light that returns.
+**What is modelled.** The N modes of a row are the pulses of one frame, one after the other. The
+client switches each pulse to its own input of a mesh with N inputs, and after the mesh back to its
+place in the frame. Preamble and pilots go to the mesh's first output directly. In that output,
+mode 1 takes the place of one row symbol, so that the client's detector receives an ordinary frame.
+All of the output is amplified and tapped. The client has to hold the light for one frame to do
+this. The switches are ideal; their loss is part of the transmittance. The modes are the matched
+amplitudes of the pulses (`Pulses`). Light that matches no pulse, such as part of a distorted pulse,
+bypasses the mesh. It therefore lowers the signal that the client reads, but not the returned light.
 
-**The amplifier.** It adds ν = √((G−1)/G)·(v† − u) to what returns, and with the tap it makes
+**The amplifier.** It adds ν = √((G−1)/G)·(v† − u) to the returned light. From the amplitude b of
+mode 1, amplifier and tap make the tapped output
 
     m = √(G−1)·b + (G−2)/(2√(G−1))·ν + w,   w white of variance G/2, independent of ν,
 
-of mode 1's amplitude b: the split of the tapped output (docs/physics.md) into what it shares with ν
-and the rest.
+which is the output of docs/physics.md, split into the part that depends on ν and the rest.
 """
 
 from __future__ import annotations
@@ -37,8 +37,9 @@ Complex = NDArray[np.complex128]
 class ClientOptics:
     """Interferometer, amplifier and tap of a client that amplifies by `gain`.
 
-    `mode` is the row symbol whose place mode 1 takes at the client's detector. With `vacuum` False
-    there is no quantum noise, which is unphysical and shows distortions alone.
+    `mode` is the number of the row symbol whose place mode 1 takes at the client's detector. If
+    `vacuum` is False there is no quantum noise; this is unphysical but shows distortions alone.
+    Raises `RangeError` for a gain or a mode out of range.
     """
 
     def __init__(
@@ -61,11 +62,11 @@ class ClientOptics:
 
     @property
     def white(self) -> float:
-        """Variance (SNU) of w, the tapped output's noise that is not in `tapped`."""
+        """Variance (SNU) of w, the noise of the tapped output that `frames` leaves out."""
         return self._gain / 2 if self._vacuum else 0.0
 
     def frames(self, light: Complex, mesh: Mesh) -> tuple[Complex, Complex]:
-        """Tapped output without w, and what returns; each (F, samples), as the light."""
+        """Tapped output without w, and returned light; each (F, samples), like `light`, in √SNU."""
         amplitudes = self._pulses.analyse(light)
         frames = len(light)
         gain = self._gain
@@ -75,11 +76,11 @@ class ClientOptics:
         row = amplitudes[:, self._row].T
         one, others = mesh.gather(row, self._noise(self._port, (frames,)).astype(np.complex128))
 
-        # The mesh's first output: references, mode 1, and elsewhere vacuum.
+        # The mesh's first output holds preamble and pilots, mode 1, and vacuum elsewhere.
         output = dark.astype(np.complex128)
         output[:, self._references] = amplitudes[:, self._references]
         output[:, self._mode] = one
-        # For G → 1 the factors grow and shrink together.
+        # For G → 1 the second factor grows as nu shrinks, so their product stays finite.
         tapped = math.sqrt(gain - 1) * output + (gain - 2) / (2 * math.sqrt(gain - 1)) * nu
 
         change = np.zeros(shape, np.complex128)

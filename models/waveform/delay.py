@@ -1,4 +1,4 @@
-"""A delay of whole samples, as fibre makes it."""
+"""A delay by whole samples, such as that of fibre."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from numpy.typing import NDArray
 
 
 class Delay:
-    """Gives back what it took `samples` samples ago, at first zeros; along the last axis."""
+    """A streaming delay along the last axis: each sample comes out `samples` samples later.
+
+    The first samples that come out are zeros.
+    """
 
     def __init__(self, samples: int) -> None:
         self._samples = samples
         self._held: NDArray[Any] | None = None
 
     def __call__(self, values: NDArray[Any]) -> NDArray[Any]:
-        """As many samples as are given."""
+        """The delayed values, of the shape of `values`."""
         if not self._samples:
             return values
         if self._held is None:

@@ -1,8 +1,8 @@
-"""Balanced detectors behind the local oscillator, and their ADC.
+"""Balanced detectors after the local oscillator, and their ADC.
 
-Voltages are in √SNU of an ideal detector: a detected vacuum has variance 1 whatever the efficiency,
-to which the electronics add theirs. Photodiodes and amplifier settle with one pole; a converter
-rounds to its steps and saturates at its ends, as converters do.
+Voltages are in √SNU of an ideal detector: a detected vacuum has variance 1 at any efficiency, plus
+the electronic noise. Photodiodes and amplifier act as a one-pole low-pass filter. The ADC rounds to
+whole steps and saturates at the ends of its range.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ Real = NDArray[np.float64]
 
 
 class SampledDetector:
-    """Voltages of `spec.quadratures` detectors to ADC words; streaming.
+    """A streaming conversion of the voltages of `spec.quadratures` detectors to ADC words.
 
-    `bandwidth` in sample rates, `electronic_noise` in SNU, `step` ADC steps per √SNU, `offset` in
-    steps.
+    `bandwidth` is in units of the sample rate, `electronic_noise` in SNU, `step` in ADC steps per
+    √SNU, `offset` in ADC steps. Raises `RangeError` unless `step` is above 0.
     """
 
     def __init__(

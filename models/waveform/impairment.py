@@ -1,7 +1,8 @@
-"""What an impairment is: its settings, where and how it acts, and what it adds to the noise.
+"""The description of an impairment: its settings, where and how it acts, and its excess noise.
 
-A file of `models.waveform.impairments` that defines an `Impairment` adds it: its settings become
-fields of `Impairments`, its stages act in `Optics`, and it has its line in the noise budget.
+To add an impairment, define an `Impairment` in a new file of `models.waveform.impairments`. Its
+settings become fields of `Impairments`, its stages act in `Optics`, and it gets a line in the noise
+budget.
 """
 
 from __future__ import annotations
@@ -21,14 +22,15 @@ Value = float | int | tuple[float, float]
 
 
 class Place(Enum):
-    """Where a stage acts, in the order in which light passes, and on what.
+    """The place where a stage acts, in the order in which light passes. Each place has its signal:
 
-    The drive's voltages (2, n), as fractions of the DAC's full scale; the field (n,) behind the
-    modulator, as a fraction of its largest; the light (n,) at the client's input and at the
-    server's, in √SNU; the voltages of the client's detector (1, n) and of the server's (2, n) in
-    front of their converters, in √SNU. The light at the client's input is still without its vacuum;
-    what returns has its own, so that a stage of the way back that takes light away has to put
-    vacuum in its place.
+    DRIVE: voltages of the drive (2, n), as fractions of the DAC's full scale.
+    MODULATED: the field (n,) after the modulator, as a fraction of the largest field.
+    WAY_OUT: the light (n,) at the client's input, in √SNU, before its vacuum is added.
+    WAY_BACK: the light (n,) at the server's input, in √SNU, with its vacuum. A stage that takes
+        light away here has to add vacuum in its place.
+    CLIENT_DETECTOR, SERVER_DETECTOR: the voltages (1, n) of the client's detector and (2, n) of the
+        server's, before their converters, in √SNU.
     """
 
     DRIVE = "drive"
@@ -40,20 +42,28 @@ class Place(Enum):
 
 
 Stage = Callable[[NDArray[Any]], NDArray[Any]]
-"""Streaming: as many samples as are given, the same bits in whatever blocks they come."""
+"""A streaming function: it returns as many samples as it gets, the same bits for any block size."""
 MakeStage = Callable[[Any, np.random.Generator], Stage | None]
-"""A stage from all `Impairments` and noise of its own; None where it would change nothing."""
+"""A function that makes a stage from all `Impairments` and a generator for the stage's own noise.
+
+It returns None where the stage would change nothing.
+"""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A number that an impairment is set by.
+    """A numeric setting of an impairment.
 
-    meaning: a phrase with the unit, for people. default: of the ideal link. realistic: of a link
-    that a laboratory could build, `source` says where from; the default if None. calibrated: what a
-    calibration usually leaves of it; None where it does not touch it. above, at_least, below,
-    at_most, integer: the allowed range, see `models.common.checks.require`. endless: infinity is
-    allowed besides. pair: one number for I, one for Q.
+    meaning: a phrase for people, with the unit.
+    default: the value of the ideal link.
+    realistic: the value of a link that a laboratory could build; None means the default.
+    source: where the realistic value comes from.
+    calibrated: the error that usually remains after calibration; None where calibration does not
+        change the setting.
+    above, at_least, below, at_most, integer: the allowed range, as `models.common.checks.require`
+        takes it.
+    endless: whether infinity is allowed as well.
+    pair: whether the setting is two numbers, one for I and one for Q.
     """
 
     name: str
@@ -71,7 +81,7 @@ class Setting:
     pair: bool = False
 
     def check(self, value: Any) -> None:
-        """Raise `RangeError` unless this is a value of the setting."""
+        """Raise `RangeError` unless `value` is allowed for the setting."""
         if self.endless and value == math.inf:
             return
         if self.pair and (not isinstance(value, tuple | list) or len(value) != 2):
@@ -84,9 +94,10 @@ class Setting:
 
 @dataclass(frozen=True)
 class Sweep:
-    """A design question: `values` of the impairment on an axis named `label`, all else ideal.
+    """A sweep of one impairment over `values`, on an axis named `label`, with all else ideal.
 
-    set: settings by name for one of the values. log: whether the axis is logarithmic.
+    set: function from one of the values to settings by name.
+    log: whether the axis is logarithmic.
     """
 
     name: str
@@ -98,13 +109,15 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Impairment:
-    """One cause of imperfection, which is switched off as a whole.
+    """One cause of imperfection, which is switched on or off as a whole.
 
-    name: for people, in the noise budget. stages: what it does to light or voltages, by place; an
-    old one may act in a component of the optics instead, which reads its settings. distorts: False
-    for plain loss and noise, which runs that show distortions alone leave out. budgeted: False for
-    what only moves time or phase. excess: technical noise (SNU at the returned mode) that it adds
-    and no such run shows, from all `Impairments`.
+    name: the name in the noise budget.
+    stages: the changes of light or voltages that it makes, by place. Some impairments act inside a
+        component of the optics instead, which reads their settings.
+    distorts: False for plain loss and noise, which runs that show distortions alone leave out.
+    budgeted: False for an impairment that only shifts time or phase.
+    excess: function from all `Impairments` to the technical noise (SNU at the returned mode) that
+        this one adds and that runs of distortions alone do not show.
     """
 
     name: str
@@ -117,5 +130,5 @@ class Impairment:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of its settings."""
+        """Names of its settings."""
         return tuple(setting.name for setting in self.settings)

@@ -1,7 +1,7 @@
-"""Adversaries between server and client, sample by sample: what they do to frames of light.
+"""The interface of adversaries on the fibre that act on light sample by sample.
 
-Who they are, and what they learn symbol by symbol, is in `models.adversaries`; here they act on
-light as it arrives, vacuum included, so that nodes can be seen to notice them.
+`models.adversaries` defines them and says what they learn symbol by symbol. Here they act on the
+light as it arrives, vacuum included, to show that nodes notice them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ Complex = NDArray[np.complex128]
 
 
 class Intruder(Protocol):
-    """Somebody on the fibre."""
+    """An adversary on the fibre."""
 
     def pass_on(self, light: Complex, vacuum: Normals) -> Complex:
-        """What becomes of frames of light (F, samples); `vacuum` is noise to draw from."""
+        """The light (F, samples), in √SNU, that it passes on from frames of `light` (F, samples).
+
+        `vacuum` is the source of the noise that it adds.
+        """

@@ -1,7 +1,7 @@
-"""A one-pole low-pass filter of a signal that is held within each sample, exact between them.
+"""A one-pole low-pass filter for a signal that is constant within each sample; it is exact.
 
-A step response of 1 − exp(−2πBt) turns the held value x[n] into y[n] = c·y[n−1] + (1 − c)·x[n] at
-the end of the hold, with c = exp(−2πB) and B the bandwidth in sample rates.
+The step response is 1 − exp(−2πBt), where B is the bandwidth in units of the sample rate. At the
+end of a hold with the value x[n], the output is y[n] = c·y[n−1] + (1 − c)·x[n] with c = exp(−2πB).
 """
 
 from __future__ import annotations
@@ -16,16 +16,19 @@ Real = NDArray[np.float64]
 
 
 class Lowpass:
-    """Streaming filter along the last axis; `bandwidth` (3 dB) in sample rates, inf for none."""
+    """A streaming filter along the last axis.
+
+    `bandwidth` (3 dB) is in units of the sample rate; infinity means no filter.
+    """
 
     def __init__(self, bandwidth: float) -> None:
         self.decay = math.exp(-2 * math.pi * bandwidth)
         self._before: NDArray[np.float64] | None = None
 
     def __call__(self, values: Real, at: float = 1.0) -> Real:
-        """The filtered signal at the fraction `at` in (0, 1] of each hold.
+        """The filtered signal at the fraction `at` of each hold, of the shape of `values`.
 
-        At the start, the filter rests at 0.
+        `at` is above 0 and at most 1. The filter starts at 0.
         """
         if not self.decay:
             return values

@@ -1,8 +1,8 @@
-"""The server's I/Q modulator: voltages to field.
+"""The server's I/Q modulator: from voltages to field.
 
-Each arm is a Mach-Zehnder at null bias. Unequal arms of the interferometer keep it from going dark:
-with an extinction of 1/γ² in power its field is sin φ − iγ·cos φ for the phase
-φ = π(V − bias)/(2·Vπ). With all imperfections off this is the inverse of the drive's linearisation.
+Each arm is a Mach-Zehnder at null bias. Its two paths are not equally bright, so its null is not
+dark: with an extinction of 1/γ² in power, its field is sin φ − iγ·cos φ for the phase
+φ = π(V − bias)/(2·Vπ). Without imperfections this is the inverse of the drive's linearisation.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Complex = NDArray[np.complex128]
 
 
 def true_arms(impairments: Impairments, arms: tuple[Arm, Arm]) -> tuple[Arm, Arm]:
-    """The modulator that a drive set to `arms` meets."""
+    """The true arms of the modulator, for a drive that is set to `arms`."""
     i, q = (
         replace(
             arm,
@@ -35,7 +35,7 @@ def true_arms(impairments: Impairments, arms: tuple[Arm, Arm]) -> tuple[Arm, Arm
 
 
 class Modulator:
-    """The modulator with the given, true `arms`."""
+    """The modulator with the given true `arms`."""
 
     def __init__(self, impairments: Impairments, arms: tuple[Arm, Arm]) -> None:
         self._arms = arms
@@ -43,8 +43,10 @@ class Modulator:
         self._axes = (1, 1j * cmath.exp(1j * impairments.quadrature_error))
 
     def __call__(self, voltage: NDArray[np.float64]) -> Complex:
-        """Field of shape (n,) as a fraction of the largest, from voltages of shape (2, n), which
-        are fractions of the DAC's full scale."""
+        """Field (n,) as a fraction of the largest field, from voltages (2, n).
+
+        Voltages are fractions of the DAC's full scale.
+        """
         out = np.zeros(voltage.shape[-1], np.complex128)
         for line, arm, axis in zip(voltage, self._arms, self._axes, strict=True):
             phase = (line - arm.bias) * (math.pi / 2 / arm.half_wave)

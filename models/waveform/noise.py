@@ -1,8 +1,8 @@
-"""Noise that depends on where it is, not on how it is asked for: numbers drawn by counter.
+"""Noise that does not depend on the block size: random numbers drawn by a counter.
 
-A simulation that goes block by block must see the noise of one that goes in one piece. So noise is
-cut into pages of fixed size, each with a generator of its own whose counter is the page's number
-(Philox: J. K. Salmon et al., SC'11, doi:10.1145/2063384.2063405).
+A simulation in blocks must get the same noise as a simulation in one piece. The noise is therefore
+cut into pages of fixed size. Each page has its own generator, whose counter is the number of the
+page (Philox: J. K. Salmon et al., SC'11, doi:10.1145/2063384.2063405).
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ PAGE = 1 << 14
 
 
 class Normals:
-    """An endless sequence of standard normals, float32, taken in pieces of any size."""
+    """An endless sequence of standard normals in float32, which can be taken in any block size."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self._key = rng.integers(0, 1 << 63, 2, dtype=np.uint64)
         self._page = np.empty(PAGE, np.float32)
-        self._next = 0  # number of the page to come
+        self._next = 0  # number of the next page
         self._used = PAGE
 
     def take(self, count: int) -> NDArray[np.float32]:
-        """The next `count` numbers."""
+        """The next `count` numbers, shape (count,)."""
         out = np.empty(count, np.float32)
         filled = 0
         while filled < count:
@@ -38,7 +38,7 @@ class Normals:
         return out
 
     def complex(self, count: int) -> NDArray[np.complex64]:
-        """The next `count` amplitudes of variance 1 in either quadrature: vacuum."""
+        """The next `count` amplitudes (count,) of vacuum: variance 1 in each quadrature."""
         return self.take(2 * count).view(np.complex64)
 
     def _turn(self) -> None:

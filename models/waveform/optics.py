@@ -1,18 +1,17 @@
-"""Everything between the DACs and the ADCs of both nodes, in the order in which light passes it.
+"""Everything between the DACs and the ADCs of both nodes, in the order in which light passes.
 
     server's codes → modulator → way out → client's optics → way back → server's detectors
                                                └→ client's detector (oscillator, phase shifter)
 
-Each stage is streaming: given the same samples it gives the same bits, in whatever blocks they
-come. `Optics.step` joins them for a simulation in blocks; a simulation of whole batches calls the
-stages.
+Each stage is streaming: the same samples give the same bits for any block size. `Optics.step` joins
+the stages for a simulation in blocks; a simulation of whole batches calls the stages itself.
 
-Impairments act within these stages, or add stages of their own at a `Place` between them.
+Impairments act within these stages, or add their own stages at a `Place` between them.
 
 **Time.** All converters share one clock. The client holds the light for one frame, so its detector
 sees a frame `delay_out` plus one frame after the server's DACs sent it, and the server's detectors
-see it `delay_back` later. The phase shifter takes `settle` frames: what it holds when a frame
-starts at the client's detector acts from the start of the frame that many later.
+see it `delay_back` later. The phase shifter has a latency of `settle` frames: the code at the start
+of a frame at the client's detector acts from the start of the frame that is `settle` frames later.
 """
 
 from __future__ import annotations
@@ -48,14 +47,19 @@ Words = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class OpticsSetup:
-    """What the optics are built around.
+    """Parameters of the optics.
 
-    amplitude: √SNU of a sample at the modulator's largest field, at the server's output.
-    arms: what the server's drive is set to.
+    gain: power gain of the client's amplifier.
+    amplitude: √SNU of a sample at the server's output, at the modulator's largest field.
+    mode: number of the row symbol whose place mode 1 takes at the client's detector.
+    arms: the arms that the server's drive is set to.
     step: ADC steps per √SNU.
-    span: codes of the phase shifter in a turn; settle: frames that it takes.
-    signal, oscillator: whether either is on, for records.
-    vacuum: see `ClientOptics`.
+    span: codes of the phase shifter in one turn.
+    settle: latency of the phase shifter, in frames.
+    signal, oscillator: whether signal light and local oscillator are on; records switch them off.
+    vacuum: whether there is quantum noise, see `ClientOptics`.
+
+    Raises `RangeError` for a value out of range.
     """
 
     layout: FrameLayout
@@ -82,24 +86,25 @@ class OpticsSetup:
 
     @property
     def period(self) -> int:
-        """Samples of a frame: also how long the client holds the light."""
+        """Samples in a frame; the client holds the light that long."""
         return self.layout.length * self.drive.samples_per_symbol
 
     @property
     def to_client(self) -> int:
-        """Samples from a DAC code to its light at the client's ADC."""
+        """Delay, in samples, from a DAC code to its light at the client's ADC."""
         return self.impairments.delay_out + self.period
 
     @property
     def to_server(self) -> int:
-        """Samples from a DAC code to its light back at the server's ADCs."""
+        """Delay, in samples, from a DAC code to its light back at the server's ADCs."""
         return self.to_client + self.impairments.delay_back
 
 
 class Optics:
-    """The stages of one batch. Noise comes from `rng`, a stage's own whatever the others do.
+    """The stages of one batch.
 
-    An `intruder` sits in front of the client's optics.
+    Each stage has its own noise, seeded from `rng`, which does not depend on the other stages. An
+    `intruder` acts on the light before the client's optics.
     """
 
     def __init__(
@@ -151,12 +156,12 @@ class Optics:
     # Stages ---------------------------------------------------------------------------------
 
     def modulate(self, codes: Words) -> Complex:
-        """The field behind the modulator (n,), fraction of its largest, from codes (2, n)."""
+        """The field (n,) after the modulator, as a fraction of the largest, from codes (2, n)."""
         voltage = self._drive(to_float(codes, self.setup.drive.dac))
         return self._modulated(self._modulator(voltage))
 
     def way_out(self, modulated: Complex) -> Complex:
-        """Light at the client's input (n,), √SNU, vacuum included."""
+        """Light (n,) at the client's input in √SNU, with its vacuum, from the field (n,)."""
         impaired = self.setup.impairments
         light = modulated * (self.setup.amplitude * math.sqrt(impaired.transmittance_out))
         if not self.setup.signal:
@@ -167,10 +172,10 @@ class Optics:
         return light
 
     def hold(self, light: Complex, starts: list[int]) -> tuple[Complex, Complex]:
-        """Through the client's optics, one frame later: tapped output and what returns, (n,) each.
+        """Tapped output (n,) and returned light (n,) of the client's optics, one frame later.
 
-        `starts` are samples of this stream, counted from the very first, at which frames begin;
-        they may lie in this block or after it.
+        `starts` are the samples at which frames begin, counted from the first sample of all blocks.
+        They may lie in this block or after it; an earlier one raises `RangeError`.
         """
         return self._hold(light, starts, self._client)
 
@@ -180,13 +185,13 @@ class Optics:
         return self.client.frames(frames, self.mesh)
 
     def homodyne(self) -> Homodyne:
-        """The client's detector, from its first sample on, with the same noise each time."""
+        """A new detector of the client, before its first sample; each has the same noise."""
         seeds = self._client_seeds
         same = np.random.SeedSequence(seeds.entropy, spawn_key=seeds.spawn_key)
         return Homodyne(self.setup, self.client.white, np.random.default_rng(same))
 
     def way_back(self, returned: Complex) -> Words:
-        """ADC words (2, n) of the server's two detectors, which share the light evenly."""
+        """ADC words (2, n) of the server's two detectors, which share the light (n,) evenly."""
         impaired = self.setup.impairments
         share = impaired.server_efficiency / self.setup.server.quadratures
         light = self._back_delay(returned)
@@ -207,25 +212,30 @@ class Optics:
     def step(
         self, codes: Words, starts: list[int], shifter: NDArray[np.integer]
     ) -> tuple[Words, Words]:
-        """ADC words of client (1, n) and server (2, n) for a block of n samples.
+        """ADC words of client (1, n) and server (2, n) for a block of `codes` (2, n).
 
-        `starts`: samples, counted from the first of all blocks, at which frames begin in the codes.
-        `shifter`, shape (n,): the client's codes during this block. n is at most a frame.
+        starts: samples at which frames begin in the codes, counted from the first of all blocks.
+        shifter: the codes (n,) of the client's phase shifter during this block.
+        Raises `RangeError` if n is more than a frame.
         """
         tapped, words = self.pass_on(codes, starts)
         return self.detect(tapped, starts, shifter), words
 
     def pass_on(self, codes: Words, starts: list[int]) -> tuple[Complex, Words]:
-        """The part of `step` up to the client's detector, for any n: its light (n,) and the
-        server's words (2, n)."""
+        """The part of `step` before the client's detector, for any n.
+
+        Returns the detector's light (n,) and the server's words (2, n).
+        """
         light = self.way_out(self.modulate(codes))
         delay = self.setup.impairments.delay_out
         tapped, returned = self.hold(light, [start + delay for start in starts])
         return tapped, self.way_back(returned)
 
     def detect(self, tapped: Complex, starts: list[int], shifter: NDArray[np.integer]) -> Words:
-        """The rest: the client's words (1, n) from what `pass_on` gave (n,). `starts` may be of
-        later samples than those."""
+        """The rest of `step`: the client's words (1, n) from the light (n,) that `pass_on` gave.
+
+        `starts` may contain later samples. Raises `RangeError` if n is more than a frame.
+        """
         n = len(tapped)
         require("samples in a block", n, at_least=1, at_most=self.setup.period)
         at_detector = [start + self.setup.to_client for start in starts]
@@ -235,9 +245,9 @@ class Optics:
 
 
 class Homodyne:
-    """The client's detector: one quadrature of what its tap gives it; streaming.
+    """The client's detector, which measures one quadrature of the tapped light; it is streaming.
 
-    `white` is the variance of the tapped output's own noise, see `ClientOptics.white`.
+    `white` is the variance (SNU) of the tapped output's own noise, see `ClientOptics.white`.
     """
 
     def __init__(self, setup: OpticsSetup, white: float, rng: np.random.Generator) -> None:
@@ -254,8 +264,11 @@ class Homodyne:
         )  # fmt: skip
 
     def __call__(self, tapped: Complex, shift: NDArray[np.floating] | float) -> Words:
-        """ADC words (1, n) from the tapped output (n,), the oscillator advanced by `shift` (rad;
-        one number, or m of them, each for an mth of the samples)."""
+        """ADC words (1, n) from the tapped output (n,).
+
+        `shift` is the phase in rad by which the oscillator is advanced: one number, or m numbers,
+        each for an mth of the samples.
+        """
         shifts = np.atleast_1d(shift)
         (changes,) = np.nonzero(np.concatenate([[True], shifts[1:] != shifts[:-1]]))
         turn = np.exp(1j * shifts[changes]) * math.sqrt(self._efficiency)
@@ -270,14 +283,14 @@ class Homodyne:
 def _white(
     setup: OpticsSetup, normals: Normals, count: int, variance: float
 ) -> NDArray[np.float32] | float:
-    """Vacuum of the given variance at a detector."""
+    """Vacuum noise (count,) of the given variance (SNU) at a detector, or 0 if there is none."""
     if not (setup.vacuum and setup.oscillator and variance > 0):
         return 0.0
     return normals.take(count) * np.float32(math.sqrt(variance))
 
 
 class _Hold:
-    """Cuts a stream into frames, has them worked on, and gives all back one period later."""
+    """Cuts a stream into frames, applies a function to them, and returns all one period later."""
 
     def __init__(self, period: int) -> None:
         self._period = period
@@ -312,7 +325,7 @@ class _Hold:
 
 
 def _runs(starts: list[int], period: int) -> list[tuple[int, int]]:
-    """First start and number of frames of each gapless run."""
+    """First start and number of frames of each run of frames without a gap."""
     runs: list[tuple[int, int]] = []
     for start in starts:
         if runs and start == runs[-1][0] + runs[-1][1] * period:
@@ -323,11 +336,11 @@ def _runs(starts: list[int], period: int) -> list[tuple[int, int]]:
 
 
 class _ShifterHold:
-    """The oscillator's phase in each sample, from the codes of blocks that came before."""
+    """The oscillator's phase (rad) in each sample, from the phase shifter's earlier codes."""
 
     def __init__(self, setup: OpticsSetup) -> None:
         self._settle, self._unit = setup.settle * setup.period, 2 * math.pi / setup.span
-        self._codes = np.zeros(self._settle + setup.period, np.int64)  # of the last samples
+        self._codes = np.zeros(self._settle + setup.period, np.int64)  # codes of the last samples
         self._starts: list[int] = []
         self._now = 0
 

@@ -1,8 +1,9 @@
-"""The phase between light and local oscillator: the laser's wandering, and drift.
+"""The phase between light and local oscillator: laser phase noise and drift.
 
-Both come from one laser. Where the local oscillator's path is as long as the light's, their phases
-wander together; what is left is how far the laser's phase, a Wiener process of variance
-2π·linewidth·time, moves during the difference of the paths. Fibres add a slow drift.
+Light and local oscillator come from one laser. If their paths are equally long, the laser's phase
+noise cancels. Otherwise the phase between them is the change of the laser's phase during the
+difference in path time; that phase is a Wiener process of variance 2π·linewidth·time. Fibres add a
+slow drift.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from shotveil.models.waveform.noise import Normals
 
 
 class PhaseWalk:
-    """Phase in rad, sample by sample; streaming.
+    """A streaming source of the phase in rad, sample by sample.
 
-    `linewidth` times symbol time; `unmatched` in symbols, rounded to samples; `drift` in rad per
-    symbol; `start` in rad.
+    linewidth: the laser's linewidth (FWHM) times the symbol time.
+    unmatched: path difference in symbols, rounded to samples.
+    drift: in rad per symbol. start: phase of the first sample, in rad.
     """
 
     def __init__(
@@ -38,7 +40,7 @@ class PhaseWalk:
         self._normals = Normals(rng)
         self._walk = np.zeros(self._lag + 1)
         self._time = 0
-        if self._wanders:  # the laser has been on for ever
+        if self._wanders:  # the laser was on before the first sample
             steps = self._normals.take(self._lag) * self._step
             self._walk[1:] = np.cumsum(steps, dtype=np.float64)
 
@@ -47,7 +49,7 @@ class PhaseWalk:
         return self._lag > 0 and self._step > 0
 
     def turn(self, field: NDArray[np.complex128]) -> NDArray[np.complex128]:
-        """The field, shape (n,), turned by the next n phases."""
+        """The `field` (n,), turned by the next n phases."""
         n = len(field)
         if not (self._wanders or self._drift):
             return field * complex(math.cos(self._start), math.sin(self._start))

@@ -1,11 +1,11 @@
-"""Between samples and the amplitudes of a frame's pulses.
+"""Conversion between samples and the amplitudes of a frame's pulses.
 
-The pulses of a frame are orthonormal modes: integer shifts of one root-Nyquist pulse. What optics
-do to the modes of a frame is therefore `light + synthesise(change)`, with the change computed from
-`analyse(light)`; light that is in none of the pulses passes as it is.
+The pulses of a frame are orthonormal modes: integer shifts of one root-Nyquist pulse. Optics that
+change the modes of a frame therefore give `light + synthesise(change)`, with the change computed
+from `analyse(light)`. Light that is in none of the pulses stays unchanged.
 
-Both are matrix products of one frame at a time, so a frame's result does not depend on how many are
-computed together, to the last bit.
+Both conversions are matrix products for one frame at a time, so the result of a frame is the same
+to the last bit however many frames are computed together.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from shotveil.models.signal import pulse
 
 Complex = NDArray[np.complex128]
-FRAMES_AT_ONCE = 8  # few enough for a processor's cache
+FRAMES_AT_ONCE = 8  # so few fit a processor's cache
 
 
 class Pulses:
-    """The drive's pulse in frames of `symbols` symbols."""
+    """The drive's pulses in frames of `symbols` symbols."""
 
     def __init__(self, symbols: int, samples_per_symbol: int, taps: int, rolloff: float) -> None:
         self.symbols, self._step = symbols, samples_per_symbol
@@ -30,7 +30,7 @@ class Pulses:
         self._span = taps // samples_per_symbol
 
     def analyse(self, light: Complex) -> Complex:
-        """Amplitudes (F, symbols) from samples (F, samples of a frame), dark beyond the frame."""
+        """Amplitudes (F, symbols) from samples (F, samples of a frame), dark outside of these."""
         frames = len(light)
         out = np.empty((frames, self.symbols), np.complex128)
         for part in _groups(frames):
@@ -44,7 +44,7 @@ class Pulses:
         return out
 
     def synthesise(self, amplitudes: Complex) -> Complex:
-        """Samples (F, samples of a frame) of amplitudes (F, symbols); the rest is cut off."""
+        """Samples (F, samples of a frame) of amplitudes (F, symbols); tails beyond it are cut."""
         frames = len(amplitudes)
         out = np.empty((frames, self.symbols * self._step), np.complex128)
         back = self._matrix.T
@@ -65,8 +65,8 @@ def _groups(frames: int) -> list[slice]:
 
 @functools.cache
 def _matrix(samples_per_symbol: int, taps: int, rolloff: float) -> NDArray[np.float64]:
-    """Takes the samples of one symbol time (re, im) to their parts in pulses begun 0 … span − 1
-    symbols ago (re, im)."""
+    """Matrix from the samples of one symbol time (re, im) to their contributions to the pulses that
+    began 0 … span − 1 symbols ago (re, im)."""
     designed = pulse.design(samples_per_symbol, taps, rolloff)
     polyphase = designed.reshape(-1, samples_per_symbol)  # (span, phase)
     matrix = np.zeros((samples_per_symbol, 2, len(polyphase), 2))

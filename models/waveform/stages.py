@@ -1,4 +1,4 @@
-"""What impairments do at one place of the optics, joined."""
+"""The stages of all impairments at one place of the optics, joined into one."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from shotveil.models.waveform.impairments import IMPAIRMENTS, Impairments
 
 
 def stage_at(place: Place, impairments: Impairments, rng: np.random.Generator) -> Stage:
-    """All stages that impairments have at a place, one behind the other, in the files' order.
+    """One stage that applies all stages of the impairments at a place, in the order of the files.
 
-    Each has noise of its own, which depends on the generator's seed, its impairment's name and the
-    place alone: whatever else is on or drawn, it stays the same. `rng` itself is left as it is.
+    Each stage has its own noise, which depends only on the generator's seed, the impairment's name
+    and the place. Other impairments and other draws do not change it. `rng` itself is not advanced.
     """
     stages = []
     for name, impairment in IMPAIRMENTS.items():
@@ -34,7 +34,7 @@ def stage_at(place: Place, impairments: Impairments, rng: np.random.Generator) -
 
 
 def _own(rng: np.random.Generator, name: str) -> np.random.Generator:
-    """A child of the generator's seed under a name, where `spawn` gives numbers."""
+    """A child of the generator's seed that is chosen by name, where `spawn` would count."""
     seeds = rng.bit_generator.seed_seq
     assert isinstance(seeds, np.random.SeedSequence)
     key = (*seeds.spawn_key, zlib.crc32(name.encode()))

@@ -20,9 +20,9 @@ C = TypeVar("C")
 
 
 def _gathered(cls: type[C]) -> type[C]:
-    """The class as a frozen dataclass with a field for each setting of the room.
+    """Make the class a frozen dataclass with a field for each setting of all impairments.
 
-    Raises `RangeError` where two settings have one name, or one has that of a method.
+    Raises `RangeError` if two settings have the same name, or if one has the name of a method.
     """
     cls.__annotations__ = {}
     for impairment in IMPAIRMENTS.values():
@@ -36,9 +36,9 @@ def _gathered(cls: type[C]) -> type[C]:
 
 @_gathered
 class Impairments:
-    """Imperfections between DAC and ADC. Immutable; a bad value raises `RangeError`.
+    """Imperfections between DAC and ADC. It is immutable; a bad value raises `RangeError`.
 
-    Its fields are the settings of all `IMPAIRMENTS`, by name; what each means stands there.
+    Its fields are the settings of all `IMPAIRMENTS`, which also say what each setting means.
     """
 
     if TYPE_CHECKING:
@@ -54,17 +54,17 @@ class Impairments:
 
     @classmethod
     def realistic(cls) -> Impairments:
-        """A link that a laboratory could build; each setting's source says where it is from."""
+        """A link that a laboratory could build; `Setting.source` says where each value is from."""
         given = {name: setting.realistic for name, setting in SETTINGS.items()}
         return cls(**{name: value for name, value in given.items() if value is not None})
 
     def calibrated(self) -> Impairments:
-        """The same behind a calibration that left errors of usual size."""
+        """The same link after a calibration that left errors of the usual size."""
         left = {name: setting.calibrated for name, setting in SETTINGS.items()}
         return replace(self, **{name: value for name, value in left.items() if value is not None})
 
     def distortions(self) -> Impairments:
-        """The same without what is plain loss or noise: what is left shows without any noise."""
+        """The same without plain loss and noise, so that only distortions are left."""
         plain = (each.names for each in IMPAIRMENTS.values() if not each.distorts)
         return self.without(*(name for names in plain for name in names))
 
@@ -84,7 +84,10 @@ class Impairments:
         return tuple(f.name for f in fields(self) if getattr(self, f.name) != f.default)
 
     def without(self, *names: str) -> Impairments:
-        """The same with some of them switched off. `RangeError` for a name that is none."""
+        """The same with the named settings at their ideal values.
+
+        Raises `RangeError` for an unknown name.
+        """
         for name in names:
             if name not in SETTINGS:
                 raise RangeError(f"impairment = {name!r} is none of {', '.join(SETTINGS)}")
@@ -92,7 +95,7 @@ class Impairments:
 
     @property
     def channel(self) -> Channel:
-        """The symbol-level channel, with what it knows of these: loss, noise and detectors."""
+        """The symbol-level channel with the same loss, technical noise and detectors."""
         return Channel(
             transmittance_out=self.transmittance_out,
             transmittance_back=self.transmittance_back,
@@ -102,13 +105,13 @@ class Impairments:
         )
 
     def link(self, gain: float, *, photons: float | None = None, f2: float | None = None) -> Link:
-        """Light through that channel, see `Link.through`."""
+        """Light through `channel`, see `Link.through`."""
         return Link.through(self.channel, gain, photons=photons, f2=f2)
 
     def over(self, channel: Channel) -> Impairments:
-        """The same with loss, technical noise and detectors of a symbol-level channel.
+        """The same with the loss, technical noise and detectors of a symbol-level channel.
 
-        Raises `RangeError` for a phase error: here phase comes from laser and fibre.
+        Raises `RangeError` for a phase error, because here phase comes from laser and fibre.
         """
         if channel.phase_error:
             raise RangeError(

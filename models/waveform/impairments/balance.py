@@ -1,4 +1,4 @@
-"""Arms of the modulator that are not equally bright."""
+"""I/Q imbalance: the arms of the modulator are not equally bright."""
 
 from __future__ import annotations
 

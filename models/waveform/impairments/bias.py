@@ -1,4 +1,4 @@
-"""Arms of the modulator that are not at their null."""
+"""Bias error: the arms of the modulator are not at their null."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fibres' length."""
+"""Delay in the fibres."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Detectors that settle."""
+"""The finite bandwidth of the detectors."""
 
 from __future__ import annotations
 

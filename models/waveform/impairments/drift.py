@@ -1,4 +1,4 @@
-"""Fibres whose phase moves slowly."""
+"""Slow phase drift of the fibres."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The modulator's driver, which settles towards what the DAC holds."""
+"""The finite bandwidth of the modulator's driver, which settles to each DAC value."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def _driver(impairments: Any, rng: np.random.Generator) -> Stage | None:
     if impairments.driver_bandwidth == math.inf:
         return None
     settle = Lowpass(impairments.driver_bandwidth)
-    # The start of a hold is the end of the one before.
+    # A `sampling` of 0 is the start of a hold, which is the end of the hold before.
     return lambda voltage: settle(voltage, impairments.sampling)
 
 

@@ -1,4 +1,4 @@
-"""Detectors that miss light."""
+"""The limited efficiency of the detectors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Noise of the detectors' electronics, which is trusted."""
+"""Electronic noise of the detectors, which counts as trusted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mach-Zehnders that do not go dark."""
+"""Finite extinction: the null of each Mach-Zehnder is not dark."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arms of the modulator that need another voltage than they are driven for."""
+"""Vπ error: the arms of the modulator need another voltage than the drive assumes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The laser's wandering phase, over the time by which oscillator and light differ."""
+"""Laser phase noise over the difference in path time between local oscillator and light."""
 
 from __future__ import annotations
 

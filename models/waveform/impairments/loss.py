@@ -1,4 +1,4 @@
-"""Light that is lost on either way."""
+"""Loss of light on the way out and on the way back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Beam splitters of the client's mesh that are not at their angles."""
+"""Angle errors of the beam splitters in the client's mesh."""
 
 from __future__ import annotations
 

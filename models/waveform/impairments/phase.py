@@ -1,4 +1,4 @@
-"""The fibres' phase at the first sample."""
+"""The phase of the fibres at the first sample."""
 
 from __future__ import annotations
 

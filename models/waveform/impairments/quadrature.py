@@ -1,4 +1,4 @@
-"""Arms of the modulator that are not at right angles."""
+"""Quadrature error: the arms of the modulator are not at right angles."""
 
 from __future__ import annotations
 

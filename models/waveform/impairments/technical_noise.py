@@ -1,4 +1,4 @@
-"""Noise on the way back that the model has no other cause for."""
+"""Technical noise on the way back from causes that are not modelled."""
 
 from __future__ import annotations
 

@@ -7,15 +7,12 @@ import shlex
 import subprocess
 import sys
 import tomllib
-from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import click
 import pytest
 
-from shotveil.host.commands import room
 from shotveil.host.commands.cli import cli, main
-from shotveil.models.common.checks import RangeError
 from tests.host.commands.walk import commands, leaves, name
 
 ROOT = Path(__file__).parents[3]
@@ -102,50 +99,6 @@ def test_nobody_is_told_to_run_a_module():
 
 
 # How commands are found --------------------------------------------------------------------------
-
-
-@pytest.fixture
-def offered(monkeypatch, tmp_path):
-    """Offer a command as a third package would."""
-    (tmp_path / "third.py").write_text(
-        "import click\n\n@click.command()\ndef hello() -> None:\n"
-        '    """Say hello to the user."""\n    click.echo("hello")\n'
-    )
-    monkeypatch.syspath_prepend(tmp_path)
-
-    def offer(name):
-        points = {name: EntryPoint(name, "third:hello", "shotveil.commands")}
-        monkeypatch.setattr(room, "plugins", lambda group: points)
-
-    return offer
-
-
-def test_another_package_adds_a_command(offered, capsys):
-    offered("hello")
-    for arguments, said in ((["hello"], "hello\n"), (["--help"], "Say hello to the user.")):
-        with pytest.raises(SystemExit) as end:
-            main(arguments)
-        assert end.value.code == 0 and said in capsys.readouterr().out
-
-
-def test_another_package_cannot_replace_a_command(offered):
-    offered("infer")
-    with click.Context(cli) as context, pytest.raises(RangeError, match="command infer is offered"):
-        cli.list_commands(context)
-
-
-def test_one_file_adds_one_command(monkeypatch, tmp_path):
-    """And files that share something, or whose command has another name, add none."""
-    (tmp_path / "rooms").mkdir()
-    text = "import click\n\n@click.command()\ndef {}():\n    pass\n"
-    for file, function in (("__init__", "x"), ("say_it", "say_it"), ("shared", "other")):
-        (tmp_path / "rooms" / f"{file}.py").write_text(text.format(function))
-    monkeypatch.syspath_prepend(tmp_path)
-    group = room.Room("test", room="rooms")
-    with click.Context(group) as context:
-        assert group.list_commands(context) == ["say-it"]
-        assert group.get_command(context, "shared") is None
-        assert group.get_command(context, "other") is None
 
 
 # How the program ends ----------------------------------------------------------------------------

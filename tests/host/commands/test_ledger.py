@@ -1,4 +1,4 @@
-"""`shotveil ledger` and `shotveil keys`: what they print, and how they refuse."""
+"""`shotveil ledger`: what they print, and how they refuse."""
 
 import json
 import sqlite3
@@ -81,30 +81,3 @@ def test_missing_files_and_formats_are_refused(path, tmp_path, capsys):
         assert code == 2 and "is not found" in error
     code, _, error = run(capsys, "ledger", "show", path, "--plot", tmp_path / "x.doc")
     assert code == 2 and ".svg" in error
-
-
-def test_keys_are_listed_as_they_are_made(tmp_path, capsys):
-    code, out, _ = run(capsys, "keys", tmp_path / "keys", "--client", "alice")
-    assert code == 0 and out.count(".pem") == 4
-    assert run(capsys, "keys", tmp_path / "keys", "--client", "alice")[1] == ""
-    code, _, error = run(capsys, "keys", tmp_path / "keys", "--client", "a/b")
-    assert code == 2 and "client = 'a/b'" in error
-
-
-@pytest.mark.parametrize(
-    "arguments, text",
-    [
-        (("serve",), "neither of --keys and --demo"),
-        (("link", "--demo", "--keys", "x"), "both of --keys and --demo"),
-        (("ask", "--keys", "none", "--name", "alice"), "cannot be read"),
-        (("ask", "--keys", "none"), "client = ''"),
-        (("ask", "--demo", "--data-budget", "1"), "without --ledger"),
-        (("link", "--demo", "--strength", "1"), "without --attack"),
-        (("serve", "--demo", "--strength", "1"), "without --attack"),
-        (("link", "--demo", "--attack", "squeezing-server"), "is none of entangling-cloner"),
-        (("serve", "--demo", "--attack", "tap"), "is none of counting-server"),
-    ],
-)
-def test_parties_refuse_bad_options_in_one_line(capsys, arguments, text):
-    code, _, error = run(capsys, *arguments)
-    assert code == 2 and text in error and error.count("\n") == 1

@@ -1,11 +1,8 @@
 """Plans: the better choice when there is one, a plain sentence when there is none."""
 
-import json
-
 import numpy as np
 import pytest
 
-from shotveil.host.commands.cli import main
 from shotveil.host.design.operating_point import Budgets, least_leakage, most_light
 from shotveil.host.design.plan import Infeasible, OperatingPoint, find
 from shotveil.host.leakage.declared import network_leakage
@@ -80,78 +77,6 @@ def test_refuses(network):
         find(network, CURVE, IDEAL, Budgets(None, 0.1))
     with pytest.raises(RangeError, match="min accuracy = 95 "):
         find(network, CURVE, IDEAL, Budgets(), 95)
-
-
-@pytest.fixture
-def shotveil(tmp_path, monkeypatch, capsys):
-    """Run the command line with a cache of its own: (exit code, standard output, errors)."""
-    monkeypatch.setenv("SHOTVEIL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as exit_:
-            main([str(argument) for argument in arguments])
-        return exit_.value.code or 0, *capsys.readouterr()
-
-    return run
-
-
-@pytest.fixture
-def small(tmp_path):
-    """A file with a small network that reads digits fairly well: nearest of ten mean images."""
-    images, labels = load_mnist(None, "test")
-    means = np.stack([images[labels == digit].mean(axis=0) for digit in range(10)])
-    network = Network("means", (Layer(means - means.mean(axis=0)), Layer(np.eye(10))))
-    network.save(tmp_path / "means.npz")
-    return tmp_path / "means.npz"
-
-
-def test_command(shotveil, small, tmp_path):
-    arguments = ("plan", "--network", small, "--images", 400, "--json")
-    budgets = ("--max-weight-bits", 0.2, "--max-data-bits", 0.05, "--data-bound", "crb_prx")
-    code, out, _ = shotveil(*arguments, *budgets)
-    found = json.loads(out)
-    assert code == 0 and found["feasible"] and found["confirmed"]
-    assert found["weight_leakage_bits"] == pytest.approx(0.2, rel=1e-6)
-    assert found["data_leakage_bits"]["crb_prx"] <= 0.05
-    assert found["against_budgets"]["weight_bits"] == pytest.approx(found["weight_leakage_bits"])
-    assert abs(found["accuracy"] - found["expected_accuracy"]) < 0.08
-    assert (tmp_path / found["plot"]).read_bytes().startswith(b"\x89PNG")
-
-    least = 0.5
-    code, out, _ = shotveil(*arguments, "--min-accuracy", least, "--plot", "region.svg")
-    found = json.loads(out)
-    assert code == 0 and found["accuracy"] >= least
-    assert (tmp_path / "region.svg").exists()
-
-    code, out, _ = shotveil(*arguments, "--min-accuracy", least, "--max-weight-bits", 1e-5)
-    found = json.loads(out)
-    assert code == 1 and not found["feasible"] and found["binding"] == "weights"
-    code, out, _ = shotveil(*arguments[:-1], "--min-accuracy", 0.999)
-    assert code == 1 and out.startswith("infeasible: accuracy 99.90%")
-
-
-def test_command_for_people(shotveil, small):
-    code, out, _ = shotveil("plan", "--network", small, "--images", 300, "--max-weight-bits", 0.2)
-    assert code == 0
-    assert "from the calibrated curve" in out and "feasible region     reports/plan.png" in out
-
-
-@pytest.mark.parametrize(
-    "arguments, message",
-    [
-        ((), "neither a weight budget nor a least accuracy is given"),
-        (("--max-weight-bits", -1), "weight budget = -1 is outside (0, ∞)"),
-        (("--min-accuracy", 2), "min accuracy = 2 is outside (0, 1)"),
-        (("--plot", "a.pdf"), "allowed: .png or .svg"),
-        (("--images", 0), "images = 0 is outside [1, 10000]"),
-        (("--transmittance", 0), "transmittance = 0 is outside (0, 1]"),
-    ],
-)
-def test_command_refuses(shotveil, small, arguments, message):
-    # An --images given twice counts as the last one.
-    code, _, errors = shotveil("plan", "--network", small, "--images", 50, *arguments)
-    assert code == 2 and message in errors and errors.count("\n") == 1
 
 
 def test_half_a_bit_over_a_lossy_loop():

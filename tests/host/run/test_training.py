@@ -23,35 +23,6 @@ def through_the_link(network, images, f2):
     return infer(network, images, link, np.random.default_rng(3), verify=False)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"hidden": (0,)},
-        {"hidden": (2.5,)},
-        {"f2": 0},
-        {"f2": -1},
-        {"f2_spread": 0.5},
-        {"epochs": 0},
-        {"batch": 0},
-        {"learning_rate": 0},
-        {"weight_decay": -1},
-        {"dropout": 1},
-        {"label_smoothing": 1},
-        {"rotation": 181},
-        {"scale": 1},
-        {"shear": 1},
-        {"shift": -1},
-        {"elastic": -1},
-        {"seed": -1},
-        {"threads": 0},
-    ],
-    ids=str,
-)
-def test_refuses_settings(change):
-    with pytest.raises(RangeError, match=r" is outside "):
-        TrainingSettings(**change)
-
-
 @pytest.mark.parametrize("package, call", [("torch", "train"), ("pooch", "fetch")])
 def test_says_how_to_get_what_is_missing(package, call, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, package, None)

@@ -1,0 +1,125 @@
+"""`shotveil attack`: what is run, what is said of it, and what is refused."""
+
+import json
+import math
+
+import pytest
+
+from shotveil.host.adversaries.attacks import AttackOutcome, HonestLayer
+from shotveil.host.commands.adversaries import seated
+from shotveil.host.verification.monitor import MonitorSettings
+from shotveil.models.adversaries.adversary import SEATS
+from shotveil.models.link.detector import Detector
+from shotveil.models.link.optics import Link
+
+NOTICED = AttackOutcome("tap", 0.0123456, 0.0234567, "holevo", 0.98765, 1234.4, 5678.6, "loss")
+UNNOTICED = AttackOutcome("x", 0.5, math.nan, "", 0.0, None, None, "nothing")
+
+
+@pytest.fixture
+def runs(monkeypatch):
+    """What `run_attack` is given; it answers with what it is told to."""
+    found = []
+
+    def dry(*what):
+        found.append(what)
+        return found.answer
+
+    class Runs(list):
+        answer = NOTICED
+
+    found = Runs()
+    monkeypatch.setattr("shotveil.host.adversaries.attacks.run_attack", dry)
+    return found
+
+
+def test_all_attacks(shotveil, runs):
+    code, out, _ = shotveil("attack --list --json")
+    found = json.loads(out)
+    assert code == 0
+    assert found["tap"]["strength"] == 0.01 and found["tap"]["means"] == "fraction of the light"
+    code, out, _ = shotveil("attack tap --list")
+    assert code == 0 and out.count("\n    ") == len(seated(SEATS))
+    assert runs == []
+
+
+def test_the_honest_layer_unless_another_is_asked_for(shotveil, runs):
+    assert shotveil("attack tap")[0] == 0
+    assert runs == [
+        (
+            "tap",
+            None,
+            HonestLayer(Link(1.3, 6.0), 392, 1568, 98, 10_000, 1000, MonitorSettings()),
+            1,
+        )
+    ]
+
+
+def test_every_option_reaches_the_attack(shotveil, runs):
+    code, _, _ = shotveil(
+        "attack squeezing-server --strength 0.25 --gain 1.5 --f2 2 --transmittance 0.64 "
+        "--excess-noise 0.02 --client-efficiency 0.9 --sessions 11 --images 12 --modes 13 "
+        "--rows 14 --decoys 15 --false-alarm-probability 0.001 --seed 16"
+    )
+    assert code == 0
+    ((name, strength, setting, seed),) = runs
+    assert (name, strength, seed) == ("squeezing-server", 0.25, 16)
+    assert setting.link.f2 == pytest.approx(2) and setting.link.gain == 1.5
+    assert setting.link.transmittance_out == setting.link.transmittance_back == 0.8
+    assert setting.link.excess_noise == 0.02 and setting.link.client_detector == Detector(0.9)
+    assert (setting.sessions, setting.images, setting.modes) == (11, 12, 13)
+    assert (setting.rows, setting.decoys) == (14, 15)
+    assert setting.monitor == MonitorSettings(false_alarm_probability=0.001)
+
+
+@pytest.mark.parametrize(
+    "options, photons", [("", 6.0), ("--photons 2", 2.0), ("--f2 1", None), ("--gain 1.2", 6.0)]
+)
+def test_the_light_of_six_photons_is_for_those_who_ask_for_none(shotveil, runs, options, photons):
+    assert shotveil(f"attack tap {options}")[0] == 0
+    link = runs[0][2].link
+    if photons is None:
+        assert link.f2 == pytest.approx(1)
+    else:
+        assert link.photons == photons
+
+
+def test_what_was_learned_and_noticed(shotveil, runs):
+    _, out, _ = shotveil("attack tap")
+    assert out.splitlines() == [
+        "tap, fraction of the light 0.01",
+        "learned per element and image: 0.012346 bits of 0.023457 (holevo)",
+        "noticed in 98.77% of the sessions, after 1,234 images (median), 5,679 at most, by loss",
+    ]
+    assert shotveil("attack tap --strength 0.3")[1].startswith("tap, fraction of the light 0.3\n")
+    found = json.loads(shotveil("attack tap --json")[1])
+    assert found["attack"] == "tap" and found["bound_bits"] == 0.0234567
+    assert found["detected"] == 0.98765 and found["images_most"] == 5678.6
+
+
+def test_what_no_bound_covers_and_nobody_notices(shotveil, runs):
+    runs.answer = UNNOTICED
+    _, out, _ = shotveil("attack homodyne-server")
+    assert out.splitlines() == [
+        "homodyne-server",
+        "learned per element and image: 0.5 bits (no bound)",
+        "noticed in no session, by nothing",
+    ]
+    assert json.loads(shotveil("attack homodyne-server --json")[1])["bound_bits"] is None
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ("", "neither NAME nor --list is given; allowed: one of them"),
+        ("phone", "attack = 'phone' is none of "),
+        ("tap --seed -1", "seed = -1 is outside [0, ∞)"),
+        ("tap --gain 1", "gain = 1 is outside (1, ∞)"),
+        ("tap --photons 1 --f2 1", "both of --photons and --f2"),
+        ("tap --sessions 0", "sessions = 0 is outside"),
+        ("tap --strength 2", "2 is outside"),
+        ("tap --false-alarm-probability 0", "= 0 is outside"),
+    ],
+)
+def test_refuses(refused, options, message):
+    refused(f"attack {options}", message)

@@ -1,0 +1,81 @@
+"""`shotveil demo`: budgets kept, a report written, and what it refuses."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from shotveil.host.commands.demo import DATA_BUDGET, NETWORK, WEIGHT_BUDGET
+from shotveil.host.design.operating_point import within_budgets
+from shotveil.host.run.run import run
+from shotveil.models.link.channel import Channel
+from shotveil.models.link.optics import Link
+from shotveil.models.networks.network import load_network
+
+BOUNDS = {"crb_v1", "crb_prx", "qcrb", "holevo"}
+
+
+def test_demo_writes_a_report_that_needs_no_other_file(shotveil, tmp_path):
+    path = tmp_path / "new" / "demo.html"
+    code, out, _ = shotveil(f"demo --images 100 --out {path}")
+    assert code == 0
+    assert str(path) in out
+    text = path.read_text()
+    assert text.count("data:image/png;base64,") == 5
+    assert "http" not in text.replace("http-equiv", "")
+    assert "accepted" in text
+    for bound in BOUNDS:
+        assert bound in text
+    assert [p.name for p in path.parent.iterdir()] == ["demo.html"]
+
+
+def test_demo_stays_inside_the_budgets_it_names(shotveil, tmp_path, monkeypatch):
+    monkeypatch.setattr("shotveil.host.reports.report.write_report", lambda *_: None)
+    _, out, _ = shotveil(f"demo --images 100 --out {tmp_path}/r.html --json")
+    result = json.loads(out)
+    assert 0.0099 < result["weight_leakage_bits"] <= 0.01
+    assert 0.0099 < result["data_leakage_bits"]["qcrb"] <= 0.01
+
+
+def test_report_that_cannot_be_written_is_refused_before_the_work(shotveil, tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    code, _, err = shotveil(f"demo --out {tmp_path}/file/demo.html")
+    assert code == 2
+    assert "cannot be written" in err
+    code, _, err = shotveil(f"demo --out {tmp_path}")
+    assert code == 2
+    assert "cannot be written" in err
+
+
+@pytest.mark.parametrize(
+    "options, images, seed, out",
+    [("", None, 1, "reports/demo.html"), ("--images 7 --seed 5 --out x.html", 7, 5, "x.html")],
+)
+def test_what_is_run_and_reported(shotveil, monkeypatch, small_network, options, images, seed, out):
+    finished = run(small_network, Link(1.3, 6.0), images=3)
+    runs, reports = [], []
+
+    def dry(network, link, **how):
+        how.pop("progress")(3, 3)
+        runs.append((network, link, how))
+        return finished
+
+    monkeypatch.setattr("shotveil.host.run.run.run", dry)
+    monkeypatch.setattr(
+        "shotveil.host.reports.report.write_report", lambda *what: reports.append(what)
+    )
+    code, said, _ = shotveil(f"demo {options}")
+    assert code == 0 and said.endswith(f"\nreport: {out}\n") and "small" in said
+    code, said, _ = shotveil(f"demo {options} --json")
+    assert code == 0 and json.loads(said) == finished.summary
+    assert reports == [(finished, Path(out))] * 2
+    (network, link, how), again = runs
+    assert again[2] == how == {"images": images, "seed": seed}
+    assert network.digest == load_network("mnist").digest == load_network(NETWORK).digest
+    assert WEIGHT_BUDGET == DATA_BUDGET == 0.01  # as the help says
+    assert link == within_budgets(network, 0.01, 0.01, "qcrb", Channel())
+
+
+def test_refuses(refused):
+    refused("demo --images -3", "images = -3 is outside")
+    refused("demo --seed -1", "seed = -1 is outside")

@@ -1,0 +1,212 @@
+"""The report as HTML: the figures of the run's summary in it, whole, with pictures inside."""
+
+import base64
+import html as entities
+import os
+import re
+from dataclasses import replace
+
+import pytest
+from jinja2 import UndefinedError
+from markupsafe import Markup
+
+from shotveil.host.figures.style import new_figure, rendered, style
+from shotveil.host.leakage.catalogue import DATA_BOUNDS
+from shotveil.host.reports import report as module
+from shotveil.host.reports.report import check_writable, embedded, report, write_report
+from shotveil.host.run.run import run as real_run
+from shotveil.models.common.checks import RangeError
+from shotveil.models.link.channel import Channel
+from shotveil.models.link.detector import Detector
+from shotveil.models.link.optics import Link
+
+LINK = Link(
+    1.25,
+    6.0,
+    transmittance_out=0.9,
+    transmittance_back=0.8,
+    excess_noise=0.01,
+    phase_error=0.02,
+    client_detector=Detector(0.7, 0.03),
+    server_detector=Detector(0.6, 0.04),
+)
+
+
+@pytest.fixture
+def run(small_network):
+    return real_run(small_network, LINK, images=12, seed=7)
+
+
+@pytest.fixture
+def plain(monkeypatch):
+    """Pictures are named, not drawn."""
+    monkeypatch.setattr(
+        module, "embedded", lambda picture, shown: Markup("<i>{}</i>").format(picture.__name__)
+    )
+
+
+def text_of(html):
+    """What a reader sees, with single spaces."""
+    text = re.sub(r"<style>.*?</style>|<[^>]*>", " ", html, flags=re.DOTALL)
+    return " ".join(entities.unescape(text).split())
+
+
+def rows_of(html):
+    """Cells of every row of every table."""
+    return [
+        [text_of(cell) for cell in re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row, re.DOTALL)]
+        for row in re.findall(r"<tr>(.*?)</tr>", html, re.DOTALL)
+    ]
+
+
+def test_the_figures_of_the_run(plain, run):
+    summary = dict(run.summary, inferences=1234567, seconds=3.14159)
+    html = report(replace(run, summary=summary))
+    said = text_of(html)
+    bits = summary["data_leakage_bits"]["qcrb"]
+    for part in (
+        f"{100 * summary['accuracy']:.2f} % of the digits right "
+        f"(± {100 * summary['accuracy_error']:.2f} counting error)",
+        f"{summary['weight_leakage_bits']:.3g} bits per weight leak",
+        f"{bits:.3g} bits per pixel leak to the server, by {DATA_BOUNDS['qcrb'].label} ( qcrb )",
+        f"from {summary['verification']['symbols']:,} symbols",
+        "Network small (784-24-10), from sufficient statistics, seed 7, 3.1 s.",
+        "after 1,234,567 inferences",
+        "accepted by the server" if summary["verification"]["accepted"] else "rejected by",
+    ):
+        assert part in said, part
+    assert "<title>Shotveil: small, 12 images</title>" in html
+    pictures = re.findall(r"<figure><i>(\w+)</i>", html)
+    assert pictures == [
+        "digits",
+        "accuracy_curve",
+        "leakages",
+        "what_the_server_sees",
+        "what_the_client_sees",
+    ]
+
+
+def test_layers_and_bounds_in_their_tables(plain, run):
+    rows = rows_of(report(run))
+    head, *layers = rows[: 1 + len(run.summary["layers"])]
+    others = [name for name in run.summary["weight_bounds_bits"] if name != "holevo"]
+    assert head[5:] == [*(f"per weight, {name}" for name in others), *DATA_BOUNDS]
+    for number, (cells, layer) in enumerate(zip(layers, run.summary["layers"], strict=True), 1):
+        assert cells == [
+            str(number),
+            str(layer["rows"]),
+            str(layer["modes"]),
+            f"{layer['weight_leakage_bits']:.3g}",
+            f"{layer['weight_leakage_bits_after']:.3g}",
+            *(f"{layer['weight_bounds_bits'][name]:.3g}" for name in others),
+            *(f"{bits:.3g}" for bits in layer["data_leakage_bits"].values()),
+        ]
+    for name, bound in DATA_BOUNDS.items():
+        assert [name, "theorem" if bound.theorem else "estimate"] in [row[:2] for row in rows]
+
+
+def test_settings_in_words_with_units(plain, run):
+    rows = rows_of(report(run))
+    at = next(i for i, row in enumerate(rows) if row[0] == "F² at the client")
+    settings = dict(rows[at:])
+    assert list(settings)[:3] == [
+        "F² at the client",
+        "gain of the client's amplifier",
+        "photons per mode at the server's output",
+    ]
+    assert settings["F² at the client"] == f"{LINK.f2:.6g}"
+    assert settings["gain of the client's amplifier"] == "1.25"
+    assert settings["photons per mode at the server's output"] == "6"
+    values = list(settings.values())[3:-1]
+    assert sorted(values) == sorted(
+        ["0.72", "0.9", "0.8", "0.01", "0.02", "0.7", "0.03", "0.6", "0.04"]
+    )
+    for each in Channel.settings():
+        name = f"{each.label} ({each.unit})" if each.unit else each.label
+        assert settings[name] == f"{LINK.as_settings()[each.name]:.6g}"
+    assert any(name.endswith(" (shot-noise units)") for name in settings)
+    assert any(name.endswith(" (radians)") for name in settings)
+    assert not any(name.endswith("()") for name in settings)
+    digest = run.summary["digest"][:16] + "…"
+    assert settings["network (SHA-256 of the weights)"] == digest
+
+
+def test_a_verdict_and_how_the_light_was_simulated(plain, run):
+    no = dict(run.summary, symbol_level=True)
+    no["verification"] = dict(no["verification"], accepted=False)
+    html = report(replace(run, summary=no))
+    assert 'class="rejected"' in html and "rejected by the server" in text_of(html)
+    assert "(784-24-10), symbol by symbol, seed 7" in text_of(html)
+
+
+def test_names_are_text_and_no_html(plain, run):
+    named = dict(run.summary, network="<script>")
+    html = report(replace(run, summary=named))
+    assert "<script>" not in html and html.count("&lt;script&gt;") == 2
+
+
+def test_what_the_page_lacks_is_an_error_and_no_gap(plain, run):
+    lacking = {name: value for name, value in run.summary.items() if name != "seed"}
+    with pytest.raises(UndefinedError, match="seed"):
+        report(replace(run, summary=lacking))
+
+
+def test_a_picture_holds_its_bytes_and_is_described():
+    def picture(shown):
+        """A <square> one."""
+        figure = new_figure(shown, shown)
+        figure.add_subplot().plot([1, 2])
+        return figure
+
+    image = embedded(picture, 0.5)
+    head, data = image.removesuffix('">').split("base64,")
+    assert head == '<img alt="A &lt;square&gt; one." src="data:image/png;'
+    with style():
+        assert base64.b64decode(data) == rendered(picture(0.5), "png")
+    picture.__doc__ = None
+    assert embedded(picture, 0.5).startswith('<img alt="" src')
+
+
+# Writing -----------------------------------------------------------------------------------------
+
+
+def test_it_is_written_whole_into_folders_that_are_made(plain, run, tmp_path):
+    path = tmp_path / "a" / "b" / "run.html"
+    write_report(run, path)
+    assert path.read_text(encoding="utf-8") == report(run)
+    assert [file.name for file in path.parent.iterdir()] == ["run.html"]
+
+
+def test_what_can_be_no_file_is_refused_before_anything_is_drawn(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "report", lambda run: pytest.fail("it was drawn"))
+    (tmp_path / "file").write_bytes(b"")
+    for path in (tmp_path, tmp_path / "file" / "x.html", tmp_path / "file" / "y" / "x.html"):
+        for write in (lambda path=path: write_report(run, path), lambda p=path: check_writable(p)):
+            with pytest.raises(RangeError) as refusal:
+                write()
+            assert str(refusal.value) == (
+                f"report = {path} cannot be written; allowed: a file in a folder of yours"
+            )
+    assert {each.name for each in tmp_path.iterdir()} == {"file"}
+
+
+def test_a_folder_of_somebody_else_is_refused(tmp_path, monkeypatch):
+    asked = []
+
+    def access(folder, mode):
+        asked.append((folder, mode))
+        return False
+
+    check_writable(tmp_path / "x.html")
+    check_writable(tmp_path / "new" / "er" / "x.html")
+    (tmp_path / "x.html").write_text("old")
+    check_writable(tmp_path / "x.html")
+    monkeypatch.setattr(module.os, "access", access)
+    with pytest.raises(RangeError, match="cannot be written"):
+        check_writable(tmp_path / "new" / "x.html")
+    assert asked == [(tmp_path, os.W_OK)]
+
+
+def test_a_path_may_be_relative(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    check_writable(tmp_path.relative_to(tmp_path) / "reports" / "x.html")
