@@ -2,6 +2,6 @@
 
 from pathlib import Path
 
-# Committed size and clock of all blocks and nodes: what synthesis compares itself with, and what
-# a loop says that boards would run at. `docs/synthesis.md` shows it.
+# The committed size and clock of all blocks and nodes. Synthesis compares its results with this
+# file, and a loop takes from it the clock that boards would have. `docs/synthesis.md` shows it.
 SYNTHESIS_FIGURES = Path(__file__).parent / "synthesis" / "synthesis.json"

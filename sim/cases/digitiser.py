@@ -58,7 +58,7 @@ SHORT = FrameLayout(preamble=PREAMBLE, row=48, pilot_spacing=16, vacuum=6)
 
 @dataclass(frozen=True)
 class DigitiserBlock:
-    """A block as benches treat it; `cases(spec, size, rng)` grow with `size`."""
+    """A block for the benches; `cases(spec, size, rng)` gives runs that grow with `size`."""
 
     component: Callable[[DigitiserSpec], wiring.Component]
     cases: Callable[[DigitiserSpec, int, np.random.Generator], list[Case]]
@@ -71,7 +71,7 @@ def fields(values: IntArray) -> dict[str, IntArray]:
 
 
 def settings_of(setup: DigitiserSettings, *names: str) -> dict[str, int]:
-    """Values of some setting ports."""
+    """The values of the named setting ports."""
     ports = setup.ports()
     return {name: ports[name] for name in names}
 
@@ -92,8 +92,11 @@ def wide(q: Q, shape: tuple[int, ...], rng: np.random.Generator) -> IntArray:
 
 @dataclass(frozen=True)
 class Light:
-    """A session as it arrives: ADC words, the row symbols sent (in `spec.reference`), their unit
-    in √SNU, and the settings of a receiver that expects it."""
+    """A session as it arrives at the receiver.
+
+    It holds ADC words, the row symbols sent (in `spec.reference`), their unit in √SNU, and the
+    settings of a receiver that expects this light.
+    """
 
     codes: IntArray
     q: IntArray
@@ -164,7 +167,7 @@ def light(
 
 
 def entry_cases(spec: DigitiserSpec, size: int, rng: np.random.Generator) -> list[Case]:
-    """Both formats; the ends of the range are among the words."""
+    """Words of both formats, among them the ends of the range."""
     cases = []
     count = 0
     for binary in (0, 1):
@@ -224,7 +227,7 @@ def synchroniser_cases(
     frames = timing.model(spec, setup, correlator.model(spec, samples, setup.minimum))
     held = np.concatenate([np.zeros((spec.quadratures, spec.delay), np.int64), samples], axis=1)
     marks = {name: np.zeros(n, np.int64) for name in ("mark", "fraction", "lost", "phase")}
-    marks["phase"] = np.arange(n) % 4  # counts from reset until the first mark
+    marks["phase"] = np.arange(n) % 4  # it counts from reset until the first mark
     for frame in frames:
         at = frame.start + spec.delay
         marks["mark"][at] = 1
@@ -248,7 +251,7 @@ def matched_cases(spec: DigitiserSpec, size: int, rng: np.random.Generator) -> l
     n = 4 * (40 + size)
     taps = wide(spec.coefficient, (spec.fractions, spec.taps), rng)
     taps[:8] = spec.coefficients()[28:36]
-    # So that no sum leaves the format: as large as the designed taps' sum of magnitudes at most.
+    # No sum may leave the format, so the sum of magnitudes is at most that of the designed taps.
     taps[8:] //= 16
     samples = wide(spec.sample, (spec.quadratures, n), rng)
     fraction = np.repeat(rng.integers(0, spec.fractions, n // 80 + 1), 80)[:n]
@@ -309,7 +312,7 @@ def framing_cases(spec: DigitiserSpec, size: int, rng: np.random.Generator) -> l
         kept: list[IntArray] = []
         for k in range(3 + size // n):
             before = 0 if k == 2 else int(rng.integers(0, 9))
-            # The second frame is cut by the third.
+            # The third frame cuts the second short.
             taken = n // 2 if k == 1 else n
             idle = np.zeros(before, np.int64)
             mark = np.zeros(taken, np.int64)
@@ -386,7 +389,7 @@ def normalisation_cases(spec: DigitiserSpec, size: int, rng: np.random.Generator
         expected = {**fields(out), **labels, "saturated": limited.astype(np.int64)}
         status = {f"measured_{a}": o for a, o in zip(axes, state.offset, strict=False)}
         cases.append(Case(run, {"o": expected}, status))
-        # A calibrated offset is loaded: every later symbol counts little.
+        # A calibrated offset is loaded, so each later symbol changes it only a little.
         load = {f"offset_{axis}": 1234567 * (k + 1) for k, axis in enumerate(axes)}
         cases.append(Case(Run({"load": 1, **load}), status={"measured_x": 1234567}))
         cases.append(Case(Run({"load": 0})))
@@ -411,7 +414,7 @@ def phase_cases(spec: DigitiserSpec, size: int, rng: np.random.Generator) -> lis
         turn = np.exp(1j * np.cumsum(rng.normal(0.05, 0.05, n)))
         sent = np.where(labels["odd"] > 0, 1 - 1j, 1 + 1j) * turn * 12000
         pilots = number >= 0
-        pilots[:6] = False  # the corners stay
+        pilots[:6] = False  # the corner values are not pilots
         value[:, pilots] = np.stack([sent.real, sent.imag])[: spec.quadratures, pilots].astype(int)
         good = (labels["over"] | labels["lost"] | saturated) == 0
         out, limited, phases = phase.model(
@@ -443,7 +446,7 @@ def phase_lock_cases(spec: DigitiserSpec, size: int, rng: np.random.Generator) -
     angle[:4] = [-half, half - 1, 0, -1]
     angle[20:] = rng.integers(-2000, 2000, 20 + size)
     bad = rng.random(len(angle)) < 0.1
-    # A run of good frames within the window at the end, so the lock is seen.
+    # The end is a run of good frames within the window, so that the lock is reported.
     angle[-9:], bad[-9:] = 17, False
     loop = phase_lock.PhaseLockSettings(ki=10000, kp=65535, setpoint=-5, window=1820, span=16383)
     codes, locked = phase_lock.model(spec, loop, angle, bad)
@@ -464,7 +467,7 @@ def streamed(sums: IntArray) -> IntArray:
 
 
 def accumulators_cases(spec: DigitiserSpec, size: int, rng: np.random.Generator) -> list[Case]:
-    """Values of full scale in all records; the session is read while it goes on."""
+    """Values of full scale in all records; the session's sums are read while it goes on."""
     cases = []
     session = np.zeros((spec.words, 16), np.int64)
     modes = np.zeros((spec.modes, 4), np.int64)
@@ -526,7 +529,7 @@ def chain_cases(
     layout: FrameLayout | None = None,
     trouble: bool = True,
 ) -> list[Case]:
-    """A session with failing light, from reset; the whole session's sums at its end."""
+    """A session with failing light, from reset; its sums are read at its end."""
     layout = layout or FrameLayout(preamble=PREAMBLE, row=112, pilot_spacing=16)
     frames = max(4, size // (4 * layout.length))
     channel = SimulatedChannel(
@@ -558,9 +561,12 @@ def receiver_ports(spec: DigitiserSpec, setup: DigitiserSettings) -> dict[str, i
 def receiver_cases(
     spec: DigitiserSpec, setup: DigitiserSettings, codes: IntArray, q: IntArray
 ) -> list[Case]:
-    """One session from reset. The session's sums are asked for from its start: they come after the
-    first frame, and hold that one alone."""
-    # The receiver goes on by the clock when the light has ended, and then needs some q.
+    """One session from reset.
+
+    The sums of the session are requested from its start, so they come after the first frame and
+    contain that frame alone.
+    """
+    # When the light has ended, the receiver goes on by the clock and still takes some q.
     q = np.concatenate([q, np.zeros((2, 8 * setup.layout.row), np.int64)], axis=1)
     want = chain.model(spec, setup, codes, q)
     frames = len(want.sums.frames)

@@ -1,7 +1,8 @@
-"""Everything outside a homodyne receiver that is locked, and the cocotb side that plays it.
+"""What surrounds a homodyne receiver in a closed loop, and the cocotb side that plays it.
 
-Light that was sent, a phase that moves, noise, the phase shifter in the local oscillator that the
-receiver's codes set, and the converter. Imported within the simulator: it needs little.
+That is the light that was sent, a phase that moves, noise, the phase shifter in the local
+oscillator that the receiver's codes set, and the converter. The simulator imports this module, so
+it imports few others itself.
 """
 
 from __future__ import annotations
@@ -22,16 +23,17 @@ from shotveil.models.digitiser.spec import DigitiserSpec
 
 FloatArray = npt.NDArray[np.float64]
 
-BLOCK = 32  # samples for which a code holds: the phase shifter's time, and a bench's step
+BLOCK = 32  # samples for which a code is in force; a bench also goes forward by so many
 
 
 @dataclass(frozen=True)
 class HomodyneLight:
-    """What a homodyne receiver's ADC sees, by the code of the phase shifter.
+    """What a homodyne receiver's ADC sees, given the codes of the phase shifter.
 
-    `light` is the field before the phase shifter and `rest` noise and offset, both in ADC steps;
-    `phase` is that of light sent at 0, in rad; all of shape (n,). `span` codes are a turn of the
-    phase shifter; a code holds for `block` samples.
+    `light` is the field before the phase shifter and `rest` is noise and offset, both in ADC steps.
+    `phase` is the phase, in rad, at which light arrives that was sent at phase 0. All three have
+    shape (n,). `span` codes make a full turn of the phase shifter, and a code holds for `block`
+    samples.
     """
 
     light: npt.NDArray[np.complex128]
@@ -51,13 +53,15 @@ class HomodyneLight:
         block: int = BLOCK,
         drift: float = 0.0,
     ) -> HomodyneLight:
-        """Samples `sent` (√SNU) through a channel, whose phase also drifts by `drift` rad a sample.
-        What is no whole block at the end is cut off."""
+        """Send samples `sent` (√SNU) through a channel whose phase drifts by `drift` rad a sample.
+
+        An incomplete block at the end is cut off.
+        """
         sent = sent[: len(sent) // block * block]
         seed = int(rng.integers(2**31))
 
         def seen(light: npt.NDArray[np.complex128], noise: bool) -> FloatArray:
-            # The same seed: the same walk of the phase.
+            # With the same seed, the phase makes the same random walk.
             setup = replace(channel, noise=noise)
             return detect(spec, setup, light, np.random.default_rng(seed))[0]
 
@@ -68,7 +72,7 @@ class HomodyneLight:
 
     @property
     def blocks(self) -> int:
-        """Number of blocks."""
+        """The number of blocks."""
         return len(self.light) // self.block
 
     def turn(self, codes: IntArray) -> FloatArray:
@@ -77,7 +81,7 @@ class HomodyneLight:
         return turn * (2 * np.pi / self.span)
 
     def words(self, spec: DigitiserSpec, codes: IntArray, first: int = 0) -> IntArray:
-        """ADC words, shape (1, n), of the blocks from `first` on that the codes are for."""
+        """ADC words, shape (1, n), of as many blocks from `first` on as there are codes."""
         part = slice(first * self.block, (first + len(codes)) * self.block)
         turned = self.light[part] * np.exp(-1j * self.turn(codes))
         return convert(spec, (turned.real + self.rest[part])[None])
@@ -85,7 +89,7 @@ class HomodyneLight:
 
 @cocotb.test(timeout_time=10, timeout_unit="sec")  # of simulated time
 async def close(dut: object) -> None:
-    """Play sessions from reset, block after block, each with the code that had come before it."""
+    """Play sessions from reset, each block with the code that had come before it."""
     spec, links = pickle.loads(Path("links.pickle").read_bytes())
     found = []
     await Timer(20, unit="ns")

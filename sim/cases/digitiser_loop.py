@@ -32,13 +32,17 @@ from shotveil.sim.engines.verilator_bench import VerilatorBench
 
 FloatArray = npt.NDArray[np.float64]
 
-FLUSH = 500  # clocks in which a finished frame's code comes out without further samples
+FLUSH = 500  # clocks within which a finished frame's code comes out without further samples
 
 
 @dataclass(frozen=True)
 class Closed:
-    """A closed loop's run. `codes` (blocks,) are in force block by block, `dac` those that came;
-    `words` are the ADC's, `steady` the lock after each frame and `received` the model's result."""
+    """A run of a closed loop.
+
+    `codes` (blocks,) are those in force in each block, `dac` those that the receiver put out.
+    `words` are the ADC's, `steady` says whether the loop was locked after each frame, and
+    `received` is the model's result.
+    """
 
     codes: IntArray
     dac: IntArray
@@ -48,7 +52,7 @@ class Closed:
 
 
 def pilot_samples(spec: DigitiserSpec, settings: DigitiserSettings) -> IntArray:
-    """The middle of each pilot's pulse, in samples from its frame's start."""
+    """Where the middle of each pilot's pulse is, in samples from the start of its frame."""
     (pilots,) = np.nonzero(chain.plan(settings).pilot >= 0)
     middle: IntArray = 4 * pilots + spec.taps // 2
     return middle
@@ -63,14 +67,15 @@ def close_model(
     offset: tuple[int, ...] | None = None,
     free: int = 0,
 ) -> Closed:
-    """The model with its own codes fed back, to the bit.
+    """Run the model with its own codes fed back, exact to the bit.
 
-    The model runs over the whole session with assumed codes. What it measures, put back by the
-    assumed turns, tells the codes of a loop closed on them, which are assumed next. A frame's codes
-    depend on earlier samples only, so each round makes at least one more frame final, and codes
-    that come out as they went in are those of the closed loop, the only ones there are. A few
-    rounds do. `free` lets codes differ by so many at the end, for sessions where noise moves them
-    by more. Raises `RuntimeError` if the codes do not settle.
+    The model runs over the whole session with assumed codes. From the phases that it measures and
+    the turns that were assumed follow the codes that a closed loop would have put out; they are
+    assumed in the next round. A frame's codes depend on earlier samples only, so each round makes
+    at least one more frame final. Codes that come out as they went in are those of the closed loop,
+    and no others can be. A few rounds are enough. `free` is the number of codes at the end that may
+    still differ, for sessions in which noise keeps moving them. Raises `RuntimeError` if the codes
+    do not settle.
     """
     codes = np.zeros(link.blocks, np.int64)
     at_pilots = pilot_samples(spec, settings)
@@ -83,7 +88,7 @@ def close_model(
         dac, steady = [], []
         for frame, measured, failed in zip(got.frames, angle.tolist(), bad.tolist(), strict=False):
             where = np.minimum((frame.start + at_pilots) // link.block, link.blocks - 1)
-            # Differences of turns, the short way round, at this frame's pilots.
+            # The differences of turns at this frame's pilots, taken the short way round.
             more = np.angle(np.exp(2j * np.pi * (new[where] - codes[where]) / loop.span))
             moved = round(float(np.mean(more)) / (2 * np.pi) * 2**spec.phase_bits)
             result = phase_lock.step(spec, loop, state, measured - moved, failed)
@@ -109,9 +114,9 @@ class LoopBench(VerilatorBench):
     def close(
         self, settings: DigitiserSettings, loop: PhaseLockSettings, links: Sequence[HomodyneLight]
     ) -> list[tuple[IntArray, IntArray]]:
-        """Codes in force, shape (blocks,), and those that came, for each link from reset.
+        """For each link from reset, the codes in force and those put out, shape (blocks,).
 
-        Links have blocks of the same length. Raises `RuntimeError` if the simulation fails.
+        All links have blocks of the same length. Raises `RuntimeError` if the simulation fails.
         """
         block, blocks = links[0].block, max(link.blocks for link in links)
         require("block", block, at_least=1, below=self._depth, integer=True)
@@ -122,7 +127,7 @@ class LoopBench(VerilatorBench):
         with tempfile.TemporaryDirectory(dir=self._folder) as name:
             folder = Path(name)
             for index in range(blocks):
-                # What comes is not known before: a run lasts its clocks, and takes what there is.
+                # The outputs are not known before: a run has a fixed length and takes what comes.
                 run = Run(
                     ports if index == 0 else {},
                     {"i": fields(nothing[:1]), "q": fields(nothing)},
@@ -156,8 +161,10 @@ def lock_case(
     block: int = BLOCK,
     drift: float = 1e-3,
 ) -> tuple[DigitiserSettings, HomodyneLight, IntArray]:
-    """Frames for a loop to lock on, their phase drifting by `drift` rad a frame: settings, link,
-    and row symbols enough."""
+    """Frames for a loop to lock on, whose phase drifts by `drift` rad a frame.
+
+    Returns settings, link, and enough row symbols.
+    """
     sent, q, _, settings = outgoing(spec, channel, frames, rng, layout)
     span = PhaseLockSettings().span
     link = HomodyneLight.through(spec, channel, sent, span, rng, block, drift / settings.period)

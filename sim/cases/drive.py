@@ -36,17 +36,17 @@ from shotveil.models.signal.frame import FrameLayout
 from shotveil.sim.engines.equality import Case
 from shotveil.sim.engines.run import Run
 
-# Arms that differ from the ideal and from each other.
+# Two arms that differ from the ideal one and from each other.
 UNEVEN = (Arm(half_wave=0.9, bias=0.01, gain=1.0), Arm(half_wave=0.85, bias=-0.02, gain=0.97))
 
 
 @dataclass(frozen=True)
 class DriveBlock:
-    """A block of the drive as benches treat it.
+    """A block of the drive for the benches.
 
-    `cases(spec, size, rng)` gives runs whose length grows with `size`, without stalls. An `endless`
-    output goes on by itself; with `start` it counts from a sample marked `first`. `stalls` tells
-    whether its streams may pause, which those of a converter may not.
+    `cases(spec, size, rng)` gives runs without stalls whose length grows with `size`. An `endless`
+    output goes on by itself; with `start`, samples count from the one that is marked `first`.
+    `stalls` says whether the block's streams may pause, which those of a converter may not.
     """
 
     component: Callable[[DriveSpec], wiring.Component]
@@ -74,13 +74,13 @@ def stalled(cases: list[Case], stall: float, seed: int) -> list[Case]:
 
 
 def corners(q: Q) -> IntArray:
-    """All pairs of a format's extreme and smallest values; shape (2, 36)."""
+    """All pairs of the extreme and the smallest values of a format, shape (2, 36)."""
     values = np.array([q.lowest, q.highest, -1, 0, 1, q.lowest + 1])
     return np.array(np.meshgrid(values, values)).reshape(2, -1)
 
 
 def pairs(q: Q, size: int, rng: np.random.Generator) -> IntArray:
-    """Corners, then random pairs of a format; shape (2, 36 + size)."""
+    """The corners of a format, then random pairs, shape (2, 36 + size)."""
     return np.concatenate([corners(q), rng.integers(q.lowest, q.highest + 1, (2, size))], axis=1)
 
 
@@ -90,7 +90,7 @@ def both(samples: IntArray) -> dict[str, IntArray]:
 
 
 def layouts(spec: DriveSpec) -> list[FrameLayout]:
-    """Frame layouts that between them take every path of the framing."""
+    """Frame layouts that together take every path of the framing."""
     guard = spec.span
     return [
         FrameLayout(guard=guard),
@@ -116,7 +116,7 @@ def _rows(spec: DriveSpec, row: int, count: int, rng: np.random.Generator) -> In
 
 
 def unstopped(setup: DriveSettings) -> DriveSettings:
-    """The same settings, but faults are only counted."""
+    """The same settings, except that faults are only counted."""
     return replace(setup, stop_on_fault=False, stop_on_saturation=False)
 
 
@@ -144,12 +144,12 @@ def framing_cases(spec: DriveSpec, size: int, rng: np.random.Generator) -> list[
 
 
 def some_registers(spec: DriveSpec, **changes: object) -> DriveRegisters:
-    """Registers with uneven arms, and what is named changed."""
+    """Registers with uneven arms and the named changes."""
     return registers(spec, replace(DriveSettings(arms=UNEVEN), **changes))  # type: ignore[arg-type]
 
 
 def scaling_cases(spec: DriveSpec, size: int, rng: np.random.Generator) -> list[Case]:
-    """Scales of every size, the largest of which saturate."""
+    """Scales of every size; the largest of them saturate."""
     cases = []
     weights = reference.raw_symbols(spec, weight_symbols(1 + size // 400))
     symbols = np.concatenate([pairs(spec.symbol, size, rng), *weights], axis=-1)
@@ -198,7 +198,7 @@ def linearisation_cases(spec: DriveSpec, size: int, rng: np.random.Generator) ->
     samples = np.concatenate(
         [
             pairs(spec.sample, size, rng),
-            # Every segment of the table, and the steep end finely.
+            # These values meet every segment of the table, and its steep end in fine steps.
             np.arange(0, spec.sample.highest, 1 << spec.segment_bits)[None] * [[1], [-1]],
             (spec.sample.highest - np.arange(64))[None] * [[-1], [1]],
             np.rint(rng.normal(0, 0.2, (2, size)).clip(-0.99, 0.99) * spec.sample.highest),
@@ -242,19 +242,19 @@ def angles_cases(spec: DriveSpec, size: int, rng: np.random.Generator) -> list[C
         cases += [
             Case(Run({"play": 0, "clear": 1})),
             Case(Run({"play": 0, "clear": 0}, {"i": both(table)}), status={"length": length}),
-            # The table would go on for ever: the bench looks at its first rows.
+            # The table would be replayed for ever, so the bench looks at its first rows only.
             Case(Run({"play": 1, "clear": 0}, {}, {"o": due}), {"o": expected}),
         ]
     return cases
 
 
 def dac_cases(spec: DriveSpec, size: int, rng: np.random.Generator) -> list[Case]:
-    """Within range, then beyond it with and without a stop; faults with and without."""
+    """Values within range and beyond it, with and without a stop; faults likewise."""
     cases = []
     n = 64 + size
     full = 1 << spec.voltage.fraction
     plain = rng.integers(-full // 2, full // 2, (2, n))
-    # Ties and the two ends of the range, just inside.
+    # Values half-way between two codes, and values just inside either end of the range.
     half = 1 << (spec.voltage.fraction - spec.dac.fraction - 1)
     plain[:, :32] = (2 * np.arange(-16, 16) + 1) * half
     plain[:, 32:34] = [[-full, -full], [full - half - 1, full - half - 1]]
@@ -327,7 +327,7 @@ def drive_cases(
     first[:, 0] = 1
     ports = {**settings(raw), "clear": 1, "clear_angles": 1}
     load: Mapping[str, object] = {"coefficients": raw.coefficients}
-    cases = [Case(Run(ports))]  # counters and table are emptied first
+    cases = [Case(Run(ports))]  # first, counters and table are cleared
     if table is not None:
         load = {**load, "angles": both(table)}
     cases.append(Case(Run({**ports, "clear": 0, "clear_angles": 0}, load)))  # type: ignore[arg-type]
@@ -339,10 +339,10 @@ def drive_cases(
     status |= {f"{name}_flag": int(count > 0) for name, count in counts.items()}
     if table is None:
         cases.append(Case(Run(go, {"i": both(rows)}, {"o": due}), {"o": expected}, status))
-        # Nothing is left behind in the row buffer.
+        # The row buffer is empty at the end.
         cases.append(Case(Run({"run": 0}), status={"busy": 0}))
     else:
-        # Replayed rows go on for ever, so counters cannot be compared, and some remain buffered.
+        # Replayed rows never end, so counters cannot be compared, and some rows stay buffered.
         cases.append(Case(Run(go, {}, {"o": due}), {"o": expected}))
     return cases
 

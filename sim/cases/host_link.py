@@ -1,4 +1,4 @@
-"""Surroundings for the host link, as component and as model, and streams of requests for both."""
+"""What surrounds the host link, as component and as model, and streams of requests for both."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from shotveil.sim.engines.run import Run
 WRITE_PORTS, READ_PORTS, WINDOW = 2, 3, 4
 DEPTH = 600  # words between a write port and the read port of the same number
 REGISTERS = 64  # words; the address wraps around
-SOURCE = 20  # words that the last read port says it has, whatever was taken
+SOURCE = 20  # words that the last read port always reports, however many were taken
 
 
 class Surroundings:
-    """Registers that hold what is written, ports that give back what they got, and a counter.
+    """Registers that keep what is written, ports that return what they got, and a counter.
 
-    Read port n gives the words of write port n; the last one counts up.
+    Read port n returns the words of write port n; the last read port counts up.
     """
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class Surroundings:
         self._registers[address % REGISTERS] = word
 
     def room(self, port: int) -> int:
-        """What is free of the queue behind a write port."""
+        """How many words the queue behind a write port can still take."""
         return DEPTH - len(self._queues[port])
 
     def send(self, port: int, words: Sequence[int]) -> None:
@@ -62,7 +62,7 @@ class Surroundings:
         self._queues[port].extend(words)
 
     def available(self, port: int) -> int:
-        """What waits in a queue."""
+        """How many words wait in a queue."""
         return len(self._queues[port]) if port < WRITE_PORTS else SOURCE
 
     def receive(self, port: int, count: int) -> list[int]:
@@ -74,9 +74,9 @@ class Surroundings:
 
 
 class LinkInSurroundings(wiring.Component):
-    """A `HostLink` between `Surroundings`, with nothing but streams of bytes and status outside.
+    """A `HostLink` in `Surroundings`, whose only ports are streams of bytes and status.
 
-    `alive` and `fault` count the clocks in which the link's are high.
+    `alive` and `fault` count the clocks in which the link's outputs of these names are high.
     """
 
     def __init__(self) -> None:
@@ -129,9 +129,9 @@ class LinkInSurroundings(wiring.Component):
 
 @dataclass(frozen=True)
 class HostLinkBlock:
-    """A block of the host link as benches treat it: `cases(size, rng)` gives runs without stalls.
+    """A block of the host link for the benches: `cases(size, rng)` gives runs without stalls.
 
-    A case has some frames of every kind, and `size` more.
+    A case has some frames of every kind, and `size` random ones more.
     """
 
     component: Callable[[], wiring.Component]
@@ -150,7 +150,7 @@ def contents(size: int, rng: np.random.Generator) -> list[bytes]:
 
 
 def requests(size: int, rng: np.random.Generator) -> list[Request]:
-    """Requests of a session as a host might make them, and as none should."""
+    """Requests of a session, among them some that a correct host would never make."""
 
     def one(*values: Any) -> int:
         return int(values[rng.integers(len(values))])
@@ -170,8 +170,8 @@ def requests(size: int, rng: np.random.Generator) -> list[Request]:
 def session(size: int, rng: np.random.Generator) -> bytes:
     """Bytes that reach a device: requests over a bad wire, each several times, and garbage.
 
-    Every request comes until it was accepted, with those behind it in front of it at times, as
-    windows and time-outs have it. Then another session begins.
+    Every request is repeated until it was accepted. Because of windows and time-outs, later
+    requests sometimes come before it. Then another session begins.
     """
     wire = Wire(WireFaults(corrupt=0.1, drop=0.05, duplicate=0.05, reorder=0.1), rng)
     data = rng.bytes(300) + b"\0\0"
@@ -180,7 +180,7 @@ def session(size: int, rng: np.random.Generator) -> bytes:
         for start in range(0, len(frames), WINDOW):
             for _ in range(3):
                 data += wire.carry(b"".join(frames[start : start + WINDOW]))
-            # What the wire spoilt: without this the rest of the session would be behind a gap.
+            # This repeats what the wire damaged; otherwise a gap would be in front of the rest.
             data += b"".join(frames[start : start + WINDOW])
         data += b"\0" + bytes([*range(1, 256)] * 6) + b"\0" + b"\1\0" + rng.bytes(50) + b"\0"
     return data
@@ -243,7 +243,7 @@ def _store_cases(size: int, rng: np.random.Generator) -> list[Case]:
     frames, faults, good = [], [], []
     counts = {"link_bad_crc": 0, "link_bad_frame": 0}
     for request in requests(size + 20, rng):
-        frame = request.body() + rng.bytes(4)  # here nobody looks at the CRC
+        frame = request.body() + rng.bytes(4)  # this block does not check the CRC
         fault = Fault(int(rng.choice(3, p=[0.8, 0.1, 0.1])))
         cut = int(rng.integers(len(frame)))
         frame = frame[:cut] if rng.random() < 0.1 else frame
@@ -280,7 +280,7 @@ def _serialiser_cases(size: int, rng: np.random.Generator) -> list[Case]:
 
 
 def link_case(data: bytes) -> Case:
-    """Bytes to a link in `Surroundings`, and what has to come back."""
+    """A case that sends bytes to a link in `Surroundings`, with what has to come back."""
     device = EndpointModel(Surroundings(), WRITE_PORTS, READ_PORTS, WINDOW)
     answer = device.feed(data)
     status = dataclasses.asdict(device.counters)
@@ -295,7 +295,7 @@ def _link_cases(size: int, rng: np.random.Generator) -> list[Case]:
 def _case(
     inputs: Mapping[str, Any], due: Mapping[str, Any], status: Mapping[str, int] | None = None
 ) -> Case:
-    """A case with a run that leaves time for whatever should not come."""
+    """A case whose run lasts long enough to notice output that should not come."""
     lengths = {name: _length(samples) for name, samples in due.items()}
     slow = 40 * (sum(map(_length, inputs.values())) + sum(lengths.values()))
     run = Run(inputs=inputs, due=lengths, linger=1500, timeout=20_000 + slow)

@@ -1,7 +1,7 @@
 """Stimuli for the blocks of a node, with what their models say must come out.
 
-What these blocks promise is about time, so their plain ports are played clock by clock: `Clocked`
-makes streams of them, whose pauses stop the block's clock.
+The promises of these blocks are about time, so the benches set their plain ports in each clock:
+`Clocked` turns the ports into streams, and stops the block's clock while a stream pauses.
 """
 
 from __future__ import annotations
@@ -37,8 +37,10 @@ SMALL = NodeSpec(
 
 
 class Clocked(wiring.Component):
-    """A component whose plain ports are streams: `i` carries all inputs but `settings`, `o` all
-    outputs but `status`, one word a clock. Its own streams stay. It rests where `i` or `o` pause.
+    """A component whose plain ports have become streams.
+
+    `i` carries all inputs but `settings`, and `o` all outputs but `status`, one word a clock. The
+    component's own streams stay as they are. Its clock stops while `i` or `o` pauses.
     """
 
     def __init__(
@@ -101,7 +103,7 @@ class Clocked(wiring.Component):
 
 @dataclass(frozen=True)
 class NodeBlock:
-    """A block as benches treat it; `cases(size, rng)` grow with `size`."""
+    """A block for the benches; `cases(size, rng)` gives runs whose length grows with `size`."""
 
     component: Callable[[], wiring.Component]
     cases: Callable[[int, np.random.Generator], list[Case]]
@@ -109,7 +111,7 @@ class NodeBlock:
 
 
 def pulses(n: int, rate: float, rng: np.random.Generator) -> IntArray:
-    """Ones at random, `rate` of them."""
+    """Zeros and, at random, a share `rate` of ones."""
     return (rng.random(n) < rate).astype(np.int64)
 
 
@@ -117,7 +119,8 @@ def frames_of(sequence: sequencer.SequencerModel, i: dict[str, IntArray], setup:
               rng: np.random.Generator) -> list[sequencer.Outputs]:  # fmt: skip
     """Outputs of the sequencer's model, in front of a drive that starts frames as `run` says.
 
-    Fills in `started` and `busy` of the inputs. None starts at the very end: counts are late.
+    It fills in `started` and `busy` of the inputs. No frame starts at the very end, since counts
+    come late.
     """
     outputs = []
     run, wait, left = [0, 0, 0], 0, 0
@@ -160,7 +163,7 @@ def sequencer_cases(size: int, rng: np.random.Generator) -> list[Case]:
 
 
 def trigger_cases(size: int, rng: np.random.Generator) -> list[Case]:
-    """Edges that are used, wasted, and more than can be on their way."""
+    """Edges that start a frame, edges that start none, and more edges than the trigger can hold."""
     cases = []
     for triggered, delay in ((1, 0), (0, 0), (1, 70), (0, 5), (1, 1000)):
         n = 300 + size + (1000 if delay == 1000 else 0)
@@ -179,7 +182,7 @@ def trigger_cases(size: int, rng: np.random.Generator) -> list[Case]:
 
 
 def capture_cases(size: int, rng: np.random.Generator) -> list[Case]:
-    """Records at once and at a frame, and one that is cut short by the next."""
+    """Records that start at once or with a frame, and one that the next one cuts short."""
     cases = []
     spec = SMALL
     for on_frame, start, frame in ((0, 10, 30), (1, 10, 33), (1, 5, 6), (0, 0, 0)):
@@ -201,7 +204,7 @@ def capture_cases(size: int, rng: np.random.Generator) -> list[Case]:
 
 
 def replay_cases(size: int, rng: np.random.Generator) -> list[Case]:
-    """Frames that come back, some do not, and some that nobody sent."""
+    """Frames that come back, frames that do not, and frames that nobody sent."""
     spec = SMALL
     cases = []
     for lead_in, loop_delay, row in ((2, 500, 48), (0, 3000, 17), (1, 0, 64)):
@@ -210,7 +213,7 @@ def replay_cases(size: int, rng: np.random.Generator) -> list[Case]:
         sent = 200 + period * np.arange(count + lead_in)
         delay = loop_delay + replay.latency(spec.digitiser)
         lost = rng.random(len(sent)) < 0.25
-        # Well inside the window, or well outside; a stray one may come before any was sent.
+        # A frame comes well inside the window or well outside; a stray one may come before any.
         received = (sent + delay + rng.integers(-240, 300, len(sent)))[~lost]
         received = np.sort(np.concatenate([received, [40]]))
         n = int(sent[-1] + delay + 2 * period)
@@ -221,7 +224,7 @@ def replay_cases(size: int, rng: np.random.Generator) -> list[Case]:
         i["begin"][3] = i["clear"][3] = 1
         i["sent"][sent], i["received"][received] = 1, 1
         for k, when in enumerate(sent[lead_in:]):
-            # The row goes by behind the preamble.
+            # The row follows the preamble.
             at = when + 4 * np.arange(row)
             i["taken"][at] = 1
             i["symbol"][at] = (rows[k, 0] & 0xFFFF) | (rows[k, 1] & 0xFFFF) << 16
@@ -239,7 +242,7 @@ def replay_cases(size: int, rng: np.random.Generator) -> list[Case]:
 
 
 class CaptureStream(wiring.Component):
-    """The capture with its words in a stream of another name, as `Clocked` has its own `o`."""
+    """The capture with its words in a stream of another name, since `Clocked` uses the name `o`."""
 
     def __init__(self) -> None:
         self._inner = Capture(SMALL)

@@ -1,4 +1,4 @@
-"""A bench's view of the register bank, and what must come of a list of accesses."""
+"""The register bank with streams for a bench, and the expected results of a list of accesses."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ACCESS = data.StructLayout({"address": ADDRESS_BITS, "data": WORD, "write": 1})
 FOLD = 40
 EVENT = data.StructLayout({"settings": FOLD, "strobes": 16})
 
-# One of each kind that a decoder can get wrong.
+# One register of each kind that a decoder could get wrong.
 SMALL = RegisterMap(
     (
         Register("id", 32, Access.CONSTANT, "", reset=0x53564C31),
@@ -43,10 +43,10 @@ class RegisterProbe(wiring.Component):
     """A `RegisterBank` with streams in front and behind, for a bench.
 
     * `accesses` are carried out in order, writes back to back; `answers` are the words read.
-    * `events`: one for each clock in which a strobe is high or any setting is new; all settings
-      folded to `FOLD` bits by exclusive or, and the strobes in the order of the map.
-    * One input port for each status, under its name. While `racing`, they all count instead, every
-      word of a register the same number.
+    * `events` has an entry for each clock in which a strobe is high or any setting has changed: all
+      settings folded to `FOLD` bits by exclusive or, and the strobes in the order of the map.
+    * Each status register has an input port of its name. While `racing`, all status registers count
+      instead, with the same number in every word of a register.
     """
 
     def __init__(self, registers: RegisterMap):
@@ -114,7 +114,7 @@ class RegisterProbe(wiring.Component):
 
 
 class RegisterPorts(wiring.Component):
-    """A `RegisterBank` with a port for each register, for figures of its size and speed alone."""
+    """A `RegisterBank` with a port for each register, only to measure its size and speed."""
 
     def __init__(self, registers: RegisterMap):
         self._map = registers
@@ -142,7 +142,7 @@ class RegisterPorts(wiring.Component):
 
 @dataclass(frozen=True)
 class RegisterAccess:
-    """One access: a write of `data`, or a read where that is None."""
+    """One access: a write of `data`, or a read if `data` is None."""
 
     address: int
     data: int | None = None
@@ -151,7 +151,7 @@ class RegisterAccess:
 def random_steps(
     registers: RegisterMap, count: int, rng: np.random.Generator
 ) -> list[RegisterAccess]:
-    """Accesses of all kinds anywhere in the map and a little behind it, and far behind."""
+    """Accesses of all kinds anywhere in the map, a little behind its end, and far behind it."""
     steps = []
     commit = registers.address("commit")
     for _ in range(count):
@@ -166,7 +166,7 @@ def random_steps(
 
 
 class Expected:
-    """What the bank must answer, kept in plain integers by word; no line shared with the bank."""
+    """What the bank must answer, as plain integers by word; it shares no code with the bank."""
 
     def __init__(self, registers: RegisterMap):
         self._map = registers
@@ -180,7 +180,7 @@ class Expected:
     def play(
         self, steps: Sequence[RegisterAccess], status: Mapping[str, int]
     ) -> tuple[IntArray, dict[str, IntArray]]:
-        """Words read and events, of accesses carried out one after the other."""
+        """The words read and the events when accesses are carried out one after the other."""
         answers: list[int] = []
         events: list[tuple[int, int]] = []
         strobes = list(self._map.of(Access.STROBE))
@@ -227,7 +227,7 @@ class Expected:
 
 
 def cases(registers: RegisterMap, count: int, rng: np.random.Generator) -> list[Case]:
-    """Random accesses, status values new in each run; runs follow each other without a reset."""
+    """Random accesses with new status values in each run; no reset comes between runs."""
     expected = Expected(registers)
     made = []
     for _ in range(3):
@@ -249,7 +249,7 @@ def cases(registers: RegisterMap, count: int, rng: np.random.Generator) -> list[
 def run(
     steps: Sequence[RegisterAccess], answers: int, events: int, settings: Mapping[str, int]
 ) -> Run:
-    """Accesses as a run of the bench."""
+    """The accesses as a run of the bench."""
     fields = {
         "address": [step.address for step in steps],
         "data": [step.data or 0 for step in steps],

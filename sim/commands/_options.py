@@ -14,7 +14,7 @@ EXTRA = "lab"
 
 
 def backends() -> Iterable[str]:
-    """What can stand for the nodes."""
+    """The names of the backends, which take the place of the nodes."""
     with needs(EXTRA):
         from shotveil.sim.loop.backend import BACKENDS
     return BACKENDS

@@ -1,4 +1,4 @@
-"""`shotveil lab digitiser-waveform`: the digitiser to look at, from a simulation of it."""
+"""`shotveil lab digitiser-waveform`: a waveform and a picture of the simulated digitiser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`shotveil lab drive-waveform`: the drive to look at, from a simulation of the gateware."""
+"""`shotveil lab drive-waveform`: a waveform and a picture of the simulated drive."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def light(
     made = work.calibrate(gain, full_scale, chosen, seed, record_frames)
     if calibration is not None:
         made.save(calibration)
-    nodes = work.LiveNodes(made.table)  # before anybody can call
+    nodes = work.LiveNodes(made.table)  # made before any host can connect
     listeners: list[socket.socket] = []
     try:
         for port in (server_port, client_port):

@@ -1,4 +1,4 @@
-"""Runs in Amaranth's own simulator: no compiler needed, some thousand clocks a second."""
+"""Runs in Amaranth's own simulator, without a compiler: some thousand clocks a second."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from shotveil.sim.engines.run import (
 class AmaranthBench:
     """Plays runs on a component in Amaranth's simulator.
 
-    `endless` names output streams that go on by themselves; more output than is due is then no
+    `endless` names output streams that go on by themselves. More output than is due is then not an
     error, and collecting starts at the first sample whose field `start` is high, if one is named.
     """
 

@@ -1,10 +1,11 @@
-"""Emitted Verilog with clocked processes for next-state logic: the same, faster to simulate.
+"""Rewrite emitted Verilog so that it simulates faster: one clocked process for each register.
 
-Amaranth's Verilog has two processes for a register: one computes its next value in every clock,
-one takes it over. Verilator makes expressions of the former, all of which are computed whether the
-register moves or not, with a mask for each reset. Written as one process, with all registers of a
-module that share a reset behind one condition, most of it is skipped in most clocks. What a
-register holds is the same in every clock; synthesis, benches and proofs use the text as emitted.
+Amaranth's Verilog has two processes for a register: one computes its next value in every clock, and
+the other stores it. Verilator turns the first into expressions, all of which are computed whether
+the register changes or not, with a mask for each reset. In the rewritten text each register has one
+process, and all registers of a module that share a reset are behind one condition, so that most of
+the work is skipped in most clocks. Every register holds the same value in every clock as before.
+Synthesis, benches and proofs use the text as emitted.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import re
 from dataclasses import dataclass
 
 NAME = r"(?:\\\S+ |[A-Za-z_]\w*)"
-# A process of yosys may begin with this, which keeps simulators from skipping it at the start.
+# A process that yosys wrote may begin with this, so that simulators do not skip it at the start.
 DUMMY = "if (\\$auto$verilog_backend"
 
 
@@ -35,7 +36,7 @@ def clocked(verilog: str, never: str = "rst") -> str:
 
 def _module(text: str, never: str) -> str:
     lines = text.split("\n")
-    logic: dict[str, tuple[range, list[str]]] = {}  # of one signal each, by its name
+    logic: dict[str, tuple[range, list[str]]] = {}  # the process that sets a signal, by its name
     registers: list[tuple[range, str, str]] = []  # name and next value
     at = 0
     while at < len(lines):
@@ -62,7 +63,7 @@ def _module(text: str, never: str) -> str:
             continue
         place, body = logic[following]
         sets = sum(_target(line) == following for line in body)
-        # Set here, declared and taken over, and nothing else.
+        # The signal occurs only where it is declared, set here, and stored in the register.
         if uses[following] != sets + 2:
             continue
         register = _register(name, following, body, never)
@@ -82,7 +83,7 @@ def _target(line: str) -> str | None:
 def _register(name: str, following: str, body: list[str], never: str) -> _Register:
     body = [line for line in body if DUMMY not in line]
     reset, initial = None, ""
-    # Resets come last, and so before all else.
+    # A reset is the last statement, so it has priority over all others.
     while len(body) >= 3 and body[-1] == "    end":
         condition = re.fullmatch(rf"    if \(({NAME})\) begin", body[-3])
         value = re.fullmatch(rf"      {re.escape(following)}\s*= (\d+'\w+);", body[-2])

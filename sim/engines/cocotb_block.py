@@ -1,4 +1,4 @@
-"""The cocotb side of block mode: start each run, wait for its end, note how long it took."""
+"""The cocotb side of block mode starts each run, waits for its end, and notes how long it took."""
 
 from __future__ import annotations
 

@@ -47,13 +47,13 @@ class BlockRunner(Verilator):
 def build(
     name: str, top: str, sources: Mapping[str, str], *, public: tuple[str, ...], fast: bool = True
 ) -> tuple[BlockRunner, Path]:
-    """Compile Verilog texts (file name → text) with module `top` and give the runner and folder.
+    """Compile Verilog texts (file name → text) with module `top`; return the runner and the folder.
 
-    `public` are the variables of `top` that cocotb may reach. `fast` skips the randomised start
-    values, which only matter in the hunt for reads of uninitialised registers. A file named
-    generated_*.v is excused from the lint rules on style, one named library_*.v, which others
-    wrote, from all. The folder's name carries a hash of all that went in, and an earlier build of
-    the same is taken as it is.
+    `public` are the variables of `top` that cocotb may access. `fast` skips the randomised start
+    values, which only help to find reads of uninitialised registers. A file named generated_*.v is
+    exempt from the lint rules on style, and a file named library_*.v, which others wrote, from all
+    lint rules. The folder's name contains a hash of all inputs, and an earlier build of the same
+    inputs is used again.
     """
     control = verilator.waivers()
     control += "".join(f'public_flat_rw -module "{top}" -var "{v}"\n' for v in public)
@@ -102,7 +102,7 @@ def _compile(
     try:
         verilator.refuse_warnings(log.read_text())
     except RuntimeError:
-        shutil.rmtree(folder)  # or a second attempt would find nothing to do, and so to warn of
+        shutil.rmtree(folder)  # otherwise a second attempt would find it built, and not warn again
         raise
     verilator.keep_runtime(runtime, folder)
     (folder / "finished").touch()

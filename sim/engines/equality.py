@@ -1,4 +1,4 @@
-"""Model against RTL: runs together with what must come of them, to the bit."""
+"""Comparison of RTL with its model: runs, each with the exact bits that must come out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shotveil.sim.engines.run import Result, Run, Samples
 
 
 class AnyBench(Protocol):
-    """Either bench."""
+    """A bench of any kind."""
 
     def run(self, *runs: Run) -> list[Result]:
         """Play runs one after the other."""
@@ -20,11 +20,12 @@ class AnyBench(Protocol):
 
 @dataclass(frozen=True)
 class Case:
-    """A run, the samples that each output stream must give, and output ports' values at its end.
+    """A run with the samples that each output stream, and the values that output ports, must give.
 
-    With `framed` the stream `o` may hold idle samples of zero before, between and behind the
-    frames; its samples due are then frames that start where `first` is high, each `framed` long.
-    `idle` is the value of each field in an idle sample, 0 unless named.
+    The values of ports are those at the end of the run. With `framed`, the stream `o` may hold idle
+    samples before, between and behind the frames; the samples that are due are then frames that
+    start where `first` is high and are `framed` samples long. `idle` is the value of each field in
+    an idle sample, 0 unless named.
     """
 
     run: Run
@@ -54,7 +55,7 @@ def check(bench: AnyBench, cases: Sequence[Case]) -> list[Result]:
 
 
 def _frames(samples: Mapping[str, np.ndarray], case: Case) -> dict[str, np.ndarray]:
-    """The samples of frames alone; all others must be idle."""
+    """Only the samples of frames; all others must be idle."""
     (starts,) = np.nonzero(samples["first"])
     due = max(np.size(values) for values in dict(case.expected["o"]).values())
     assert len(starts) * case.framed == due, (

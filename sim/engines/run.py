@@ -1,10 +1,10 @@
-"""What a bench does, whatever simulates: feed streams, stall at random, collect, catch errors.
+"""What every bench does: it feeds streams, pauses at random, collects samples, and finds errors.
 
 A `Run` says what goes in and how much must come out, a `Result` what came out. `AmaranthBench` (in
 `sim.engines.amaranth_bench`) and `VerilatorBench` (in `sim.engines.verilator_bench`) play the same
 runs, so a test is written once for both.
 
-Stream data are int64 arrays, or for a payload with fields a dictionary of such arrays by field.
+Stream data are int64 arrays; for a payload with fields, they are a dictionary of such arrays.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ class Run:
 
     `settings` are values of plain input ports, held for the run. `inputs` are the samples of each
     input stream. `due` is the number of samples expected from each output stream. `stall` is the
-    probability that the bench's side of a stream pauses in a clock, 0 for none, or one for each
-    stream by name (0 where none is given). `linger` is how many clocks
-    to watch for extra output after the last sample; `timeout` is in clocks (default: 1000 and 8
-    per sample, at the given stall).
+    probability that the bench's side of a stream pauses in a clock: one number for all streams, or
+    one for each by name (0 for those that are not named). `linger` is the number of clocks for
+    which the bench watches for extra output after the last sample. `timeout` is in clocks (default:
+    1000 and 8 per sample, at the given stall).
     """
 
     settings: Mapping[str, int] = field(default_factory=dict)
@@ -65,16 +65,16 @@ class Run:
         require("linger", self.linger, at_least=0, integer=True)
 
     def stall_of(self, name: str) -> float:
-        """The probability for one stream."""
+        """The probability that one stream pauses."""
         return self.stall.get(name, 0.0) if isinstance(self.stall, Mapping) else self.stall
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a run gave: samples of each output stream, values of plain output ports at its end.
+    """What came out of a run: samples of output streams, and values of plain ports at its end.
 
-    `first` holds for each stream the clock of its first transfer, `last` that of its last,
-    counted from the start of the run. `clocks` is the run's length and `seconds` its wall time.
+    For each stream, `first` is the clock of its first transfer and `last` that of its last, counted
+    from the start of the run. `clocks` is the run's length and `seconds` its wall time.
     """
 
     outputs: Mapping[str, Any]
@@ -87,7 +87,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Ports:
-    """The ports of a component, by what a bench has to do with them."""
+    """The ports of a component, sorted by what a bench does with them."""
 
     inputs: Mapping[str, Any]  # stream name → interface
     outputs: Mapping[str, Any]
@@ -129,7 +129,7 @@ Fields = dict[str, tuple[int, Shape]]  # offset and shape of each field of a pay
 def pack(payload: Any, samples: Samples) -> npt.NDArray[np.uint64]:
     """Samples of a stream as payload words. Raises `RangeError` on a value that does not fit.
 
-    Instead of a payload, its `fields_of` will do, which saves time where there are many calls.
+    `payload` may also be the result of `fields_of`, which saves time if there are many calls.
     """
     fields = fields_of(payload)
     given = samples if isinstance(samples, Mapping) else {"": samples}
@@ -158,7 +158,7 @@ def unpack(payload: Any, words: npt.NDArray[np.uint64]) -> Any:
 
 def to_signed(words: npt.ArrayLike, width: int) -> IntArray:
     """The lowest `width` bits of unsigned words as two's complement numbers."""
-    # To the top and back, so that the sign comes along.
+    # Shifting to the top and back extends the sign.
     moved = np.asarray(words).astype(np.uint64) << np.uint64(64 - width)
     return moved.view(np.int64) >> (64 - width)
 

@@ -1,10 +1,10 @@
 """A component as a shared library: compiled by Verilator, called for many clocks at a time.
 
-Python is entered once a block of clocks, not once a clock, and no simulator stands between: a loop
-in C++ plays arrays into ports and records others. While it runs, Python's global lock is free, so
-two designs can run in two threads.
+Python is called once for a block of clocks, not once a clock, and there is no simulator in between:
+a loop in C++ plays arrays into input ports and records output ports. While the loop runs, it does
+not hold Python's global lock, so two designs can run in two threads.
 
-`Library` compiles, once for each distinct design; its `Instance`s are independent of each other.
+`Library` compiles each distinct design once; its `Instance`s are independent of each other.
 """
 
 from __future__ import annotations
@@ -52,11 +52,11 @@ Training = Callable[[Path], None]
 OPTIONS = ("--cc", "--exe", "--build", "-O3", "--x-assign", "fast", "--x-initial", "fast",
            "-Wall", "-Wno-fatal", "--top-module", "shell", "--prefix", "Vshell")  # fmt: skip
 
-# GCC counts what is executed, and lays out the code by that: a design is one long stretch of code
-# that is run through in every clock, and does not fit a processor's first cache.
+# GCC records a profile and arranges the code by it. This helps because a design is one long stretch
+# of code that is executed in every clock and does not fit a processor's first-level cache.
 TRAINED = ("-fprofile-generate -fprofile-update=single", "-fprofile-use -Wno-missing-profile")
 
-# What C++ and Python tell each other about a stream.
+# The fields through which C++ and Python exchange the state of a stream.
 STREAM = (
     ("words", "uint64_t*", ctypes.c_void_p),
     ("count", "uint64_t", ctypes.c_uint64),  # of words, or of words that there is room for
@@ -77,10 +77,11 @@ class _Stream(ctypes.Structure):
 class Library:
     """The compiled design of a component; `name` only labels the file in `build/`.
 
-    `path` is where it is, or where it was compiled before: then it is taken from there as it is,
-    which saves the seconds that it takes to write a large design as Verilog. `training`, given a
-    library at a path, has another process do with it what the design will do most; that takes
-    twice the time to compile, and the result is faster by a fifth. Only with GCC.
+    `path` is the compiled file. If it is given, the file is used as it is, which saves the seconds
+    that it takes to write a large design as Verilog. `training`, called with the path of a library,
+    makes another process do with it what the design will mostly do, so that GCC can record a
+    profile. Compilation then takes twice as long, and the result is faster by a fifth. Other
+    compilers ignore it.
     """
 
     def __init__(
@@ -124,7 +125,7 @@ class Library:
         )
 
     def instance(self) -> Instance:
-        """A new instance, as it is behind a reset."""
+        """A new instance, in the state after a reset."""
         return Instance(self, self._calls)
 
 
@@ -142,7 +143,7 @@ class _Queue:
 
 
 class Instance:
-    """One instance of a design. Not for two threads at once; two instances are."""
+    """One instance of a design. Two threads may use two instances, but not the same one at once."""
 
     def __init__(self, library: Library, calls: ctypes.CDLL):
         self._library = library
@@ -166,7 +167,7 @@ class Instance:
 
     @property
     def clock(self) -> int:
-        """Clocks since `begin`."""
+        """The number of clocks since `begin`."""
         return self._elapsed - self._origin
 
     def __del__(self) -> None:
@@ -174,7 +175,7 @@ class Instance:
             self._calls.destroy(self._handle)
 
     def set(self, **values: int) -> None:
-        """Values of plain input ports, held until set again. Raises `RangeError`."""
+        """Set plain input ports, which hold the values until set again. Raises `RangeError`."""
         for name, value in values.items():
             if name not in self._ports.settings:
                 raise KeyError(f"{name} is no plain input port")
@@ -185,7 +186,7 @@ class Instance:
             self._values[self._line[name]] = int(value) & ((1 << shape.width) - 1)
 
     def get(self, name: str) -> int:
-        """Value of a plain output port before the last clock of the last step."""
+        """The value of a plain output port before the last clock of the last step."""
         shape = self._ports.status[name].shape()
         word = int(self._values[self._line[name]])
         return int(to_signed(np.uint64(word), shape.width)) if shape.signed else word
@@ -201,11 +202,11 @@ class Instance:
             stream.random = ((seed ^ (0x9E3779B9 * (number + 1))) & 0xFFFFFFFF) | 1
 
     def pending(self, name: str) -> int:
-        """Samples of an input stream that have not been taken yet."""
+        """How many samples of an input stream have not been taken yet."""
         return len(self._queues[name].words)
 
     def passed(self, name: str) -> tuple[int, int, int]:
-        """Samples that a stream transferred since `begin`, clocks of the first and the last."""
+        """How many samples a stream transferred since `begin`, and the first and last clock."""
         stream = self._streams[self._place[name]]
         first, last = int(stream.first), int(stream.last)
         return int(stream.total), first - self._origin, last - self._origin
@@ -216,7 +217,7 @@ class Instance:
         inputs: Mapping[str, Samples] | None = None,
         outputs: Collection[str] | Mapping[str, int] = (),
     ) -> dict[str, Any]:
-        """Run some clocks; what the ports named in `outputs` gave.
+        """Run some clocks and return what the ports named in `outputs` gave.
 
         In `inputs`, samples of a stream wait until it takes them, in this step or a later one;
         samples of a plain port or of a stream that is always valid are played one a clock, exactly
@@ -239,7 +240,7 @@ class Instance:
         inputs: Mapping[str, Words],
         outputs: Collection[str] | Mapping[str, int] = (),
     ) -> dict[str, Words]:
-        """What `step` does, with samples as words: bits as they are at the port."""
+        """Do what `step` does, with samples as words, which are the bits at the port."""
         require("clocks", clocks, at_least=0, integer=True)
         ports, kept = self._ports, []
         room = outputs if isinstance(outputs, Mapping) else dict.fromkeys(outputs, clocks)
@@ -364,7 +365,7 @@ class LibraryBench:
             outputs[name] = _cut(whole, slice(None, due)) if name in self._endless else whole
         passed = {name: instance.passed(name) for name in self._library.streams}
         for name in self._endless:
-            # One sample a clock: the first that counts, and the last.
+            # These outputs give one sample a clock: find the first that counts, and the last.
             at = begun.get(name, 0)
             passed[name] = (
                 min(counts[name], run.due.get(name, 0)),
@@ -416,7 +417,7 @@ def _compile(name: str, sources: Mapping[str, str], training: Training | None) -
 
 def _build(path: Path, texts: Mapping[str, str], versions: str, training: Training | None) -> None:
     command, extra = verilator.executable()
-    # Moved into place when it is whole.
+    # The file is moved into place when it is complete.
     with tempfile.TemporaryDirectory(dir=verilator.builds()) as built:
         folder = Path(built)
         for file, text in texts.items():
@@ -447,7 +448,7 @@ def _build(path: Path, texts: Mapping[str, str], versions: str, training: Traini
             watched, informed = TRAINED
             build(watched)
             training(fresh)
-            for made in objects.iterdir():  # all that was compiled, but not what was counted
+            for made in objects.iterdir():  # all compiled files, but not the recorded profile
                 if made.suffix in (".o", ".a", ".so", ".gch"):
                     made.unlink()
             build(informed)
@@ -465,7 +466,7 @@ def _profiles() -> bool:
 
 
 def lines(ports: Ports) -> dict[str, tuple[int, bool]]:
-    """The Verilog ports of a component: name → width, and whether it is an input."""
+    """The Verilog ports of a component: name → its width, and whether it is an input."""
     found: dict[str, tuple[int, bool]] = {}
     for side, incoming in ((ports.inputs, True), (ports.outputs, False)):
         for name, port in side.items():
@@ -482,9 +483,10 @@ def lines(ports: Ports) -> dict[str, tuple[int, bool]]:
 def shell(ports: Ports) -> str:
     """A Verilog module around the design that numbers its ports, and never resets it.
 
-    Verilator renames ports whose names mean something in C++, as `reference` and `a__b` do. Were
-    the reset a port, all logic behind it would be computed once more whenever any port changes:
-    a third of the time. Registers begin as they do behind a reset, as on an FPGA.
+    The ports are numbered since Verilator renames those whose names have a meaning in C++, such as
+    `reference` and `a__b`. If the reset were a port, all logic that depends on it would be computed
+    again whenever any port changes, which takes a third of the time. Registers start with their
+    reset values, as on an FPGA.
     """
     known = lines(ports)
     declare = [
@@ -500,7 +502,7 @@ def shell(ports: Ports) -> str:
 
 
 def wrapper(ports: Ports) -> str:
-    """C++ around the verilated shell: plays and records one block of clocks in each call."""
+    """C++ code around the compiled shell; each call plays and records one block of clocks."""
     number_of = {name: k for k, name in enumerate(lines(ports))}
 
     def member(name: str) -> str:
@@ -517,7 +519,7 @@ def wrapper(ports: Ports) -> str:
         payload = member(f"{name}__payload")
         stream = f"streams[{number}]"
         if incoming and valid == "1":
-            # Without samples its value stays.
+            # Without samples the port keeps its value.
             before.append(f"if ({stream}.at < {stream}.count) {payload} = "
                           f"{stream}.words[{stream}.at];")  # fmt: skip
             after.append(f"if ({stream}.at < {stream}.count) pass({stream}, clock);")
@@ -527,7 +529,7 @@ def wrapper(ports: Ports) -> str:
             after.append(f"if ({stream}.offering && {ready}) "
                          f"{{ pass({stream}, clock); {stream}.offering = 0; }}")  # fmt: skip
         else:
-            # What is always ready does not pause.
+            # A stream that is always ready does not pause.
             accept = f"{stream}.at < {stream}.count" if ready == "1" else f"accept({stream})"
             before.append(f"const bool go_{number} = {accept};")
             if ready != "1":

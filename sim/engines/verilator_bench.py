@@ -1,9 +1,8 @@
 """Runs on the emitted Verilog under cocotb and Verilator, in block mode.
 
-A bench module is written around the design: it makes the clock, reads stimuli from files into
+A bench module in Verilog surrounds the design: it makes the clock, reads stimuli from files into
 memories when told to, feeds and stalls the streams by itself, and writes responses to files.
-Python is woken once a run instead of once a clock, so a run goes at the speed of the compiled
-design.
+Python is called once a run instead of once a clock, so a run has the speed of the compiled design.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ from shotveil.sim.engines.verilog import emit
 
 PRIMITIVES = Path(__file__).parent / "primitives"
 
-# 32-bit words of a run's header, before two for each stream and three for each setting.
+# 32-bit words of a run's header, in front of two for each stream and three for each setting.
 HEADER = ("seed", "timeout", "linger")
 
 
@@ -110,7 +109,7 @@ class VerilatorBench:
         unknown |= {*run.due} - {*self._ports.outputs}
         if unknown:
             raise ValueError(f"the design has no port {sorted(unknown)}")
-        # One 64-bit slot a setting; what is not named keeps its value of the run before.
+        # A setting has a 64-bit slot; one that is not named keeps its value of the run before.
         for name in self._ports.settings:
             given = name in run.settings
             value = run.settings.get(name, 0) & (2**64 - 1)
@@ -283,8 +282,8 @@ def bench_text(ports: Ports, endless: Collection[str], start: str | None, depth:
             f"      status[{index + 1}] = {name}_wide[31:0];",
         ]
         index += 2
-    # Lint that a bench may break: upper bits of settings drive nothing, registers have start values
-    # since nothing resets a bench, and files are read and written with blocking assignments.
+    # A bench may break these lint rules: upper bits of settings drive nothing, registers have start
+    # values since nothing resets a bench, and blocking assignments read and write files.
     return "\n".join(
         [
             "// Block-mode bench: written by sim/engines/verilator_bench.py.",

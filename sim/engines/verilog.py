@@ -20,7 +20,7 @@ def emit(
 
     Source locations are left out, so that the text depends on the design alone.
     """
-    # Handshake lines that a signature fixes (always valid, always ready) are no ports.
+    # Handshake lines that a signature fixes (always valid, always ready) are not ports.
     members = component.signature.flatten(component)
     ports = [
         value
@@ -40,7 +40,7 @@ def emit(
 
 @contextlib.contextmanager
 def _pinned_hash_seed() -> Iterator[None]:
-    """Children (yosys) inherit a fixed PYTHONHASHSEED, so that names and order repeat."""
+    """Give child processes (yosys) a fixed PYTHONHASHSEED, so that names and order repeat."""
     before = os.environ.get("PYTHONHASHSEED")
     os.environ["PYTHONHASHSEED"] = "0"
     try:

@@ -1,8 +1,8 @@
-"""The house as it stands: rooms, what they import of each other, and a picture of it.
+"""The organisation of the code: its rooms, what they import from each other, and a picture of it.
 
 A *room* is a folder of modules under one of the four folders of the package, or a module beside
-such folders. Room A has an arrow to room B where a module of A imports one of B, by statement or by
-a string that names it. All is read from the sources; nothing is imported.
+such folders. Room A has an arrow to room B if a module of A imports one of B, by a statement or by
+a string that names it. Everything is read from the sources; nothing is imported.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 FOLDERS = ("models", "gateware", "host", "sim")
-FACE = Path("host/shotveil")  # the package itself: a shop window, and no room
+FACE = Path("host/shotveil")  # the public interface of the package, which is not a room
 NAMED = re.compile(r"shotveil((\.\w+)+)")
 
 
 @dataclass(frozen=True)
 class PackageRoom:
-    """`name` such as host.ledger, what it `says` of itself, and the rooms that it imports."""
+    """A room: its `name` such as host.ledger, its description, and the rooms that it imports."""
 
     name: str
     says: str
@@ -29,12 +29,12 @@ class PackageRoom:
 
     @property
     def folder(self) -> str:
-        """The folder that it lies in."""
+        """The folder of the package that the room is in."""
         return self.name.partition(".")[0]
 
 
 def modules(root: Path) -> dict[str, Path]:
-    """All modules in rooms below `root` by name, without "shotveil."; no generated ones."""
+    """All modules in rooms below `root` by name without "shotveil.", except generated ones."""
     found = {}
     for folder in FOLDERS:
         for path in sorted((root / folder).rglob("*.py")):
@@ -45,9 +45,9 @@ def modules(root: Path) -> dict[str, Path]:
 
 
 def imported(name: str, path: Path) -> Iterator[str]:
-    """Names that a module imports, wherever in its file, as `a.b.c` for "from a.b import c".
+    """Names that a module imports anywhere in its file, as `a.b.c` for "from a.b import c".
 
-    Strings that name something in the package count as well; relative names are told in full.
+    Strings that name something in the package count as well; relative names are given in full.
     """
     package = ["shotveil", *name.split(".")][: None if path.name == "__init__.py" else -1]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -86,12 +86,12 @@ def rooms(root: Path) -> dict[str, PackageRoom]:
 
 
 def circles(house: dict[str, PackageRoom]) -> list[str]:
-    """Rooms from which arrows lead back to themselves."""
+    """The rooms from which a chain of arrows leads back to themselves."""
     return [name for name in house if name in _reached(house, name)]
 
 
 def floors(house: dict[str, PackageRoom], folder: str) -> list[list[str]]:
-    """The rooms of a folder from the ground up: each stands above all that it imports there."""
+    """The rooms of a folder by floor; each room is above all rooms that it imports there."""
     names = {name for name in house if house[name].folder == folder}
     placed: dict[str, int] = {}
 
@@ -135,7 +135,7 @@ MARKER = "<!-- rooms: written by `shotveil lab architecture` -->"
 
 
 def page(text: str, root: Path) -> str:
-    """The text of a page, with the table of rooms below its marker made anew."""
+    """The text of a page with a new table of rooms below its marker."""
     rows = ["", "| room | what is in it | it imports |", "|---|---|---|"]
     for room in rooms(root).values():
         path = room.name.replace(".", "/")
@@ -145,7 +145,7 @@ def page(text: str, root: Path) -> str:
     return text.partition(MARKER)[0] + "\n".join([MARKER, *rows, ""])
 
 
-# The picture: a band a folder, a row a floor, and only arrows that others do not imply.
+# The picture has a band for each folder, a row for each floor, and no arrow that others imply.
 WIDTH, ROOM, ROW, MARGIN = 1180, (150, 32), 62, 24
 COLOURS = {"models": "#2a78b8", "gateware": "#b8642a", "host": "#2a8a57", "sim": "#7a52a8"}
 SAYS = {
@@ -157,10 +157,10 @@ SAYS = {
 
 
 def picture(root: Path) -> str:
-    """The house as SVG: a band for each folder, its rooms from the ground up, arrows to imports.
+    """The rooms as SVG: a band for each folder, its rooms from the ground up, arrows to imports.
 
-    An arrow that a longer way implies is left out, and so are those between folders, which go
-    sim → host, gateware → models.
+    Arrows that others imply are left out, and so are those between folders, which go from sim to
+    host and gateware, and from these to models.
     """
     house = rooms(root)
     parts: list[str] = []
@@ -217,7 +217,7 @@ def _band(
 
 
 def _needed(house: dict[str, PackageRoom], name: str) -> set[str]:
-    """The rooms that a room imports, but for those that another of them imports already."""
+    """The rooms that a room imports, except those that another of them imports already."""
     direct = {other for other in house[name].imports if house[other].folder == house[name].folder}
     return {
         other

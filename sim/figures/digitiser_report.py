@@ -1,7 +1,7 @@
 """The digitiser's figures, measured on its bit-true model: `shotveil lab digitiser-report`.
 
-With `--sessions N` the bias over N sessions (some seconds each), with `--vacuum N` the search for
-false frames in N samples.
+With `--sessions N` it measures the bias over N sessions (some seconds each), with `--vacuum N` it
+searches N samples of vacuum for false frames.
 """
 
 from __future__ import annotations
@@ -60,10 +60,10 @@ def calibrate(
     frames: int,
     rng: np.random.Generator,
 ) -> tuple[Calibration, tuple[int, ...]]:
-    """Vacuum and dark records through the receiver: the calibration, and the offset found.
+    """Calibrate by vacuum and dark records through the receiver; return also the offset found.
 
-    A first vacuum record finds the offset alone: while it is unknown, its own error counts as
-    vacuum noise, ln(n)/n of it in a record of n symbols.
+    A first vacuum record only finds the offset. While that is unknown, its own error counts as
+    vacuum noise, in a record of n symbols as ln(n)/n of it.
     """
     still = np.zeros((frames + 1) * settings.period, dtype=np.complex128)
     blocked = replace(channel, excess_noise=0.0)
@@ -89,14 +89,14 @@ def calibrate(
 def receive(
     spec: DigitiserSpec, given: Light, offset: tuple[int, ...] | None = None
 ) -> chain.Received:
-    """A session from its second frame on: the first is what the search sees."""
+    """Receive a session from its second frame on; the search uses up the first one."""
     return chain.model(
         spec, given.settings, given.codes, _replayed(given.settings, given.q), offset=offset
     )
 
 
 def _replayed(settings: DigitiserSettings, q: IntArray) -> IntArray:
-    """The row symbols from the second frame on, and some more for when the light has ended."""
+    """The row symbols from the second frame on, and some more for the time behind the light."""
     row = settings.layout.row
     return np.concatenate([q[:, row:], np.zeros((2, 8 * row), np.int64)], axis=1)
 
@@ -114,7 +114,7 @@ def session(
 ) -> Session:
     """A session with a random channel: T in [0.25, 1], ε in [0, 0.05], any delay and phase.
 
-    The homodyne receiver's loop is closed: its codes turn the light.
+    The loop of the homodyne receiver is closed: its codes turn the phase of the light.
     """
     rng = np.random.default_rng(seed)
     channel = SimulatedChannel(
@@ -180,21 +180,21 @@ def bias(
 def accuracy(
     spec: DigitiserSpec, frames: int = 2000, seed: int = 2, transmittance: float = 0.5
 ) -> dict[str, float]:
-    """The fixed-point receiver against float64 on the same samples.
+    """Compare the fixed-point receiver with float64 on the same samples.
 
     Returns relative differences of T̂ and σ̂² from the sums, and the SNR loss in dB against the
-    ideal matched filter at the true delay, without converter. The phase is still, so both use least
-    squares over all symbols; the float side takes the receiver's own delay and angles, and is in
-    the same shot-noise units. Rounding noise is some 2·10⁻⁴ of the shot noise's amplitude, and its
-    chance correlation with the noise falls as one over the root of the symbols: 2·10⁻⁶ of the
-    noise's variance for 40,000 symbols, below 10⁻⁶ from some 400,000 on.
+    ideal matched filter at the true delay, without converter. The phase does not move, so both use
+    least squares over all symbols; the float side takes the receiver's own delay and angles, and
+    has the same shot-noise units. Rounding noise is some 2·10⁻⁴ of the shot noise's amplitude. Its
+    chance correlation with the noise is inversely proportional to the root of the number of
+    symbols: 2·10⁻⁶ of the noise's variance for 40,000 symbols, below 10⁻⁶ from some 400,000 on.
     """
     rng = np.random.default_rng(seed)
     channel = SimulatedChannel(
         transmittance=transmittance, delay=200.37, phase=0.4 if spec.quadratures == 2 else 0
     )
     sent = light(spec, channel, frames, rng, LAYOUT)
-    # The same noise once more, before the converter.
+    # This is the same noise again, in front of the converter.
     again = np.random.default_rng(seed)
     q, unit = _again(spec, frames, again)
     rows = ((q[0] + 1j * q[1]) * unit).reshape(frames, LAYOUT.row)
@@ -213,7 +213,7 @@ def accuracy(
     sent_rows = np.array(rows[1 : frames_got + 1])
     skip = min(WARM_UP, frames_got // 2)
 
-    # Float64 on the same ADC words, with the same delay choice, offset, scale and angles.
+    # Now float64 on the same ADC words, with the same choice of delay, offset, scale and angles.
     samples, _ = entry.model(spec, sent.codes)
     designed = _float_taps(spec)
     values = np.empty((spec.quadratures, frames_got, n))
@@ -234,13 +234,13 @@ def accuracy(
     t2, noise = _plain(spec, got.sums.frames[skip:frames_got], unit)
     float_t2, float_noise = fit(same)
 
-    # The ideal: no converter, the true delay, the true phase.
+    # The ideal receiver has no converter, and knows the true delay and the true phase.
     whole = int(np.floor(channel.delay))
     ideal_starts = whole + LAYOUT.length * 4 * (1 + np.arange(frames_got)) + 4 * PREAMBLE
     best = reference.matched(spec, voltage, ideal_starts, channel.delay - whole, n)
     ideal = best[0] + 1j * best[1] if spec.quadratures == 2 else best[0].astype(complex)
     ideal_t2, ideal_noise = fit(ideal / channel.shot_noise * np.exp(-1j * channel.phase))
-    # The receiver's tracking of a noisy phase is in the estimate's own budget: turned ideally here.
+    # `tracking_loss` measures what tracking a noisy phase costs; here the phase is the ideal one.
     straight = _turned(
         spec, sent, got, values - _offsets(spec, sent, got, values), steps, frames_got, True
     ) * np.exp(-1j * channel.phase)
@@ -278,8 +278,11 @@ def tracking_loss(
     frames: int = 400,
     seed: int = 7,
 ) -> float:
-    """SNR in dB that tracking the phase costs: the receiver as it is, its loop closed, against the
-    same light and noise with the phase taken away and, phase-diverse, averaged for long."""
+    """The SNR in dB that tracking the phase costs.
+
+    The receiver as it is, with its loop closed, is compared with one for the same light and noise
+    but without the phase's movement. If phase-diverse, that one averages the phase for long.
+    """
     rng = np.random.default_rng(seed)
     channel = SimulatedChannel(
         transmittance=transmittance, delay=200.37, phase=0.4, linewidth=linewidth
@@ -323,7 +326,7 @@ def _again(spec: DigitiserSpec, frames: int, rng: np.random.Generator) -> tuple[
 def _float_taps(spec: DigitiserSpec) -> np.ndarray:
     """The matched filter's taps before rounding, in shot-noise units as the rounded ones are.
 
-    A calibration divides by the filter's energy, so that of each fraction is the integer taps'.
+    A calibration divides by the filter's energy, so each fraction has the energy of integer taps.
     """
     designed = pulse.design(spec.samples_per_symbol, spec.taps, spec.rolloff)
     steps = np.arange(spec.fractions) / spec.fractions - 0.5
@@ -336,7 +339,7 @@ def _float_taps(spec: DigitiserSpec) -> np.ndarray:
 def _offsets(
     spec: DigitiserSpec, sent: Light, got: chain.Received, values: np.ndarray
 ) -> np.ndarray:
-    """The offset that a float64 receiver with the same rule takes off each symbol."""
+    """The offset that a float64 receiver with the same rule subtracts from each symbol."""
     steps = chain.plan(sent.settings)
     vacuum = np.flatnonzero(steps.kind == 2)
     frames = values.shape[1]
@@ -362,7 +365,7 @@ def _turned(
     frames: int,
     still: bool = False,
 ) -> np.ndarray:
-    """Complex symbols in √SNU, turned back by the receiver's angles (not if `still`)."""
+    """Complex symbols in √SNU, rotated back by the receiver's angles unless `still`."""
     scale = np.array(sent.settings.scale[: spec.quadratures]) / 2.0**spec.scale.fraction
     scaled = values * scale[:, None, None]
     if spec.quadratures == 1:
@@ -383,8 +386,8 @@ def _turned(
 def back_to_back(frames: int = 24, seed: int = 3) -> dict[str, float]:
     """Excess noise in SNU that drive and receiver add through an ideal link without noise.
 
-    The drive's DAC codes, an ideal modulator, and the receiver; V_A = 12 SNU. By block: what is
-    left when the parts before are ideal.
+    The drive's DAC codes pass an ideal modulator and the receiver; V_A = 12 SNU. The figure of a
+    block is the excess noise that is left when all parts before it are ideal.
     """
     drive = DriveSpec(row_capacity=512)
     spec = DigitiserSpec()
@@ -398,7 +401,7 @@ def back_to_back(frames: int = 24, seed: int = 3) -> dict[str, float]:
     sent = drive_chain.model(drive, registers(drive, setup), raw)
     fields = drive_reference.modulator(setup.arms, to_float(sent.codes, drive.dac))
     digital = np.concatenate([fields[:, 0] + 1j * fields[:, 1]], axis=1).ravel()
-    # The field that the same symbols make without any rounding, on the same axis.
+    # This is the field that the same symbols make without any rounding, on the same axis.
     ideal = drive_reference.field(drive, setup, to_float(raw, drive.symbol))
     perfect = (ideal[:, 0] + 1j * ideal[:, 1]).ravel()
     truth = (raw[:, 0] + 1j * raw[:, 1]) * unit
@@ -420,7 +423,7 @@ def back_to_back(frames: int = 24, seed: int = 3) -> dict[str, float]:
         return _error(y, truth[1:].ravel()[: len(y)])
 
     def filtered(light_in: np.ndarray) -> float:
-        """Ideal receiver."""
+        """The light through an ideal receiver."""
         starts = 200 + LAYOUT.length * 4 * np.arange(frames) + 4 * PREAMBLE
         line = np.concatenate([np.zeros(200), light_in, np.zeros(600)])
         steps = chain.plan(DigitiserSettings(layout=LAYOUT))
@@ -429,7 +432,7 @@ def back_to_back(frames: int = 24, seed: int = 3) -> dict[str, float]:
         return _error((y[0] + 1j * y[1]).ravel(), truth.ravel())
 
     def only_filter() -> float:
-        """ADC and matched filter alone: ideal light, ideal everything behind."""
+        """ADC and matched filter alone, with ideal light and everything behind them ideal."""
         line = np.concatenate([np.zeros(200), perfect * scale, np.zeros(600)]) * 256
         samples = np.rint(np.stack([line.real, line.imag])).astype(np.int64)
         starts = 200 + LAYOUT.length * 4 * np.arange(frames) + 4 * PREAMBLE
@@ -461,9 +464,10 @@ def _error(y: np.ndarray, q: np.ndarray) -> float:
 def found_at_every_delay(
     spec: DigitiserSpec, delays: Iterable[int], transmittance: float = 0.25, seed: int = 4
 ) -> tuple[int, int]:
-    """How many of some integer delays the frame was found at, to the sample, and their number.
+    """At how many integer delays the frame was found to the sample, and how many were tried.
 
-    Two frames in vacuum; the second must start within half a sample and one step of the truth.
+    There are two frames in vacuum; the receiver has to place the second one within half a sample
+    and one step of its true start.
     """
     hits = total = 0
     rng = np.random.default_rng(seed)
@@ -489,7 +493,7 @@ def found_at_every_delay(
 
 
 def false_frames(spec: DigitiserSpec, samples: int, seed: int = 5) -> tuple[int, float]:
-    """Hits in vacuum, and the largest power as a fraction of the threshold."""
+    """The number of false hits in vacuum, and the largest power as a fraction of the threshold."""
     rng = np.random.default_rng(seed)
     minimum = correlator.threshold(spec, 256.0)
     hits, largest = 0, 0.0
@@ -524,7 +528,7 @@ def lock_transient(
 
 
 def floors() -> Iterable[str]:
-    """All that takes seconds."""
+    """All figures that take only seconds to measure."""
     for n in (2, 1):
         spec = DigitiserSpec(quadratures=n)
         kind = "phase-diverse" if n == 2 else "homodyne"
@@ -568,7 +572,7 @@ def floors() -> Iterable[str]:
 
 
 def vacuum(samples: int) -> Iterable[str]:
-    """False frames in vacuum."""
+    """The number of false frames in vacuum."""
     for n in (2, 1):
         hits, largest = false_frames(DigitiserSpec(quadratures=n), samples)
         yield (
@@ -580,7 +584,8 @@ def vacuum(samples: int) -> Iterable[str]:
 def report(sessions: int | None = None, samples: int | None = None) -> dict[str, Iterable[str]]:
     """The parts of the report by name: those asked for, or the floors if none is.
 
-    Bias over so many `sessions` of each kind, and false frames in so many `samples` of vacuum.
+    `sessions` asks for the bias over so many sessions of each kind, `samples` for the false frames
+    in so many samples of vacuum.
     """
     parts: dict[str, Iterable[str]] = {}
     if sessions:

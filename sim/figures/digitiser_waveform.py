@@ -1,7 +1,7 @@
-"""The digitiser to look at: a waveform file from a simulation of the RTL, and a picture.
+"""A waveform file from a simulation of the digitiser's RTL, and a picture of its signals.
 
-`shotveil lab digitiser-waveform` writes digitiser.vcd (for GTKWave or Surfer) and digitiser.png:
-the eye diagram, constellation, spectrum, transient of the homodyne lock.
+`shotveil lab digitiser-waveform` writes digitiser.vcd (for GTKWave or Surfer) and digitiser.png,
+which shows eye diagram, constellation, spectrum and the transient of the homodyne lock.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def draw(spec: DigitiserSpec, given: Light, got: chain.Received, shot_noise: flo
     eye, stars, spectrum, lock = figure.subplots(2, 2).ravel()
     samples, _ = entry.model(spec, given.codes)
 
-    # The filter at every sample, as the receiver has it at one in four.
+    # The filter runs at every sample here; the receiver runs it at one in four.
     frame = got.frames[-3]
     taps = spec.coefficients()[frame.fraction] / 2.0**spec.coefficient.fraction
     part = samples[0, frame.start - 2 : frame.start + 4 * 300]
@@ -74,7 +74,7 @@ def draw(spec: DigitiserSpec, given: Light, got: chain.Received, shot_noise: flo
 
 
 def write_waveform(folder: Path) -> dict[Path, str]:
-    """Simulate, compare with the model, write the two files; what each one holds, by its path."""
+    """Simulate, compare with the model, write both files; return what each holds, by its path."""
     folder.mkdir(parents=True, exist_ok=True)
     small = DigitiserSpec(modes=64)
     layout = FrameLayout(preamble=16, row=64, pilot_spacing=64, vacuum=64)

@@ -22,7 +22,7 @@ BITS = range(8, 17)
 
 
 def excess_noise() -> Iterable[str]:
-    """Error of recovered weight symbols as excess noise, for each width of the DAC."""
+    """The error of recovered weight symbols as excess noise, for each width of the DAC."""
     yield f"Excess noise of the drive at V_A = {MODULATION_VARIANCE:g} SNU, in SNU: all rows of a"
     yield "layer through the integer model, an ideal I/Q modulator and an ideal matched filter."
     yield "One constant gain a layer is taken out, since it only redefines s. Arms are uneven."
@@ -56,7 +56,7 @@ def excess_noise() -> Iterable[str]:
 
 
 def rounding(rng: np.random.Generator) -> Iterable[str]:
-    """Mean error of each rounding on the path, over inputs that meet every residue."""
+    """The mean error of each rounding on the path, over inputs that meet every residue."""
     spec, n = DriveSpec(), 4_000_000
     yield "Mean error of the roundings on the path, in LSB of their output (± is the spread)"
     products = (
@@ -84,7 +84,7 @@ def _mean(name: str, error: np.ndarray) -> str:
 
 
 def speeds() -> Iterable[str]:
-    """Model and compiled simulation, on this machine, both on one core."""
+    """The speeds of model and compiled simulation on this machine, each on one core."""
     spec = DriveSpec(row_capacity=512)
     raw = registers(spec, DriveSettings(arms=UNEVEN))
     rows = reference.raw_symbols(spec, weight_symbols(400))
@@ -109,7 +109,7 @@ def _seconds(work) -> float:  # type: ignore[no-untyped-def]
 
 
 def report() -> dict[str, Iterable[str]]:
-    """The parts of the report by name; some minutes each."""
+    """The parts of the report by name; each takes some minutes."""
     return {
         "excess_noise": excess_noise(),
         "rounding": rounding(np.random.default_rng(1)),

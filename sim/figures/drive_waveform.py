@@ -1,4 +1,4 @@
-"""One frame of the drive to look at: a waveform file and a picture, from a simulation of the RTL.
+"""A waveform file and a picture of one frame of the drive, from a simulation of the RTL.
 
 `shotveil lab drive-waveform` writes drive.vcd (for GTKWave or Surfer) and drive.png.
 """
@@ -63,7 +63,7 @@ def draw(
         axis.legend(loc="upper right")
         axis.set_xlabel("time (µs)")
 
-    # The field behind the modulator against the pulse's own spectrum.
+    # This compares the field behind the modulator with the spectrum of the pulse.
     field = reference.modulator(settings.arms, to_float(codes, spec.dac))
     line = np.abs(np.fft.fftshift(np.fft.fft(field[0] + 1j * field[1], 4096))) ** 2
     shape = np.abs(np.fft.fftshift(np.fft.fft(to_float(raw.coefficients, spec.coefficient), 4096)))
@@ -92,12 +92,12 @@ def _decibel(power: np.ndarray) -> np.ndarray:
 
 
 def write_waveform(folder: Path) -> dict[Path, str]:
-    """Simulate, compare with the model, write the two files; what each one holds, by its path."""
+    """Simulate, compare with the model, write both files; return what each holds, by its path."""
     folder.mkdir(parents=True, exist_ok=True)
     spec = DriveSpec(row_capacity=512)
     settings = DriveSettings(arms=UNEVEN)
     layer = weight_symbols()
-    symbols = layer[np.abs(layer).max(axis=(1, 2)).argmax()]  # the row that shows most
+    symbols = layer[np.abs(layer).max(axis=(1, 2)).argmax()]  # the row with the largest weight
     rows = reference.raw_symbols(spec, symbols)[None]
     cases = drive_cases(spec, registers(spec, settings), rows)
     bench = AmaranthBench(Drive(spec), {"o"}, "first")

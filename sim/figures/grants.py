@@ -2,10 +2,10 @@
 
     shotveil lab grants --scripts 100000
 
-A script is what a host, sane or not, does with the registers for some frames: arms and disarms at
-any time, starts twice, stops, changes the grant behind the start, lets the watchdog run out, sends
-more rows than were granted or none. The verdict looks at the DAC codes alone, and at when the host
-armed and started: preamble and pilots are set to zero, so that light is a row.
+A script is what a host, correct or not, does with the registers for some frames: it arms and
+disarms at any time, starts twice, stops, changes the grant after the start, lets the watchdog run
+out, sends more rows than were granted or none. The verdict depends only on the DAC codes and on
+when the host armed and started. Preamble and pilots are set to zero, so that any light is a row.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ SPEC = DriveSpec(row_capacity=16, arcsine_segments=64)
 LAYOUT = FrameLayout(preamble=4, row=4, pilots=0, vacuum=0, guard=8)
 FRAME = LAYOUT.length * SPEC.samples_per_symbol  # clocks
 SCRIPT = 24 * FRAME
-TOGETHER = 32  # scripts played without a look at them
-REST = 8 * FRAME  # after which nothing can be on its way
+TOGETHER = 32  # scripts that are played before the outputs are checked
+REST = 8 * FRAME  # clocks after which no frame can still be on its way
 SYMBOL = {"i": 0x5000, "q": -0x5000}
 
 
 @dataclass
 class GrantsSeen:
-    """What was seen: `granted` and `emitted` rows, batches by how they ended."""
+    """What was counted: `granted` and `emitted` rows, and batches by the way they ended."""
 
     scripts: int = 0
     granted: int = 0
     emitted: int = 0
-    complete: int = 0  # batches that sent all of their grant, some rows at least
+    complete: int = 0  # batches with a grant that sent all of it
     endings: Counter[str] = field(default_factory=Counter)
 
     @property
     def batches(self) -> int:
-        """How many began."""
+        """How many batches began."""
         return sum(self.endings.values())
 
 
@@ -54,7 +54,7 @@ class Trespass(AssertionError):
 
 
 def script(rng: np.random.Generator) -> dict[str, IntArray]:
-    """One host's doings, clock by clock."""
+    """What one host does, clock by clock."""
 
     def pulses(rate: float) -> IntArray:
         return (rng.random(SCRIPT) < rate).astype(np.int64)
@@ -80,24 +80,24 @@ def script(rng: np.random.Generator) -> dict[str, IntArray]:
         "trigger": held(rng.integers(0, 2, 40)),
         "trigger_delay": np.full(SCRIPT, rng.integers(0, 300)),
     }
-    if rng.random() < 0.5:  # a host that knows its trade
+    if rng.random() < 0.5:  # this host behaves correctly
         doing["arm"][:] = 1
         doing["arm"][: rng.integers(1, 60)] = 0
     return doing
 
 
 def judge(doing: dict[str, IntArray], seen: dict[str, IntArray], verdict: GrantsSeen) -> None:
-    """Hold what was emitted against what was granted. Raises `Trespass`."""
+    """Compare what was emitted with what was granted. Raises `Trespass`."""
     light = (seen["i"] != 0) | (seen["q"] != 0)
     (starts,) = np.nonzero(seen["sent"])
-    # Rows: frames with light in them. All light must be in frames.
+    # A row is a frame with light in it. All light must be in frames.
     ends = starts + FRAME
     sums = np.concatenate([[0], np.cumsum(light)])
     inside = sums[np.minimum(ends, len(light))] - sums[starts]
     if inside.sum() != sums[-1]:
         raise Trespass("there is light outside of frames")
     rows = starts[inside > 0]
-    # Batches, as a host may count on them: from a rise of `on`, with the grant of the clock before.
+    # A batch begins with a rise of `on` and has the grant of the clock before.
     on = seen["on"]
     (begins,) = np.nonzero(np.diff(on, prepend=0) == 1)
     (over,) = np.nonzero(np.diff(on, append=0) == -1)
@@ -130,7 +130,7 @@ def _ending(fault: int, cleared: int) -> str:
 
 
 def prepare() -> Instance:
-    """A transmitter with its settings."""
+    """A transmitter with its settings made."""
     instance = Library(BatchTransmitter(SPEC), "transmitter").instance()
     raw = registers(SPEC, DriveSettings(layout=LAYOUT, reference=0.0))
     ports = {n: v for n, v in settings(raw).items() if n not in ("run", "arm")}
@@ -139,7 +139,7 @@ def prepare() -> Instance:
 
 
 def run(scripts: int, rng: np.random.Generator) -> GrantsSeen:
-    """Play so many scripts, without a reset between them. Raises `Trespass`."""
+    """Play `scripts` scripts without a reset between them. Raises `Trespass`."""
     require("scripts", scripts, at_least=1, integer=True)
     instance = prepare()
     verdict = GrantsSeen()
@@ -147,7 +147,7 @@ def run(scripts: int, rng: np.random.Generator) -> GrantsSeen:
         count = min(TOGETHER, scripts - verdict.scripts)
         parts = [script(rng) for _ in range(count)]
         doing = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        # Faults of the batch before are forgotten; at the end all comes to rest.
+        # Faults of the batch before are cleared; at the end no frame is on its way any more.
         doing = {n: np.concatenate([v, np.zeros(REST, np.int64)]) for n, v in doing.items()}
         doing["clear"][0] = 1
         n = len(doing["arm"])

@@ -2,8 +2,8 @@
 
     shotveil lab link-soak --packets 1000000
 
-Time is that of the wire, not of the computer: bytes take as long as at its rate, and time-outs as
-long as they say.
+Time is that of the wire, not of the computer: bytes take as long as the wire's rate says, and
+time-outs are measured in the same time.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from shotveil.models.host_link.endpoint import Counters, EndpointModel
 from shotveil.models.host_link.wire import Wire, WireFaults
 from shotveil.sim.cases.host_link import READ_PORTS, WRITE_PORTS, Surroundings
 
-# One in a hundred packets is damaged, one lost, one repeated; and some come late.
+# Of a hundred packets one is damaged, one is lost, one is repeated, and some come late.
 BAD = WireFaults(corrupt=0.01, drop=0.01, duplicate=0.01, reorder=0.002)
 RATE = 300_000.0  # bytes a second in each direction: a UART at 3 Mbaud
 DELAY = 1e-3  # seconds from the host to the device and back
@@ -27,9 +27,9 @@ TIMEOUT = 0.05  # seconds
 
 
 class WirePipe:
-    """The host's side of two wires, at whose other end a device's model sits.
+    """The host's side of two wires that lead to the model of a device.
 
-    `to_device` keeps what reached the device, if asked to `record`.
+    With `record`, `to_device` keeps the bytes that reached the device.
     """
 
     def __init__(self, device: EndpointModel, there: Wire, back: Wire, record: bool = False):
@@ -44,14 +44,14 @@ class WirePipe:
         self.to_device = bytearray()
 
     def clock(self) -> float:
-        """Seconds since the start."""
+        """The seconds since the start."""
         return self.now
 
     def write(self, data: bytes) -> None:
         """Send bytes to the device, and let it answer."""
         arriving = self._there.carry(data)
         self._device_free = max(self._device_free, self.now) + len(data) / RATE
-        # As an operating system does, take some ten milliseconds of data ahead and no more.
+        # As an operating system does, accept some ten milliseconds of data ahead and no more.
         self.now = max(self.now, self._device_free - 10e-3)
         if self._record:
             self.to_device += arriving
@@ -62,7 +62,7 @@ class WirePipe:
             self._arrivals.append((self._host_free, answer))
 
     def read(self, most: int, timeout: float) -> bytes:
-        """What has come from the device."""
+        """Up to `most` bytes that have come from the device."""
         if self._arrivals and self._arrivals[0][0] <= self.now + timeout:
             self.now = max(self.now, self._arrivals[0][0])
             return self._arrivals.popleft()[1]
@@ -70,14 +70,14 @@ class WirePipe:
         return b""
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing: there is nothing to release."""
 
 
 @dataclass
 class Report:
-    """What came of it; `sent` and `received` are words, which were checked.
+    """The result of a soak; `sent` and `received` are numbers of words, all of them checked.
 
-    `seconds` are those of the wire, `elapsed` those of the computer.
+    `seconds` is the time of the wire, `elapsed` that of the computer.
     """
 
     packets: int
@@ -116,7 +116,7 @@ def soak(
     window: int = 8,
     record: bool = False,
 ) -> Report:
-    """Send, receive, write and read until so many packets have been on the wires.
+    """Send, receive, write and read until `packets` packets have been on the wires.
 
     Words sent are numbers in order, through two ports that give them back; a third port counts by
     itself. Raises `AssertionError` at the first word that is not the next one.

@@ -1,4 +1,4 @@
-"""Adversaries in the loop, and whether the server's sums give them away.
+"""Adversaries in the loop, and whether the server notices them by its sums.
 
 The server judges as `host.verification.verdict` does, but knows its shot-noise unit only as well as
 its vacuum and dark records tell it. Half of the false alarms allowed goes to that calibration,
@@ -36,14 +36,15 @@ from shotveil.sim.loop.session import Loop, Records
 from shotveil.sim.loop.settings import LoopSettings
 
 HONEST = "honest"
-CLIP = 3.0  # standard deviations of a probing weight: what the converters have to hold
+CLIP = 3.0  # standard deviations of a probing weight that the converters have to hold
 
 
 @dataclass(frozen=True)
 class Caught:
-    """The verdict at the first batch that rejected, or at the last, and how many that took.
+    """The verdict at the first batch that was rejected, or at the last, and the number of batches.
 
-    declared: the channel that the settings imply; tolerated: the one that the verdict is against.
+    `declared` is the channel that the settings imply, and `tolerated` the one that the verdict
+    compares with.
     """
 
     attack: str
@@ -54,7 +55,7 @@ class Caught:
 
 
 def attacks() -> tuple[str, ...]:
-    """Names: nobody's, and the adversaries' that act on samples."""
+    """The name of the honest client, and the names of all adversaries that act on samples."""
     playing = [
         n for n, who in adversaries(Adversary).items() if who.strength and who.strength.in_loop
     ]
@@ -62,9 +63,9 @@ def attacks() -> tuple[str, ...]:
 
 
 def _played(name: str, link: Link) -> tuple[Intruder | None, float]:
-    """Intruder on the fibre and the client's true gain, where the link's is granted.
+    """The intruder on the fibre, and the client's true gain; the link has the granted gain.
 
-    Raises `RangeError` for a name that is none of `attacks`.
+    Raises `RangeError` for a name that is not in `attacks`.
     """
     if name not in attacks():
         raise RangeError(f"attack = {name!r} is none of {', '.join(attacks())}")
@@ -79,10 +80,10 @@ def _played(name: str, link: Link) -> tuple[Intruder | None, float]:
 
 
 def probe(modes: int, rows: int, seed: int = 1) -> Layer:
-    """Random weights (rows, 2·modes) for a server that wants to know.
+    """Random weights (rows, 2·modes) for a server that wants to find adversaries.
 
-    Short rows are what gives an over-amplifying client away: its noise g is spread over the modes
-    of a row, so it takes m ∝ modes² symbols, that is rows ∝ modes, to see it.
+    Short rows reveal an over-amplifying client soonest: its noise g is spread over the modes of a
+    row, so the server needs m ∝ modes² symbols, that is rows ∝ modes, to see it.
     """
     require("modes", modes, at_least=8, integer=True)
     require("rows", rows, at_least=1, integer=True)
@@ -93,11 +94,11 @@ def probe(modes: int, rows: int, seed: int = 1) -> Layer:
 def tolerated(
     declared: ChannelEstimate, calibration: Calibration, false_alarm_probability: float
 ) -> ChannelEstimate:
-    """`declared`, worse by what the shot-noise unit may be wrong by.
+    """The channel `declared`, made worse by the possible error of the shot-noise unit.
 
-    Half of `false_alarm_probability` goes to T̂, whose relative error is the unit's, half to ε̂,
-    whose error is the vacuum's (see `host.verification.estimation`). Both are normal: records hold
-    thousands of symbols.
+    Half of `false_alarm_probability` goes to T̂, whose relative error is that of the unit, and half
+    to ε̂, whose error is that of the vacuum (see `host.verification.estimation`). Both errors are
+    normal, since records hold thousands of symbols.
     """
     require("false_alarm_probability", false_alarm_probability, above=0, below=1)
     far = float(-ndtri(false_alarm_probability / 2))
@@ -124,7 +125,7 @@ def run_attack(
 
     The server judges after every batch, by its sums alone; its false alarms are limited over all
     looks and the calibration together. With `backend` rtl both nodes are their gateware. Raises
-    `RangeError` for an attack or a backend that is none, and where the server's node fails.
+    `RangeError` for an unknown attack or backend, and if the server's node fails.
     """
     if backend not in BACKENDS:
         raise RangeError(f"backend = {backend!r} is none of {', '.join(BACKENDS)}")
@@ -170,6 +171,6 @@ def _gateware(
     rtl = import_extra("shotveil.sim.loop.rtl", "rtl")
     try:
         batch = rtl.play(loop, 0, xi, rng, records.offsets[0]).server
-    except rtl.ClientFailed as failed:  # a client that cheats may do without its inference
+    except rtl.ClientFailed as failed:  # a client that cheats may spoil its own inference
         batch = failed.server
     return loop.statistics(0, batch.session[None], records)

@@ -22,15 +22,18 @@ from shotveil.sim.loop.session import Loop, LoopInference, Records, verified
 from shotveil.sim.loop.settings import REALISTIC, LoopSettings, prepare
 
 BACKENDS = ("model", "rtl")
-MANY = 10  # images for which it is worth the time to compile the nodes for what they do
+MANY = 10  # images from which on it is worth the time to compile the nodes with a profile
 PRESETS = {"ideal": Impairments(), "realistic": REALISTIC}
-RECORD_FRAMES = 2000  # of vacuum and of dark: 850,000 symbols each
+RECORD_FRAMES = 2000  # frames of the vacuum and of the dark record: 850,000 symbols each
 
 
 @dataclass(frozen=True, eq=False)
 class NodesOutcome:
-    """A run through the nodes. `link` is the one to declare: the server's detectors as calibrated,
-    and the technical noise that its impairments cause. `calibration` was made before the run."""
+    """The result of a run through the nodes.
+
+    `link` is the link to declare: it has the server's detectors as calibrated, and the technical
+    noise that the impairments cause. `calibration` was made before the run.
+    """
 
     inference: Inference
     link: Link
@@ -40,12 +43,12 @@ class NodesOutcome:
 
 
 def model(task: InferenceTask) -> InferenceResult:
-    """The bit-true models of both nodes."""
+    """Carry a run through the bit-true models of both nodes."""
     return _run(task, "model")
 
 
 def rtl(task: InferenceTask) -> InferenceResult:
-    """The compiled gateware of both nodes."""
+    """Carry a run through the compiled gateware of both nodes."""
     return _run(task, "rtl")
 
 
@@ -72,19 +75,19 @@ def through_nodes(
 ) -> NodesOutcome:
     """Run images (n, inputs) through both nodes; losses and detectors are those of `link`.
 
-    There are as many `processes` as processors unless that says how many.
+    If `processes` is None, there are as many as processors.
 
-    Raises `RangeError` for a backend or preset that is none, light beyond the converters, a layer
-    that no frame holds.
+    Raises `RangeError` for an unknown backend or preset, for light that exceeds the range of the
+    converters, and for a layer that does not fit a frame.
     """
     if backend not in BACKENDS:
         raise RangeError(f"backend = {backend!r} is none of {', '.join(BACKENDS)}")
     if impairments not in PRESETS:
         raise RangeError(f"impairments = {impairments!r} is none of {', '.join(PRESETS)}")
-    # Asked for first: whoever lacks what it needs shall not wait for a calibration to hear of it.
+    # This comes first, so that a user who lacks a package need not wait for a calibration to know.
     rtl = import_extra("shotveil.sim.loop.rtl", "rtl") if backend == "rtl" else None
     asked = LoopSettings.of(link, PRESETS[impairments], seed=seed)
-    # The drive starts with the modulator's data sheet, and finds what it meets.
+    # The drive starts with the values of the modulator's data sheet and measures the true ones.
     settings, calibration = calibrated(asked, prepare(asked, network.layers[0]), asked.arms)
     loop = Loop(network, settings)
     records = loop.records(record_frames)
@@ -105,8 +108,11 @@ def through_nodes(
 
 
 def declared(loop: Loop, records: Records) -> Link:
-    """The link as the server declares it: its receiver as calibrated, back to back as well, and
-    distortion counted as technical noise. The first layer, by far the largest, speaks for all."""
+    """The link as the server declares it.
+
+    Its receiver is as calibrated, including the back-to-back response, and distortion counts as
+    technical noise. The values are those of the first layer, which is by far the largest.
+    """
     link = loop.settings.link
     first = loop.back_to_back()[0]
     return replace(

@@ -1,4 +1,4 @@
-"""The optics as a calibration sees them: nodes that play, and a modulator that nobody knows."""
+"""The optics as a calibration sees them: nodes that play, and a modulator with unknown values."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ECHO_FRAMES = 64
 
 @dataclass(eq=False)
 class ModelBench:
-    """A bench on the bit-true models; `light` says how bright, `frames` how long a record is."""
+    """A bench on the bit-true models; `light` is the brightness, `frames` a record's length."""
 
     loop: LoopSettings
     light: LayerLight
@@ -38,7 +38,7 @@ class ModelBench:
 
     def __post_init__(self) -> None:
         self._seeds = np.random.default_rng([self.loop.seed, 6])
-        # The modulator as it is, whatever anybody sets.
+        # The modulator keeps its true values, whatever the drive is set to.
         impairments = self.loop.impairments.without("bias_error", "half_wave_error", "imbalance")
         arms = true_arms(self.loop.impairments, self.loop.arms)
         self._setup = replace(self.light.setup, impairments=impairments, arms=arms)
@@ -65,8 +65,8 @@ class ModelBench:
         for _ in range(self.held_frames + 2):
             light = optics.way_out(optics.modulate(codes))
             words.append(optics.way_back(optics.hold(light, [])[1]))
-        # The first frames hold what the loop held before. The receiver measures its offset in a
-        # vacuum record: a dark one leaves the mean in.
+        # The first frames still contain what was in the loop before. The record is a dark one,
+        # since in a vacuum record the receiver would measure the mean and subtract it.
         settings = replace(self.settings, record=DARK_RECORD, free_run=1)
         sums = record(self.spec, settings, np.concatenate(words[2:], axis=1)).sums.session
         return _as_vacuum(self.spec, sums)
@@ -82,7 +82,7 @@ class ModelBench:
         words = optics.way_back(returned)
         settings = self.settings
         ahead = 4 * settings.layout.preamble
-        # The receiver's first frame only starts it; what follows the last has no preamble.
+        # The first frame only starts the receiver; what follows the last frame has no preamble.
         whole = chain.model(self.spec, settings, words, np.zeros((2, 2 * codes.shape[1]), np.int64))
         first = whole.frames[0].start - ahead - period
         arrivals = [first + k * period for k in range(ECHO_FRAMES)]
@@ -102,7 +102,7 @@ class ModelBench:
         )
 
     def _codes(self, arms: tuple[Arm, Arm], reference: float, frames: int) -> IntArray:
-        """What the drive sends for empty rows, (2, samples)."""
+        """The codes that the drive sends for empty rows, shape (2, samples)."""
         layout = self.settings.layout
         raw = registers(
             self.loop.drive, DriveSettings(layout=layout, reference=reference, arms=arms)
@@ -128,15 +128,15 @@ class ModelBench:
 def calibrated(
     settings: LoopSettings, light: LayerLight, start: tuple[Arm, Arm]
 ) -> tuple[LoopSettings, NodeCalibration]:
-    """Settings with the drive as a calibration from `start` leaves it, and what was found.
+    """Settings with the drive as a calibration from `start` leaves it, and what that found.
 
-    The modulator stays as it is; only what the drive is set to changes, and with it the errors that
-    are left.
+    The modulator stays as it is. Only the settings of the drive change, and with them the errors
+    that remain.
     """
     found = calibrate(ModelBench(settings, light), start, settings.impairments.server_efficiency)
     arms = found.drive_arms()
     true = true_arms(settings.impairments, settings.arms)
-    # A factor common to both arms is the light's strength, which the attenuator sets.
+    # A common factor of both arms is the strength of the light, which the attenuator sets.
     sizes = [arm.gain / one.gain for one, arm in zip(true, arms, strict=True)]
     mean = float(np.mean(sizes))
     (i, set_i), (q, set_q) = zip(true, arms, strict=True)
@@ -150,7 +150,7 @@ def calibrated(
 
 
 def _as_vacuum(spec: DigitiserSpec, sums: IntArray) -> IntArray:
-    """Sums of a dark record in the place of a vacuum record's."""
+    """The sums of a dark record, put in the place of those of a vacuum record."""
     out = sums.copy()
     out[spec.vacuum_word] = sums[spec.dark_word]
     return out

@@ -11,10 +11,11 @@ from shotveil.sim.loop.settings import LoopSettings
 def budget(network: Network, settings: LoopSettings, rows: int = 128) -> dict[str, float]:
     """Technical excess noise (SNU, at the returned mode) in the first layer, by cause.
 
-    "all" is that of all impairments together; for every cause, what goes away with it. They need
-    not add up: a slow drift, for instance, turns what leaks through the modulator. Without noise
-    of light and electronics, so that 1e-5 SNU show in `rows` rows; noise that is set as such counts
-    at its value.
+    "all" is the noise of all impairments together; the figure of a cause is the noise that
+    disappears without it. The figures need not add up: a slow drift, for instance, turns the phase
+    of the light that leaks through the modulator. The runs have no noise of light and electronics,
+    so that 1e-5 SNU can be seen in `rows` rows. An impairment that is noise counts at its set
+    value.
     """
     first = Network(network.name, network.layers[:1])
 

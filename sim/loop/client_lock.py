@@ -1,11 +1,11 @@
 """The client's phase lock in a batch: its own phase shifter acts on what it measures.
 
-Frame k's phase moves the shifter for frame k + `lag`: the detector's samples of a frame depend on
-earlier frames only. So the loop is run on preambles and pilots alone, `lag` frames at a time, and
-then the whole receiver on the samples that came of it. If the receiver's own frames and phases are
-the same, what was computed is the loop, to the bit. Otherwise its timing was not that of frames one
-behind the other, each with its preamble where it is due, and the pilots are run again with the
-timing that the receiver found.
+The phase of frame k moves the shifter for frame k + `lag`, so the detector's samples of a frame
+depend on earlier frames only. The loop is therefore run first on preambles and pilots alone, `lag`
+frames at a time, and then the whole receiver on the resulting samples. If the receiver finds the
+same frames and phases, the result is the closed loop to the bit. Otherwise the receiver's timing
+was not that of frames that follow each other, each with its preamble where it is expected, and the
+pilots are run again with the timing that the receiver found.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ from shotveil.models.digitiser.spec import PILOT, VACUUM, DigitiserSettings, Dig
 from shotveil.models.digitiser.timing import Frame, Peak
 from shotveil.models.waveform.optics import Complex, Optics
 
-DECISION = 2  # frames from a phase to the shifter's code: known in the next, read at its end
-# Samples behind the last frame: the receiver finishes it, and does not yet expect another.
+DECISION = 2  # frames from a phase to the shifter's code, known in the next, read at its end
+# Samples behind the last frame, in which the receiver finishes it and does not yet expect another.
 MARGIN = 250
-# Samples on either side of where a preamble's peak should be: it must hold, and may lie off a bit.
+# Samples on either side of a preamble's expected peak: the peak may be shifted a little.
 AROUND = timing.HOLD + 4
 
 
 @dataclass(frozen=True, eq=False)
 class Locked:
-    """The client's reception: `codes` of the shifter (frames,) as each frame met it, and lock."""
+    """What the client received: the shifter's `codes` (frames,) in each frame, and its lock."""
 
     received: Received
     words: IntArray
@@ -60,7 +60,7 @@ def receive(
 ) -> Locked:
     """Receive gapless frames that arrive at the given samples of `tapped`, shape (n,).
 
-    Raises `RangeError` if receiver and loop do not come to agree, as without light.
+    Raises `RangeError` if receiver and loop do not agree in the end, for example without light.
     """
     spec = optics.setup.client
     silence = np.zeros((2, len(arrivals) * settings.layout.row), np.int64)
@@ -68,8 +68,8 @@ def receive(
     lag = optics.setup.settle + DECISION
     tapped = tapped[: arrivals[-1] + settings.period + MARGIN]
     timed: list[Frame] | None = None
-    # Timing comes of light that was there before, so each attempt is right for one frame more than
-    # the last, at least.
+    # Timing depends on earlier light only, so each attempt is right for at least one frame more
+    # than the one before.
     for _ in arrivals:
         words, codes, used = _run(optics, tapped, arrivals, settings, lock, offset, timed)
         received = chain.model(spec, settings, words, silence, offset)
@@ -87,7 +87,7 @@ def receive(
 
 
 def index_of(frames: list[Frame], arrivals: list[int], ahead: int) -> int | None:
-    """Which of the frames that arrived is the first one received; None unless all others follow."""
+    """Which frame that arrived is the first one received; None unless all others follow it."""
     if not frames:
         return None
     period = arrivals[1] - arrivals[0]
@@ -113,10 +113,10 @@ def _codes(
 
 
 class _Search:
-    """Timing of gapless frames as their samples come, from what lies around each preamble's end.
+    """Finds the timing of gapless frames, as samples come, from those around each preamble's end.
 
-    Arrivals tell where to look, not what is found: that is what the receiver finds, as long as
-    nothing else looks like a preamble.
+    Arrivals only say where to look. The result is the same as the receiver's, as long as nothing
+    else looks like a preamble.
     """
 
     def __init__(
@@ -130,11 +130,11 @@ class _Search:
         self._lock: timing.Lock | None = None
 
     def frames(self, words: IntArray, group: slice) -> list[Frame]:
-        """The next frames, from words (n,) that reach as far; lost ones while there is no lock."""
+        """The next frames, from words (n,) that reach to their end; lost ones without a lock."""
         begin = self._begin[group]
         given = words[begin[:, None] + self._samples].reshape(1, -1)
         samples, _ = entry.model(self._spec, given, self._settings.offset_binary)
-        # One behind the other; where a preamble would reach into the one before is not looked at.
+        # Preambles follow each other; places where one would overlap the last are left out.
         found = correlator.model(self._spec, samples, self._settings.minimum)
         power, hit = (
             v.reshape(len(begin), -1)[:, correlator.REACH :] for v in (found.power, found.hit)
@@ -169,8 +169,11 @@ def _run(
     offset: tuple[int, ...] | None,
     timed: list[Frame] | None,
 ) -> tuple[IntArray, IntArray, list[Frame]]:
-    """The detector's words (1, n), the shifter's code in each frame, and the timing used: as given,
-    or as found on the way."""
+    """Run the loop on the pilots.
+
+    Returns the detector's words (1, n), the shifter's code in each frame, and the timing that was
+    used: the given one, or the one that was found on the way.
+    """
     spec = optics.setup.client
     steps = plan(settings)
     (kept,) = np.nonzero((steps.kind == PILOT) | (steps.kind == VACUUM))
@@ -204,7 +207,7 @@ def _run(
         part = slice(arrivals[first], arrivals[first] + count * period)
         words[:, part] = detector(tapped[part], codes[group] * unit)
         used += search.frames(words[0], group) if timed is None else timed[group]
-        # The first frame of all only starts the receiver.
+        # The very first frame only starts the receiver.
         use = [k for k in range(first, group.stop) if k]
         frames = [used[k] for k in use]
         where = np.array([f.start for f in frames])[:, None, None] + windows

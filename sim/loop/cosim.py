@@ -1,4 +1,4 @@
-"""MNIST test digits through both nodes, the report of it, and what it says for a person."""
+"""MNIST test digits through both nodes, the report of such a run, and its results as text."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def cosim(
 
 
 def channel_lines(run: LoopRun) -> list[str]:
-    """Lines on what the server's sums say of the channel, and where excess noise comes from."""
+    """Lines on what the server's sums say about the channel, and on the causes of excess noise."""
     lines = []
     if run.compared:
         lines.append(
@@ -60,7 +60,7 @@ def channel_lines(run: LoopRun) -> list[str]:
 
 
 def board_lines(run: LoopRun) -> list[str]:
-    """Lines on what boards would do."""
+    """Lines on how fast boards would be."""
     clock = run.rates[0].clock
     lines = [f"on boards, projected at {clock.hertz / 1e6:.4g} MHz ({clock.source}):"]
     for p in run.rates:

@@ -1,7 +1,7 @@
-"""Design questions: one imperfection at a time, against excess noise and what the client reads.
+"""Design questions: how one imperfection changes the excess noise and what the client reads.
 
-Each point is a run through the bit-true models without noise of light and electronics, everything
-else ideal, so that 1e-6 SNU show in a few dozen rows.
+Each point is a run through the bit-true models without noise of light and electronics, with
+everything else ideal, so that 1e-6 SNU can be seen in a few dozen rows.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ GOAL = 1e-4  # SNU
 
 @dataclass(frozen=True)
 class Question:
-    """`values` of something on an axis named `label`; `change` sets one of them."""
+    """The `values` of an imperfection on an axis named `label`; `change` sets one of them."""
 
     label: str
     values: tuple[float, ...]
@@ -40,7 +40,7 @@ class Question:
 
 @dataclass(frozen=True, eq=False)
 class ImperfectionCost:
-    """At each value: excess noise (SNU at the returned mode), and F² that is left to the client."""
+    """At each value, the excess noise (SNU at the returned mode) and the F² left to the client."""
 
     question: Question
     excess: NDArray[np.float64]
@@ -55,7 +55,7 @@ def _impaired(sweep: Sweep) -> Question:
 
 
 def _adc(settings: LoopSettings, bits: float) -> LoopSettings:
-    """Fewer bits over the same range of voltages, down to where the register of the scale ends."""
+    """Use fewer bits over the same range of voltages, as far as the scale's register allows."""
     one, two = (DigitiserSpec(quadratures=k, adc_bits=int(bits)) for k in (1, 2))
     return replace(settings, client=one, server=two, step=max(32.5, 256.0 * 2.0 ** (bits - 14)))
 
@@ -73,7 +73,7 @@ QUESTIONS = {
         for sweep in impairment.sweeps
     },
 }
-"""By name: the converters' bits, and whatever impairments ask."""
+"""All questions by name: the converters' bits, and those that impairments define."""
 
 
 def answer(
@@ -99,7 +99,7 @@ def answer(
 
 
 def limit(found: ImperfectionCost, goal: float = GOAL) -> float | None:
-    """Where the excess noise crosses `goal`, between the values; None if it does not."""
+    """Where the excess noise crosses `goal`, interpolated between values; None if it does not."""
     values = np.array(found.question.values, np.float64)
     above = found.excess > goal
     (where,) = np.nonzero(above[1:] != above[:-1])
@@ -116,10 +116,10 @@ def limit(found: ImperfectionCost, goal: float = GOAL) -> float | None:
 def accuracies(
     network: Network, images: NDArray[Any], labels: NDArray[Any], f2: NDArray[np.float64], seed: int
 ) -> NDArray[np.float64]:
-    """Accuracy at each F² over an otherwise ideal link, one noise for all."""
+    """The accuracy at each F² over an otherwise ideal link, with the same noise for all."""
     order = np.argsort(f2)
     out = np.empty(len(f2))
-    # One noise for all points: they are to be compared.
+    # All points have the same noise, since they are to be compared.
     out[order] = accuracy_curve(
         network, images, labels, f2[order], np.random.default_rng(seed), shared_noise=True
     )
@@ -131,8 +131,8 @@ def samples_per_symbol(
 ) -> dict[int, tuple[float, float]]:
     """Excess noise (SNU) of the pulse alone, and of 1/64 symbol of mistiming, by samples a symbol.
 
-    Floating point only: 4 is what drive and digitiser are built for. `span` is the pulse's length
-    in symbols.
+    This is computed in floating point, since drive and digitiser are built for 4 only. `span` is
+    the pulse's length in symbols.
     """
     found = {}
     for samples in (2, 4, 8):

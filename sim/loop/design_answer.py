@@ -27,7 +27,7 @@ from shotveil.sim.loop.design import (
 )
 
 Real = NDArray[np.float64]
-FLOOR = 1e-8  # SNU; what is below, such as rounding, is drawn there
+FLOOR = 1e-8  # SNU; smaller values, such as rounding errors, are drawn here
 SAMPLES = "samples-per-symbol"
 
 
@@ -38,7 +38,7 @@ def questions() -> Iterable[str]:
 
 @dataclass(frozen=True)
 class DesignAnswer:
-    """An answer as lines for a person, as numbers by name, and what draws it."""
+    """An answer as lines of text, as numbers by name, and as a function that draws it."""
 
     lines: tuple[str, ...]
     numbers: dict[str, Any]
@@ -53,12 +53,12 @@ class DesignAnswer:
 def answered(
     question: str, network: str, gain: float, f2: float, rows: int, images: int
 ) -> DesignAnswer:
-    """Excess noise and accuracy with one imperfection after the other, all else ideal."""
+    """Excess noise and accuracy at each value of one imperfection, with all else ideal."""
     whole = load_network(network)
     pixels, labels = load_mnist(None, "test")
 
     def right(left: Real) -> Real:
-        """Accuracy at each F² that is left, and last over the ideal link."""
+        """The accuracy at each F² that is left, followed by that over the ideal link."""
         return accuracies(whole, pixels[:images], labels[:images], np.append(left, f2), seed=1)
 
     if question == SAMPLES:
@@ -96,10 +96,10 @@ def _of_question(found: ImperfectionCost, f2: float, right: Callable[[Real], Rea
 
 
 def _of_samples(link: Link, f2: float, right: Callable[[Real], Real]) -> DesignAnswer:
-    """What samples a symbol cost, which is floating point."""
+    """What the number of samples a symbol costs, computed in floating point."""
     found = samples_per_symbol(link.modulation_variance)
     excess = np.array(list(found.values())).T
-    # Interference of a pulse falls on what the client reads as on what returns.
+    # Intersymbol interference affects what the client reads as much as what returns.
     left = f2 * link.inference_noise / (link.inference_noise + excess)
     accuracy = right(left.ravel())
     shares = accuracy[:-1].reshape(excess.shape)
@@ -135,7 +135,7 @@ def _picture(
     ideal: float,
     at: float | None,
 ) -> Figure:
-    """Excess noise and accuracy over the values; `lines` have both, by name."""
+    """Draw excess noise and accuracy over the values; `lines` has both, by name."""
     figure = new_figure(9.2, 3.6)
     left, other = figure.subplots(1, 2)
     for (name, (excess, right)), marker in zip(lines.items(), "os", strict=False):
@@ -158,7 +158,7 @@ def _picture(
         "ideal link", (0, 100 * ideal), xycoords=("axes fraction", "data"), xytext=(4, 2),
         textcoords="offset points", va="bottom", fontsize=8, color=GREY,
     )  # fmt: skip
-    # What moves by a few hundredths should not look like a cliff.
+    # A change of a few hundredths should not look like a large one.
     lowest = 100 * min(float(right.min()) for _, right in lines.values())
     other.set(ylabel="accuracy (%)", ylim=(min(lowest, 100 * ideal - 2) - 0.3, 100 * ideal + 0.7))
     for axes in (left, other):

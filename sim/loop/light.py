@@ -4,8 +4,8 @@
     shotveil serve --demo --device tcp:127.0.0.1:7001 --calibration lab/server.json --gain 1.3 …
     shotveil ask   --demo --device tcp:127.0.0.1:7002 --calibration lab/client.json
 
-Both nodes are their gateware (`sim.loop.live`). Time passes while either host waits for bytes;
-when neither says anything, it stands still. One host a node at a time; nodes keep their state.
+Both nodes are their gateware (`sim.loop.live`). Their time passes while either host waits for
+bytes, and stops while neither sends anything. A node serves one host at a time and keeps its state.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ from shotveil.sim.loop.live import BLOCK, DELAY, LiveNodes, Party, Table
 from shotveil.sim.loop.session import Loop
 from shotveil.sim.loop.settings import LoopSettings, prepare
 
-QUIET = 4 * BLOCK  # clocks for which time goes on after the last byte: answers take less
-PROBE_ROWS, PROBE_WEIGHTS = 24, 784  # what full scale is calibrated with: Gaussian rows
+QUIET = 4 * BLOCK  # clocks for which time goes on after the last byte; an answer takes fewer
+PROBE_ROWS, PROBE_WEIGHTS = 24, 784  # Gaussian rows with which full scale is calibrated
 RECORD_FRAMES = 2000
-MARGIN = 0.9  # of the receiver's range: noise and imbalance come on top
+MARGIN = 0.9  # share of the receiver's range to use; the rest is for noise and imbalance
 SERVER_FILE, CLIENT_FILE = "server.json", "client.json"
 
 
 @dataclass(frozen=True)
 class Calibrated:
-    """A table as its calibration leaves it, and what either party has to know of its own side."""
+    """A table after its calibration, and what each party has to know about its own side."""
 
     table: Table
     server: ServerCalibration
@@ -63,14 +63,15 @@ def calibrate(
 ) -> Calibrated:
     """Calibrate a table with Gaussian rows of as much light as its full scale allows.
 
-    The records are the models', which gives the same bits as the gateware would. A longer record
-    knows the shot noise better: `record_frames` of 432 symbols each, vacuum and dark.
+    The records come from the models, which give the same bits as the gateware would. The vacuum and
+    the dark record have `record_frames` frames of 432 symbols each; longer records give a more
+    accurate shot-noise unit.
     """
     require("record frames", record_frames, at_least=100, integer=True)
     require("full scale", full_scale, above=0, at_most=brightest(impairments))
     weights = np.random.default_rng(seed).standard_normal((PROBE_ROWS, PROBE_WEIGHTS))
     layer = Layer(weights.astype(np.float32))
-    # So bright that the largest weight is full scale.
+    # The light is so bright that the largest weight is at full scale.
     rms, peak = float(np.sqrt(np.mean(layer.weights**2))), float(np.abs(layer.weights).max())
     link = impairments.link(gain, photons=(full_scale * rms / peak) ** 2 / 2)
     asked = LoopSettings.of(link, impairments, seed=seed)
@@ -82,7 +83,7 @@ def calibrate(
         settings.step, seed,
     )  # fmt: skip
     x, p = records.offsets[0]
-    # The delay as it was found, without the frame that the client held the light for.
+    # This is the delay that was found less the frame for which the client held the light.
     delay = round(found.delay.value) - loop.layers[0].setup.period + DELAY
     distortion = max(0.0, back.excess) / link.modulation_variance
     receiver = records.of_layer(0)
@@ -94,8 +95,11 @@ def calibrate(
 
 
 def brightest(impairments: Impairments) -> float:
-    """The full scale (√SNU) at which a modulator held at its largest field still fits the range of
-    the server's receiver; a calibration holds it there."""
+    """The largest full scale (√SNU) that the server's receiver can take.
+
+    At this scale a modulator at its largest field, where a calibration holds it, still fits the
+    receiver's range.
+    """
     spec, drive = NodeSpec(role="server").digitiser, DriveSpec()
     pulse = to_float(drive.pulse(), drive.coefficient)
     matched = to_float(spec.coefficients()[spec.fractions // 2], spec.coefficient)
@@ -113,11 +117,11 @@ class _Port:
 
     @property
     def waits_for(self) -> socket.socket:
-        """What may have something to say."""
+        """The socket to wait for: that of the host, or the listening one."""
         return self.host or self.listener
 
     def hear(self) -> None:
-        """A host, or its bytes."""
+        """Accept a host, or take its bytes."""
         if self.host is None:
             self.host, _ = self.listener.accept()
             self.host.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -132,7 +136,7 @@ class _Port:
             self.hang_up()
 
     def answer(self) -> bool:
-        """Hand the node's bytes to its host; whether there were any."""
+        """Send the node's bytes to its host; return whether there were any."""
         data = self.party.take()
         if data and self.host is not None:
             try:
@@ -142,7 +146,7 @@ class _Port:
         return bool(data)
 
     def hang_up(self) -> None:
-        """Wait for the next host."""
+        """Close the connection and wait for the next host."""
         if self.host is not None:
             self.host.close()
             self.host = None
@@ -153,7 +157,7 @@ def serve(
     listeners: tuple[socket.socket, socket.socket],
     over: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Serve hosts of the server's and of the client's node until `over`, asked often."""
+    """Serve the hosts of both nodes until `over`, which is called often, returns True."""
     ports = [_Port(p, at) for p, at in zip((light.server, light.client), listeners, strict=True)]
     last = light.server.clocks
     try:
@@ -174,7 +178,7 @@ def serve(
 
 
 def impaired(name: str, transmittance: float | None, excess_noise: float | None) -> Impairments:
-    """The impairments of that name, with another loss of the loop or another excess noise.
+    """The impairments of the given name, with the given loss of the loop or excess noise.
 
     The loss is split evenly between both ways. Raises `RangeError`.
     """

@@ -1,9 +1,9 @@
 """The gateware of both nodes and the light between them, block by block, for hosts elsewhere.
 
-What hosts write decides everything: frames begin where the server's node starts them, each triggers
-one of the client's, the mesh is what the client's drive sends, and the client's optics switch
-pulses as its node is set to (`Watch`). There is light from the first frame of a batch until its
-last one must be back everywhere; otherwise it is dark, which costs no time.
+Everything follows from what the hosts write: frames begin when the server's node starts them, each
+one triggers a frame of the client, the client's drive sets the mesh, and the client's optics switch
+pulses according to the settings of its node (`Watch`). There is light from the first frame of a
+batch until its last one must be back everywhere. Otherwise it is dark, which costs no time.
 """
 
 from __future__ import annotations
@@ -32,17 +32,19 @@ from shotveil.sim.loop.lockstep import AFTERGLOW
 from shotveil.sim.loop.node_device import NodePipe
 from shotveil.sim.loop.settings import angles_in
 
-BLOCK = 576  # clocks: less than any frame has, as the optics ask for
-# Samples that a code's way to either ADC is longer than the light's: nodes and optics take turns.
+BLOCK = 576  # clocks; the optics need blocks that are shorter than any frame
+# Samples by which the way from code to ADC is longer than the light's, as nodes and optics take
+# turns.
 DELAY = 2 * BLOCK
 
 
 @dataclass(frozen=True)
 class Table:
-    """What stands on the optical table, the same for any layer.
+    """What is on the optical table, which is the same for all layers.
 
-    full_scale: √SNU of a quadrature of the largest symbol at the server's output. arms: what the
-    server's drive is set to; electrodes: those of the client's mesh. step: ADC steps per √SNU.
+    `full_scale` is a quadrature of the largest symbol at the server's output, in √SNU. `arms` are
+    the settings of the server's drive, and `electrodes` those of the client's mesh. `step` is the
+    number of ADC steps per √SNU.
     """
 
     gain: float
@@ -61,7 +63,7 @@ class Table:
     def setup(
         self, server: NodeSpec, client: NodeSpec, layout: FrameLayout, mode: int
     ) -> OpticsSetup:
-        """The optics around frames of a layout."""
+        """The optics for frames of a layout."""
         taps = to_float(server.drive.pulse(), server.drive.coefficient)
         return OpticsSetup(
             layout=layout,
@@ -78,7 +80,7 @@ class Table:
 
 
 class Watch:
-    """Settings of a node that are in force, from what its host sends to it."""
+    """The settings of a node that are in force, found from what its host sends to it."""
 
     def __init__(self, spec: NodeSpec) -> None:
         known = register_map(spec)
@@ -93,7 +95,7 @@ class Watch:
         self._end = EndpointModel(self, len(WritePort), len(ReadPort), spec.window)
 
     def feed(self, data: bytes) -> None:
-        """Bytes from the host."""
+        """Take bytes from the host."""
         self._end.feed(data)
 
     def __getitem__(self, name: str) -> int:
@@ -104,14 +106,14 @@ class Watch:
         """The frame that the node is set to."""
         return FrameLayout(**{name: self[f"drive_{name}"] for name in FrameLayout.names()})
 
-    # What the host link's far end calls.
+    # The far end of the host link calls these methods.
 
     def read(self, address: int) -> int:
-        """Nobody hears the answers."""
+        """Return anything: nobody gets the answers."""
         return 0
 
     def write(self, address: int, word: int) -> None:
-        """A register is written; settings take effect together."""
+        """Write a register; settings take effect together."""
         if address == self._commit:
             for start, register in self._registers.items():
                 words = [self._staged[start + k] for k in range(register.words)]
@@ -120,11 +122,11 @@ class Watch:
             self._staged[address] = word
 
     def room(self, port: int) -> int:
-        """As much as a host can have been told of."""
+        """The most room of which a host can have been told."""
         return (1 << 15) - 1
 
     def send(self, port: int, words: Sequence[int]) -> None:
-        """Rows and tables: seen in what the drive sends."""
+        """Ignore rows and tables, which show in what the drive sends."""
 
     def available(self, port: int) -> int:
         """Nothing, here."""
@@ -153,20 +155,20 @@ class Party:
 
     @property
     def clocks(self) -> int:
-        """Since it was switched on."""
+        """The number of clocks since the node was switched on."""
         return self._pipe.clocks
 
     def write(self, data: bytes) -> None:
-        """Bytes from the host."""
+        """Take bytes from the host."""
         self.watch.feed(data)
         self._pipe.write(data)
 
     def take(self) -> bytes:
-        """Bytes for the host that are there now."""
+        """The bytes for the host that are there now."""
         return self._pipe.take()
 
     def advance(self) -> dict[str, IntArray]:
-        """A block: codes (2, n), frame (1, n) and of a client shifter (1, n)."""
+        """Run a block; return codes (2, n), frame (1, n) and, of a client, shifter (1, n)."""
         self._pipe.advance()
         got = {name: blocks[-1] for name, blocks in self._pipe.recorded.items()}
         self._pipe.recorded.clear()
@@ -183,21 +185,21 @@ class LiveNodes:
         self.server = Party(server or NodeSpec(role="server"))
         self.client = Party(client or NodeSpec(role="client"))
         self._rng = np.random.default_rng(table.seed)
-        # One chip: its errors stay.
+        # It is one chip, so its errors stay the same.
         most = self.client.spec.drive.row_capacity
         chip = np.random.default_rng([table.seed, 1])
         self._chip = table.impairments.angle_error * chip.standard_normal((2, 2, most))
         self._optics: Optics | None = None
-        self._time = self._until = 0  # since there is light, and until when
-        self._angles: IntArray | None = None  # codes that the mesh has
+        self._time = self._until = 0  # clocks since the light began, and when it ends
+        self._angles: IntArray | None = None  # the codes that the mesh has
         self._sent: IntArray = np.zeros(
             (2, 0), np.int64
-        )  # by the client's drive, not looked at yet
-        self._frames: list[int] = []  # where frames begin in it
+        )  # codes of the client's drive that were not processed yet
+        self._frames: list[int] = []  # where frames begin in them
         self._worker = ThreadPoolExecutor(1)
 
     def advance(self) -> None:
-        """Run a block of both nodes, and what light there is between them."""
+        """Run a block of both nodes and of the light between them, if there is any."""
         other = self._worker.submit(self.client.advance)
         server = self.server.advance()
         client = other.result()
@@ -222,7 +224,7 @@ class LiveNodes:
             self._optics = None
 
     def _begin(self) -> None:
-        """Let there be light as the client is set to; it goes on where that is the same."""
+        """Begin light for the client's settings, or let it go on if these have not changed."""
         watch = self.client.watch
         layout, mode = watch.layout, watch["digitiser_mode"]
         if self._optics and (self._optics.setup.layout, self._optics.setup.mode) == (layout, mode):
@@ -235,7 +237,7 @@ class LiveNodes:
         self._sent, self._frames = np.zeros((2, 0), np.int64), []
 
     def _turn_mesh(self, codes: IntArray, frame: IntArray) -> None:
-        """Set the mesh to the angles of the client's frames, as each is complete."""
+        """Set the mesh to the angles of each of the client's frames when it is complete."""
         assert self._optics is not None
         setup = self._optics.setup
         self._frames += [self._sent.shape[1] + int(at) for at in np.nonzero(frame)[0]]

@@ -1,10 +1,10 @@
 """Two nodes that run side by side, each some clocks at a time, with the optics between them.
 
-The optics take what a node gave in a block and answer for its next: that adds a block to the way
-to its receiver, and nothing else. The server acts on nothing that it receives, so it runs ahead, in
-long blocks; the client's receiver moves its own phase shifter, which bounds its blocks. Light
-begins with the first frame, so the noise that a frame meets does not depend on when its batch
-began.
+The optics take what a node put out in a block and give it their answer in its next block. This only
+makes the way to its receiver a block longer. The server's light does not depend on what it
+receives, so the server runs ahead, in long blocks. The client's receiver moves its own phase
+shifter, which limits the length of its blocks. Light begins with the first frame, so the noise of a
+frame does not depend on when its batch began.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from shotveil.sim.loop.node_device import Surroundings
 
 Ports = Mapping[str, IntArray]
 PARTIES = ("server", "client")
-ALONE = 128  # clocks of a block in darkness: few, as a host waits for one after another answer then
+ALONE = 128  # clocks of a block in darkness, in which a host waits for one answer after another
 AHEAD = 2  # the server's blocks that may wait for the client
-# Frames behind the last one during which there still is light: receivers go on, and then give up.
+# Frames behind the last one with light still on, in which receivers go on before they give up.
 AFTERGLOW = PATIENCE + 6
 
 
 class Lockstep:
-    """What lies between two threads, each of which runs one node's `sim.loop.node_device.NodePipe`.
+    """Connects two threads, each of which runs the `sim.loop.node_device.NodePipe` of one node.
 
     Both run freely in darkness, in blocks of `ALONE` clocks, until both have called `start`. Then
-    the server goes on, and from its first frame on in blocks of `far` clocks; the client waits for
-    that frame, and goes on in blocks of `near` clocks, whose light the server has sent. It is dark
-    again some frames behind the last one, and when the server has left; where the client has, the
-    server goes on alone.
+    the server goes on, from its first frame on in blocks of `far` clocks. The client waits for that
+    frame and goes on in blocks of `near` clocks, for which the server has already sent the light.
+    It is dark again some frames behind the last one, or when the server has left. When the client
+    has left, the server goes on alone.
     """
 
     def __init__(self, optics: Optics, far: int, near: int) -> None:
@@ -42,22 +42,24 @@ class Lockstep:
         self._meeting = threading.Condition()
         self._present = set(PARTIES)
         self._ready: set[str] = set()
-        self._clock = 0  # of the light: samples sent
-        self._until = 0  # and when there is no more
+        self._clock = 0  # the samples of light sent so far
+        self._until = 0  # the sample at which the light ends
         self._ended = False
-        # On the way to either node; the client's with the line that triggers its drive.
+        # What is on its way to each node; the client's has the line that triggers its drive.
         self._words: IntArray = np.zeros((2, 0), np.int64)
         self._tapped: Complex = np.zeros(0, np.complex128)
         self._frame: IntArray = np.zeros(0, np.int64)
         self._starts: list[int] = []
 
     def surroundings(self, party: str) -> Surroundings:
-        """What the node of a party calls after every block."""
+        """The function that the node of a party calls after every block."""
         return self._server if party == "server" else self._client
 
     def start(self, party: str, timeout: float) -> bool:
-        """This party is ready for light; returns when the other is ready too, or False if it does
-        not come."""
+        """Say that this party is ready for light, and wait for the other.
+
+        Returns False if the other does not become ready in time.
+        """
         (other,) = set(PARTIES) - {party}
         with self._meeting:
             self._ready.add(party)
@@ -72,7 +74,7 @@ class Lockstep:
         return party in self._ready
 
     def leave(self, party: str) -> None:
-        """This party runs no further."""
+        """Say that this party stops running."""
         with self._meeting:
             self._present.discard(party)
             self._ended |= party == "server"
@@ -126,7 +128,7 @@ class Lockstep:
             frame, self._frame = self._frame[:n], self._frame[n:]
             starts, self._starts = self._starts, []
             self._meeting.notify_all()
-        # What it did before there was light is no matter.
+        # What the client did before there was light does not matter.
         shifter = ports["shifter"] if len(ports["shifter"]) == n else np.zeros(n, np.int64)
         return self._optics.detect(tapped, starts, shifter), frame
 

@@ -1,7 +1,7 @@
-"""The verilated node as a pipe of bytes, with a plant between its DAC and its ADC.
+"""The compiled node as a pipe of bytes, with a plant between its DAC and its ADC.
 
-For `host.devices`: whatever drives a board over a serial port drives the gateware itself here. Time
-passes only while somebody reads; a second of the node takes some minutes.
+`host.devices` uses it: a program that drives a board over a serial port can drive the gateware
+itself in this way. Time passes only while somebody reads; a second of the node takes some minutes.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ _known: dict[NodeSpec, Path] = {}
 
 @functools.cache
 def library(spec: NodeSpec) -> Library:
-    """The compiled node; some tens of seconds the first time, then from the cache."""
+    """The compiled node: it takes some tens of seconds once, then it comes from the cache."""
     return Library(NodeCore(spec), f"node_{spec.role}", path=_known.get(spec))
 
 
 def adopt(spec: NodeSpec, path: Path) -> None:
-    """Use what another process compiled of a node, without asking whether it still is the same."""
+    """Use what another process compiled for a node, without a check that it is up to date."""
     _known[spec] = path
 
 
 def train(spec: NodeSpec, training: Training) -> Path:
-    """Compile a node for what `training` does with it; where that is, for `adopt`."""
+    """Compile a node with a profile of what `training` does; return the path for `adopt`."""
     return Library(NodeCore(spec), f"node_{spec.role}", training=training).path
 
 
@@ -51,14 +51,15 @@ class NodePipe:
 
     * `plant` is called with the DAC codes of every `block` clocks, shape (2, `block`), and gives
       the ADC words of the `block` clocks behind them: it adds `block` clocks to its own delay.
-      Without one the codes come back as they are, with `block` clocks of delay. Not called where
-      `spec.loopback` has the codes heard inside.
+      Without a plant the codes come back as they are, with `block` clocks of delay. It is not
+      called if `spec.loopback` connects the codes inside the node.
     * `trigger`, if given, is called likewise with the `frame` line of a block, and gives the levels
       of the trigger input in the next.
-    * `surroundings`, if given, takes the place of both: it is called with what a block gave, of a
-      server on `codes` (2, clocks) and `frame`, of a client on `shifter` (clocks,), and gives ADC
-      words and trigger levels of the next, which has as many clocks as they have.
-    * `record`: everything on codes, adc, frame and shifter is kept in `recorded`.
+    * `surroundings`, if given, takes the place of both. It is called with the outputs of a block,
+      which for a server are `codes` (2, clocks) and `frame`, and for a client `shifter` (clocks,).
+      It gives the ADC words and trigger levels of the next block, which has as many clocks as they
+      have.
+    * With `record`, everything on codes, adc, frame and shifter is kept in `recorded`.
     """
 
     def __init__(
@@ -93,7 +94,7 @@ class NodePipe:
         return self.clocks / CLOCK_HZ
 
     def read(self, most: int, timeout: float) -> bytes:
-        """Up to `most` bytes; none if none came within `timeout` seconds, the node's or ours."""
+        """Up to `most` bytes; none if none came in `timeout` seconds of the node's time or ours."""
         ends, until = time.monotonic() + timeout, self.time() + timeout
         while not self._out and time.monotonic() < ends and self.time() < until:
             self.advance()
@@ -106,13 +107,13 @@ class NodePipe:
         return taken
 
     def write(self, data: bytes) -> None:
-        """Hand over all bytes."""
+        """Give all bytes to the node."""
         if self._node is None:
             raise LinkLost("the simulated node was closed")
         self._in += data
 
     def close(self) -> None:
-        """Let go of the node."""
+        """Release the node."""
         self._node = None
 
     def advance(self) -> None:
@@ -174,7 +175,7 @@ class NodePipe:
 
 
 def open_url(where: str, spec: NodeSpec | None, plant: Plant | None) -> LinkDevice:
-    """The gateware of a node, compiled, for `rtl:ROLE`. Raises `RangeError` for no role."""
+    """The compiled gateware of a node, for `rtl:ROLE`. Raises `RangeError` for an unknown role."""
     url = f"rtl:{where}"
     built = spec_of_role(url, where, spec)
     return open_link(url, lambda: NodePipe(built, plant), built)

@@ -3,7 +3,7 @@
     shotveil lab node --role server --port 5025
     shotveil device info tcp:localhost:5025
 
-One host at a time; the node keeps its state from host to host, as a board does.
+It serves one host at a time; the node keeps its state from host to host, as a board does.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import socket
 
 from shotveil.sim.loop.node_device import NodePipe
 
-IDLE = 0.001  # seconds between two blocks while nobody says anything
+IDLE = 0.001  # seconds between two blocks while the host sends nothing
 
 
 def serve(pipe: NodePipe, listener: socket.socket, hosts: int | None = None) -> None:
-    """Serve hosts that connect to a listening socket, one after the other; `hosts` of them."""
+    """Serve hosts that connect to a listening socket one after the other: `hosts`, or for ever."""
     served = 0
     while hosts is None or served < hosts:
         connection, _ = listener.accept()

@@ -41,7 +41,7 @@ SECTIONS = {
 
 
 def predictions(run: LoopRun) -> Figure:
-    """Digits with what the loop and the ideal link read; where they differ or err come first."""
+    """Digits with what the loop and the ideal link read; differences and errors come first."""
     ours, ideal = run.outcome.inference.predictions, run.ideal
     odd = np.flatnonzero((ours != run.labels) | (ideal != run.labels))
     rest = np.setdiff1d(np.arange(len(ours)), odd)
@@ -63,7 +63,7 @@ def predictions(run: LoopRun) -> Figure:
 
 
 def channel_estimates(run: LoopRun) -> Figure:
-    """Transmittance and excess noise as estimated from the first layer, image by image, and true.
+    """Transmittance and excess noise, estimated from the first layer for each image, and true.
 
     Bars are 99 % limits."""
     figure = new_figure(9.2, 3.6)
@@ -101,7 +101,7 @@ def _apart(counts: NDArray[np.int64]) -> list[int]:
 
 
 def excess_budget(run: LoopRun) -> Figure:
-    """Excess noise by impairment: what goes away when each is switched off."""
+    """Excess noise by impairment: how much disappears when each is switched off."""
     names = [name for name in run.budget if name != "all"]
     values = np.array([run.budget[name] for name in names])
     order = np.argsort(np.abs(values))
@@ -127,7 +127,7 @@ def excess_budget(run: LoopRun) -> Figure:
 
 
 def eye(run: LoopRun) -> Figure:
-    """Eye of the preamble at the server's ADC, turned back by the pilots' phase: two symbols."""
+    """Eye diagram of the preamble at the server's ADC, two symbols, with the phase removed."""
     light = run.outcome.loop.layers[0]
     volts = _volts(run)
     frames = run.probe.server.frames[-64:]
@@ -145,7 +145,7 @@ def eye(run: LoopRun) -> Figure:
 
 
 def constellation(run: LoopRun) -> Figure:
-    """Symbols as the server's receiver gives them (left), and less what was sent (right)."""
+    """Symbols as the server's receiver gives them (left), and minus what was sent (right)."""
     got, light = run.probe.server, run.outcome.loop.layers[0]
     unit = np.sqrt(run.outcome.seen.records.server.shot_variance)
     y = (got.value[0] + 1j * got.value[1]) / unit
@@ -190,7 +190,7 @@ def spectrum(run: LoopRun) -> Figure:
     for (name, line), colour in zip(volts.items(), (BLUE, GREEN, GREY), strict=True):
         frequency, power = welch(line, fs=CLOCK / 1e6, nperseg=1024)
         level = power * CLOCK / 2e6 * (1 if name == "signal" else unit**-2)
-        # Without the mean, which is the converter's offset, and the last bin, which is half one.
+        # The mean, which is the converter's offset, and the last bin, a half one, are left out.
         level = 10 * np.log10(np.maximum(level, 1e-12))[2:-1]
         axes.plot(frequency[2:-1], level, color=colour, label=name)
     axes.set(xlabel="frequency (MHz)", ylabel="power density (dB over shot noise)")

@@ -1,7 +1,7 @@
-"""Images through the loop in several processes: one image in each, on a processor of its own.
+"""Images through the loop in several processes, each of which has one image and one processor.
 
-An image's noise depends on its number alone, so results do not depend on how many processes there
-are.
+An image's noise depends only on its number, so the results do not depend on the number of
+processes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from shotveil.sim.loop.session import (
 
 
 def models(loop: Loop) -> Player:
-    """Layers through the bit-true models of both nodes."""
+    """A player that sends layers through the bit-true models of both nodes."""
     return loop.play
 
 
@@ -45,11 +45,11 @@ def infer_in_processes(
     player_of: Callable[[Loop], Player] = models,
     processes: int | None = None,
 ) -> LoopInference:
-    """What `sim.loop.session.infer` gives for images (n, inputs).
+    """Compute what `sim.loop.session.infer` gives for images (n, inputs).
 
-    `player_of`, which has to be picklable, says what plays the layers. There are as many processes
-    as processors, unless `processes` says how many; with one, all is done in this process, where a
-    layer's two nodes have a thread each. Raises `RangeError`.
+    `player_of`, which has to be picklable, makes what plays the layers. If `processes` is None,
+    there are as many as processors. With one, everything runs in this process, where the two nodes
+    of a layer have a thread each. Raises `RangeError`.
     """
     processes = os.cpu_count() or 1 if processes is None else processes
     require("processes", processes, at_least=1, at_most=1024, integer=True)
@@ -57,9 +57,9 @@ def infer_in_processes(
     if count < 2:
         return infer(loop, images, records, progress, player_of(loop))
     seen: dict[int, Seen] = {}
-    context = multiprocessing.get_context("spawn")  # not by fork: this process has threads
-    # What they work with, from a thread. Among a process's arguments it would hold up the start of
-    # the next one, until this one has imported what it needs to read them.
+    context = multiprocessing.get_context("spawn")  # not by fork, since this process has threads
+    # A thread sends the processes what they work with. As an argument of a process it would delay
+    # the start of the next one until this one has imported what it needs to read the argument.
     given = context.Queue()
     given.cancel_join_thread()
     for _ in range(count):
@@ -78,7 +78,7 @@ def infer_in_processes(
     return collect([seen[index] for index in range(len(images))], records)
 
 
-# What a process of the pool does with an image.
+# The rest of this file runs in a process of the pool.
 _work: Callable[[int, NDArray[np.floating]], Seen]
 
 
@@ -87,7 +87,7 @@ def _begin(given: Queue[tuple[Loop, Records, Callable[[Loop], Player]]]) -> None
     threadpool_limits(1)
     loop, records, player_of = given.get()
     _work = functools.partial(_infer_one, loop, records, player_of(loop))
-    gc.freeze()  # what is there by now stays, and need not be looked through again and again
+    gc.freeze()  # existing objects stay, so the garbage collector need not visit them again
 
 
 def _infer_one(

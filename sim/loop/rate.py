@@ -1,6 +1,7 @@
 """How fast boards would be: clocks of a layer, the placed clock, the bytes of the host links.
 
-One layer after the other, since the next one's mesh angles come of what the client read. A layer:
+Layers are played one after the other, since the mesh angles of the next one depend on what the
+client read. A layer has these steps:
 
 1. angles: the host sends the client's table of angles;
 2. restart: receivers are reset while their sums are cleared;
@@ -10,10 +11,11 @@ One layer after the other, since the next one's mesh angles come of what the cli
 6. settling: until a receiver, and so its host, sees that no more frames come;
 7. read-out: of session and mode sums.
 
-Rows reach the server's node while frames play. A link that brings them more slowly than frames take
-them sets the pace: the guard between frames grows until it suffices, since a receiver takes frames
-of one period only. What the client's processor does between layers is not in it, nor are the host's
-turn-around times. A receiver's inference values leave while frames arrive, and are few.
+Rows reach the server's node while frames play. If the link brings them more slowly than frames take
+them, it sets the pace: the guard between frames is lengthened until the link can follow, since a
+receiver needs frames of a constant period. The projection leaves out what the client's processor
+does between layers and the time in which the host reacts. A receiver's inference values leave while
+frames arrive, and are few.
 """
 
 from __future__ import annotations
@@ -48,24 +50,24 @@ from shotveil.sim import SYNTHESIS_FIGURES
 from shotveil.sim.loop.session import Loop, Records
 
 NODES = ("node server", "node client")
-SERIAL_BITS = 10  # on the line for a byte: start, 8 bits, stop
+SERIAL_BITS = 10  # bits on the line for a byte: start, 8 bits, stop
 # 13 bulk transactions of 512 bytes fit in a microframe of 125 µs (USB 2.0, table 5-10).
 USB_BYTES = 13 * 512 * 8000
 # Clocks for each mode's sums; `gateware.node.chain.NodeCore.restart_clocks` adds some.
 CLEARING = 4
 SUM_WORDS = 2  # words of 32 bits of a sum
-FILLER = 0x01010101  # words without zero bytes: their stuffing costs what stuffing costs at least
+FILLER = 0x01010101  # a word without zero bytes, for which byte stuffing costs least
 
 
 @dataclass(frozen=True)
 class HostLinkRate:
-    """A way from a host to its node; `rate` in bytes a second, either way at once."""
+    """A link from a host to its node; `rate` is in bytes a second, in both directions at once."""
 
     name: str
     rate: float
 
 
-# Rows at a byte a clock or faster: what the node itself takes, e.g. from a memory beside it.
+# Rows come as fast as the node itself takes them, for example from a memory beside it.
 UNLIMITED = HostLinkRate("in memory at the node", math.inf)
 LINKS = (
     UNLIMITED,
@@ -76,17 +78,17 @@ LINKS = (
 
 @dataclass(frozen=True)
 class Clock:
-    """What nodes run at, Hz, and what says so."""
+    """The clock of the nodes in Hz, and where the figure comes from."""
 
     hertz: float
     source: str
 
 
 def placed_clock(figures: Mapping[str, Any] | None = None) -> Clock:
-    """The slowest seed of the slower node on ECP5, no more than the converters'.
+    """The clock of the slowest seed of the slower node on ECP5, limited to the converters' clock.
 
-    `figures` are the committed ones of synthesis, which are read if None. Where they hold no node,
-    the converters' clock is taken, and said to be.
+    If `figures` is None, the committed figures of synthesis are read. If they hold no node, the
+    result is the converters' clock, and its source says so.
     """
     known = json.loads(SYNTHESIS_FIGURES.read_text()) if figures is None else figures
     rows = known.get("ecp5", {})
@@ -104,7 +106,7 @@ def placed_clock(figures: Mapping[str, Any] | None = None) -> Clock:
 
 @dataclass(frozen=True)
 class LayerRate:
-    """Seconds of one layer by step, and its frames' period in clocks, as asked for and as paced."""
+    """The seconds of one layer by step, and its frames' period in clocks, as set and as paced."""
 
     steps: dict[str, float]
     period: int
@@ -122,19 +124,19 @@ class Projection:
     link: HostLinkRate
     clock: Clock
     layers: tuple[LayerRate, ...]
-    feasible: bool  # whether a guard is long enough for the link's pace
+    feasible: bool  # whether the longest guard is enough for the link's pace
 
     @property
     def images_a_second(self) -> float:
         return 1 / sum(layer.seconds for layer in self.layers)
 
     def seconds_of(self, step: str) -> float:
-        """Seconds of an image that a step takes, in all layers."""
+        """The seconds that a step takes for an image, in all layers together."""
         return sum(layer.steps[step] for layer in self.layers)
 
     @property
     def bound(self) -> str:
-        """What takes most of the time: the frames as they are, the link, or what is around them."""
+        """What takes most of the time: the frames, the link, or what comes before and after."""
         light = sum(
             (layer.steps["lead-in"] + layer.steps["rows"]) * layer.period / layer.paced
             for layer in self.layers
@@ -152,7 +154,7 @@ class Projection:
 
 
 def sent_bytes(words: int, port: WritePort = WritePort.ROWS) -> int:
-    """Bytes on the wire that carry so many words to a node, requests and all."""
+    """The number of bytes on the wire that carry `words` words to a node, requests included."""
 
     def request(count: int) -> int:
         return len(to_frame(Request(0, Op.SEND, port, count, (FILLER,) * count).body()))
@@ -161,7 +163,7 @@ def sent_bytes(words: int, port: WritePort = WritePort.ROWS) -> int:
 
 
 def received_bytes(words: int) -> int:
-    """Bytes on the wire that carry so many words from a node."""
+    """The number of bytes on the wire that carry `words` words from a node."""
 
     def response(count: int) -> int:
         return len(to_frame(Response(0, Op.RECEIVE, Status.OK, 0, (FILLER,) * count).body()))
@@ -176,7 +178,7 @@ def _packets(words: int, size: Callable[[int], int]) -> int:
 
 
 def project(loop: Loop, link: HostLinkRate, clock: Clock) -> Projection:
-    """What a network's layers would take on boards."""
+    """The time that a network's layers would take on boards."""
     spec = loop.settings.server
     sums = spec.words * len(NAMES) + spec.modes * len(MODE_SUMS)
     readout = received_bytes(SUM_WORDS * sums) / link.rate
@@ -191,7 +193,7 @@ def project(loop: Loop, link: HostLinkRate, clock: Clock) -> Projection:
             "restart": CLEARING * spec.modes,
             "lead-in": loop.settings.lead_in * paced,
             "rows": layer.rows * paced,
-            # The client holds the light for a frame.
+            # This is the frame for which the client holds the light.
             "way back": setup.to_server + paced - setup.period,
             "settling": settling(paced, spec.delay),
         }
@@ -202,23 +204,24 @@ def project(loop: Loop, link: HostLinkRate, clock: Clock) -> Projection:
 
 
 def settling(period: int, delay: int) -> int:
-    """Clocks from the end of the last frame that arrives until the receiver searches again."""
-    # It misses one more frame than it is patient for, and judges the last one in its `delay`.
+    """The clocks from the end of the last frame that arrives until the receiver searches again."""
+    # The receiver misses one more frame than it tolerates, and decides on the last in its `delay`.
     return (PATIENCE + 1) * period + delay
 
 
 def projections(loop: Loop) -> tuple[Projection, ...]:
-    """Over every kind of link, at the placed clock."""
+    """The projections for every kind of link, at the placed clock."""
     clock = placed_clock()
     return tuple(project(loop, link, clock) for link in LINKS)
 
 
 @dataclass(frozen=True)
 class Counted:
-    """Clocks as the server's gateware took them, its host a byte a clock away.
+    """The clocks that the server's gateware took, with a host link of a byte a clock.
 
-    periods: from each frame to the next, all that occurred. tail: from the last frame's end to the
-    last answer, with all questions of the host; projected: what `project` says of that.
+    `periods` are all periods that occurred from a frame to the next. `tail` is the time from the
+    last frame's end to the last answer, with all questions of the host, and `projected` is what
+    `project` gives for it.
     """
 
     frames: int

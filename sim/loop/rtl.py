@@ -1,11 +1,11 @@
 """A layer through the gateware of both nodes, in lockstep with the optics between them.
 
 Each node is compiled (`sim.loop.node_device`) and driven over its host link by the host's own code,
-in a thread of its own. They run in blocks of clocks (`sim.loop.lockstep`), which lets either hear
-what was sent a block later and changes nothing else: a client's receiver answers in what its block
-leaves of the frame, before its phase shifter is asked for. So what both receivers get, and all that
-they give, is what `Loop.play` computes on the models, to the bit. A client's drive is triggered by
-the server's frames.
+in a thread of its own. They run in blocks of clocks (`sim.loop.lockstep`), so that each receives
+what was sent a block later. This changes nothing else: a block of the client is so much shorter
+than a frame that its receiver's answer comes before the phase shifter needs it. Therefore what both
+receivers get and put out is what `Loop.play` computes on the models, to the bit. The server's
+frames trigger the client's drive.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ from shotveil.sim.loop.session import Loop, Played, Player, Records
 from shotveil.sim.loop.settings import LayerLight
 
 PATIENCE = 60.0  # seconds without progress
-# Clocks of the server's blocks, or a frame if that is longer: rows are kept coming by a host that
-# hears so much later what the node had room for.
+# Clocks of the server's blocks, or a frame if that is longer. The host learns so much later how
+# much room the node has, and still has to keep rows coming.
 FAR = 4400
-# Clocks from a frame's end to the phase shifter's code that came of it, at most.
+# The most clocks from a frame's end to the phase shifter's code that results from it.
 ANSWER = 300
 
 
 class ClientFailed(RangeError):
-    """The client's node failed while light was out; the `server`'s batch is whole all the same."""
+    """The client's node failed while light was out; the batch of the `server` is still complete."""
 
     def __init__(self, server: BatchResult, message: str):
         super().__init__(message)
@@ -56,11 +56,11 @@ class ClientFailed(RangeError):
 
 @dataclass(frozen=True, eq=False)
 class RtlPlayed:
-    """What both hosts got of a layer, and all that passed the converters."""
+    """What both hosts got from a layer, and everything that passed the converters."""
 
     server: BatchResult
     client: BatchResult
-    values: IntArray  # raw, one a row
+    values: IntArray  # raw values, one for each row
     recorded: dict[str, IntArray]
 
 
@@ -74,9 +74,9 @@ def play(
 ) -> RtlPlayed:
     """Send layer `number` through the gateware of both nodes, to a client of direction ξ (N,).
 
-    `offset` is the server's receiver's, as from a null record. With `record`, all that passes the
-    converters is kept. Raises `RangeError` where a node reports a fault, and `ClientFailed`,
-    which is one too, where it is the client's alone.
+    `offset` is that of the server's receiver, as a null record gives it. With `record`, everything
+    that passes the converters is kept. Raises `RangeError` if a node reports a fault, and
+    `ClientFailed`, which is a subclass, if only the client's does.
     """
     s, light = loop.settings, loop.layers[number]
     far, near = blocks_of(light)
@@ -100,7 +100,7 @@ def play(
                 pipes["client"].advance()
             start("client", "server")
         elif rows < len(light.rows) and lockstep.dark:
-            # Nothing triggers its node any more, which waits as long as its host does.
+            # Nothing triggers the client's node any more; it would wait as long as its host does.
             raise DeviceError(f"light ended after {rows} of {len(light.rows)} frames")
 
     def client() -> None:
@@ -145,13 +145,13 @@ def play(
 
 
 def blocks_of(light: LayerLight) -> tuple[int, int]:
-    """Clocks that the server's and the client's node run alone."""
+    """The lengths in clocks of the server's and of the client's blocks."""
     near = light.setup.period - ANSWER
     return near * max(1, FAR // near), near
 
 
 def _clearing(spec: NodeSpec) -> int:
-    """Clocks that a node needs at most before its first frame: to clear its sums, and for a row."""
+    """The most clocks that a node needs before its first frame, to clear its sums and get a row."""
     return CLEARING * spec.digitiser.modes + spec.drive.row_capacity
 
 
@@ -170,10 +170,10 @@ def node_specs(loop: Loop) -> dict[str, NodeSpec]:
 
 
 def compiled(loop: Loop, trained: bool = False) -> Callable[[Loop], Player]:
-    """Compile both nodes; what gives players of the loop, in any process of this machine.
+    """Compile both nodes; return a function that makes players in any process of this machine.
 
-    Where they are `trained`, for the loop's first layer, that takes some minutes more, and images a
-    sixth less. The results are the same.
+    If they are `trained`, by the loop's first layer, compiling takes some minutes more, and an
+    image takes a sixth less time. The results are the same.
     """
     paths = {
         spec: train(spec, functools.partial(_rehearse, loop, spec))
@@ -185,9 +185,9 @@ def compiled(loop: Loop, trained: bool = False) -> Callable[[Loop], Player]:
 
 
 def _rehearse(loop: Loop, spec: NodeSpec, path: Path) -> None:
-    """Play a layer in another process, whose end is when it tells what it has executed.
+    """Play a layer in another process, which writes its profile when it ends.
 
-    The other party's node is compiled only now: where both are known, nobody rehearses.
+    The other party's node is compiled only now, since no rehearsal is needed if both are known.
     """
     paths = {s: path if s == spec else library(s).path for s in node_specs(loop).values()}
     rehearsal = multiprocessing.get_context("spawn").Process(target=_play_once, args=(loop, paths))
@@ -211,7 +211,7 @@ def _player_of(paths: dict[NodeSpec, Path], loop: Loop) -> Player:
 
 
 def player(loop: Loop) -> Player:
-    """What `infer` asks for in place of `Loop.play`: the same from the gateware.
+    """What `infer` calls in place of `Loop.play` to get the same results from the gateware.
 
     Only the session's sums come over the host link, so a layer counts as one frame.
     """
@@ -244,11 +244,11 @@ class Agreement:
 
 
 def agreement(loop: Loop, number: int, xi: Complex, got: RtlPlayed) -> Agreement:
-    """Hold what the gateware did against the models of both nodes.
+    """Compare what the gateware did with the models of both nodes.
 
-    The models get the rows and the ADC words that the gateware got. Its words came of its own codes
-    and its own phase shifter: if those are the models' too, so is the whole loop, since the optics
-    take nothing else.
+    The models get the rows and the ADC words that the gateware got. These words resulted from the
+    gateware's own codes and phase shifter. If the models give the same codes and shifter, the whole
+    loop agrees, since the optics depend on nothing else.
     """
     s, light = loop.settings, loop.layers[number]
     period = light.setup.period

@@ -1,4 +1,4 @@
-"""A whole run of hardware in the loop, with all that its report shows."""
+"""A whole run of hardware in the loop, with everything that its report shows."""
 
 from __future__ import annotations
 
@@ -31,13 +31,14 @@ from shotveil.sim.loop.session import (
 
 @dataclass(frozen=True, eq=False)
 class LoopRun:
-    """images (n, pixels), labels (n,); `ideal` are the ideal link's predictions at the same F².
+    """The results of a run: `images` has shape (n, pixels), `labels` (n,).
 
-    channels: T̂ and ε̂ of each layer over all images, from the gateware's sums with phase noise still
-    in them; true: T, and ε of each layer. growing: images so far, and the first layer's
-    estimate from them. budget: see `sim.loop.budget`. probe: the first layer of the first image,
-    sample by sample, on the models. rates: what boards would do; counted: clocks of the gateware,
-    where it ran.
+    `ideal` are the ideal link's predictions at the same F². `channels` has T̂ and ε̂ of each layer
+    over all images; from the gateware's sums they still include phase noise. `true` is the true T,
+    and the true ε of each layer. `growing` has numbers of images and the first layer's estimate
+    from so many. For `budget` see `sim.loop.budget`. `probe` is the first layer of the first image,
+    sample by sample, on the models. `rates` says how fast boards would be, and `counted` has the
+    clocks of the gateware if it ran.
     """
 
     network: Network
@@ -86,7 +87,7 @@ def loop_run(
     compare: int = 0,
     progress: Callable[[int], None] = lambda done: None,
 ) -> LoopRun:
-    """Classify images through both nodes, and take the run apart.
+    """Classify images through both nodes, and analyse the run.
 
     The first `compare` images of gateware go through the models as well, from the same seed. Raises
     `Disagreement` if a bit of any sum or inference value differs.
@@ -112,11 +113,11 @@ def loop_run(
     own = loop.back_to_back()
 
     def of_layer(number: int, frames: int | None = None) -> Estimate | PooledChannel:
-        if backend == "rtl":  # which tells nothing of single frames
+        if backend == "rtl":  # the gateware has no sums of single frames
             return pooled_channel(loop, seen.sums[number][:frames], number, seen.records)
         return channel(loop, seen, number, frames)
 
-    rows = len(seen.sums[0]) // len(images)  # frames of sums an image
+    rows = len(seen.sums[0]) // len(images)  # frames with sums for each image
     counts = sorted({*np.unique(np.geomspace(1, len(images), 12).astype(int)), len(images)})
     growing = tuple((int(n), of_layer(0, n * rows)) for n in counts)
     xi, _ = directions(network.layers[0].inputs_of(np.asarray(images[:1])))
@@ -144,13 +145,13 @@ def loop_run(
 
 
 class Disagreement(RuntimeError):
-    """Gateware and models give other bits."""
+    """Gateware and models give different bits."""
 
 
 def require_agreement(gateware: LoopInference, models: LoopInference) -> None:
-    """Raise `Disagreement` unless all that the models give of their images is what gateware gave.
+    """Raise `Disagreement` unless the gateware gave exactly what the models give for their images.
 
-    Gateware tells a layer's sums of all frames together, the models' are added up.
+    The gateware gives a layer's sums over all frames together, so those of the models are added up.
     """
     images = len(models.outputs)
     for layer, (ours, theirs) in enumerate(zip(gateware.sums, models.sums, strict=True), 1):

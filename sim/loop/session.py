@@ -40,13 +40,17 @@ from shotveil.sim.loop.client_lock import MARGIN, Locked, index_of, receive
 from shotveil.sim.loop.settings import LayerLight, LoopSettings, electrode_voltages, prepare
 
 NULL_FRAMES = 100
-PIECE = 1 << 14  # samples that go through a stage at once: few enough for a processor's cache
+PIECE = 1 << 14  # samples that go through a stage at once; they fit a processor's cache
 
 
 @dataclass(frozen=True)
 class Records:
-    """Shot-noise units of both receivers from vacuum and dark records; for each layer the server's
-    offset from a null record (light on, modulator at its null), and its response back to back."""
+    """What the calibration records give.
+
+    The shot-noise units of both receivers come from vacuum and dark records. For each layer, the
+    server's offset comes from a null record (light on, modulator at its null), and its response
+    from a run back to back.
+    """
 
     server: Calibration
     client: Calibration
@@ -61,10 +65,11 @@ class Records:
 
 @dataclass(frozen=True)
 class BackToBack:
-    """What becomes of a layer's light where there is neither loss nor noise.
+    """What the server receives of a layer's light without loss and noise.
 
-    response: power that arrives as it should, over what was meant; modulator, detectors and pulse
-    are the server's own, so it belongs to the trusted receiver. excess: SNU at the returned mode.
+    `response` is the power that arrives correctly, divided by the intended power. Since modulator,
+    detectors and pulse are the server's own, it belongs to the trusted receiver. `excess` is excess
+    noise in SNU at the returned mode.
     """
 
     response: float
@@ -75,9 +80,9 @@ class BackToBack:
 class Played:
     """One layer of one image: what both nodes give to their hosts.
 
-    values: (rows,) what the client read, √SNU at its detector. sums: the server's sums (frames,
-    words, 16), a frame for each row from the models, one of all rows from gateware. angles: by
-    which each run was turned back (frames, segments), 0 where that is not known.
+    `values` (rows,) is what the client read, in √SNU at its detector. `sums` are the server's sums
+    (frames, words, 16); the models give a frame for each row, the gateware one for all rows.
+    `angles` (frames, segments) are those by which each run was rotated back, 0 if not known.
     """
 
     values: NDArray[np.float64]
@@ -87,8 +92,11 @@ class Played:
 
 @dataclass(frozen=True, eq=False)
 class ModelPlayed(Played):
-    """What the models know besides: all that either receiver made of the light, the direction ξ
-    that the mesh has, the words of the server's ADCs (2, samples)."""
+    """What only the models know besides.
+
+    That is everything that each receiver made of the light, the direction ξ that the mesh has, and
+    the words of the server's ADCs (2, samples).
+    """
 
     server: Received
     client: Locked
@@ -116,15 +124,15 @@ class Loop:
         self._light: dict[int, Complex] = {}
         chip = np.random.default_rng([settings.seed, 1])
         most = max(layer.modes for layer in network.layers)
-        # One chip for the whole run: its errors stay.
+        # There is one chip for the whole run, so its errors stay the same.
         self._chip = settings.impairments.angle_error * chip.standard_normal((2, 2, most))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Pickled as what it is made of, which is small.
+        # The loop is pickled as its arguments, which are small.
         return Loop, (self.network, self.settings, self._intruder, self._gain)
 
     def records(self, frames: int = 400) -> Records:
-        """Vacuum and dark records of both receivers, each of so many frames of the first layer."""
+        """Vacuum and dark records of both receivers, each of `frames` frames of the first layer."""
         light, s = self.layers[0], self.settings
         offsets = tuple(self._null(number) for number in range(len(self.layers)))
         if not s.vacuum:
@@ -182,8 +190,11 @@ class Loop:
         return server, client
 
     def back_to_back(self, rows: int | None = None) -> tuple[BackToBack, ...]:
-        """What each layer's light suffers without loss, technical noise, and the noise of light and
-        electronics: from its first `rows` rows, all if None."""
+        """What happens to each layer's light without loss and without any noise.
+
+        Technical noise and the noise of light and electronics are off. The result is for the first
+        `rows` rows of each layer, or for all if None.
+        """
         s = self.settings
         quiet = s.impairments.distortions()
         found = []
@@ -215,7 +226,7 @@ class Loop:
         return Mesh(angles + errors[0], angles + errors[1])
 
     def optics(self, number: int, xi: Complex, rng: np.random.Generator) -> Optics:
-        """All between both nodes' converters, for layer `number` and a client of direction ξ."""
+        """Everything between both nodes' converters, for layer `number` and a client's ξ."""
         setup = replace(self.layers[number].setup, gain=self._gain)
         return Optics(setup, self.mesh(number, xi), rng, self._intruder)
 
@@ -259,7 +270,8 @@ class Loop:
     ) -> SymbolStatistics:
         """Sums of a layer sent for `images`, shape (…, words, 16), as the verifier takes them.
 
-        In SNU; light that is in no sum counts as lost. Raises `RangeError` for sums of other rows.
+        The result is in SNU; light that is in no sum counts as lost. Raises `RangeError` for sums
+        of other rows.
         """
         light, lead_in = self.layers[number], self.settings.lead_in
         session = sums.reshape(-1, *sums.shape[-2:]).sum(axis=0)
@@ -295,8 +307,11 @@ class Loop:
 
 @dataclass(frozen=True, eq=False)
 class LoopInference:
-    """outputs: (images, classes). One entry a layer: the server's frame sums and angles of all
-    images, and what the client read against what an ideal link would have carried (√SNU)."""
+    """The results for all images; `outputs` has shape (images, classes).
+
+    The other fields have an entry for each layer: the server's frame sums and angles of all images,
+    and what the client read next to what an ideal link would have carried (√SNU).
+    """
 
     outputs: NDArray[np.float64]
     sums: tuple[IntArray, ...]
@@ -312,7 +327,7 @@ class LoopInference:
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """One image, layer by layer, as in `LoopInference`; outputs: (classes,)."""
+    """One image, layer by layer, as in `LoopInference`; `outputs` has shape (classes,)."""
 
     outputs: NDArray[np.float64]
     sums: tuple[IntArray, ...]
@@ -331,7 +346,7 @@ def infer(
     progress: Callable[[int], None] = lambda done: None,
     player: Player | None = None,
 ) -> LoopInference:
-    """Run images (n, inputs) through every layer; `player` in place of `Loop.play`."""
+    """Run images (n, inputs) through every layer; a `player` takes the place of `Loop.play`."""
     seen = []
     for index, image in enumerate(images):
         seen.append(infer_one(loop, index, image, records, player or loop.play))
@@ -384,7 +399,7 @@ def channel(
     frames: int | None = None,
     confidence: float = 0.99,
 ) -> Estimate:
-    """T̂ and ε̂ of a layer from its first frames (all if None), phase noise taken out by name."""
+    """T̂ and ε̂ of a layer from its first frames (all if None), with phase noise kept apart."""
     light = loop.layers[number]
     return estimate(
         loop.settings.server, light.server, seen.sums[number][:frames],
@@ -394,8 +409,10 @@ def channel(
 
 @dataclass(frozen=True)
 class PooledChannel:
-    """T̂ and ε̂ from sums of many frames together, as the verdict takes them: phase noise counts as
-    excess noise. Errors and limits hold symbols and calibration."""
+    """T̂ and ε̂ from sums of many frames together, as the verdict takes them.
+
+    Phase noise counts as excess noise. Errors and limits include those of symbols and calibration.
+    """
 
     transmittance: Quantity
     excess_noise: Quantity
@@ -427,7 +444,7 @@ def verified(loop: Loop, seen: LoopInference, number: int) -> SymbolStatistics:
 
 
 def through(optics: Optics, modulated: Complex, starts: list[int]) -> tuple[Complex, IntArray]:
-    """Client's tapped output (n,) and server's words (2, n) of a batch, piece by piece."""
+    """The client's tapped output (n,) and the server's words (2, n) of a batch, in pieces."""
     n = len(modulated)
     light = np.empty(n, np.complex128)
     for at in range(0, n, PIECE):
@@ -441,7 +458,7 @@ def through(optics: Optics, modulated: Complex, starts: list[int]) -> tuple[Comp
 
 
 def record(spec: DigitiserSpec, settings: DigitiserSettings, words: IntArray) -> Received:
-    """A calibration record, received."""
+    """What the receiver makes of a calibration record."""
     return chain.model(spec, settings, words, np.zeros((2, 0), np.int64))
 
 
@@ -450,7 +467,7 @@ def _straight(modes: int) -> Mesh:
 
 
 def _nominal(spec: DigitiserSpec, step: float) -> Calibration:
-    """Units as converters and scales imply them, where there is no noise to calibrate with."""
+    """The units that converters and scales imply, for runs without noise to calibrate with."""
     scale = round(2.0**spec.scale.fraction / step)
     unit = step * scale * 2.0 ** (spec.symbol.fraction - spec.scale.fraction)
     huge = 1 << 50

@@ -1,4 +1,4 @@
-"""What a loop of two nodes is set to, and how a network's layer becomes light in it."""
+"""The settings of a loop of two nodes, and how a network's layer becomes light in it."""
 
 from __future__ import annotations
 
@@ -38,10 +38,11 @@ REALISTIC = Impairments.realistic()
 class LoopSettings:
     """Both nodes and the optics between them.
 
-    link: gain and light; its losses and detectors must be those of `impairments` (`of` sees to it).
-    arms, electrodes: what server's and client's drives are set to. lead_in: frames of zeros in
-    front of a layer, in which receivers lock. step: ADC steps per √SNU. vacuum: False takes all
-    quantum noise away, which shows distortions alone.
+    `link` sets gain and light; its losses and detectors must be those of `impairments` (`of` makes
+    sure of it). `arms` and `electrodes` are the settings of the server's and the client's drive.
+    `lead_in` is the number of frames of zeros in front of a layer, in which receivers lock. `step`
+    is the number of ADC steps per √SNU. With `vacuum` False there is no quantum noise, which shows
+    distortions alone.
     """
 
     link: Link
@@ -78,7 +79,7 @@ class LoopSettings:
 
 
 def realistic(gain: float, f2: float, impairments: Impairments | None = None) -> LoopSettings:
-    """Realistic, calibrated optics with the light at which F² arrives at the client."""
+    """Realistic, calibrated optics with the light that gives the client this F²."""
     impairments = impairments or REALISTIC.calibrated()
     return LoopSettings(link=impairments.link(gain, f2=f2), impairments=impairments)
 
@@ -87,8 +88,9 @@ def realistic(gain: float, f2: float, impairments: Impairments | None = None) ->
 class LayerLight:
     """A layer ready to be sent: everything that does not depend on the client's data.
 
-    rows: raw symbols (frames, 2, modes), lead-in first. codes: (2, samples) of all frames, then of
-    darkness until the last has come back. unit: √SNU at the server's output per raw unit.
+    `rows` are the raw symbols (frames, 2, modes), the lead-in first. `codes` (2, samples) are those
+    of all frames, then of darkness until the last frame has come back. `unit` is √SNU at the
+    server's output per raw unit.
     """
 
     setup: OpticsSetup
@@ -110,7 +112,7 @@ class LayerLight:
 def prepare(settings: LoopSettings, layer: Layer) -> LayerLight:
     """Encode a layer, and set up drives and receivers for it.
 
-    Raises `RangeError` where light or weights are beyond what converters and registers hold.
+    Raises `RangeError` if light or weights exceed what converters and registers hold.
     """
     s, spec = settings, settings.drive
     layout = layout_of(layer.modes)
@@ -146,7 +148,7 @@ def prepare(settings: LoopSettings, layer: Layer) -> LayerLight:
         vacuum=s.vacuum,
     )
     frames = sent.codes.transpose(1, 0, 2).reshape(2, -1)
-    # The null, until the last frame has left the receivers.
+    # The modulator stays at its null until the last frame has left the receivers.
     after = np.broadcast_to(sent.codes[-1, :, -1:], (2, setup.to_server + 1024))
     level = s.reference * 2.0**spec.symbol.fraction * unit  # √SNU of a reference's quadratures
     require(
@@ -185,7 +187,7 @@ def electrode_voltages(settings: LoopSettings, layout: FrameLayout, table: NDArr
 
 
 def angles_in(codes: IntArray, layout: FrameLayout, samples_per_symbol: int) -> IntArray:
-    """The codes (2, modes) that the mesh samples of a frame (2, samples): amid each row symbol."""
+    """The codes (2, modes) that the mesh samples of a frame (2, samples), in mid-symbol."""
     slots = layout.slots()
     (row,) = np.nonzero(slots == Slot.ROW)
     return codes[:, row * samples_per_symbol + samples_per_symbol // 2]

@@ -1,7 +1,8 @@
 """Formal proofs of the gateware, by sby: `shotveil lab formal [NAME …]`.
 
-For each proof of `gateware.formal`: it holds for all inputs and times (k-induction), all that it
-covers can happen, and every planted bug is found. All tools come from PyPI.
+For each proof of `gateware.formal` it checks that the proof holds for all inputs and all times
+(k-induction), that all covered situations can happen, and that every planted bug is found. All
+tools come from PyPI.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ from shotveil.gateware.formal.proof import Bug, Proof
 from shotveil.models.common.checks import RangeError
 
 SOLVER = "yices"
-# Exit codes of sby.
+# The exit codes of sby.
 PASS, FAIL = 0, 2
 
 
 def proofs() -> dict[str, Proof]:
-    """All proofs by name, the name of their file."""
+    """All proofs by name, which is the name of their file."""
     names = sorted(module.name for module in pkgutil.iter_modules(formal.__path__))
     modules = (
         (name, importlib.import_module(f"shotveil.gateware.formal.{name}")) for name in names
@@ -41,7 +42,7 @@ def proofs() -> dict[str, Proof]:
 
 @dataclass(frozen=True)
 class ProofOutcome:
-    """What sby said of one question, and after how many seconds."""
+    """What sby answered to one question, and after how many seconds."""
 
     holds: bool
     seconds: float
@@ -70,7 +71,7 @@ def finds(proof: Proof, bug: Bug) -> ProofOutcome:
 def _sby(proof: Proof, mode: str, depth: int, bug: Bug | None = None) -> ProofOutcome:
     """Run sby. Raises `RuntimeError` with the end of its log unless it passes or fails."""
     text = _rtlil(proof, bug)
-    # Words of a memory have names that would be read as bits of a signal: give them plain ones.
+    # The words of a memory get plain names, since their own would be read as bits of a signal.
     peeks = [
         line
         for port, path in proof.peek.items()
@@ -122,17 +123,17 @@ def _sby(proof: Proof, mode: str, depth: int, bug: Bug | None = None) -> ProofOu
 
 
 def _environment(tools: Path) -> dict[str, str]:
-    """This process's, with the solver's folder on the path."""
+    """The environment of this process, with the solver's folder on the path."""
     return {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', '')}"}
 
 
 def _rtlil(proof: Proof, bug: Bug | None) -> str:
-    """The bench as RTLIL. Raises `RuntimeError` if its clock is no port."""
+    """The bench as RTLIL. Raises `RuntimeError` if its clock is not a port."""
     bench = proof.component(bug)
     members = (Value.cast(p) for _, _, p in bench.signature.flatten(bench))
     ports = [value for value in members if not isinstance(value, Const)]
     text: str = rtlil.convert(bench, name="bench", ports=ports)
-    # A clock that is no port never ticks, and then every proof holds.
+    # A clock that is not a port never ticks, so every proof would hold.
     top = text[text.index("module \\bench\n") :]
     if not re.search(r"wire width 1 input \d+ +\\clk\n", top):
         raise RuntimeError("the bench's clock is no port: nothing would ever change")
@@ -140,9 +141,9 @@ def _rtlil(proof: Proof, bug: Bug | None) -> str:
 
 
 def answers(names: Iterable[str] = ()) -> Iterator[tuple[str, str, ProofOutcome]]:
-    """Ask all proofs, or those named: name, question and outcome, as they come.
+    """Check all proofs, or those named, and yield name, question and outcome as they come.
 
-    Raises `RangeError` for a name that is none.
+    Raises `RangeError` for an unknown name.
     """
     known = proofs()
     chosen = list(names) or list(known)

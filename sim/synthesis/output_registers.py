@@ -1,9 +1,9 @@
-"""Registers behind ECP5 block RAM become the block RAM's own output registers.
+"""Move registers behind ECP5 block RAM into the block RAM's own output registers.
 
-yosys leaves them in the fabric, where the 4 ns in which a block RAM answers leave little of a clock
-for the way there. Its own register answers in 0.7 ns. A register is taken over where the outcome is
-the same whatever the clock enables do: it has no reset, it starts from zero, and it is enabled in
-the very clocks in which the memory is read.
+yosys leaves such registers in the fabric. A block RAM takes 4 ns to answer, which leaves little of
+a clock for the wire to the register; with its own output register it answers in 0.7 ns. A register
+is moved only if the result is the same whatever the clock enables do: it has no reset, it starts
+from zero, and it is enabled in exactly the clocks in which the memory is read.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Cell = dict[str, Any]
 
 
 def absorb(netlist: dict[str, Any]) -> int:
-    """Change a netlist of yosys in place; the number of registers that are gone."""
+    """Change a netlist of yosys in place; return the number of registers that were moved."""
     return sum(_absorb(module) for module in netlist["modules"].values())
 
 
@@ -41,7 +41,7 @@ def _absorb(module: dict[str, Any]) -> int:
             int(str(memory["parameters"][f"DATA_WIDTH_{port}"]), _base(memory, port)) == WIDE
             for port in "AB"
         )
-        # Port B reads a wide word; A, which writes, must not keep its half of it back.
+        # Port B reads a wide word; port A, which writes, must not delay its half of the word.
         if wide and memory["connections"]["CEA"] != ALWAYS:
             continue
         for ports in ("AB",) if wide else ("A", "B"):
@@ -57,7 +57,7 @@ def _absorb(module: dict[str, Any]) -> int:
 
 
 def _base(memory: Cell, port: str) -> int:
-    """Numbers are text: bits, or a decimal number."""
+    """The base in which this memory's numbers are written as text: 2 or 10."""
     return 2 if len(str(memory["parameters"][f"DATA_WIDTH_{port}"])) > 2 else 10
 
 
@@ -68,7 +68,7 @@ def _registers(
     ports: str,
     enable: list[Any],
 ) -> dict[str, str]:
-    """Register by output, if all that these ports drive are registers that can be taken over."""
+    """The register of each output, if these ports drive only registers that can be moved."""
     found: dict[str, str] = {}
     for output, bits in memory["connections"].items():
         if output[:2] != "DO" or output[2] not in ports or not bits or not users[bits[0]]:
