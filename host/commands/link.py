@@ -99,7 +99,7 @@ def link(
     def record(shot: Any) -> None:
         if written is not None:
             names = ("session", "batch", "layer", "part")
-            # The server names the rows that it sends, but at symbol level it sends slots alone.
+            # The server names the rows that it sends, except at symbol level, where it sends slots.
             rows = ("first", "stop", "images")
             slots = ("slots", "repetitions")
             entry = {
@@ -120,7 +120,7 @@ def link(
         interference=adversary,
         record=record,
     )
-    # Many calls run side by side, so the matrix products inside each must not.
+    # Many calls run in parallel, so the matrix products inside each must use a single thread.
     with refusals(), threadpool_limits(1, "blas"):
         server, port = serve_link(simulated, address, read_keys(folder, LINK))
 

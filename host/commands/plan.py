@@ -24,7 +24,7 @@ from shotveil.host.commands.output import print_json
 from shotveil.models.common.checks import RangeError, require
 
 INFEASIBLE = 1
-ATTEMPTS = 5  # runs to confirm a least accuracy, each with a little more light than the last
+ATTEMPTS = 5  # most runs to confirm a least accuracy, each with slightly more light than the last
 
 
 @click.command()
@@ -125,7 +125,7 @@ def plan(
         short = 0.0 if min_accuracy is None else min_accuracy - confirmed["accuracy"]
         if short <= 0 or attempt == ATTEMPTS:
             break
-        # The seed stays, so the next run differs by its light alone and falls short by less.
+        # With the same seed, the next run differs only in its light, so it falls short by less.
         aim = point.accuracy + short
         point = find(chosen, curve, channel, budgets, min_accuracy, aim)
 
@@ -169,7 +169,7 @@ def plan(
 
 
 def _agrees(expected: float, least: float | None, confirmed: dict[str, Any]) -> bool:
-    """Whether a run reached what was asked, and what the curve promised, in 3 counting errors."""
+    """Return whether a run reached what was asked for and, within 3 counting errors, the curve."""
     accuracy, error = confirmed["accuracy"], confirmed["accuracy_error"]
     return (least is None or accuracy >= least) and abs(accuracy - expected) <= 3 * error
 
