@@ -105,7 +105,7 @@ def selftest(ctx: click.Context, url: str, record: Path | None, seed: int, json:
     """Play a batch through the node at URL and compare every sum with the models, to the bit.
 
     The node has to hear what it sends: the models and simulated gateware do, and boards with a
-    loopback bitstream. Ends with exit code 1 if anything differs.
+    loopback bitstream. The exit code is 1 if anything differs.
     """
     import numpy as np
 

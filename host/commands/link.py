@@ -74,9 +74,9 @@ def link(
 
     Neither party sees more than its own end.
 
-    With --attack an adversary sits in the client's optics or on the fibre, so that one can see the
-    honest parties notice it; `shotveil attack --list` names the attacks. What it learned is printed
-    when the link has stopped.
+    With --attack there is an adversary in the client's optics or on the fibre, so that one can see
+    whether the honest parties notice; `shotveil attack --list` names the attacks. What it learned
+    is printed when the link has stopped.
 
     With --json one object is printed when the link is ready and one when it has stopped, each on a
     line of its own.

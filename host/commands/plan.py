@@ -83,10 +83,10 @@ def plan(
 ) -> int:
     """Find the gain and the number of photons to work with.
 
-    Without --min-accuracy that is the point of most accuracy within the budgets, otherwise the
-    point of least leakage that keeps the accuracy. The accuracy is read off a curve that is
-    measured once for a network and kept, then confirmed by a run at the point found. Ends with exit
-    code 1 where nothing is feasible.
+    Without --min-accuracy the result is the point of highest accuracy within the budgets, otherwise
+    the point of least leakage with that accuracy. The accuracy comes from a curve that is measured
+    once for a network and kept; a run at the point then confirms it. The exit code is 1 if no point
+    is feasible.
     """
     from shotveil.host.commands.show import progress_bar, show
     from shotveil.host.design.operating_point import Budgets, budgeted_bits, data_bits

@@ -160,8 +160,8 @@ def serve(
     With --device the light leaves through this party's own node, and what returns is judged by the
     sums of its receiver, in the units of --calibration.
 
-    With --attack the server is after the data, so that one can see clients notice it; `shotveil
-    attack --list` names the attacks.
+    With --attack the server tries to learn the data, so that one can see whether clients notice;
+    `shotveil attack --list` names the attacks.
 
     With --json one object is printed when the server is ready and one when it has stopped, each on
     a line of its own.

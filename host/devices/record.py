@@ -75,21 +75,21 @@ class RecordingDevice(Device):
         self._transact(_writing(values), lambda: self._device._write(values))
 
     def send(self, port: WritePort, words: npt.ArrayLike) -> None:
-        """As that of the device."""
+        """Do as `Device` says, with the recorded device."""
         given = as_words(words)
         self._transact(_sending(port, given), lambda: self._device.send(port, given))
 
     def receive(self, port: ReadPort, count: int) -> Words:
-        """As that of the device."""
+        """Do as `Device` says, with the recorded device."""
         asked = _receiving(port, count)
         return as_words(self._transact(asked, lambda: self._device.receive(port, count)))
 
     def wait(self, seconds: float) -> None:
-        """As that of the device."""
+        """Do as `Device` says, with the recorded device."""
         self._device.wait(seconds)
 
     def room(self, port: WritePort) -> int:
-        """As that of the device."""
+        """Do as `Device` says, with the recorded device."""
         return int(self._transact(_asking_room(port), lambda: self._device.room(port)))
 
     def close(self) -> None:

@@ -83,7 +83,7 @@ class Registers(Mapping[str, Handle]):
         }
 
     def __getitem__(self, name: str) -> Handle:
-        self._device.map[name]  # its error shows names that are alike
+        self._device.map[name]  # raises `KeyError` with similar names for an unknown one
         return self._handles[name]
 
     def __getattr__(self, name: str) -> Handle:

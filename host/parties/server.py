@@ -50,7 +50,7 @@ IDLE_SECONDS = 600.0
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """What a server is told to do.
+    """The settings of a server.
 
     link: Link that the server declares, with its photon number (> 0) and the gain that it grants.
     decoy_rate: Number of decoy rows for each row of weights, in (0, 1].

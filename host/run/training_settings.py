@@ -93,5 +93,5 @@ class TrainingSettings:
 
     @property
     def augments(self) -> bool:
-        """Whether images are distorted at all."""
+        """Whether the images are distorted in any way."""
         return any((self.rotation, self.scale, self.shear, self.shift, self.elastic))
