@@ -302,7 +302,10 @@ class ModelDevice(Device):
         return np.array([queue.popleft() for _ in range(min(count, len(queue)))], dtype=np.uint32)
 
     def trigger(self, edges: int = 1) -> None:
-        """Give `edges` edges to the trigger input, each far enough from the one before."""
+        """Give `edges` ≥ 1 edges to the trigger input, each far enough from the one before.
+
+        Raises `RangeError` for another number.
+        """
         require("edges", edges, at_least=1, integer=True)
         if self._state in ON and self._set["triggered"]:
             self._edges += edges

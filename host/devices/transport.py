@@ -117,9 +117,10 @@ class Transport:
 
     `feed`, `ask_read` and `ask_receive` do not wait for an answer; `result` waits for the answer of
     the last two. `send` returns when all packets are on their way. All other methods wait for their
-    answer. The device carries out requests in the order of the calls. Methods raise `LinkLost`, and
-    `Refused` for a register, port or operation that the device does not have. The constructor also
-    raises `VersionMismatch`.
+    answer. The device carries out requests in the order of the calls. Methods raise `LinkLost`,
+    `RangeError` for a port, an address, a count or a word out of range, and `Refused` for a
+    register, port or operation that the device does not have. The constructor also raises
+    `VersionMismatch`.
     """
 
     def __init__(

@@ -165,6 +165,6 @@ def _unbiased_variance(statistics: SymbolStatistics) -> NDArray[np.float64]:
 
 
 def _slope_error(statistics: SymbolStatistics) -> NDArray[np.float64]:
-    """s/√Σq², the standard error of t̂."""
+    """Return s/√Σq², the standard error of t̂."""
     variance = _unbiased_variance(statistics)
     return np.sqrt(variance / np.asarray(statistics.qq, dtype=np.float64))

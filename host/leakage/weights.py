@@ -113,7 +113,7 @@ def weight_leakage_limit(f2: ArrayLike, modes: ArrayLike) -> NDArray[np.float64]
 def _holevo(
     modulation: NDArray[np.float64], transmittance: ArrayLike, excess_noise: ArrayLike
 ) -> NDArray[np.float64]:
-    """χ in bits per mode from V_A = V − 1, so that a small V_A keeps all its digits."""
+    """Return χ in bits per mode from V_A = V − 1, so that a small V_A keeps all its digits."""
     require("transmittance", transmittance, at_least=0, at_most=1)
     require("excess_noise", excess_noise, at_least=0)
     t = np.asarray(transmittance, dtype=np.float64)

@@ -169,9 +169,11 @@ class NetworkAccount:
     default_client_budget: Budget | None = None
 
     def client(self, name: str) -> Tally:
+        """Return the tally of a client, which is opened if it is new."""
         return self.clients.setdefault(name, Tally(self.layers))
 
     def budget_of(self, client: str) -> Budget | None:
+        """Return the budget that limits a client: its own, else the one for each client."""
         return self.client_budgets.get(client, self.default_client_budget)
 
 

@@ -214,6 +214,7 @@ class BudgetFilter:
                 self._changed.notify_all()
 
     def close(self) -> None:
+        """Close the ledger file."""
         self._log.close()
 
     def __enter__(self) -> BudgetFilter:

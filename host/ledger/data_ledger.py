@@ -118,6 +118,7 @@ class DataLedger:
         return len(self._images)
 
     def close(self) -> None:
+        """Close the ledger file."""
         self._log.close()
 
     def _name(self, image: NDArray[np.floating]) -> str:

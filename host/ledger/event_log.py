@@ -227,6 +227,7 @@ class EventLog:
         return head
 
     def close(self) -> None:
+        """Close the file and release its lock."""
         self._database.close()
         self._release()
 

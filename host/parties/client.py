@@ -52,7 +52,12 @@ IN_FLIGHT = 3  # batches
 
 
 class ModelPort(Protocol):
-    """The client's end of the classical channel, to a server in this process or another."""
+    """The client's end of the classical channel, to a server in this process or another.
+
+    `open` begins a session, `run_layer` asks for the light of a layer and tells, part by part,
+    which slot carried which row, and `close` ends the session. All raise `ProtocolError` where the
+    server refuses.
+    """
 
     def open(self, hello: pb.Hello) -> pb.Welcome: ...
 
@@ -62,7 +67,11 @@ class ModelPort(Protocol):
 
 
 class ClientPort(Protocol):
-    """The client's end of the optical link, in this process or another."""
+    """The client's end of the optical link, in this process or another.
+
+    `measure` sets the optics for a layer of a batch and yields the readings (√SNU), part by part.
+    It raises `ProtocolError` where the link refuses.
+    """
 
     def measure(self, settings: pb.Settings) -> Iterator[pb.Reading]: ...
 

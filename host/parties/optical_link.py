@@ -485,7 +485,12 @@ class SimulatedLink:
     # The client's end.
 
     def measure(self, settings: pb.Settings) -> Iterator[pb.Reading]:
-        """Set the client's optics for a layer of a batch; return an iterator over its readings."""
+        """Set the client's optics for a layer of a batch; return an iterator over its readings.
+
+        A reading holds quadratures of one part in √SNU, (repetitions, slots). Raises
+        `ProtocolError` for settings that make no sense, a layer that was measured already, and a
+        session that has ended.
+        """
         check_version(settings)
         check_name("session", settings.session)
         check_range("gain", settings.gain, 1 + 1e-12, 1e6)

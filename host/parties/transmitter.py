@@ -29,7 +29,12 @@ Sums = tuple[SymbolStatistics, SymbolStatistics | None]
 
 
 class ServerPort(Protocol):
-    """The server's end of the optical link, in this process or another."""
+    """The server's end of the optical link, in this process or another.
+
+    `load` stores rows at the link, and `emit` sends stored rows and returns the sums. At symbol
+    level, `send` sends the light itself and yields what the server measures. `drop` makes the link
+    forget rows and sessions. All raise `ProtocolError` where the link refuses.
+    """
 
     def load(self, emissions: Iterable[pb.Emission]) -> pb.Loaded: ...
 

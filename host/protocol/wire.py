@@ -40,6 +40,7 @@ class ProtocolError(Exception):
 
 
 def invalid(reason: str) -> ProtocolError:
+    """Return the error that refuses a message for its content."""
     return ProtocolError(Refusal.INVALID_ARGUMENT, reason)
 
 

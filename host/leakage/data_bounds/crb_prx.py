@@ -12,7 +12,7 @@ from shotveil.host.leakage.bound import Real, data_bound, half_log2_1p
     order=20,
 )
 def crb_prx(g: Real, rows: Real, modes: Real) -> Real:
-    """½·log2(1 + (M/N)·g²/(1+g)): the server homodynes both quadratures of every mode.
+    """Return ½·log2(1 + (M/N)·g²/(1+g)): the server homodynes both quadratures of every mode.
 
     The Fisher information is 2g²/(1+g) for each row and tangent direction, there are M rows, and
     the prior variance is 1/(2N). The formula is generous to a server that homodynes, since

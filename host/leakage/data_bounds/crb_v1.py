@@ -12,7 +12,7 @@ from shotveil.host.leakage.bound import Real, data_bound, half_log2_1p
     order=10,
 )
 def crb_v1(g: Real, rows: Real, modes: Real) -> Real:
-    """½·log2(1 + 2N·x²·I), I = 2g²x²/σ⁸, σ² = 1 + g·x², at x² = 1/N: as in arXiv v1.
+    """Return ½·log2(1 + 2N·x²·I), I = 2g²x²/σ⁸, σ² = 1 + g·x², at x² = 1/N, as in arXiv v1.
 
     The formula takes the number of rows to be the number of elements, so `rows` does not enter.
     σ⁸ = (σ²)⁴ is as printed there; a Gaussian variance has σ⁴, which changes the result by 0.2 % at

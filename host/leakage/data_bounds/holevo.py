@@ -14,8 +14,9 @@ from shotveil.host.leakage.bound import Real, data_bound
     order=40,
 )
 def holevo(g: Real, rows: Real, modes: Real) -> Real:
-    """(M/n)·[N·t(n̄/N) − t(n̄)], t(n̄) = h(1 + 2n̄), n̄ = g/2, n = 2N: any collective measurement.
+    """Return (M/n)·[N·t(n̄/N) − t(n̄)], t(n̄) = h(1 + 2n̄), n̄ = g/2, n = 2N.
 
+    The server may make any collective measurement of all rows.
     This is a theorem for coherent light and holds for any prior and any number of rows. It is loose
     for many rows, because it lets each row reveal as much as the first. It is computed as
     N·ln(1 + n̄/N) − ln(1 + n̄) + n̄·ln(1 + (N−1)/(n̄+1)), in which no large terms cancel.
