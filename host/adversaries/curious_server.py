@@ -40,11 +40,13 @@ class CuriousTransmitter(SymbolTransmitter):
         self._sums: dict[tuple[str, int], tuple[NDArray[np.int64], Real]] = {}
 
     def local_oscillator(self, shape: tuple[int, int]) -> NDArray[np.bool_]:
+        """Choose the quadratures as usual, but always X with squeezed light."""
         if self.squeezing:
             return np.zeros(shape, dtype=bool)  # measure X, the squeezed quadrature
         return super().local_oscillator(shape)
 
     def received(self, shot: pb.Shot, repetition: int, q: Real, y: Real) -> Real:
+        """Estimate the data from the light of the first layer; return what verification gets."""
         expected = float(self._link.server_detector.slope(self._link.declared_transmittance)) * q
         if shot.layer == 0:  # only the first layer meets the data themselves
             record = y if self.count else y - expected

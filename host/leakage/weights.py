@@ -96,11 +96,12 @@ def weight_leakage_after(
 
 
 def weight_leakage_limit(f2: ArrayLike, modes: ArrayLike) -> NDArray[np.float64]:
-    """h(√(1 + 2F²/N)): weight leakage for T = 1 and gain G → 1 at fixed F², bits per real weight.
+    """Return h(√(1 + 2F²/N)), the weight leakage for T = 1 and gain G → 1 at fixed F².
 
-    The price of accuracy, as F² alone fixes accuracy: at T = 1, without technical noise and with an
-    ideal client detector, gain changes it little. For K inferences pass K·F².
-    A limit, not a lower bound: 10 to 20 % less leaks near G = 4/3 at useful F² (docs/physics.md).
+    It is in bits per real weight, and is the price of accuracy, because F² alone fixes accuracy: at
+    T = 1, without technical noise and with an ideal client detector, the gain changes it little.
+    For K inferences, pass K·F². It is a limit and not a lower bound: 10 to 20 % less leaks near
+    G = 4/3 at useful F² (docs/physics.md).
     Raises `RangeError` unless F² ≥ 0 and N is an integer ≥ 1.
     """
     require("f2", f2, at_least=0)

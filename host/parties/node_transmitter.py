@@ -104,7 +104,7 @@ class NodeTransmitter:
             weights, decoys = self._held[shot.weights], self._held.get(shot.decoys)
             if decoys is None:
                 raise ProtocolError(Refusal.FAILED_PRECONDITION, "the session has ended")
-            # Weights and decoys share one scale: two would make their light distinguishable.
+            # Weights and decoys share one scale, or their light would be distinguishable.
             scale = max(self._scale(weights), self._scale(decoys))
             unit = self._unit(scale)
             slots = np.array(shot.slots, dtype=np.int64)

@@ -448,7 +448,7 @@ class SimulatedLink:
         self._arrived.notify_all()
 
     def shut_down(self) -> None:
-        """Wake up both ends, so that nobody goes on waiting for the other."""
+        """End all sessions and wake up both ends, so that neither waits any longer."""
         with self._arrived:
             self._closed = True
             for exchange in self._exchanges.values():

@@ -18,7 +18,7 @@ MOST_MAGNITUDE = 1e15  # size of any number in an array: sums of its square stay
 
 
 class Refusal(Enum):
-    """Why a request is turned down; the names are gRPC's status codes."""
+    """The reasons for which a request is refused; the names are gRPC's status codes."""
 
     INVALID_ARGUMENT = "INVALID_ARGUMENT"
     NOT_FOUND = "NOT_FOUND"

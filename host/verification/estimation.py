@@ -200,6 +200,7 @@ class _Moments:
         return _Moments(*(v.sum() - v for v in vars(self).values()))
 
     def total(self) -> _Moments:
+        """Return the totals over all frames, shape (1,)."""
         return _Moments(*(v.sum(keepdims=True) for v in vars(self).values()))
 
 
