@@ -1,1 +1,1 @@
-"""What a person runs: layerwise inference, leakage bounds, verification, command line, reports."""
+"""The host software: inference layer by layer, leakage bounds, verification, commands, reports."""

@@ -1,4 +1,4 @@
-"""Packages that only some commands need, imported when they are used."""
+"""Imports packages that only some commands need, at the time when they are used."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 
 @contextmanager
 def needs(extra: str) -> Iterator[None]:
-    """Where what is imported needs an extra.
+    """Guard imports that need an extra of this package.
 
-    Raises `ModuleNotFoundError` that tells how to get what is missing.
+    Raises `ModuleNotFoundError`, which says how to install the missing package.
     """
     try:
         yield
@@ -25,15 +25,15 @@ def needs(extra: str) -> Iterator[None]:
 
 
 def remedy(extra: str) -> str:
-    """The commands that install an extra, or several with commas between them."""
+    """Return the commands that install an extra, or several separated by commas."""
     target = extra.replace(",", "-")
     return f"`pip install 'shotveil[{extra}]'`, or `make setup-{target}` in a checkout"
 
 
 def import_extra(module: str, extra: str) -> Any:
-    """Import a module that an extra installs, or one of ours that needs what it installs.
+    """Import a module that comes with an extra, or a module of Shotveil that needs the extra.
 
-    Raises `ModuleNotFoundError` that tells how to get what is missing.
+    Raises `ModuleNotFoundError`, which says how to install the missing package.
     """
     with needs(extra):
         return importlib.import_module(module)

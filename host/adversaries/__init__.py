@@ -1,1 +1,1 @@
-"""Parties that do not keep to the protocol, each run against an honest counterpart."""
+"""Parties that violate the protocol or are curious, each run against an honest counterpart."""

@@ -1,8 +1,8 @@
-"""Adversaries against honest counterparts: what each learns, against which bound, and how soon.
+"""Runs adversaries against honest counterparts: what each learns, and how soon it is noticed.
 
-What is learned comes from simulated light, symbol by symbol. How soon it is noticed comes from many
-simulated sessions, whose sums are drawn from their own distributions and given to the same evidence
-processes as in a real one.
+What an adversary learns is computed from light that is simulated symbol by symbol, and is compared
+with a bound. How soon it is noticed is computed from many simulated sessions. Their sums are drawn
+from the distributions of the sums, and are given to the same tests as in a real session.
 """
 
 from __future__ import annotations
@@ -41,9 +41,16 @@ from shotveil.models.link.symbols import read_symbols, vacuum
 
 @dataclass(frozen=True)
 class HonestLayer:
-    """An honest layer: `rows` of weights and `decoys` in N `modes` a row, over `link`.
+    """The honest layer that is attacked.
 
-    images: the most a session has. sessions: how many are simulated.
+    link: The link, with a photon number > 0.
+    modes: Number of modes N of a row.
+    rows, decoys: Number of rows of weights and of decoy rows.
+    images: Largest number of images in a session.
+    sessions: Number of sessions that are simulated.
+    monitor: Settings of verification.
+
+    Raises `RangeError` for a number below 1, or a link without light.
     """
 
     link: Link
@@ -62,11 +69,16 @@ class HonestLayer:
 
 @dataclass(frozen=True)
 class AttackOutcome:
-    """What came of an attack.
+    """The result of an attack.
 
-    learned_bits: per real weight or data element and image. bound_bits: what covers it, under the
-    bound named, "" where none does. detected: fraction of the sessions, and images until then, in
-    the median and at most; None where none was. by: which check.
+    attack: Name of the adversary.
+    learned_bits: Bits learned for each real weight, or each data element and image.
+    bound_bits: The bound on these bits, in the same unit.
+    bound: Name of that bound; "" if no bound covers the attack.
+    detected: Fraction of the sessions in which the attack was noticed.
+    images_median, images_most: Median and largest number of images until the attack was noticed;
+        None if it never was.
+    by: The check that noticed it.
     """
 
     attack: str
@@ -80,7 +92,13 @@ class AttackOutcome:
 
 
 def run_attack(name: str, strength: float | None, setting: HonestLayer, seed: int) -> AttackOutcome:
-    """Run an adversary, as strong as usual if `strength` is None; raises `RangeError`."""
+    """Run the adversary called `name` against the honest layer `setting`.
+
+    strength: Strength of the attack; None takes the adversary's usual strength.
+    seed: Seed of all randomness, ≥ 0.
+
+    Raises `RangeError` for an unknown name or a strength out of range.
+    """
     who = adversary(name, Adversary)
     rng = np.random.default_rng(seed)
     if isinstance(who, FibreAdversary):
@@ -95,7 +113,7 @@ def _on_the_fibre(
     who: FibreAdversary, strength: float | None, s: HonestLayer, rng: np.random.Generator
 ) -> AttackOutcome:
     channel = who.of(strength)
-    # Gaussian weights: the most that light of this variance can carry.
+    # Gaussian weights carry the most information that light of this variance can have.
     sent = vacuum((256, s.modes), rng, s.link.modulation_variance)
     taken = channel.pass_on(sent, rng)
     learned = mutual_information(sent, taken.record, taken.touched)
@@ -124,12 +142,12 @@ def _at_the_client(
     rows = _gaussian_rows(s, 2000, rng)
     values = read_symbols(link, rows, xi, rng, verify=False).values[0]
     truth = (rows.x @ xi[0].real + rows.p @ xi[0].imag) / rows.scale
-    # One product a row: ½·log2(1 + SNR), seen on simulated light.
+    # The client learns one product from each row: ½·log2(1 + SNR) bits, with the SNR as simulated.
     learned = -math.log2(1 - np.corrcoef(values, truth)[0, 1] ** 2) / 2
     v, transmittance = 1 + link.modulation_variance, link.declared_transmittance
     if client.bound == "mode":
-        # All of it is of the one weight that was asked for, and that mode alone has all of the
-        # client's noise.
+        # All of this is about the single mode that the client aimed at, and all of the client's
+        # noise is in that mode.
         bound = 2 * weight_leakage(v, transmittance, link.noise_quantum + link.excess_noise)
         found, by = _single_modes(client, s, rng), "single modes"
     else:
@@ -142,7 +160,7 @@ def _at_the_client(
 def _single_modes(
     client: DishonestClient, s: HonestLayer, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Images until a session's monitor finds the client's noise in single modes, ∞ where never."""
+    """Return the number of images until each session's monitor aborts; ∞ if it never does."""
     found = []
     layer = _gaussian_rows(s, s.decoys, rng)
     for _ in range(min(s.sessions, 20)):
@@ -173,7 +191,7 @@ def _at_the_server(
     if isinstance(server, ProbingServer):
         found, by = _checked(server, s, rng)
     else:
-        # It sends what it should and looks at what it gets: nobody can notice.
+        # This server follows the protocol and only analyses what it receives, so nobody can notice.
         found, by = np.full(s.sessions, math.inf), "nothing: it is within its bound"
     return _outcome(who.name, learned, bound, who.covered_by, found, by)
 
@@ -181,7 +199,10 @@ def _at_the_server(
 def _checked(
     server: ProbingServer, s: HonestLayer, rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], str]:
-    """Images until the client's check of the light finds it, ∞ where never; and which check."""
+    """Return the images until each client's check finds the server out, and the check's name.
+
+    The number of images is ∞ where the check never does.
+    """
     found = []
     slots, batch = s.rows + s.decoys, 256
     checks = checks_for(batch, CHECK_RATE)
@@ -199,7 +220,7 @@ def _checked(
 
 
 def _reconstruction(server: CuriousServer, s: HonestLayer, rng: np.random.Generator) -> float:
-    """Bits per data element in a server's estimates of |ξ_k|², for random data of flat mean."""
+    """Return bits per data element in a server's estimates of |ξ_k|², for random Gaussian data."""
     truth, estimates = [], []
     for _ in range(4):
         xi = vacuum((s.modes,), rng)
@@ -213,9 +234,10 @@ def _reconstruction(server: CuriousServer, s: HonestLayer, rng: np.random.Genera
 def _sessions(
     s: HonestLayer, rng: np.random.Generator, true: Link, extra: float, touched: float
 ) -> NDArray[np.float64]:
-    """Images until each session is aborted, ∞ where never.
+    """Return the number of images until each session is aborted; ∞ where it never is.
 
-    Honest rows but for the `true` link, and white noise `extra` (SNU) on a fraction `touched`.
+    true: The link as the adversary made it.
+    extra: White noise (SNU) that it adds to a fraction `touched` of the rows.
     """
     noise, actual = HonestNoise.declared(s.link, s.modes), HonestNoise.declared(true, s.modes)
     eta = s.link.server_detector.efficiency
@@ -248,11 +270,15 @@ def session_sums(
     extra: float = 0.0,
     touched: float = 0.0,
 ) -> SymbolStatistics:
-    """Sums over so many rows in each session, arrays (sessions,), from their own distributions.
+    """Draw the sums over `rows` rows in each session from their distributions, arrays (sessions,).
 
-    Σq² of Gaussian rows; noise along q; and the energy of the noise outside, white but for one
-    direction with `spike` on top, taken orthogonal to q, which is one of hundreds. On a random
-    fraction `touched` of the rows all modes have `extra` more.
+    noise: Slope and white noise of the actual channel.
+    modulation_variance: V_A of the Gaussian rows, in SNU.
+    spike: Additional noise variance (SNU) in one direction. It is taken to be orthogonal to q,
+        which is a good approximation with hundreds of modes.
+    extra: Additional variance (SNU) in all modes of a random fraction `touched` of the rows.
+
+    The draws are Σq², the noise along q, and the energy of the noise in all other directions.
     """
     hit = rng.binomial(rows, touched, sessions) if touched else np.zeros(sessions, dtype=int)
     n = noise.modes * rows
@@ -268,7 +294,7 @@ def session_sums(
 
 
 def _looks(images: int) -> list[int]:
-    """After every image at first, then after a tenth more each time, at last after all."""
+    """Return the numbers of images after which to test: each a tenth more than the last."""
     looks = [1]
     while looks[-1] < images:
         looks.append(min(images, max(looks[-1] + 1, math.ceil(looks[-1] * 1.1))))
@@ -297,16 +323,16 @@ def _outcome(
 
 
 def interference(name: str, strength: float | None) -> Interference:
-    """The adversary of that name within a link; raises `RangeError`."""
+    """Return the adversary called `name` that acts inside a link. Raises `RangeError`."""
     return adversary(name, LinkAdversary).interference(strength)
 
 
 def curious_server(name: str, strength: float | None) -> CuriousServer:
-    """The model owner of that name; raises `RangeError`."""
+    """Return the adversary called `name` that acts as a server. Raises `RangeError`."""
     return adversary(name, ServerAdversary).of(strength)
 
 
 def interference_bound(adversary: Interference) -> float:
-    """Holevo bound, in bits, on what `learned` says of an adversary within a link."""
+    """Return the Holevo bound, in bits, on what an adversary inside a link reports as `learned`."""
     bits = float(weight_leakage(1 + adversary.variance(), *adversary.channel()))
     return 2 * bits if adversary.bound == "mode" else bits

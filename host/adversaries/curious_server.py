@@ -1,7 +1,7 @@
-"""A model owner after the data, in real sessions: a test instrument.
+"""A server that tries to learn the data in real sessions, as a test instrument.
 
 It sends and measures what a `CuriousServer` of `models.adversaries.servers` would, through a link
-at symbol level, and estimates from the light that returns how strong each pair of pixels is.
+at symbol level. From the light that returns it estimates the intensity of each pair of pixels.
 """
 
 from __future__ import annotations
@@ -17,11 +17,15 @@ from shotveil.models.common.checks import RangeError
 from shotveil.models.link.encoding import Real
 from shotveil.models.link.optics import Link
 
-MOST_BATCHES = 64  # whose estimates are kept
+MOST_BATCHES = 64  # most batches whose estimates are kept
 
 
 class CuriousTransmitter(SymbolTransmitter):
-    """link: as declared. Raises `RangeError` for a link that is not at symbol level."""
+    """The transmitter of such a server.
+
+    server: The attack. link: The declared link. Raises `RangeError` for a link that is not at
+    symbol level.
+    """
 
     def __init__(
         self, port: ServerPort, rng: np.random.Generator, server: CuriousServer, link: Link
@@ -32,17 +36,19 @@ class CuriousTransmitter(SymbolTransmitter):
         self._server, self._link = server, link
         self.squeezing = server.variance if server.variance != 1 else 0.0
         self.count = server.counts
-        # Per session and batch: rows seen, and their estimates added up.
+        # For each session and batch: the number of rows measured and the sum of their estimates.
         self._sums: dict[tuple[str, int], tuple[NDArray[np.int64], Real]] = {}
 
     def local_oscillator(self, shape: tuple[int, int]) -> NDArray[np.bool_]:
+        """Choose the quadratures as usual, but always X with squeezed light."""
         if self.squeezing:
-            return np.zeros(shape, dtype=bool)  # X is what is squeezed
+            return np.zeros(shape, dtype=bool)  # measure X, the squeezed quadrature
         return super().local_oscillator(shape)
 
     def received(self, shot: pb.Shot, repetition: int, q: Real, y: Real) -> Real:
+        """Estimate the data from the light of the first layer; return what verification gets."""
         expected = float(self._link.server_detector.slope(self._link.declared_transmittance)) * q
-        if shot.layer == 0:  # where the data themselves are asked for
+        if shot.layer == 0:  # only the first layer meets the data themselves
             record = y if self.count else y - expected
             estimate = self._server.power(self._link, record)
             with self._guard:
@@ -53,16 +59,16 @@ class CuriousTransmitter(SymbolTransmitter):
                 total[repetition] += len(q) * estimate
                 while len(self._sums) > MOST_BATCHES:
                     del self._sums[next(iter(self._sums))]
-        # Photons tell nothing of quadratures: whoever counts them does not verify.
+        # Photon counts say nothing about quadratures, so a server that counts cannot verify.
         return expected if self.count else y
 
     def estimates(self, session: str, batch: int) -> Real:
-        """|ξ_k|² (repetitions, N) of a batch's first layer, as far as the light told."""
+        """Return the estimates of |ξ_k|² from a batch's first layer, shape (repetitions, N)."""
         with self._guard:
             rows, total = self._sums[session, batch]
             return total / rows[:, None]
 
     @property
     def images(self) -> int:
-        """Repetitions whose light was looked into, of the batches that are kept."""
+        """Number of repetitions with an estimate, in the batches that are kept."""
         return sum(len(rows) for rows, _ in self._sums.values())

@@ -1,6 +1,6 @@
-"""What a curious party can make of the light it holds: attacks that stay inside the protocol.
+"""Reconstructions by curious parties, who follow the protocol and analyse the light they hold.
 
-They make the bounds tangible, no more: none of them is optimal, and each is compared with the bound
+They only illustrate the bounds. None of them is optimal, and each is shown together with the bound
 that covers every attack of its kind.
 """
 
@@ -20,13 +20,15 @@ from shotveil.models.link.symbols import amplify_and_tap, transmit, vacuum
 def image_by_photon_counting(
     link: Link, xi: np.ndarray, rows: int, columns: int, rng: np.random.Generator
 ) -> tuple[Real, int]:
-    """What a server that counts photons sees of the client's direction ξ (N,) in `rows` rows.
+    """Estimate the client's direction ξ, shape (N,), as a server that counts photons would.
 
-    It displaces the returned light back by what it sent, which leaves a thermal state of
-    n̄ = T_back·g/2 photons along ξ, and technical noise in every mode, and counts what clicks in
-    each mode: drawn here from the Glauber–Sudarshan distribution, Poisson counts of an amplitude
-    that is circular Gaussian. Returns ((columns,) estimate of |x̂|, either pixel of a mode the same,
-    as counting is blind to phase; number of clicks).
+    The server displaces the returned light of `rows` rows back by what it sent. This leaves a
+    thermal state of n̄ = T_back·g/2 photons along ξ, and technical noise in every mode. It then
+    counts the photons in each mode. The counts are drawn from the Glauber–Sudarshan distribution:
+    Poisson counts of a circular Gaussian amplitude.
+
+    Return the estimate of |x̂|, shape (columns,), and the number of clicks. Both pixels of a mode
+    get the same value, because counting does not see the phase.
     """
     quantum = link.transmittance_back * link.noise_quantum / 2
     along = vacuum((rows, 1), rng, quantum / 2) * xi
@@ -40,12 +42,13 @@ def image_by_photon_counting(
 def image_by_homodyning(
     link: Link, sent: EncodedRows, xi: np.ndarray, columns: int, rng: np.random.Generator
 ) -> Real:
-    """What a server that homodynes sees of ξ (N,): principal components of what it did not send.
+    """Estimate the client's direction ξ, shape (N,), as a server that homodynes would.
 
-    All rows' X quadratures less their known means are white noise, but for the plane of Re ξ and
-    Im ξ, where the amplifier's noise adds g to the variance. The best guess of that plane, which is
-    also the likeliest one, is spanned by the two leading eigenvectors of the sample covariance.
-    Returns the (columns,) estimate of |x̂|, either pixel of a mode the same.
+    The server subtracts the known means from the X quadratures of all rows. The rest is white
+    noise, except in the plane of Re ξ and Im ξ, where the amplifier's noise adds g to the variance.
+    The maximum-likelihood estimate of that plane is spanned by the two leading eigenvectors of the
+    sample covariance. Return the estimate of |x̂|, shape (columns,), with the same value for both
+    pixels of a mode.
     """
     means = sent.x + 1j * sent.p
     noise = (transmit(link, means, xi, rng).returned - math.sqrt(link.transmittance) * means).real
@@ -62,12 +65,13 @@ def row_by_amplifying(
     inferences: int,
     rng: np.random.Generator,
 ) -> Real:
-    """What a client makes of one weight row after K `inferences`, unseen by the server.
+    """Estimate one weight row as a client can in K `inferences` without being noticed.
 
-    Instead of mode 1 alone it amplifies every mode, each so little that the excess noise is what
-    the declared settings grant, taps, and measures both quadratures of what it tapped (heterodyne).
-    The K readings are averaged and shrunk to the least mean square error for a Gaussian prior.
-    Returns the estimate of the row's weights, (columns,). Loss is not used: it would give more.
+    Instead of only mode 1, the client amplifies every mode, each so little that the excess noise is
+    the declared one. It taps the light and measures both quadratures (heterodyne detection). The K
+    readings are averaged and scaled to the least mean square error for a Gaussian prior. Return the
+    estimate of the row's weights, shape (columns,). The client could learn more from the light that
+    is lost, which this attack does not use.
     """
     means = sent.x[row] + 1j * sent.p[row]
     excess = link.declared_excess_noise(sent.modes)
@@ -92,10 +96,11 @@ def row_at_the_bound(
     inferences: int,
     rng: np.random.Generator,
 ) -> Real:
-    """A row as well known as the Holevo bound for K `inferences` allows anyone: (columns,).
+    """Return an estimate of a row, shape (columns,), as good as the Holevo bound for K allows.
 
-    With I bits per weight no estimate of a Gaussian weight has a mean square error below
-    2^(−2I) of its variance (rate-distortion); this is a sample from the channel that attains it.
+    With I bits per weight, no estimate of a Gaussian weight has a mean square error below 2^(−2I)
+    of its variance (rate-distortion theory). The result is a sample from the channel that attains
+    this limit for K = `inferences`.
     """
     bits = weight_leakage_after(
         inferences,

@@ -1,1 +1,1 @@
-"""One file for each command of `shotveil`; host/commands/cli.py gathers them."""
+"""The commands of `shotveil`, one in each file; host/commands/cli.py collects them."""

@@ -1,7 +1,7 @@
-"""Adversaries in commands: their names as a kind of value, and their list.
+"""The names of adversaries as a type of option, and the list of all adversaries.
 
-The room of adversaries is read when a name is checked or the list is asked for, not before: help
-need not wait for it.
+The adversaries are loaded only when a name is checked or the list is printed, so that help does not
+have to wait for them.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from shotveil.models.common.checks import RangeError
 
 
 def adversary_name(*seats: str) -> OneOf:
-    """The name of an adversary that takes one of these seats: fibre, client, server."""
+    """An option's type: the name of an adversary in one of these seats: fibre, client, server."""
     return OneOf("attack", lambda: [who.name for who in seated(seats)])
 
 
 def seated(seats: tuple[str, ...]) -> list[Any]:
-    """All adversaries that take one of the seats."""
+    """Return all adversaries in one of the seats."""
     from shotveil.models.adversaries.adversary import Adversary, adversaries
 
     return [who for who in adversaries(Adversary).values() if who.seat in seats]
 
 
 def print_adversaries(json: bool) -> None:
-    """Print all adversaries: seat, deed, usual strength and what that means."""
+    """Print all adversaries with their seat, what they do and their usual strength."""
     from shotveil.models.adversaries.adversary import SEATS
 
     found = seated(SEATS)
@@ -50,7 +50,7 @@ def print_adversaries(json: bool) -> None:
 
 
 def described(who: Any) -> str:
-    """Deed and strength of an adversary, in a whole sentence."""
+    """Return a sentence that says what an adversary does and what its strength means."""
     line = f"The {who.seat} {who.says}" if who.seat != "fibre" else f"On the fibre, {who.says}"
     if who.strength is None:
         return f"{line}; it has no strength."
@@ -61,6 +61,6 @@ def described(who: Any) -> str:
 
 
 def require_attack(strength: float | None, attack: str | None) -> None:
-    """Raise `RangeError` where a strength is given of no attack."""
+    """Raise `RangeError` if a strength is given without an attack."""
     if strength is not None and attack is None:
         raise RangeError("--strength is given without --attack; allowed: both or neither")

@@ -177,8 +177,8 @@ def ask(
         client = DataClient(
             model,
             light,
-            # The numbers come from no seed: a server that can guess when it is checked can behave
-            # well at those times alone.
+            # No seed is used here: a server that could predict the checks could send honest light
+            # only for them.
             np.random.default_rng(secrets.randbits(128)),
             network=network,
             max_gain=math.inf if max_gain is None else max_gain,

@@ -77,8 +77,9 @@ def attack(
 ) -> None:
     """Run the attack NAME against an honest counterpart.
 
-    Tells what the adversary learned, against which bound, and how soon it was noticed. The names of
-    all attacks are printed by --list. Without --photons and --f2 the light has 6 photons per mode.
+    The output is what the adversary learned, the bound on it, and how soon it was noticed. With
+    --list, the names of all attacks are printed. Without --photons and --f2 the light has 6 photons
+    per mode.
     """
     from shotveil.host.adversaries.attacks import HonestLayer, run_attack
     from shotveil.host.verification.monitor import MonitorSettings

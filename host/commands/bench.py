@@ -23,8 +23,8 @@ from shotveil.host.commands.output import Failed, print_json
 def bench(network: str, points: int, rounds: int, json: bool) -> None:
     """Time accuracy curves against the published way of computing them.
 
-    The published way is one dense noisy forward pass in PyTorch for each point. Ends with exit code
-    1 where the accuracies of both ways disagree. Needs the extra `train`.
+    The published way is one dense noisy forward pass in PyTorch for each point. The exit code is 1
+    if the accuracies of both ways disagree. The command needs the extra `train`.
     """
     from shotveil.host.design.bench import agrees, measure, show
     from shotveil.models.common.checks import require

@@ -1,4 +1,4 @@
-"""The `shotveil` command: finds the commands and turns every refusal into one line."""
+"""The `shotveil` command, which finds all commands and prints every refusal as one line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FAILED, BAD_INPUT, INTERRUPTED, NOBODY_READS = 1, 2, 130, 141
 
 
 class PipeBroken(Exception):
-    """A pipe was closed by what reads it: standard output, or that of a device or a peer."""
+    """The reader of a pipe closed it: of standard output, or of a pipe to a device or a peer."""
 
 
 @contextmanager
@@ -32,7 +32,7 @@ def _told_apart() -> Iterator[None]:
 
 
 class Program(Room):
-    """The room of all commands. Click would end silently at any broken pipe, whosever it is."""
+    """The group of all commands. Click alone would end silently at any broken pipe."""
 
     def make_context(self, *arguments: Any, **settings: Any) -> click.Context:
         """Read the options, and print help where it is asked for."""
@@ -104,16 +104,16 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _output_is_closed() -> bool:
-    """Whether nobody reads standard output any more; if so, nothing more is written to it."""
+    """Return whether standard output has lost its reader; if so, write nothing more to it."""
     try:
         output = sys.stdout.fileno()
-    except (OSError, ValueError):  # it is no file
+    except (OSError, ValueError):  # standard output is no file
         return False
     poll = select.poll()
     poll.register(output, select.POLLOUT)
     if not any(event & select.POLLERR for _, event in poll.poll(0)):
         return False
-    # What is left in Python's buffer is written when it exits, so it has to go somewhere.
+    # Python writes the rest of its buffer when it exits, so that needs a place to go.
     os.dup2(os.open(os.devnull, os.O_WRONLY), output)
     return True
 

@@ -19,10 +19,10 @@ DEFAULT_FILE = Path("shotveil.toml")
 
 
 def read_config(context: click.Context, option: click.Parameter, given: Path | None) -> Path | None:
-    """Let the options of all commands default to what the file says, and return its path.
+    """Make the values in the file the defaults of all commands' options; return its path.
 
     Raises `RangeError` for a file that cannot be read, and for a table, a key or a value in it that
-    no command takes.
+    no command accepts.
     """
     if context.resilient_parsing:  # while a shell completes a line, nothing is refused
         return given
@@ -56,7 +56,7 @@ def _tables(
     path: Path,
     above: tuple[str, ...],
 ) -> dict[str, Any]:
-    """What a table of tables says of a group's commands, by the commands' names."""
+    """Return the defaults in a table of tables for a group's commands, by command name."""
     found: dict[str, Any] = {}
     for name, value in values.items():
         where = (*above, name)
@@ -80,7 +80,7 @@ def _options(
     path: Path,
     where: tuple[str, ...],
 ) -> dict[str, Any]:
-    """What a table says of a command's options, by the names of its parameters."""
+    """Return the defaults in a table for a command's options, by parameter name."""
     options = {
         text.removeprefix("--"): option
         for option in command.params
@@ -129,5 +129,5 @@ def _require_type(name: str, option: click.Option, value: Any) -> None:
 
 
 def _beside(path: Path, option: click.Option, value: Any) -> Any:
-    """A value of the file; a relative path in it starts at the file's folder."""
+    """Return a value of the file; a relative path in it is taken from the file's folder."""
     return option.type.beside(path.parent, value) if isinstance(option.type, PathOption) else value

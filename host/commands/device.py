@@ -44,7 +44,7 @@ def _command(name: str) -> Callable[[Callable[..., Any]], click.Command]:
 
 @contextmanager
 def _opened(url: str, record: Path | None) -> Iterator[Any]:
-    """The node at a URL; what goes wrong with it is one line to the user."""
+    """Open the node at a URL during the block, and report its errors to the user as one line."""
     from shotveil.host.devices.device import DeviceError
     from shotveil.host.devices.node import Node
     from shotveil.host.devices.opening import open_device
@@ -105,7 +105,7 @@ def selftest(ctx: click.Context, url: str, record: Path | None, seed: int, json:
     """Play a batch through the node at URL and compare every sum with the models, to the bit.
 
     The node has to hear what it sends: the models and simulated gateware do, and boards with a
-    loopback bitstream. Ends with exit code 1 if anything differs.
+    loopback bitstream. The exit code is 1 if anything differs.
     """
     import numpy as np
 
@@ -164,7 +164,7 @@ def capture(
     from shotveil.models.drive.spec import DriveSettings
 
     require("rows", rows, at_least=0)
-    import_extra("sigmf", "device")  # before anything is recorded in vain
+    import_extra("sigmf", "device")  # checked first, so that no recording is lost
     sigmf_files.names(out)
     with _opened(url, record) as node:
         if rows:

@@ -32,7 +32,7 @@ from shotveil.models.common.checks import require
 )
 @json_option
 def leakage(modes: int, rows: int, inferences: int, json: bool, **options: Any) -> None:
-    """Compute how much one layer leaks in either direction, under every bound.
+    """Compute how much one layer leaks in both directions, under every bound.
 
     Nothing is simulated: the bounds follow from the settings, in bits per weight and bits per data
     element. The light is given by --gain and one of --photons and --f2.

@@ -1,4 +1,4 @@
-"""`shotveil ledger`: what has left of the networks in a ledger, and whether the record is whole."""
+"""`shotveil ledger`: what has leaked of the networks in a ledger, and whether it is intact."""
 
 from __future__ import annotations
 
@@ -104,7 +104,8 @@ def show(file: Path, plot: Path | None, network: str | None, json: bool) -> None
 def verify(file: Path, head: str | None, json: bool) -> None:
     """Check the ledger FILE for events that were edited, removed or put in another order.
 
-    Keep the head that is printed: given as --head later, it shows that nothing before it has gone.
+    Keep the head that is printed: if it is given as --head later, the command checks that no event
+    before it is missing.
     """
     from shotveil.host.ledger.event_log import EventLog, Head
     from shotveil.host.ledger.odometer import read_accounts

@@ -74,9 +74,9 @@ def link(
 
     Neither party sees more than its own end.
 
-    With --attack an adversary sits in the client's optics or on the fibre, so that one can see the
-    honest parties notice it; `shotveil attack --list` names the attacks. What it learned is printed
-    when the link has stopped.
+    With --attack there is an adversary in the client's optics or on the fibre, so that one can see
+    whether the honest parties notice; `shotveil attack --list` names the attacks. What it learned
+    is printed when the link has stopped.
 
     With --json one object is printed when the link is ready and one when it has stopped, each on a
     line of its own.
@@ -107,7 +107,7 @@ def link(
     def record(shot: Any) -> None:
         if written is not None:
             names = ("session", "batch", "layer", "part")
-            # The server names the rows that it sends, but at symbol level it sends slots alone.
+            # The server names the rows that it sends, except at symbol level, where it sends slots.
             rows = ("first", "stop", "images")
             slots = ("slots", "repetitions")
             entry = {
@@ -123,7 +123,7 @@ def link(
         interference=adversary,
         record=record,
     )
-    # Many calls run side by side, so the matrix products inside each must not.
+    # Many calls run in parallel, so the matrix products inside each must use a single thread.
     with refusals(), threadpool_limits(1, "blas"):
         server, port = serve_link(simulated, address, own_keys)
 

@@ -1,7 +1,7 @@
-"""Options that several commands share, and the settings they stand for.
+"""Options that several commands share, and the settings that they give.
 
-A parameter bears its option's name, since the environment and the configuration file know it by
-that. What is slow to load is imported when a value is there to be checked, or for completion.
+A parameter has the name of its option, because the environment and the configuration file use it.
+Slow modules are imported only when a value is checked or completed.
 """
 
 from __future__ import annotations
@@ -27,29 +27,32 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 class PathOption(click.Path):
-    """A path, which a configuration file may give relative to itself; `name` is its metavar."""
+    """A path, which may be relative to the configuration file that gives it.
+
+    `name` is its metavar.
+    """
 
     def __init__(self, name: str) -> None:
         super().__init__(path_type=Path)
         self.name = name
 
     def beside(self, folder: Path, value: str) -> str:
-        """What a file in `folder` means by a path."""
+        """Return the path that a configuration file in `folder` means."""
         return str(folder / value)
 
 
 class NetworkName(PathOption):
-    """The name of a shipped network, or a file; completed as either."""
+    """The name of a shipped network, or the path of a file."""
 
     def __init__(self) -> None:
         super().__init__("network")
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The name as it is: whether there is such a network shows when it is loaded."""
+        """Return the name unchanged; whether the network exists is checked when it is loaded."""
         return str(value)
 
     def beside(self, folder: Path, value: str) -> str:
-        """A name stays, and the path of a file starts at the folder."""
+        """Return a shipped name unchanged, and the path of a file relative to the folder."""
         from shotveil.models.networks.network import shipped_networks
 
         return value if value in shipped_networks() else super().beside(folder, value)
@@ -57,23 +60,23 @@ class NetworkName(PathOption):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        """Shipped names, and files."""
+        """Complete shipped names and files."""
         from shotveil.models.networks.network import shipped_networks
 
         return [*_starting(incomplete, shipped_networks()), CompletionItem(incomplete, type="file")]
 
 
 class OneOf(click.ParamType):
-    """One of several names, which are asked for when a value is checked or completed.
+    """One of several names, which are looked up only when a value is checked or completed.
 
-    `what` is how messages call the thing. Raises `RangeError` for any other name.
+    what: The word for such a thing in messages. A name that is unknown raises `RangeError`.
     """
 
     def __init__(self, what: str, names: Callable[[], Iterable[str]]) -> None:
         self.name, self.what, self.names = what.split()[-1], what, names
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The value, if it is one of the names."""
+        """Return the value if it is one of the names; raise `RangeError` otherwise."""
         names = list(self.names())
         if value not in names:
             raise RangeError(f"{self.what} = {value!r} is none of {', '.join(names)}")
@@ -82,12 +85,12 @@ class OneOf(click.ParamType):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        """The names that begin as the word does."""
+        """Return the names that begin with the incomplete word."""
         return _starting(incomplete, self.names())
 
 
 class DeviceUrl(click.ParamType):
-    """The URL of a node, completed up to what only the user knows."""
+    """The URL of a node. Completion gives the part that does not depend on the user."""
 
     name = "url"
     BEGINNINGS = (
@@ -98,7 +101,7 @@ class DeviceUrl(click.ParamType):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        """Beginnings of URLs."""
+        """Return the beginnings of URLs."""
         return _starting(incomplete, self.BEGINNINGS)
 
 
@@ -165,21 +168,21 @@ def out_option(default: str | None, help: str, place: PathOption = FILE) -> Deco
 
 
 def data_bounds() -> Iterable[str]:
-    """The names of all bounds on the data."""
+    """Return the names of all bounds on the data."""
     from shotveil.host.leakage.catalogue import DATA_BOUNDS
 
     return DATA_BOUNDS
 
 
 def weight_bounds() -> Iterable[str]:
-    """The names of all bounds on the weights."""
+    """Return the names of all bounds on the weights."""
     from shotveil.host.leakage.catalogue import WEIGHT_BOUNDS
 
     return WEIGHT_BOUNDS
 
 
 def backends() -> Iterable[str]:
-    """The names of all backends that installed packages offer."""
+    """Return the names of all backends that installed packages offer."""
     from shotveil.host.run.backends import backend_names
 
     return backend_names()
@@ -252,12 +255,12 @@ def client_detector_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def channel_of(**settings: float | None) -> Channel:
-    """The channel from the values of `channel_options`; raises `RangeError`."""
+    """Return the channel from the values of `channel_options`. Raises `RangeError`."""
     return Channel.of(**settings)
 
 
 def link_of(gain: float, photons: float | None, f2: float | None, **channel: Any) -> Link:
-    """The link from the values of `link_options`; raises `RangeError`."""
+    """Return the link from the values of `link_options`. Raises `RangeError`."""
     if (photons is None) == (f2 is None):
         given = "neither" if photons is None else "both"
         raise RangeError(f"{given} of --photons and --f2 given; allowed: exactly one of them")

@@ -1,4 +1,4 @@
-"""What commands print: for a person, or with `--json` one JSON object and nothing else."""
+"""The output of commands: text for a person, or with `--json` only one JSON object."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ class Failed(Exception):
 
 
 def print_json(values: Mapping[str, Any]) -> None:
-    """Print one JSON object; not-a-number is refused, since JSON has none."""
+    """Print one JSON object. Raises `ValueError` for NaN and infinity, which JSON does not have."""
     click.echo(json.dumps(values, indent=2, allow_nan=False))
 
 
 def print_event(event: str, **values: Any) -> None:
-    """Print one JSON object on a line of its own, at once: a process that goes on tells of it."""
+    """Print one JSON object on a line of its own and flush it, since the process continues."""
     click.echo(json.dumps({"event": event, **values}, allow_nan=False))
 
 

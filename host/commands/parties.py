@@ -1,4 +1,4 @@
-"""What `serve`, `link` and `ask` share: addresses, keys, the demo's folder, running until told."""
+"""Code that `serve`, `link` and `ask` share: addresses, keys, the demo's folder, running."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from shotveil.models.common.checks import RangeError
 
 DEMO_SERVER, DEMO_LINK, DEMO_CLIENT = "127.0.0.1:47101", "127.0.0.1:47102", "demo"
 
-# For a party whose light goes through a node of its own.
-SESSIONS, IDLE_SECONDS = 1, 10.0  # the fibre of a node leads to one client
+# Settings of a party whose light goes through a node of its own.
+SESSIONS, IDLE_SECONDS = 1, 10.0  # a node's fibre leads to a single client
 PATIENCE = 60.0  # seconds for which a node may stand still while it waits for the other party
 LAYER_SECONDS = 3600.0  # a layer through simulated nodes takes minutes
 
@@ -59,13 +59,13 @@ def address_option(name: str, default: str, help: str) -> Decorator:
 
 
 def require_extra() -> None:
-    """Raise `ModuleNotFoundError` where packages that the parties talk with are not installed."""
+    """Raise `ModuleNotFoundError` if the packages for communication are not installed."""
     for package in ("grpc", "google.protobuf", "cryptography"):
         import_extra(package, "parties")
 
 
 def demo_folder() -> Path:
-    """A folder of this user's for the demo, with keys made once; raises `RangeError`."""
+    """Return this user's folder for the demo, with its keys. Raises `RangeError`."""
     from shotveil.host.parties.keys import make_keys
 
     folder = Path(tempfile.gettempdir()) / f"shotveil-demo-{os.getuid()}"
@@ -78,7 +78,7 @@ def demo_folder() -> Path:
 
 
 def folder_of(keys: Path | None, demo: bool) -> Path:
-    """Where the keys are; raises `RangeError` unless exactly one of --keys and --demo is given."""
+    """Return the folder of the keys. Raises `RangeError` unless --keys or --demo is given alone."""
     if demo == (keys is not None):
         given = "both" if demo else "neither"
         raise RangeError(f"{given} of --keys and --demo given; allowed: exactly one of them")
@@ -87,7 +87,7 @@ def folder_of(keys: Path | None, demo: bool) -> Path:
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """One line for what a peer refuses, or for an address or a node that cannot be used."""
+    """Report as one line what a peer refuses, or an address or node that cannot be used."""
     from shotveil.host.devices.device import DeviceError
     from shotveil.host.protocol.wire import ProtocolError
 
@@ -100,8 +100,11 @@ def refusals() -> Iterator[None]:
 def require_node_options(
     context: click.Context, device: str | None, calibration: Path | None, without: Sequence[str]
 ) -> None:
-    """Raise `RangeError` unless --device and --calibration come together, and without options that
-    say what the node or its calibration says already."""
+    """Raise `RangeError` for options that do not fit --device.
+
+    --device and --calibration need each other, and exclude options whose values the node or its
+    calibration determines.
+    """
     if (device is None) != (calibration is None):
         given, other = ("device", "calibration") if device else ("calibration", "device")
         how = "; for simulated nodes, `shotveil lab light` writes one" if device else ""
@@ -115,7 +118,7 @@ def require_node_options(
 
 
 def reach(url: str) -> Callable[[], Any]:
-    """What opens the node at a URL."""
+    """Return a function that opens the node at a URL."""
     from shotveil.host.devices.node import Node
     from shotveil.host.devices.opening import open_device
 
@@ -125,9 +128,9 @@ def reach(url: str) -> Callable[[], Any]:
 def run_until_told(
     what: str, stop: Callable[[], Any], ready: Mapping[str, Any], json: bool
 ) -> None:
-    """Print one line that says it is ready, wait for SIGINT or SIGTERM, then `stop`.
+    """Print one line when the party is ready, wait for SIGINT or SIGTERM, then call `stop`.
 
-    The line is `what`, or with `json` an object of `ready`.
+    The line is `what`, or with `json` the object `ready`.
     """
     told = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

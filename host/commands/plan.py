@@ -24,7 +24,7 @@ from shotveil.host.commands.output import print_json
 from shotveil.models.common.checks import RangeError, require
 
 INFEASIBLE = 1
-ATTEMPTS = 5  # runs to confirm a least accuracy, each with a little more light than the last
+ATTEMPTS = 5  # most runs to confirm a least accuracy, each with slightly more light than the last
 
 
 @click.command()
@@ -83,10 +83,10 @@ def plan(
 ) -> int:
     """Find the gain and the number of photons to work with.
 
-    Without --min-accuracy that is the point of most accuracy within the budgets, otherwise the
-    point of least leakage that keeps the accuracy. The accuracy is read off a curve that is
-    measured once for a network and kept, then confirmed by a run at the point found. Ends with exit
-    code 1 where nothing is feasible.
+    Without --min-accuracy the result is the point of highest accuracy within the budgets, otherwise
+    the point of least leakage with that accuracy. The accuracy comes from a curve that is measured
+    once for a network and kept; a run at the point then confirms it. The exit code is 1 if no point
+    is feasible.
     """
     from shotveil.host.commands.show import progress_bar, show
     from shotveil.host.design.operating_point import Budgets, budgeted_bits, data_bits
@@ -125,7 +125,7 @@ def plan(
         short = 0.0 if min_accuracy is None else min_accuracy - confirmed["accuracy"]
         if short <= 0 or attempt == ATTEMPTS:
             break
-        # The seed stays, so the next run differs by its light alone and falls short by less.
+        # With the same seed, the next run differs only in its light, so it falls short by less.
         aim = point.accuracy + short
         point = find(chosen, curve, channel, budgets, min_accuracy, aim)
 
@@ -169,7 +169,7 @@ def plan(
 
 
 def _agrees(expected: float, least: float | None, confirmed: dict[str, Any]) -> bool:
-    """Whether a run reached what was asked, and what the curve promised, in 3 counting errors."""
+    """Return whether a run reached what was asked for and, within 3 counting errors, the curve."""
     accuracy, error = confirmed["accuracy"], confirmed["accuracy_error"]
     return (least is None or accuracy >= least) and abs(accuracy - expected) <= 3 * error
 

@@ -1,4 +1,4 @@
-"""`shotveil results`: the tables of results in the README, measured anew."""
+"""`shotveil results`: measures the tables of results in the README again."""
 
 from __future__ import annotations
 

@@ -15,12 +15,12 @@ from shotveil.models.common.registry import plugins
 class Room(click.Group):
     """A group with one command for each file of the package `room`.
 
-    A file adds a command by defining one that bears the file's name: `link_soak.py` defines
-    `link_soak`, which a person calls `link-soak`. Files that define none, such as those that
-    commands share, are passed over. Packages add commands by entry points in the group `offered`.
+    A file adds a command by defining one with the file's name: `link_soak.py` defines `link_soak`,
+    which a person calls `link-soak`. Files without such a command, for example with shared code,
+    are ignored. Other packages add commands by entry points in the group `offered`.
 
-    Files are imported when their command is used or listed, so they import what is slow to load
-    inside the command's function.
+    A file is imported when its command is used or listed, so it imports slow modules only inside
+    the command's function.
     """
 
     def __init__(self, *arguments: Any, room: str, offered: str | None = None, **settings: Any):
@@ -28,9 +28,9 @@ class Room(click.Group):
         self.room, self.offered = room, offered
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names of all commands, in alphabetical order.
+        """Return the names of all commands, in alphabetical order.
 
-        Raises `RangeError` where another package offers a command that the room has already.
+        Raises `RangeError` where another package offers a command that exists already.
         """
         path = importlib.import_module(self.room).__path__
         files = (module.name.replace("_", "-") for module in pkgutil.iter_modules(path))
@@ -44,7 +44,7 @@ class Room(click.Group):
         return sorted(own | further)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of that name, or None if there is none."""
+        """Return the command of that name, or None if there is none."""
         command = self._own(cmd_name)
         if command is None and (point := self._further().get(cmd_name)) is not None:
             command = point.load()
@@ -62,7 +62,7 @@ class Room(click.Group):
             formatter.write_dl(rows)
 
     def _own(self, name: str) -> click.Command | None:
-        """The command that a file of this room defines under its own name."""
+        """Return the command that a file of this package defines under its own name."""
         file = name.replace("-", "_")
         path = importlib.import_module(self.room).__path__
         if file not in {module.name for module in pkgutil.iter_modules(path)}:

@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from shotveil.models.link.optics import Link
     from shotveil.models.networks.network import Network
 
-DEMO_BUDGET = 8.0  # bits: no weight of the demo's networks holds more
+DEMO_BUDGET = 8.0  # bits per weight; no weight of the demo's networks holds more
 
 
 @click.command()
@@ -160,8 +160,8 @@ def serve(
     With --device the light leaves through this party's own node, and what returns is judged by the
     sums of its receiver, in the units of --calibration.
 
-    With --attack the server is after the data, so that one can see clients notice it; `shotveil
-    attack --list` names the attacks.
+    With --attack the server tries to learn the data, so that one can see whether clients notice;
+    `shotveil attack --list` names the attacks.
 
     With --json one object is printed when the server is ready and one when it has stopped, each on
     a line of its own.
@@ -243,8 +243,8 @@ def serve(
 
             if dishonest is not None:
                 transmitter = partial(CuriousTransmitter, server=dishonest, link=settings.link)
-            # The numbers come from no seed: a client that can guess which rows are decoys can
-            # behave on those alone.
+            # No seed is used here: a client that could predict the decoy rows could behave honestly
+            # only on them.
             rng = np.random.default_rng(secrets.randbits(128))
             server = ModelServer(served, settings, accounts, port_of_light, rng, transmitter)
             answering, port = serve_model(server, address, own_keys)
@@ -274,7 +274,7 @@ def serve(
 def _declared(
     network: Network, gain: float | None, photons: float | None, f2: float | None, **channel: Any
 ) -> Link:
-    """The link from the options, or the demo's operating point where no light is given."""
+    """Return the link from the options, or the demo's operating point if no light is given."""
     from shotveil.host.design.operating_point import within_budgets
 
     if gain is None:
@@ -287,7 +287,10 @@ def _declared(
 
 
 def _own_link(address: str) -> subprocess.Popen[str]:
-    """The demo's link, in a process of its own."""
+    """Start the demo's link in a process of its own, and return it once the link is ready.
+
+    Raises `RangeError` where the link does not start.
+    """
     command = [
         sys.executable,
         "-c",

@@ -1,4 +1,4 @@
-"""A run on the terminal: a bar while it goes on, a summary for a person when it is done."""
+"""The output of a run on the terminal: a progress bar, and then a summary for a person."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ SECONDS_BETWEEN_LINES = 30.0
 
 @contextmanager
 def progress_bar(description: str) -> Iterator[Callable[[int, int], None]]:
-    """Progress and time left, on standard error; call it with (done since, total).
+    """Show progress and the time left on standard error; give a function (done since, total).
 
-    A bar on a terminal; in a file or a batch system's log a line twice a minute.
+    A terminal gets a bar; a file or the log of a batch system gets a line twice a minute.
     """
     from rich.console import Console
     from rich.progress import (

@@ -38,9 +38,9 @@ def sweep(
 ) -> None:
     """Compute accuracy, leakage and verification at every point of the TOML file SETTINGS.
 
-    A sweep that was interrupted goes on where it ended. SETTINGS holds the table [settings] for all
-    points, [grid] with lists whose product is taken, and [[points]] with further points;
-    docs/design.md names what can be set. Needs the extra `sweep`.
+    A sweep that was interrupted continues where it stopped. SETTINGS holds the table [settings] for
+    all points, [grid] with lists whose product is taken, and [[points]] with further points;
+    docs/design.md lists all settings. The command needs the extra `sweep`.
     """
     from shotveil.host.commands.show import progress_bar
     from shotveil.host.design import sweep as sweeps

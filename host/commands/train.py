@@ -67,7 +67,7 @@ def train(
 ) -> None:
     """Train a network on MNIST, with the loss taken through the noisy link.
 
-    Needs the extra `train`.
+    The command needs the extra `train`.
     """
     from shotveil.host.run.training import Progress, fetch_mnist
     from shotveil.host.run.training import train as fit

@@ -1,8 +1,8 @@
-"""`shotveil bench`: the published way of computing an accuracy curve against ours, in one run.
+"""Compares the published way of computing an accuracy curve with ours, for `shotveil bench`.
 
-The published way is a dense noisy forward pass per point: both matrix products over all images and
-fresh noise for each output, here in PyTorch. Either way runs in a process of its own, with all
-cores, in turns, so that whatever else the machine does hits both; the figure of each is its median.
+The published way is one dense noisy forward pass for each point: both matrix products over all
+images, and fresh noise for each output, here in PyTorch. Each way runs in a process of its own with
+all cores. They take turns, so that other load on the machine affects both, and the median counts.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CURVE_POINTS = 512
 
 
 def published(network: Network, f2: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
-    """Accuracies by a dense noisy forward pass of all images per point, in PyTorch on all cores."""
+    """Return the accuracy at each F², by a dense noisy forward pass of all images in PyTorch."""
     torch = import_extra("torch", "train")
     torch.manual_seed(seed)
     images, labels = _mnist()
@@ -55,14 +55,14 @@ def published(network: Network, f2: NDArray[np.float64], seed: int) -> NDArray[n
 def ours(
     network: Network, f2: NDArray[np.float64], seed: int, shared_noise: bool
 ) -> NDArray[np.float64]:
-    """Accuracies by `host.run.curves`, with fresh noise at each point or noise that all share."""
+    """Return the accuracy at each F² by `host.run.curves`, with fresh or with shared noise."""
     images, labels = _mnist()
     rng = np.random.default_rng(seed)
     return accuracy_curve(network, images, labels, f2, rng, shared_noise=shared_noise)
 
 
 def random_numbers_alone(network: Network, points: int) -> None:
-    """Draw the noise of so many points and do nothing else, in the same chunks on all cores."""
+    """Only draw the noise of `points` points, in the same chunks and on all cores."""
     size = max(1, OUTPUTS_IN_CHUNK // max(layer.rows for layer in network.layers))
 
     def chunk(rng: np.random.Generator) -> None:
@@ -77,7 +77,7 @@ def random_numbers_alone(network: Network, points: int) -> None:
 
 
 def memory_alone(network: Network) -> None:
-    """Read two numbers and write one per output, from arrays too large for any cache."""
+    """Only read two numbers and write one for each output, in arrays too large for any cache."""
     sums, terms = _large(network)
     half = len(sums) // 2
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -100,7 +100,7 @@ _network = cache(load_network)
 
 
 def _timed(name: str, way: str, *arguments: Any) -> tuple[float, Any]:
-    """Wall-clock seconds of one way, and what it returned; network and images are loaded before."""
+    """Return the seconds of wall-clock time of one way, and its result; loading is not timed."""
     network = _network(name)
     _mnist()
     start = time.perf_counter()
@@ -109,12 +109,16 @@ def _timed(name: str, way: str, *arguments: Any) -> tuple[float, Any]:
 
 
 def _peak_memory() -> float:
-    """Of this process so far, MiB."""
+    """Return the peak memory of this process so far, in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def measure(name: str, points: int, rounds: int) -> dict[str, Any]:
-    """All that the bench prints, for one network."""
+    """Measure all that the bench prints for the network called `name`, as plain values.
+
+    points: Number of points of the curve. rounds: Number of measurements of which the median is
+    taken. Raises `ModuleNotFoundError` without PyTorch.
+    """
     import_extra("torch", "train")
     f2 = np.geomspace(1e-2, 1e2, points)
     spawn = multiprocessing.get_context("spawn")
@@ -128,7 +132,7 @@ def measure(name: str, points: int, rounds: int) -> dict[str, Any]:
         def timed(side: ProcessPoolExecutor, way: str, *arguments: Any) -> tuple[float, Any]:
             return side.submit(_timed, name, way, *arguments).result()
 
-        # Once for each without counting it: libraries load, caches and clocks settle.
+        # Each runs once without being timed, while libraries load and caches and clocks settle.
         timed(torch_side, "published", f2[:2], 0)
         timed(fresh_side, "ours", f2[:2], 0, False)
         timed(shared_side, "ours", f2[:2], 0, True)
@@ -178,15 +182,15 @@ def measure(name: str, points: int, rounds: int) -> dict[str, Any]:
 
 
 def _ratios(seconds: dict[str, list[float]], over: str, under: str) -> list[float]:
-    """Round by round, so that both were measured at nearly the same time."""
+    """Return the ratio in each round, whose two times were measured shortly after each other."""
     return [a / b for a, b in zip(seconds[over], seconds[under], strict=True)]
 
 
 def _agreement(accuracies: dict[str, list[Any]], images: int) -> dict[str, float]:
-    """Largest difference from the published way over all points, in counting errors.
+    """Return the largest difference from the published way over all points, in counting errors.
 
-    Both ways see the same images, so the difference of their means over the rounds varies less than
-    counting independent images would: 4 is then more than chance allows at these many points.
+    Both ways use the same images, so the difference of their means over the rounds varies less than
+    with independent images. A difference above 4 is then not due to chance.
     """
     mean = {key: np.mean(accuracies[key], axis=0) for key in ("published", "fresh", "shared")}
     error = np.sqrt(2 * mean["published"] * (1 - mean["published"]) / images)
@@ -228,5 +232,5 @@ def show(r: dict[str, Any]) -> None:
 
 
 def agrees(r: dict[str, Any]) -> bool:
-    """Whether the accuracies of both ways differ by no more than counting error."""
+    """Return whether the accuracies of both ways differ by at most 4 counting errors."""
     return max(r["largest_deviation_fresh"], r["largest_deviation_shared"]) <= 4

@@ -1,4 +1,4 @@
-"""Inversion of functions that rise, on whole arrays at once."""
+"""Inversion of increasing functions, for whole arrays at once."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ Real = NDArray[np.float64]
 def greatest(
     function: Callable[[Real], Real], target: ArrayLike, least: float, most: float
 ) -> Real:
-    """The greatest x in [least, most] with function(x) ≤ target, element by element.
+    """Return the greatest x in [least, most] with function(x) ≤ target, element by element.
 
-    function: takes an array of the target's shape to another and rises with each element. Bisection
-    of ln x to rounding: the result is on the safe side of the target. `least` where even that is
-    too much.
+    function: Maps an array of the target's shape to one of the same shape, and increases with each
+        element.
+
+    The method is bisection of ln x to rounding, and the result is on the safe side of the target.
+    It is `least` where function(least) is already too large.
     """
     target = np.asarray(target, dtype=np.float64)
     low, high = np.full(target.shape, math.log(least)), np.full(target.shape, math.log(most))

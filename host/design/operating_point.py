@@ -1,8 +1,8 @@
-"""Gain and photon number for given leakage budgets: the operating point of a network.
+"""The operating point of a network: gain and photon number for given leakage budgets.
 
-Data leakage grows with gain alone, so its budget bounds the gain from above. At a given gain weight
-leakage grows with the photon number, and so does F². What is left to choose is the gain: more of it
-makes the client's reading less noisy and the returned light noisier.
+Data leakage grows with the gain alone, so its budget limits the gain from above. At a given gain,
+both weight leakage and F² grow with the photon number. So only the gain is left to choose: more
+gain makes the client's readings less noisy and the returned light noisier.
 """
 
 from __future__ import annotations
@@ -32,22 +32,26 @@ from shotveil.models.networks.network import Network
 
 Real = NDArray[np.float64]
 
-# Values of G − 1 that are searched: below, finer than any amplifier is set; above, the reading's
-# noise no longer falls, whatever the client's detector.
+# The range of G − 1 that is searched. No amplifier can be set to smaller values, and at larger ones
+# the noise of the readings no longer falls, whatever the client's detector.
 LEAST_EXCESS_GAIN, MOST_EXCESS_GAIN = 1e-7, 1e3
 _MOST_PHOTONS = 1e12
-_GRID, _ZOOMS = 257, 6  # every zoom narrows the gain by 128: to rounding in the end
-# Kept below a budget, relatively, so that rounding elsewhere does not put the result above it.
+_GRID, _ZOOMS = 257, 6  # every zoom narrows the range by 128, so six of them reach rounding
+# Relative distance to a budget, so that rounding elsewhere does not put the result above it.
 _INSIDE = 1e-9
 
 
 @dataclass(frozen=True)
 class Budgets:
-    """What may leak at most. None is no limit. Raises `RangeError` unless the others are positive.
+    """The largest leakages that are allowed; None sets no limit.
 
-    weight_bits: bits per real weight, mean over the network, all `inferences` K together, under
-        `weight_bound`. data_bits: bits per data element of the input layer in one inference, under
-        `data_bound`. Both bounds are names in `host.leakage.catalogue`.
+    weight_bits: Bits per real weight under `weight_bound`, as the mean over the network and for all
+        K `inferences` together, > 0.
+    data_bits: Bits per data element of the input layer in one inference under `data_bound`, > 0.
+    data_bound, weight_bound: Names of bounds in `host.leakage.catalogue`.
+    inferences: Number of inferences K ≥ 1.
+
+    Raises `RangeError` for a value out of range or an unknown bound.
     """
 
     weight_bits: float | None = None
@@ -73,10 +77,12 @@ def weight_bits(
     inferences: int = 1,
     bound: str = WEIGHT_BOUND,
 ) -> Real:
-    """Declared weight leakage of `host.leakage.declared.network_leakage`, over arrays of settings.
+    """Return the declared weight leakage of `network_leakage`, but over arrays of settings.
 
-    gain > 1 and photons ≥ 0 broadcast. Bits per real weight, mean over the network, K =
-    `inferences` together, under the bound named.
+    gain, photons: Gain > 1 and photons per mode ≥ 0, which are broadcast.
+
+    The result is in bits per real weight under the bound called `bound`, as the mean over the
+    network and for all K = `inferences` together.
     """
     gain, photons = _floats(gain), _floats(photons)
     total = np.zeros(np.broadcast_shapes(gain.shape, photons.shape))
@@ -90,19 +96,22 @@ def weight_bits(
 def budgeted_bits(
     network: Network, channel: Channel, budgets: Budgets, gain: ArrayLike, photons: ArrayLike
 ) -> Real:
-    """`weight_bits` of what a weight budget holds: its inferences together, under its bound."""
+    """Return `weight_bits` for the inferences and the bound of a weight budget."""
     return weight_bits(network, channel, gain, photons, budgets.inferences, budgets.weight_bound)
 
 
 def data_bits(network: Network, gain: ArrayLike, bound: str) -> Real:
-    """Declared data leakage of the input layer under the bound named, over arrays of gain."""
+    """Return the declared data leakage of the input layer, in bits per data element.
+
+    gain: Array of gains > 1. bound: Name of the data bound.
+    """
     g = noise_quantum(_floats(gain))
     layer = network.layers[0]
     return DATA_BOUNDS[bound](g, layer.rows, layer.modes)
 
 
 def photons_within(network: Network, channel: Channel, gain: ArrayLike, budgets: Budgets) -> Real:
-    """The most photons μ per mode, up to 10¹², inside the weight budget, at every gain."""
+    """Return the most photons μ per mode inside the weight budget at each gain, at most 10¹²."""
     gain = _floats(gain)
     if budgets.weight_bits is None:
         return np.full(gain.shape, _MOST_PHOTONS)
@@ -115,9 +124,9 @@ def photons_within(network: Network, channel: Channel, gain: ArrayLike, budgets:
 
 
 def greatest_gain(network: Network, budgets: Budgets) -> float:
-    """The most gain that keeps inside the data budget, at most 1 + 10³.
+    """Return the largest gain inside the data budget, at most 1 + 10³.
 
-    Raises `RangeError` where even the least gain leaks more.
+    Raises `RangeError` where even the smallest gain leaks more.
     """
     most = 1 + MOST_EXCESS_GAIN
     if budgets.data_bits is None:
@@ -140,7 +149,7 @@ def greatest_gain(network: Network, budgets: Budgets) -> float:
 
 
 def most_light(network: Network, channel: Channel, budgets: Budgets) -> Link:
-    """The link through `channel` of highest F² inside the budgets.
+    """Return the link through `channel` with the highest F² inside the budgets.
 
     Raises `RangeError` without a weight budget, as F² then has no limit, or where the data budget
     cannot be met.
@@ -157,11 +166,12 @@ def most_light(network: Network, channel: Channel, budgets: Budgets) -> Link:
 
 
 def least_leakage(network: Network, channel: Channel, f2: float, budgets: Budgets) -> Link:
-    """The link that brings F² = `f2` to the client with least weight leakage in the data budget.
+    """Return the link with F² = `f2` and the least weight leakage inside the data budget.
 
-    With a weight budget and no data budget: the one of least data leakage in the weight budget, or
-    where that cannot be met, of least weight leakage. The caller sees from the leakage whether the
-    weight budget is met. Raises `RangeError` where the data budget cannot be met.
+    With a weight budget but no data budget, it is the link with the least data leakage inside the
+    weight budget, or the one with the least weight leakage if that budget cannot be met. The caller
+    has to check whether the weight budget is met. Raises `RangeError` where F² is not positive or
+    the data budget cannot be met.
     """
     require("F²", f2, above=0)
 
@@ -174,7 +184,7 @@ def least_leakage(network: Network, channel: Channel, f2: float, budgets: Budget
     if budgets.weight_bits is not None and budgets.data_bits is None:
         allowed = budgets.weight_bits * (1 - _INSIDE)
         if weights(_floats(gain)) <= allowed:
-            # From the gain of least weight leakage downwards; less gain, less data.
+            # Search below the gain of least weight leakage, since less gain leaks less data.
             gain = _best(lambda gain: np.where(weights(gain) <= allowed, gain, np.inf), gain)
     photons = float(channel.photons_at(_floats(gain), _floats(f2)))
     return Link.through(channel, gain, photons=photons)
@@ -183,10 +193,12 @@ def least_leakage(network: Network, channel: Channel, f2: float, budgets: Budget
 def within_budgets(
     network: Network, weight_bits: float, data_bits: float, data_bound: str, channel: Channel
 ) -> Link:
-    """The link of highest F² inside both budgets for one inference, in bits per weight and pixel.
+    """Return the link with the highest F² inside both budgets, for one inference.
 
-    data_bound: name of the bound that the data budget holds under, as `network_leakage` has it.
-    Raises `RangeError` for a budget that is not positive, a bound that is none, or where the data
+    weight_bits, data_bits: Budgets in bits per weight and in bits per pixel, > 0.
+    data_bound: Name of the bound for the data budget, as in `network_leakage`.
+
+    Raises `RangeError` for a budget that is not positive, an unknown bound, or where the data
     budget cannot be met.
 
     >>> from shotveil import load_network
@@ -202,11 +214,11 @@ def _floats(values: ArrayLike) -> Real:
 
 
 def _best(objective: Callable[[Real], Real], most: float) -> float:
-    """The gain in (1, most] of least objective, on a logarithmic grid of G − 1 that closes in."""
+    """Return the gain in (1, most] of least objective, by successively finer grids of ln(G − 1)."""
     low, high = math.log(LEAST_EXCESS_GAIN), math.log(most - 1)
     for _ in range(_ZOOMS):
         grid = np.linspace(low, high, _GRID)
-        # exp and log do not undo each other to the bit; the end must not pass what is allowed.
+        # exp(log(x)) is not exactly x, and the largest gain must not exceed what is allowed.
         gains = np.minimum(1 + np.exp(grid), most)
         k = int(np.argmin(objective(gains)))
         low, high = grid[max(0, k - 1)], grid[min(_GRID - 1, k + 1)]

@@ -1,8 +1,8 @@
-"""The plan of an operating point: found on a calibrated curve, confirmed by a direct run.
+"""The plan of an operating point, which is found on a measured curve and confirmed by a run.
 
-Accuracy depends on the optics through F² alone, leakage has closed forms, so the search itself
-(`host.design.operating_point`) needs no simulation; one measured curve per network turns F² into
-accuracy.
+Accuracy depends on the optics only through F², and leakage has closed forms. So the search
+(`host.design.operating_point`) needs no simulation: one measured curve for each network turns F²
+into accuracy.
 """
 
 from __future__ import annotations
@@ -26,8 +26,11 @@ from shotveil.models.networks.network import Network
 
 @dataclass(frozen=True)
 class Infeasible:
-    """Why there is no operating point. binding: weights, data or accuracy, whichever stands in the
-    way; required, allowed: of it, in bits, or as a fraction for accuracy.
+    """The reason why there is no operating point.
+
+    binding: The requirement that cannot be met: "weights", "data" or "accuracy".
+    required, allowed: Its required and its allowed value, in bits, or as a fraction for accuracy.
+    reason: One sentence that explains it.
     """
 
     binding: str
@@ -38,7 +41,7 @@ class Infeasible:
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """Settings of the link, and the accuracy that the curve promises there."""
+    """The settings of the link, and the accuracy that the curve predicts for them."""
 
     link: Link
     accuracy: float
@@ -52,12 +55,14 @@ def find(
     min_accuracy: float | None = None,
     aim: float | None = None,
 ) -> OperatingPoint | Infeasible:
-    """The point of highest accuracy inside the budgets, or of least leakage at `min_accuracy`.
+    """Return the point of highest accuracy inside the budgets, or of least leakage.
 
-    With `min_accuracy` the weight leakage is
-    minimised; the data leakage instead, where there is a weight budget and no data budget. aim is
-    what the curve has to reach for it, by default one counting error more, so that a run that
-    confirms `min_accuracy` rarely falls short by chance.
+    min_accuracy: Accuracy in (0, 1) that must be reached. With it, weight leakage is minimised, or
+        data leakage if there is a weight budget but no data budget. None asks for the highest
+        accuracy.
+    aim: Accuracy that the curve has to reach at the point; by default it is one counting error
+        above `min_accuracy`, so that a run to confirm it rarely falls short by chance.
+
     Raises `RangeError` where neither a weight budget nor an accuracy is given.
     """
     if min_accuracy is None:
@@ -93,7 +98,7 @@ def _why_not(
     f2: float,
     bits: float,
 ) -> Infeasible:
-    """The budget that binds: weights alone, or data, where giving it up would be enough."""
+    """Return which budget is to blame: data if dropping that budget would help, else weights."""
     assert budgets.weight_bits is not None
     free = replace(budgets, data_bits=None)
     link = least_leakage(network, channel, f2, free)

@@ -1,4 +1,4 @@
-"""The table of results in the README, measured anew: `shotveil results` prints it as Markdown."""
+"""Measures the tables of results in the README; `shotveil results` prints them as Markdown."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ IDEAL = Channel()
 
 
 def accuracies() -> Iterator[tuple[str, str, str]]:
-    """Rows (setting, accuracy, leakage) over all 10,000 test images, T = 1, no technical noise."""
+    """Yield rows (setting, accuracy, leakage) for 10,000 test images, T = 1, no technical noise."""
     paper = within_budgets(load_network("mnist-paper"), 0.1, 0.01, "crb_prx", IDEAL)
     ours = within_budgets(load_network("mnist"), 0.01, 0.01, "qcrb", IDEAL)
     images, labels = load_mnist(None, "test")
@@ -50,7 +50,7 @@ def accuracies() -> Iterator[tuple[str, str, str]]:
 
 
 def demo_cost() -> tuple[float, float, float]:
-    """Wall-clock seconds and peak memory (GiB) of the whole demo command, and its accuracy."""
+    """Run the whole demo command; return its seconds, its peak memory (GiB) and its accuracy."""
     program = (
         "import resource, sys; from shotveil.host.commands.cli import main\n"
         "try: main(sys.argv[1:])\n"
@@ -78,7 +78,7 @@ def demo_cost() -> tuple[float, float, float]:
 
 
 def symbol_level_speed(images: int = 100) -> float:
-    """Complex modes a second on all processors, server's homodyne detection included."""
+    """Return the complex modes per second on all processors, homodyne detection included."""
     network = load_network("mnist")
     pixels, _ = load_mnist(None, "test")
     start = time.perf_counter()
@@ -88,7 +88,7 @@ def symbol_level_speed(images: int = 100) -> float:
 
 
 def measured() -> dict[str, Any]:
-    """Both tables: accuracies with their leakage, and what speed and memory this machine shows."""
+    """Return both tables: accuracies with their leakage, and speed and memory on this machine."""
     rows = [dict(zip(("setting", "accuracy", "leakage"), row, strict=True)) for row in accuracies()]
     seconds, memory, _ = demo_cost()
     return {
@@ -101,7 +101,7 @@ def measured() -> dict[str, Any]:
 
 
 def markdown() -> Iterator[str]:
-    """The lines of both tables."""
+    """Yield the lines of both tables in Markdown."""
     found = measured()
     yield f"10,000 test images, T = 1, no technical noise, seed {SEED}:\n"
     yield "| network and setting | accuracy | leakage, declared (bits) |\n|---|---|---|"

@@ -1,10 +1,10 @@
-"""Many settings, one row of results each: on local cores or a Dask cluster, and never twice.
+"""Sweeps: one row of results for each of many settings, on local cores or a Dask cluster.
 
-A sweep is a TOML file: `[settings]` for all points, `[grid]` with lists whose product is taken,
-`[[points]]` with further points of their own. Every finished point is appended to a journal beside
-the result and flushed to disk before the next is counted, so a sweep that is killed goes on where
-it stopped; at the end the journal becomes one Parquet file. A point is computed from its settings
-and its seed alone, by the same function wherever it runs.
+A sweep is a TOML file. `[settings]` holds for all points, `[grid]` has lists whose product is
+taken, and `[[points]]` adds single points. Every finished point is appended to a journal beside the
+result and flushed to disk before the next one counts, so a sweep that was killed continues where it
+stopped and computes no point twice. At the end the journal becomes one Parquet file. A point is
+computed from its settings and its seed alone, by the same function wherever it runs.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ Row = dict[str, Any]
 FORMAT = "shotveil sweep journal 1"
 
 
-_KINDS: dict[str, type] = {"str": str, "int": int, "bool": bool}  # all else is a real number
+_KINDS: dict[str, type] = {"str": str, "int": int, "bool": bool}  # other types are real numbers
 
 
 def _number(name: str, value: Any) -> float:
@@ -62,10 +62,18 @@ def _number(name: str, value: Any) -> float:
 
 @dataclass(frozen=True)
 class Point:
-    """Everything that decides a row. Raises `RangeError` for values that cannot be.
+    """A point of a sweep: all settings that determine a row.
 
-    images: how many test images, from the first; 0 computes leakage alone. verify: gather the
-    server's statistics. photons or f2: one of them. inferences: K of `weight_leakage_bits_after`.
+    network: Name or file of the network.
+    images: Number of test images, from the first on; 0 computes only the leakage.
+    seed: Seed of the noise, ≥ 0.
+    gain: Power gain G > 1.
+    photons, f2: Photons per mode or F²; exactly one of them is given.
+    channel: The fibre and the detectors.
+    inferences: Number K of inferences for `weight_leakage_bits_after`.
+    verify: Whether to collect the server's statistics.
+
+    Raises `RangeError` for a value of the wrong type or out of range.
     """
 
     network: str = "mnist"
@@ -80,8 +88,11 @@ class Point:
 
     @classmethod
     def of(cls, **settings: Any) -> Point:
-        """The point of `settings` by the names in `SETTINGS`: those of the channel stand beside
-        the others, as on the command line. Raises `RangeError`."""
+        """Return the point with the given settings, by the names in `SETTINGS`.
+
+        Settings of the channel are given beside the others, as on the command line. Raises
+        `RangeError` for an unknown name or an impossible value.
+        """
         for name in settings:
             if name not in SETTINGS:
                 raise RangeError(f"setting {name!r} is none of {', '.join(sorted(SETTINGS))}")
@@ -108,12 +119,12 @@ class Point:
         self.link()
 
     def link(self) -> Link:
-        """The optical link that these settings describe."""
+        """Return the optical link that these settings describe."""
         return Link.through(self.channel, self.gain, photons=self.photons, f2=self.f2)
 
     @property
     def key(self) -> str:
-        """What names the point: a digest of all settings."""
+        """The point's name: a digest of all its settings."""
         return hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()[:32]
 
 
@@ -126,14 +137,15 @@ def _settings() -> Iterator[tuple[str, type]]:
 
 
 SETTINGS = dict(_settings())
-"""Names and types of what a sweep may set, in their order."""
+"""Names and types of all settings of a sweep, in the order of the columns."""
 
 
 def read_points(path: Path) -> list[Point]:
-    """The points of a TOML file, grid first, in the order in which they are written.
+    """Return the points of a TOML file, those of the grid first, in the order of the file.
 
-    The last name of a grid changes fastest. Raises `RangeError` for a file that is missing or no
-    TOML, for settings that do not exist or cannot be, for no point at all and for one given twice.
+    The last name of a grid changes fastest. Raises `RangeError` for a file that is missing or not
+    TOML, an unknown setting, an impossible value, a file without points, and a point that occurs
+    twice.
     """
     try:
         text = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -169,10 +181,14 @@ def read_points(path: Path) -> list[Point]:
 
 
 def compute(point: Point, data: str | None = None, threads: int | None = None) -> Row:
-    """The row of one point, with the names and types of `COLUMNS`; None for what was not asked.
+    """Compute the row of a point, with the names and types of `COLUMNS`.
 
-    Deterministic. data: folder of IDX files, the shipped ones if None. Raises `RangeError` where
-    network and images do not fit.
+    Values that the point does not ask for are None. The result is deterministic.
+
+    data: Folder of IDX files; None takes the images that come with Shotveil.
+    threads: Number of threads; None takes as many as there are processors.
+
+    Raises `RangeError` where network and images do not fit.
     """
     network = _network(point.network)
     link = point.link()
@@ -231,10 +247,10 @@ COLUMNS: dict[str, type] = {
     "certified_weight_leakage_bits": float,
     "point": str,
 }
-"""Names and types of what a row holds: settings, provenance, declared leakage, what was measured.
+"""Names and types of the columns: settings, provenance, declared leakage and measured results.
 
-`digest` is that of the network, `data` that of all images and labels of the folder used, `code`
-names this program (`code_version`), `point` the settings (`Point.key`).
+`digest` is the digest of the network, `data` that of all images and labels in the folder. `code`
+identifies this program (`code_version`), and `point` the settings (`Point.key`).
 """
 
 
@@ -247,15 +263,20 @@ def run(
     workers: int | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> int:
-    """Compute what is missing of `points` and write all rows, in their order, to Parquet `out`.
+    """Compute the missing rows of `points`, and write all rows in order to the Parquet file `out`.
 
-    scheduler: address of a Dask cluster whose workers have the same code; else `workers` local
-    processes, one per core if None. progress: called with the number of points newly done, those of
-    an earlier start included. Returns how many points were computed by this call.
+    data: Folder of IDX files, as in `compute`.
+    scheduler: Address of a Dask cluster whose workers have the same code; None uses local
+        processes.
+    workers: Number of local processes; None takes one for each core.
+    progress: Function that is called with the number of points newly done. Its first call reports
+        the points of an earlier start.
+
+    Return how many points this call computed.
 
     Raises `RangeError` when `out` cannot be written, belongs to a sweep of other code or is being
     written by another process, when a worker runs other code, or for a point that cannot be
-    computed; what was finished by then is kept for the next start.
+    computed. Rows that were finished by then are kept for the next start.
     """
     import_extra("pyarrow", "sweep")
     for point in points:
@@ -280,7 +301,7 @@ def run(
 
 
 def _is_of(row: Row | None, point: Point, data: str | None) -> bool:
-    """Whether a row found is that of the point: a file of the same name may have changed since."""
+    """Return whether a row belongs to the point; a file may have changed under the same name."""
     if row is None or row["digest"] != _network(point.network).digest:
         return False
     return point.images == 0 or bool(row["data"] == _images(data)[2])
@@ -288,7 +309,7 @@ def _is_of(row: Row | None, point: Point, data: str | None) -> bool:
 
 @cache
 def code_version() -> str:
-    """Version of the package and a digest of every source file that a row may depend on."""
+    """Return the package's version with a digest of all source files that a row may depend on."""
     digest = hashlib.sha256()
     for package in (models, host):
         folder = Path(str(package.__file__)).parent
@@ -301,7 +322,7 @@ def code_version() -> str:
 def _computed(
     points: Sequence[Point], data: str | None, scheduler: str | None, workers: int | None
 ) -> Iterator[Row]:
-    """Rows as they get ready, in any order."""
+    """Yield rows as soon as they are finished, in any order."""
     with _executor(len(points), scheduler, workers) as (pool, threads):
         futures = [pool.submit(_task, point, data, threads) for point in points]
         for future in as_completed(futures):
@@ -317,9 +338,9 @@ def _task(point: Point, data: str | None, threads: int | None) -> Row:
 def _executor(
     count: int, scheduler: str | None, workers: int | None
 ) -> Iterator[tuple[Executor, int]]:
-    """What runs the points, and how many threads each of them may use.
+    """Give the executor that runs the points, and the number of threads for each point.
 
-    Whatever ends the block early, points not yet begun are dropped.
+    If the block ends early for any reason, points that were not begun are dropped.
     """
     if scheduler is not None:
         distributed = import_extra("distributed", "cluster")
@@ -332,7 +353,7 @@ def _executor(
         return
     cores = os.cpu_count() or 1
     workers = min(count, cores if workers is None else workers)
-    # Spawned, not forked: a forked process would inherit locks and the ends of other pipes.
+    # Processes are spawned, because a forked process would inherit locks and ends of other pipes.
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _leave_with_parent)
     try:
         yield pool, max(1, cores // workers)
@@ -341,7 +362,7 @@ def _executor(
 
 
 def _leave_with_parent() -> None:
-    """In a worker: leave Ctrl-C to the parent, and end when it does, killed without warning too."""
+    """Make a worker ignore Ctrl-C and end together with its parent, even if that is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None
@@ -355,7 +376,7 @@ def _leave_with_parent() -> None:
 
 @cache
 def _one_blas_thread() -> None:
-    """For good: points run beside each other, matrix products inside one need not."""
+    """Limit matrix products to one thread for the life of the process: points run in parallel."""
     threadpool_limits(1, "blas")
 
 
@@ -372,9 +393,10 @@ def _images(data: str | None) -> tuple[NDArray[np.float32], NDArray[np.uint8], s
 
 @contextlib.contextmanager
 def _journal(path: Path) -> Iterator[tuple[dict[str, Row], Callable[[Row], None]]]:
-    """Rows finished earlier, by point, and what keeps another one; the file goes when all is well.
+    """Give the rows that were finished earlier, by point, and a function that appends a row.
 
-    One line a row after a line that names the code. A line that a kill cut short is cut off.
+    The journal has a line that names the code, and then one line for each row. An incomplete last
+    line, after a kill, is removed. The journal is deleted when the block ends without an error.
     """
     head = {"format": FORMAT, "code": code_version()}
     try:
@@ -409,7 +431,7 @@ def _journal(path: Path) -> Iterator[tuple[dict[str, Row], Callable[[Row], None]
 
 
 def _finished(out: Path) -> dict[str, Row]:
-    """Rows of a sweep that ended, so that one with more points computes those alone."""
+    """Return the rows of a finished sweep, so that only additional points are computed."""
     if not out.exists():
         return {}
     pq = import_extra("pyarrow.parquet", "sweep")

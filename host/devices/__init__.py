@@ -1,1 +1,1 @@
-"""Nodes as a host reaches them: models, simulated gateware, boards; all alike."""
+"""Access to nodes: models, simulated gateware and boards all have the same interface."""

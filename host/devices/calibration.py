@@ -1,21 +1,23 @@
-"""Calibration of a server's node: what it has to know of its optics, found from measurements alone.
+"""Calibration of the optics of a server's node, from measurements alone.
 
-In order, from settings that may be far off:
+The calibration starts from settings that may be far off, and takes these steps in order:
 
-1. **Records.** Vacuum (oscillator on, signal blocked) and dark (all light off) give the shot-noise
-   unit and the electronic noise, through the same filter and scale as the signal.
-2. **Modulator.** Each arm is swept over the DAC's range while the other stands still. What returns
-   is that of a Mach-Zehnder,
+1. **Records.** A vacuum record (local oscillator on, signal blocked) and a dark record (all light
+   off) give the shot-noise unit and the electronic noise, through the same matched filter and scale
+   as the signal.
+2. **Modulator.** Each arm is swept over the DAC's range while the other stays constant. The
+   returned field is that of a Mach-Zehnder modulator,
 
        z(V) = z₀ + c·(sin u − iγ·cos u),    u = π(V − bias)/(2·Vπ),
 
    with the leak γ of its finite extinction in quadrature to the rest. A fit gives bias, Vπ, γ and
-   the complex c; the angle between both arms' c tells how far I and Q are from a right angle.
-3. **Delay.** Frames sent after darkness come back some samples later; the receiver tells when.
-4. **Phase** of the pilots, and how fast it moves.
+   the complex c. The angle between the c of both arms tells how far I and Q are from 90°.
+3. **Delay.** Frames are sent after a time without light, and the receiver tells how many samples
+   later they come back.
+4. **Phase.** The receiver tells the phase of the pilots and how fast it drifts.
 
-How many photons leave the server needs a calibrated power meter behind the modulator: no
-measurement of the returned light can tell it from the loop's transmittance.
+The number of photons that leave the server has to be measured with a calibrated power meter behind
+the modulator, since the returned light also depends on the loop's transmittance.
 """
 
 from __future__ import annotations
@@ -37,42 +39,48 @@ from shotveil.models.common.fixedpoint import IntArray
 from shotveil.models.digitiser.spec import DigitiserSettings, DigitiserSpec
 from shotveil.models.drive.spec import Arm
 
-SWEEP = tuple(float(v) for v in np.linspace(-0.95, 0.95, 20))  # of the DAC's full scale
-# A fit is refused if it leaves more than so many times the noise.
+SWEEP = tuple(float(v) for v in np.linspace(-0.95, 0.95, 20))  # voltages over full scale
+# A fit is refused if its residual exceeds the noise by this factor.
 WORST_FIT = 3.0
 
 
 @dataclass(frozen=True)
 class Echo:
-    """Frames as they came back: samples from each one's first code to its light, with fractions,
-    and the pilots' phase (rad) in each."""
+    """The frames that came back.
+
+    delays: Samples from the first code of each frame to its light, with fractions, (frames,).
+    phases: Phase of the pilots in each frame, in rad, (frames,).
+    """
 
     delays: npt.NDArray[np.float64]
     phases: npt.NDArray[np.float64]
 
 
 class CalibrationBench(Protocol):
-    """What a calibration asks of the nodes. Sums are session sums of the server's receiver."""
+    """The measurements that a calibration needs.
+
+    Sums are session sums of the server's receiver, shape (words, 16).
+    """
 
     @property
     def spec(self) -> DigitiserSpec:
-        """What the receiver is built as."""
+        """The spec that the receiver is built from."""
 
     @property
     def settings(self) -> DigitiserSettings:
-        """What it is set to."""
+        """The receiver's settings."""
 
     def vacuum(self) -> IntArray:
-        """Oscillator on, signal blocked."""
+        """Return the sums with the local oscillator on and the signal blocked."""
 
     def dark(self) -> IntArray:
-        """All light off."""
+        """Return the sums with all light off."""
 
     def held(self, voltages: tuple[float, float]) -> IntArray:
-        """Both arms of the modulator held at voltages over the DAC's full scale."""
+        """Return the sums while both arms are held at voltages over the DAC's full scale."""
 
     def echo(self, arms: tuple[Arm, Arm]) -> Echo:
-        """Frames of empty rows, sent after darkness by a drive set to `arms`."""
+        """Send frames of empty rows after a time without light; the drive is set to `arms`."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +93,13 @@ class MeasuredValue:
 
 @dataclass(frozen=True)
 class ArmFound:
-    """One arm: null bias and Vπ over the DAC's full scale, leak γ of the field, relative size of
-    its field."""
+    """The measured values of one arm of the modulator.
+
+    bias: Voltage of the null, over the DAC's full scale.
+    half_wave: Half-wave voltage Vπ, over the DAC's full scale.
+    leak: Leak γ of the field, relative to the field's size.
+    size: Size |c| of the arm's field.
+    """
 
     bias: MeasuredValue
     half_wave: MeasuredValue
@@ -96,7 +109,15 @@ class ArmFound:
 
 @dataclass(frozen=True)
 class NodeCalibration:
-    """All that was found. delay in samples, phase in rad, drift in rad per frame."""
+    """The result of a calibration, every value with its standard error.
+
+    receiver: Calibration of the receiver.
+    arms: The arms I and Q of the modulator.
+    quadrature: Deviation of the angle between I and Q from 90°, in rad.
+    delay: Delay of the light in samples.
+    phase: Mean phase of the pilots in rad.
+    drift: Drift of that phase in rad per frame.
+    """
 
     receiver: Calibration
     arms: tuple[ArmFound, ArmFound]
@@ -106,7 +127,7 @@ class NodeCalibration:
     drift: MeasuredValue
 
     def drive_arms(self) -> tuple[Arm, Arm]:
-        """What to set the drive to. The stronger arm is weakened to the other's size."""
+        """Return the settings of the drive's arms; the stronger arm is reduced to the other."""
         i, q = self.arms
         weaker = min(i.size.value, q.size.value)
         first, second = (
@@ -115,11 +136,11 @@ class NodeCalibration:
         return first, second
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Return plain values for JSON."""
         return asdict(self)
 
     def save(self, path: Path) -> None:
-        """Write as JSON, whole or not at all."""
+        """Write the calibration as JSON; after a crash the file is either whole or unchanged."""
         write_atomically(path, json.dumps(self.as_dict(), indent=2).encode())
 
     @classmethod
@@ -150,10 +171,14 @@ def calibrate(
     efficiency: float = 1.0,
     sweep: Sequence[float] = SWEEP,
 ) -> NodeCalibration:
-    """Calibrate from the settings `start`; `efficiency` of the detectors is taken as known.
+    """Calibrate the server's optics with `bench`.
 
-    Raises `RangeError` if there is no light, an arm answers unlike a Mach-Zehnder, or fewer than 8
-    voltages are swept.
+    start: First guess of both arms.
+    efficiency: Efficiency of the detectors in (0, 1], which is taken as known.
+    sweep: Voltages over the DAC's full scale, at least 8.
+
+    Raises `RangeError` if there is no light, if an arm does not behave like a Mach-Zehnder
+    modulator, or if fewer than 8 voltages are swept or frames come back.
     """
     require("voltages of the sweep", len(sweep), at_least=8)
     receiver = Calibration.from_sums(
@@ -201,7 +226,10 @@ def calibrate(
 
 
 def _mean(bench: CalibrationBench, receiver: Calibration, sums: IntArray) -> tuple[complex, float]:
-    """Mean of a held field in √SNU behind the matched filter, and the error of a quadrature."""
+    """Return the mean of a constant field after the matched filter, and a quadrature's error.
+
+    Both are in √SNU.
+    """
     line = np.asarray(sums, dtype=np.float64)[bench.spec.vacuum_word]
     count = line[COLUMN["count"]]
     require("count of symbols", count, at_least=2)
@@ -214,14 +242,14 @@ def _fit(
     name: str, voltage: npt.NDArray[np.float64], field: npt.NDArray[np.complex128], error: float,
     start: Arm,
 ) -> tuple[ArmFound, complex]:  # fmt: skip
-    """The arm that answers so, and the complex size of its field."""
+    """Fit one arm to a sweep; return the arm and the complex size c of its field."""
 
     def shape(bias: float, half_wave: float, leak: float) -> npt.NDArray[np.complex128]:
         u = np.pi / 2 * (voltage - bias) / half_wave
         return np.stack([np.ones_like(u, dtype=complex), np.sin(u) - 1j * leak * np.cos(u)], axis=1)
 
     def rest(given: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        # Rest and size of the field enter linearly: solved for, not searched.
+        # The model is linear in z₀ and c, so these are solved for and not searched.
         basis = shape(float(given[0]), float(given[1]), float(given[2]))
         linear, *_ = np.linalg.lstsq(basis, field, rcond=None)
         left = (basis @ linear - field) / error
@@ -244,7 +272,7 @@ def _fit(
             f"arm {name} misses a Mach-Zehnder's curve by {noise:g} standard errors; allowed: "
             f"[0, {WORST_FIT:g}]"
         )
-    # Errors with the scatter that was found, where it is more than the noise.
+    # Where the residual exceeds the noise, the errors are scaled up to match it.
     deviations = np.sqrt(np.diag(np.linalg.inv(fit.jac.T @ fit.jac))) * max(1.0, noise)
     bias, half_wave, leak = (
         MeasuredValue(float(v), float(e)) for v, e in zip(fit.x, deviations, strict=True)

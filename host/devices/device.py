@@ -1,4 +1,4 @@
-"""A node as a host sees it, whatever it is made of: registers by name and streams of words."""
+"""The interface to any node: registers by name, and streams of words."""
 
 from __future__ import annotations
 
@@ -27,25 +27,26 @@ COMMIT = "commit"
 
 @dataclass(frozen=True)
 class Answer(Generic[T]):
-    """What a device was asked for: whether it is `here`, and `get`, which waits for it."""
+    """A value that a device was asked for: `here` tells if it has come, `get` waits for it."""
 
     here: Callable[[], bool]
     get: Callable[[], T]
 
     @classmethod
     def known(cls, value: T) -> Answer[T]:
-        """One that did not have to be waited for."""
+        """Return an answer whose value is known already."""
         return cls(lambda: True, lambda: value)
 
 
 class DeviceError(RuntimeError):
-    """A node cannot be reached, is another one than expected, or does not do as told."""
+    """A node cannot be reached, is not the expected one, or does not do what it was told."""
 
 
 class Device(ABC):
-    """A node built from `spec`, with its register `map`. Closes at the end of a `with`.
+    """A node built from `spec`, with its register `map`. It is closed at the end of a `with`.
 
-    A backend supplies what is abstract here; registers arrive there checked and as raw integers.
+    A subclass implements the abstract methods. The registers that it gets are checked, and values
+    are raw integers. Methods raise `DeviceError` where the node cannot be reached.
     """
 
     def __init__(self, spec: NodeSpec, name: str):
@@ -55,55 +56,59 @@ class Device(ABC):
 
     @abstractmethod
     def _read(self, registers: Sequence[Register]) -> list[int]:
-        """Raw values of registers, read one after the other."""
+        """Read registers one after the other and return their raw values."""
 
     @abstractmethod
     def _write(self, values: Sequence[tuple[Register, int]]) -> None:
-        """Write settings and strobes, one after the other; nothing is committed by itself."""
+        """Write settings and strobes one after the other. Settings need a commit to take effect."""
 
     @abstractmethod
     def send(self, port: WritePort, words: npt.ArrayLike) -> None:
-        """Give words to a port, all of them; waits for room. Raises `DeviceError` if none comes."""
+        """Send all words to a port; wait for room. Raises `DeviceError` if there is none."""
 
     @abstractmethod
     def receive(self, port: ReadPort, count: int) -> Words:
-        """Take the words that wait at a port, at most `count`; none is an answer too."""
+        """Take the words that wait at a port, at most `count` and possibly none."""
 
     @abstractmethod
     def room(self, port: WritePort) -> int:
-        """How many words a port could take now, at least."""
+        """Return how many words a port can take now, at least."""
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of the node. It stops by itself: its watchdog hears nothing more."""
+        """Close the connection. The node then stops, because its watchdog is no longer served."""
 
-    # Asking ahead: a link overrides these, so that words keep flowing while answers are on the way.
+    # Requests without waiting: a link overrides these methods, so that words keep flowing while
+    # answers are on the way.
 
     def ask(self, names: Iterable[str]) -> Answer[dict[str, int]]:
-        """Ask for what `read_all` gives, and go on."""
+        """Ask for the values of `read_all` without waiting for them."""
         return Answer.known(self.read_all(names))
 
     def ask_words(self, port: ReadPort) -> Answer[Words]:
-        """Ask for some of the words that wait at a port, and go on."""
+        """Ask for words that wait at a port, at most `MAX_WORDS`, without waiting for them."""
         return Answer.known(self.receive(port, MAX_WORDS))
 
     def wait(self, seconds: float) -> None:
-        """Let time pass at the node, until an answer comes at the longest."""
+        """Wait for some seconds; a link returns earlier if an answer comes."""
         time.sleep(seconds)
 
     def offer(self, port: WritePort, words: Words) -> int:
-        """Send as many words as a port is known to have room for, and go on; how many."""
+        """Send as many words as a port is known to have room for; return how many."""
         count = min(len(words), self.room(port)) if len(words) else 0
         if count:
             self.send(port, words[:count])
         return count
 
     def read(self, name: str) -> int:
-        """The raw value of a register; `KeyError` for a name that is none."""
+        """Return the raw value of a register. Raises `KeyError` for an unknown name."""
         return self.read_all([name])[name]
 
     def read_all(self, names: Iterable[str] | None = None) -> dict[str, int]:
-        """Raw values of some registers by name, or of all that can be read."""
+        """Return the raw values of registers by name; None reads all that can be read.
+
+        Raises `KeyError` for an unknown name and `RangeError` for a strobe.
+        """
         if names is None:
             names = [r.name for r in self.map if r.access is not Access.STROBE]
         registers = self._readable(names)
@@ -118,10 +123,10 @@ class Device(ABC):
         return registers
 
     def write(self, **raw: int) -> None:
-        """Settings by name, as raw integers; all of them take effect in the same clock.
+        """Write settings by name, as raw integers; all take effect in the same clock cycle.
 
-        Raises `RangeError` for a value that is not allowed, or a register that is no setting,
-        before anything is written.
+        Raises `KeyError` for an unknown name, and `RangeError` for a value that is not allowed or a
+        register that is no setting, before anything is written.
         """
         values = []
         for name, value in raw.items():
@@ -133,7 +138,7 @@ class Device(ABC):
         self._write([*values, (self.map[COMMIT], 1)])
 
     def strobe(self, *names: str) -> None:
-        """Fire strobes, one after the other."""
+        """Fire strobes one after the other. Raises `RangeError` for a register that is none."""
         registers = [self.map[name] for name in names]
         for register in registers:
             if register.access is not Access.STROBE:
@@ -153,12 +158,15 @@ class Device(ABC):
 
 
 def standard_specs() -> tuple[NodeSpec, ...]:
-    """The nodes that a host of this version knows without being told."""
+    """Return the specs of the nodes that this version knows without being given a spec."""
     return tuple(NodeSpec(role, loopback=loopback) for role in ROLES for loopback in (False, True))
 
 
 def spec_of_role(url: str, role: str, spec: NodeSpec | None) -> NodeSpec:
-    """`spec`, or the standard one of the role in a URL. Raises `RangeError` if there is none."""
+    """Return `spec`, or if it is None the standard spec of a role.
+
+    Raises `RangeError` for an unknown role, or a spec of another role.
+    """
     if role not in ROLES:
         raise RangeError(f"device = {url!r} names no role; allowed: {', '.join(ROLES)}")
     if spec is not None and spec.role != role:
@@ -167,7 +175,7 @@ def spec_of_role(url: str, role: str, spec: NodeSpec | None) -> NodeSpec:
 
 
 def require_no_plant(url: str, plant: Plant | None) -> None:
-    """Raise `RangeError` if a plant is given for a node whose converters are real, or far away."""
+    """Raise `RangeError` if a plant is given for a node that is not simulated in this process."""
     if plant is not None:
         raise RangeError(f"a plant was given for {url}; allowed: for simulated nodes only")
 
@@ -175,9 +183,12 @@ def require_no_plant(url: str, plant: Plant | None) -> None:
 def recognise(
     found: Mapping[str, int], where: str, candidates: Sequence[NodeSpec] | None = None
 ) -> NodeSpec:
-    """The spec of a node by its identity; `candidates` are the standard specs unless given.
+    """Return the spec of a node with the identity registers `found`.
 
-    Raises `DeviceError`, which says what to do, if there is none.
+    where: Where the node was found, for messages.
+    candidates: The specs to choose from; None takes the standard specs.
+
+    Raises `DeviceError`, which says what to do, if no candidate fits.
     """
     if found["id"] != IDENTITY:
         raise DeviceError(
@@ -214,7 +225,10 @@ def recognise(
 
 
 def as_words(values: npt.ArrayLike) -> Words:
-    """Integers of −2³¹ … 2³² − 1 as words of 32 bits. Raises `RangeError`."""
+    """Return integers as words of 32 bits, shape (n,).
+
+    Raises `RangeError` for values that are no integers from −2³¹ to 2³² − 1.
+    """
     array = np.asarray(values)
     if array.dtype == np.uint32:
         return array.ravel()

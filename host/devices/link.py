@@ -1,4 +1,4 @@
-"""A node at the other end of a host link: simulated gateware, TCP, a serial port."""
+"""A node at the other end of a host link: simulated gateware, TCP or a serial port."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from shotveil.models.node.spec import NodeSpec
 
 
 def open_link(url: str, pipe: Callable[[], BytePipe], spec: NodeSpec | None) -> LinkDevice:
-    """The node behind a pipe of bytes, which is opened here. Raises `DeviceError` if it is not."""
+    """Open a pipe of bytes and return the node behind it. Raises `DeviceError` where it fails."""
     try:
         transport = Transport(pipe())
     except LinkError as error:
@@ -34,10 +34,11 @@ def open_link(url: str, pipe: Callable[[], BytePipe], spec: NodeSpec | None) -> 
 
 
 class LinkDevice(Device):
-    """The node behind a `Transport`, which it closes with itself.
+    """The node behind a `Transport`. Closing the device closes the transport.
 
-    Its identity is read first; without a `spec` it may be any of the standard ones. Raises
-    `DeviceError`, which says what to do, if it is another node or the link fails.
+    The constructor first reads the identity of the node, which has to fit `spec`, or without one
+    any of the standard specs. Raises `DeviceError`, which says what to do, if it is another node or
+    the link fails.
     """
 
     def __init__(self, transport: Transport, name: str, spec: NodeSpec | None = None):
@@ -69,7 +70,8 @@ class LinkDevice(Device):
         return self._values(registers, self._asked(registers))
 
     def _asked(self, registers: Sequence[Register]) -> list[Pending]:
-        # Neighbours in one request: a status of two words is latched by the first of them anyway.
+        # Neighbouring registers share a request. Reading the first word of a status of two words
+        # latches both, so their values belong together.
         return [
             self._do(
                 self._transport.ask_read,
@@ -88,7 +90,7 @@ class LinkDevice(Device):
         return values
 
     def ask(self, names: Iterable[str]) -> Answer[dict[str, int]]:
-        """Ask for registers, and go on."""
+        """Ask for registers without waiting for their values."""
         registers = self._readable(names)
         asked = self._asked(registers)
 
@@ -99,18 +101,18 @@ class LinkDevice(Device):
         return Answer(lambda: all(one.answer is not None for one in asked), get)
 
     def ask_words(self, port: ReadPort) -> Answer[Words]:
-        """Ask for what one packet holds of the words that wait at a port, and go on."""
+        """Ask for words that wait at a port, at most one packet, without waiting for them."""
         asked = self._do(self._transport.ask_receive, int(port), MAX_WORDS)
         return Answer(
             lambda: asked.answer is not None, lambda: self._do(self._transport.result, asked)
         )
 
     def wait(self, seconds: float) -> None:
-        """Let time pass at the node, until an answer comes at the longest."""
+        """Wait for some seconds, or until an answer comes."""
         self._do(self._transport.wait, seconds)
 
     def offer(self, port: WritePort, words: Words) -> int:
-        """Send as many words as a port is known to have room for, and go on; how many."""
+        """Send as many words as a port is known to have room for; return how many."""
         return int(self._do(self._transport.feed, int(port), words))
 
     def _write(self, values: Sequence[tuple[Register, int]]) -> None:
@@ -123,7 +125,7 @@ class LinkDevice(Device):
             start += len(run)
 
     def _runs(self, registers: Sequence[Register]) -> list[list[Register]]:
-        """The registers in their order, cut where one does not follow its predecessor."""
+        """Cut the registers, in their order, into runs with addresses that follow each other."""
         runs: list[list[Register]] = []
         following = -1
         for register in registers:
@@ -135,7 +137,7 @@ class LinkDevice(Device):
         return runs
 
     def send(self, port: WritePort, words: npt.ArrayLike) -> None:
-        """Give words to a port, all of them; waits for room. Raises `DeviceError` if none comes."""
+        """Send all words to a port; wait for room. Raises `DeviceError` if there is none."""
         given = as_words(words)
         self._do(self._transport.send, int(port), given)
 
@@ -145,7 +147,7 @@ class LinkDevice(Device):
         return words
 
     def room(self, port: WritePort) -> int:
-        """How many words a port could take now."""
+        """Return how many words a port can take now."""
         return int(self._do(self._transport.room, int(port)))
 
     def close(self) -> None:

@@ -1,9 +1,10 @@
 """A node made of the bit-true integer models, for a host without a board and without a compiler.
 
-The models know frames, not clocks: nothing happens while nobody looks, and whatever the node has to
-do by then is done when it is asked. Rows therefore always come in time, and its watchdog never
-barks. In all else it answers as the gateware does, to the bit. Settings read back as they were
-staged, whatever they are; a status or a strobe that is not modelled is refused when it is opened.
+The models work by frames, not by clock cycles. The node does nothing by itself: whenever it is
+asked for something, it first does all that is due by then. So rows always arrive in time and the
+watchdog never fires. In all other respects it answers as the gateware does, to the bit. Settings
+read back as they were staged, whatever they are. If the register map has a status or a strobe that
+is not modelled, the constructor refuses it.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ from shotveil.models.node.spec import NodeSpec
 from shotveil.models.signal.frame import FrameLayout
 
 ON = ("lead-in", "playing", "waiting")
-# What shows nothing whenever a host can look: frames take no time, rows are there in time, all that
-# the receiver gives is kept, and behind each batch it has lost the frames and the phase.
+# Status registers that are always 0 when a host can read them: frames take no time, rows arrive in
+# time, all output of the receiver is kept, and after each batch it has lost the frames and phase.
 NEVER = (
     "drive_busy",
     "drive_starved",
@@ -59,16 +60,20 @@ NEVER = (
 
 @dataclass(frozen=True)
 class _Sent:
-    """A frame that left: its first sample, and its row of shape (2, row), None for the lead-in."""
+    """A frame that was sent.
+
+    start: Its first sample.
+    row: Its row, shape (2, row); None in the lead-in.
+    """
 
     start: int
     row: IntArray | None
 
 
 class ModelDevice(Device):
-    """A node of `spec`, with `plant` between its DAC and its ADC: a loopback unless given.
+    """A node of `spec`, with `plant` between its DAC and its ADC; None makes a loopback.
 
-    Raises `DeviceError` naming the registers of the map that it has no answer for.
+    Raises `DeviceError`, which names the registers, if the map has some that are not modelled.
     """
 
     def __init__(self, spec: NodeSpec, plant: Plant | None = None, name: str | None = None):
@@ -84,12 +89,12 @@ class ModelDevice(Device):
         self._waiting: dict[ReadPort, deque[int]] = {port: deque() for port in ReadPort}
         self._state = "idle"
         self._faults: set[str] = set()
-        self._disarmed = False  # by a stop: `arm` has to go low first
+        self._disarmed = False  # after a stop, until `arm` was set to 0
         self._granted = self._lead_in = 0
-        self._place = 0  # in the table of angles
-        self._edges = 0  # at the trigger input, not used yet
+        self._place = 0  # position in the table of angles
+        self._edges = 0  # edges at the trigger input that started no frame yet
         self._offset: tuple[int, ...] | None = None
-        self._wants_frame = False  # a raw record is to begin with the next frame
+        self._wants_frame = False  # whether a raw record begins with the next frame
         self._record_from: int | None = None
         self._counts = dict.fromkeys(("rows_sent", "frames_sent"), 0)
         self._events = dict.fromkeys(("clipped", "refused", "saturated"), 0)
@@ -98,7 +103,7 @@ class ModelDevice(Device):
         self._forget()
 
     def _forget(self) -> None:
-        """The receiver as after reset: what it saw is gone."""
+        """Bring the receiver to its state after reset; all that it received is forgotten."""
         spec = self.spec.digitiser
         self._samples = 0
         self._words: list[IntArray] = []
@@ -144,7 +149,7 @@ class ModelDevice(Device):
         return values
 
     def _answers(self) -> dict[str, Callable[[], int]]:
-        """What each status register shows, by name. A register that is not here is not modelled."""
+        """Return a function for each modelled status register that gives its value, by name."""
         answers: dict[str, Callable[[], int]] = {
             "state": lambda: STATES.index(self._state),
             "rows_granted_left": lambda: self._granted,
@@ -157,7 +162,7 @@ class ModelDevice(Device):
             "drive_armed": lambda: int(bool(self._set["arm"]) and not self._disarmed),
             "drive_tripped": lambda: int("tripped" in self._faults),
             "drive_angles_loaded": lambda: len(self._table),
-            # Behind a batch the clock runs on for some frames, then the lock is given up.
+            # After a batch the receiver waits for some more frames and then gives up the lock.
             "digitiser_loss": lambda: int(bool(self._heard().received.frames)),
             "digitiser_overrange": lambda: int(self._heard().received.overrange > 0),
             "digitiser_overrange_count": lambda: self._heard().received.overrange,
@@ -168,7 +173,7 @@ class ModelDevice(Device):
             answers[f"drive_{name}_flag"] = functools.partial(self._happened, name)
         for k, axis in enumerate("xp"[: self.spec.digitiser.quadratures]):
             answers[f"digitiser_measured_{axis}"] = functools.partial(self._measured, k)
-        # No link leads here, so it counts nothing.
+        # There is no link to a model, so the link's registers stay at 0.
         quiet = [*NEVER, *(r.name for r in self.map if r.group == LINK)]
         return answers | dict.fromkeys(quiet, lambda: 0)
 
@@ -221,7 +226,7 @@ class ModelDevice(Device):
         session = sums.session - self._read_session
         modes = sums.modes - self._read_modes
         self._read_session, self._read_modes = sums.session, sums.modes
-        # In the order of the sum banks: word by word, and of each the places before the lanes.
+        # The order is that of the sum banks: word by word, and in each word places before lanes.
         self._put(ReadPort.SESSION, _halves(session.reshape(-1, 4, 4).swapaxes(1, 2)))
         self._put(ReadPort.MODES, _halves(modes))
 
@@ -231,7 +236,7 @@ class ModelDevice(Device):
         self._record_from = None if self._wants_frame else self._samples
 
     def _finish_record(self) -> None:
-        """Give the raw record whose time has come."""
+        """Complete the raw record that is due, and put it into its port."""
         if self._record_from is None:
             return
         end = self._record_from + self.spec.capture
@@ -250,7 +255,7 @@ class ModelDevice(Device):
     # Streams
 
     def send(self, port: WritePort, words: npt.ArrayLike) -> None:
-        """Give words to a port. Raises `DeviceError` where rows do not fit."""
+        """Send words to a port. Raises `DeviceError` where rows or angles do not fit."""
         given = as_words(words)
         self._advance()
         pairs = [(_signed(int(w) & 0xFFFF, 16), _signed(int(w) >> 16, 16)) for w in given]
@@ -284,7 +289,7 @@ class ModelDevice(Device):
             )
 
     def room(self, port: WritePort) -> int:
-        """How many words a port could take now."""
+        """Return how many words a port can take now."""
         self._advance()
         taken = {WritePort.ROWS: len(self._rows), WritePort.ANGLES: len(self._table)}
         return self.spec.drive.row_capacity - taken.get(port, 0)
@@ -297,14 +302,17 @@ class ModelDevice(Device):
         return np.array([queue.popleft() for _ in range(min(count, len(queue)))], dtype=np.uint32)
 
     def trigger(self, edges: int = 1) -> None:
-        """Edges at the trigger input, each far enough from the one before."""
+        """Give `edges` ≥ 1 edges to the trigger input, each far enough from the one before.
+
+        Raises `RangeError` for another number.
+        """
         require("edges", edges, at_least=1, integer=True)
         if self._state in ON and self._set["triggered"]:
             self._edges += edges
             self._advance()
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: a model has nothing to close."""
 
     def _put(self, port: ReadPort, values: npt.ArrayLike) -> None:
         self._waiting[port].extend(as_words(values).tolist())
@@ -322,7 +330,7 @@ class ModelDevice(Device):
             # Each edge lets one frame start, of the lead-in as well.
             more = max(0, min(more, self._edges - self._lead_in))
         if registers.angle:
-            # The table is played again and again, whatever the length of a row.
+            # The table of angles is repeated without end, whatever the length of a row.
             whole = more if self._table else 0
             places = self._place + np.arange(whole * length)
             table = np.array(self._table, dtype=np.int64).reshape(-1, 2)
@@ -363,16 +371,16 @@ class ModelDevice(Device):
             self._state = "waiting"
 
     def _end(self, state: str) -> None:
-        """The batch is over: rows that were not sent are dropped, and the last frame comes back."""
+        """End the batch: drop the rows that were not sent, and receive the last frames."""
         self._state = state
         self._rows.clear()
         self._disarmed = state == "stopped"
-        # The light comes back, then the receiver goes on by the clock until it gives up.
+        # After the last light came back, the receiver waits for more frames until it gives up.
         period = self._set["digitiser_period"]
         self._idle(self._set["loop_delay"] + self.spec.digitiser.delay + (PATIENCE + 4) * period)
 
     def _idle(self, samples: int) -> None:
-        """Send nothing for a while."""
+        """Send nothing for some samples."""
         registers = self._drive_registers()
         rest = drive.model(
             self.spec.drive, registers, np.zeros((1, 2, registers.layout.row), np.int64)
@@ -393,7 +401,7 @@ class ModelDevice(Device):
         return DriveRegisters.of_ports(ports, self._pulse)
 
     def _setup(self) -> chain.NodeSetup:
-        """What is set now, as the models take it."""
+        """Return the current settings in the form that the models take."""
 
         def of(name: str) -> int:
             return self._set[f"digitiser_{name}"]
@@ -420,7 +428,7 @@ class ModelDevice(Device):
         )
 
     def _heard(self) -> chain.Heard:
-        """What the receiver made of all samples since its restart."""
+        """Return the receiver's output for all samples since its restart."""
         if self._known is None or self._known[0] != self._samples:
             quiet = np.zeros((self.spec.digitiser.quadratures, 0), np.int64)
             rows = [sent.row for sent in self._sent if sent.row is not None]
@@ -436,7 +444,7 @@ class ModelDevice(Device):
         return self._known[1]
 
     def _give(self, port: ReadPort) -> None:
-        """Make what has come since the last look available at a port that gives by itself."""
+        """Put the new output of the receiver into a port that streams."""
         if port is ReadPort.CAPTURE:
             self._finish_record()
         if not self._sent or port in (ReadPort.SESSION, ReadPort.MODES, ReadPort.CAPTURE):
@@ -461,18 +469,18 @@ def _signed(word: int, bits: int) -> int:
 
 
 def _halves(sums: IntArray) -> Words:
-    """Sums of 64 bits as pairs of words, low first."""
+    """Return sums of 64 bits as pairs of words, the low word first."""
     flat = np.ascontiguousarray(sums, dtype="<i8").ravel()
     return flat.view("<u4").astype(np.uint32)
 
 
 def _marked(values: IntArray, bad: BoolArray) -> Words:
-    """Values in bits 0 … 30 and a flag in bit 31."""
+    """Return words with the values in bits 0 … 30 and a flag in bit 31."""
     words: Words = ((values & 0x7FFFFFFF) | (bad.astype(np.int64) << 31)).astype(np.uint32)
     return words
 
 
 def open_url(where: str, spec: NodeSpec | None, plant: Plant | None) -> ModelDevice:
-    """The models of a node, for `model:ROLE`. Raises `RangeError` for a role that is none."""
+    """Open the models of a node, for `model:ROLE`. Raises `RangeError` for an unknown role."""
     url = f"model:{where}"
     return ModelDevice(spec_of_role(url, where, spec), plant, url)

@@ -1,4 +1,4 @@
-"""What a person programs: a node that is configured, plays batches of rows and records light.
+"""The programming interface to a node: configure it, play batches of rows, record light.
 
     with open_node("model:server") as node:
         node.configure(drive=DriveSettings(scale=0.3), digitiser=DigitiserSettings())
@@ -38,26 +38,30 @@ from shotveil.models.node.register_map import WATCHDOG_TICK
 from shotveil.models.node.spec import CLOCK_HZ
 from shotveil.models.signal.frame import FrameLayout
 
-# Words that wait at a port are asked for in portions of this.
+# Most words that are asked for at once of those that wait at a port.
 PORTION = 4096
-CLEAR = 10.0  # how far a match stands out, in rms
+CLEAR = 10.0  # least height of a correlation peak, in rms of the correlation
 OVER = ("done", "stopped")
-PAUSE = 60e-6  # seconds between two looks at a node that needs nothing: some frames
-LOOKS = 8  # a node that takes rows is looked at once in so many waits for room
-WATCHED = ("state", "rows_granted_left", "rows_sent", "frames_sent")  # neighbours: one request
+PAUSE = 60e-6  # seconds between two polls of a node that needs nothing: some frames
+LOOKS = 8  # the state of a node without room for rows is polled once in this many waits
+WATCHED = ("state", "rows_granted_left", "rows_sent", "frames_sent")  # neighbours, so one request
 
 
 @dataclass(frozen=True)
 class BatchResult:
-    """What came of a batch.
+    """The result of a batch.
 
-    `session` has shape (words, 16) and the sums `models.digitiser.accumulators.NAMES`, `modes`
-    (modes, 4) with `MODE_SUMS`. A client knows no rows to compare with: its sums are those of all
-    frames received, with a q of zero.
-    `inference` are raw values of the chosen mode, shape (frames received, quadratures), and `bad`,
-    (frames received,), marks those that are not to be used. `faults` tell why emission stopped
-    early, `flags` what else went wrong, `counters` all counters of the node, by name. `samples`
-    is the raw record from the first frame on, if one was asked for, as `Node.capture` gives it.
+    rows_sent, frames_sent: Number of rows and of frames that were sent.
+    session: Session sums `models.digitiser.accumulators.NAMES`, shape (words, 16). A client has no
+        rows to compare with, so its sums are over all frames received, with q = 0.
+    modes: Sums `MODE_SUMS` of each mode, shape (modes, 4).
+    inference: Raw values of the chosen mode, shape (frames received, quadratures).
+    bad: Marks of the values that must not be used, shape (frames received,).
+    faults: Names of the faults that stopped emission early.
+    flags: Names of everything else that went wrong.
+    counters: All counters of the node, by name.
+    samples: The raw record from the first frame on, as `Node.capture` returns it; None if it was
+        not asked for.
     """
 
     rows_sent: int
@@ -72,11 +76,11 @@ class BatchResult:
     samples: IntArray | None = None
 
     def last(self, rows: int) -> tuple[IntArray, BoolArray]:
-        """`inference` and `bad` of the last `rows` frames that carried light.
+        """Return `inference` and `bad` of the last `rows` frames that carried light.
 
-        Counted from the end, since nobody knows how many frames went by before the receiver found
-        the first. Behind the batch it goes on by the clock for `PATIENCE` frames, which are left
-        out. Raises `RangeError` if there are not as many.
+        The frames are counted from the end, because it is unknown how many passed before the
+        receiver found the first. After a batch the receiver waits for `PATIENCE` more frames, which
+        are left out. Raises `RangeError` if there are fewer frames than `rows`.
         """
         end = len(self.inference) - PATIENCE
         require("rows", rows, at_least=0, at_most=max(end, 0), integer=True)
@@ -84,10 +88,13 @@ class BatchResult:
 
 
 class Node:
-    """A node behind a `Device`, which it closes with itself.
+    """A node behind a `Device`. Closing the node closes the device.
 
-    * `registers`: every register in physical units, for what has no method here.
-    * `patience`: seconds without any progress of a batch after which `DeviceError` is raised.
+    device: The device.
+    patience: Seconds without progress of a batch after which `DeviceError` is raised, > 0.
+
+    The attribute `registers` gives every register in physical units, for tasks that have no method
+    here. Methods raise `DeviceError` where the node cannot be reached.
     """
 
     def __init__(self, device: Device, patience: float = 10.0):
@@ -113,16 +120,16 @@ class Node:
         self.close()
 
     def close(self) -> None:
-        """Switch the light off and let go of the device."""
+        """Switch the light off and close the device."""
         try:
             self._disarm()
         except DeviceError:
-            pass  # gone already; its watchdog does the same
+            pass  # the node is gone; its watchdog switches the light off as well
         finally:
             self.device.close()
 
     def _disarm(self) -> None:
-        """Let no more light out. Touches nothing if none was let out from here."""
+        """Stop the light. A node that was not armed from here is left alone."""
         if self._armed:
             self.device.write(arm=0)
             self._armed = False
@@ -140,14 +147,20 @@ class Node:
         trigger_delay: float = 0.0,
         offset: tuple[int, ...] | None = None,
     ) -> dict[str, Value]:
-        """Set everything; what was achieved, by the names of the registers.
+        """Set all registers; return the values achieved, in physical units, by register name.
 
-        The receiver's layout has to be the drive's. `loop_delay` is the light's way in samples from
-        a frame's first DAC code to its first ADC word, `lead_in` how many frames of zeros go ahead
-        of each batch: the receiver finds frames from the second one on. `watchdog` and
-        `trigger_delay` are in seconds. `offset` of each quadrature, in units of `measured_x`, is
-        where the receiver's offset begins in every batch; None: found anew in each. Raises
-        `RangeError` for what the node cannot do; then nothing has changed.
+        drive, digitiser: Settings of the drive and of the receiver, with the same frame layout.
+        loop: Settings of the phase lock of a homodyne receiver.
+        loop_delay: Samples from a frame's first DAC code to its first ADC word.
+        lead_in: Number of frames of zeros before each batch; the receiver finds frames from the
+            second one on.
+        watchdog: Seconds without a request from the host after which the node stops, > 0.
+        triggered: Whether each frame waits for an edge at the trigger input.
+        trigger_delay: Seconds from an edge to the frame, ≥ 0.
+        offset: Initial offset of each quadrature in every batch, in units of `measured_x`; None
+            lets the receiver find it in each batch.
+
+        Raises `RangeError` for settings that the node cannot have; then nothing has changed.
         """
         spec = self.spec
         raw = drive_registers(spec.drive, drive)
@@ -179,7 +192,7 @@ class Node:
                 )
             values |= {f"digitiser_offset_{a}": int(o) for a, o in zip("xp", offset, strict=False)}
         self.device.write(**values)
-        # Tables are taken only while the light is off.
+        # The node accepts tables only while the light is off.
         self.device.send(WritePort.PULSE, raw.coefficients)
         self._layout, self._drive, self._offset = drive.layout, raw, offset
         return {n: self.device.map[n].to_physical(value) for n, value in values.items()}
@@ -190,7 +203,10 @@ class Node:
         return {name: int(value) for name, value in named.items() if name in known}
 
     def load_angles(self, table: npt.ArrayLike) -> None:
-        """Put a new table of angles, shape (2, n) in `DriveSpec.symbol`; the light is off then."""
+        """Load a table of angles, shape (2, n) in the format `DriveSpec.symbol`.
+
+        This switches the light off. Raises `RangeError` for values outside the format.
+        """
         angles = self._pairs("angles", table, 2)
         self.device.write(arm=0)
         self.device.strobe("clear_angles")
@@ -203,12 +219,14 @@ class Node:
         grant: int | None = None,
         capture: bool = False,
     ) -> BatchResult:
-        """Send rows, shape (rows, 2, row) in `DriveSpec.symbol`, and collect what came back.
+        """Send rows, shape (rows, 2, row) in the format `DriveSpec.symbol`, and collect the result.
 
-        The node lets `grant` rows out, all that are given by default, and drops the others. With
-        `capture` it also makes a raw record that begins with the batch. `progress` is called with
-        the number of rows sent so far. Raises `RangeError` for rows that cannot be sent, and
-        `DeviceError` if the node stands still.
+        progress: Function that is called with the number of rows sent so far.
+        grant: Number of rows that the node sends; it drops the others. None grants all.
+        capture: Whether to make a raw record that begins with the batch.
+
+        Raises `RangeError` for rows that cannot be sent, and `DeviceError` if the node is not
+        configured or makes no progress.
         """
         layout = self._configured()
         symbols = self._pairs("rows", rows, 3)
@@ -226,9 +244,10 @@ class Node:
         progress: Callable[[int], None] | None = None,
         capture: bool = False,
     ) -> BatchResult:
-        """Send the table of angles in some frames and collect what was received meanwhile.
+        """Send `frames` frames with the table of angles, and collect what is received.
 
-        The frames' rows are the table again and again, so it should be as long as a row.
+        The frames repeat the table without end, so it should be as long as a row. `progress`,
+        `capture` and errors are as in `play`.
         """
         self._configured()
         return self._play(frames, np.zeros(0, dtype=np.uint32), progress, capture)
@@ -260,7 +279,7 @@ class Node:
         require("rows", count, at_least=1, at_most=device.map["grant"].highest, integer=True)
         device.write(arm=0)
         self._await_state("idle")
-        # The offset is taken behind the restart.
+        # The node takes the offset only after the restart.
         calibrated = () if self._offset is None else ("load_offset",)
         device.strobe("restart", "clear", *calibrated)
         ahead = min(len(words), device.room(WritePort.ROWS))
@@ -296,17 +315,17 @@ class Node:
         )
 
     def _feed(self, words: Words, progress: Callable[[int], None] | None) -> list[Words]:
-        """Keep the node supplied until the batch is over; the inference values so far."""
+        """Send words until the batch is over; return the inference values received so far."""
         device = self.device
         states = device.map["state"].choices
         taken: list[Words] = []
         moved = time.monotonic()
         before: tuple[int, ...] = ()
-        # Rows go out while questions are on their way: a node that has to wait for the host's next
-        # question to be answered before it gets rows lets its row buffer run dry.
+        # Rows are sent while requests are on their way. If the host waited for each answer before
+        # it sent more rows, the node's row buffer would run empty.
         status = device.ask(WATCHED)
         values = device.ask_words(ReadPort.INFERENCE)
-        full = 0  # times that there was no room for rows
+        full = 0  # number of times that there was no room for rows
         while True:
             sent = device.offer(WritePort.ROWS, words)
             words = words[sent:]
@@ -336,7 +355,7 @@ class Node:
             values = device.ask_words(ReadPort.INFERENCE)
 
     def _settle(self, inference: list[Words]) -> None:
-        """Wait until the light of the last frame is back, and the receiver sees that it was."""
+        """Wait until the last light is back and the receiver has noticed that it was the last."""
         moved = time.monotonic()
         free = self.device.read("digitiser_free_run")
         while self.device.read("digitiser_locked") and not free:
@@ -348,7 +367,7 @@ class Node:
                 )
 
     def _take(self, port: ReadPort) -> Words:
-        """All words that wait at a port now."""
+        """Take all words that wait at a port now."""
         taken = [self.device.receive(port, PORTION)]
         while len(taken[-1]) == PORTION:
             taken.append(self.device.receive(port, PORTION))
@@ -363,7 +382,7 @@ class Node:
                 )
 
     def _await(self, port: ReadPort, count: int) -> Words:
-        """That many words of a port; raises `DeviceError` if they do not come."""
+        """Take `count` words from a port. Raises `DeviceError` if they do not come."""
         taken: list[Words] = []
         have = 0
         moved = time.monotonic()
@@ -384,7 +403,7 @@ class Node:
         return words.astype("<u4").view("<i8").astype(np.int64).reshape(shape)
 
     def _faults(self, status: Mapping[str, int]) -> frozenset[str]:
-        """Why emission stopped: names of all flags of fault registers that are up."""
+        """Return the names of all faults, which tell why emission stopped."""
         found: set[str] = set()
         for name, register in self.device.map.of(RegisterRole.FAULT).items():
             up = register.to_physical(status[name])
@@ -393,18 +412,20 @@ class Node:
         return frozenset(found)
 
     def capture(self, on_frame: bool = False) -> IntArray:
-        """Record raw ADC words; signed samples of shape (quadratures, capture depth).
+        """Record raw ADC words; return signed samples, shape (quadratures, capture depth).
 
-        With `on_frame` the record begins with the next frame's first DAC code, and with nothing
-        if no frame comes: then `DeviceError`. Words of an offset-binary converter are converted.
+        on_frame: Whether the record begins with the first DAC code of the next frame.
+
+        Words of an offset-binary converter are converted. Raises `DeviceError` if no frame comes.
         """
         self._request_record(on_frame)
         return self._record()
 
     def find_loop_delay(self, rng: np.random.Generator) -> int:
-        """The light's way in samples, measured with one random row, and set as `loop_delay`.
+        """Measure the delay of the light with one random row; set it as `loop_delay`; return it.
 
-        Needs a configured node and light that comes back within a raw record; else `DeviceError`.
+        The delay is in samples. Raises `DeviceError` if the node is not configured, or if no light
+        comes back within a raw record.
         """
         layout = self._configured()
         assert self._drive is not None
@@ -421,7 +442,7 @@ class Node:
         spectrum = np.fft.fft(came - came.mean(), size) * np.fft.fft(light, size).conj()
         match = np.abs(np.fft.ifft(spectrum))[: len(came)]
         delay = int(match.argmax())
-        # Two unrelated records of noise match by chance; a true peak stands far above that.
+        # Unrelated noise correlates by chance; a true peak is far higher.
         if not match[delay] > CLEAR * np.sqrt(np.mean(match**2)):
             raise DeviceError(
                 f"no light of the node at {self.device.name} came back within {len(came)} samples"
@@ -445,20 +466,20 @@ class Node:
 
 
 def pack_pairs(pairs: IntArray) -> Words:
-    """Pairs of 16-bit integers, shape (2, n), as words with the first in bits 0 … 15."""
+    """Pack pairs of 16-bit integers, shape (2, n), into words with the first in bits 0 … 15."""
     first, second = pairs & 0xFFFF
     return (first | second << 16).astype(np.uint32)
 
 
 def unpack_marked(words: Words, width: int) -> tuple[IntArray, BoolArray]:
-    """Signed values and flags of words that carry a flag in bit 31."""
+    """Return the signed values of `width` bits, and the flags in bit 31, of words."""
     raw = words.astype(np.int64)
     value = raw & ((1 << width) - 1)
     return value - ((value >> (width - 1)) << width), raw >> 31 == 1
 
 
 def of_role(node: Node, role: str) -> Node:
-    """The node if it has the role; else closes it and raises `RangeError`."""
+    """Return the node if it has the role; otherwise close it and raise `RangeError`."""
     if node.spec.role != role:
         name = node.device.name
         node.close()

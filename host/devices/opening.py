@@ -1,10 +1,11 @@
-"""Nodes by URL, `SCHEME:WHERE`.
+"""Opens nodes by URL, `SCHEME:WHERE`.
 
-What opens a scheme is an entry point of the group `shotveil.devices`, named like the scheme, so
-that any package can add one. It is called with what follows the colon, the spec that the node was
-built from (None: one of the standard ones), and the plant that is to stand between its converters
-(None: the usual one); it returns a `Device` and raises `RangeError` for what cannot be such a URL.
-docs/devices.md lists the schemes that come with Shotveil.
+Each scheme has a function that opens its nodes. It is an entry point in the group
+`shotveil.devices`, named like the scheme, so any package can add one. The function is called with
+the text behind the colon, the spec that the node was built from (None for a standard one), and the
+plant between the node's converters (None for the usual one). It returns a `Device`, and raises
+`RangeError` for a text that is no such URL. docs/devices.md lists the schemes that come with
+Shotveil.
 """
 
 from __future__ import annotations
@@ -32,11 +33,14 @@ def open_device(
     plant: Plant | None = None,
     record: Path | None = None,
 ) -> Device:
-    """The node at a URL.
+    """Open the node at a URL.
 
-    `spec` is what it was built from, if not from one of the standard specs. `plant` stands between
-    DAC and ADC of a model or of simulated gateware. With `record` the session is written to a new
-    file. Raises `RangeError` for a URL that is none, `DeviceError` if there is no such node.
+    spec: Spec that the node was built from, unless it is a standard one.
+    plant: Optics between DAC and ADC of a model or of simulated gateware.
+    record: New file to which the session is written.
+
+    Raises `RangeError` for an invalid URL or a file that exists, and `DeviceError` if there is no
+    such node.
     """
     scheme, colon, where = url.partition(":")
     known = plugins(GROUP)
@@ -56,10 +60,10 @@ def open_node(
     record: Path | None = None,
     patience: float = 10.0,
 ) -> Node:
-    """The node at a URL, to be configured and to play rows; close it, or use it in a `with`.
+    """Open the node at a URL, ready to be configured. Close it, or use it in a `with`.
 
-    The arguments are those of `open_device` and of `Node`. Raises `RangeError` for a URL that is
-    none and `DeviceError` if there is no such node.
+    The arguments are those of `open_device` and of `Node`. Raises `RangeError` for an invalid URL
+    and `DeviceError` if there is no such node.
 
     >>> with open_node("model:client") as node:
     ...     node.spec.role, round(node.registers.watchdog.set(0.5), 2)  # seconds
@@ -69,7 +73,10 @@ def open_node(
 
 
 def _opener(point: EntryPoint) -> Opener:
-    """What an entry point names. Says which extra is missing, if it is one that the point names."""
+    """Load the function that an entry point names.
+
+    Raises `ModuleNotFoundError`, which names the missing extra, if the entry point needs one.
+    """
     if point.extras:
         import_extra(point.module, ",".join(point.extras))
     opener: Opener = point.load()

@@ -1,8 +1,8 @@
-"""A session with a node as a file: recorded transaction by transaction, and played back.
+"""Records a session with a node to a file, and plays it back without a node.
 
-The file is lines of JSON: a head, then one line for each transaction with what was asked and what
-came back. Played back, a program that asks the same gets the same answers, without a node; one that
-asks anything else gets a `ReplayError`.
+The file consists of lines of JSON: a head, and then one line for each transaction, with the request
+and the answer. On playback, a program that makes the same requests gets the same answers. Any other
+request raises a `ReplayError`.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ VERSION = 1
 
 
 class ReplayError(DeviceError):
-    """A program asked for something else than in the session that is played back."""
+    """A program made a request that differs from the recorded session."""
 
 
 class RecordingDevice(Device):
-    """Passes everything on to a device, and writes it to a new file. Closes both.
+    """Passes every request on to a device and writes it to a new file. `close` closes both.
 
     Raises `RangeError` if the file exists.
     """
@@ -58,7 +58,7 @@ class RecordingDevice(Device):
         print(json.dumps(entry, separators=(",", ":")), file=self._file, flush=True)
 
     def _transact(self, asked: dict[str, Any], act: Callable[[], Any]) -> Any:
-        """Carry out and write down; a refusal of the device is an answer as well."""
+        """Carry out a request and write it down; an error of the device is recorded as well."""
         try:
             answer = act()
         except DeviceError as error:
@@ -75,21 +75,21 @@ class RecordingDevice(Device):
         self._transact(_writing(values), lambda: self._device._write(values))
 
     def send(self, port: WritePort, words: npt.ArrayLike) -> None:
-        """As that of the device."""
+        """Do as `Device` says, with the recorded device."""
         given = as_words(words)
         self._transact(_sending(port, given), lambda: self._device.send(port, given))
 
     def receive(self, port: ReadPort, count: int) -> Words:
-        """As that of the device."""
+        """Do as `Device` says, with the recorded device."""
         asked = _receiving(port, count)
         return as_words(self._transact(asked, lambda: self._device.receive(port, count)))
 
     def wait(self, seconds: float) -> None:
-        """As that of the device."""
+        """Do as `Device` says, with the recorded device."""
         self._device.wait(seconds)
 
     def room(self, port: WritePort) -> int:
-        """As that of the device."""
+        """Do as `Device` says, with the recorded device."""
         return int(self._transact(_asking_room(port), lambda: self._device.room(port)))
 
     def close(self) -> None:
@@ -99,9 +99,10 @@ class RecordingDevice(Device):
 
 
 class ReplayDevice(Device):
-    """Answers as the device did whose session was recorded.
+    """Answers requests as the device did in the recorded session.
 
-    Raises `RangeError` if the file is none, `DeviceError` if its node is unknown: then give `spec`.
+    spec: Spec of the recorded node, unless it is a standard one. Raises `RangeError` if the file is
+    no record, and `DeviceError` if its node does not fit the spec.
     """
 
     def __init__(self, path: Path, spec: NodeSpec | None = None):
@@ -122,7 +123,7 @@ class ReplayDevice(Device):
 
     @property
     def left(self) -> int:
-        """Transactions that were not played back yet."""
+        """Number of transactions that were not played back yet."""
         return len(self._entries) - self._next
 
     def _transact(self, asked: dict[str, Any]) -> Any:
@@ -146,26 +147,26 @@ class ReplayDevice(Device):
         self._transact(_writing(values))
 
     def send(self, port: WritePort, words: npt.ArrayLike) -> None:
-        """What was sent must be what is in the record."""
+        """Check that the words are those in the record."""
         self._transact(_sending(port, as_words(words)))
 
     def receive(self, port: ReadPort, count: int) -> Words:
-        """The words in the record."""
+        """Return the words in the record."""
         return np.array(self._transact(_receiving(port, count)), dtype=np.uint32)
 
     def wait(self, seconds: float) -> None:
-        """No time passes."""
+        """Do nothing: no time passes on playback."""
 
     def room(self, port: WritePort) -> int:
-        """The room in the record."""
+        """Return the room in the record."""
         return int(self._transact(_asking_room(port)))
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: the file was read when it was opened."""
 
 
 def open_url(where: str, spec: NodeSpec | None, plant: Plant | None) -> ReplayDevice:
-    """A session that was recorded, for `replay:FILE`."""
+    """Open a recorded session, for `replay:FILE`. Raises `RangeError` for any other file."""
     require_no_plant(f"replay:{where}", plant)
     return ReplayDevice(Path(where), spec)
 
@@ -191,7 +192,7 @@ def _asking_room(port: WritePort) -> dict[str, Any]:
 
 
 def _difference(recorded: dict[str, Any], asked: dict[str, Any]) -> tuple[str, str]:
-    """Where two transactions differ: the first element of a list, if that is all."""
+    """Return how two transactions differ; of two lists, only the first differing element."""
     for key in asked:
         ours, theirs = recorded.get(key), asked[key]
         if isinstance(ours, list) and isinstance(theirs, list) and ours != theirs:

@@ -1,6 +1,7 @@
 """A node's registers in physical units, by name.
 
-`models.node.register.Register` converts without a node. `Registers` reads and writes those of one:
+`models.node.register.Register` converts values without a node. `Registers` reads and writes the
+registers of a node:
 
     registers = Registers(device)
     registers.drive_scale.set(0.35)         # 0.350006103515625: what was achieved
@@ -28,16 +29,19 @@ class Handle:
         self.register = register
 
     def get(self, unit: str | None = None) -> Value:
-        """The value now; of a setting the one that is staged. In the register's unit if none is
-        given; times may be asked for in s, samples or symbols."""
+        """Return the current value; for a setting this is the staged one.
+
+        unit: The register's own unit if None; for times, "s", "samples" or "symbols". Raises
+        `RangeError` for any other unit.
+        """
         value = self.register.to_physical(self._device.read(self.register.name))
         factor = self._factor(unit)
         return value if factor == 1 else float(value) / factor  # type: ignore[arg-type]
 
     def set(self, value: Value, unit: str | None = None) -> Value:
-        """Set and commit; what was achieved, in the same unit.
+        """Set and commit a value; return the value achieved, in the same unit.
 
-        Raises `RangeError` naming the value and the range for what is out of reach.
+        Raises `RangeError`, which names the allowed range, for a value out of it.
         """
         register, factor = self.register, self._factor(unit)
         if factor == 1:
@@ -49,7 +53,7 @@ class Handle:
         return achieved if factor == 1 else float(achieved) / factor  # type: ignore[arg-type]
 
     def _factor(self, unit: str | None) -> float:
-        """How many of the register's units are one `unit`."""
+        """Return the size of one `unit` in the register's own unit."""
         own = self.register.unit
         if unit is None or unit == own:
             return 1.0
@@ -68,7 +72,7 @@ class Handle:
 
 
 class Registers(Mapping[str, Handle]):
-    """All registers of a node but its strobes, as attributes and as a mapping by name."""
+    """All registers of a node except its strobes, as attributes and as a mapping by name."""
 
     def __init__(self, device: Device):
         self._device = device
@@ -79,7 +83,7 @@ class Registers(Mapping[str, Handle]):
         }
 
     def __getitem__(self, name: str) -> Handle:
-        self._device.map[name]  # its error shows names that are alike
+        self._device.map[name]  # raises `KeyError` with similar names for an unknown one
         return self._handles[name]
 
     def __getattr__(self, name: str) -> Handle:
@@ -103,22 +107,22 @@ class Registers(Mapping[str, Handle]):
         return f"<{len(self)} registers of {self._device.name}>"
 
     def set(self, **values: Value) -> dict[str, Value]:
-        """Set several and commit them in one clock; what was achieved, by name.
+        """Set several registers and commit them in one clock cycle; return what was achieved.
 
-        Raises `RangeError` before anything is written.
+        Raises `RangeError` for a value out of range, before anything is written.
         """
         raw = {name: self._device.map[name].to_raw(value) for name, value in values.items()}
         self._device.write(**raw)
         return {name: self._device.map[name].to_physical(r) for name, r in raw.items()}
 
     def read(self) -> dict[str, Value]:
-        """All values now, by name."""
+        """Return the current values of all registers, by name."""
         raw = self._device.read_all()
         return {name: self._device.map[name].to_physical(value) for name, value in raw.items()}
 
 
 def _nearest(register: Register, value: Value, factor: float) -> float:
-    """A value in another unit as one of the register's own, whole where it counts."""
+    """Convert a value into the register's own unit, rounded where the register counts."""
     if isinstance(value, str | frozenset) or not math.isfinite(value):
         raise register.refusal(value)
     own = value * factor

@@ -1,7 +1,7 @@
-"""Does a node do what the models say, to the bit?
+"""A self-test that compares a node with the models, to the bit.
 
-For nodes whose DAC codes come back as ADC words: the models and simulated gateware as they are
-opened, and a board with a loopback bitstream.
+It needs a node whose DAC codes come back as ADC words: the models, simulated gateware, or a board
+with a loopback bitstream.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from shotveil.models.signal.frame import FrameLayout
 
 ROWS = 8
 LEAD_IN = 2
-# As short as the receiver takes frames; the rows of a batch fit the node's row buffer.
+# The shortest frame that the receiver takes, so that the rows of a batch fit the node's row buffer.
 LAYOUT = FrameLayout(row=120, pilot_spacing=40)
-MODEL_DELAY = 5  # samples: any does, what comes back is the same
-LEVEL = 0.3  # well within the reach of the modulator
+MODEL_DELAY = 5  # samples; the result does not depend on the delay
+LEVEL = 0.3  # well within the range of the modulator
 
 
 @dataclass(frozen=True)
 class SelftestCheck:
-    """One thing that was looked at, and what was found if it is not as it should be."""
+    """One check of a self-test, with what was found if it failed."""
 
     name: str
     passed: bool
@@ -39,10 +39,11 @@ class SelftestCheck:
 
 
 def selftest(node: Node, rng: np.random.Generator) -> list[SelftestCheck]:
-    """Compare a node with the models: registers, a batch, a grant that is smaller than its rows.
+    """Compare a node with the models, and return all checks.
 
-    The loop's delay is measured first. Leaves the node disarmed and its settings changed. Raises
-    `DeviceError` if nothing comes back, or the node does not answer.
+    The test covers the registers, a batch, and a grant that is smaller than the batch. It measures
+    the delay of the loop first. Afterwards the node is disarmed and its settings are changed.
+    Raises `DeviceError` if no light comes back or the node does not answer.
     """
     spec = node.spec
     model = Node(ModelDevice(spec, Loopback(spec, MODEL_DELAY)))
@@ -58,7 +59,7 @@ def selftest(node: Node, rng: np.random.Generator) -> list[SelftestCheck]:
         )
         one.find_loop_delay(rng)
         played.append(one.play(rows))
-    # The models count no packets: no link leads to them.
+    # There is no link to the models, so they count no packets.
     link = {register.name for register in node.device.map if register.group == LINK}
     checks += _batches(played[0], played[1], link)
     granted = node.play(rows, grant=ROWS - 3).rows_sent
@@ -72,7 +73,7 @@ def _check(name: str, passed: bool, detail: str) -> SelftestCheck:
 
 
 def _registers(device: Device, rng: np.random.Generator) -> SelftestCheck:
-    """Every setting takes and gives back its ends, and something between; each its own."""
+    """Check that every setting reads back its lowest, its highest and a random value."""
     settings = device.map.of(Access.SETTING)
     before = device.read_all(settings)
     bad: set[str] = set()

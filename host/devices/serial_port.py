@@ -1,4 +1,4 @@
-"""A pipe of bytes over a serial port: a UART's adapter, or a board's own USB."""
+"""A pipe of bytes over a serial port: a UART adapter, or a board's own USB."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from shotveil.models.node.spec import NodeSpec
 
 
 class SerialPort:
-    """Opens a serial port by its name, such as /dev/ttyUSB0 or COM3; takes it for itself alone.
+    """A serial port, opened by its name such as /dev/ttyUSB0 or COM3 for exclusive use.
 
-    `baud` is the rate of a UART in bits a second; a board's own USB ignores it.
+    baud: Rate of a UART in bits per second, ≥ 1; a board's own USB ignores it.
 
     Raises `LinkLost` if there is no such port, if another program has it, or when it goes away; and
     `ModuleNotFoundError` where the extra `device` is not installed.
@@ -38,7 +38,7 @@ class SerialPort:
             raise LinkLost(f"serial port {name} cannot be opened: {error}") from error
 
     def read(self, most: int, timeout: float) -> bytes:
-        """What has come, or comes within `timeout` seconds; at most so many bytes."""
+        """Return at most `most` bytes that have come, or that come within `timeout` seconds."""
         port = self._port
         deadline = time.monotonic() + timeout
         try:
@@ -54,7 +54,7 @@ class SerialPort:
             raise LinkLost(f"serial port {self._name} is gone: {error}") from error
 
     def write(self, data: bytes) -> None:
-        """Hand over all bytes."""
+        """Write all bytes."""
         try:
             self._port.write(data)
         except (self._error, OSError) as error:
@@ -66,7 +66,10 @@ class SerialPort:
 
 
 def open_url(where: str, spec: NodeSpec | None, plant: Plant | None) -> LinkDevice:
-    """The board on a serial port, for `serial:PORT` and `serial:PORT@BAUD`. Raises `RangeError`."""
+    """Open the board on a serial port, for `serial:PORT` and `serial:PORT@BAUD`.
+
+    Raises `RangeError` for any other URL, and `DeviceError` if no node answers.
+    """
     url = f"serial:{where}"
     require_no_plant(url, plant)
     port, at, given = where.partition("@")

@@ -15,11 +15,14 @@ from shotveil.models.node.register import Access
 from shotveil.models.node.spec import CLOCK_HZ
 
 EXTENSION = "shotveil"
-VERSION = "1.0.0"  # of the fields that start with `shotveil:`
+VERSION = "1.0.0"  # version of the fields that start with `shotveil:`
 
 
 def names(path: Path) -> tuple[Path, Path]:
-    """The files for samples and metadata of a record. Raises `RangeError` if one is there."""
+    """Return the paths for the samples and the metadata of a record.
+
+    Raises `RangeError` if one of them exists or the folder does not.
+    """
     files = path.with_name(path.name + ".sigmf-data"), path.with_name(path.name + ".sigmf-meta")
     for file in files:
         if file.exists():
@@ -32,12 +35,15 @@ def names(path: Path) -> tuple[Path, Path]:
 def write(
     path: Path, node: Node, samples: IntArray, when: datetime.datetime | None = None
 ) -> tuple[Path, Path]:
-    """Write samples of `Node.capture`, shape (quadratures, n), next to their metadata.
+    """Write samples of `Node.capture` and their metadata; return the paths of both files.
 
-    `path` is the record's name without an ending; gives the two files' names. Two quadratures make
-    complex samples x + i·p, one makes real ones, in ADC steps. The metadata hold the sample rate,
-    the node's identity and what it was built from, and all settings in physical units. `when` is
-    the time of the first sample, by default now. Raises `RangeError` if a file is there.
+    path: Name of the record, without an ending.
+    samples: Samples in ADC steps, shape (quadratures, n). Two quadratures become complex samples
+        x + i·p, one becomes real samples.
+    when: Time of the first sample; None takes the current time.
+
+    The metadata hold the sample rate, the identity and spec of the node, and all settings in
+    physical units. Raises `RangeError` if a file exists.
     """
     sigmf = import_extra("sigmf", "device")
     files = names(path)

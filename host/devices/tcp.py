@@ -13,16 +13,19 @@ from shotveil.models.common.checks import RangeError, require
 from shotveil.models.node.chain import Plant
 from shotveil.models.node.spec import NodeSpec
 
-PATIENCE = 5.0  # seconds for a connection, and for the other end to take bytes
+PATIENCE = 5.0  # seconds to wait for a connection, and for the other end to take bytes
 
 
 class TcpPipe:
-    """Connects to a server. Raises `LinkLost` if there is none, or when it goes away."""
+    """A connection to a simulated node at `host` and `port` (1 to 65535).
+
+    Raises `LinkLost` if there is no node, or when it goes away.
+    """
 
     def __init__(self, host: str, port: int):
         require("port", port, at_least=1, at_most=65535, integer=True)
         self._name = f"{host}:{port}"
-        self._pending = bytearray()  # read while writing
+        self._pending = bytearray()  # bytes that came during a write
         try:
             self._socket = socket.create_connection((host, port), PATIENCE)
         except OSError as error:
@@ -31,7 +34,7 @@ class TcpPipe:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def read(self, most: int, timeout: float) -> bytes:
-        """What has come, or comes within `timeout` seconds; at most so many bytes."""
+        """Return at most `most` bytes that have come, or that come within `timeout` seconds."""
         if not self._pending:
             readable, _, _ = select.select([self._socket], [], [], timeout)
             if readable:
@@ -41,7 +44,10 @@ class TcpPipe:
         return data
 
     def write(self, data: bytes) -> None:
-        """Hand over all bytes; takes what comes meanwhile, so that neither end waits for ever."""
+        """Write all bytes; store what comes meanwhile, so that the two ends never block each other.
+
+        Raises `LinkLost` if the other end takes nothing for `PATIENCE` seconds.
+        """
         rest = memoryview(data)
         deadline = time.monotonic() + PATIENCE
         while rest:
@@ -78,7 +84,10 @@ class TcpPipe:
 
 
 def open_url(where: str, spec: NodeSpec | None, plant: Plant | None) -> LinkDevice:
-    """The node behind a TCP port, for `tcp:HOST:PORT`. Raises `RangeError` for no address."""
+    """Open the node behind a TCP port, for `tcp:HOST:PORT`.
+
+    Raises `RangeError` for an invalid address, and `DeviceError` if no node answers.
+    """
     url = f"tcp:{where}"
     require_no_plant(url, plant)
     host, _, port = where.rpartition(":")

@@ -1,9 +1,9 @@
 """The host's end of the link to a node: registers and ports over any pipe of bytes.
 
-Whatever the pipe loses, damages or repeats, each request is carried out once and in order
-(`models.host_link.endpoint` is the other end). Up to a window of requests is on the way at a time.
-A request is sent again when the device says that it is missing, when a later one was answered
-before it, and when nothing has been answered for a time.
+The pipe may lose, damage or repeat bytes; each request is still carried out once and in order
+(`models.host_link.endpoint` is the other end). A limited number of requests, the window, is on the
+way at a time. A request is sent again when the device reports that it is missing, when a later
+request was answered first, and when no answer has come for some time.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ from shotveil.models.host_link.packet import (
 
 WORD = 2**32 - 1
 CREDITS = 2**16  # credit counts modulo this
-QUERY_PAUSE = 1e-3  # seconds between two questions for room
-SHORTEST_WAIT = 1e-4  # seconds: a clock's rounding must not make a wait of none
+QUERY_PAUSE = 1e-3  # seconds between two queries for room
+SHORTEST_WAIT = 1e-4  # seconds; keeps rounding of the clock from making a wait zero
 Words = npt.NDArray[np.uint32]
 
 
 class LinkError(Exception):
-    """The link cannot do what it is there for."""
+    """The link failed; the subclasses say how."""
 
 
 class LinkLost(LinkError):
-    """The device does not answer any more, or has forgotten this session."""
+    """The device no longer answers, or has forgotten this session."""
 
 
 class Refused(LinkError):
@@ -63,34 +63,37 @@ class NoRoom(LinkError):
 
 
 class BytePipe(Protocol):
-    """Bytes in two directions, which may get lost. Raises `LinkLost` when it breaks for good."""
+    """A pipe of bytes in both directions, which may lose some.
+
+    `read` and `write` raise `LinkLost` when the pipe breaks for good.
+    """
 
     def read(self, most: int, timeout: float) -> bytes:
-        """Up to `most` bytes; none if none came within `timeout` seconds."""
+        """Return up to `most` bytes, or none if none came within `timeout` seconds."""
 
     def write(self, data: bytes) -> None:
-        """Hand over all bytes."""
+        """Write all bytes."""
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the pipe."""
 
 
 @dataclass
 class Traffic:
-    """What happened on the link since it was opened."""
+    """Statistics of the link since it was opened."""
 
-    requests: int = 0  # made
-    sent: int = 0  # packets, with those sent again
+    requests: int = 0
+    sent: int = 0  # packets, including those sent again
     bytes_out: int = 0
     bytes_in: int = 0
-    bad: int = 0  # frames from the device that were damaged
-    stale: int = 0  # answers to what was answered before
-    gaps: int = 0  # times that the device missed a request
+    bad: int = 0  # damaged frames from the device
+    stale: int = 0  # answers to requests that were answered before
+    gaps: int = 0  # number of times that the device missed a request
     timeouts: int = 0
 
 
 class Pending:
-    """A request on its way, and its answer once it is there."""
+    """A request on its way, and its answer once it has come."""
 
     __slots__ = ("answer", "frame", "nudged", "request")
 
@@ -98,22 +101,26 @@ class Pending:
         self.request = request
         self.frame = frame
         self.answer: Response | None = None
-        self.nudged = False  # sent again since a later one was answered
+        self.nudged = False  # whether it was sent again because a later one was answered
 
 
 class Transport:
     """A session with the device at the other end of `pipe`; a context manager.
 
-    * `timeout`: seconds without any answer after which all that is on the way is sent again;
-      `attempts`: how often in a row, before `LinkLost`. It has to be longer than a window takes.
-    * `window`: requests on the way at most; the device's own window is the upper limit.
-    * `nonce`: names the session, 32 bits; from the system's entropy unless given. Two sessions
-      that follow each other must not have the same.
-    * `clock` tells the time for `pipe`, in seconds.
+    timeout: Seconds without an answer after which all requests on the way are sent again. It has to
+        be longer than a whole window takes.
+    attempts: Number of such timeouts in a row after which `LinkLost` is raised.
+    window: Most requests on the way, 1 to 128; the device's own window is an upper limit.
+    nonce: Number of 32 bits that names the session; None draws it from the system's entropy.
+        Successive sessions must have different nonces.
+    clock: Function that returns the time in seconds.
 
-    `send` returns when all packets are on their way; `feed`, `ask_read` and `ask_receive` wait for
-    no answer, `result` is for the latter two's; all other methods wait for their answer. The device
-    carries requests out in the order of the calls. Raises `LinkLost`, `VersionMismatch`.
+    `feed`, `ask_read` and `ask_receive` do not wait for an answer; `result` waits for the answer of
+    the last two. `send` returns when all packets are on their way. All other methods wait for their
+    answer. The device carries out requests in the order of the calls. Methods raise `LinkLost`,
+    `RangeError` for a port, an address, a count or a word out of range, and `Refused` for a
+    register, port or operation that the device does not have. The constructor also raises
+    `VersionMismatch`.
     """
 
     def __init__(
@@ -136,20 +143,20 @@ class Transport:
         self._next = 0
         self._window = 1
         self._opened = False
-        self._on_way: deque[Pending] = deque()  # in order of their numbers
+        self._on_way: deque[Pending] = deque()  # sorted by number
         self._unsent: deque[Pending] = deque()
         self._received = bytearray()
         self._silent_since = clock()
         self._silences = 0
         self._limits: dict[int, int] = {}  # credit by write port
         self._given: dict[int, int] = {}  # words by write port
-        self._queried: set[int] = set()  # write ports asked for room since they last got words
+        self._queried: set[int] = set()  # write ports whose room was queried since the last words
         self.traffic = Traffic()
 
         nonce = secrets.randbits(32) if nonce is None else nonce
         require("nonce", nonce, at_least=0, at_most=WORD, integer=True)
         self._nonce = nonce
-        pipe.write(DELIMITER)  # ends whatever a session before left in the air
+        pipe.write(DELIMITER)  # ends a frame that an earlier session may have left incomplete
         said = self._wait(self._submit(Op.HELLO, 0, 1, (nonce,))).words[1]
         version, theirs = said & 0xFF, said >> 8 & 0xFF
         if version != PROTOCOL:
@@ -168,7 +175,7 @@ class Transport:
         self.close()
 
     def close(self) -> None:
-        """Wait for what is on the way, as long as the link is up, and close the pipe."""
+        """Wait for the requests on the way, unless the link is lost, and close the pipe."""
         try:
             self.flush()
         except LinkLost:
@@ -177,31 +184,31 @@ class Transport:
             self._pipe.close()
 
     def read(self, address: int, count: int = 1) -> Words:
-        """The words of `count` registers that follow each other."""
+        """Return `count` words of registers from `address` on."""
         return self.result(self.ask_read(address, count))
 
     def ask_read(self, address: int, count: int = 1) -> Pending:
-        """Ask for what `read` gives, and go on."""
+        """Ask for the words of `read` without waiting for them."""
         require("count", count, at_least=0, at_most=MAX_WORDS, integer=True)
         require("address", address, at_least=0, at_most=ADDRESSES - count, integer=True)
         return self._submit(Op.READ, address, count)
 
     def result(self, asked: Pending) -> Words:
-        """The words of an answer, once it is there."""
+        """Wait for an answer and return its words."""
         return _array(self._wait(asked).words)
 
     def write(self, address: int, words: npt.ArrayLike) -> None:
-        """Write registers that follow each other."""
+        """Write words to registers from `address` on."""
         given = _words(words)
         require("number of words", len(given), at_most=MAX_WORDS)
         require("address", address, at_least=0, at_most=ADDRESSES - len(given), integer=True)
         self._wait(self._submit(Op.WRITE, address, len(given), given.tolist()))
 
     def send(self, port: int, words: npt.ArrayLike, patience: float = 5.0) -> None:
-        """Send words to a write port; waits for room, but not for the last answers.
+        """Send words to a write port; wait for room, but not for the last answers.
 
-        Raises `NoRoom` if the port takes nothing for `patience` seconds; `room` and `offer` are for
-        those who have something else to do meanwhile.
+        Raises `NoRoom` if the port takes nothing for `patience` seconds. Use `room` and `offer`
+        instead to do something else meanwhile.
         """
         rest = _words(words)
         grown = self._clock()
@@ -222,7 +229,7 @@ class Transport:
                 pause = QUERY_PAUSE
 
     def offer(self, port: int, words: npt.ArrayLike) -> int:
-        """Send as many words, from the first, as a write port has room for; how many that are."""
+        """Send as many words, from the first, as a write port has room for; return how many."""
         given = _words(words)
         if self._credit(port) < len(given):
             self.room(port)
@@ -232,12 +239,12 @@ class Transport:
         return sent
 
     def feed(self, port: int, words: npt.ArrayLike) -> int:
-        """Send as many words as a write port is known to have room for; how many that are.
+        """Send as many words as a write port is known to have room for; return how many.
 
-        Meant to be called again and again: never waits for an answer while there are other things
-        to do, only for a place in the window. Where there is no room for a whole packet it asks for
-        some, and makes do with less if the answer tells of no more. Whatever else is asked
-        meanwhile: a device with less room than a packet may wait for the rest of it.
+        This method is meant to be called repeatedly. It never waits for an answer, only for a place
+        in the window. If there is no room for a whole packet, it queries the room; if the answer
+        reports no more, it sends a shorter packet. This matters for a device that has less room
+        than a packet and waits for the rest of its words.
         """
         given = _words(words)
         expects = self._expects_credit(port)
@@ -250,13 +257,13 @@ class Transport:
         return sent
 
     def room(self, port: int) -> int:
-        """Ask how many words a write port has room for."""
+        """Return how many words a write port has room for, as the device answers."""
         require("write port", port, at_least=0, below=self.write_ports, integer=True)
         self._wait(self._submit(Op.SEND, port, 0))
         return self._credit(port)
 
     def receive(self, port: int, count: int) -> Words:
-        """Take words that wait at a read port, `count` at most."""
+        """Take the words that wait at a read port, at most `count`."""
         require("count", count, at_least=0, integer=True)
         asked = [
             self.ask_receive(port, min(MAX_WORDS, count - start))
@@ -265,22 +272,22 @@ class Transport:
         return _array(word for pending in asked for word in self._wait(pending).words)
 
     def ask_receive(self, port: int, count: int) -> Pending:
-        """Ask for words that wait at a read port, and go on; what one packet holds at most."""
+        """Ask for words that wait at a read port, at most one packet, without waiting for them."""
         require("read port", port, at_least=0, below=self.read_ports, integer=True)
         require("count", count, at_least=0, at_most=MAX_WORDS, integer=True)
         return self._submit(Op.RECEIVE, port, count)
 
     def available(self, port: int) -> int:
-        """Ask how many words wait at a read port."""
+        """Return how many words wait at a read port, as the device answers."""
         require("read port", port, at_least=0, below=self.read_ports, integer=True)
         return self._wait(self._submit(Op.RECEIVE, port, 0)).credit
 
     def ping(self) -> None:
-        """Show the device's watchdog that the host is there."""
+        """Send an empty request, which keeps the device's watchdog from firing."""
         self._wait(self._submit(Op.READ, 0, 0))
 
     def wait(self, seconds: float) -> None:
-        """Let time pass, until something comes from the device at the longest."""
+        """Wait for some seconds, or until something comes from the device."""
         require("seconds", seconds, at_least=0)
         if self._on_way:
             self._pump()
@@ -293,13 +300,13 @@ class Transport:
             self._pump()
 
     def _credit(self, port: int) -> int:
-        """Words that a write port has room for, as far as is known here."""
+        """Return how many words a write port is known to have room for."""
         return (self._limits.get(port, 0) - self._given.get(port, 0)) % CREDITS
 
     def _offer(self, port: int, words: Words, short: bool = False) -> int:
-        """Send one packet of words, if there is credit; how many words.
+        """Send one packet of words if the port has credit; return how many words it held.
 
-        Unless it may be `short` it holds all words that fit into one.
+        short: Whether the packet may hold fewer words than are given and fit into a packet.
         """
         require("write port", port, at_least=0, below=self.write_ports, integer=True)
         count = min(MAX_WORDS, len(words))
@@ -314,11 +321,11 @@ class Transport:
         return count
 
     def _expects_credit(self, port: int) -> bool:
-        """Whether an answer that tells of a port's room is on its way."""
+        """Return whether an answer that reports a port's room is on its way."""
         return any(p.request.op == Op.SEND and p.request.target == port for p in self._on_way)
 
     def _submit(self, op: Op, target: int, count: int, words: Sequence[int] = ()) -> Pending:
-        """Put a request on its way; waits while the window is full."""
+        """Put a request on its way; wait while the window is full."""
         while len(self._on_way) + len(self._unsent) >= self._window:
             self._pump()
         request = Request(self._next, op, target, count, tuple(words))
@@ -334,13 +341,13 @@ class Transport:
         return pending
 
     def _wait(self, pending: Pending) -> Response:
-        """The answer to a request."""
+        """Wait for the answer to a request and return it."""
         while pending.answer is None:
             self._pump()
         return pending.answer
 
     def _transmit(self) -> None:
-        """Write what is due, and take what has come between two packets: neither end may choke."""
+        """Write the packets that are due; read between them, so that neither end's buffer fills."""
         while self._unsent:
             pending = self._unsent.popleft()
             if pending.answer is not None:
@@ -352,7 +359,7 @@ class Transport:
                 self._receive(0.0)
 
     def _pump(self) -> None:
-        """Wait for something from the device, and send again what has to be."""
+        """Wait for something from the device, and send again the requests that need it."""
         left = self._silent_since + self._timeout - self._clock()
         self._receive(max(left, SHORTEST_WAIT))
         if self._on_way and self._clock() >= self._silent_since + self._timeout:
@@ -380,7 +387,7 @@ class Transport:
             if frame:
                 self._take(frame)
         self._received += rest
-        del self._received[1 << 16 :]  # no delimiter: this is no link
+        del self._received[1 << 16 :]  # without a delimiter, no frame can be this long
 
     def _take(self, frame: bytes) -> None:
         """Match a response with its request."""
@@ -407,7 +414,7 @@ class Transport:
         self._silent_since = self._clock()
         self._silences = 0
         self._credit_from(self._on_way[place].request, response)
-        # Answers that this one overtook were lost, since the device keeps the order.
+        # The device answers in order, so answers to earlier requests that are missing were lost.
         for pending in islice(self._on_way, place):
             if pending.answer is None and not pending.nudged:
                 pending.nudged = True
@@ -416,7 +423,7 @@ class Transport:
             self._on_way.popleft()
 
     def _answers(self, pending: Pending, response: Response) -> bool:
-        """Whether a response belongs to a request. Raises `Refused`."""
+        """Return whether a response belongs to a request. Raises `Refused` if it is a refusal."""
         request = pending.request
         if pending.answer is not None or response.op != request.op:
             return False
@@ -434,7 +441,7 @@ class Transport:
         )
 
     def _credit_from(self, request: Request, response: Response) -> None:
-        """Take the limit that an answer tells, unless a later one told a higher one already."""
+        """Store the limit in an answer, unless a later answer already reported a higher one."""
         if request.op != Op.SEND:
             return
         limit = self._limits.get(request.target)
@@ -443,7 +450,7 @@ class Transport:
 
 
 def _words(words: npt.ArrayLike) -> Words:
-    """Words in one dimension. Raises `RangeError` for what 32 bits do not hold."""
+    """Return words in one dimension. Raises `RangeError` for values beyond 32 bits."""
     given = np.atleast_1d(np.asarray(words))
     if given.dtype != np.uint32:
         require("words", given, at_least=0, at_most=WORD, integer=True)

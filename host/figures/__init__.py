@@ -1,5 +1,5 @@
-"""The figures of the paper, drawn anew: from this project's networks and bounds.
+"""The figures of the paper, drawn again from this project's networks and bounds.
 
-`tables` computes what is shown, as the columns of a CSV file; `pictures` draws such columns. Where
-the published convention differs from the consistent one, either is a table of its own.
+`tables` computes the numbers as the columns of a CSV file, and `pictures` draws such columns. Where
+the published convention differs from the consistent one, each has a table of its own.
 """

@@ -26,9 +26,9 @@ class Drawing:
     figure: Figure
 
     def save(self, folder: Path) -> tuple[Path, ...]:
-        """Write NAME.png, NAME.svg and NAME.csv; raises `RangeError` where that is impossible."""
+        """Write NAME.png, NAME.svg and NAME.csv. Raises `RangeError` where that is impossible."""
         paths = tuple(folder / f"{self.name}.{kind}" for kind in ("png", "svg", "csv"))
-        # One layout serves both files; finding it takes as long as drawing.
+        # Both files use the same layout, because computing it takes as long as drawing.
         self.figure.draw_without_rendering()
         self.figure.set_layout_engine("none")
         for path in paths[:2]:
@@ -38,7 +38,7 @@ class Drawing:
 
 
 def as_csv(columns: tables.Columns) -> str:
-    """A header and one line a point; every digit that a double needs."""
+    """Return CSV text with a header and one line for each point, with all digits of a double."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
@@ -47,7 +47,7 @@ def as_csv(columns: tables.Columns) -> str:
 
 
 def accuracy_drawings(network: Network, curve: AccuracyCurve, bound: str) -> Iterator[Drawing]:
-    """The figures that show accuracy of one network."""
+    """Yield the figures that show the accuracy of one network."""
     name = network.name
     columns = tables.accuracy_against_f2(curve)
     figure = pictures.accuracy_against_f2(curve, columns)
@@ -62,7 +62,7 @@ def accuracy_drawings(network: Network, curve: AccuracyCurve, bound: str) -> Ite
 
 
 def leakage_drawings(gain: float, photons: float) -> Iterator[Drawing]:
-    """The figures that show leakage, of no particular network."""
+    """Yield the figures that show leakage, which need no particular network."""
     for convention in tables.CONVENTIONS:
         for kind in (
             "leakage_against_dimension",
@@ -76,7 +76,7 @@ def leakage_drawings(gain: float, photons: float) -> Iterator[Drawing]:
 
 
 def save_all(drawings: Iterable[Drawing], folder: Path) -> Iterator[tuple[Path, ...]]:
-    """Draw and write one after the other, yielding the files of each."""
+    """Draw and write the figures one after the other; yield the files of each."""
     with style():
         for drawing in drawings:
             yield drawing.save(folder)

@@ -32,7 +32,7 @@ NETWORKS_BY_LOSS = ((3.0, "local area"), (6.0, "metropolitan"))
 
 
 def _lines() -> dict[str, tuple[str, str, Any]]:
-    """Label, colour and dash of a quantity, the same in whatever figure."""
+    """Return label, colour and dash of each quantity, which are the same in all figures."""
     named = {
         "weight_leakage_bits": "weights, χ/2",
         **{f"data_leakage_{name}_bits": f"data, {name}" for name in DATA_BOUNDS},
@@ -56,7 +56,7 @@ LINES = _lines()
 
 
 def accuracy_against_f2(curve: AccuracyCurve, columns: Columns) -> Figure:
-    """Measured points and logistic, and below what the logistic misses."""
+    """Draw the measured points with the fitted logistic function, and below their difference."""
     figure = new_figure(WIDTH, 5.2)
     upper, lower = figure.subplots(2, sharex=True, height_ratios=(3, 1.3))
     fit = curve.logistic
@@ -98,7 +98,7 @@ def accuracy_against_f2(curve: AccuracyCurve, columns: Columns) -> Figure:
 
 
 def accuracy_over_light(curve: AccuracyCurve, columns: Columns, convention: Convention) -> Figure:
-    """Accuracy over photon number and gain."""
+    """Draw a map of accuracy over photon number and gain."""
     return _accuracy_map(
         columns,
         ("photons", "photon number μ per mode"),
@@ -110,14 +110,14 @@ def accuracy_over_light(curve: AccuracyCurve, columns: Columns, convention: Conv
 def accuracy_over_leakage(
     curve: AccuracyCurve, columns: Columns, convention: Convention, bound: str
 ) -> Figure:
-    """Accuracy over the leakage of weights and of data, with the paper's marks."""
+    """Draw a map of accuracy over the leakage of weights and of data, with the paper's marks."""
     figure, axes = _accuracy_map(
         columns,
         ("weight_leakage_bits", "weight leakage (bits per weight)"),
         ("data_leakage_bits", f"data leakage (bits per data element, {bound})"),
         f"{curve.network}: accuracy at T = 1, {_named(convention)}\n{_argument(convention)}",
     )
-    # On the grid's nearest point: the difference is below a pixel.
+    # The accuracy shown is that of the grid's nearest point, which is less than a pixel away.
     for weights, data in MARKS:
         distance = np.hypot(
             np.log(columns["weight_leakage_bits"] / weights),
@@ -138,7 +138,7 @@ def accuracy_over_leakage(
 def leakage_against_dimension(
     columns: Columns, convention: Convention, gain: float, photons: float
 ) -> Figure:
-    """Leakage of both kinds against the dimension of the layers."""
+    """Draw the leakage of weights and data against the width of the layers."""
     figure, axes = _leakage_lines(columns, "dimension")
     rows = "n + 10" if convention == "published" else "n"
     axes.set(
@@ -154,7 +154,7 @@ def leakage_against_dimension(
 def leakage_against_loss(
     columns: Columns, convention: Convention, gain: float, photons: float
 ) -> Figure:
-    """Leakage of both kinds against channel loss."""
+    """Draw the leakage of weights and data against channel loss."""
     figure, axes = _leakage_lines(columns, "loss_db")
     _mark_networks(axes, 0.33)
     axes.set(
@@ -170,7 +170,7 @@ def leakage_against_loss(
 def leakage_over_loss_and_noise(
     columns: Columns, convention: Convention, gain: float, photons: float
 ) -> Figure:
-    """Weight leakage over channel loss and technical noise."""
+    """Draw a map of weight leakage over channel loss and technical noise."""
     loss, noise, bits = _as_map(columns, "loss_db", "technical_noise_snu", "weight_leakage_bits")
     figure = new_figure(7.2, 4.8)
     axes = figure.add_subplot()
@@ -209,7 +209,7 @@ def _transmittance(convention: Convention) -> str:
 def _as_map(
     columns: Columns, across: str, down: str, value: str
 ) -> tuple[NDArray[np.float64], ...]:
-    """Axes and matrix of a table whose first coordinate changes fastest."""
+    """Return both axes and the matrix of a table whose first coordinate changes fastest."""
     x, y = np.unique(columns[across]), np.unique(columns[down])
     return x, y, columns[value].reshape(len(y), len(x))
 
@@ -254,9 +254,9 @@ def _leakage_lines(columns: Columns, across: str) -> tuple[Figure, Axes]:
 
 
 def _mark_networks(axes: Axes, height: float) -> None:
-    """Upright lines at the losses that stand for a local and a metropolitan network.
+    """Draw vertical lines at the losses that stand for a local and a metropolitan network.
 
-    height: of their names, as a fraction of the axes.
+    height: Height of their names, as a fraction of the axes.
     """
     outline = [withStroke(linewidth=2.5, foreground="white")]
     for loss, name in NETWORKS_BY_LOSS:

@@ -28,7 +28,7 @@ def picture(
     min_accuracy: float | None,
     point: OperatingPoint | Infeasible,
 ) -> Figure:
-    """The feasible region over photon number and gain, and the point in it."""
+    """Draw the feasible region over photon number and gain, and the point in it."""
     photons, excess_gain = _window(point)
     gain = 1 + excess_gain[:, None]
     accuracy = curve.at(channel.f2_at(gain, photons))
@@ -83,11 +83,11 @@ def picture(
 
 
 def _window(point: OperatingPoint | Infeasible) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Photon numbers and G − 1 to show: two decades either way of the point, or the usual ones."""
+    """Return the photon numbers and G − 1 to show: two decades around the point, or the usual."""
     photons, excess_gain, decades = 10.0, 0.1, 3.0
     if isinstance(point, OperatingPoint):
         photons, excess_gain, decades = point.link.photons, point.link.gain - 1, 2.0
-    # An odd number, so that the point itself is one of them.
+    # The number is odd, so that the point itself is one of them.
     spread = np.logspace(-decades, decades, 241)
     shown = excess_gain * spread
     inside = (shown >= LEAST_EXCESS_GAIN) & (shown <= MOST_EXCESS_GAIN)

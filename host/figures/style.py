@@ -1,8 +1,9 @@
-"""One look for every picture: figures, the report, the plan.
+"""The common style of all pictures: of the figures, the report and the plan.
 
 Figures are built as objects, without pyplot's global state, and drawn by Agg, so nothing here needs
-a display. Colours are those of Okabe and Ito, told apart with any colour vision; lines differ in
-dash as well, so that they survive grey printing. Colour maps rise evenly in lightness.
+a display. The colours are those of Okabe and Ito, which people with any colour vision can tell
+apart. Lines also differ in dash, so that they can be told apart in grey. Colour maps increase
+evenly in lightness.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 1)))
 GREY = "#5A5A5A"
 
-COLOUR_MAP = "cividis"  # even in lightness, and nearly the same for the colour-blind
-WIDTH, HEIGHT = 6.4, 4.2  # inches of a single panel
+COLOUR_MAP = "cividis"  # even in lightness, and almost the same for colour-blind readers
+WIDTH, HEIGHT = 6.4, 4.2  # size of a single panel in inches
 DOTS_PER_INCH = 160
 
 _STYLE: dict[Any, Any] = {
@@ -53,13 +54,13 @@ _STYLE: dict[Any, Any] = {
     "figure.dpi": DOTS_PER_INCH,
     "savefig.dpi": DOTS_PER_INCH,
     "image.cmap": COLOUR_MAP,
-    "svg.fonttype": "none",  # text stays text
-    "svg.hashsalt": "shotveil",  # the same picture gives the same bytes
+    "svg.fonttype": "none",  # keeps text as text
+    "svg.hashsalt": "shotveil",  # gives the same bytes for the same picture
 }
 
 
 def line_styles() -> Iterator[tuple[str, Any]]:
-    """Colours with dashes, without end: where colours are used up, they return in other dashes."""
+    """Yield colours with dashes without end; used-up colours come again with another dash."""
     for turn in itertools.count():
         for place, colour in enumerate(COLOURS):
             yield colour, DASHES[(place + turn) % len(DASHES)]
@@ -67,16 +68,16 @@ def line_styles() -> Iterator[tuple[str, Any]]:
 
 @contextlib.contextmanager
 def style() -> Iterator[None]:
-    """Inside, matplotlib draws in this look; what was set before comes back afterwards.
+    """Make matplotlib draw in this style inside the block, and restore its settings afterwards.
 
-    Both building and saving of a figure belong inside.
+    A figure has to be both built and saved inside the block.
     """
     with matplotlib.rc_context(_STYLE):
         yield
 
 
 def new_figure(width: float = WIDTH, height: float = HEIGHT) -> Figure:
-    """An empty figure of so many inches whose parts keep clear of each other; see `style`."""
+    """Return an empty figure, its size in inches, whose parts do not overlap (see `style`)."""
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
@@ -89,7 +90,7 @@ def over_image(axes: Axes) -> None:
 
 
 def rendered(figure: Figure, kind: str) -> bytes:
-    """The figure as a file of `kind` png or svg; the same figure gives the same bytes."""
+    """Return the bytes of a file of `kind` png or svg; they are the same for the same figure."""
     buffer = io.BytesIO()
     metadata = {"Date": None} if kind == "svg" else {"Software": None}
     figure.savefig(buffer, format=kind, metadata=metadata)

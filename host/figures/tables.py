@@ -1,9 +1,9 @@
-"""What the figures show, as columns of numbers.
+"""The numbers that the figures show, as columns.
 
 The *published* convention is that of the authors' figures (`host.leakage.published`): the accuracy
 curve is evaluated at √(μ/D), a channel of power transmittance η enters the bound as √η, and the
-rows of all layers count as carrying the same data. The *consistent* one is that of everything else
-here: F² = 2μ/D, T = η of the whole loop, M the rows of the input layer.
+rows of all layers count as if they met the same data. The *consistent* convention is used in all
+other code: F² = 2μ/D, T = η of the whole loop, and M is the number of rows of the input layer.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ Columns = dict[str, NDArray[np.float64]]
 # The operating point of the paper's leakage figures: V = 2μ + 1 = 13 SNU, a 784-784-10 network.
 GAIN, PHOTONS = 1.3, 6.0
 MODES = 392
-INPUT_ROWS, OUTPUT_ROWS = 784, 10  # of a network whose hidden layer is as wide as its input
+INPUT_ROWS, OUTPUT_ROWS = 784, 10  # rows of a network whose hidden layer is as wide as its input
 
 IDEAL = Channel()
 
 
 def accuracy_against_f2(curve: AccuracyCurve) -> Columns:
-    """Measured accuracy, the fitted logistic and what it misses, at every point of the curve."""
+    """Return the measured accuracy, the fitted logistic function and their difference."""
     fit = curve.logistic(curve.f2)
     return {
         "f2": curve.f2,
@@ -56,7 +56,7 @@ def accuracy_against_f2(curve: AccuracyCurve) -> Columns:
 
 
 def accuracy_over_light(curve: AccuracyCurve, convention: Convention, points: int = 161) -> Columns:
-    """Accuracy at photon numbers 10⁻¹ to 10³ and G − 1 from 10⁻³ to 10, gain by gain."""
+    """Return the accuracy at photon numbers 10⁻¹ to 10³ and G − 1 from 10⁻³ to 10, gain by gain."""
     photons, excess_gain = _grid(np.geomspace(1e-1, 1e3, points), np.geomspace(1e-3, 10, points))
     return {
         "photons": photons,
@@ -72,11 +72,13 @@ def accuracy_over_leakage(
     bound: str = "crb_prx",
     points: int = 161,
 ) -> Columns:
-    """Accuracy where weights leak 10⁻³ to 1 bit and data 10⁻⁴ to 0.3 bit under `bound`; T = 1.
+    """Return the accuracy over the leakage of weights and data, at T = 1.
 
-    The data figure determines the gain and the weight figure then the photon number. Published: M
-    is the number of all rows, and all weights leak like those of the input layer. Consistent: M
-    counts the rows of the input layer, and the weight figure is the mean over the network.
+    Weights leak 10⁻³ to 1 bit and data 10⁻⁴ to 0.3 bit under `bound`. The leakage of the data
+    determines the gain, and that of the weights then determines the photon number. In the published
+    convention, M counts the rows of all layers, and all weights leak like those of the input layer.
+    In the consistent one, M counts the rows of the input layer, and the leakage of the weights is
+    the mean over the network.
     """
     weights, data = _grid(np.geomspace(1e-3, 1, points), np.geomspace(1e-4, 0.3, points))
     gain, photons = light_at_leakage(network, convention, bound, weights, data)
@@ -96,9 +98,9 @@ def light_at_leakage(
     weights: NDArray[np.float64],
     data: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Gain and photons per mode at which `weights` and `data` bits leak, arrays of one shape.
+    """Return the gain and photons per mode at which `weights` and `data` bits leak.
 
-    Gains stop at 1 + 10³ and photons at 10⁹, far beyond what the figures show.
+    All are arrays of one shape. Gains end at 1 + 10³ and photons at 10⁹, far beyond the figures.
     """
     layer = network.layers[0]
     published = convention == "published"
@@ -120,7 +122,7 @@ def light_at_leakage(
 def leakage_against_dimension(
     convention: Convention, gain: float = GAIN, photons: float = PHOTONS, points: int = 101
 ) -> Columns:
-    """Leakage of an n-n-10 network with n from 10² to 10⁴, at fixed light, T = 1."""
+    """Return the leakage of an n-n-10 network with n from 10² to 10⁴, at fixed light and T = 1."""
     modes = np.unique(np.rint(np.geomspace(50, 5000, points)))
     dimension = {"dimension": 2 * modes}
     return dimension | _leakage(convention, gain, photons, modes, 2 * modes, 1.0)
@@ -129,10 +131,10 @@ def leakage_against_dimension(
 def leakage_against_loss(
     convention: Convention, gain: float = GAIN, photons: float = PHOTONS, points: int = 161
 ) -> Columns:
-    """Leakage of a 784-784-10 network at 0 to 8 dB of channel loss, none of it trusted.
+    """Return the leakage of a 784-784-10 network at 0 to 8 dB of channel loss, all untrusted.
 
-    Consistent: loss is that of the loop, split evenly; once with the photon number held and once
-    with F² held, for which the server has to send more.
+    In the consistent convention, the loss is that of the loop and split evenly between both ways.
+    It has columns for a constant photon number, and for constant F², which needs more light.
     """
     loss = np.linspace(0, 8, points)
     transmittance = 10 ** (-loss / 10)
@@ -151,7 +153,7 @@ def leakage_against_loss(
 def leakage_over_loss_and_noise(
     convention: Convention, gain: float = GAIN, photons: float = PHOTONS, points: int = 81
 ) -> Columns:
-    """Weight leakage at 0 to 8 dB of channel loss and 0 to 0.2 SNU of technical excess noise."""
+    """Return the weight leakage at 0 to 8 dB of channel loss and 0 to 0.2 SNU of excess noise."""
     loss, noise = _grid(np.linspace(0, 8, points), np.linspace(0, 0.2, points))
     transmittance = 10 ** (-loss / 10)
     if convention == "published":
@@ -168,7 +170,7 @@ def _leakage(
     input_rows: NDArray[np.float64],
     transmittance: NDArray[np.float64] | float,
 ) -> Columns:
-    """Of weights and data, in bits, under each bound of that convention."""
+    """Return the leakage of weights and data in bits, under each bound of that convention."""
     g, variance = noise_quantum(gain), 1 + 2 * photons
     if convention == "published":
         channel = loss_transmittance(transmittance), g / modes
@@ -207,6 +209,6 @@ def _accuracy(
 def _grid(
     across: NDArray[np.float64], down: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """All pairs as two columns, the first changing fastest."""
+    """Return all pairs as two columns; the first changes fastest."""
     first, second = np.meshgrid(across, down)
     return first.ravel(), second.ravel()

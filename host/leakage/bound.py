@@ -1,7 +1,7 @@
-"""What a bound is. Each one is a file of its own, in `data_bounds` or in `weight_bounds`.
+"""The definition of a bound. Each bound is a file of its own, in `data_bounds` or `weight_bounds`.
 
-All that shows, budgets or keeps a bound takes it from `host.leakage.catalogue`, so that a new file
-in one of these rooms is all that a new bound needs.
+All code that shows, budgets or stores bounds takes them from `host.leakage.catalogue`, so a new
+bound needs only a new file in one of these packages.
 """
 
 from __future__ import annotations
@@ -21,11 +21,14 @@ Kind = TypeVar("Kind", bound="Bound")
 
 @dataclass(frozen=True)
 class Bound:
-    """name: as in options, keys of JSON and columns of tables. function: its formula.
+    """A bound on a leakage, with what to say about it.
 
-    label: who or what is bounded, in a few words that go behind the name. theorem: proved for what
-    it covers; else an estimate. covers: in a sentence, whom it holds for, and whom not. order: its
-    place wherever bounds are listed, the lowest first.
+    name: Name in options, keys of JSON and columns of tables.
+    function: The formula.
+    label: A few words, shown behind the name, that say which attacks the bound covers.
+    theorem: Whether the bound is proved for what it covers; otherwise it is an estimate.
+    covers: One sentence that says for whom the bound holds, and for whom it does not.
+    order: Position in every list of bounds, the lowest first.
     """
 
     name: str
@@ -37,24 +40,27 @@ class Bound:
 
     @property
     def described(self) -> str:
-        """Name and label for people."""
+        """Name and label, as shown to a person."""
         return f"{self.name}: {self.label}{', a theorem' if self.theorem else ''}"
 
 
 class DataBound(Bound):
-    """On what leaks of the client's data to the server, in bits per data element (a real number).
+    """A bound on what leaks of the client's data to the server, in bits per data element.
 
     The server sent M rows of coherent light in N complex modes while the client's data, the unit
-    vector x̂ of n = 2N real elements, stayed the same. Each row returns displaced by what the server
-    knows, with a thermal state of n̄ = g/2 photons in the direction ξ and vacuum in all others. All
-    loss is counted as the server's.
+    vector x̂ of n = 2N real elements, stayed the same. Each row returns with a displacement that the
+    server knows, a thermal state of n̄ = g/2 photons in the direction ξ, and vacuum in all other
+    directions. All lost light counts as received by the server.
     """
 
     def __call__(self, g: ArrayLike, rows: ArrayLike, modes: ArrayLike) -> Real:
-        """At the excess noise quantum g = 2(G − 1)/G ≥ 0 (SNU), M = rows ≥ 1 and N = modes ≥ 1.
+        """Return the bound in bits per data element.
 
-        Arguments broadcast; for numbers alone the result is a scalar. Raises `RangeError` outside
-        these ranges and for rows or modes that are no integers.
+        g: Excess noise quantum g = 2(G − 1)/G ≥ 0, in SNU.
+        rows, modes: Integers M ≥ 1 and N ≥ 1.
+
+        The arguments are broadcast; for numbers the result is a scalar. Raises `RangeError` for a
+        value out of range.
         """
         require("excess noise quantum g", g, at_least=0)
         require("rows", rows, at_least=1, integer=True)
@@ -63,9 +69,9 @@ class DataBound(Bound):
 
 
 class WeightBound(Bound):
-    """On what leaks of the server's weights to whoever holds the light that does not come back.
+    """A bound on what leaks of the server's weights to the holder of light that is not returned.
 
-    In bits per real weight, for all inferences with the same weights together.
+    It is in bits per real weight, for all inferences with the same weights together.
     """
 
     def __call__(
@@ -75,10 +81,15 @@ class WeightBound(Bound):
         transmittance: ArrayLike,
         excess_noise: ArrayLike,
     ) -> Real:
-        """After K = inferences ≥ 0, each with V_A ≥ 0 (SNU), through T in [0, 1] and with ε ≥ 0.
+        """Return the bound in bits per real weight.
 
-        ε (SNU) is referred to the returned mode. Arguments broadcast; for numbers alone the result
-        is a scalar. Raises `RangeError` outside these ranges.
+        inferences: Number of inferences K ≥ 0 with the same weights, an integer.
+        modulation_variance: V_A ≥ 0 of one inference, in SNU.
+        transmittance: Power transmittance T in [0, 1].
+        excess_noise: ε ≥ 0 in SNU, referred to the returned mode.
+
+        The arguments are broadcast; for numbers the result is a scalar. Raises `RangeError` for a
+        value out of range.
         """
         require("inferences", inferences, at_least=0, integer=True)
         require("modulation_variance", modulation_variance, at_least=0)
@@ -88,22 +99,22 @@ class WeightBound(Bound):
 
 
 def data_bound(**what: Any) -> Callable[[Callable[[Real, Real, Real], Real]], DataBound]:
-    """Make a function (g, rows, modes) → bits per data element a bound of its name.
+    """Return a decorator that makes a `DataBound` of a function (g, rows, modes) → bits per value.
 
-    The function gets arrays of float64 in the ranges of `DataBound`. what: label, theorem, covers
-    and order of `Bound`.
+    The bound has the function's name. The function gets float64 arrays in the ranges of
+    `DataBound`. what: The fields label, theorem, covers and order of `Bound`.
     """
     return lambda function: DataBound(function.__name__, function, **what)
 
 
 def weight_bound(**what: Any) -> Callable[[Callable[..., Real]], WeightBound]:
-    """Make a function (inferences, modulation variance, T, ε) → bits per real weight a bound.
+    """Return a decorator that makes a `WeightBound` of a function (K, V_A, T, ε) → bits per weight.
 
-    what: label, theorem, covers and order of `Bound`.
+    The bound has the function's name. what: The fields label, theorem, covers and order of `Bound`.
     """
     return lambda function: WeightBound(function.__name__, function, **what)
 
 
 def half_log2_1p(y: Real) -> Real:
-    """½·log2(1 + y) of y ≥ 0: bits of a Gaussian number whose variance falls by 1 + y."""
+    """Return ½·log2(1 + y), y ≥ 0: the bits learnt of a Gaussian whose variance falls by 1 + y."""
     return np.log1p(y) / (2 * np.log(2))

@@ -1,7 +1,7 @@
 """All bounds by name, from the files of `data_bounds` and `weight_bounds`.
 
-Commands, tables, pictures, reports, budgets and ledgers take bounds from here: there is no other
-list of their names.
+Commands, tables, pictures, reports, budgets and ledgers all take bounds from here; there is no
+other list of their names.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = [
 
 
 def bounds_in(room: str, kind: type[Kind]) -> dict[str, Kind]:
-    """The bounds that files of the package `room` define, by name, in their order."""
+    """Return the bounds of type `kind` that the files of package `room` define, by name, sorted."""
     return dict(sorted(members(room, kind).items(), key=lambda item: (item[1].order, item[0])))
 
 
@@ -33,12 +33,12 @@ WEIGHT_BOUNDS = bounds_in("shotveil.host.leakage.weight_bounds", WeightBound)
 
 
 def data_bound(name: str) -> DataBound:
-    """The bound on the data of that name. Raises `RangeError` where there is none."""
+    """Return the data bound called `name`. Raises `RangeError` where there is none."""
     return _named(name, DATA_BOUNDS, "data")
 
 
 def weight_bound(name: str) -> WeightBound:
-    """The bound on the weights of that name. Raises `RangeError` where there is none."""
+    """Return the weight bound called `name`. Raises `RangeError` where there is none."""
     return _named(name, WEIGHT_BOUNDS, "weight")
 
 

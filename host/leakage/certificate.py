@@ -1,4 +1,4 @@
-"""The channel as seen in finite data: estimates, and worst cases at a stated failure probability.
+"""The channel from finite data: estimates, and the worst case at a stated failure probability.
 
 From m verified symbols y = t·q + noise, least squares gives t̂ = Σqy/Σq² and the residual sum
 R = Σ(y − t̂q)². For independent Gaussian noise of one variance σ² these are independent, and
@@ -6,8 +6,8 @@ R = Σ(y − t̂q)². For independent Gaussian noise of one variance σ² these 
     (t̂ − t)/(s/√Σq²), s² = R/(m − 1), has Student's t distribution,
     R/σ² has the χ² distribution, both with m − 1 degrees of freedom,
 
-exactly and at every m. (For the m of practice, Student's t is the normal distribution.)
-Every function broadcasts over arrays of statistics.
+exactly and at every m. (At the m of practice, Student's t is very close to the normal
+distribution.) Every function broadcasts over arrays of statistics.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from shotveil.models.link.statistics import SymbolStatistics
 
 
 class ChannelEstimate(NamedTuple):
-    """Power transmittance T and excess noise ε (SNU, at the returned mode); signs are kept.
+    """Power transmittance T and excess noise ε (SNU, at the returned mode), with their signs.
 
-    An estimate may fall outside what a channel can do, T > 1 or ε < 0, by chance alone.
+    By chance alone, an estimate may be one that no channel can have, with T > 1 or ε < 0.
     """
 
     transmittance: NDArray[np.float64] | float
     excess_noise: NDArray[np.float64] | float
 
     def nearest_physical(self) -> ChannelEstimate:
-        """min(1, max(0, T)) and max(0, ε): the channel whose leakage is reported for this one.
+        """Return min(1, max(0, T)) and max(0, ε), the channel whose leakage stands for this one.
 
-        The one rule by which an estimate outside the physical range gets a leakage. It never
-        lowers the bound: χ at T = 1 exceeds that of a channel that amplifies (T > 1) with the same
-        ε, and χ grows with ε. At T ≤ 0 nothing is known to come back, and all weights' light is
-        counted as the client's.
+        This is the only rule by which an estimate outside the physical range gets a leakage. It
+        never lowers the bound: χ at T = 1 exceeds that of a channel that amplifies (T > 1) with the
+        same ε, and χ grows with ε. At T ≤ 0 no light is known to come back, and all light of the
+        weights counts as the client's.
         """
         return ChannelEstimate(
             np.clip(self.transmittance, 0.0, 1.0), np.maximum(self.excess_noise, 0.0)
@@ -46,7 +46,7 @@ class ChannelEstimate(NamedTuple):
 
 
 def estimated_channel(statistics: SymbolStatistics, receiver: Detector) -> ChannelEstimate:
-    """T̂ = t̂|t̂|/η_s and ε̂ = (σ̂² − 1 − v_el)/η_s with σ̂² = R/m.
+    """Return T̂ = t̂|t̂|/η_s and ε̂ = (σ̂² − 1 − v_el)/η_s with σ̂² = R/m.
 
     Raises `RangeError` for fewer than 2 symbols or Σq² = 0.
     """
@@ -58,7 +58,7 @@ def estimated_channel(statistics: SymbolStatistics, receiver: Detector) -> Chann
 def standard_errors(
     statistics: SymbolStatistics, receiver: Detector
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Standard errors of T̂, 2|t̂|·s/√Σq²/η_s, and of ε̂, s²·√(2/(m−1))/η_s.
+    """Return the standard errors of T̂, 2|t̂|·s/√Σq²/η_s, and of ε̂, s²·√(2/(m−1))/η_s.
 
     Raises `RangeError` for fewer than 2 symbols or Σq² = 0.
     """
@@ -69,10 +69,10 @@ def standard_errors(
 
 
 def slope_min(statistics: SymbolStatistics, failure_probability: ArrayLike) -> NDArray[np.float64]:
-    """t_min: lower confidence limit of t, wrong (t < t_min) with the probability given, in (0, ½).
+    """Return t_min = t̂ − Student⁻¹(1 − p; m − 1)·s/√Σq², the lower confidence limit of t.
 
-    t_min = t̂ − Student⁻¹(1 − p; m − 1)·s/√Σq². Raises `RangeError` otherwise, for fewer than 2
-    symbols or Σq² = 0.
+    failure_probability: Probability p in (0, ½) that t < t_min. Raises `RangeError` for another
+    probability, fewer than 2 symbols or Σq² = 0.
     """
     require("failure_probability", failure_probability, above=0, below=0.5)
     quantile = stdtrit(_freedom(statistics), failure_probability)  # negative
@@ -82,9 +82,10 @@ def slope_min(statistics: SymbolStatistics, failure_probability: ArrayLike) -> N
 def noise_variance_max(
     statistics: SymbolStatistics, failure_probability: ArrayLike
 ) -> NDArray[np.float64]:
-    """σ²_max = R/χ²⁻¹(p; m − 1): upper confidence limit of σ², wrong with the probability given.
+    """Return σ²_max = R/χ²⁻¹(p; m − 1), the upper confidence limit of σ².
 
-    Raises `RangeError` as `slope_min`.
+    failure_probability: Probability p in (0, ½) that σ² > σ²_max. Raises `RangeError` for another
+    probability or fewer than 2 symbols.
     """
     require("failure_probability", failure_probability, above=0, below=0.5)
     _require_symbols(statistics)
@@ -95,11 +96,11 @@ def noise_variance_max(
 def certified_channel(
     statistics: SymbolStatistics, receiver: Detector, failure_probability: ArrayLike
 ) -> ChannelEstimate:
-    """(T_min, ε_max): the true channel is no worse in either, except with probability δ.
+    """Return (T_min, ε_max); the true channel is no worse in either, except with probability δ.
 
-    Half of `failure_probability` δ in (0, 1) goes to each limit. As χ falls with T and grows with
-    ε, its value at (T_min, ε_max) bounds the leakage with the same δ.
-    Raises `RangeError` outside that range, for fewer than 2 symbols or Σq² = 0.
+    Half of `failure_probability` δ in (0, 1) goes to each limit. Since χ falls with T and grows
+    with ε, its value at (T_min, ε_max) bounds the leakage with the same δ. Raises `RangeError` for
+    another probability, fewer than 2 symbols or Σq² = 0.
     """
     require("failure_probability", failure_probability, above=0, below=1)
     share = np.asarray(failure_probability, dtype=np.float64) / 2
@@ -114,10 +115,10 @@ def transmittance_below(
     transmittance: ArrayLike,
     false_alarm_probability: ArrayLike,
 ) -> NDArray[np.bool_]:
-    """Whether t̂ is too small for the declared T: one-sided test at the level given, in (0, ½).
+    """Return whether t̂ is too small for the declared `transmittance`, by a one-sided test.
 
-    Says so of a channel with exactly the declared T with that probability.
-    Raises `RangeError` as `slope_min`.
+    false_alarm_probability: Probability in (0, ½) of the result "true" for a channel with exactly
+    the declared T. Raises `RangeError` as `slope_min`.
     """
     require("false_alarm_probability", false_alarm_probability, above=0, below=0.5)
     allowed = stdtrit(_freedom(statistics), false_alarm_probability) * _slope_error(statistics)
@@ -130,10 +131,10 @@ def excess_noise_above(
     excess_noise: ArrayLike,
     false_alarm_probability: ArrayLike,
 ) -> NDArray[np.bool_]:
-    """Whether R is too large for the declared ε: one-sided test at the level given, in (0, ½).
+    """Return whether R is too large for the declared `excess_noise` (SNU), by a one-sided test.
 
-    Says so of a channel with exactly the declared ε with that probability.
-    Raises `RangeError` as `slope_min`.
+    false_alarm_probability: Probability in (0, ½) of the result "true" for a channel with exactly
+    the declared ε. Raises `RangeError` as `noise_variance_max`.
     """
     require("false_alarm_probability", false_alarm_probability, above=0, below=0.5)
     _require_symbols(statistics)
@@ -144,7 +145,7 @@ def excess_noise_above(
 def _channel_behind(
     receiver: Detector, slope: ArrayLike, noise_variance: ArrayLike
 ) -> ChannelEstimate:
-    """The channel behind t and σ²: T = t·|t|/η_s (t's sign kept), ε = (σ² − 1 − v_el)/η_s."""
+    """Return the channel of slope t and noise σ²: T = t·|t|/η_s, ε = (σ² − 1 − v_el)/η_s."""
     t = np.asarray(slope, dtype=np.float64)
     excess = np.asarray(noise_variance, dtype=np.float64) - 1 - receiver.electronic_noise
     return ChannelEstimate(t * np.abs(t) / receiver.efficiency, excess / receiver.efficiency)
@@ -164,6 +165,6 @@ def _unbiased_variance(statistics: SymbolStatistics) -> NDArray[np.float64]:
 
 
 def _slope_error(statistics: SymbolStatistics) -> NDArray[np.float64]:
-    """s/√Σq², the standard error of t̂."""
+    """Return s/√Σq², the standard error of t̂."""
     variance = _unbiased_variance(statistics)
     return np.sqrt(variance / np.asarray(statistics.qq, dtype=np.float64))

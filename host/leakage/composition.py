@@ -1,17 +1,18 @@
-"""What several passages of the same weights leak together, when their channels differ.
+"""The total leakage of the same weights when they were sent through several different channels.
 
 K copies of the same weights through one channel (T, ε) leak χ_K = χ(1 + K·V_A, T, ε), less than
 K·χ. For channels that differ, two upper bounds hold and so does any mixture of them:
 
 * Joint: count all copies at the worst T and the worst ε among them, since χ falls with T and grows
   with ε.
-* Sum: given the weights, what leaked from different copies is independent, so that Holevo
-  quantities add at most (subadditivity of entropy).
+* Sum: given the weights, what leaked from different copies is independent, so the total is at most
+  the sum of the Holevo quantities (subadditivity of entropy).
 
-`composed_leakage` splits the copies, in order of their channels, into groups; it takes the joint
-bound inside each group and adds the groups up, and returns the least over all such splits. So one
-batch of light that never came back (T = 0) costs its own share, and does not spoil the rest.
-Assumed is what χ assumes: a collective attack, copy by copy, of a channel no worse than stated.
+`composed_leakage` sorts the copies by their channels, splits them into groups, takes the joint
+bound inside each group and adds the groups up. It returns the least value over all such splits. So
+a batch of light that never came back (T = 0) costs its own share without making the rest worse.
+The assumption is that of χ: a collective attack, copy by copy, through a channel that is no worse
+than stated.
 """
 
 from __future__ import annotations
@@ -32,22 +33,22 @@ _FINEST = 1e-7
 
 
 class ChannelClass(NamedTuple):
-    """A channel that bounds others from above: power transmittance T and excess noise ε (SNU)."""
+    """A channel that stands for all better ones: power transmittance T and excess noise ε (SNU)."""
 
     transmittance: float
     excess_noise: float
 
 
 LOST = ChannelClass(0.0, 0.0)
-"""Nothing came back: whoever holds the light has all of it, and what is added no longer matters."""
+"""The channel where nothing came back: the adversary holds all light, so ε no longer matters."""
 
 
 def channel_class(transmittance: float, excess_noise: float) -> ChannelClass:
-    """The nearest class that is no better: 1 − T and ε rounded up to 8 steps a decade.
+    """Return the nearest class that is no better, with 1 − T and ε rounded up to 8 steps a decade.
 
-    A few classes hold the channels of many sessions, so that composing them stays exact in the
-    counts and quick. What T ≤ 0 says is `LOST`. Estimates outside the physical range are first
-    taken to its nearest point, T > 1 to 1 and ε < 0 to 0. Raises `RangeError` if not finite.
+    The channels of many sessions then fall into a few classes, so that composing them is quick. A
+    channel with T ≤ 0 becomes `LOST`. Estimates outside the physical range are first moved to its
+    nearest point: T > 1 to 1 and ε < 0 to 0. Raises `RangeError` for a value that is not finite.
     """
     require("transmittance", transmittance)
     require("excess noise", excess_noise)
@@ -60,10 +61,12 @@ def channel_class(transmittance: float, excess_noise: float) -> ChannelClass:
 def composed_leakage(
     channels: Sequence[ChannelClass], modulation: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Upper bound in bits per real weight on all copies together, shape (...).
+    """Return an upper bound on the leakage of all copies, in bits per real weight, shape (...).
 
-    channels: C channels. modulation: (C, ...) the sum of V_A (SNU) over the copies that went
-    through each. Raises `RangeError` for a negative one, or shapes that do not fit.
+    channels: C channels.
+    modulation: Sum of V_A (SNU) over the copies that went through each channel, shape (C, ...).
+
+    Raises `RangeError` for a negative sum, or for shapes that do not fit.
     """
     energy = np.asarray(modulation, dtype=np.float64)
     if len(channels) != len(energy):
@@ -73,7 +76,7 @@ def composed_leakage(
     ordered = [channels[i] for i in order]
     energy = energy[order]
     ordered, energy = _merged(ordered, energy)
-    # least[j]: bound on the first j channels.
+    # least[j] is the least bound on the copies through the first j channels.
     least = [np.zeros(energy.shape[1:])]
     for j in range(1, len(ordered) + 1):
         options = []
@@ -89,9 +92,10 @@ def composed_leakage(
 def _merged(
     channels: list[ChannelClass], energy: NDArray[np.float64]
 ) -> tuple[list[ChannelClass], NDArray[np.float64]]:
-    """Join neighbours into one worse class until `MOST_CLASSES` are left: never lowers the bound.
+    """Join neighbours into one worse class until `MOST_CLASSES` are left.
 
-    The lightest class goes first into its worse neighbour, where it costs least.
+    Joining never lowers the bound. The class with the least light is joined first with its worse
+    neighbour, where this costs least.
     """
     while len(channels) > MOST_CLASSES:
         light = int(np.argmin(energy[:-1].reshape(len(energy) - 1, -1).sum(axis=1)))
@@ -110,5 +114,5 @@ def _rounded_up(value: float) -> float:
     if value <= 0:
         return 0.0
     steps = math.ceil(STEPS_PER_DECADE * math.log10(max(value, _FINEST)) - 1e-9)
-    # Rounding of the power must not put the class below the value it stands for.
+    # Rounding errors in the power must not make the class better than the channel it stands for.
     return float(max(10 ** (steps / STEPS_PER_DECADE), value))

@@ -1,7 +1,7 @@
 """Leakage of the client's data to the server, from the light that returns, under every bound.
 
-The bounds themselves, with their formulas and sources, are the files of `host.leakage.data_bounds`;
-what is common to all of them is said at `host.leakage.bound.DataBound`.
+The files of `host.leakage.data_bounds` hold the bounds with their formulas and sources;
+`host.leakage.bound.DataBound` describes what they have in common.
 """
 
 from __future__ import annotations
@@ -13,5 +13,8 @@ from shotveil.host.leakage.catalogue import DATA_BOUNDS
 
 
 def data_leakage(g: ArrayLike, rows: ArrayLike, modes: ArrayLike) -> dict[str, NDArray[np.float64]]:
-    """Bits per data element under every bound, by name; arguments and errors as `DataBound`."""
+    """Return the leakage in bits per data element under every bound, by name.
+
+    The arguments and errors are those of `DataBound`.
+    """
     return {name: bound(g, rows, modes) for name, bound in DATA_BOUNDS.items()}

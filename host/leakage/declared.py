@@ -1,4 +1,4 @@
-"""Declared leakage of a whole network: what the settings imply, before any light is sent."""
+"""Declared leakage of a whole network, as the settings imply it before any light is sent."""
 
 from __future__ import annotations
 
@@ -14,9 +14,14 @@ from shotveil.models.networks.network import Network
 
 @dataclass(frozen=True)
 class LayerLeakage:
-    """Of one layer, in bits: per real weight for one and for K inferences, per data element.
+    """The declared leakage of one layer, in bits per real weight or per data element.
 
-    The first two are under the bound that weight budgets are held against; then all bounds by name.
+    rows, columns: Shape of the layer's weights.
+    modes: Number of complex modes of a row.
+    weight_leakage_bits, weight_leakage_bits_after: Leakage of the weights for one and for K
+        inferences, under the bound that weight budgets use.
+    weight_bounds_bits, weight_bounds_bits_after: The same under every bound, by name.
+    data_leakage_bits: Leakage of the data under every bound, by name.
     """
 
     rows: int
@@ -31,9 +36,11 @@ class LayerLeakage:
 
 @dataclass(frozen=True)
 class NetworkLeakage:
-    """Of a network. The weights' figures are means over all weights, the data's that of the input.
+    """The declared leakage of a network.
 
-    inferences: K, over which `weight_leakage_bits_after` is taken. The rest as in `LayerLeakage`.
+    Figures of the weights are means over all weights, and figures of the data are those of the
+    first layer, which takes the input. inferences: Number K of inferences for
+    `weight_leakage_bits_after`. The other fields are as in `LayerLeakage`.
     """
 
     inferences: int
@@ -46,9 +53,9 @@ class NetworkLeakage:
 
 
 def layer_leakage(link: Link, rows: int, columns: int, inferences: int = 1) -> LayerLeakage:
-    """Leakage of a layer of `rows` × `columns` weights under the settings of `link`.
+    """Return the leakage of a layer of `rows` × `columns` weights under the settings of `link`.
 
-    Raises `RangeError` for anything but integers ≥ 1.
+    Raises `RangeError` unless rows, columns and inferences are integers ≥ 1.
     """
     require("rows", rows, at_least=1, integer=True)
     require("columns", columns, at_least=1, integer=True)
@@ -70,10 +77,11 @@ def layer_leakage(link: Link, rows: int, columns: int, inferences: int = 1) -> L
 
 
 def network_leakage(network: Network, link: Link, inferences: int = 1) -> NetworkLeakage:
-    """Leakage of every layer of `network` and of all together under the settings of `link`.
+    """Return the leakage of each layer of `network`, and of all together, under `link`.
 
-    All figures are upper bounds in bits, for one inference, and the weights' also for `inferences`
-    of them together (`NetworkLeakage`). Raises `RangeError` unless `inferences` is an integer ≥ 1.
+    All figures are upper bounds in bits for one inference; those of the weights are given for
+    `inferences` of them together as well (`NetworkLeakage`). Raises `RangeError` unless
+    `inferences` is an integer ≥ 1.
 
     >>> from shotveil import load_network
     >>> leaked = network_leakage(load_network("mnist"), Link(gain=1.02, photons=20), 1000)

@@ -1,6 +1,6 @@
-"""The bounds that budgets are held against unless others are asked for.
+"""The default bounds for budgets.
 
-They stand apart from the catalogue so that a command's help need not load the bounds themselves.
+Their names are not in the catalogue, so that a command's help need not load the bounds themselves.
 """
 
 DATA_BOUND = "qcrb"

@@ -1,7 +1,7 @@
-"""The published figures' conventions, where they differ from the consistent ones used elsewhere.
+"""The conventions of the published figures, where they differ from the consistent ones used here.
 
-Only for reproducing a published figure, and to be named "published convention" wherever shown.
-The published data bounds are `data_bounds.crb_v1` and `data_bounds.crb_prx`.
+They serve only to reproduce a published figure, and must be called "published convention" wherever
+they are shown. The published data bounds are `data_bounds.crb_v1` and `data_bounds.crb_prx`.
 Source: Sulimany et al., PRX 15, 041056 (2025); arXiv:2408.05629; the authors' figure code.
 """
 
@@ -17,21 +17,25 @@ from shotveil.models.common.checks import require
 def weight_leakage_v1(
     variance: ArrayLike, transmittance: ArrayLike, excess_noise: ArrayLike
 ) -> NDArray[np.float64]:
-    """χ per complex mode, which arXiv v1 plots as the leakage per weight (twice the PRX value)."""
+    """Return χ per complex mode, which arXiv v1 plots as leakage per weight (twice the PRX value).
+
+    The arguments and errors are those of `weights.holevo_per_mode`.
+    """
     return holevo_per_mode(variance, transmittance, excess_noise)
 
 
 def weight_leakage_prx(
     variance: ArrayLike, transmittance: ArrayLike, excess_noise: ArrayLike
 ) -> NDArray[np.float64]:
-    """χ/2 per real weight, which PRX plots; the same as `weights.weight_leakage`."""
+    """Return χ/2 per real weight, which PRX plots; the same as `weights.weight_leakage`."""
     return holevo_per_mode(variance, transmittance, excess_noise) / 2
 
 
 def accuracy_argument(photons: ArrayLike, noise_variance: ArrayLike) -> NDArray[np.float64]:
-    """√(μ/D): where the figure code evaluates its accuracy curve, which was fitted over F².
+    """Return √(μ/D), where the figure code evaluates its accuracy curve.
 
-    Consistently the argument is F² = 2μ/D, so the same light gives more accuracy than published.
+    That curve was fitted over F². The consistent argument is F² = 2μ/D, so the same light gives
+    more accuracy than published.
     `photons`: μ ≥ 0 per mode; `noise_variance`: D > 0. Raises `RangeError` otherwise.
     """
     require("photons", photons, at_least=0)
@@ -41,7 +45,7 @@ def accuracy_argument(photons: ArrayLike, noise_variance: ArrayLike) -> NDArray[
 
 
 def loss_transmittance(transmittance: ArrayLike) -> NDArray[np.float64]:
-    """√η: what the loss figure passes as the power transmittance for a channel of power η.
+    """Return √η, which the loss figure uses as power transmittance of a channel that has η.
 
     Raises `RangeError` unless η is in [0, 1].
     """

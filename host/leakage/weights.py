@@ -1,10 +1,10 @@
-"""Leakage of the server's weights to whoever holds the light that does not come back: Holevo.
+"""The Holevo bound on the server's weights, for an adversary with all light that does not return.
 
-Every function takes numbers or arrays and broadcasts them; for numbers alone it returns a scalar.
+Every function takes numbers or arrays and broadcasts them; for numbers it returns a scalar.
 Variances are in shot-noise units (vacuum = 1), results in bits.
 
-The textbook form of the bound subtracts nearly equal numbers twice: once in the symplectic
-eigenvalues, which for weak light all lie close to 1, once in the entropies. The form used here is
+The textbook form of the bound subtracts nearly equal numbers twice: in the symplectic eigenvalues,
+which all lie close to 1 for weak light, and in the entropies. The form used here is
 algebraically the same but adds only non-negative terms (derivation: docs/physics.md, "The bound in
 a form that can be computed"), so neither clamping nor higher precision is needed, and the result
 cannot be negative.
@@ -17,23 +17,22 @@ from numpy.typing import ArrayLike, NDArray
 
 from shotveil.models.common.checks import require
 
-# Smallest divisor: keeps 1/x finite where x underflows. The terms it stands in for are then below
-# 1e-297 bits.
+# The smallest divisor keeps 1/x finite where x underflows. It changes only terms below 1e-297 bits.
 _TINY = 1e-300
 
 
 def thermal_entropy(photons: ArrayLike) -> NDArray[np.float64]:
-    """Entropy in bits of a thermal mode with mean photon number n, (n+1)·log2(n+1) − n·log2 n.
+    """Return the entropy (n+1)·log2(n+1) − n·log2 n, in bits, of a thermal mode with n photons.
 
-    Written as log(1+n) + n·log(1 + 1/n), a sum of non-negative terms, it is accurate to rounding
-    from n = 0 (where it is 0) to n = 1e300. Raises `RangeError` unless n ≥ 0.
+    It is computed as log(1+n) + n·log(1 + 1/n), a sum of non-negative terms, which is accurate to
+    rounding from n = 0 (where it is 0) to n = 1e300. Raises `RangeError` unless n ≥ 0.
     """
     require("photons", photons, at_least=0)
     return _thermal_nats(np.asarray(photons, dtype=np.float64)) / np.log(2)
 
 
 def entropy(variance: ArrayLike) -> NDArray[np.float64]:
-    """h(v): entropy in bits of a thermal mode whose quadratures have variance v.
+    """Return h(v), the entropy in bits of a thermal mode whose quadratures have variance v.
 
     h(v) = ((v+1)/2)·log2((v+1)/2) − ((v−1)/2)·log2((v−1)/2), n = (v−1)/2 photons; h(1) = 0.
     Raises `RangeError` unless v ≥ 1 (no state has less in both quadratures).
@@ -45,7 +44,9 @@ def entropy(variance: ArrayLike) -> NDArray[np.float64]:
 def holevo_per_mode(
     variance: ArrayLike, transmittance: ArrayLike, excess_noise: ArrayLike
 ) -> NDArray[np.float64]:
-    """χ(V, T, ε): Holevo bound on one inference, in bits per complex mode (two real weights).
+    """Return χ(V, T, ε), the Holevo bound on one inference in bits per complex mode.
+
+    A complex mode carries two real weights.
 
     `variance`: V = V_A + 1 ≥ 1, quadrature variance of the modulated light, SNU.
     `transmittance`: T in [0, 1], power, of everything the server does not trust.
@@ -53,9 +54,9 @@ def holevo_per_mode(
 
     χ = h(ν1) + h(ν2) − h(ν3), with ν1, ν2 the symplectic eigenvalues of
     [[V, c·Z], [c·Z, T(V−1)+1+ε]], c² = T(V²−1), and ν3 = 1 + ε.
-    Bounds what anyone holding the rest of the light can learn by a collective attack that leaves
-    V, T, ε as they are: any such attack for Gaussian weights, any Gaussian attack for weights of
-    any distribution with this variance.
+    χ bounds what anyone who holds the rest of the light can learn by a collective attack that
+    leaves V, T and ε as they are. It holds for any such attack if the weights are Gaussian, and for
+    any Gaussian attack if the weights have any other distribution with this variance.
     Source: Sulimany et al., PRX 15, 041056 (2025); García-Patrón and Cerf, PRL 97, 190503 (2006).
     Raises `RangeError` outside the ranges above.
     """
@@ -66,9 +67,9 @@ def holevo_per_mode(
 def weight_leakage(
     variance: ArrayLike, transmittance: ArrayLike, excess_noise: ArrayLike
 ) -> NDArray[np.float64]:
-    """χ(V, T, ε)/2: Holevo bound on one inference, in bits per real weight.
+    """Return χ(V, T, ε)/2, the Holevo bound on one inference in bits per real weight.
 
-    Arguments and errors as `holevo_per_mode`.
+    The arguments and errors are those of `holevo_per_mode`.
     """
     return holevo_per_mode(variance, transmittance, excess_noise) / 2
 
@@ -79,13 +80,14 @@ def weight_leakage_after(
     transmittance: ArrayLike,
     excess_noise: ArrayLike,
 ) -> NDArray[np.float64]:
-    """χ(1 + K·V_A, T, ε)/2: Holevo bound on K inferences together, in bits per real weight.
+    """Return χ(1 + K·V_A, T, ε)/2, the Holevo bound on K inferences in bits per real weight.
 
-    `inferences`: K ≥ 0, how often the same weights were sent, over all clients that may collude.
+    `inferences`: K ≥ 0, how often the same weights were sent to all clients that may collude.
     `modulation_variance`: V_A = V − 1 ≥ 0 of one inference, SNU.
-    A passive transformation turns K equal copies into one of K times the variance and K − 1 without
-    weights, so this is the joint bound; it grows more slowly than K times that of one.
-    Raises `RangeError` for K negative or not an integer, otherwise as `holevo_per_mode`.
+    A passive transformation turns K equal copies into one copy of K times the variance and K − 1
+    copies without weights, so this is the joint bound. It grows more slowly than K times the bound
+    of one inference.
+    Raises `RangeError` if K is negative or no integer, and otherwise as `holevo_per_mode`.
     """
     require("inferences", inferences, at_least=0, integer=True)
     require("modulation_variance", modulation_variance, at_least=0)
@@ -94,11 +96,12 @@ def weight_leakage_after(
 
 
 def weight_leakage_limit(f2: ArrayLike, modes: ArrayLike) -> NDArray[np.float64]:
-    """h(√(1 + 2F²/N)): weight leakage for T = 1 and gain G → 1 at fixed F², bits per real weight.
+    """Return h(√(1 + 2F²/N)), the weight leakage for T = 1 and gain G → 1 at fixed F².
 
-    The price of accuracy, as F² alone fixes accuracy: at T = 1, without technical noise and with an
-    ideal client detector, gain changes it little. For K inferences pass K·F².
-    A limit, not a lower bound: 10 to 20 % less leaks near G = 4/3 at useful F² (docs/physics.md).
+    It is in bits per real weight, and is the price of accuracy, because F² alone fixes accuracy: at
+    T = 1, without technical noise and with an ideal client detector, the gain changes it little.
+    For K inferences, pass K·F². It is a limit and not a lower bound: 10 to 20 % less leaks near
+    G = 4/3 at useful F² (docs/physics.md).
     Raises `RangeError` unless F² ≥ 0 and N is an integer ≥ 1.
     """
     require("f2", f2, at_least=0)
@@ -111,7 +114,7 @@ def weight_leakage_limit(f2: ArrayLike, modes: ArrayLike) -> NDArray[np.float64]
 def _holevo(
     modulation: NDArray[np.float64], transmittance: ArrayLike, excess_noise: ArrayLike
 ) -> NDArray[np.float64]:
-    """χ in bits per mode from V_A = V − 1, so that a small V_A keeps all its digits."""
+    """Return χ in bits per mode from V_A = V − 1, so that a small V_A keeps all its digits."""
     require("transmittance", transmittance, at_least=0, at_most=1)
     require("excess_noise", excess_noise, at_least=0)
     t = np.asarray(transmittance, dtype=np.float64)
@@ -131,9 +134,9 @@ def _thermal_nats(n: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _thermal_rise_nats(n: NDArray[np.float64], k: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Thermal entropy at n + k photons less that at n, without subtracting the two.
+    """Return the thermal entropy (nats) at n + k photons minus that at n, without subtracting them.
 
-    Relative error about n·1e-16: the excess noise would have to exceed 1e6 SNU to matter.
+    The relative error is about n·1e-16, which matters only for an excess noise above 1e6 SNU.
     """
     widths = (n + 1) * np.log1p(k / (n + 1)) - n * np.log1p(k / np.maximum(n, _TINY))
     return widths + k * np.log1p(1 / np.maximum(n + k, _TINY))

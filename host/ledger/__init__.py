@@ -1,1 +1,1 @@
-"""What has leaked over all time: a durable log of events, accounts, budgets."""
+"""The ledgers of what has leaked over all sessions: a durable log of events, accounts, budgets."""

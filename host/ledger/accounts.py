@@ -1,23 +1,24 @@
-"""What left of a network's weights: typed events, and the accounts that follow from them.
+"""The accounts of what leaked of a network's weights, and the events that they are made of.
 
-Light is charged in two steps. A *reserve* is written before it leaves, at the worst case there is:
-nothing comes back (T = 0). A *commit*, once its verification was accepted, moves the same rows to
-the channel that verification shows for their session. Whatever is not committed, because a process
-died, a client vanished or verification refused, stays charged at the reserve.
+Light is charged in two steps. Before it leaves, a *reserve* charges it at the worst case, in which
+nothing comes back (T = 0). After verification accepted it, a *commit* charges the same rows at the
+channel that verification found for their session instead. Light that is never committed, because a
+process died, a client vanished or verification refused, stays charged at the reserve.
 
-What a session tells besides its light, the layers' scales and what decoys show of their second
-moments, is the same in all sessions with a network. It is charged once, in all senses, when the
-first of them begins.
+A session also discloses something besides its light: the layers' scales, and the second moments
+that the decoys show. This is the same in all sessions with a network, so it is charged once, in all
+senses, when the first session begins.
 
-A session has one channel per layer, in three senses. *Declared*: what the settings imply.
-*Estimated*: what the data suggest. *Certified*: the worst that the data allow at the session's
-failure probability. A `channel` event restates them as data accumulate, for all rows the session
-has committed to and will: the assumption is one channel a session (i.i.d., collective attack).
-Until something is estimated or certified, those two senses count the light as lost. After a
-refusal, the declared sense takes the certified channel too: the declaration was found wrong.
+A session has one channel for each layer, in three senses. The *declared* channel is what the
+settings imply, the *estimated* one what the data suggest, and the *certified* one the worst that
+the data allow at the session's failure probability. As data accumulate, a `channel` event replaces
+all three, for the rows that the session has committed and for those still to come. This assumes
+that a session has a single channel (i.i.d., collective attack). Until there is an estimate or a
+certificate, those two senses count the light as lost. After a refusal the declared sense takes the
+certified channel as well, because the declaration was found to be wrong.
 
-`Accounts` replays events into totals and can be asked at any point; `host.ledger.budget` decides
-what may still be sent; `host.ledger.odometer` reports.
+`Accounts` adds events up to totals and can be read after any event. `host.ledger.budget` decides
+what may still be sent, and `host.ledger.odometer` reports.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ COMPOSITION = "least over splits into groups: chi(1 + sum K V_A, worst T, worst 
 
 @dataclass(frozen=True)
 class LayerChannel:
-    """A layer's channel in a session, in three senses."""
+    """The channel of one layer in one session, in three senses (see the top of this file)."""
 
     declared: ChannelClass
     estimated: ChannelClass = LOST
@@ -48,7 +49,11 @@ class LayerChannel:
 
 
 class Tally:
-    """Copies sent of each row of each layer, by sense, channel and V_A, and what they leak."""
+    """Counts how often each row of each layer was sent, and computes what that leaks.
+
+    Copies are counted separately for each sense, channel and modulation variance V_A.
+    layers: Rows and columns of each layer.
+    """
 
     def __init__(self, layers: Sequence[tuple[int, int]]) -> None:
         self.layers = [(int(rows), int(columns)) for rows, columns in layers]
@@ -56,7 +61,7 @@ class Tally:
             sense: [{} for _ in layers] for sense in SENSES
         }
         self._bits: dict[tuple[Sense, int], float] = {}
-        self.disclosed = 0.0  # bits told of the network besides the light of its rows
+        self.disclosed = 0.0  # bits disclosed of the network besides the light of its rows
 
     def add(
         self,
@@ -66,7 +71,10 @@ class Tally:
         modulation_variance: float,
         copies: NDArray[np.int64],
     ) -> None:
-        """Count `copies` (rows,) of a layer, negative to take back."""
+        """Add `copies`, shape (rows,), to a layer's counts; negative numbers take copies back.
+
+        modulation_variance: V_A of the rows as they were sent, in SNU.
+        """
         held = self._counts[sense][layer]
         key = channel, modulation_variance
         total = held.get(key, 0) + copies
@@ -77,9 +85,9 @@ class Tally:
         self._bits.pop((sense, layer), None)
 
     def bits(self, sense: Sense, extra: Tally | None = None) -> float:
-        """Holevo bound in bits per real weight, mean over the network's weights.
+        """Return the Holevo bound in bits per real weight, as the mean over the network's weights.
 
-        extra: copies that are to be counted as well, without adding them.
+        extra: Copies that are counted in addition, without being added to this tally.
         """
         weights = [rows * columns for rows, columns in self.layers]
         layers = range(len(self.layers))
@@ -88,7 +96,7 @@ class Tally:
         return float((total + disclosed) / sum(weights))
 
     def copies(self, sense: Sense = "declared") -> int:
-        """Rows sent, each counted as often as it was sent."""
+        """Return the number of rows sent, each counted as often as it was sent."""
         return int(sum(c.sum() for held in self._counts[sense] for c in held.values()))
 
     def _layer(self, sense: Sense, layer: int, extra: Tally | None) -> float:
@@ -101,7 +109,7 @@ class Tally:
         if keys:
             zero = np.zeros(self.layers[layer][0], dtype=np.int64)
             counts = np.stack([held.get(key, zero) + more.get(key, zero) for key in keys])
-            # Few patterns of counts occur, each in many rows.
+            # Many rows share the same counts, so the leakage is computed once for each pattern.
             patterns, occurrence = np.unique(counts, axis=1, return_counts=True)
             variances = np.array([variance for _, variance in keys])
             channels = sorted({channel for channel, _ in keys})
@@ -117,7 +125,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Reserve:
-    """Rows [first, stop) of a layer, each sent `inferences` times, written before the light."""
+    """Rows [first, stop) of a layer, each to be sent `inferences` times: charged before sending."""
 
     sequence: int
     session: str
@@ -129,7 +137,7 @@ class Reserve:
 
 @dataclass(frozen=True)
 class Budget:
-    """A limit in bits per real weight on what leaked in one `sense`."""
+    """A limit, in bits per real weight, on the leakage in one `sense`."""
 
     bits: float
     sense: Sense
@@ -137,7 +145,7 @@ class Budget:
 
 @dataclass
 class SessionAccount:
-    """One client's session: its channels, and the copies (rows,) per layer it has committed to."""
+    """One client's session: the channel of each layer, and its committed copies, (rows,) each."""
 
     network: str
     client: str
@@ -150,7 +158,7 @@ class SessionAccount:
 
 @dataclass
 class NetworkAccount:
-    """A network: total over all clients, who may collude, and one tally for each client."""
+    """The account of a network: the total over all clients, who may collude, and each client's."""
 
     name: str
     layers: list[tuple[int, int]]
@@ -161,14 +169,16 @@ class NetworkAccount:
     default_client_budget: Budget | None = None
 
     def client(self, name: str) -> Tally:
+        """Return the tally of a client, which is opened if it is new."""
         return self.clients.setdefault(name, Tally(self.layers))
 
     def budget_of(self, client: str) -> Budget | None:
+        """Return the budget that limits a client: its own, else the one for each client."""
         return self.client_budgets.get(client, self.default_client_budget)
 
 
 class Accounts:
-    """The state that a ledger's events add up to."""
+    """The totals, sessions and outstanding reserves that a ledger's events add up to."""
 
     def __init__(self) -> None:
         self.networks: dict[str, NetworkAccount] = {}
@@ -176,7 +186,7 @@ class Accounts:
         self.outstanding: dict[int, Reserve] = {}
 
     def apply(self, event: Event) -> None:
-        """Take one event into account; raises `RangeError` for one that makes no sense here."""
+        """Add one event. Raises `RangeError` for an event that makes no sense at this point."""
         handler = getattr(self, f"_on_{event.kind}", None)
         if handler is None:
             raise RangeError(f"ledger event {event.sequence} has unknown kind {event.kind!r}")
@@ -257,7 +267,10 @@ class Accounts:
         self.sessions[body["session"]].ended = body["reason"] or "ended"
 
     def copies_of(self, reserve: Reserve) -> NDArray[np.int64]:
-        """Copies (rows,) that a reserve stands for; raises `ValueError` if it fits no layer."""
+        """Return the copies, shape (rows,), that a reserve charges.
+
+        Raises `ValueError` if the reserve fits no layer.
+        """
         network = self.networks[self.sessions[reserve.session].network]
         _require_layer(reserve.layer, len(network.layers))
         rows = network.layers[reserve.layer][0]
@@ -272,16 +285,17 @@ class Accounts:
     ) -> None:
         session = self.sessions[session_id]
         account = self.networks[session.network]
-        # A reserve is lost in every sense, so in the declared one too.
+        # A reserve counts as lost light in every sense, the declared one included.
         for sense in SENSES:
             rated = getattr(channel, sense)
             for tally in (account.total, account.client(session.client)):
                 tally.add(sense, layer, rated, session.modulation_variance, copies)
 
     def find(self, network: str) -> tuple[str, NetworkAccount]:
-        """Digest and account of a network, by name, digest or the start of one.
+        """Return the digest and the account of a network.
 
-        Raises `RangeError` unless exactly one fits.
+        network: Its name, its digest or the first digits of its digest. Raises `RangeError` unless
+        exactly one network fits.
         """
         fitting = [
             digest
@@ -295,15 +309,15 @@ class Accounts:
 
 
 def _require_layer(layer: int, layers: int) -> None:
-    """A negative one would count from the end, past what is kept of each layer's bits."""
+    """Raise `ValueError` for a layer that does not exist; Python would accept a negative index."""
     if not 0 <= layer < layers:
         raise ValueError(f"layer {layer} of {layers}")
 
 
 def require_budget(bits: float | None, sense: str) -> None:
-    """Raise `RangeError` unless these make a budget: declared or certified, 0 bits or more.
+    """Raise `RangeError` unless `bits` is None or ≥ 0 and `sense` is declared or certified.
 
-    An estimate is no bound, so no budget can rest on it.
+    The estimated sense is not allowed, because an estimate is not a bound.
     """
     if bits is not None:
         require("budget", bits, at_least=0)

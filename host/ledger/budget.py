@@ -1,8 +1,8 @@
-"""The filter: nothing leaves that would take a network or a client over budget, whatever happens.
+"""The budget filter: it lets no light out that would exceed the budget of a network or a client.
 
-Every row is reserved as if its light were lost (T = 0), durably, before it is sent, so a budget
-holds even against a client that keeps everything. What fits is found row by row: a reserve may be
-granted for fewer rows than asked for.
+Every row is reserved on disk, as if its light were lost (T = 0), before it is sent. A budget
+therefore holds even against a client that keeps all light. A reserve may be granted for fewer rows
+than were asked for, if only those fit.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ from shotveil.models.networks.network import Network
 
 
 class BudgetExhausted(RangeError):
-    """Not one row fits the budget; the message says why, and when, if ever, more is possible."""
+    """Not even one row fits the budget. The message says why, and what would allow more."""
 
 
 class BudgetFilter:
-    """Accounts of a ledger file, and the only way to add to them. Threads may share one.
+    """The accounts of the ledger file at `path`, and the only way to add to them.
 
-    A session that is open when the file is opened belonged to a process that died: it is ended,
-    and what it had reserved stays charged. Raises `RangeError` as `EventLog`, and where the chain
-    is broken.
+    Threads may share one. A session that is still open in the file belonged to a process that died,
+    so it is ended here, and what it had reserved stays charged. Raises `RangeError` for a file that
+    `EventLog` refuses, and where the chain of events is broken.
     """
 
     def __init__(self, path: Path) -> None:
@@ -61,7 +61,7 @@ class BudgetFilter:
             raise
 
     def register(self, network: Network) -> None:
-        """Open an account for a network; one that is known stays as it is."""
+        """Open an account for a network, unless it has one already."""
         with self._changed:
             if network.digest not in self.accounts.networks:
                 layers = [[layer.rows, layer.columns] for layer in network.layers]
@@ -73,9 +73,10 @@ class BudgetFilter:
     ) -> None:
         """Limit what leaks of `network` (a digest) to `bits` per weight; None lifts the limit.
 
-        client: None for all clients together, "" for each client that has no limit of its own,
-        otherwise that client. A budget equal to the one in force writes nothing.
-        Raises `RangeError` for a negative number or another sense than declared and certified.
+        client: A client's name limits that client, "" limits each client that has no limit of its
+        own, and None limits all clients together. Nothing is written if the budget is already in
+        force. Raises `RangeError` for a negative number, or a sense other than declared and
+        certified.
         """
         require_budget(bits, sense)
         with self._changed:
@@ -100,16 +101,20 @@ class BudgetFilter:
     ) -> None:
         """Begin a session of `client` with one declared channel for each layer.
 
-        disclosed_bits: what any session tells of the network besides the light of its rows; charged
-        once. Raises `BudgetExhausted` where that alone does not fit, and `RangeError` for a session
-        that is known or without a channel for each layer.
+        modulation_variance: V_A > 0 of the rows, in SNU.
+        failure_probability: δ in (0, 1) of all certificates of the session together.
+        disclosed_bits: Bits that any session discloses of the network besides the light of its
+            rows. They are charged only once for all sessions.
+
+        Raises `BudgetExhausted` where the disclosed bits alone do not fit the budget, and
+        `RangeError` for a session that exists already or has no channel for some layer.
         """
         require("modulation variance", modulation_variance, above=0)
         require("failure probability", failure_probability, above=0, below=1)
         require("disclosed bits", disclosed_bits, at_least=0)
         with self._changed:
             account = self.accounts.networks[network]
-            # Before it is written: what is on disk has to make sense whenever it is read again.
+            # Checked before writing, because everything on disk has to be readable again.
             if session in self.accounts.sessions:
                 raise RangeError(f"session {session} is known already; allowed: a new one")
             if len(declared) != len(account.layers):
@@ -151,11 +156,12 @@ class BudgetFilter:
         inferences: int,
         patience: float = 10.0,
     ) -> Reserve:
-        """Charge rows [first, stop), or as many from `first` on as fit, `inferences` times.
+        """Charge rows [first, stop) `inferences` times, or as many of them from `first` on as fit.
 
-        When this returns, the charge is on disk and the light may leave. Where nothing fits because
-        other light is still on its way, it waits up to `patience` seconds for that to be verified.
-        Raises `BudgetExhausted` when not one row fits.
+        On return, the charge is on disk and the light may leave. If nothing fits while other light
+        is still on its way, the call waits up to `patience` seconds for that light to be verified.
+        Raises `BudgetExhausted` when not even one row fits, and `RangeError` for a session that
+        has ended.
         """
         deadline = time.monotonic() + patience
         with self._changed:
@@ -179,7 +185,10 @@ class BudgetFilter:
                 self._changed.wait(left)
 
     def commit(self, reserve: Reserve) -> None:
-        """Verification accepted this light: charge it at its session's channel from now on."""
+        """Charge a reserve at its session's channel, since verification accepted its light.
+
+        Raises `RangeError` for a reserve that is not outstanding.
+        """
         with self._changed:
             if reserve.sequence not in self.accounts.outstanding:
                 raise RangeError(f"reserve {reserve.sequence} is not outstanding")
@@ -187,7 +196,10 @@ class BudgetFilter:
             self._changed.notify_all()
 
     def restate(self, session: str, layer: int, channel: LayerChannel) -> None:
-        """Verification knows better now: rate all that a session committed to in a layer anew."""
+        """Replace the channel of a layer, and charge the session's committed rows at the new one.
+
+        Verification calls this when more data gave it a better channel.
+        """
         with self._changed:
             if self.accounts.sessions[session].channels[layer] != channel:
                 body: dict[str, Any] = {sense: list(getattr(channel, sense)) for sense in SENSES}
@@ -195,13 +207,14 @@ class BudgetFilter:
                 self._changed.notify_all()
 
     def end_session(self, session: str, reason: str) -> None:
-        """Nothing more comes of a session; what it reserved without a commit stays charged."""
+        """End a session. What it reserved and did not commit stays charged."""
         with self._changed:
             if not self.accounts.sessions[session].ended:
                 self._write("end", {"session": session, "reason": reason})
                 self._changed.notify_all()
 
     def close(self) -> None:
+        """Close the ledger file."""
         self._log.close()
 
     def __enter__(self) -> BudgetFilter:
@@ -216,13 +229,16 @@ class BudgetFilter:
         self.close()
 
     def _write(self, kind: str, body: Mapping[str, Any]) -> int:
-        """Disk first, memory after: what memory holds is never more than what disk holds."""
+        """Write an event to disk, then add it to the accounts; return its sequence number.
+
+        In this order the accounts in memory never hold more than the file.
+        """
         written = self._log.append(kind, body)
         self.accounts.apply(written)
         return written.sequence
 
     def _fitting(self, session: str, layer: int, first: int, stop: int, inferences: int) -> int:
-        """The largest end ≤ stop such that rows [first, end) fit all budgets; `first` if none."""
+        """Return the largest end ≤ stop for which rows [first, end) fit all budgets, else first."""
         account = self.accounts.sessions[session]
         network = self.accounts.networks[account.network]
         limits = self._limits(network, account.client)
@@ -245,8 +261,8 @@ class BudgetFilter:
         return low
 
     def _limits(self, network: NetworkAccount, client: str) -> list[tuple[Budget, Tally]]:
-        """Each budget that is in force for a client, with what it limits."""
-        # A look at a client that is new opens no account: that is for its first session to do.
+        """Return each budget that applies to a client, with the tally that it limits."""
+        # Only a first session opens an account for a client; reading must not.
         own = network.clients.get(client) or Tally(network.layers)
         both = (network.budget, network.total), (network.budget_of(client), own)
         return [(budget, tally) for budget, tally in both if budget is not None]
@@ -287,9 +303,12 @@ def remaining_inferences(
     modulation_variance: float,
     most: int = 10**12,
 ) -> int:
-    """How many more inferences through `channels`, one a layer, keep a tally within a budget.
+    """Return how many more inferences keep a tally within a budget, at most `most`.
 
-    The light in flight is not counted: a reserve needs room of its own. At most `most`.
+    channels: The channel of each layer, at which the inferences are charged.
+    modulation_variance: V_A of the rows, in SNU.
+
+    The room that reserves need while light is on its way is not subtracted.
     """
 
     def fits(inferences: int) -> bool:

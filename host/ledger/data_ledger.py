@@ -1,11 +1,12 @@
-"""The client's ledger: what left of each image, over all sessions, under one bound by name.
+"""The client's ledger: what leaked of each image over all sessions, under one chosen bound.
 
-An image is known by a keyed hash, so the file does not tell which images were asked about. Every
-row that meets an image adds to what a server may have learned of it: rows accumulate, per image and
-layer, and a bound is taken of their sum (`host.leakage.data`). What leaks of a hidden layer's
-activations leaks of the image they come from, so the layers' bits are added (chain rule) and
-divided by the elements of the image. Charged are the rows that the server declared, decoys
-included, before any light is set; nothing is ever credited back.
+The ledger identifies an image by a keyed hash, so the file does not tell which images were used.
+Every row that meets an image adds to what a server may have learned of it. The ledger therefore
+counts rows for each image and layer, and takes the bound at their total (`host.leakage.data`). The
+activations of a hidden layer come from the image, so what leaks of them leaks of the image: the
+bits of all layers are added (chain rule) and divided by the number of elements of the image. An
+image is charged before the optics are set to it, for all rows that the server declared, decoys
+included. Nothing is ever credited back.
 """
 
 from __future__ import annotations
@@ -31,10 +32,13 @@ class DataBudgetExhausted(RangeError):
 
 
 class DataLedger:
-    """Open the ledger at `path`; `budget` in bits per data element under `bound`, None: no limit.
+    """The client's ledger at `path`, which is created if it does not exist.
 
-    Images asked about at other gains count at the highest gain so far. Raises `RangeError` as
-    `EventLog`, for a negative budget or an unknown bound.
+    budget: Limit in bits per data element of an image, ≥ 0; None sets no limit.
+    bound: Name of the data bound that the budget is compared with.
+
+    An image that was used at several gains counts at the highest of them. Raises `RangeError` for a
+    file that `EventLog` refuses or that is no data ledger, a negative budget or an unknown bound.
     """
 
     def __init__(self, path: Path, budget: float | None = None, bound: str = DATA_BOUND) -> None:
@@ -44,7 +48,7 @@ class DataLedger:
         self.budget, self.bound = budget, bound
         self._lock = threading.Lock()
         self._log = EventLog(path)
-        # Per image: the highest gain, and rows by layer's place and columns.
+        # For each image: the highest gain so far, and rows by (number of the layer, columns).
         self._images: dict[str, tuple[float, dict[tuple[int, int], int]]] = {}
         try:
             for event in self._log.events():
@@ -62,9 +66,13 @@ class DataLedger:
         rows: Sequence[int],
         columns: Sequence[int],
     ) -> None:
-        """Charge a batch (n, inputs) for `rows` of each layer of so many `columns`, durably.
+        """Charge a batch of images, shape (n, inputs); on return the charge is on disk.
 
-        Raises `DataBudgetExhausted`, and charges nothing, if any image would exceed the budget.
+        gain: Power gain G > 1 of the client's amplifier.
+        rows, columns: Number of rows that are sent, and of columns, of each layer.
+
+        Raises `DataBudgetExhausted`, and charges nothing, if any image would exceed the budget, and
+        `RangeError` for another gain.
         """
         require("gain", gain, above=1)
         with self._lock:
@@ -87,10 +95,13 @@ class DataLedger:
             self._count(names, gain, rows, columns)
 
     def leakage(self) -> dict[str, dict[str, float]]:
-        """By bound, bits per data element of the images so far: the mean and the most."""
+        """Return, for each bound, the mean and the largest leakage of an image so far.
+
+        Leakage is in bits per data element, under the keys "mean" and "most".
+        """
         found = {}
         for bound in DATA_BOUNDS:
-            # Few histories occur, each of many images.
+            # Many images share a history, so the bits are computed once for each history.
             histories = {
                 (gain, tuple(sorted(rows.items()))) for gain, rows in self._images.values()
             }
@@ -103,10 +114,11 @@ class DataLedger:
 
     @property
     def images(self) -> int:
-        """Different images so far."""
+        """Number of different images so far."""
         return len(self._images)
 
     def close(self) -> None:
+        """Close the ledger file."""
         self._log.close()
 
     def _name(self, image: NDArray[np.floating]) -> str:
@@ -125,7 +137,7 @@ class DataLedger:
 
 
 def _bits(gain: float, rows: dict[tuple[int, int], int], bound: str) -> float:
-    """Bits per element of the image: bits of all layers over the first one's columns."""
+    """Return bits per element of the image: the bits of all layers over the first one's columns."""
     g, total, elements = noise_quantum(gain), 0.0, 1
     for (place, columns), number in rows.items():
         bits = float(DATA_BOUNDS[bound](g, number, modes_of(columns)))

@@ -1,10 +1,11 @@
-"""An append-only, hash-chained record of events in one SQLite file: durable before it returns.
+"""An append-only, hash-chained log of events in one SQLite file.
 
-Every event carries the HMAC-SHA256 of itself and of its predecessor's, and a sealed head record in
-the same transaction says which event is the last. So no event, the last ones included, can be
-edited, removed or re-ordered without the key. The key lies beside the file, readable to its owner
-alone. An old copy of the whole file can still be put back; only a head written down elsewhere shows
-that, and `verify` takes one.
+An event is on disk before the call that appends it returns. Every event carries an HMAC-SHA256 over
+itself and the HMAC of its predecessor. A sealed head record, written in the same transaction, says
+which event is the last. So without the key no event, not even the last one, can be edited, removed
+or moved. The key is a file beside the log that only its owner can read. An old copy of the whole
+log can still be put back. Only a head that was written down elsewhere reveals that, and `verify`
+accepts such a head.
 """
 
 from __future__ import annotations
@@ -51,7 +52,13 @@ CREATE TRIGGER IF NOT EXISTS events_stay BEFORE DELETE ON events
 
 @dataclass(frozen=True)
 class Event:
-    """sequence: 1, 2, 3, …; time: seconds since 1970; kind and body: what happened."""
+    """One event of a log.
+
+    sequence: Number of the event, from 1 on.
+    time: Time of writing, in seconds since 1970.
+    kind, body: What happened, as a word and as plain values.
+    digest: HMAC over the event and the digest of its predecessor.
+    """
 
     sequence: int
     time: float
@@ -62,7 +69,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Head:
-    """The last event of a log; write it down elsewhere to notice that an old copy came back."""
+    """The last event of a log. Keep a copy elsewhere to notice if an old log is put back."""
 
     sequence: int
     digest: bytes
@@ -72,7 +79,7 @@ class Head:
 
     @classmethod
     def parse(cls, text: str) -> Head:
-        """The reverse of `str`; raises `RangeError` for anything else."""
+        """Return the head that `str` made this text of; raises `RangeError` for other text."""
         number, _, digest = text.partition(":")
         try:
             head = cls(int(number), bytes.fromhex(digest))
@@ -84,10 +91,11 @@ class Head:
 
 
 class EventLog:
-    """Open the log at `path`, creating it when `writable` and absent.
+    """The log at `path`. A writable log is created if it does not exist.
 
-    Only one process at a time may hold a log open for writing; threads may share it. Raises
-    `RangeError` when another one does, when the file or its key is missing, or when it is no log.
+    Only one process at a time may have a log open for writing; its threads may share it. Raises
+    `RangeError` when another process has it open, when the file or its key is missing, or when the
+    file is no log.
     """
 
     def __init__(self, path: Path, *, writable: bool = True) -> None:
@@ -112,7 +120,7 @@ class EventLog:
                 timeout=30,
             )
             if writable:
-                # FULL: a commit returns once it is on disk, power failure included.
+                # With FULL, a committed transaction survives a power failure.
                 self._database.execute("PRAGMA journal_mode = WAL")
                 self._database.execute("PRAGMA synchronous = FULL")
                 self._database.executescript(_SCHEMA)
@@ -134,20 +142,20 @@ class EventLog:
 
     @property
     def head(self) -> Head:
-        """The last event; for a reader, as the file says now."""
+        """The last event; a reader takes it from the file at each call."""
         return self._head if self._lock_file is not None else self._stored_head()
 
     @property
     def secret(self) -> bytes:
-        """A key for hashes that only the log's owner can make."""
+        """A secret key for hashes that only the log's owner can compute."""
         return hmac.new(self._key, b"names", hashlib.sha256).digest()
 
     def append(self, kind: str, body: Mapping[str, Any]) -> Event:
-        """Write one event; when this returns it is on disk."""
+        """Write one event and return it; on return it is on disk."""
         return self.append_all([(kind, body)])[0]
 
     def append_all(self, events: Iterable[tuple[str, Mapping[str, Any]]]) -> list[Event]:
-        """Write events together, all or none; when this returns they are on disk."""
+        """Write all events or none, and return them; on return they are on disk."""
         with self._guard:
             head, written = self._head, []
             for kind, body in events:
@@ -175,7 +183,10 @@ class EventLog:
             return [event for event, _ in written]
 
     def events(self) -> Iterator[Event]:
-        """All events in order, each checked against the chain; raises `RangeError` at a break."""
+        """Yield all events in order, each checked against the chain.
+
+        Raises `RangeError` at the first event that was changed, removed or moved.
+        """
         head = Head(0, b"")
         for sequence, moment, kind, text, digest in self._rows():
             if sequence != head.sequence + 1:
@@ -202,9 +213,10 @@ class EventLog:
             )
 
     def verify(self, known: Head | None = None) -> Head:
-        """Check the whole chain and return its head; raises `RangeError` where it is broken.
+        """Check the whole chain and return its head.
 
-        known: a head written down before, which must still be part of the chain.
+        known: A head that was written down earlier and must still be part of the chain. Raises
+        `RangeError` where the chain is broken or does not hold `known`.
         """
         found, head = known is None or known.sequence == 0, Head(0, b"")
         for event in self.events():
@@ -215,6 +227,7 @@ class EventLog:
         return head
 
     def close(self) -> None:
+        """Close the file and release its lock."""
         self._database.close()
         self._release()
 
@@ -245,7 +258,7 @@ class EventLog:
         return hmac.new(self._key, f"last event {head}".encode(), hashlib.sha256).digest()
 
     def _digest(self, previous: bytes, sequence: int, moment: float, kind: str, text: str) -> bytes:
-        # JSON keeps the fields apart, so that no two events have one message.
+        # JSON separates the fields, so that two different events never have the same message.
         message = json.dumps([previous.hex(), sequence, moment, kind, text]).encode()
         return hmac.new(self._key, message, hashlib.sha256).digest()
 
@@ -260,7 +273,10 @@ def _canonical(body: Mapping[str, Any]) -> str:
 
 
 def _take_lock(path: Path) -> int:
-    """Lock a file beside the log for as long as this process lives, killed or not."""
+    """Lock a file beside the log; the system releases it when this process ends in any way.
+
+    Raises `RangeError` where another process holds the lock.
+    """
     descriptor = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -273,7 +289,8 @@ def _take_lock(path: Path) -> int:
 def _key(path: Path, *, create: bool) -> bytes:
     key_path = path.with_name(path.name + ".key")
     if create and not key_path.exists():
-        # Whole or not at all: a kill between here and the first event must not lock the owner out.
+        # Written to a temporary file first: if this process is killed half-way, a partial key must
+        # not lock the owner out.
         temporary = key_path.with_name(f"{key_path.name}.{os.getpid()}")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:

@@ -1,6 +1,7 @@
-"""The odometer: reports what a ledger's events add up to, in all three senses. It refuses nothing.
+"""The odometer: it reports what a ledger's events add up to, in all three senses.
 
-`host.ledger.budget` is the filter; the two share the accounts and nothing else.
+It never refuses anything; that is the task of the filter, `host.ledger.budget`. The two share only
+the accounts.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from shotveil.host.ledger.event_log import EventLog
 
 @dataclass(frozen=True)
 class Moment:
-    """Totals of a network in bits per weight at a `time` (seconds since 1970)."""
+    """A network's total leakage in bits per weight, at a `time` in seconds since 1970."""
 
     time: float
     declared: float
@@ -35,7 +36,10 @@ class Moment:
 
 
 def read_accounts(path: Path) -> Accounts:
-    """The accounts of the ledger at `path`, checked on the way; raises `RangeError`."""
+    """Read and check the ledger at `path`, and return its accounts.
+
+    Raises `RangeError` for a file that is missing, damaged or changed.
+    """
     accounts = Accounts()
     with EventLog(path, writable=False) as log:
         for event in log.events():
@@ -44,7 +48,10 @@ def read_accounts(path: Path) -> Accounts:
 
 
 def history(path: Path, network: str, points: int = 200) -> list[Moment]:
-    """Totals of `network` over time, at up to `points` moments; raises `RangeError`."""
+    """Return the totals of `network` (a digest) at about `points` moments of its history.
+
+    Raises `RangeError` as `read_accounts`.
+    """
     with EventLog(path, writable=False) as log:
         events = list(log.events())
     step = max(1, len(events) // points)
@@ -58,12 +65,12 @@ def history(path: Path, network: str, points: int = 200) -> list[Moment]:
 
 
 def report(accounts: Accounts) -> list[dict[str, Any]]:
-    """What has left of each network: totals, budgets, remaining inferences, clients, sessions.
+    """Return what leaked of each network, with its budgets, clients and sessions, as plain values.
 
-    Plain values with stable keys. Remaining inferences are given for each sense that has a budget
-    and a session to take the channel from: the last one's, or where that sense has not seen
-    enough, None. `failure_probability` of the certified totals is the sum over all sessions and
-    layers, each of which may fail.
+    The keys are stable. `remaining_inferences` holds, for each sense, how many inferences through
+    the last session's channel still fit the budget, or None without a budget or a session.
+    `failure_probability`, of the certified totals, is the sum over all sessions, since each of them
+    may fail.
     """
     return [
         _network(accounts, digest, account) for digest, account in sorted(accounts.networks.items())
@@ -115,7 +122,7 @@ def _remaining(
     channels: list[LayerChannel] | None,
     variance: float,
 ) -> dict[str, int | None]:
-    """Under each sense: the budget's bits held against totals in that sense."""
+    """Return, for each sense, the inferences that still fit if the budget applied to that sense."""
     if budget is None or channels is None:
         return dict.fromkeys(SENSES)
 
@@ -128,7 +135,7 @@ def _remaining(
 
 
 def plot(moments: Iterable[Moment], budget: Budget | None, title: str, out: Path) -> None:
-    """Draw the totals over time into the image file `out` (png, svg or pdf)."""
+    """Draw the totals, in bits per weight, over time into the image `out` (png, svg or pdf)."""
     from matplotlib.dates import AutoDateFormatter, AutoDateLocator, date2num
     from matplotlib.figure import Figure
 

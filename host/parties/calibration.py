@@ -1,10 +1,11 @@
-"""What a party has to know of its own optics before it can play light: one JSON file each.
+"""The calibration of a party's own optics, which it needs before it can send light: a JSON file.
 
-A server's file (`docs/parties.md` lists the fields of both) holds what
-`host.devices.calibration` finds (receiver, arms, delay), and what needs a power meter or a record
-of its own: how bright the largest symbol leaves, and the receiver's offset with light on and the
-modulator at its null. A client's holds its receiver, the electrodes of its mesh and the gain of its
-amplifier. Nothing in either depends on the network, on data or on the other party.
+A server's file holds what `host.devices.calibration` measures (receiver, arms, delay) and two
+things that need a power meter or a separate record: the amplitude of the largest symbol at the
+server's output, and the receiver's offset with the light on and the modulator at its null.
+A client's file holds its receiver, the electrodes of its mesh and the gain of its amplifier.
+Neither file depends on the network, on the data or on the other party. `docs/parties.md` lists
+the fields of both.
 """
 
 from __future__ import annotations
@@ -44,13 +45,17 @@ class _Party:
             raise RangeError(f"scales = {self.receiver.scale}; allowed: the same for x and p")
 
     def save(self, path: Path) -> None:
-        """Write as JSON, whole or not at all."""
+        """Write the calibration as JSON; after a crash the file is either whole or unchanged."""
         values = {"role": self.role, **asdict(self)}
         write_atomically(path, json.dumps(values, indent=2) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read what `save` wrote; raises `RangeError`, which says how to make a file."""
+        """Read a file that `save` wrote.
+
+        Raises `RangeError`, which says how to make such a file, where it cannot be read, belongs
+        to the other role or holds a value out of range.
+        """
         try:
             given = dict(json.loads(path.read_text()))
             role = given.pop("role")
@@ -73,13 +78,20 @@ class _Party:
 
 @dataclass(frozen=True)
 class ServerCalibration(_Party):
-    """receiver: efficiency included, with what the modulator's own errors take away. arms: of the
-    modulator, as the drive is set.
+    """The optics of a server.
 
-    full_scale: √SNU of either quadrature of a symbol of 1 at drive scale 1, at the server's output.
-    delay: samples from a code to its light, without the frame for which the client holds it.
-    offset: of x and p, in units of `measured_x`. distortion: excess noise (SNU at the returned
-    mode) that its own optics make per SNU of modulation variance V_A, measured back to back.
+    receiver: The receiver's calibration. Its efficiency includes the loss of signal that the
+        modulator's own errors cause.
+    arms: The two arms (I and Q) of the modulator, as the drive is set for them.
+    full_scale: Amplitude (√SNU) of either quadrature at the server's output, for a symbol of 1 at
+        drive scale 1.
+    delay: Samples between a code of the drive and its light at the receiver, without the frame
+        for which the client holds the light.
+    offset: Offset of the receiver in x and p, in units of `measured_x`.
+    distortion: Excess noise (SNU at the returned mode) that the server's own optics add for each
+        SNU of modulation variance V_A, measured back to back.
+
+    Raises `RangeError` for a value out of range.
     """
 
     full_scale: float
@@ -104,8 +116,14 @@ class ServerCalibration(_Party):
 
 @dataclass(frozen=True)
 class ClientCalibration(_Party):
-    """receiver: of the tap. arms: electrodes for θ and φ, by voltage over full scale.
-    gain: power gain G that the amplifier is set to."""
+    """The optics of a client.
+
+    receiver: The calibration of the receiver at the tap.
+    arms: The electrodes for θ and φ, by voltage over full scale.
+    gain: Power gain G > 1 that the amplifier is set to.
+
+    Raises `RangeError` for a value out of range.
+    """
 
     gain: float
 

@@ -1,7 +1,8 @@
-"""The data owner's side: normalises, sets its optics, reads its detector, activates.
+"""The data owner's side of an inference.
 
-It knows the data and never the weights. Batches run side by side, so that one batch's light fills
-the time in which another's messages are on their way.
+The client normalises its data, sets its optics to them, reads its detector and applies the
+activation. It knows the data and never the weights. Several batches run at once, so that the light
+of one fills the time in which the messages of another are on their way.
 """
 
 from __future__ import annotations
@@ -51,7 +52,12 @@ IN_FLIGHT = 3  # batches
 
 
 class ModelPort(Protocol):
-    """The classical channel's end at the client, in this process or another."""
+    """The client's end of the classical channel, to a server in this process or another.
+
+    `open` begins a session, `run_layer` asks for the light of a layer and tells, part by part,
+    which slot carried which row, and `close` ends the session. All raise `ProtocolError` where the
+    server refuses.
+    """
 
     def open(self, hello: pb.Hello) -> pb.Welcome: ...
 
@@ -61,7 +67,11 @@ class ModelPort(Protocol):
 
 
 class ClientPort(Protocol):
-    """The link's end at the client, in this process or another."""
+    """The client's end of the optical link, in this process or another.
+
+    `measure` sets the optics for a layer of a batch and yields the readings (√SNU), part by part.
+    It raises `ProtocolError` where the link refuses.
+    """
 
     def measure(self, settings: pb.Settings) -> Iterator[pb.Reading]: ...
 
@@ -69,14 +79,23 @@ class ClientPort(Protocol):
 class DataClient:
     """A session of a data owner with a model server.
 
-    max_gain: the most that this client amplifies, whatever the server grants; it limits what leaks
-    of the data. ledger: what leaked of each image, charged before its light is set; None keeps no
-    account. check_rate: how often a row is sent, per image, to check that the server's light is
-    coherent; of any batch at least two are, unless the rate is 0. rng: secret; draws which
-    repetitions of a row are checks, and their direction. in_flight: batches on their way at a time.
-    prepare: called with the server's welcome before any light is set. late: `light` shows what it
-    read when a layer's light is over, not part by part.
-    Raises `ProtocolError` for answers that are refused or make no sense.
+    rng: Secret generator. It draws which repetitions of a row are checks, and their direction.
+    network: Name of the network that is asked for, or at least the first 8 digits of its digest;
+        "" accepts any.
+    max_gain: Largest gain that this client uses, even if the server grants more. It limits how
+        much of the data leaks.
+    ledger: Account of what leaked of each image. An image is charged before the optics are set to
+        it. None keeps no account.
+    check_rate: Number of extra repetitions of each row for each image, in [0, 1], by which the
+        client checks that the server's light is coherent. Unless the rate is 0, every batch has
+        at least two.
+    false_alarm_probability: Probability that the check refuses an honest server, in (0, 1).
+    in_flight: Number of batches that are sent at the same time, ≥ 1.
+    prepare: Function that is called with the server's welcome before any optics are set.
+    late: Whether `light` gives its readings only after the last part of a layer, not after each.
+
+    Raises `RangeError` for a setting out of range, and `ProtocolError` where the server refuses or
+    its welcome makes no sense.
     """
 
     def __init__(
@@ -112,7 +131,7 @@ class DataClient:
 
     @property
     def inputs(self) -> int:
-        """Numbers per image that the network takes."""
+        """Number of values in an image, as the network takes it."""
         first = self.welcome.layers[0]
         return int(first.columns) - first.bias
 
@@ -122,9 +141,12 @@ class DataClient:
         batch: int = IMAGES_IN_BATCH,
         progress: Callable[[int], None] = lambda done: None,
     ) -> Real:
-        """Outputs (n, classes) for `images` (n, inputs), `batch` at a time.
+        """Return the network's outputs, shape (n, classes), for `images`, shape (n, inputs).
 
-        Raises `RangeError` for images that do not fit and `ProtocolError` when the server refuses,
+        batch: Number of images that are sent together, 1 to `MOST_IMAGES`.
+        progress: Function that is called with the number of images in each batch that is done.
+
+        Raises `RangeError` for images that do not fit, and `ProtocolError` when the server refuses,
         when an answer makes no sense or when the server's light is found not to be coherent.
         """
         require("batch", batch, at_least=1, at_most=MOST_IMAGES, integer=True)
@@ -151,7 +173,7 @@ class DataClient:
                 raise
 
     def close(self) -> pb.Receipt:
-        """End the session."""
+        """End the session and return the server's receipt. Raises `ProtocolError`."""
         return self._model.close(pb.Goodbye(version=VERSION, session=self.welcome.session))
 
     def _number(self) -> int:
@@ -163,7 +185,7 @@ class DataClient:
             rows = [self._most_slots(layer.rows) for layer in self.welcome.layers]
             columns = [int(layer.columns) for layer in self.welcome.layers]
             self._ledger.charge(chunk, self.gain, rows, columns)
-        # What a client knows of the channel; the rest of it does not change what it reads.
+        # The client knows only this much of the channel; the rest does not affect its readings.
         channel = Channel(
             transmittance_out=self.welcome.transmittance_out, client_detector=self._detector
         )
@@ -175,7 +197,7 @@ class DataClient:
         return through_layers([layer.bias for layer in self.welcome.layers], chunk, read)
 
     def _layer(self, number: int, stream: int, index: int, xi: Complex) -> Real:
-        """Quadratures (images, rows) of the weights; checks among them are judged on the way."""
+        """Return the quadratures (images, rows) of one layer; judge the checks among them."""
         session, shape = self.welcome.session, self.welcome.layers[index]
         checks = checks_for(len(xi), self._check_rate)
         repetitions = len(xi) + checks
@@ -217,14 +239,14 @@ class DataClient:
         try:
             return self._read(request, readings, places)
         finally:
-            # Whatever went wrong: whoever measures need not wait for more light.
+            # Also after an error: the measuring side must not go on waiting for light.
             if (close := getattr(readings, "close", None)) is not None:
                 close()
 
     def _read(
         self, request: pb.LayerRequest, readings: Iterator[pb.Reading], places: NDArray[np.int64]
     ) -> Real:
-        """Ask for a layer's light; what was read of it, by row."""
+        """Ask the server for a layer's light; return the quadratures read, (images, rows)."""
         index, checks = request.layer, request.checks
         repetitions, shape = request.images + checks, self.welcome.layers[index]
         slots = self._most_slots(shape.rows)
@@ -232,7 +254,7 @@ class DataClient:
         missing = np.ones(shape.rows, dtype=bool)
         seen = 0
         named_parts = self._model.run_layer(request)
-        if self._late:  # what the server says comes first: it may be a refusal
+        if self._late:  # hear the server out first: it may refuse, and then no reading comes
             named_parts = iter(list(named_parts))
         for part, progress in enumerate(named_parts):
             reading = next(readings, None)
@@ -283,7 +305,7 @@ class DataClient:
 
 
 def _random_direction(modes: int, rng: np.random.Generator) -> Complex:
-    """A unit vector, all equally likely."""
+    """Return a complex unit vector, shape (modes,), drawn uniformly from all of them."""
     parts = rng.standard_normal((2, modes))
     direction = parts[0] + 1j * parts[1]
     return np.asarray(direction / np.linalg.norm(direction))

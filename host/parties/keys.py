@@ -1,8 +1,9 @@
-"""A private authority and certificates: who is server, link or client, and nobody else.
+"""A private certificate authority, and the certificates of server, link and clients.
 
-Every party proves itself with a certificate of one authority. The role is part of the certificate's
-name, so that a client cannot act as a server or a link as either. Keys are files readable to their
-owner alone; nothing that exists is overwritten. Elliptic curve P-256.
+Every party identifies itself with a certificate that this one authority signed. The role is part of
+the certificate's name, so a client cannot act as a server, and a link cannot act as either. Keys
+use the elliptic curve P-256. They are files that only their owner can read, and no file that exists
+is overwritten.
 """
 
 from __future__ import annotations
@@ -20,19 +21,21 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from shotveil.models.common.checks import RangeError, require
 
 AUTHORITY, SERVER, LINK, CLIENT = "authority", "server", "link", "client"
-DOMAIN = "shotveil.invalid"  # never resolves: names a role, not a machine
+DOMAIN = "shotveil.invalid"  # this domain never resolves: it names a role, not a machine
 
 
 def role_name(role: str) -> str:
-    """The name that a certificate of `role` is checked against, wherever its owner runs."""
+    """Return the host name that a certificate of `role` carries, on whatever machine it is used."""
     return f"{role}.{DOMAIN}"
 
 
 def make_keys(folder: Path, clients: Sequence[str], days: int = 365) -> list[Path]:
-    """Write what is missing of authority, server, link and `clients`; return the new certificates.
+    """Write the missing keys and certificates of the authority, server, link and `clients`.
 
-    days: until they expire. The authority's own lasts ten times as long. Raises `RangeError` for
-    names that are not words, and where a certificate exists without its key.
+    Return the paths of the new certificates. days: Days until they expire, 1 to 3650; the
+    authority's own certificate is valid ten times as long. Raises `RangeError` for other numbers of
+    days, for a name that `require_client_name` refuses, and where the authority's key cannot be
+    used or a key exists without its certificate.
     """
     require("days", days, at_least=1, at_most=3650, integer=True)
     for name in clients:
@@ -59,7 +62,7 @@ def make_keys(folder: Path, clients: Sequence[str], days: int = 365) -> list[Pat
 
 
 def require_client_name(name: str) -> None:
-    """Raise `RangeError` unless `name` is 1 to 32 letters, digits, '-' or '_'."""
+    """Raise `RangeError` unless `name` is 1 to 32 letters, digits, '-' or '_', no digit first."""
     if not (0 < len(name) <= 32 and name.isascii() and name.replace("-", "_").isidentifier()):
         raise RangeError(
             f"client = {name!r}; allowed: 1 to 32 letters, digits, - and _, not a digit first"
@@ -67,7 +70,11 @@ def require_client_name(name: str) -> None:
 
 
 def read_keys(folder: Path, stem: str) -> tuple[bytes, bytes, bytes]:
-    """(authority's certificate, own certificate, own key), PEM; raises `RangeError`."""
+    """Return the authority's certificate, the party's own certificate and its key, as PEM.
+
+    stem: File name without its suffix, as `make_keys` wrote it. Raises `RangeError` where a file
+    cannot be read.
+    """
     paths = folder / f"{AUTHORITY}.pem", folder / f"{stem}.pem", folder / f"{stem}.key"
     try:
         authority, certificate, key = (path.read_bytes() for path in paths)
@@ -81,7 +88,11 @@ def read_keys(folder: Path, stem: str) -> tuple[bytes, bytes, bytes]:
 def _issue(
     folder: Path, stem: str, name: str, now: datetime.datetime, days: int, start: int = 0
 ) -> None:
-    """A certificate signed by the folder's authority, valid from `start` days after `now`."""
+    """Write a key and a certificate that the folder's authority signs.
+
+    The certificate is valid for `days` days, from `start` days after `now`. Raises `RangeError`
+    where the authority's key cannot be used.
+    """
     try:
         issuer = x509.load_pem_x509_certificate((folder / f"{AUTHORITY}.pem").read_bytes())
         signer = serialization.load_pem_private_key(
@@ -93,7 +104,7 @@ def _issue(
     role = CLIENT if stem.startswith(f"{CLIENT}-") else stem
     key = ec.generate_private_key(ec.SECP256R1())
     begin = now + datetime.timedelta(days=start)
-    # A server is also the link's peer: either end of a connection may be asked for its certificate.
+    # A server is also a client of the link, so its certificate has to serve both ends.
     usages = [ExtendedKeyUsageOID.CLIENT_AUTH]
     if role != CLIENT:
         usages.append(ExtendedKeyUsageOID.SERVER_AUTH)
@@ -121,7 +132,7 @@ def _builder(
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        # Clocks differ: valid a little before now.
+        # The clocks of two machines differ, so the certificate is valid from a little before now.
         .not_valid_before(begin - datetime.timedelta(minutes=5))
         .not_valid_after(begin + datetime.timedelta(days=days))
     )

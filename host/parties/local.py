@@ -1,4 +1,4 @@
-"""The parties in one process: the same server, client and link, joined without a network."""
+"""Server, client and link in one process: the same parties, connected without a network."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from shotveil.host.protocol import messages_pb2 as pb
 
 
 class LocalModel:
-    """The classical channel from `client` to a server in this process."""
+    """The classical channel from the client named `client` to a server in this process."""
 
     def __init__(self, server: ModelServer, client: str) -> None:
         self._server, self._client = server, client

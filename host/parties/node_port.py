@@ -1,9 +1,9 @@
-"""The client's end of the light where it has a node: angles into its drive, values from its tap.
+"""The client's end of the link through a node: angles go to its drive, values come from its tap.
 
-The node is armed before the server is asked for a layer. Each frame of the server's triggers one
-of its own, which sets the mesh to ξ; how many frames a layer has is public (`models.node.light`).
-Between two parts there is darkness, and the receiver marks the frames that it waited for in vain:
-that is how the values of one part come apart from those of the next.
+The node is armed before the server is asked for a layer. Each frame of the server triggers one
+frame of the node, which sets the mesh to ξ. The number of frames in a layer is public
+(`models.node.light`). Between two parts there is no light, and the receiver marks the frames in
+which it saw none. These marks separate the values of one part from those of the next.
 """
 
 from __future__ import annotations
@@ -37,35 +37,34 @@ from shotveil.models.link.encoding import modes_of
 from shotveil.models.node.light import LEAD_IN, LOCK, Parts, layout_of, parts_of, receiver_settings
 from shotveil.models.waveform.mesh import angle_table
 
-PAUSE = 5e-3  # seconds between two looks at a node that waits for light
+PAUSE = 5e-3  # seconds between two polls of a node that waits for light
 
 
 class _Abandoned(Exception):
-    """Nobody waits for this light any more."""
+    """The caller no longer waits for this light."""
 
 
 class NodePort:
-    """A `host.parties.client.ClientPort` that measures through a node, one layer of one image at a
-    time.
+    """A `host.parties.client.ClientPort` that measures through a node.
 
-    `prepare` has to be called with the server's welcome first. Raises `RangeError` if the node that
-    `reach` opens is no client's.
+    It measures one layer of one image at a time. `prepare` has to be called first, with the
+    server's welcome. Raises `RangeError` if the node that `reach` opens is not a client's node.
     """
 
     def __init__(self, reach: Callable[[], Node], calibration: ClientCalibration) -> None:
         self._node = of_role(reach(), "client")
         self._calibration = calibration
         self._busy = threading.Lock()
-        self._plans: list[tuple[int, Parts]] = []  # modes and parts of each layer
-        self._set: int | None = None  # modes that the node is set to
+        self._plans: list[tuple[int, Parts]] = []  # number of modes and parts of each layer
+        self._set: int | None = None  # number of modes that the node is configured for
 
     def hang_up(self) -> None:
-        """Let go of the node."""
+        """Close the connection to the node."""
         with self._busy:
             self._node.close()
 
     def prepare(self, welcome: pb.Welcome) -> None:
-        """Learn the shapes of the layers. Raises `RangeError` for one that no frame holds."""
+        """Learn the shapes of the layers. Raises `RangeError` for a layer that fits no frame."""
         self._plans = []
         for layer in welcome.layers:
             modes, decoys = modes_of(layer.columns), math.ceil(welcome.decoy_rate * layer.rows)
@@ -73,9 +72,11 @@ class NodePort:
             self._plans.append((modes, parts_of(layer.rows, modes, decoys, self._node.spec.drive)))
 
     def measure(self, settings: pb.Settings) -> Iterator[pb.Reading]:
-        """Set the mesh and arm the node; then yield what its receiver reads, part by part.
+        """Set the mesh and arm the node; return an iterator over the readings, part by part.
 
-        Returns once the node is armed. Close what it returns, so that the node is free again.
+        The call returns once the node is armed. The caller has to close the iterator, which frees
+        the node for the next layer. Raises `ProtocolError` for settings that a node cannot have,
+        and where the node fails.
         """
         check_version(settings)
         if (settings.images, settings.checks) != (1, 0):
@@ -94,7 +95,7 @@ class NodePort:
         xi = unpack("real parts", settings.real, (modes,)) + 1j * unpack(
             "imaginary parts", settings.imaginary, (modes,)
         )
-        # In the caller's thread: a second layer waits until the first is over.
+        # Acquired in the caller's thread, so a second layer waits until the first is over.
         self._busy.acquire()
         try:
             return _Layer(self._listen(modes, xi, plan), plan, self._calibration, self._busy)
@@ -124,7 +125,10 @@ class NodePort:
 
 
 class _Listening:
-    """A batch of the node, in a thread of its own: armed when this is made, over with `result`."""
+    """A batch of the node in a thread of its own.
+
+    The node is armed when the constructor returns; `result` waits until the light is over.
+    """
 
     def __init__(self, node: Node, frames: int) -> None:
         self._node, self._frames = node, frames
@@ -142,7 +146,7 @@ class _Listening:
             self._batch = self._node.play_angles(self._frames, self._look)
         except BaseException as error:
             self._error = error
-            with suppress(DeviceError):  # gone; its watchdog does the same
+            with suppress(DeviceError):  # the node is gone; its watchdog disarms it as well
                 self._node.device.write(arm=0)
         finally:
             self._armed.set()
@@ -153,7 +157,10 @@ class _Listening:
             raise _Abandoned
 
     def result(self) -> BatchResult:
-        """All that was received, once the light is over. Raises `ProtocolError`."""
+        """Wait until the light is over and return all that was received.
+
+        Raises `ProtocolError` where the node failed, stopped early or was told to stop.
+        """
         self._thread.join()
         if self._error is not None:
             raise _lost(self._error)
@@ -164,7 +171,7 @@ class _Listening:
         return self._batch
 
     def stop(self) -> None:
-        """Do not wait for more light."""
+        """Stop waiting for light and end the thread."""
         self._abandoned.set()
         self._thread.join()
 
@@ -197,7 +204,7 @@ class _Layer:
         ]
 
     def close(self) -> None:
-        """Let go of the node for the next layer."""
+        """Free the node for the next layer."""
         if not self._closed:
             self._closed = True
             self._light.stop()
@@ -208,7 +215,7 @@ class _Layer:
 
 
 def values_of_parts(batch: BatchResult, plan: Parts) -> list[NDArray[np.int64]]:
-    """Raw values of the last `slots` frames of each part, from all that a receiver gave.
+    """Return the raw values (slots,) of each part, taken from all frames that a receiver gave.
 
     Raises `ProtocolError` unless there are as many parts as planned, each with all its frames.
     """
@@ -224,8 +231,8 @@ def values_of_parts(batch: BatchResult, plan: Parts) -> list[NDArray[np.int64]]:
     begin = 0
     for part, end in enumerate(ends):
         frames, slots = end - begin, slice(end - plan.slots, end)
-        # The first frame only starts the receiver. With one less, the last may have been lost, and
-        # the values would belong to other rows.
+        # The first frame only starts the receiver. If one more is missing, it may be the last, and
+        # then the values would be assigned to the wrong rows.
         if frames != LEAD_IN + plan.slots - 1:
             raise ProtocolError(
                 Refusal.UNAVAILABLE,
@@ -244,7 +251,10 @@ def values_of_parts(batch: BatchResult, plan: Parts) -> list[NDArray[np.int64]]:
 
 
 def part_ends(bad: BoolArray) -> list[int]:
-    """Where each part's last frame is behind: the receiver waits for `PATIENCE` more in vain."""
+    """Return the index just behind the last frame of each part.
+
+    A part ends where the receiver marks `PATIENCE` frames in a row as bad, since no light came.
+    """
     ends = []
     run = 0
     for place, lost in enumerate(bad.tolist()):

@@ -1,11 +1,12 @@
-"""The server's end of the light where it has a node: rows out of its drive, sums from its receiver.
+"""The server's end of the link through a node: its drive sends rows, its receiver returns sums.
 
-A part is played as one batch of the node and is whole in its row buffer before it starts. Parts are
-weights or decoys, in secret order, all of the same length; the sums of each are its own, so nothing
-in the light tells decoys from weights and nothing in the sums mixes them.
+A part is sent as one batch of the node, whose row buffer holds the whole part before it starts. A
+part holds weights or decoys. All parts have the same length and their order is secret, so nothing
+in the light tells decoys from weights. Each part has sums of its own, so the sums of the two are
+never mixed.
 
-What was sent and did not come back counts as lost: symbols that the receiver had to leave out enter
-the sums as vacuum. So does light of a frame that somebody made unreadable.
+Light that was sent and did not come back counts as lost: symbols that the receiver had to leave out
+enter the sums as vacuum. So does the light of a frame that somebody made unreadable.
 """
 
 from __future__ import annotations
@@ -41,15 +42,18 @@ from shotveil.models.node.light import (
     symbol_unit,
 )
 
-PAUSE = 1e-3  # seconds between two looks at a batch that is on
+PAUSE = 1e-3  # seconds between two polls of a running batch
 
 
 class NodeTransmitter:
-    """A `host.parties.transmitter.Transmitter` that plays through a node. Threads may share it.
+    """A `host.parties.transmitter.Transmitter` that sends through a node. Threads may share it.
 
-    `reach` opens the node; it is called again where the node was lost, so that a later session may
-    find it back. rng: secret; draws which parts are decoys. Raises `RangeError` if the node there
-    is no server's.
+    reach: Function that opens the node. It is called again after the node was lost, so that a later
+        session can use it.
+    rng: Secret generator. It draws which parts are decoys.
+    calibration: Calibration of the server's optics.
+
+    Raises `RangeError` if the node is not a server's node.
     """
 
     def __init__(
@@ -58,12 +62,12 @@ class NodeTransmitter:
         self._reach, self._calibration, self._rng = reach, calibration, rng
         self._guard = threading.Lock()
         self._held: dict[str, EncodedRows] = {}
-        self._set: tuple[int, float] | None = None  # modes and drive scale that the node has
+        self._set: tuple[int, float] | None = None  # modes and drive scale it is configured for
         self._node: Node | None = of_role(reach(), "server")
         self.spec = self._node.spec
 
     def close(self) -> None:
-        """Switch the light off and let go of the node."""
+        """Switch the light off and close the connection to the node."""
         with self._guard:
             self._let_go()
 
@@ -100,7 +104,7 @@ class NodeTransmitter:
             weights, decoys = self._held[shot.weights], self._held.get(shot.decoys)
             if decoys is None:
                 raise ProtocolError(Refusal.FAILED_PRECONDITION, "the session has ended")
-            # One scale for both, or their light would tell them apart.
+            # Weights and decoys share one scale, or their light would be distinguishable.
             scale = max(self._scale(weights), self._scale(decoys))
             unit = self._unit(scale)
             slots = np.array(shot.slots, dtype=np.int64)
@@ -157,7 +161,7 @@ class NodeTransmitter:
         self._set = modes, scale
 
     def _scale(self, rows: EncodedRows) -> float:
-        """The drive's scale at which the largest quadrature is within the format of symbols."""
+        """Return the drive scale at which the largest quadrature fits the format of symbols."""
         largest = float(max(np.abs(rows.x).max(), np.abs(rows.p).max()))
         return drive_scale(self.spec.drive, largest, self._calibration.full_scale)
 
@@ -165,12 +169,12 @@ class NodeTransmitter:
         return symbol_unit(self.spec.drive, self._calibration.full_scale, scale)
 
     def _statistics(self, batch: BatchResult, rows: IntArray, unit: float) -> SymbolStatistics:
-        """Of a part with weights in it, all together."""
+        """Return the sums (SNU) over all symbols of a part that holds weights."""
         known = self._calibration.receiver
         return statistics(self.spec.digitiser, batch.session, known, unit, rows)
 
     def _per_mode(self, batch: BatchResult, rows: IntArray, unit: float) -> SymbolStatistics:
-        """Of a part of decoys, mode by mode."""
+        """Return the sums (SNU) of a part of decoys for each mode, arrays (modes,)."""
         spec, known = self.spec.digitiser, self._calibration.receiver
         shift = mode_shift(rows.shape[2], spec)
         return mode_statistics(spec, batch.session, batch.modes, known, unit, rows, shift)

@@ -1,12 +1,12 @@
-"""The optical link as a process of its own: a simulation true to the physics, with two ends.
+"""The optical link as a process of its own: a physical simulation with two ends.
 
-It stands for the fibre and for what both parties have at its ends: the server's modulator and
-receiver, the client's interferometer, amplifier and detector. It is the only place where light and
-data meet, and it hands each side what that side's own detector would show: the client its homodyne
-values, the server what its receiver made of its returned light. Usually, to be fast, it holds rows
-that the server loaded once, repeats them on command and hands the server its sums. At symbol level
-it holds nothing: all amplitudes of all rows go in, and every quadrature that the server measured
-comes out.
+The process stands for the fibre and for the optics at both ends: the server's modulator and
+receiver, and the client's interferometer, amplifier and detector. It is the only place where light
+and data meet. It gives each side what that side's own detector would show: the client gets its
+homodyne values, the server the result of measuring the light that returned. Usually, to be fast,
+the link holds rows that the server loaded once, repeats them on command and returns sums to the
+server. At symbol level it holds no rows: the server sends all amplitudes of all rows, and gets back
+every quadrature that it measured.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ from shotveil.models.link.statistics import SymbolStatistics
 from shotveil.models.link.sufficient import read_sufficient
 from shotveil.models.link.symbols import homodyne, inference_scale, pass_through, vacuum
 
-MOST_HELD = 1 << 27  # numbers in all rows held: 1 GiB
-MOST_WAITING = 256  # batches whose light is on its way
-MOST_READINGS = MOST_BYTES // 8  # of the client in one part
-LATER_SESSIONS = 1 << 24  # above any layer, so that no two streams of randomness coincide
+MOST_HELD = 1 << 27  # most numbers in all rows that are held together: 1 GiB
+MOST_WAITING = 256  # most batches whose light is on its way
+MOST_READINGS = MOST_BYTES // 8  # most readings of the client in one part
+LATER_SESSIONS = 1 << 24  # larger than any layer number, so that no two random streams coincide
 
 Key = tuple[str, int, int]  # session, batch, layer
 
@@ -65,7 +65,9 @@ _SHUT_DOWN = Refusal.UNAVAILABLE, "the link shut down"
 class _Exchange:
     """One layer of one batch: the client's settings, and what its detector has read so far.
 
-    xi: (images, N). check: (N,) direction of the checks, which `places` (slots, checks) names.
+    xi: The data directions, shape (images, N).
+    check: The direction of all checks, shape (N,).
+    places: The repetitions of each slot that are checks, shape (slots, checks).
     """
 
     xi: Complex
@@ -73,7 +75,7 @@ class _Exchange:
     places: NDArray[np.int64]
     gain: float
     seeds: np.random.SeedSequence
-    # A reading, None at the end, or why there will be no more.
+    # Each item is a reading, None after the last one, or the error that ended the exchange.
     readings: queue.SimpleQueue[pb.Reading | ProtocolError | None] = field(
         default_factory=queue.SimpleQueue
     )
@@ -87,12 +89,12 @@ class _Exchange:
 
     @property
     def repetitions(self) -> int:
-        """How often a slot is sent: for each image and each check."""
+        """Number of times that a slot is sent: once for each image and each check."""
         return len(self.xi) + self.checks
 
 
 class _Part:
-    """One part of a layer on its way, slot by slot: which direction each meets, what was read."""
+    """One part of a layer on its way: the direction that each slot meets, and what was read."""
 
     def __init__(self, exchange: _Exchange, light: pb.Light, first_slot: int) -> None:
         self.exchange, self.slots = exchange, light.slots
@@ -122,12 +124,12 @@ class _Part:
             )
 
     def directions(self, light: pb.Light, number: int) -> Complex:
-        """(number, N) directions that these slots meet."""
+        """Return the directions that these slots meet, shape (number, N)."""
         meets = self._meets[light.repetition, light.first : light.first + number]
         return np.asarray(self._directions[meets])
 
     def read(self, light: pb.Light, inference: Real) -> None:
-        """Take in what the client's detector reads."""
+        """Store what the client's detector reads."""
         self.values[light.repetition, light.first : light.first + len(inference)] = inference
         self._next += len(inference)
 
@@ -146,7 +148,7 @@ def _unit_vectors(name: str, real: bytes, imaginary: bytes, shape: tuple[int, in
 
 
 def _places(settings: pb.Settings) -> NDArray[np.int64]:
-    """Which repetitions of each slot are checks, (slots, checks)."""
+    """Return which repetitions of each slot are checks, shape (slots, checks)."""
     if not settings.checks:
         return np.zeros((0, 0), dtype=np.int64)
     width = 4 * settings.checks
@@ -160,14 +162,20 @@ def _places(settings: pb.Settings) -> NDArray[np.int64]:
 
 
 class SimulatedLink:
-    """Both ends of a link through `channel`, whose light is that of the parties.
+    """Both ends of a simulated link through `channel`.
 
-    seed: one seed and one schedule give one result; the first session has the same noise as
-    `host.run.inference.infer` with a generator of that seed, later ones have noise of their own.
-    symbol_level: take the light itself and hand out all that returns; no rows are held.
-    interference: an adversary within the link, a test instrument; needs symbol_level.
-    patience: seconds that one end waits for the other. record: called with every part before its
-    light is simulated, for whoever wants to hold the server's ledger against what was sent.
+    seed: Seed of the noise. One seed and one schedule give one result. The first session has the
+        same noise as `host.run.inference.infer` with a generator of that seed; later sessions have
+        noise of their own.
+    symbol_level: Whether the link takes the light itself and returns every quadrature that the
+        server measured, instead of holding rows.
+    interference: An adversary inside the link, as a test instrument. It needs `symbol_level`.
+    patience: Seconds that one end waits for the other.
+    record: Function that is called with every part before its light is simulated, so that a test
+        can compare the server's ledger with what was sent.
+
+    Raises `RangeError` for an adversary without `symbol_level`. Both ends raise `ProtocolError` for
+    messages that make no sense or come out of order.
     """
 
     def __init__(
@@ -197,13 +205,13 @@ class SimulatedLink:
         self._arrived = threading.Condition()
 
     def _lit(self, gain: float) -> Link:
-        # The rows say how much light there is; the photon number of a link does not enter here.
+        # The rows carry their own amplitudes, so the link's photon number is not used here.
         return Link.through(self._channel, gain, photons=0.0)
 
     # The server's end.
 
     def load(self, emissions: Iterable[pb.Emission]) -> pb.Loaded:
-        """Hold rows under a key, to be repeated on command; a key is filled once."""
+        """Hold rows under a key, to be repeated on command. Each row can be loaded only once."""
         self._require_level(False)
         rows = 0
         for emission in emissions:
@@ -267,7 +275,8 @@ class SimulatedLink:
         link = self._lit(exchange.gain)
         seeds = exchange.seeds
         block = block_of(weights, shot.first, shot.stop)
-        # Images and checks apart: the checks leave the images' randomness as it is without them.
+        # Images and checks are drawn separately, so that the images get the same noise whether
+        # there are checks or not.
         checks = np.repeat(exchange.check[None], exchange.checks, axis=0)
         parts = [
             read_sufficient(link, block, exchange.xi, generator(seeds, shot.layer, shot.first))
@@ -299,7 +308,7 @@ class SimulatedLink:
             returned.decoy_qq = pack(statistics.qq)
             returned.decoy_qy = pack(statistics.qy)
             returned.decoy_yy = pack(statistics.yy)
-        # The client's detector shows a quadrature; it is the client that turns it into a product.
+        # The client's detector shows a quadrature; only the client rescales it to a product.
         values /= inference_scale(link, weights)
         places = exchange.places[first_slot : first_slot + len(slots)]
         self._show(exchange, shot, interleave(values, check_mask(places, shot.images)))
@@ -324,7 +333,7 @@ class SimulatedLink:
             raise invalid("the light of a part ended before its last slot")
 
     def _pass(self, part: _Part, light: pb.Light) -> pb.Record:
-        """The light of one message, once through the loop."""
+        """Send the light of one message through the loop and return what the server measures."""
         part.require_next(light)
         number = len(light.measure_p)
         check_range("slots in a message", number, 1, part.slots - light.first)
@@ -365,7 +374,10 @@ class SimulatedLink:
         slots: int,
         modes: int,
     ) -> int:
-        """Hold a part against the client's settings and the order of parts; its first slot."""
+        """Check a part against the client's settings and the order of parts.
+
+        Return its first slot. Raises `ProtocolError` where the part does not fit.
+        """
         if (exchange.repetitions, exchange.xi.shape[1]) != (repetitions, modes):
             raise ProtocolError(
                 Refusal.FAILED_PRECONDITION,
@@ -391,7 +403,7 @@ class SimulatedLink:
         return first
 
     def _show(self, exchange: _Exchange, part: pb.Shot | pb.Light, values: Real) -> None:
-        """To the client: what its detector reads of a part, (repetitions, slots)."""
+        """Give the client what its detector reads of a part, shape (repetitions, slots)."""
         reading = pb.Reading(part=part.part, slots=values.shape[1], values=pack(values))
         exchange.readings.put(reading)
         if part.last:
@@ -403,11 +415,11 @@ class SimulatedLink:
             raise ProtocolError(Refusal.FAILED_PRECONDITION, f"this link takes {how}")
 
     def drop(self, dropped: pb.Dropped) -> pb.Loaded:
-        """Forget a session and the rows under the keys given, or everything that is held.
+        """Forget a session and the rows under the given keys, or everything that is held.
 
-        Whoever still waits in that session is told why it ended, in the server's words. A link has
-        one server at a time; one that begins anew, perhaps after it was killed, clears what the
-        last one left.
+        A client that still waits in that session is told why it ended, in the server's words. A
+        link has one server at a time. A server that starts, perhaps after it was killed, clears
+        what the previous one left.
         """
         check_version(dropped)
         refusal = dropped.refusal or Refusal.FAILED_PRECONDITION.name
@@ -429,14 +441,14 @@ class SimulatedLink:
         return pb.Loaded(rows=0, symbol_level=self._symbol_level)
 
     def _let_go(self, session: str, why: tuple[Refusal, str]) -> None:
-        # The first word stands: it is the one that ended the session.
+        # Only the first reason is kept, because it is the one that ended the session.
         self._dropped.setdefault(session, why)
         for waiting in [k for k in self._exchanges if k[0] == session]:
             self._exchanges.pop(waiting).readings.put(ProtocolError(*why))
         self._arrived.notify_all()
 
     def shut_down(self) -> None:
-        """Let everybody go who waits for the other end."""
+        """End all sessions and wake up both ends, so that neither waits any longer."""
         with self._arrived:
             self._closed = True
             for exchange in self._exchanges.values():
@@ -453,7 +465,10 @@ class SimulatedLink:
         return rows
 
     def _exchange(self, key: Key) -> _Exchange:
-        """The client's settings for a layer of a batch, waited for."""
+        """Wait for the client's settings for a layer of a batch, and return them.
+
+        Raises `ProtocolError` after `patience` seconds, or where the session or the link ended.
+        """
         with self._arrived:
             if not self._arrived.wait_for(
                 lambda: key in self._exchanges or key[0] in self._dropped or self._closed,
@@ -470,7 +485,12 @@ class SimulatedLink:
     # The client's end.
 
     def measure(self, settings: pb.Settings) -> Iterator[pb.Reading]:
-        """Set the client's optics for a layer of a batch; yield what its detector reads."""
+        """Set the client's optics for a layer of a batch; return an iterator over its readings.
+
+        A reading holds quadratures of one part in √SNU, (repetitions, slots). Raises
+        `ProtocolError` for settings that make no sense, a layer that was measured already, and a
+        session that has ended.
+        """
         check_version(settings)
         check_name("session", settings.session)
         check_range("gain", settings.gain, 1 + 1e-12, 1e6)
@@ -510,7 +530,7 @@ class SimulatedLink:
         return self._readings(key, exchange)
 
     def _clear_abandoned(self) -> None:
-        """Forget batches whose client left before it read anything, and so before it could say."""
+        """Forget old batches that never got any light: their clients have left without notice."""
         oldest = time.monotonic() - 3 * self._patience
         for key, exchange in list(self._exchanges.items()):
             if exchange.since < oldest and not exchange.next_part:

@@ -1,7 +1,8 @@
-"""The parties over gRPC: TLS with certificates on both sides, bounded messages, deadlines.
+"""The parties over gRPC, with TLS certificates on both sides, bounded messages and deadlines.
 
-No generated stubs: requests are parsed here, so that a malformed one is refused and logged like any
-other, before anything acts on it. The name and role of a peer are those in its certificate.
+This file uses no generated stubs but parses requests itself, so that a malformed request is refused
+and logged like any other, before anything acts on it. The name and role of a peer are those in its
+certificate.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ log = logging.getLogger("shotveil.rpc")
 MODEL, SERVER_PORT, CLIENT_PORT = (
     f"shotveil.v1.{name}" for name in ("Model", "ServerPort", "ClientPort")
 )
-SHORT, LONG = 30.0, 300.0  # deadlines in seconds: of a single answer, of a layer
-WORKERS = 64  # every layer on its way holds one at the server and two at the link
+SHORT, LONG = 30.0, 300.0  # deadlines in seconds: for a single answer, and for a layer
+WORKERS = 64  # every layer on its way takes one worker at the server and two at the link
 
 M = TypeVar("M", bound=Message)
-Keys = tuple[bytes, bytes, bytes]  # as `host.parties.keys.read_keys` gives them
+Keys = tuple[bytes, bytes, bytes]  # as `host.parties.keys.read_keys` returns them
 
 _OPTIONS = [
     ("grpc.max_receive_message_length", MOST_BYTES),
@@ -50,7 +51,7 @@ _SERVER_OPTIONS = [
 
 @dataclass(frozen=True)
 class Peer:
-    """Who is at the other end, by certificate: a role, and for clients a name."""
+    """The party at the other end, as its certificate says: its role and, for a client, its name."""
 
     role: str
     name: str
@@ -60,7 +61,10 @@ class Peer:
 
 
 def serve_model(server: ModelServer, address: str, keys: Keys) -> tuple[grpc.Server, int]:
-    """Start answering clients at HOST:PORT (0: any free port); return the port too."""
+    """Start to answer clients at `address`, HOST:PORT; return the gRPC server and its port.
+
+    Port 0 takes any free port. Raises `OSError` where the address cannot be listened on.
+    """
     methods = {
         "Open": _unary(pb.Hello, CLIENT, lambda m, peer: server.open(m, peer.name)),
         "RunLayer": _stream(
@@ -72,7 +76,7 @@ def serve_model(server: ModelServer, address: str, keys: Keys) -> tuple[grpc.Ser
 
 
 def serve_link(link: SimulatedLink, address: str, keys: Keys) -> tuple[grpc.Server, int]:
-    """Start both ends of a simulated link at HOST:PORT."""
+    """Start both ends of a simulated link at `address`, HOST:PORT, as `serve_model` does."""
     return _serve(
         {
             SERVER_PORT: {
@@ -148,7 +152,7 @@ def _exchange(
 
 
 def _each(context: Any, run: Callable[[], Iterator[Message]]) -> Iterator[Message]:
-    """Answers one by one, any of which may be a refusal."""
+    """Yield the answers one by one; a refusal at any of them becomes a gRPC status."""
     answers = _guarded(context, run)
     end = object()
     try:
@@ -156,12 +160,15 @@ def _each(context: Any, run: Callable[[], Iterator[Message]]) -> Iterator[Messag
             yield item
     finally:
         close = getattr(answers, "close", None)
-        if close is not None:  # a peer that vanished: let the generator clean up
+        if close is not None:  # the peer may have vanished; the generator has to clean up
             close()
 
 
 def _guarded(context: Any, run: Callable[[], Any]) -> Any:
-    """Turn a refusal into a status; anything unforeseen is logged in full and told to nobody."""
+    """Turn a refusal into a gRPC status.
+
+    An unforeseen error is logged in full, and its details are not sent to the peer.
+    """
     try:
         return run()
     except ProtocolError as error:
@@ -199,7 +206,10 @@ def _peer(context: Any, role: str) -> Peer:
 
 
 class _Connection:
-    """A channel to a party of a role; waits until it answers."""
+    """A connection to the party of a role at HOST:PORT.
+
+    The constructor waits up to `patience` seconds for an answer, else raises `ProtocolError`.
+    """
 
     def __init__(self, address: str, role: str, keys: Keys, patience: float = 10.0) -> None:
         authority, certificate, key = keys
@@ -217,7 +227,7 @@ class _Connection:
             ) from None
 
     def hang_up(self) -> None:
-        """Close the connection, not the session."""
+        """Close the connection. The session stays open."""
         self._channel.close()
 
     def _ask(self, method: str, kind: type[M], request: Message, deadline: float = SHORT) -> M:
@@ -263,7 +273,10 @@ class _Connection:
 
 
 class RemoteModel(_Connection):
-    """The classical channel's end at a client. deadline: seconds that a layer may take."""
+    """The client's end of the classical channel over gRPC.
+
+    deadline: Seconds that a layer may take. A failed call raises `ProtocolError`.
+    """
 
     def __init__(
         self, address: str, keys: Keys, patience: float = 10.0, deadline: float = LONG
@@ -282,7 +295,7 @@ class RemoteModel(_Connection):
 
 
 class RemoteServerPort(_Connection):
-    """The link's end at a server."""
+    """The server's end of the optical link over gRPC. A failed call raises `ProtocolError`."""
 
     def __init__(self, address: str, keys: Keys, patience: float = 10.0) -> None:
         super().__init__(address, LINK, keys, patience)
@@ -301,7 +314,7 @@ class RemoteServerPort(_Connection):
 
 
 class RemoteClientPort(_Connection):
-    """The link's end at a client."""
+    """The client's end of the optical link over gRPC. A failed call raises `ProtocolError`."""
 
     def __init__(self, address: str, keys: Keys, patience: float = 10.0) -> None:
         super().__init__(address, LINK, keys, patience)

@@ -1,8 +1,8 @@
-"""The model owner's side: sends rows and decoys, charges them, judges what returns.
+"""The model owner's side: it sends rows and decoys, charges them and judges what returns.
 
-It knows the weights and never the data. Per layer and batch it goes on only while its session is
-accepted; every part of a layer is reserved in the ledger before its light leaves and committed
-after its verification.
+The server knows the weights and never the data. It continues with a session only as long as
+verification accepts it. Every part of a layer is reserved in the ledger before its light leaves,
+and committed after verification accepted it.
 """
 
 from __future__ import annotations
@@ -50,10 +50,16 @@ IDLE_SECONDS = 600.0
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """link: declared, photon number and granted gain included. decoy_rate: decoys per row of
-    weights, in (0, 1]. monitor: levels of verification. patience: seconds that a reserve waits.
-    sessions: that may be open at a time. idle: seconds after which a session that nobody uses makes
-    room for another.
+    """The settings of a server.
+
+    link: Link that the server declares, with its photon number (> 0) and the gain that it grants.
+    decoy_rate: Number of decoy rows for each row of weights, in (0, 1].
+    monitor: Settings of verification.
+    patience: Seconds that the server waits for room in the budget before it gives up.
+    sessions: Largest number of open sessions, 1 to `MOST_SESSIONS`.
+    idle: Seconds after which an unused session is ended to make room for another.
+
+    Raises `RangeError` for a value out of range.
     """
 
     link: Link
@@ -76,7 +82,7 @@ class _Session:
     decoys: list[str]
     rng: np.random.Generator
     lock: threading.Lock = field(default_factory=threading.Lock)
-    # Per batch: images, and the layer that may come next; len(layers) when done.
+    # For each batch: its number of images and the layer that comes next, len(layers) when done.
     batches: dict[int, tuple[int, int]] = field(default_factory=dict)
     running: set[int] = field(default_factory=set)
     used: float = field(default_factory=time.monotonic)
@@ -86,9 +92,15 @@ class _Session:
 class ModelServer:
     """Serves one network over a link of its own. Threads may call all methods at once.
 
-    rng: secret; draws decoys and the order of slots. transmitter: what sends and receives light
-    through the port, which is all that takes the port; by default the honest one that a link asks
-    for.
+    network: The network that is served.
+    settings: The declared link and the rules of a session.
+    ledger: The account of what leaked of the weights. Nothing is sent without its permission.
+    port: The server's end of the link. Only the transmitter uses it.
+    rng: Secret generator. It draws decoys and the order of slots.
+    transmitter: Function that makes the transmitter from the port and a generator; by default the
+        honest one that fits the link.
+
+    All methods that answer a client raise `ProtocolError` for a request that is refused.
     """
 
     def __init__(
@@ -106,8 +118,8 @@ class ModelServer:
         self._rng = rng
         self._guard = threading.Lock()
         self._sessions: dict[str, _Session] = {}
-        # Why sessions ended, for whoever asks on in one: of the last few. Not the errors, whose
-        # tracebacks would keep their calls, and with them their streams, alive.
+        # Why the last few sessions ended, for clients that still ask in one. The errors themselves
+        # are not kept: their tracebacks would keep the calls and their streams alive.
         self._refused: dict[str, tuple[str, Refusal, str]] = {}
         variance = settings.link.modulation_variance
         self._rows = [encode_rows(layer.weights, variance) for layer in network.layers]
@@ -119,7 +131,10 @@ class ModelServer:
             self._light.hold(key, rows)
 
     def open(self, hello: pb.Hello, client: str) -> pb.Welcome:
-        """Begin a session with `client`, the name in its certificate."""
+        """Begin a session with `client`, the name in its certificate.
+
+        Raises `ProtocolError` for an unknown network, too many sessions or an exhausted budget.
+        """
         check_version(hello)
         name = hello.network
         digest = self._network.digest
@@ -190,7 +205,11 @@ class ModelServer:
         )
 
     def run_layer(self, request: pb.LayerRequest, client: str) -> Iterator[pb.Progress]:
-        """Send one layer's rows for a batch; yield, part by part, which slot carried which row."""
+        """Send one layer's rows for a batch.
+
+        Return an iterator that tells, part by part, which slot carried which row. It raises
+        `ProtocolError` where the budget is exhausted or verification refuses the client.
+        """
         check_version(request)
         session = self._session(request.session, client)
         check_range("images", request.images, 1, MOST_IMAGES)
@@ -199,7 +218,7 @@ class ModelServer:
         return self._parts(session, request)
 
     def close(self, goodbye: pb.Goodbye, client: str) -> pb.Receipt:
-        """End a session."""
+        """End a session and return how many images it had."""
         check_version(goodbye)
         session = self._session(goodbye.session, client)
         self._end(goodbye.session, session, "closed by the client")
@@ -217,14 +236,14 @@ class ModelServer:
                 owner, refusal, reason = self._refused[session_id]
                 if owner == client:
                     raise ProtocolError(refusal, reason)
-            # Somebody else's session looks like none at all.
+            # The answer for another client's session is the same as for no session at all.
             if session is None or session.client != client:
                 raise ProtocolError(Refusal.NOT_FOUND, "there is no such session")
             session.used = time.monotonic()
             return session
 
     def _begin(self, session: _Session, request: pb.LayerRequest) -> None:
-        """Check the order of layers: each of a batch once, in turn, one at a time."""
+        """Check that a batch asks for its layers in order, each once and one at a time."""
         with session.lock:
             images, layer = session.batches.get(request.batch, (request.images, 0))
             if request.batch in session.running or request.layer < layer:
@@ -256,14 +275,15 @@ class ModelServer:
             elif isinstance(error, RangeError):
                 error = ProtocolError(Refusal.FAILED_PRECONDITION, str(error))
             self._end(request.session, session, f"{error.refusal.value}: {error}", error)
-            # The first refusal ends the session; what runs beside it fails for the same reason.
+            # The first refusal ends the session. Other batches of it then fail as a consequence,
+            # so they report that first reason.
             known = (session.client, error.refusal, str(error))
             _, refusal, reason = self._refused.get(request.session, known)
             raise ProtocolError(refusal, reason) from None
         finally:
             with session.lock:
                 session.running.discard(request.batch)
-                # What was not finished is not repeated: the same light twice is another charge.
+                # An unfinished layer is not repeated: sending the same light again would cost more.
                 done = layer + 1 if finished else len(self._rows)
                 session.batches[request.batch] = request.images, done
                 if finished and done == len(self._rows):
@@ -272,7 +292,10 @@ class ModelServer:
     def _in_rows(
         self, session: _Session, request: pb.LayerRequest, plan: Sequence[Part]
     ) -> Iterator[pb.Progress]:
-        """Send parts row by row, as many at a time as a budget lets out; decoys go with them."""
+        """Send parts that may be cut anywhere: as many rows at a time as the budget allows.
+
+        Each decoy is sent with the row at its place.
+        """
         number = itertools.count()
         rows, decoys = self._rows[request.layer].rows, self._decoys(request.layer)
         for part in plan:
@@ -287,8 +310,11 @@ class ModelServer:
     def _whole(
         self, session: _Session, request: pb.LayerRequest, plan: Sequence[Part]
     ) -> Iterator[pb.Progress]:
-        """Send a layer whose parts are given whole. It is reserved in one: pauses for the ledger
-        between the parts would tell those with weights from those without."""
+        """Send a layer whose parts cannot be cut.
+
+        The layer is reserved in one step. Pauses for the ledger between the parts would show which
+        parts hold weights. Raises `BudgetExhausted` unless the whole layer fits the budget.
+        """
         rows = self._rows[request.layer].rows
         reserve = self._reserve(request, 0, rows)
         if reserve.stop < rows:
@@ -301,8 +327,8 @@ class ModelServer:
             yield self._part(session, request, number, part, reserve if last else None)
 
     def _reserve(self, request: pb.LayerRequest, first: int, stop: int) -> Reserve:
-        """When this returns, the charge is on disk and the light may leave."""
-        # The client's checks are light like any other, so they are charged like it.
+        """Reserve rows in the ledger. On return, the charge is on disk and the light may leave."""
+        # Light for the client's checks carries the weights as well, so it is charged as well.
         repetitions = request.images + request.checks
         return self._ledger.reserve(
             request.session, request.layer, first, stop, repetitions, self._settings.patience
@@ -316,7 +342,7 @@ class ModelServer:
         part: Part,
         reserve: Reserve | None,
     ) -> pb.Progress:
-        """Send and judge a part that is reserved; commit `reserve` if it is accepted."""
+        """Send and judge a part that is already reserved; commit `reserve` if it is accepted."""
         layer, first, stop = request.layer, part.first, part.stop
         assert part.decoys is not None
         mixed = [*range(first, stop), *(-1 - d for d in part.decoys)]
@@ -362,7 +388,7 @@ class ModelServer:
         )
 
     def _decoys(self, layer: int) -> int:
-        """How many a session has of a layer."""
+        """Return the number of decoys that a session has for a layer."""
         return math.ceil(self._settings.decoy_rate * self._rows[layer].rows)
 
     def _end(
@@ -384,7 +410,7 @@ class ModelServer:
         dropped = pb.Dropped(version=VERSION, session=session_id, keys=session.decoys)
         dropped.reason = f"the session was ended: {reason}"
         if refusal is not None:
-            # Whoever waits at the link is to hear what the server says, whichever comes first.
+            # A client may hear from the link first, so the link gives the server's own reason.
             dropped.refusal, dropped.reason = refusal.refusal.name, str(refusal)
         if len(dropped.reason) > MOST_REASON:
             dropped.reason = dropped.reason[: MOST_REASON - 1] + "…"
@@ -401,8 +427,9 @@ class ModelServer:
 
 
 def disclosed_bits(layers: Sequence[EncodedRows]) -> float:
-    """What a session tells of a network besides its rows' light, in all: the same in any session.
+    """Return the bits that a session discloses of a network in addition to the light of its rows.
 
-    Each layer's scale, 64 bits as it is sent, and the moments that decoys are drawn from.
+    They are each layer's scale, which is sent as 64 bits, and the moments that the decoys are drawn
+    from. They are the same in every session.
     """
     return sum(64 + RowMoments.of(rows).bits for rows in layers)

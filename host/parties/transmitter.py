@@ -1,7 +1,7 @@
-"""The server's modulator and receiver: rows out, sums of what returns in.
+"""The server's modulator and receiver: they send rows and sum up the light that returns.
 
-Most links hold rows and repeat them on command, and hand back sums. A link at symbol level takes
-the light itself, so the amplitudes of every slot go out, and the sums are formed here from the
+Most links hold rows, repeat them on command and return the sums. A link at symbol level takes the
+light itself: the amplitudes of every slot are sent to it, and the sums are formed here from the
 quadratures of every mode, as they would be behind a real detector. Such a link is not told which
 slots are decoys.
 """
@@ -25,11 +25,16 @@ from shotveil.models.link.statistics import SymbolStatistics
 NUMBERS_IN_MESSAGE = 1 << 19  # 4 MiB for each of x and p
 
 Sums = tuple[SymbolStatistics, SymbolStatistics | None]
-"""Over the weights' symbols, and per mode over the decoys'."""
+"""The sums over the weights' symbols together, and over the decoys' symbols for each mode."""
 
 
 class ServerPort(Protocol):
-    """The link's end at the server, in this process or another."""
+    """The server's end of the optical link, in this process or another.
+
+    `load` stores rows at the link, and `emit` sends stored rows and returns the sums. At symbol
+    level, `send` sends the light itself and yields what the server measures. `drop` makes the link
+    forget rows and sessions. All raise `ProtocolError` where the link refuses.
+    """
 
     def load(self, emissions: Iterable[pb.Emission]) -> pb.Loaded: ...
 
@@ -41,35 +46,44 @@ class ServerPort(Protocol):
 
 
 class Transmitter(Protocol):
-    """Threads may share one. All raise `ProtocolError` where the link refuses or makes no sense."""
+    """Sends rows over a link and returns the sums of what comes back. Threads may share one.
+
+    A call raises `ProtocolError` where the link refuses or its answer makes no sense.
+    """
 
     def hold(self, key: str, rows: EncodedRows) -> None:
-        """Have `rows` ready under a key."""
+        """Keep `rows` ready under `key`."""
 
     def parts(self, rows: EncodedRows, decoys: int, images: int, checks: int) -> Iterator[Part]:
-        """How a layer with so many decoys, each slot sent for every image and check, is cut into
-        parts; every row is in one of them, in order."""
+        """Cut a layer with `decoys` decoy rows into parts.
+
+        Every slot is sent once for each image and each check. The parts hold the rows in order,
+        and every row exactly once.
+        """
 
     def send(self, shot: pb.Shot) -> Sums:
-        """Send a part; return what its light amounts to when it is back."""
+        """Send a part, wait for its light and return the sums over it."""
 
     def drop(self, dropped: pb.Dropped) -> None:
         """Forget a session and its rows, here and at the link."""
 
 
 def transmitter_for(port: ServerPort, rng: np.random.Generator) -> Transmitter:
-    """The transmitter for a link, cleared of what another server left. rng: secret."""
+    """Clear a link of what another server left, and return the transmitter that fits the link.
+
+    rng: Secret generator. Raises `ProtocolError` where the link does not answer.
+    """
     symbol_level = port.drop(pb.Dropped(version=VERSION, everything=True)).symbol_level
     return SymbolTransmitter(port, rng) if symbol_level else RepeatingTransmitter(port)
 
 
 def blocks(rows: EncodedRows, images: int) -> Iterator[Part]:
-    """Parts for a link that takes rows in any number, decoys among them."""
+    """Yield the parts for a link that takes any number of rows, with decoys among them."""
     return (Part(first, stop) for first, stop in row_blocks(rows.rows, images))
 
 
 class RepeatingTransmitter:
-    """For a link that holds rows, repeats them on command and forms the sums."""
+    """The transmitter for a link that holds rows, repeats them on command and forms the sums."""
 
     def __init__(self, port: ServerPort) -> None:
         self._port = port
@@ -107,10 +121,13 @@ class RepeatingTransmitter:
 
 
 class SymbolTransmitter:
-    """For a link at symbol level. rng: secret; draws which quadrature of a slot is measured."""
+    """The transmitter for a link at symbol level.
 
-    squeezing = 0.0  # variance of X as sent, SNU; 0: coherent light
-    count = False  # photons instead of quadratures
+    rng: Secret generator. It draws which quadrature of a slot is measured.
+    """
+
+    squeezing = 0.0  # variance (SNU) of X in the light that is sent; 0 means coherent light
+    count = False  # whether the server counts photons instead of measuring quadratures
 
     def __init__(self, port: ServerPort, rng: np.random.Generator) -> None:
         self._port, self._rng = port, rng
@@ -182,7 +199,7 @@ class SymbolTransmitter:
             squares = q * q, q * y, y * y
             pooled += [np.sum(part[~hidden]) for part in squares]
             per_mode += [np.sum(part[hidden], axis=0) for part in squares]
-        # To its end, so that the link knows that all was heard.
+        # The stream is read to its end, so that the link knows that every record arrived.
         if next(records, None) is not None:
             raise invalid("the link returned more light than was sent")
         number = shot.images * int(np.sum(is_decoy))
@@ -194,12 +211,18 @@ class SymbolTransmitter:
             raise invalid(f"the link's record is impossible: {error}") from None
 
     def local_oscillator(self, shape: tuple[int, int]) -> NDArray[np.bool_]:
-        """Whether P or X is measured, (repetitions, slots): secret, so noise hides in neither."""
+        """Draw whether P (true) or X is measured, shape (repetitions, slots).
+
+        The choice is secret, so nobody can hide noise in the quadrature that is not measured.
+        """
         with self._guard:
             return self._rng.random(shape) < 0.5
 
     def received(self, shot: pb.Shot, repetition: int, q: Real, y: Real) -> Real:
-        """What verification is told of slots `q` that were sent and `y` that came: just that."""
+        """Return the readings that verification gets for amplitudes `q` sent and `y` received.
+
+        An honest server returns `y` itself; test instruments override this method.
+        """
         return y
 
     def drop(self, dropped: pb.Dropped) -> None:

@@ -1,4 +1,4 @@
-"""What every message is checked against before anything acts on it, and how arrays travel."""
+"""The checks that every message has to pass before anything acts on it, and the array format."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 VERSION = 1
-MOST_BYTES = 16 << 20  # of one message; gRPC enforces it before parsing
-MOST_IMAGES = 1024  # of one batch
+MOST_BYTES = 16 << 20  # bytes in one message; gRPC enforces this limit before parsing
+MOST_IMAGES = 1024  # images in one batch
 MOST_MODES = 1 << 16
 MOST_ROWS = 1 << 20
-MOST_REASON = 1000  # characters of why a session ended
-MOST_MAGNITUDE = 1e15  # of any number in an array: squares of it, summed, stay far from overflow
+MOST_REASON = 1000  # characters in the reason why a session ended
+MOST_MAGNITUDE = 1e15  # size of any number in an array: sums of its square stay far from overflow
 
 
 class Refusal(Enum):
-    """Why a request is turned down; the names are gRPC's status codes."""
+    """The reasons for which a request is refused; the names are gRPC's status codes."""
 
     INVALID_ARGUMENT = "INVALID_ARGUMENT"
     NOT_FOUND = "NOT_FOUND"
@@ -32,7 +32,7 @@ class Refusal(Enum):
 
 
 class ProtocolError(Exception):
-    """A message that is refused, or an answer that is; the text is one sentence."""
+    """A request or an answer that is refused; the text is one sentence."""
 
     def __init__(self, refusal: Refusal, reason: str) -> None:
         super().__init__(reason)
@@ -40,6 +40,7 @@ class ProtocolError(Exception):
 
 
 def invalid(reason: str) -> ProtocolError:
+    """Return the error that refuses a message for its content."""
     return ProtocolError(Refusal.INVALID_ARGUMENT, reason)
 
 
@@ -62,12 +63,16 @@ def check_name(name: str, value: str) -> None:
 
 
 def pack(array: NDArray[Any]) -> bytes:
-    """Little-endian float64, row-major."""
+    """Return the array as bytes: little-endian float64, row-major."""
     return np.ascontiguousarray(array, dtype="<f8").tobytes()
 
 
 def unpack(name: str, data: bytes, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """The reverse of `pack`; raises `ProtocolError` on a wrong length or an impossible number."""
+    """Return the array of `shape` from the bytes that `pack` made.
+
+    Raises `ProtocolError` for a wrong length, or a number that is not finite or is larger than
+    `MOST_MAGNITUDE`.
+    """
     expected = 8 * int(np.prod(shape, dtype=object))
     if len(data) != expected:
         raise invalid(f"{name} has {len(data)} bytes; allowed: {expected}, for shape {shape}")

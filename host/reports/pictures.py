@@ -1,4 +1,7 @@
-"""The pictures of a run's report, each a matplotlib Figure."""
+"""The pictures of a run's report, each a matplotlib Figure.
+
+The report uses the docstring of a picture as its alternative text.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ from shotveil.models.link.encoding import directions, encode_rows
 from shotveil.models.link.optics import noise_quantum
 from shotveil.models.networks.mnist import SIDE
 
-# The paper's budgets: bits per real weight, bits per data element; and its gain.
+# The paper's budgets in bits per real weight and in bits per data element, and its gain.
 PAPER_WEIGHT_BITS, PAPER_DATA_BITS, PAPER_GAIN = 0.1, 0.01, 1.3
 CURVE_IMAGES = 2000
 INFERENCES = (1, 10, 100)
@@ -158,7 +161,7 @@ def what_the_server_sees(run: FinishedRun) -> Figure:
 def what_the_client_sees(run: FinishedRun) -> Figure:
     """One weight row as a client reconstructs it after 1, 10 and 100 inferences."""
     layer = run.network.layers[0]
-    # A typical row: the bound is a mean, and strong rows show through earlier than weak ones.
+    # The row is a typical one: the bound is a mean, and strong rows appear earlier than weak ones.
     row = int(np.abs(np.square(layer.weights).mean(axis=1) - layer.rms**2).argmin())
     sent = encode_rows(layer.weights, run.link.modulation_variance)
     weights = layer.weights[row]
@@ -188,7 +191,7 @@ def _name_budget(axes: Axes, x: float, bits: float, side: str) -> None:
 
 
 def _picture(axes: Axes, pixels: NDArray[np.floating], signed: bool = False) -> None:
-    """Pixels as a square: grey from 0 up, or red to blue about 0, to the largest that it holds."""
+    """Show pixels as a square, in grey from 0 or in red to blue around 0, up to the largest one."""
     square = pixels.reshape(SIDE, SIDE)
     if signed:
         largest = float(np.abs(square).max())

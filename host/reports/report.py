@@ -1,4 +1,4 @@
-"""A run as one self-contained HTML file: no other file, no network needed to read it."""
+"""The report of a run as one self-contained HTML file, which needs no other file or network."""
 
 from __future__ import annotations
 
@@ -37,16 +37,17 @@ PICTURES = (
 
 
 def write_report(run: FinishedRun, path: Path) -> None:
-    """Write the report of `run` to `path`, whole or not at all; folders are made as needed.
+    """Write the report of `run` to `path`, and create the folders that are missing.
 
-    Raises `RangeError` when the file cannot be written.
+    After a crash the file is either whole or unchanged. Raises `RangeError` when it cannot be
+    written.
     """
     check_writable(path)
     write_atomically(path, report(run).encode())
 
 
 def check_writable(path: Path) -> None:
-    """Raise `RangeError` where `path` can be no file: to be asked before the work it is to hold."""
+    """Raise `RangeError` if no file can be written at `path`; to be called before a long run."""
     folder = next(parent for parent in path.absolute().parents if parent.exists())
     if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
         raise RangeError(f"report = {path} cannot be written; allowed: a file in a folder of yours")
@@ -74,7 +75,7 @@ def report(run: FinishedRun) -> str:
 
 
 def _settings(link: Link, digest: str) -> list[tuple[str, str]]:
-    """Names and values of what decided the run; the channel's in the words of its parameters."""
+    """Return names and values of the run's settings; the channel's are named by its parameters."""
     values = link.as_settings()
     return [
         ("F² at the client", f"{link.f2:.6g}"),
@@ -93,7 +94,7 @@ def _unit(each: Parameter) -> str:
 
 
 def embedded(picture: Callable[[Any], Figure], shown: Any) -> Markup:
-    """The picture as an <img> that holds its own bytes, described by its docstring."""
+    """Return the picture as an <img> that contains its bytes, with its docstring as alt text."""
     with style():
         data = base64.b64encode(rendered(picture(shown), "png")).decode()
     image = Markup('<img alt="{}" src="data:image/png;base64,{}">')

@@ -1,4 +1,4 @@
-"""What may carry a run's light: backends, found by the entry points of installed packages.
+"""Backends, which carry the light of a run; they are entry points of installed packages.
 
 A backend is a function from an `InferenceTask` to an `InferenceResult`. A package offers one under
 a name in the group `shotveil.backends` of its entry points, as this one does in pyproject.toml.
@@ -24,11 +24,14 @@ GROUP = "shotveil.backends"
 
 @dataclass(frozen=True, eq=False)
 class InferenceTask:
-    """Images (n, inputs) to run through a network over a link.
+    """The task of a backend: images to be run through a network over a link.
 
-    symbol_level: simulate every mode, where the backend has a choice. impairments: name of a set of
-    them, for a backend with the optics sample by sample. progress: to be called with the number of
-    images done since the last call.
+    images: The images, shape (n, inputs).
+    seed: Seed of all randomness, ≥ 0.
+    symbol_level: Whether to simulate every mode, where the backend has a choice.
+    impairments: Name of a set of impairments, for a backend that simulates the optics sample by
+        sample.
+    progress: Function that the backend calls with the number of images done since the last call.
     """
 
     network: Network
@@ -42,8 +45,11 @@ class InferenceTask:
 
 @dataclass(frozen=True, eq=False)
 class InferenceResult:
-    """What came of it. link: the one that the server declares. symbol_level: whether every mode was
-    simulated. calibration: of the parties' devices, as plain values; None where there are none.
+    """The result of a backend.
+
+    link: The link that the server declares.
+    symbol_level: Whether every mode was simulated.
+    calibration: Calibration of the parties' devices as plain values; None without devices.
     """
 
     inference: Inference
@@ -56,12 +62,15 @@ Backend = Callable[[InferenceTask], InferenceResult]
 
 
 def backend_names() -> list[str]:
-    """Names of all backends; none of them is loaded."""
+    """Return the names of all backends without loading them."""
     return list(plugins(GROUP))
 
 
 def backend_named(name: str) -> Backend:
-    """The backend of that name. Raises `RangeError` where no installed package offers it."""
+    """Load and return the backend called `name`.
+
+    Raises `RangeError` where no installed package offers it.
+    """
     offered = plugins(GROUP)
     if name not in offered:
         raise RangeError(f"backend = {name!r} is none of {', '.join(offered)}")

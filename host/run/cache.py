@@ -1,6 +1,6 @@
-"""The user's cache: what can be made again, and is kept so that it need not be.
+"""The user's cache folder, for results that could be computed again but take time.
 
-It lies outside the package, which may be read-only and is shared by all users of a machine.
+It lies outside the package, because the package may be read-only and is shared by all users.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ VARIABLE = "SHOTVEIL_CACHE"
 
 
 def cache_path(*parts: str) -> Path:
-    """A place in the cache, whether there is something or not.
+    """Return a path in the cache, whether or not it exists.
 
-    The cache is the folder that the environment variable SHOTVEIL_CACHE names, else `shotveil` in
-    the system's own place for caches of this user, which is `~/.cache` on Linux.
+    The cache is the folder that the environment variable SHOTVEIL_CACHE names, or else `shotveil`
+    in the user's cache folder of the system, which is `~/.cache` on Linux.
     """
     chosen = os.environ.get(VARIABLE)
     if chosen:
@@ -28,9 +28,9 @@ def cache_path(*parts: str) -> Path:
 
 
 def cache_folder(*parts: str) -> Path:
-    """The folder at a place in the cache, made if it is missing.
+    """Return a folder in the cache, and create it if it is missing.
 
-    Raises `RangeError` where it cannot be made, or where nothing can be written into it.
+    Raises `RangeError` where it cannot be created or is not writable.
     """
     folder = cache_path(*parts)
     try:

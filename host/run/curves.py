@@ -1,14 +1,14 @@
-"""Accuracy of a network against F², the one number through which the optics reach it.
+"""Accuracy of a network as a function of F², the only number by which the optics affect it.
 
-What a client reads of a layer W for data x is y = W·x + ‖x‖·rms(W)/F · n with n standard normal
-(docs/physics.md): gain, photons, loss and detector enter through F² alone. So the first layer's
-noiseless products serve all points of a curve, and in units of the noise, where the next layer and
-the largest output do not see the scale,
+For a layer W and data x a client reads y = W·x + ‖x‖·rms(W)/F · n, with n standard normal
+(docs/physics.md). Gain, photons, loss and detector enter only through F². So all points of a curve
+can use the same noiseless products of the first layer. In units of the noise,
 
     y ∝ F·(W·x)/(‖x‖·rms(W)) + n,
 
-a point costs one multiplication, one addition and one comparison an output, besides fresh noise and
-the later, smaller layers.
+which is allowed because neither the next layer nor the largest output depends on the scale. A point
+then costs one multiplication, one addition and one comparison for each output, besides fresh noise
+and the later, smaller layers.
 """
 
 from __future__ import annotations
@@ -36,10 +36,11 @@ from shotveil.models.common.files import write_atomically
 from shotveil.models.link.normals import fill_normals
 from shotveil.models.networks.network import Layer, Network
 
-# Outputs of the widest layer handled at once by a thread: 512 KiB an array, so that the three or
-# four that a point touches stay in the cache while the interpreter's share remains small.
+# Number of outputs of the widest layer that a thread handles at once. An array then has 512 KiB, so
+# the three or four that a point uses fit the processor's cache, and the interpreter's share of the
+# time remains small.
 OUTPUTS_IN_CHUNK = 1 << 17
-_METHOD = 1  # raised whenever the same key would give another curve
+_METHOD = 1  # to be raised whenever the same key would give another curve
 
 Real = NDArray[np.float64]
 Single = NDArray[np.float32]
@@ -55,16 +56,19 @@ def accuracy_curve(
     shared_noise: bool = False,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Real:
-    """Fraction of `images` (n, inputs) classified as `labels` (n,) at each F², shape as `f2`.
+    """Return the fraction of images that is classified as labelled at each F², shape as `f2`.
 
-    shared_noise: draw the noise once and use it at every point (common random numbers). Each
-        accuracy then has the same distribution as with fresh noise, but the points are correlated:
-        the curve is smooth, and wrong in one direction over wide stretches. Faster.
-    progress: called with the number of images done since the last call.
+    images: Images, shape (n, inputs).
+    labels: Their classes, shape (n,).
+    f2: Values of F² ≥ 0; at 0 the readings are noise alone.
+    shared_noise: Draw the noise once and use it at every point (common random numbers). This is
+        faster. Each accuracy has the same distribution as with fresh noise, but the points are
+        correlated: the curve is smooth, and its error has one sign over wide ranges of F².
+    progress: Function that is called with the number of images done since the last call.
 
-    Depends on `rng` and, by rounding, on the kind of processor, but not on how many there are.
-    The counting error of a point is √(A(1−A)/n). Raises `RangeError` for F² < 0 or images that do
-    not fit the network or the labels; at F² = 0 the reading is noise alone.
+    The result depends on `rng` and, by rounding, on the type of processor, but not on the number of
+    processors. The counting error of a point is √(A(1−A)/n). Raises `RangeError` for F² < 0 or
+    images that do not fit the network or the labels.
     """
     require("F²", f2, at_least=0)
     if images.ndim != 2 or images.shape[1] != network.inputs or not len(images):
@@ -98,7 +102,7 @@ class Logistic:
     exponent: float
 
     def __call__(self, f2: ArrayLike) -> Real:
-        """Accuracy at F² ≥ 0, same shape."""
+        """Return the accuracy at each F² ≥ 0, shape as `f2`."""
         ratio = np.asarray(f2, dtype=np.float64) / self.midpoint
         raised = ratio**self.exponent
         return self.low + (self.high - self.low) * raised / (1 + raised)
@@ -108,8 +112,9 @@ class Logistic:
 class AccuracyCurve:
     """Measured accuracies of one network on one set of images.
 
-    f2, accuracy: (points,), F² > 0 rising. network: name. digest: of the network. images: how many
-    there were, so that a point's counting error is √(A(1−A)/images).
+    network, digest: Name and digest of the network.
+    images: Number of images; the counting error of a point is √(A(1−A)/images).
+    f2, accuracy: Values of F² > 0, rising, and the accuracy at each, shape (points,).
     """
 
     network: str
@@ -120,24 +125,28 @@ class AccuracyCurve:
 
     @cached_property
     def monotone(self) -> Real:
-        """(points,) the never falling curve nearest to the measured one (isotonic regression).
+        """The non-decreasing curve nearest to the measured one (isotonic regression), (points,).
 
-        Light beyond an optimum never hurts a client, who can always add noise of its own; and
-        regression averages out much of the counting error.
+        More light never hurts a client, who can always add noise of its own, so the true curve
+        does not fall. The regression also averages out much of the counting error.
         """
         return np.asarray(isotonic_regression(self.accuracy).x)
 
     def at(self, f2: ArrayLike) -> Real:
-        """Accuracy at F² ≥ 0 by interpolation in ln F²; beyond the ends that of the last point."""
+        """Return the accuracy at each F² ≥ 0, by interpolation of `monotone` in ln F².
+
+        Beyond the ends, it is that of the first or last point. Raises `RangeError` for F² < 0.
+        """
         require("F²", f2, at_least=0)
         with np.errstate(divide="ignore"):
             logs = np.log(np.asarray(f2, dtype=np.float64))
         return np.asarray(np.interp(logs, np.log(self.f2), self.monotone))
 
     def f2_for(self, accuracy: float) -> float:
-        """Least F² at which the curve reaches `accuracy`; raises `RangeError` where it never does.
+        """Return the least F² at which the curve reaches `accuracy`.
 
-        Never less than the first point's F².
+        The result is never below the first point's F². Raises `RangeError` where the curve never
+        reaches `accuracy`.
         """
         best = float(self.monotone[-1])
         if not accuracy <= best:
@@ -154,7 +163,7 @@ class AccuracyCurve:
 
     @cached_property
     def logistic(self) -> Logistic:
-        """The logistic function fitted to all points, each weighted with its counting error."""
+        """The logistic function fitted to all points, weighted by their counting errors."""
         a = self.accuracy
         error = np.sqrt(np.maximum(a * (1 - a), 1 / self.images) / self.images)
         middle = float(np.interp((a[0] + a[-1]) / 2, self.monotone, self.f2))
@@ -180,10 +189,16 @@ def calibrated_curve(
     cache: Path | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> AccuracyCurve:
-    """Measure accuracy at `points` F² from 10⁻³ to 10², with fresh noise at each, or recall it.
+    """Measure the accuracy at `points` values of F² from 10⁻³ to 10², or take it from the cache.
 
-    cache: folder that keeps curves, by default the user's own (`host.run.cache`); a curve is known
-    by the digests of network and images, by points, seed and method, and any other is measured.
+    Each point has fresh noise. A curve in the cache is used only if it has the same network,
+    images, labels, points, seed and method.
+
+    points: Number of points, ≥ 4.
+    seed: Seed of the noise, ≥ 0.
+    cache: Folder that keeps curves, by default the user's own (`host.run.cache`).
+
+    Raises `RangeError` for a value out of range, or images that do not fit the network.
     """
     require("points", points, at_least=4, integer=True)
     require("seed", seed, at_least=0, integer=True)
@@ -203,13 +218,13 @@ def calibrated_curve(
     if accuracy is None:
         rng = np.random.default_rng(seed)
         accuracy = accuracy_curve(network, images, labels, f2, rng, progress=progress)
-        with suppress(RangeError):  # a cache that cannot be written costs time, nothing else
+        with suppress(RangeError):  # without a writable cache, the next call only takes longer
             write_atomically(path, json.dumps({**key, "accuracy": accuracy.tolist()}))
     return AccuracyCurve(network.name, network.digest, len(images), f2, accuracy)
 
 
 def _recall(path: Path, key: dict[str, Any]) -> Real | None:
-    """The accuracies kept in `path` if they are whole and belong to `key`."""
+    """Return the accuracies in `path` if they are complete and belong to `key`, else None."""
     try:
         kept = json.loads(path.read_bytes())
         accuracy = np.array(kept.pop("accuracy"), dtype=np.float64)
@@ -227,7 +242,7 @@ def _count(
     rng: np.random.Generator,
     shared_noise: bool,
 ) -> NDArray[np.int64]:
-    """How many of one chunk are right at each F."""
+    """Return how many images of a chunk are classified correctly at each F."""
     first = _Products.of(network.layers[0], x, np.ones(len(x), np.float32))
     noise = [np.empty((len(x), layer.rows), np.float32) for layer in network.layers]
     readings = [np.empty_like(array) for array in noise]
@@ -250,10 +265,13 @@ def _count(
 
 @dataclass(frozen=True, eq=False)
 class _Products:
-    """A layer without noise: W·x in units of ‖x‖·rms(W).
+    """The noiseless products of a layer, W·x in units of ‖x‖·rms(W).
 
-    products: (n, rows). unit: (n,) that unit. one: (n,) the constant 1 of a bias in units of x.
-    empty: (n,) where x is 0, so that the client's rescaling makes the reading 0 too.
+    products: The products, shape (n, rows).
+    unit: That unit for each image, shape (n,).
+    one: The constant 1 of a bias in units of x, shape (n,).
+    empty: Mask of the images whose x is 0, shape (n,), for which the client's rescaling makes the
+        reading 0 as well; None if there are none.
     """
 
     products: Single
@@ -274,7 +292,7 @@ class _Products:
         return cls(products, unit, one, empty if empty.any() else None)
 
     def read(self, amplitude: np.float32, noise: Single, out: Single) -> Single:
-        """F·products + noise, in `out`: the client's reading in units of its noise."""
+        """Return F·products + noise in `out`, which is the client's reading in units of noise."""
         np.multiply(self.products, amplitude, out=out)
         out += noise
         if self.empty is not None:

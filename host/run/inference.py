@@ -1,4 +1,4 @@
-"""Layerwise inference: the client normalises and activates, the server sends a layer at a time."""
+"""Inference layer by layer: the server sends weights, the client normalises and activates."""
 
 from __future__ import annotations
 
@@ -28,9 +28,11 @@ from shotveil.models.networks.network import Network
 
 @dataclass(frozen=True, eq=False)
 class Inference:
-    """outputs: (images, classes) as the client reads them. statistics: the server's, one a layer.
+    """The result of an inference.
 
-    statistics is empty where nothing was verified.
+    outputs: The client's readings of the last layer, shape (images, classes).
+    statistics: The server's sums over the returned light, one for each layer; empty if nothing was
+        verified.
     """
 
     outputs: Real
@@ -38,7 +40,7 @@ class Inference:
 
     @property
     def predictions(self) -> NDArray[np.int64]:
-        """The class of highest output for each image, (images,)."""
+        """The class with the highest output for each image, shape (images,)."""
         return self.outputs.argmax(axis=1)
 
 
@@ -55,14 +57,15 @@ def infer(
 ) -> Inference:
     """Run `images` (n, inputs) through every layer of `network` over the optical `link`.
 
-    symbol_level: simulate every mode instead of drawing from the sufficient statistics.
-    verify: gather the server's statistics of the light that returns, layer by layer.
-    threads: how many run at once, as many as there are processors if None.
-    progress: called with the number of images done since the last call.
+    symbol_level: Simulate every mode instead of drawing from the sufficient statistics.
+    verify: Collect the server's statistics of the light that returns, layer by layer.
+    threads: Number of threads; None takes as many as there are processors.
+    progress: Function that is called with the number of images done since the last call.
 
     The result depends on `rng` alone, not on the number of processors: the work is cut into parts
     of fixed size, each with a generator of its own (`host.run.schedule`). Raises `RangeError` when
-    the images do not fit the network or the link carries no light.
+    the images do not fit the network or the link carries no light, and `TypeError` when `rng` was
+    not made from a seed.
 
     >>> from shotveil import load_mnist, load_network
     >>> images, labels = load_mnist()
@@ -104,8 +107,8 @@ def infer(
     batches = [images[i : i + IMAGES_IN_BATCH] for i in range(0, len(images), IMAGES_IN_BATCH)]
     children = rng.spawn(len(batches))
     workers = threads or os.cpu_count() or 1
-    # Batches run in parallel, or the blocks of one where there are few; so the matrix products
-    # inside must not.
+    # Batches run in parallel, or the blocks of each batch where there are few batches. The matrix
+    # products inside must then use a single thread.
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(workers) as pool:
         if len(batches) < workers:
             done = [run(b, child, pool.map) for b, child in zip(batches, children, strict=True)]

@@ -1,4 +1,4 @@
-"""The backend `optics`: the symbol-level link, or its sufficient statistics, without any device."""
+"""The backend `optics`: the link at symbol level or by sufficient statistics, without a device."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from shotveil.host.run.inference import infer
 
 
 def optics(task: InferenceTask) -> InferenceResult:
-    """Run a task over its own link."""
+    """Run `task` over its own link. Raises `RangeError` as `infer`."""
     inference = infer(
         task.network,
         task.images,

@@ -1,4 +1,4 @@
-"""One run: test images through a network over a link, with all that a report needs of it."""
+"""A run of test images through a network over a link, with everything that a report needs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,13 @@ from shotveil.models.networks.network import Network
 
 @dataclass(frozen=True, eq=False)
 class FinishedRun:
-    """A finished run: images (n, pixels) with their labels, outputs, and the summary of all."""
+    """A finished run.
+
+    images, labels: The images, shape (n, pixels), and their classes, shape (n,).
+    link: The link that the backend declared.
+    inference: The client's outputs and the server's statistics.
+    summary: The results as plain values (`host.run.summary`).
+    """
 
     network: Network
     images: NDArray[np.float32]
@@ -45,14 +51,21 @@ def run(
     impairments: str = "realistic",
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> FinishedRun:
-    """Classify the first `images` test images, all if None, shipped or from the folder `data`.
+    """Classify test images through a network over a link.
 
-    `backend` names what carries the light (`host.run.backends`): optics is the symbol-level link,
-    model and rtl are both nodes with the link sample by sample and the `impairments` of that name;
-    the run's link is what the backend declares.
-    `progress` is called with the number of images done since the last call, and the total.
-    Raises `RangeError` for a seed below 0, more images than there are, images that do not fit, or a
-    backend that no package offers.
+    images: Number of images, from the first on; None takes all.
+    data: Folder with the test images; None takes those that come with Shotveil.
+    seed: Seed of all randomness, ≥ 0.
+    symbol_level: Whether to simulate every mode, where the backend has a choice.
+    backend: Name of what carries the light (`host.run.backends`). "optics" simulates the link by
+        itself; "model" and "rtl" simulate both nodes, and the link between them sample by sample.
+    impairments: Name of a set of impairments, for a backend that works sample by sample.
+    progress: Function that is called with the number of images done since the last call, and with
+        the total number.
+
+    The link of the finished run is the one that the backend declares. Raises `RangeError` for a
+    seed below 0, more images than there are, images that do not fit, or a backend that no package
+    offers.
     """
     require("seed", seed, at_least=0)
     pixels, labels = load_mnist(data, "test")

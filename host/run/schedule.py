@@ -1,8 +1,9 @@
-"""How a run is cut into parts, and which randomness each part has: the same wherever it runs.
+"""The rule by which a run is cut into parts, and the random generator of each part.
 
-Images go in batches; of a layer's rows, a block at a time meets the whole batch. Every block has a
-random generator of its own, named by batch, layer and first row, so that neither the number of
-processors nor whether the parties are one process or three changes a result.
+Images are sent in batches, and a layer's rows in blocks; a whole batch meets one block at a time.
+Every block has a random generator of its own, which batch, layer and first row determine. So the
+result depends neither on the number of processors nor on whether the parties are one process or
+three.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ import numpy as np
 from shotveil.models.link.encoding import EncodedRows
 
 IMAGES_IN_BATCH = 256
-# Rows × images handled at once: 512 KiB for each array of the fast path, of which some 40 are
-# alive, so that they stay in the cache and memory stays small whatever the batch.
+# Rows × images that are handled at once. Each array of the fast path then has 512 KiB, and some 40
+# exist at a time, so they fit the processor's cache and memory use stays small for any batch.
 READINGS_IN_BLOCK = 1 << 16
 
 
 def row_blocks(rows: int, images: int) -> Iterator[tuple[int, int]]:
-    """Blocks [first, stop) of a layer's rows for a batch of `images`."""
+    """Yield the blocks [first, stop) of a layer of `rows` rows for a batch of `images` images."""
     size = max(1, READINGS_IN_BLOCK // images)
     for first in range(0, rows, size):
         yield first, min(first + size, rows)
@@ -29,10 +30,12 @@ def row_blocks(rows: int, images: int) -> Iterator[tuple[int, int]]:
 
 @dataclass(frozen=True)
 class Part:
-    """What of a layer is sent at a time: rows [first, stop), none of them where first = stop.
+    """The part of a layer that is sent at a time: rows [first, stop), with decoys among them.
 
-    decoys: which go with them, where a layer is sent whole or not at all; None: those whose places
-    are among the rows, however many of the rows are sent.
+    A part with first = stop holds no rows.
+
+    decoys: Numbers of the decoys in the part, if it can only be sent whole. None if it may be cut;
+        each decoy is then sent with the row at its place.
     """
 
     first: int
@@ -41,12 +44,12 @@ class Part:
 
 
 def block_of(rows: EncodedRows, first: int, stop: int) -> EncodedRows:
-    """Rows [first, stop) at the scale of the layer."""
+    """Return rows [first, stop) of a layer, at the layer's scale."""
     return EncodedRows(rows.x[first:stop], rows.p[first:stop], rows.scale)
 
 
 def generator(batch: np.random.SeedSequence, *part: int) -> np.random.Generator:
-    """The generator of a part of a batch, e.g. (layer, first row)."""
+    """Return the random generator of a part of a batch, such as (layer, first row)."""
     return np.random.default_rng(
         np.random.SeedSequence(batch.entropy, spawn_key=(*batch.spawn_key, *part))
     )

@@ -1,4 +1,4 @@
-"""What a run showed: one object of plain values with stable keys, for `--json` and the report."""
+"""The summary of a run, as plain values with stable keys, for `--json` and the report."""
 
 from __future__ import annotations
 
@@ -27,10 +27,13 @@ def summarise(
     seconds: float,
     seed: int,
 ) -> dict[str, Any]:
-    """Accuracy, optical settings, leakage under every bound and the server's verdict on a run.
+    """Return accuracy, settings, leakage under every bound and the server's verdict on a run.
 
-    Leakage is given for one inference, and for K inferences together with K the number of images,
-    since that is how often the same weights were just sent.
+    labels: Classes of the images, shape (n,).
+    seconds: Duration of the inference.
+
+    Leakage is given for one inference, and for K inferences together with K = n, because the same
+    weights were sent once for each image.
     """
     images = len(labels)
     correct = int((inference.predictions == labels).sum())
@@ -59,17 +62,17 @@ def summarise(
 
 
 def settings_of(link: Link) -> dict[str, Any]:
-    """The settings of a link, and its loop transmittance, as plain values."""
+    """Return the settings of a link, and its loop transmittance, as plain values."""
     return {**asdict(link), "transmittance": link.transmittance}
 
 
 def verdicts(network: Network, link: Link, inference: Inference) -> tuple[Verification, ...]:
-    """The server's verdict on the light that an inference sent, one a layer.
+    """Return the server's verdict on the light of an inference, one for each layer.
 
-    It compares what came back with what `link` declares; leakages are in bits per weight, for one
-    inference. The probabilities `FAILURE_PROBABILITY` and `FALSE_ALARM_PROBABILITY` hold for all
-    layers together. Empty where `infer` was told not to verify. Raises `RangeError` where the
-    inference is that of a network with another number of layers.
+    A verdict compares what came back with what `link` declares. Leakages are in bits per weight,
+    for one inference. The probabilities `FAILURE_PROBABILITY` and `FALSE_ALARM_PROBABILITY` hold
+    for all layers together. The result is empty where `infer` was told not to verify. Raises
+    `RangeError` where the inference comes from a network with another number of layers.
 
     >>> from shotveil import infer, load_mnist, load_network
     >>> network, link = load_network("mnist-paper"), Link(gain=1.02, photons=20)
@@ -100,10 +103,10 @@ def verdicts(network: Network, link: Link, inference: Inference) -> tuple[Verifi
 
 
 def verification_of(network: Network, link: Link, inference: Inference) -> dict[str, Any]:
-    """The server's verdict, layer by layer and in all; {} where nothing was verified.
+    """Return the server's verdict on all layers together and on each; {} if nothing was verified.
 
-    The false-alarm probability is split over the layers. Transmittance and excess noise at the top
-    are means over layers, weighted with their symbols; leakages are means over all weights.
+    The error probabilities are split over the layers. For all layers together, transmittance and
+    excess noise are means over the symbols, and leakages are means over the weights.
     """
     layers = verdicts(network, link, inference)
     if not layers:

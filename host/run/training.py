@@ -1,7 +1,7 @@
-"""Noise-aware training: the loss is taken through the optical link, so a network needs less light.
+"""Noise-aware training: the loss includes the noise of the link, so a network needs less light.
 
-What a client gets from a layer with weights W and data x (with a bias, x includes the constant 1)
-is, after its rescaling,
+After rescaling, a client gets from a layer with weights W and data x (which includes the constant 1
+if there is a bias)
 
     y = W·x + ‖x‖·rms(W)/F · n,    n ~ N(0, 1) per output,
 
@@ -10,7 +10,7 @@ F² = 2μ/D(G) is the SNR scale. Norm and rms are part of the noisy forward pass
 goes through both: a network may lower its noise by making its own weights smaller where they do
 not help.
 
-PyTorch is used for the gradient alone and imported when needed; inference does without.
+PyTorch is needed only for the gradient and is imported only then; inference works without it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from shotveil.models.networks.network import Layer, Network
 if TYPE_CHECKING:
     import torch
 
-ELASTIC_POINTS = 7  # a side: one about every fourth pixel
+ELASTIC_POINTS = 7  # points along each side of an image, about one for every fourth pixel
 MIRROR = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 CHECKSUMS = {  # SHA-256 of the gzipped files as first published
     "train-images-idx3-ubyte": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
@@ -46,7 +46,11 @@ CHECKSUMS = {  # SHA-256 of the gzipped files as first published
 
 @dataclass(frozen=True)
 class Progress:
-    """Where training stands after an epoch, counted from 1; `loss` is the epoch's mean."""
+    """The progress of training after an epoch, counted from 1.
+
+    loss: Mean loss over the epoch.
+    accuracy: Fraction of the noisy, distorted training images that was classified correctly.
+    """
 
     epoch: int
     epochs: int
@@ -104,9 +108,9 @@ def train(
 
 
 def fetch_mnist(folder: str | Path, mirror: str = MIRROR) -> None:
-    """Download what is missing of MNIST's four gzipped IDX files into `folder`, and check all four.
+    """Download the missing ones of MNIST's four gzipped IDX files into `folder`; check all four.
 
-    Raises `RangeError` when a file cannot be fetched or does not have its published SHA-256,
+    Raises `RangeError` when a file cannot be fetched or does not have its published SHA-256, and
     `ModuleNotFoundError` when pooch is not installed.
     """
     pooch = import_extra("pooch", "train")
@@ -124,7 +128,7 @@ def _fit(
     labels: torch.Tensor,
     progress: Callable[[Progress], None],
 ) -> list[torch.Tensor]:
-    """Return the trained weights, one (rows, columns) tensor a layer."""
+    """Return the trained weights, one tensor (rows, columns) for each layer."""
     import torch
 
     generator = torch.Generator().manual_seed(settings.seed)
@@ -171,7 +175,7 @@ def _fit(
 def _initial_weights(
     widths: list[int], settings: TrainingSettings, generator: torch.Generator
 ) -> list[torch.Tensor]:
-    """He's normal initialisation; a bias starts at 0."""
+    """Return weights by He's normal initialisation; each bias starts at 0."""
     import torch
 
     weights = []
@@ -189,7 +193,7 @@ def _forward(
     settings: TrainingSettings,
     generator: torch.Generator,
 ) -> torch.Tensor:
-    """Outputs with the noise of the link, differentiable."""
+    """Return the outputs (n, classes) with the noise of the link; they are differentiable."""
     import torch
 
     kind = torch.bfloat16 if settings.bfloat16 else weights[0].dtype
@@ -218,7 +222,7 @@ def _forward(
 def _distort(
     x: torch.Tensor, settings: TrainingSettings, generator: torch.Generator
 ) -> torch.Tensor:
-    """Images (n, 784) under a random affine map each, and a random smooth displacement."""
+    """Distort each image, (n, 784), by a random affine map and a random smooth displacement."""
     import torch
     from torch.nn import functional
 
@@ -250,10 +254,10 @@ def _distort(
 
 
 def _smoothing() -> torch.Tensor:
-    """Matrix (28, points) that spreads unit noise on coarse points over the pixels, at unit rms.
+    """Return a matrix (28, points) that spreads unit noise from coarse points to pixels.
 
-    Each point is a Gaussian as wide as the points are apart, so displacements are about as smooth
-    as pen strokes.
+    The result has unit rms. Each point is spread by a Gaussian as wide as the distance between
+    points, so displacements are about as smooth as pen strokes.
     """
     import torch
 

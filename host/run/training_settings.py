@@ -1,4 +1,4 @@
-"""Everything that decides what training returns, besides the data."""
+"""The settings of training, which determine its result together with the data."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from shotveil.models.common.checks import require
 
 
 def _setting(default: Any, help: str) -> Any:
-    """A field; `help` says what it is, with its unit and range, on the command line as well."""
+    """Return a field with a `help` text, with unit and range, which the command line shows too."""
     return field(default=default, metadata={"help": help})
 
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """What `train` is told; each field's `help` says what it is. Raises `RangeError`.
+    """The settings of `train`; each field's `help` explains it.
 
     The learning rate rises over the first epoch and then falls as a cosine. Rotation, scale, shear
-    and shift are the largest of a random affine distortion of each image, elastic is the size of a
-    smooth one. bfloat16 is up to three times faster where the processor has it (AVX-512 BF16, AMX);
-    its rounding, 2⁻⁹, is far below the noise of the link. Sums are ordered by the number of
-    threads, so it decides the last bits.
+    and shift limit the random affine distortion of each image, and elastic is the size of a smooth
+    distortion. bfloat16 is up to three times faster where the processor has it (AVX-512 BF16, AMX);
+    its rounding error, 2⁻⁹, is far below the noise of the link. The number of threads decides the
+    order of sums, and so the last bits of the result. Raises `RangeError` for a value out of range.
     """
 
     hidden: tuple[int, ...] = _setting(
@@ -93,5 +93,5 @@ class TrainingSettings:
 
     @property
     def augments(self) -> bool:
-        """Whether images are distorted at all."""
+        """Whether the images are distorted in any way."""
         return any((self.rotation, self.scale, self.shear, self.shift, self.elastic))

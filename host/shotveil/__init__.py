@@ -1,7 +1,7 @@
 """Quantum-secure multiparty deep learning: a network that you may not see, on data of your own.
 
-What this module names is stable: it changes with a new major version alone, and is announced in the
-changelog before. All else, every module `shotveil.…`, may change with any version.
+The names in this module are stable: they change only with a new major version, after the changelog
+has announced it. Everything else, in the modules `shotveil.…`, may change with any version.
 
     import numpy as np
     import shotveil
@@ -72,7 +72,7 @@ _HOMES = {
     "within_budgets": "shotveil.host.design.operating_point",
 }
 
-if not TYPE_CHECKING:  # a checker that saw it would take every name for one of ours
+if not TYPE_CHECKING:  # a type checker that saw it would accept any name
 
     def __getattr__(name: str) -> object:
         if name == "__version__":

@@ -1,1 +1,1 @@
-"""What the server concludes from returned light: estimates, evidence, a verdict."""
+"""Verification: what the parties conclude from the light, as estimates, tests and a verdict."""

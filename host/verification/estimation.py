@@ -1,30 +1,32 @@
-"""From the digitiser's sums to transmittance, excess noise, SNR and phase noise, with errors.
+"""Estimates transmittance, excess noise, SNR and phase noise from the digitiser's sums.
 
-Everything is in shot-noise units of a calibration: a vacuum record (local oscillator on, no
-signal) and a dark record (all light off) that took the same path through the receiver.
+Each estimate comes with its error. Everything is in the shot-noise units of a calibration, which
+consists of a vacuum record (local oscillator on, no signal) and a dark record (all light off) that
+took the same path through the receiver.
 
-**Phase noise apart from excess noise.** The phase drifts within a frame, and what is left of the
-drift after tracking would look like loss and excess noise. So each run s of row symbols between
-two pilot groups gives its own complex gain
+**Separating phase noise from excess noise.** The phase drifts within a frame, and the part of the
+drift that tracking leaves would look like loss and excess noise. So each run s of row symbols
+between two pilot groups gives its own complex gain
 
     ĝ_s = Σ q*·y/Σ|q|²  (homodyne: least squares of y on both quadratures of q)
 
-turned back by the angle that the receiver had turned it. Noises of different runs are independent,
-and a laser's phase is a Wiener process of variance D per symbol, so
+from which the rotation by the receiver is undone. The noise of different runs is independent, and
+the phase of a laser is a Wiener process with variance D per symbol, so
 
-    E Re ĝ_s·ĝ*_{s+j} = t²·exp(−D·Δ·j/2),  Δ symbols from run to run.
+    E Re ĝ_s·ĝ*_{s+j} = t²·exp(−D·Δ·j/2),  with Δ symbols from one run to the next.
 
-Two lags give D and, extrapolated to none, t². The residuals within runs give the noise, of which
-phase contributes t²·|q|²·D·(n² − 1)/(6n) for a run of n symbols; that part is taken out by name.
-No model of the tracking enters, and no pilot: whoever treats pilots unlike the row gains nothing.
+Two lags j give D and, extrapolated to lag 0, t². The residuals within the runs give the noise.
+Phase noise contributes t²·|q|²·D·(n² − 1)/(6n) to it for a run of n symbols, and this part is
+subtracted. Neither a model of the tracking nor any pilot enters the estimate, so an adversary gains
+nothing by treating pilots differently from the row.
 
-In homodyne mode the phase shifter moves while a frame's first runs are on their way (see
-`models.digitiser.chain.moving_runs`). A run with a step in it has neither one gain nor a Wiener
-phase, so those runs are left out. What is left of the phase noise within the others is estimated
-and taken out as above; what it would add is stated as `phase_excess`.
+In homodyne mode the phase shifter moves during the first runs of a frame (see
+`models.digitiser.chain.moving_runs`). A run with a step in it has neither a single gain nor a
+Wiener phase, so those runs are left out. The phase noise within the other runs is estimated and
+subtracted as above; `phase_excess` states what it would add.
 
-**Errors** are the jackknife's over frames, which assumes frames to be independent and nothing
-about the noise within them, joined with those of the calibration.
+**Errors** come from the jackknife over frames, combined with the errors of the calibration. The
+jackknife assumes that frames are independent, and nothing about the noise within them.
 """
 
 from __future__ import annotations
@@ -49,10 +51,14 @@ COLUMN = {name: index for index, name in enumerate(NAMES)}
 
 @dataclass(frozen=True)
 class Calibration:
-    """What is known of the receiver before a session, and what from.
+    """The calibration of a receiver, which is measured before a session.
 
-    Variances are per quadrature, mean over the quadratures, in raw symbol units squared;
-    `efficiency` is the detector's, calibrated apart and trusted.
+    vacuum_variance, dark_variance: Variance of a quadrature in the vacuum and in the dark record,
+        as the mean over the quadratures, in raw symbol units squared.
+    vacuum_count, dark_count: Number of quadrature values in each record.
+    scale: The receiver's scale for each quadrature, with which both records were taken.
+    quadratures: Number of quadratures that the receiver measures, 1 or 2.
+    efficiency: Efficiency of the detector in (0, 1], which is calibrated separately and trusted.
     """
 
     vacuum_variance: float
@@ -72,10 +78,11 @@ class Calibration:
         dark: npt.ArrayLike,
         efficiency: float = 1.0,
     ) -> Calibration:
-        """From session sums, shape (words, 16), of a vacuum and of a dark record.
+        """Return the calibration from session sums, shape (words, 16), of both records.
 
-        `settings` hold the scales that both were taken with. Raises `RangeError` for fewer than 2
-        symbols, or a vacuum that is no noisier than the dark.
+        settings: The settings with whose scales both records were taken. Raises `RangeError` for
+        fewer than 2 symbols, an efficiency outside (0, 1], or a vacuum record that is not noisier
+        than the dark one.
         """
         require("efficiency", efficiency, above=0, at_most=1)
         found = []
@@ -114,7 +121,7 @@ class Calibration:
 
     @property
     def receiver(self) -> Detector:
-        """The trusted receiver: a phase-diverse one counts as half its efficiency."""
+        """The trusted receiver. A phase-diverse receiver counts with half its efficiency."""
         return Detector(self.efficiency / self.quadratures, self.dark_variance / self.shot_variance)
 
     @property
@@ -141,13 +148,18 @@ class Quantity:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a session says about the channel, with the calibration that it rests on.
+    """The channel as estimated from a session.
 
-    `transmittance` is power; `excess_noise` is in SNU at the returned mode, without the receiver's
-    loss and electronic noise and without phase noise; `snr` is t²·Var(q)/noise per quadrature.
-    `phase_diffusion` is D, in rad² per symbol: 2π times linewidth times symbol time.
-    `phase_excess` is what the tracked phase adds to the excess noise if it is not taken out, and
-    `residual_phase` the rms angle, in rad, that the receiver's tracking left in the row.
+    transmittance: Power transmittance.
+    excess_noise: Excess noise in SNU at the returned mode, without the receiver's loss, its
+        electronic noise and phase noise.
+    snr: Signal-to-noise ratio t²·Var(q)/noise of a quadrature.
+    phase_diffusion: D, in rad² per symbol: 2π times linewidth times symbol time.
+    phase_excess: Excess noise (SNU) that the tracked phase would add if it were not subtracted.
+    residual_phase: Rms phase error, in rad, that the receiver's tracking left in the row.
+    frames, symbols: Number of frames and of symbols that were used.
+    confidence: Confidence of the limits of each quantity, in (0, 1).
+    calibration: The calibration that the estimate rests on.
     """
 
     transmittance: Quantity
@@ -169,25 +181,26 @@ class Estimate:
 
 @dataclass(frozen=True)
 class _Moments:
-    """Sums, one a frame, that all estimates are made of."""
+    """The sums over each frame, shape (frames,), from which all estimates are computed."""
 
-    near: FloatArray  # Σ w·Re ĝ_s·ĝ*_{s+1}, and the weights
+    near: FloatArray  # Σ w·Re ĝ_s·ĝ*_{s+1}, with the sum of the weights w next
     near_weight: FloatArray
     far: FloatArray
     far_weight: FloatArray
     residual: FloatArray
     freedom: FloatArray
-    spread: FloatArray  # residual that one rad² of diffusion a symbol causes per t²
+    spread: FloatArray  # residual for each t² that a diffusion of 1 rad² per symbol causes
     power: FloatArray  # Σ of the variance of q per quadrature, times symbols
     symbols: FloatArray
-    coherent: npt.NDArray[np.complex128]  # Σ w·ĝ as the receiver turned it
+    coherent: npt.NDArray[np.complex128]  # Σ w·ĝ, with ĝ as the receiver rotated it
     weight: FloatArray
 
     def without_each(self) -> _Moments:
-        """Totals with each frame left out."""
+        """Return the totals over all frames but one, for each frame left out, shape (frames,)."""
         return _Moments(*(v.sum() - v for v in vars(self).values()))
 
     def total(self) -> _Moments:
+        """Return the totals over all frames, shape (1,)."""
         return _Moments(*(v.sum(keepdims=True) for v in vars(self).values()))
 
 
@@ -200,13 +213,16 @@ def estimate(
     q_unit: float,
     confidence: float = 0.99,
 ) -> Estimate:
-    """The channel from the frame sums of a session, shape (frames, words, 16).
+    """Estimate the channel from the frame sums of a session, shape (frames, words, 16).
 
-    `angles`, shape (frames, segments), are the angles in 2^−phase_bits turn by which each run was
-    turned back (see `segment_angles`), None in homodyne mode. `q_unit` is √SNU per unit of q.
-    `confidence` in (0, 1) is that of each quantity's limits. Frames without a good symbol are left
-    out. Raises `RangeError` for fewer than 8 frames, fewer than 3 runs a frame, a calibration with
-    other scales, or a signal too weak to see at all.
+    angles: Angles, in units of 2^−phase_bits turns, by which the receiver rotated each run back,
+        shape (frames, segments) (see `segment_angles`); None in homodyne mode.
+    q_unit: Size of one unit of q in √SNU.
+    confidence: Confidence of the limits of each quantity, in (0, 1).
+
+    Frames with a run of fewer than 3 good symbols are left out. Raises `RangeError` for fewer than
+    8 frames, fewer than 3 runs in a frame, a calibration with other scales, or a signal that is too
+    weak to be seen.
     """
     require("confidence", confidence, above=0, below=1)
     require("q_unit", q_unit, above=0)
@@ -248,11 +264,11 @@ def estimate(
     whole = moments.total()
     coherence = abs(whole.coherent[0] / whole.weight[0]) / np.sqrt(t2)
     residual = float(np.sqrt(max(0.0, -2 * np.log(coherence))))
-    # Per quadrature: loss of coherent signal power that appears as noise at the output.
+    # Signal power per quadrature that phase errors turn into noise at the output.
     scattered = t2 * float(whole.power[0] / whole.symbols[0]) * -float(np.expm1(-(residual**2)))
     return Estimate(
         transmittance=quantity(0, 1 / efficiency, 0.0, t2 / efficiency * calibration.shot_error),
-        # ε = (σ² − vacuum)/η: of the calibration, the vacuum's error is all that counts.
+        # ε = (σ² − vacuum)/η, so the calibration enters mainly by the error of the vacuum.
         excess_noise=quantity(
             1,
             1 / efficiency,
@@ -279,9 +295,10 @@ def estimate(
 def segment_angles(
     spec: DigitiserSpec, settings: DigitiserSettings, phases: npt.ArrayLike, frames: int
 ) -> npt.NDArray[np.int64]:
-    """Angles by which the runs of `frames` whole frames were turned back, shape (frames, segments).
+    """Return the angles by which the receiver rotated each run back, shape (frames, segments).
 
-    `phases` are those of all pilots in order, as the receiver streams them.
+    phases: Phases of all pilots of `frames` whole frames in order, as the receiver streams them.
+    Raises `RangeError` for too few phases.
     """
     layout = settings.layout
     pilots = layout.groups * layout.pilots
@@ -301,14 +318,18 @@ def statistics(
     rows: IntArray,
     times: int = 1,
 ) -> SymbolStatistics:
-    """What a server's receiver summed of its rows, as the verifier takes it, in SNU.
+    """Return the sums over a server's rows in SNU, in the form that verification takes.
 
-    `session` sums, shape (words, 16), are those of `rows`, shape (rows, 2, modes), the raw symbols
-    that were sent `times` times. Both quadratures count together, and phase noise as the client's.
-    Light that was sent and is in no sum counts as lost: it enters as vacuum, or whoever makes a
-    frame unreadable would have it forgotten.
+    session: Session sums of the receiver, shape (words, 16).
+    rows: The raw symbols that were sent, shape (rows, 2, modes), `times` times each.
+    q_unit: Size of one raw symbol unit in √SNU.
 
-    Raises `RangeError` where more was summed than was sent, or all of it and yet of other symbols.
+    Both quadratures are counted together, and phase noise counts as the client's excess noise.
+    Light that was sent but is in no sum enters as vacuum, so it counts as lost. Otherwise an
+    adversary could hide light by making its frame unreadable.
+
+    Raises `RangeError` where more symbols were summed than sent, or where all were summed but not
+    the symbols that were sent.
     """
     total, missing = _of_rows(spec, session, times * rows.size)
     qq = times * int(np.sum(rows.astype(np.int64) ** 2))
@@ -333,10 +354,13 @@ def mode_statistics(
     rows: IntArray,
     mode_shift: int,
 ) -> SymbolStatistics:
-    """The same for each mode, with the sums of the modes as well, shape (modes of the node, 4).
+    """Return the sums as `statistics` does, but for each mode, arrays (modes,).
 
-    2^`mode_shift` neighbours share their sums, and share them evenly here. So do all modes share
-    the light that was lost. Raises `RangeError` where more was summed than was sent.
+    modes: The receiver's sums for each mode, shape (modes of the node, 4).
+    mode_shift: 2^`mode_shift` neighbouring modes have a common sum, which is split evenly here.
+
+    Lost light is split evenly over all modes. Raises `RangeError` where more symbols were summed
+    than sent.
     """
     _, missing = _of_rows(spec, session, rows.size)
     count = rows.shape[2]
@@ -355,7 +379,7 @@ def mode_statistics(
 
 
 def _of_rows(spec: DigitiserSpec, session: npt.ArrayLike, sent: int) -> tuple[dict[str, int], int]:
-    """Session sums of the rows' symbols by name, and how many of the quadratures sent they lack."""
+    """Return the session sums of the rows by name, and the number of quadratures they lack."""
     rows = np.asarray(session, dtype=object)[: spec.segments].sum(axis=0)
     total = {name: int(rows[index]) for name, index in COLUMN.items()}
     summed = 2 * total["count"]
@@ -364,14 +388,14 @@ def _of_rows(spec: DigitiserSpec, session: npt.ArrayLike, sent: int) -> tuple[di
 
 
 def _lag(runs: int) -> int:
-    """The longer of the two lags: half of the frame, at least 2."""
+    """Return the longer of the two lags: half the runs of a frame, at least 2."""
     return max(2, runs // 2)
 
 
 def _channel(
     moments: _Moments, lag: int, distance: float
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """t², noise variance, diffusion and SNR from totals."""
+    """Return t², noise variance, phase diffusion and SNR from totals."""
     with np.errstate(invalid="ignore", divide="ignore"):
         near = moments.near / moments.near_weight
         far = moments.far / moments.far_weight

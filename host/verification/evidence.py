@@ -1,16 +1,15 @@
-"""Tests that may be looked at after every symbol and stopped at will: evidence processes.
+"""Sequential tests (e-processes): they may be read after every symbol and stopped at any time.
 
-Each test keeps a number E that, for a channel as declared, is a non-negative supermartingale that
-starts at 1. By Ville's inequality it ever reaches 1/α with probability α at most, however often it
-is looked at and whatever the stopping rule: that is the argument that covers optional stopping. E
-is a mixture over a grid of alternatives of likelihood ratios, so a mild deviation is found late and
-a gross one at once. All functions return ln E.
+Each test keeps a number E. For a channel as declared, E is a non-negative supermartingale that
+starts at 1. By Ville's inequality the probability that it ever reaches 1/α is at most α, however
+often it is read and whatever the stopping rule. E is a mixture of likelihood ratios over a grid of
+alternatives, so it finds a mild deviation late and a large one at once. All functions return ln E.
 
-What "as declared" means for the noise: per row, white noise of variance w in all N modes, and what
-the client's amplifier and phase errors add, of s in all, in whatever direction. Directions are the
-client's secret, so s is put into a single mode, where it makes the largest fluctuations; the
-logarithm of a moment generating function is convex in the variances, so this covers all others.
-Phase errors count as Gaussian, which holds for small ones.
+The declared noise of a row is white noise of variance w in all N modes, plus the noise of the
+client's amplifier and phase errors, of variance s in total and in an unknown direction. Directions
+are the client's secret, so the tests put s into a single mode, where it makes the largest
+fluctuations. The logarithm of a moment generating function is convex in the variances, so this
+covers all other directions. Phase errors count as Gaussian, which holds for small ones.
 """
 
 from __future__ import annotations
@@ -26,15 +25,18 @@ from shotveil.models.common.checks import require
 from shotveil.models.link.optics import Link
 from shotveil.models.link.statistics import SymbolStatistics
 
-# Relative deviations from what is declared that are looked for; uniform weights on a log grid.
+# The relative deviations from the declared values that the tests look for: a logarithmic grid with
+# equal weights.
 _DEVIATIONS = np.geomspace(1e-6, 30, 60)[:, None]
 
 
 @dataclass(frozen=True)
 class HonestNoise:
-    """The server's record of honest rows of N `modes`, at most: slope t and noise (SNU).
+    """The noise (SNU) of an honest row of N `modes` in the server's record, at most.
 
-    white: variance w in every mode. spike: s, what one direction has on top.
+    slope: The declared slope t of the record on the amplitudes sent.
+    white: Variance w in every mode.
+    spike: Additional variance s in one direction.
     """
 
     modes: int
@@ -44,7 +46,7 @@ class HonestNoise:
 
     @classmethod
     def declared(cls, link: Link, modes: int) -> HonestNoise:
-        """What the settings of `link` imply for a layer of N `modes`."""
+        """Return the noise that the settings of `link` imply for a layer of N `modes`."""
         receiver = link.server_detector
         concentrated = modes * (link.declared_excess_noise(modes) - link.excess_noise)
         return cls(
@@ -58,10 +60,12 @@ class HonestNoise:
 def excess_evidence(
     parts: Iterable[tuple[HonestNoise, SymbolStatistics]],
 ) -> NDArray[np.float64]:
-    """ln E against "the noise of every row is at most the declared": whole rows, any layers.
+    """Return ln E against "every row has at most the declared noise", over any layers.
 
-    The statistics may be arrays of one shape (sessions). The residual about the fitted slope is
-    never above that about the true one, so a slope other than declared cannot raise it.
+    parts: The declared noise and the statistics of each part. The statistics may be arrays of one
+    shape, for that many sessions; the result has the same shape. The residual about the fitted
+    slope never exceeds the one about the true slope, so a slope other than the declared one cannot
+    raise E.
     """
     total: NDArray[np.float64] | float = 0.0
     for noise, statistics in parts:
@@ -77,9 +81,10 @@ def excess_evidence(
 def loss_evidence(
     parts: Iterable[tuple[HonestNoise, SymbolStatistics]],
 ) -> NDArray[np.float64]:
-    """ln E against "the slope is at least the declared one and the noise at most": any layers.
+    """Return ln E against "the slope is at least, and the noise at most, the declared one".
 
-    The noise is counted as w + s along the row that was sent, which holds for any weights and data.
+    Arguments and shape are those of `excess_evidence`. The noise along the row that was sent counts
+    as w + s, its largest value for any weights and data.
     """
     total: NDArray[np.float64] | float = 0.0
     for noise, statistics in parts:
@@ -95,11 +100,14 @@ def loss_evidence(
 def flatness_evidence(
     noise: HonestNoise, statistics: SymbolStatistics, peak: float
 ) -> NDArray[np.float64]:
-    """ln E, (N,), per mode, against "no mode has more than `peak` times its share of the excess".
+    """Return ln E, shape (N,), against "no mode has more than peak/N of the excess noise".
 
-    statistics: per mode, arrays (N,), one symbol a row. The share of mode k is the mean of |ξ_k|²
-    over the rows so far, on average 1/N; `peak`/N bounds it. Whatever single rows have, their
-    variances then sum to at most what a fraction peak/N of rows wholly in that mode would give.
+    statistics: Sums for each mode, arrays (N,), with one symbol for each row.
+    peak: Largest allowed share of a mode in units of 1/N, ≥ 1.
+
+    The share of mode k is the mean of |ξ_k|² over the rows so far, which is 1/N on average. If it
+    is at most peak/N, the variances of the rows in that mode sum to at most what they would be if a
+    fraction peak/N of the rows were wholly in that mode. Raises `RangeError` for peak < 1.
     """
     require("peak", peak, at_least=1)
     fraction = min(1.0, peak / noise.modes)
@@ -112,9 +120,13 @@ def flatness_evidence(
 
 
 def variance_evidence(squares: ArrayLike, count: ArrayLike, variance: float) -> float:
-    """ln E against "independent normals have exactly this `variance`", from their sum of squares.
+    """Return ln E against "independent normal numbers d have exactly this `variance`".
 
-    Two-sided: half of the mixture looks for more, half for less. squares: Σd², count: how many.
+    squares: Their sum of squares Σd².
+    count: How many there are.
+
+    The test is two-sided: half of the mixture looks for a larger variance, half for a smaller one.
+    Raises `RangeError` unless variance > 0.
     """
     require("variance", variance, above=0)
     more = _DEVIATIONS[:, 0] / (1 + _DEVIATIONS[:, 0])
@@ -127,7 +139,7 @@ def variance_evidence(squares: ArrayLike, count: ArrayLike, variance: float) -> 
 
 
 def _residual(statistics: SymbolStatistics) -> NDArray[np.float64]:
-    """Σ(y − t̂q)², 0 where nothing was sent yet."""
+    """Return Σ(y − t̂q)², which is 0 where nothing was sent yet."""
     qq = np.atleast_1d(np.asarray(statistics.qq, dtype=np.float64))
     qy = np.atleast_1d(np.asarray(statistics.qy, dtype=np.float64))
     yy = np.atleast_1d(np.asarray(statistics.yy, dtype=np.float64))
@@ -136,7 +148,7 @@ def _residual(statistics: SymbolStatistics) -> NDArray[np.float64]:
 
 
 def _mean(logarithms: NDArray[np.float64] | float) -> NDArray[np.float64]:
-    """Logarithm of the mean over alternatives, which are the first axis."""
+    """Return the logarithm of the mean over the alternatives, which are the first axis."""
     array = np.asarray(logarithms, dtype=np.float64)
     if array.ndim == 0:
         return np.zeros(())

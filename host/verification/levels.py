@@ -1,7 +1,7 @@
-"""Probabilities of error that hold where nobody asks for others."""
+"""The default error probabilities."""
 
 FALSE_ALARM_PROBABILITY = 1e-6
-"""That an honest party is refused, over a whole run or session."""
+"""Probability that an honest party is refused, over a whole run or session."""
 
 FAILURE_PROBABILITY = 1e-10
-"""That a certified figure does not bound the true one, for the whole network."""
+"""Probability that a certified figure does not bound the true one, for the whole network."""

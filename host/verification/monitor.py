@@ -1,15 +1,17 @@
-"""A session as the server judges it: accept, warn or abort after every part, and certificates.
+"""The server's judgement of a session: a verdict after every part, and certificates.
 
-Three tests run side by side, each with a third of the false-alarm probability of the whole session:
-too much excess noise, too little transmittance (both over all rows that returned), and too much
-noise in single modes (over the decoy rows, whose modes are recorded one by one). They are evidence
-processes (`host.verification.evidence`), so one may look after every part and stop at will.
+After every part the server accepts, warns or aborts. Three tests run side by side, each with a
+third of the false-alarm probability of the whole session. They look for too much excess noise and
+too little transmittance, both over all rows that returned, and for too much noise in single modes,
+over the decoy rows, whose modes are recorded one by one. The tests are sequential
+(`host.verification.evidence`), so they may be read after every part and stopped at any time.
 
-Certificates come from decoy rows alone: light that carries no weights, which the client cannot tell
-from the rest. They are issued at fixed points, whenever the decoys of a layer have doubled; the
-j-th has 6/(πj)² of the layer's share of the failure probability, half for T and half for ε. The
-shares add up to less than the whole, so all certificates of a session hold together with it (union
-bound), whatever the stopping rule. Assumed: one channel a session, with independent Gaussian noise.
+Certificates come from decoy rows alone. These carry no weights, and the client cannot tell them
+from the other rows. A layer gets a certificate whenever the number of its decoy symbols has
+doubled. The j-th certificate takes 6/(πj)² of the layer's share of the failure probability, half
+for T and half for ε. These shares sum to no more than the whole, so all certificates of a session
+hold together with that probability (union bound), whatever the stopping rule. They assume a single
+channel in a session, with independent Gaussian noise.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ from shotveil.models.common.checks import require
 from shotveil.models.link.optics import Link
 from shotveil.models.link.statistics import SymbolStatistics
 
-FIRST_CERTIFICATE = 10_000  # decoy symbols; fewer certify nothing worth writing down
+FIRST_CERTIFICATE = 10_000  # decoy symbols; a certificate from fewer would be too loose to use
 
 
 class Verdict(Enum):
@@ -46,10 +48,15 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class MonitorSettings:
-    """false_alarm_probability: of a session, in (0, 1). warning_probability: of a warning.
+    """The error probabilities of a session, all in (0, 1), and the limit for single modes.
 
-    failure_probability: δ of all certificates of a session together. peak: the largest share of the
-    excess noise that a mode may have on average over a session, in units of 1/N.
+    false_alarm_probability: Probability that an honest session is aborted.
+    warning_probability: Probability that an honest session gets a warning.
+    failure_probability: Probability δ that any certificate of a session is wrong.
+    peak: Largest share of the excess noise that a mode may have on average over a session, in units
+        of 1/N, ≥ 1.
+
+    Raises `RangeError` for a value out of range.
     """
 
     false_alarm_probability: float = FALSE_ALARM_PROBABILITY
@@ -65,7 +72,12 @@ class MonitorSettings:
 
 @dataclass(frozen=True)
 class Judgement:
-    """verdict, and one sentence why. evidence: ln E by test; abort at `limit`."""
+    """The verdict on a session so far.
+
+    reason: One sentence that says why.
+    evidence: ln E of each test, by name.
+    limit: The value of ln E at which the session is aborted.
+    """
 
     verdict: Verdict
     reason: str
@@ -74,9 +86,10 @@ class Judgement:
 
 
 class SessionMonitor:
-    """Collects what returns in a session over a link with declared settings.
+    """Collects the sums of all light that returns in a session, and judges them.
 
-    modes: N of each layer.
+    link: The link with its declared settings.
+    modes: Number of modes N of each layer.
     """
 
     def __init__(
@@ -100,7 +113,11 @@ class SessionMonitor:
     def add(
         self, layer: int, weights: SymbolStatistics | None, decoys: SymbolStatistics | None
     ) -> Judgement:
-        """Take in what returned of a layer, weights pooled and decoys per mode, and judge."""
+        """Add what returned of a layer and return the verdict on the session.
+
+        weights: Sums over all weight symbols together, or None.
+        decoys: Sums over the decoy symbols for each mode, arrays (N,), or None.
+        """
         if weights is not None:
             self.weights[layer] += weights
         if decoys is not None:
@@ -110,7 +127,7 @@ class SessionMonitor:
         return judgement
 
     def judge(self) -> Judgement:
-        """The verdict on all that has returned so far."""
+        """Return the verdict on all that has returned so far."""
         parts = [
             (noise, statistics)
             for noise, weights, decoys in zip(self._noise, self.weights, self.decoys, strict=True)
@@ -137,7 +154,7 @@ class SessionMonitor:
         return Judgement(verdict, self._reason(verdict, worst), evidence, limit)
 
     def channel(self, layer: int) -> LayerChannel:
-        """The layer's channel in all three senses, as far as it is known."""
+        """Return the layer's channel in all three senses, as far as they are known."""
         pooled = self.weights[layer] + self.decoys[layer].pooled()
         known = LayerChannel(self._declared[layer])
         if pooled.count >= 2 and pooled.qq > 0:
@@ -153,11 +170,11 @@ class SessionMonitor:
         return known
 
     def new_certificate(self, layer: int) -> bool:
-        """Issue the next certificate of a layer if its decoys have doubled; say whether."""
+        """Issue the layer's next certificate if its decoys have doubled; return whether it did."""
         decoys = self.decoys[layer].pooled()
         if decoys.count < FIRST_CERTIFICATE << self._certificates[layer] or not decoys.qq > 0:
             return False
-        # Several doublings at once are one look.
+        # Several doublings in one step count as one look at the data.
         self._certificates[layer] = int(decoys.count // FIRST_CERTIFICATE).bit_length()
         share = self.settings.failure_probability / len(self._noise)
         look = 6 / (math.pi * self._certificates[layer]) ** 2

@@ -1,14 +1,16 @@
-"""The client's own check: is the server's light coherent, or squeezed, thermal or ever different?
+"""The client's check that the server's light is coherent: not squeezed, thermal or changing.
 
 The client's data are safe only if the server sends coherent light. So every slot of a batch is sent
-a few times more than there are images, and those repetitions, at places that are drawn anew for
-each slot and known to the client alone, are measured and not used: in a secret random direction,
-drawn anew for each layer, hence in a random quadrature of every mode. They all carry the same
-state, so that they scatter about their mean with a variance that coherent light fixes exactly,
-η·(G−1)·D(G). Squeezed light has less in some quadratures and far more in others, and a random
-direction with random phases sees the mean of both; thermal light, or a server that sends other rows
-in the same slot, has more. How many checks there are is no secret; which they are is. What is
-tested is the scatter alone, so the check needs to know nothing of the weights.
+a few times more often than there are images. The client measures these extra repetitions but does
+not use them for its result. Which repetitions they are is drawn for each slot and known to the
+client alone; how many there are is public. The client measures them in a secret random direction,
+drawn for each layer, and so in a random quadrature of every mode.
+
+All checks of a slot carry the same state. They scatter about their mean with a variance that
+coherent light fixes exactly, η·(G−1)·D(G). Squeezed light has less variance in some quadratures and
+far more in others, and a random direction with random phases sees the mean of both, which is
+larger. Thermal light, or a server that sends different rows in one slot, also has more. The check
+tests only this scatter, so it needs no knowledge of the weights.
 """
 
 from __future__ import annotations
@@ -27,13 +29,17 @@ from shotveil.models.link.channel import Channel
 from shotveil.models.link.detector import Detector
 from shotveil.models.link.encoding import Real
 
-CHECK_RATE = 0.02  # checks of a slot for each image, where nobody says otherwise
+CHECK_RATE = 0.02  # default number of checks of a slot for each image
 
 
 class ProbeCheck:
-    """Collects checks of one session; holds at the false-alarm probability however often it looks.
+    """Collects the checks of one session and tests their scatter. Threads may share it.
 
-    rate: checks per image. gain, detector: the client's own. Threads may share it.
+    gain, detector: The client's own power gain G and detector.
+    false_alarm_probability: Probability in (0, 1) that honest light is refused, however often the
+        test is read.
+
+    Raises `RangeError` for a probability out of range.
     """
 
     def __init__(
@@ -50,13 +56,14 @@ class ProbeCheck:
 
     @property
     def variance(self) -> float:
-        """Variance (SNU) of the readings so far; not a number before the first check."""
+        """Variance (SNU) of the readings so far; NaN before the first check."""
         return self.squares / self.count if self.count else math.nan
 
     def add(self, readings: Real) -> str:
-        """Take in quadratures (checks, slots) of one part; return what is wrong, "" if nothing.
+        """Add the readings of one part, shape (checks, slots); return what is wrong, else "".
 
-        Readings of one slot share a mean, so (checks − 1)·slots squares are free.
+        The readings of a slot share an unknown mean, so a part adds (checks − 1)·slots degrees of
+        freedom. Raises `RangeError` for fewer than 2 checks.
         """
         require("checks of a slot", len(readings), at_least=2)
         with self._lock:
@@ -71,9 +78,10 @@ class ProbeCheck:
 
 
 def checks_for(images: int, rate: float) -> int:
-    """How many checks go with a batch at `rate` checks an image: none at 0, else at least two.
+    """Return the number of checks in a batch at `rate` checks for each image.
 
-    It depends on nothing secret. One alone could not be compared with another.
+    It is 0 at rate 0, and at least 2 otherwise, because a single check has nothing to be compared
+    with. It depends on nothing secret.
     """
     return max(2, round(rate * images)) if rate else 0
 
@@ -81,7 +89,7 @@ def checks_for(images: int, rate: float) -> int:
 def draw_places(
     slots: int, repetitions: int, checks: int, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Which repetitions of each slot are checks: (slots, checks), ascending, all equally likely."""
+    """Draw which repetitions of each slot are checks: shape (slots, checks), ascending, uniform."""
     # Floyd's sampling without replacement, for all slots at once.
     places = np.full((slots, checks), -1, dtype=np.int64)
     for i, last in enumerate(range(repetitions - checks, repetitions)):
@@ -92,14 +100,21 @@ def draw_places(
 
 
 def check_mask(places: NDArray[np.int64], repetitions: int) -> NDArray[np.bool_]:
-    """(slots, repetitions), true where a slot is measured and not used."""
+    """Return a mask, shape (slots, repetitions), that is true at the checks.
+
+    places: The repetitions that are checks, shape (slots, checks).
+    """
     mask = np.zeros((len(places), repetitions), dtype=bool)
     np.put_along_axis(mask, places, True, axis=1)
     return mask
 
 
 def interleave(apart: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[Any]:
-    """Images first and checks last, (repetitions, slots), to the order in which they are sent."""
+    """Bring values, shape (repetitions, slots), into the order in which they are sent.
+
+    apart: The values with those of the images first and those of the checks last.
+    mask: The mask of `check_mask`.
+    """
     if not mask.any():
         return apart
     checks = int(mask[0].sum())
@@ -110,6 +125,6 @@ def interleave(apart: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[Any]:
 
 
 def separate(sent: NDArray[Any], mask: NDArray[np.bool_]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The reverse of `interleave`: readings (images, slots) and (checks, slots)."""
+    """Undo `interleave`: return the values of the images, (images, slots), and of the checks."""
     by_slot, slots = sent.T, len(mask)
     return by_slot[~mask].reshape(slots, -1).T, by_slot[mask].reshape(slots, -1).T

@@ -1,8 +1,8 @@
-"""The server's verdict on a channel: accept or abort, and what has leaked, in three senses.
+"""The server's verdict on a channel: whether to accept it, and what leaked, in three senses.
 
-*Declared* is what the settings imply, *estimated* what the data suggest, *certified* the worst case
-that the data allow at a stated failure probability. They answer different questions and are never
-given one for another.
+The *declared* figure is what the settings imply, the *estimated* one what the data suggest, and the
+*certified* one the worst case that the data allow at a stated failure probability. They answer
+different questions and never stand in for each other.
 """
 
 from __future__ import annotations
@@ -28,23 +28,26 @@ from shotveil.models.link.statistics import SymbolStatistics
 
 @dataclass(frozen=True)
 class WeightLeakage:
-    """Holevo bound on what left of the weights, in bits per real weight, in three senses."""
+    """Holevo bound on what leaked of the weights, in bits per real weight, in three senses."""
 
     declared: float
-    """At the declared (T, ε)."""
+    """Bound at the declared (T, ε)."""
     estimated: float
-    """At the physical channel nearest to (T̂, ε̂): no statement of confidence."""
+    """Bound at the physical channel nearest to (T̂, ε̂); it comes with no confidence."""
     certified: float
-    """At (T_min, ε_max): exceeded with the failure probability at most."""
+    """Bound at (T_min, ε_max); it is wrong with at most the failure probability."""
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What the server concludes from verified symbols. Excess noise is in SNU, T in power."""
+    """The server's conclusions from the verified symbols.
+
+    T is the power transmittance, and the excess noise ε is in SNU.
+    """
 
     accepted: bool
     reason: str
-    """One sentence: what agreed, or what was found against what was declared."""
+    """One sentence that compares what was found with what was declared."""
     symbols: int
     transmittance: float
     """T̂, with the sign of t̂; above 1 is possible by chance."""
@@ -59,9 +62,9 @@ class Verification:
     excess_noise_max: float
     """Upper confidence limit of ε."""
     failure_probability: float
-    """δ of the two limits together."""
+    """Probability δ that either of the two limits is wrong."""
     false_alarm_probability: float
-    """Probability at most of rejecting a channel that is as declared."""
+    """Largest probability of rejecting a channel that is as declared."""
     weight_leakage: WeightLeakage
 
 
@@ -77,18 +80,19 @@ def verify(
 ) -> Verification:
     """Judge the channel by the symbols verified so far.
 
-    `statistics`: sums over all verified symbols, four numbers (`SymbolStatistics.pooled`), in SNU.
-    `declared`: T in (0, 1] and ε ≥ 0 that the settings imply; ε is g/N plus the technical part.
-    `modulation_variance`: V_A ≥ 0 per quadrature of the weights whose leakage is asked for, SNU.
-    `receiver`: the server's own detector, calibrated, trusted.
-    `inferences`: K ≥ 0, how often those weights are sent in all; the leakages are for all K.
-    `failure_probability`: δ in (0, 1) of the certified figures, half for each parameter.
-    `false_alarm_probability`: in (0, 1), half for each test. Rejected is a transmittance too low or
-    an excess noise too high for chance at this level; a channel better than declared is accepted.
+    statistics: Sums over all verified symbols, four numbers (`SymbolStatistics.pooled`), in SNU.
+    declared: T in (0, 1] and ε ≥ 0 that the settings imply; ε is g/N plus the technical noise.
+    modulation_variance: V_A ≥ 0 per quadrature of the weights whose leakage is asked for, in SNU.
+    receiver: The server's own detector, which is calibrated and trusted.
+    inferences: K ≥ 0, how often those weights are sent in total; the leakages are for all K.
+    failure_probability: δ in (0, 1) of the certified figures, half for each parameter.
+    false_alarm_probability: Probability in (0, 1), half for each test, that an honest channel is
+        rejected. A channel is rejected if its transmittance is too low or its excess noise too
+        high to be due to chance at this level. A channel better than declared is accepted.
 
-    Both probabilities hold for independent Gaussian noise and for one look at the data: looking
-    repeatedly and stopping at will needs them split over the looks.
-    Raises `RangeError` for anything outside these ranges, fewer than 2 symbols or Σq² = 0.
+    Both probabilities hold for independent Gaussian noise and for a single look at the data. For
+    several looks, they have to be split over the looks. Raises `RangeError` for a value out of
+    range, fewer than 2 symbols or Σq² = 0.
     """
     if any(np.shape(part) for part in vars(statistics).values()):
         raise RangeError("statistics hold an array; allowed: four numbers, as pooled() gives")

@@ -1,5 +1,6 @@
-"""Bounds on what leaks of the client's data: one file, one bound (`host.leakage.catalogue`).
+"""Bounds on what leaks of the client's data, one in each file (`host.leakage.catalogue`).
 
-Those that are no theorem are Cramér–Rao style estimates: exact for a Gaussian prior of variance 1/n
-per element and a Gaussian likelihood. None covers a server that sends squeezed light.
+Bounds that are not theorems are estimates of the Cramér–Rao type: they are exact for a Gaussian
+prior of variance 1/n per element and a Gaussian likelihood. No bound covers a server that sends
+squeezed light.
 """

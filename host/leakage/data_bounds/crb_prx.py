@@ -12,11 +12,12 @@ from shotveil.host.leakage.bound import Real, data_bound, half_log2_1p
     order=20,
 )
 def crb_prx(g: Real, rows: Real, modes: Real) -> Real:
-    """½·log2(1 + (M/N)·g²/(1+g)): the server homodynes both quadratures of every mode.
+    """Return ½·log2(1 + (M/N)·g²/(1+g)): the server homodynes both quadratures of every mode.
 
-    Fisher information 2g²/(1+g) per row and tangent direction, M rows, prior variance 1/(2N).
-    Generous to a homodyning server (nobody measures both quadratures without a penalty), but not a
-    bound on one that counts photons: see `qcrb`.
+    The Fisher information is 2g²/(1+g) for each row and tangent direction, there are M rows, and
+    the prior variance is 1/(2N). The formula is generous to a server that homodynes, since
+    measuring both quadratures has a penalty in reality. It is no bound on a server that counts
+    photons: see `qcrb`.
     Source: Sulimany et al., PRX 15, 041056 (2025).
     """
     return half_log2_1p(rows / modes * g**2 / (1 + g))

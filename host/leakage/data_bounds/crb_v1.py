@@ -12,10 +12,11 @@ from shotveil.host.leakage.bound import Real, data_bound, half_log2_1p
     order=10,
 )
 def crb_v1(g: Real, rows: Real, modes: Real) -> Real:
-    """½·log2(1 + 2N·x²·I), I = 2g²x²/σ⁸, σ² = 1 + g·x², at x² = 1/N: as in arXiv v1.
+    """Return ½·log2(1 + 2N·x²·I), I = 2g²x²/σ⁸, σ² = 1 + g·x², at x² = 1/N, as in arXiv v1.
 
-    Takes the number of rows to be the number of elements, so `rows` does not enter; σ⁸ = (σ²)⁴ as
-    printed there (a Gaussian variance has σ⁴; at N = 392 that changes the result by 0.2 %).
+    The formula takes the number of rows to be the number of elements, so `rows` does not enter.
+    σ⁸ = (σ²)⁴ is as printed there; a Gaussian variance has σ⁴, which changes the result by 0.2 % at
+    N = 392.
     Source: arXiv:2408.05629v1.
     """
     x2 = 1 / modes

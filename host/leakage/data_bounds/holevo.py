@@ -14,11 +14,12 @@ from shotveil.host.leakage.bound import Real, data_bound
     order=40,
 )
 def holevo(g: Real, rows: Real, modes: Real) -> Real:
-    """(M/n)·[N·t(n̄/N) − t(n̄)], t(n̄) = h(1 + 2n̄), n̄ = g/2, n = 2N: any collective measurement.
+    """Return (M/n)·[N·t(n̄/N) − t(n̄)], t(n̄) = h(1 + 2n̄), n̄ = g/2, n = 2N.
 
-    A theorem for coherent probes: holds for any prior and any number of rows. Loose for many rows,
-    as it lets each tell as much as the first.
-    Computed as N·ln(1 + n̄/N) − ln(1 + n̄) + n̄·ln(1 + (N−1)/(n̄+1)), where nothing large cancels.
+    The server may make any collective measurement of all rows.
+    This is a theorem for coherent light and holds for any prior and any number of rows. It is loose
+    for many rows, because it lets each row reveal as much as the first. It is computed as
+    N·ln(1 + n̄/N) − ln(1 + n̄) + n̄·ln(1 + (N−1)/(n̄+1)), in which no large terms cancel.
     """
     n = g / 2
     nats = modes * np.log1p(n / modes) - np.log1p(n) + n * np.log1p((modes - 1) / (n + 1))

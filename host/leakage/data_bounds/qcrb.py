@@ -12,10 +12,10 @@ from shotveil.host.leakage.bound import Real, data_bound, half_log2_1p
     order=30,
 )
 def qcrb(g: Real, rows: Real, modes: Real) -> Real:
-    """½·log2(1 + 2g·M/n), n = 2N: any measurement on each row.
+    """Return ½·log2(1 + 2g·M/n), n = 2N: the server may make any measurement of each row.
 
-    Quantum Fisher information 4n̄ = 2g per row and tangent direction (docs/physics.md), M rows,
-    prior variance 1/n. Displacing the light back to vacuum and counting photons attains it for the
-    magnitudes |ξ_k|.
+    The quantum Fisher information is 4n̄ = 2g for each row and tangent direction (docs/physics.md),
+    there are M rows, and the prior variance is 1/n. A server attains it for the magnitudes |ξ_k| by
+    displacing the light back to vacuum and counting photons.
     """
     return half_log2_1p(rows / modes * g)

@@ -1,1 +1,1 @@
-"""Bounds on what leaks of the server's weights: one file, one bound (`host.leakage.catalogue`)."""
+"""Bounds on what leaks of the server's weights, one in each file (`host.leakage.catalogue`)."""

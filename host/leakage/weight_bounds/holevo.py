@@ -21,5 +21,5 @@ def holevo(
     transmittance: ArrayLike,
     excess_noise: ArrayLike,
 ) -> Real:
-    """χ(1 + K·V_A, T, ε)/2, see `host.leakage.weights.weight_leakage_after`."""
+    """Return χ(1 + K·V_A, T, ε)/2 (see `host.leakage.weights.weight_leakage_after`)."""
     return weight_leakage_after(inferences, modulation_variance, transmittance, excess_noise)
