@@ -1,7 +1,7 @@
-"""What a board says of itself, and all the boards there are.
+"""The description of a board, and the list of all boards.
 
-A file of this room that defines a `Board` adds one; an installed package adds one by an entry point
-of the group `shotveil.boards`.
+To add a board, define a `Board` in a new file of this package. An installed package can add one
+through an entry point of the group `shotveil.boards`.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ ROOM, GROUP = "shotveil.gateware.boards", "shotveil.boards"
 
 @dataclass(frozen=True)
 class BoardLink:
-    """A way from a board to its host.
+    """A link from a board to its host.
 
-    says: one phrase for people. connect: adds the link to a module, given the platform, and returns
-    it: a component with streams of bytes `i` and `o`. clocks_hz: clocks that the link brings along,
-    which a build has to meet.
+    says: one phrase for people.
+    connect: function of a module and a platform that adds the link to the module and returns it: a
+        component with streams of bytes `i` and `o`.
+    clocks_hz: frequencies of the link's own clocks, which a build has to meet.
     """
 
     name: str
@@ -44,7 +45,7 @@ class Limits:
     dsp: int
 
     def beyond(self, lut: int, bram: float, dsp: int) -> list[str]:
-        """What is taken of each that is over its limit, in words."""
+        """A phrase for each resource that is over its limit."""
         taken = (("LUT", lut, self.lut), ("BRAM", bram, self.bram), ("DSP", dsp, self.dsp))
         return [f"{got:g} {name} of {most:g}" for name, got, most in taken if got > most]
 
@@ -53,9 +54,10 @@ class Limits:
 class Trellis:
     """Open tools write the bitstream for an ECP5.
 
-    sign_off: nextpnr's options for the device against which timing is held. part: those of the
-    device on the board, which shares its fabric. seeds: those of placement that are tried in turn.
-    patience: seconds that one may take.
+    sign_off: nextpnr's options for the device with which timing is checked.
+    part: nextpnr's options for the device on the board, which has the same fabric.
+    seeds: seeds of the placement, which are tried in turn.
+    patience: the most seconds that one seed may take.
     """
 
     sign_off: tuple[str, ...]
@@ -68,7 +70,7 @@ class Trellis:
 class Vivado:
     """The vendor's tool writes the bitstream, from a project that a build writes and checks.
 
-    constraints: lines of its constraints file besides those of the platform.
+    constraints: lines for the constraints file, in addition to those of the platform.
     """
 
     constraints: str = ""
@@ -78,11 +80,12 @@ class Vivado:
 class Board:
     """A board that a node runs on.
 
-    name: on the command line and in paths. says: the board's full name. platform: makes the
-    Amaranth platform, with the converters among its resources. top: makes the design of a node with
-    a host link. tools: what builds it. clock_hz: of converters and node. links: the usual one
-    first. converters: what they are, for people. loopback: whether there is a build without
-    converters. roles: parties whose node fits.
+    name: the name on the command line and in paths. says: the board's full name.
+    platform: makes the Amaranth platform, with the converters among its resources.
+    top: makes the design of a node with a host link. tools: the tools that build it.
+    clock_hz: clock of converters and node. links: the host links; the first is the default.
+    converters: a description for people. loopback: whether there is a build without converters.
+    roles: the parties whose node fits.
     """
 
     name: str
@@ -98,7 +101,7 @@ class Board:
     roles: tuple[Role, ...] = ROLES
 
     def link(self, name: str = "") -> BoardLink:
-        """The host link of that name, or the usual one. Raises `RangeError` if there is none."""
+        """The host link of that name, or the default one. Raises `RangeError` if there is none."""
         for link in self.links:
             if name in ("", link.name):
                 return link
@@ -106,7 +109,7 @@ class Board:
         raise RangeError(f"link = {name!r} is none of {offered}, which {self.name} offers")
 
     def design(self, spec: NodeSpec, link: str = "") -> Elaboratable:
-        """A node on the board. Raises `RangeError` for what the board does not offer."""
+        """A node on the board. Raises `RangeError` for a role or a build it does not offer."""
         if spec.role not in self.roles:
             raise RangeError(f"role = {spec.role!r} is none of {', '.join(self.roles)}, which "
                              f"{self.name} offers")  # fmt: skip
@@ -120,9 +123,9 @@ class Board:
 
 
 def boards() -> dict[str, Board]:
-    """All boards by name, of this room and of installed packages.
+    """All boards by name, from this package and from other installed packages.
 
-    Raises `RangeError` where two have one name, or an entry point names something else.
+    Raises `RangeError` if two boards have the same name, or if an entry point is not a `Board`.
     """
     found = members(ROOM, Board)
     for name, point in plugins(GROUP).items():

@@ -1,4 +1,4 @@
-"""A slow analogue output from one pin and a low-pass, where a board has no third DAC."""
+"""A slow analogue output from one pin and a low-pass filter, for boards without a third DAC."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class DeltaSigma(wiring.Component):
     """First-order modulator: of any 2^width clocks, `o` is high for `code` of them.
 
     * `code`: unsigned, `width` bits. `o`: one bit a clock, in a register.
-    * The average is exact; what is left of the pattern lies above clock/2^width and behind a
-      low-pass of some 100 kHz is below the steps of a 10-bit converter.
+    * The average is exact. The ripple lies above clock/2^width; after a low-pass filter of some
+      100 kHz it is smaller than the steps of a 10-bit converter.
     """
 
     def __init__(self, width: int):

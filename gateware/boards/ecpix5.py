@@ -25,8 +25,8 @@ ULPI_HZ = 60_000_000
 WIDTH = 14
 CMOS = Attrs(IO_TYPE="LVCMOS33", SLEWRATE="FAST", DRIVE="8")
 PMOD_PINS = (1, 2, 3, 4, 7, 8, 9, 10)
-# Registers between the node and the one at each pin. The PMODs are all around the device: without
-# them they would pull the node apart.
+# Number of registers between the node and the register at each pin. The PMODs are all around the
+# device; without these registers, placement would spread the node too far.
 WAY = 2
 
 
@@ -58,7 +58,7 @@ class Ecpix5(ECPIX585Platform):
 
 
 class Ecpix5Clocks(Elaboratable):
-    """Clock of `sync`: 125 MHz from the board's 100 MHz; all is held in reset until it is locked.
+    """Clock of `sync`: 125 MHz from the board's 100 MHz, with a reset until the PLL is locked.
 
     The tools derive the clock's constraint from the oscillator's and the PLL's dividers.
 
@@ -112,7 +112,7 @@ class Ecpix5Clocks(Elaboratable):
 
 
 class Ecpix5Top(Elaboratable):
-    """A node on the board, with the host link through the board's serial port or its ULPI.
+    """A node on the board, with the host link through the serial port or the ULPI transceiver.
 
     With `spec.loopback` no converter is used. The first light is red while the output is on.
     """
@@ -139,9 +139,9 @@ class Ecpix5Top(Elaboratable):
         if self._spec.role == "server":
             m.d.comb += node.adc.p.p.eq(adc(m, platform, 3))
         else:
-            # The shifter's codes are unsigned, the converters take two's complement.
+            # The shifter's codes are unsigned, but the converters take two's complement.
             dac(m, platform, 3, node.shifter ^ (1 << (WIDTH - 1)))
-        # The pins that the DACs leave: the start of each frame out, the trigger in.
+        # Pins that the DACs do not use: the start of each frame goes out, the trigger comes in.
         _send(m, "frame", platform.request("frame", 0, dir="-"), node.frame)
         m.submodules.trigger = trigger = io.FFBuffer("i", platform.request("trigger", 0, dir="-"))
         m.d.comb += node.trigger.eq(trigger.i)
@@ -149,7 +149,7 @@ class Ecpix5Top(Elaboratable):
 
 
 def _uart(m: Module, platform: Any) -> Uart:
-    """The FT2232's second channel, a serial port at the host."""
+    """The second channel of the FT2232, which is a serial port at the host."""
     uart = Uart(CLOCK_HZ)
     pins = platform.request("uart", 0, dir={"rx": "-", "tx": "-"})
     m.submodules.rx = rx = io.Buffer("i", pins.rx)
@@ -176,14 +176,14 @@ def _usb(m: Module, platform: Any) -> Usb:
             m.d.comb += getattr(usb.ulpi, name).eq(buffer.i)
         else:
             m.d.comb += buffer.o.eq(getattr(usb.ulpi, name))
-    # At the pin: the net's name does not reach the placer, which would ignore the constraint.
+    # The constraint is on the pin: the name of the net does not reach the placer.
     platform.add_clock_constraint(pins.clk.io, ULPI_HZ)
     m.submodules.link = usb
     return usb
 
 
 def dac(m: Module, platform: Any, place: int, code: Value) -> None:
-    """Send a signed code a clock to a DAC, which takes it in the middle of its time.
+    """Send one signed code per clock to a DAC, which samples it in the middle of the clock.
 
     It is at the pins `WAY` + 1 clocks later.
     """
@@ -201,13 +201,13 @@ def adc(m: Module, platform: Any, place: int) -> Value:
 
 
 def _send(m: Module, name: str, port: Any, value: Value) -> None:
-    """All that leaves beside the codes goes the same way, and so at the same time."""
+    """Send a value with the same registers as the codes, so that it leaves at the same time."""
     m.submodules[name] = buffer = io.FFBuffer("o", port)
     m.d.comb += buffer.o.eq(delay(m, value, WAY))
 
 
 def _forward_clock(m: Module, place: int, pin: Any, levels: tuple[int, int]) -> None:
-    """The clock as it leaves beside the data: its level in the first and the second half."""
+    """Send the clock beside the data, with its `levels` in the first and the second half."""
     m.submodules[f"clock_{place}"] = clock = io.DDRBuffer("o", pin)
     m.d.comb += [clock.o[0].eq(levels[0]), clock.o[1].eq(levels[1])]
 
@@ -217,8 +217,8 @@ ECPIX5 = Board(
     says="LambdaConcept ECPIX-5 85F",
     platform=Ecpix5,
     top=Ecpix5Top,
-    # nextpnr's data of the board's own part make block RAM three times faster than it is, so that
-    # timing is held against LFE5U-85F; the two differ in nothing else but transceivers.
+    # nextpnr's timing data for the board's own part make block RAM three times faster than it is.
+    # Timing is therefore checked with LFE5U-85F, which differs only in having no transceivers.
     tools=Trellis(
         sign_off=("--85k", "--speed", "8", "--package", "CABGA554"),
         part=("--um5g-85k", "--speed", "8", "--package", "CABGA554"),

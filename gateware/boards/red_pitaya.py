@@ -1,6 +1,6 @@
 """Red Pitaya STEMlab 125-14 (Zynq-7010): two 14-bit ADCs and two DACs at 125 MS/s on the board.
 
-The node lives in the programmable logic alone. One clock of 125 MHz, from the ADC, drives all of
+The node uses the programmable logic only. One clock of 125 MHz, from the ADC, drives all of
 it; two faster phases feed nothing but the DAC's clock pins. The host link is a UART at the
 extension connector E1. Pins and levels are those of the vendor's constraints (`sdc/red_pitaya.xdc`
 of RedPitaya-FPGA); `docs/boards.md` tells how to load and wire it.
@@ -50,7 +50,7 @@ class RedPitaya(RedPitaya14Platform):
                  Subsignal("clock", Pins("M18", dir="o")),
                  Subsignal("reset", Pins("N15", dir="o")),
                  DAC_LEVELS),
-        # Slow analogue output 0 on E2: one pin and a low-pass on the board, 0 to 1.8 V.
+        # Slow analogue output 0 on E2: one pin and a low-pass filter on the board, 0 to 1.8 V.
         Resource("slow_output", 0, Pins("T10", dir="o"),
                  Attrs(IOSTANDARD="LVCMOS18", SLEW="FAST", DRIVE="12")),
         Resource("led", 0, Pins("F16", dir="o"), Attrs(IOSTANDARD="LVCMOS33")),
@@ -115,7 +115,7 @@ class RedPitayaClocks(Elaboratable):
         m = Module()
         m.submodules.pin = pin = io.Buffer("i", platform.request("adc_clock", dir="-"))
         feedback = Signal()
-        returned = Signal()  # through a buffer like those of the outputs: their delay is taken out
+        returned = Signal()  # a buffer like those of the outputs, so the PLL removes their delay
         locked = Signal()
         outputs = Signal(3)
         m.submodules.feedback_buffer = Instance("BUFG", i_I=feedback, o_O=returned)
@@ -157,7 +157,7 @@ def _uart(m: Module, platform: Any) -> Uart:
 
 
 def adc(m: Module, platform: Any, channel: int) -> Signal:
-    """The signed code of an ADC. Its words are offset binary behind an inverting input stage."""
+    """The signed code of an ADC, whose words are offset binary after an inverting input stage."""
     m.submodules[f"adc_{channel}"] = word = io.FFBuffer(
         "i", platform.request("adc", channel, dir="-")
     )
@@ -167,7 +167,7 @@ def adc(m: Module, platform: Any, channel: int) -> Signal:
 
 
 def dac(m: Module, platform: Any, codes: tuple[Signal, Signal]) -> None:
-    """Send a pair of signed codes a clock, both over one bus: the second in a clock's first half.
+    """Send a pair of signed codes per clock over one bus, the second in a clock's first half.
 
     The converter takes straight binary, and an inverting stage follows it.
     """
@@ -196,11 +196,11 @@ RED_PITAYA = Board(
     says="Red Pitaya STEMlab 125-14",
     platform=RedPitaya,
     top=RedPitayaTop,
-    # The vendor's figure: an ADC word is valid that many ns after the edge of its clock.
+    # Figure of the vendor: an ADC word is valid this many ns after the edge of its clock.
     tools=Vivado("set_input_delay -clock adc_clock_0__p 3.400 [get_ports adc_?__io*]"),
     clock_hz=CLOCK_HZ,
     links=(BoardLink("uart", "UART at 3 Mbaud on E1", _uart),),
     converters="two ADCs and two DACs on the board",
-    # Of the Zynq-7010, whose LUTs Vivado needs a fifth of to route well.
+    # Limits of the Zynq-7010; Vivado needs a fifth of its LUTs free to route well.
     limits=Limits(lut=int(0.8 * 17_600), bram=60, dsp=80),
 )

@@ -1,4 +1,4 @@
-"""Sums over symbols, for the estimate of the channel. Model: `models.digitiser.accumulators`."""
+"""Sums over symbols, for channel estimation. Model: `models.digitiser.accumulators`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shotveil.gateware.primitives.multiplier import Multiplier
 from shotveil.gateware.primitives.pipeline import delay
 from shotveil.models.digitiser.spec import DARK_RECORD, PILOT, ROW, SIGNAL_RECORD, DigitiserSpec
 
-# Clocks without a symbol after which no frame is on its way: longer than any pause between frames.
+# After this many clocks without a symbol, no frame is in progress.
 QUIET = 1 << 12  # ten times the longest pause between two symbols of a frame
 
 
@@ -23,13 +23,13 @@ class Accumulators(wiring.Component):
     * `i`: symbols, one every 4 clocks; `q`: the row symbols that were sent, taken one with each row
       symbol of a signal record. A row symbol waits for its q. Symbols labelled `skip` are left
       out of all sums of a signal record, and take no q.
-    * `frames`: sums of each frame, 16 a word: place by place, then lane by lane.
+    * `frames`: sums of each frame, 16 per word: place by place, then lane by lane.
     * `session`, `modes`: sums since the last `snapshot`, sent at the next frame's end after the
       level of `snapshot` changed, or at once where `QUIET` clocks went by without a symbol; all of
       them belong to the same whole frames. `mode_shift`: 2^this row symbols share a mode.
-    * `wipe`: held for 4·`modes` clocks it clears all sums, even in reset, some clocks later.
-    * `late`: sticky, a frame's sums were not fetched in time and went on with the next frame's.
-    * 4 multipliers; exact.
+    * `wipe`: if held for 4·`modes` clocks, it clears all sums some clocks later, even in reset.
+    * `late`: sticky; a frame's sums were not fetched in time and continued in the next frame's.
+    * All sums are exact. It takes 4 multipliers.
     """
 
     reach = 3  # clocks from `wipe` until all sums follow it
@@ -194,7 +194,7 @@ class Accumulators(wiring.Component):
             modes.value_0.eq(Array(pairs)[which]),
         ]
 
-        # Sums are exchanged once all additions of the frame are done.
+        # The banks are swapped once all additions of the frame are done.
         seen = Signal()
         asked = Signal()
         quiet = Signal(QUIET.bit_length())

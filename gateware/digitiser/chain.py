@@ -1,4 +1,4 @@
-"""The whole receiver: ADC words to symbols, sums and inference values.
+"""The whole receiver, from ADC words to symbols, sums and inference values.
 
 Model: `models.digitiser.chain`.
 """
@@ -28,24 +28,24 @@ from shotveil.models.digitiser.spec import ROW, DigitiserSpec
 
 
 class Receiver(wiring.Component):
-    """ADC entry → synchroniser → matched filter → framing → offset, scale → phase → sums.
+    """The receiver: entry → synchroniser → matched filter → framing → normalisation → phase → sums.
 
-    * `i`: ADC words, one a clock, never stalled; `always_valid` for a converter without pauses,
-      which leaves out the enables of everything up to the symbols. `q`: the row symbols that were
-      sent, in order, beginning with the first frame that comes out. `coefficients`: of the matched
-      filter.
-    * `symbols`: every symbol with frame number and flags. `inference`: for each row its symbol
-      `mode`. Both come from FIFOs; what does not fit is lost, and `symbols_lost`, `inference_lost`
-      stick. `phases`: phases of the pilots, likewise, with `phases_lost`. `symbols_level`,
-      `inference_level`, `phases_level`: how many wait.
+    * `i`: ADC words, one per clock, without backpressure. `always_valid` is for a converter without
+      pauses; it leaves out the enables of all blocks up to the symbols. `q`: the row symbols that
+      were sent, in order, beginning with the first frame that comes out. `coefficients`: the taps
+      of the matched filter.
+    * `symbols`: every symbol with frame number and flags. `inference`: the symbol `mode` of each
+      row. `phases`: phases of the pilots. All come from FIFOs; entries that do not fit are lost,
+      and the sticky flags `symbols_lost`, `inference_lost` and `phases_lost` tell so.
+      `symbols_level`, `inference_level`, `phases_level`: numbers of entries that wait.
     * `frames`, `session`, `modes`, `snapshot`: see `Accumulators`.
     * `dac` (homodyne): codes of the phase shifter, with the registers and `steady` of `PhaseLock`.
-    * `backlog`: sticky, symbols came faster than they could be handled and some were lost.
+    * `backlog`: sticky; symbols came faster than they could be processed, and some were lost.
     * `locked`: frames are being found. Other ports are those of the parts, under the same names.
     * `clear` sets all sticky flags and counters back.
     * `wipe`: resets the receiver, and clears all sums if held for 4·`modes` clocks. Parts follow it
-      one after the other, the last `reach` clocks later, also when it ends. With `always_valid`,
-      what registers without a reset hold is gone as well after `SETTLE` clocks.
+      one after the other, the last one `reach` clocks later, also when it ends. With
+      `always_valid`, old values have left the registers without reset after `SETTLE` clocks.
     """
 
     def __init__(self, spec: DigitiserSpec, always_valid: bool = False):
@@ -104,7 +104,7 @@ class Receiver(wiring.Component):
 
     @staticmethod
     def symbol_layout(spec: DigitiserSpec) -> data.StructLayout:
-        """What `symbols` carries."""
+        """The payload of `symbols`."""
         return payloads.quadratures(
             spec,
             fixedpoint.shape(spec.symbol),
@@ -121,8 +121,8 @@ class Receiver(wiring.Component):
         spec = self._spec
         m = Module()
         parts = self._parts
-        # One register could not reach all that it resets within a clock. So each part has its own;
-        # they follow one another, since synthesis would make one of equal ones.
+        # One register could not reach all that it resets within a clock, so each part has its own.
+        # They are delayed one after the other, because synthesis would merge equal registers.
         resets = {
             name: Signal(name=f"reset_{name}", reset_less=True) for name in (*parts, "copies")
         }
@@ -161,7 +161,7 @@ class Receiver(wiring.Component):
         ):
             connect(m, source, sink)
 
-        # While the phase is measured, symbols wait here.
+        # Symbols wait here while the phase is measured.
         reset = resets["normalisation"]
         waiting = self._fifo(
             m, "waiting", framing.o.valid, framing.o.payload, spec.symbol_fifo, self.backlog, reset
@@ -170,7 +170,7 @@ class Receiver(wiring.Component):
         m.submodules.stage = ResetInserter(reset)(stage)
         read(m, waiting, stage)
         connect(m, stage.o, normalisation.i)
-        # Whether the phase takes a symbol is known too late in the clock to halt what is in front.
+        # The `ready` of the phase block comes too late in the clock to stop the blocks before it.
         halt = Stage(payloads.symbols(spec))
         m.submodules.halt = ResetInserter(reset)(halt)
         connect(m, normalisation.o, halt.i)
@@ -232,7 +232,7 @@ class Receiver(wiring.Component):
         lost: Signal,
         reset: Signal,
     ) -> DeepFifo:
-        """A FIFO that never stalls its source; `lost` sticks where there was no room."""
+        """A FIFO without backpressure; the sticky flag `lost` is set when there is no room."""
         word = Cat(payload)
         fifo = DeepFifo(width=len(word), depth=depth)
         m.submodules[name] = ResetInserter(reset)(fifo)

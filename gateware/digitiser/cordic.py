@@ -1,4 +1,4 @@
-"""CORDIC: turns a vector by an angle, or finds its angle. Model: `models.digitiser.cordic`."""
+"""CORDIC: it turns a vector, or finds its angle. Model: `models.digitiser.cordic`."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ from shotveil.models.digitiser.spec import DigitiserSpec
 class Cordic(wiring.Component):
     """A pipeline that turns (x, y) by `turn`, or with `vectoring` high measures its angle.
 
-    * `valid`: a vector enters. Only registers with a vector in front of them move: most clocks
-      bring none, and two thousand flip-flops that rest save power, and time in simulation.
+    * `valid`: a vector enters. Only registers whose input holds a vector change. Most clocks bring
+      no vector, so this saves power, and time in simulation.
     * `x`, `y`: one bit more than `spec.symbol`; a rotation needs vectors whose quadratures fit it.
     * `u`, `v`: the rotated vector in `spec.symbol`, rounded half to even, `saturated` if limited.
     * `angle`: of the vector, in 2^−phase_bits turn, rounded half to even.
-    * All of them `latency` clocks after the input; one vector a clock; 2 multipliers.
+    * All results come `latency` clocks after the input. Throughput: one vector per clock. It takes
+      2 multipliers.
     """
 
     def __init__(self, spec: DigitiserSpec):
@@ -63,8 +64,8 @@ class Cordic(wiring.Component):
         inner = signed(spec.symbol.width + 3 + spec.guard_bits)
         wide = bits + ANGLE_GUARD
 
-        # Whether there is a vector in front of the registers of each stage. The first do not ask:
-        # whether one enters is known late in the clock.
+        # Whether the input of each stage holds a vector. The first registers always change, because
+        # `valid` comes late in the clock.
         behind = Signal(self.latency)
         live = Cat(C(1, 1), behind)
         m.d.sync += behind.eq(Cat(self.valid, behind))
@@ -105,7 +106,7 @@ class Cordic(wiring.Component):
             stage = 2 + k
             up = Signal(name=f"up{k}")
             m.d.comb += up.eq(Mux(vectoring, v < 0, z >= 0))
-            # Half a turn is carried along in z, modulo one turn: its sign means nothing then.
+            # z includes the half turn, modulo one turn, so its sign has no meaning then.
             next_u = register(_add_or_subtract(u, v >> k, up), inner, f"u{k + 1}", stage)
             next_v = register(_add_or_subtract(v, u >> k, ~up), inner, f"v{k + 1}", stage)
             turned = _add_or_subtract(z, C(angle, signed(wide)), up)

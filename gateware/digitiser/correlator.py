@@ -20,10 +20,10 @@ from shotveil.models.digitiser.spec import PREAMBLE, DigitiserSpec
 class Correlator(wiring.Component):
     """Power of the correlation with the preamble, and whether it is a hit.
 
-    * `i`: samples; `o`: for each, the power of the sample `LAG` before it. No stalls.
+    * `i`: samples; `o`: for each, the power of the sample `LAG` before it. It never stalls.
     * `minimum`: least power of a hit.
     * Sums are exact; the boxcar is rounded half to even to 12 bits.
-    * 2 multipliers a quadrature, 16 delays of 4 samples for each diagonal.
+    * It takes 2 multipliers per quadrature, and 16 delays of 4 samples for each diagonal.
     """
 
     LAG = 12

@@ -12,10 +12,10 @@ from shotveil.models.common.checks import require
 
 
 class DelayLine(wiring.Component):
-    """`o` is `i` as it was `steps` clocks with `enable` ago; zero before that.
+    """`o` is `i` delayed by `steps` clocks in which `enable` is high; at first it is zero.
 
-    Memory of `steps` − 2 words; values are plain bits. A reset leaves the memory as it is, and what
-    it holds from before is not let out.
+    It takes a memory of `steps` − 2 words; values are plain bits. A reset does not clear the
+    memory, but old words do not come out after it.
     """
 
     def __init__(self, width: int, steps: int):

@@ -13,12 +13,13 @@ from shotveil.models.digitiser.spec import DigitiserSpec
 
 
 class Entry(wiring.Component):
-    """Samples from the words of the ADC; `over` marks the ends of its range.
+    """Converts ADC words to samples; `over` marks samples at the ends of the range.
 
     * `offset_binary`: high where the ADC counts from its lower end; two's complement otherwise.
     * `overrange`, `overrange_count`: sticky, and saturating; `clear` sets both back.
-    * `always_valid`: of the stream `i`, as for a converter that has no pauses.
-    * Exact. One sample a clock, `latency` 1, never stalls, no multiplier.
+    * `always_valid`: whether the stream `i` is always valid, as for a converter without pauses.
+    * The result is exact. Throughput: one sample per clock. Latency: 1 clock. It never stalls and
+      takes no multiplier.
     """
 
     latency = 1

@@ -11,12 +11,13 @@ from shotveil.models.digitiser.spec import PILOT, ROW, VACUUM, DigitiserSpec
 
 
 class DigitiserFraming(wiring.Component):
-    """Counts symbols from the mark on: pilots, row, pilots, row, …, pilots, vacuum.
+    """Counts symbols from the start of a frame: pilots, row, pilots, row, …, pilots, vacuum.
 
-    * `i`: filtered symbols; `o`: those of frames, labelled; others are dropped. No stalls.
+    * `i`: filtered symbols; `o`: the symbols of frames with their labels; others are dropped. It
+      never stalls.
     * `row`, `pilots`, `spacing`, `vacuum`: the frame's layout, as in `models.signal.frame`.
-    * `skip`: looked at with a frame's first symbol, and a label of all its symbols. `started`
-      pulses a clock later.
+    * `skip`: sampled with a frame's first symbol, and then a label of all its symbols. `started`
+      pulses one clock later.
     """
 
     latency = 1

@@ -23,11 +23,11 @@ class MatchedFilter(wiring.Component):
     Each sample belongs to 8 symbols, and is multiplied with 8 taps, one of each; 8 sums move on by
     one symbol with every 4th sample.
 
-    * `i`: placed samples; `o`: a symbol with every 4th. No stalls. `latency` steps from a symbol's
-      last sample.
-    * Exact up to the end, then rounded half to even to `spec.filtered`, which holds any sum.
+    * `i`: placed samples; `o`: a symbol with every 4th sample. It never stalls. Latency: `latency`
+      steps from a symbol's last sample.
+    * Sums are exact, then rounded half to even to `spec.filtered`, which holds any sum.
     * `coefficients`: 64 × 32 taps, fraction by fraction, in `spec.coefficient`; load whole sets.
-    * 8 multipliers a quadrature, 8 memories of 256 taps.
+    * It takes 8 multipliers per quadrature, and 8 memories of 256 taps.
     """
 
     latency = 7
@@ -125,13 +125,13 @@ class MatchedFilter(wiring.Component):
                     m.d.sync += [s.eq(f) for s, f in zip(sums, following, strict=True)]
             totals[axis] = total
 
-        # What any sample of a symbol's window says is true of the symbol.
+        # A flag of any sample in a symbol's window becomes a flag of the symbol.
         flags = {}
         for name in ("mark", "lost", "over"):
             given = delay(m, payload[name] & (payload.mark | (name == "over")), ahead, step)
             line = [Signal(name=f"{name}_{k}") for k in range(span)]
             before = [line[0] & ~begins, *line[1:]]
-            # A mark belongs to the one symbol that it begins.
+            # A mark belongs only to the symbol that begins with it.
             now = [b | (given if name == "over" or k == 0 else 0) for k, b in enumerate(before)]
             flag = Signal(name=f"{name}_total")
             with m.If(step):

@@ -17,16 +17,17 @@ from shotveil.models.digitiser.spec import SIGNAL_RECORD, VACUUM, VACUUM_RECORD,
 
 
 class Normalisation(wiring.Component):
-    """Takes the offset off and multiplies with a register: ADC steps in, √SNU out.
+    """Removes the offset and multiplies by a register: ADC steps in, √SNU out.
 
-    * `i`: framed symbols, `o`: symbols, `latency` clocks later. One a clock; a symbol that measures
-      the offset takes 3.
+    * `i`: framed symbols, `o`: symbols, `latency` clocks later. Throughput: one symbol per clock; a
+      symbol that measures the offset takes 3 clocks.
     * `scale_x`, `scale_p`: from calibration, in `spec.scale`.
     * `record`, `offset_shift`: see the model. While `load` is high, the offset is `offset_x`,
       `offset_p` and counts as settled; `measured_x`, `measured_p` show it. Its unit is the
       2^−`offset_guard` part of a step of `spec.filtered`.
-    * Rounded half to even twice: to `spec.centred`, and to `spec.symbol`; both saturate, flagged.
-    * One multiplier a quadrature.
+    * Values are rounded half to even twice, to `spec.centred` and to `spec.symbol`. Both saturate
+      and then set a flag.
+    * It takes one multiplier per quadrature.
     """
 
     latency = 9
@@ -53,7 +54,7 @@ class Normalisation(wiring.Component):
         m = Module()
         guard = spec.offset_guard
 
-        # A symbol that moves the offset holds up the next one until it has.
+        # A symbol that moves the offset stalls the next symbol until the offset has moved.
         valid = Signal(self.latency)
         enable = Signal()
         gap = Signal(2)

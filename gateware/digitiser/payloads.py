@@ -1,4 +1,4 @@
-"""What the digitiser's streams carry. With one quadrature the fields `p` are absent."""
+"""Payloads of the digitiser's streams. With one quadrature the fields `p` are absent."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def codes(spec: DigitiserSpec) -> data.StructLayout:
 
 
 def samples(spec: DigitiserSpec) -> data.StructLayout:
-    """Samples behind the entry."""
+    """Samples after the entry."""
     return quadratures(spec, fixedpoint.shape(spec.sample), over=1)
 
 
@@ -37,20 +37,20 @@ MARKS = data.StructLayout({"phase": 2, "fraction": 6, "mark": 1, "lost": 1})
 
 
 def placed(spec: DigitiserSpec) -> data.StructLayout:
-    """Samples of which is known where in which symbol they are; `mark` starts a frame."""
+    """Samples with their position in the symbol; `mark` starts a frame."""
     return quadratures(
         spec, fixedpoint.shape(spec.sample), over=1, phase=2, fraction=6, mark=1, lost=1
     )
 
 
 def filtered(spec: DigitiserSpec) -> data.StructLayout:
-    """Symbols behind the matched filter."""
+    """Symbols after the matched filter."""
     return quadratures(spec, fixedpoint.shape(spec.filtered), mark=1, lost=1, over=1)
 
 
 def label(spec: DigitiserSpec) -> dict[str, ShapeLike]:
-    """What a symbol is: kind, number in the row, run of the row, whether the pilot is an odd one,
-    whether the frame ends, and its flags; `skip` keeps it out of all sums."""
+    """The label of a symbol: its kind, its number in the row, its run of the row, whether it is an
+    odd pilot, whether the frame ends with it, and its flags. `skip` keeps it out of all sums."""
     return {
         "kind": 2,
         "index": (spec.row_capacity - 1).bit_length(),
@@ -84,6 +84,6 @@ def phases(spec: DigitiserSpec) -> data.StructLayout:
 
 
 def forward_valid(m: Module, i: Any, o: Any) -> None:
-    """The output of a block without stalls is valid a clock after its input, or always."""
+    """Make the output of a block without stalls valid one clock after its input, or always."""
     if not isinstance(o.valid, Const):
         m.d.sync += o.valid.eq(i.valid)

@@ -1,4 +1,4 @@
-"""Phase of the pilots, and de-rotation. Model: `models.digitiser.phase`."""
+"""Phase of the pilots, and de-rotation of the symbols. Model: `models.digitiser.phase`."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ class TrackingState(enum.Enum):
     PASS = 0  # symbols go through
     MEASURE = 1  # a vector enters the CORDIC
     WAIT = 2  # its angle is on the way
-    UPDATE = 3  # the angle counts
+    UPDATE = 3  # the angle updates the estimate
     REPORT = 4  # the phase is offered to the next block
 
 
 class Phase(wiring.Component):
-    """De-rotates symbols by the phase of the pilots; in homodyne mode only measures it.
+    """De-rotates symbols by the phase of the pilots; in homodyne mode it only measures the phase.
 
-    * `i`, `o`: symbols, one a clock; after a pilot (homodyne: a frame) the block pauses until its
-      phase is known, `pause` clocks. `latency` clocks of pipeline, and a queue of
-      `spec.symbol_fifo` symbols behind it.
+    * `i`, `o`: symbols, one per clock. After a pilot (homodyne: a frame) the block pauses for
+      `pause` clocks, until the phase is known. Latency: `latency` clocks of pipeline, followed by a
+      queue of `spec.symbol_fifo` symbols.
     * `phases`: the phase after each pilot (homodyne: of each frame).
     * `record`, `phase_shift`: see the model. `theta`: the phase in use.
-    * The CORDIC's 2 multipliers.
+    * It takes the 2 multipliers of the CORDIC.
     """
 
     def __init__(self, spec: DigitiserSpec):
@@ -65,8 +65,8 @@ class Phase(wiring.Component):
         two = spec.quadratures == 2
         state = Signal(TrackingState)
         taken = Signal()
-        # The pipeline runs freely; its results go to a queue, and symbols are taken only as long
-        # as the queue has room for all of them.
+        # The pipeline never stops. Its results go to a queue, and symbols are taken only while the
+        # queue has room for all symbols in the pipeline.
         layout = payloads.symbols(spec)
         depth = spec.symbol_fifo
         m.submodules.queue = queue = DeepFifo(width=Shape.cast(layout).width, depth=depth)

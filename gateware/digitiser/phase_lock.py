@@ -1,4 +1,4 @@
-"""The PI loop of homodyne mode. Model: `models.digitiser.phase_lock`."""
+"""The phase lock of homodyne mode, a PI loop. Model: `models.digitiser.phase_lock`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class PhaseLock(wiring.Component):
     * `i`: phases; `o`: codes of 14 bits, `latency` clocks after their phase. The converter takes
       every code as it comes.
     * `ki`, `kp`, `setpoint`, `window`, `span`: see the model. `locked`: the loop is steady.
-    * All modulo one turn: nothing saturates. One multiplier, used three times a phase.
+    * All is modulo one turn, so nothing saturates. One multiplier is used three times per phase.
     """
 
     latency = 18
@@ -49,7 +49,7 @@ class PhaseLock(wiring.Component):
         size = Signal(bits)
         within = Signal()
         steady = Signal(range(STEADY + 1))
-        # Gears: the gain falls with the number of good frames until it meets the registers.
+        # Gears: the gain falls with the number of good frames until it reaches the register's.
         seen = Signal(COUNT_BITS)
         coarse = Signal(GAIN_BITS, init=(1 << GAIN_BITS) - 1)
         ki, kp = Signal(GAIN_BITS), Signal(GAIN_BITS)

@@ -1,4 +1,4 @@
-"""Sums in memory that are read out whole while the next ones are being taken."""
+"""Double-buffered sums in memory: one bank is sent while the other takes the next sums."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class SumBank(wiring.Component):
       by lane. What was sent starts from 0 again. Swap when no addition is under way, 6 clocks after
       the last. If the last sums are still being sent, nothing is exchanged, sums go on in the same
       bank, and `late` is high for a clock.
-    * `wipe`: held for 4·`words` clocks without additions it clears both banks, even in reset.
-    * Sums are 64 bits wide and wrap; the user shows that they cannot get there.
+    * `wipe`: if held for 4·`words` clocks without additions, it clears both banks, even in reset.
+    * Sums are 64 bits wide and wrap; the user must ensure that they cannot overflow.
     """
 
     def __init__(self, words: int, lanes: int, value_bits: int):
@@ -78,7 +78,7 @@ class SumBank(wiring.Component):
         place = [Signal(range(places), name=f"place_{n}", reset_less=True) for n in range(5)]
         again = Signal(2, reset_less=True)
         m.d.sync += again.eq(Cat((place[4] == place[0]) & add[4], again))
-        # What is sent next is asked for ahead.
+        # The next sum to send is read ahead.
         following = Mux(state == Dump.SEND, at + 1, at)
         read_at = [Signal(range(places), name=f"read_at_{b}", reset_less=True) for b in range(2)]
         m.d.sync += [
@@ -99,7 +99,7 @@ class SumBank(wiring.Component):
             total = Signal(signed(SUM_BITS), name=f"total_{n}", reset_less=True)
             data = []
             for b in range(2):
-                # What is read in the clock of a write to the same place is never used.
+                # A word that is read in the clock of a write to its place is never used.
                 m.submodules[f"memory_{n}_{b}"] = memory = Memory(
                     shape=signed(SUM_BITS), depth=places, init=[], attrs=NO_COLLISIONS
                 )

@@ -1,4 +1,4 @@
-"""Samples held back until their frame is known, and marked with where they are in it."""
+"""Delay of the samples until their frame is known, and marks of their position in the frame."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shotveil.models.digitiser.spec import DigitiserSpec
 
 
 class Synchroniser(wiring.Component):
-    """Sample k − `spec.delay`, with its marks, for each sample k. No stalls.
+    """Gives sample k − `spec.delay`, with its marks, for each sample k. It never stalls.
 
     Settings and status are those of `Correlator` and `Timing`.
     """

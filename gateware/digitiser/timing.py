@@ -23,32 +23,32 @@ from shotveil.models.digitiser.timing import (
     ratios,
 )
 
-TIME_BITS = 28  # of sample numbers, which wrap: 2 s, longer than any frame
-SUB = 6 + FINE  # bits of a position below the sample
+TIME_BITS = 28  # width of sample numbers; they wrap after 2 s, which is longer than any frame
+SUB = 6 + FINE  # bits of a position below one sample
 
 
 class Mode(enum.Enum):
     IDLE = 0  # no peak seen
-    SEARCH = 1  # the largest peak of a period is sought
+    SEARCH = 1  # the search for the largest peak of a period is under way
     LOCKED = 2
 
 
 class Timing(wiring.Component):
-    """Says for each sample where it is: phase in the symbol, fraction, start and loss of frames.
+    """Marks each sample with its phase in the symbol, the fraction, and start and loss of frames.
 
     * `i`: correlation, `o`: marks, one for each. The mark of sample k leaves with the correlation
-      of sample k + `lag`. No stalls.
-    * The first `behind` correlations are of samples before the first.
+      of sample k + `lag`. It never stalls.
+    * The first `behind` correlations belong to samples before the first sample.
     * `period`: samples from frame to frame; `timing_shift`, `free_run`: see the model.
     * `locked`: frames are being found; `loss`: sticky, a lock was given up; `clear` sets it back.
-    * One multiplier, a table of 64 words.
+    * It takes one multiplier and a table of 64 words.
     """
 
     def __init__(self, spec: DigitiserSpec, lag: int, behind: int = 0, always_valid: bool = False):
         self._spec = spec
         self._behind = behind
         self._lag = lag
-        # The judgement, and its arithmetic, must be over when the frame starts.
+        # The decision, with its arithmetic, must be complete before the frame starts.
         assert lag + START > JUDGE + 10
         super().__init__(
             {
@@ -227,8 +227,8 @@ class Timing(wiring.Component):
         """A strobe a step after a peak has held, its sample, and the powers before, at and after
         it, which stay for that step.
 
-        Whether a power is the highest so far takes longer than a step to say. So it is compared a
-        step ahead, both with the highest and with the power before it, which may become that.
+        Comparing a power with the highest so far takes longer than a step. It is therefore done a
+        step ahead, with both the highest power and the power before, which may become the highest.
         """
         power, previous = Signal(payloads.POWER_BITS), Signal(payloads.POWER_BITS)
         hit = Signal()
@@ -274,10 +274,10 @@ class Timing(wiring.Component):
         start: Signal,
         powers: tuple[Signal, Signal, Signal],
     ) -> tuple[Signal, Signal]:
-        """A strobe when the fraction of a peak is known, and it (0 … 63).
+        """A strobe when the fraction of a peak is known, and the fraction (0 … 63).
 
-        Every peak's powers are kept, unless a measurement is on; `start`, two steps after the
-        peak's strobe, says that they are to be measured.
+        The powers of every peak are latched, unless a measurement is running. `start`, two steps
+        after the peak's strobe, starts a measurement of them.
         """
         left, best, right = (
             Signal(payloads.POWER_BITS, name=f"{n}_shifted") for n in ("left", "top", "right")

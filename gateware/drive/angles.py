@@ -1,4 +1,4 @@
-"""A replayed table of beam-splitter angles. Model and physics: `models.drive.angles`."""
+"""Replay of a table of beam-splitter angles. Model and physics: `models.drive.angles`."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from shotveil.models.drive.spec import DriveSpec
 
 
 class Angles(wiring.Component):
-    """Gives the loaded table again and again, as the rows of frames.
+    """Replays the loaded table as the row of every frame.
 
     * `i`: the table, pairs of angles in `spec.symbol`, accepted while `play` is low and until the
       memory is full; `o`: its entries in order, from the first, for as long as `play` is high.
     * `clear`: empties the table, while `play` is low. `length`: entries loaded.
-    * One pair a clock, `latency` clocks from a rise of `play` to the first; block RAM for
-      `spec.row_capacity` pairs, no multiplier. An empty table gives nothing.
+    * Throughput: one pair per clock; `latency` clocks from a rise of `play` to the first pair. It
+      takes block RAM for `spec.row_capacity` pairs, no multiplier. An empty table gives nothing.
     """
 
     def __init__(self, spec: DriveSpec):

@@ -23,9 +23,11 @@ from shotveil.models.drive.spec import DriveRegisters, DriveSpec
 
 
 class Drive(wiring.Component):
-    """framing → scaling → shaping → linearisation → DAC; in angle mode the rows are a table.
+    """The drive: framing → scaling → shaping → linearisation → DAC.
 
-    * `i`: rows of symbols from the host; `o`: DAC codes, one pair a clock, always valid.
+    In angle mode, the rows come from a table.
+
+    * `i`: rows of symbols from the host; `o`: DAC codes, one pair per clock, always valid.
     * `coefficients` (taps of the pulse) and `angles` (the table) are accepted only while disarmed.
       In angle mode load the taps of a hold (`DriveSpec.hold`) and set `scale` to 1.
     * `run` lets frames start, unless `hold` is high; `arm` lets them reach the DAC. `hold`,
@@ -34,9 +36,9 @@ class Drive(wiring.Component):
       `DriveSettings`.
     * `clipped`, `refused`, `saturated` and `starved` count what could not be sent as asked; the
       flags of the same names are sticky. `clear` resets all of them. `clipped` counts samples whose
-      symbol or shaped value was limited, as seen in front of the linearisation.
-    * `latency`: clocks from the last symbol of a row to the first code of its frame, at most, when
-      no other frame is on its way.
+      symbol or shaped value saturated, as seen before the linearisation.
+    * `latency`: the most clocks from the last symbol of a row to the first code of its frame, if no
+      other frame is being sent.
     """
 
     def __init__(self, spec: DriveSpec):
@@ -133,7 +135,7 @@ class Drive(wiring.Component):
             angles.clear.eq(self.clear_angles),
             self.angles_loaded.eq(angles.length),
         ]
-        # Tables do not change under a light that is on.
+        # Tables must not change while light is on.
         m.d.sync += [
             shaping.coefficients.valid.eq(self.coefficients.valid & ~self.arm),
             shaping.coefficients.payload.eq(self.coefficients.payload),
@@ -144,7 +146,8 @@ class Drive(wiring.Component):
             angles.i.payload.eq(self.angles.payload),
             self.angles.ready.eq(angles.i.ready & ~self.arm),
         ]
-        # The shaping's pace is known too late in the clock to move what is in front of the framing.
+        # The shaping's `ready` comes too late in the clock to control the blocks before it, so a
+        # stage separates them.
         m.submodules.pace = pace = Stage(payloads.framed(self.spec))
         connect(m, framing.o, pace.i)
         connect(m, pace.o, scaling.i)

@@ -1,4 +1,4 @@
-"""DAC formatting and the switch that keeps the output at zero. Model: `models.drive.dac`."""
+"""DAC formatting, and the switch that sets the output to zero. Model: `models.drive.dac`."""
 
 from __future__ import annotations
 
@@ -14,17 +14,19 @@ from shotveil.models.drive.spec import DriveSpec
 
 
 class Dac(wiring.Component):
-    """Voltages to codes of `spec.dac_bits`, at a converter that takes one pair every clock.
+    """Converts voltages to codes of `spec.dac_bits` for a DAC that takes one pair every clock.
 
-    * `i`: voltages in `spec.voltage`, always taken; `o`: signed codes, always valid. Rounded half
-      to even and saturated; `saturated` counts pairs that were, `saturated_flag` is sticky.
+    * `i`: voltages in `spec.voltage`, always taken; `o`: signed codes, always valid. Codes are
+      rounded half to even and saturate; `saturated` counts the pairs that saturated, and
+      `saturated_flag` is sticky.
     * `arm`: while low, codes are zero. While high, codes flow from the next start of a frame on
       (`armed`), so no torn frame leaves.
-    * A fault switches to zero, with the faulty pair itself, until `arm` goes low and high again;
-      `tripped` tells. Faults are a pair marked so (if `stop_on_fault`), one that saturates (if
-      `stop_on_saturation`), and a clock without a pair while armed, which `starved` counts.
+    * A fault sets the output to zero, from the faulty pair on, until `arm` goes low and high again;
+      `tripped` is high meanwhile. Faults are a pair marked with `fault` (if `stop_on_fault`), a
+      pair that saturates (if `stop_on_saturation`), and a clock without a pair while armed, which
+      `starved` counts.
     * `clear` resets counters and sticky flags. Counters count only while armed.
-    * `latency` clocks, no multiplier.
+    * Latency: `latency` clocks. It takes no multiplier.
     """
 
     def __init__(self, spec: DriveSpec):
@@ -70,7 +72,8 @@ class Dac(wiring.Component):
             codes.append(limited)
             over.append(fixedpoint.overflows(rounded, spec.dac))
 
-        # Marks that travel with the pair; `valid` has a reset so that start-up is no starvation.
+        # Flags that travel with the pair; `valid` has a reset so that start-up does not count as
+        # starvation.
         valid = Signal(2)
         fault = Signal(2, reset_less=True)
         first = Signal(2, reset_less=True)

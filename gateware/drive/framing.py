@@ -20,7 +20,7 @@ LENGTHS = FrameLayout.names()
 
 
 class Section(enum.Enum, shape=3):  # type: ignore[call-arg]
-    """Where in a frame the next symbol lies."""
+    """The section of a frame that the next symbol lies in."""
 
     IDLE = 0
     PREAMBLE = 1
@@ -31,7 +31,7 @@ class Section(enum.Enum, shape=3):  # type: ignore[call-arg]
 
 
 class DriveFraming(wiring.Component):
-    """Frames around rows, and symbols of zero between frames, so the output never pauses.
+    """Puts frames around rows, and symbols of zero between frames, so the output never pauses.
 
     * `i`: symbols of rows in `spec.symbol`; `o`: symbols of frames in the same format, references
       as ±½, with their flags. Nothing is rounded.
@@ -40,13 +40,14 @@ class DriveFraming(wiring.Component):
     * `hold`: no frame starts although `run` is high. `blank`: the next frame needs no row, zeros
       are sent in its place. `started` pulses where a frame starts, before its first symbol.
     * `taken` is high where `symbol` of the row buffer goes into a frame.
-    * `flush`: while high, the row buffer is emptied and what comes is dropped. Only between frames.
-    * One register a section with its length (`models.signal.frame.FrameLayout` says what is
-      allowed); taken over when a frame starts.
-    * `busy`: a frame is on its way; `buffered`: symbols in the row buffer.
-    * Throughput one symbol a clock, frames back to back. Latency: `latency` clocks from a row's
+    * `flush`: while high, the row buffer is emptied and new symbols are dropped. It may be high
+      only between frames.
+    * Each section has a register with its length (`models.signal.frame.FrameLayout` says what is
+      allowed), which is latched when a frame starts.
+    * `busy`: a frame is being sent; `buffered`: number of symbols in the row buffer.
+    * Throughput: one symbol per clock, frames back to back. Latency: `latency` clocks from a row's
       last symbol to the first symbol of its frame.
-    * Takes block RAM for `spec.row_capacity` symbols, no multiplier.
+    * It takes block RAM for `spec.row_capacity` symbols, no multiplier.
     """
 
     def __init__(self, spec: DriveSpec):
@@ -78,7 +79,7 @@ class DriveFraming(wiring.Component):
         spec = self._spec
         m = Module()
         layout = payloads.host_symbol(spec)
-        # Known a clock late, when one more symbol may have come: the FIFO has a place for it.
+        # One clock late, when one more symbol may have come; the FIFO has a place for it.
         room = Signal()
         buffer = DeepFifo(width=layout.size, depth=spec.row_capacity)
         m.submodules.buffer = ResetInserter(self.flush)(buffer)
@@ -107,7 +108,7 @@ class DriveFraming(wiring.Component):
         last = Signal(init=1)  # none is left
         row_left = Signal(spec.length_width)
         row_done = Signal()
-        # Known a clock after what they speak of: none of it matters so soon.
+        # These are one clock late, which is early enough for their use.
         no_pilots, no_vacuum = Signal(), Signal()
         cut = Signal()  # what is left of the row is less than a block
         final = Signal()  # and is one symbol

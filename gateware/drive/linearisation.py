@@ -31,8 +31,9 @@ class Linearisation(wiring.Component):
       very end, where the arcsine is vertical.
     * |gain·u| ≥ 1 is out of reach: that arm gets φ = 0, the sample leaves with `fault`, and
       `refused` counts it; `refused_flag` is sticky. `clear` resets both.
-    * Every rounding is half to even, but for the table's, which is half away from zero.
-    * One sample a clock, `latency` clocks, six multipliers, four block RAMs at the default size.
+    * Every rounding is half to even, except that of the table, which is half away from zero.
+    * Throughput: one sample per clock. Latency: `latency` clocks. It takes six multipliers, and
+      four block RAMs at the default size.
     """
 
     def __init__(self, spec: DriveSpec):
@@ -69,7 +70,7 @@ class Linearisation(wiring.Component):
         m = Module()
         enable = flow(m, self.i, self.o, self.latency)
         refusals = [self._arm(m, arm, enable) for arm in ARMS]
-        # A refusal is known behind the magnitude; from there it travels with its sample.
+        # A refusal is known after the magnitude; from there it travels with its sample.
         known = self._GAIN + self._MAGNITUDE
         refused = delay(m, refusals[0] | refusals[1], self.latency - known, enable)
         fault = delay(m, self.i.p.fault, self.latency, enable)
@@ -85,7 +86,7 @@ class Linearisation(wiring.Component):
         return m
 
     def _arm(self, m: Module, arm: str, enable: Value) -> Value:
-        """One arm of the modulator; gives its refusals."""
+        """Build one arm of the modulator; return the signal of its refusals."""
         spec = self._spec
 
         def register(value: ValueLike, clocks: int = 1) -> Value:
@@ -137,7 +138,7 @@ class Linearisation(wiring.Component):
             )
             port = memory.read_port()
             m.d.comb += [port.addr.eq(magnitude[bits:]), port.en.eq(enable)]
-            # A second register, since a block RAM is slow to give its word.
+            # A second register, because block RAM is slow to give its word.
             looked_up.append(delay(m, port.data, 1, enable))
         value, slope = looked_up
         inside = delay(m, magnitude[:bits], 2, enable)

@@ -1,4 +1,4 @@
-"""What the drive's streams carry from block to block."""
+"""Payloads of the streams between the blocks of the drive."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def framed(spec: DriveSpec) -> data.StructLayout:
 
 
 def scaled(spec: DriveSpec) -> data.StructLayout:
-    """A scaled symbol; `fault` if it is not what was asked for."""
+    """A scaled symbol; `fault` is high if it saturated."""
     return quadratures(spec.scaled, fault=1, first=1)
 
 

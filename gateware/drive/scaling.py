@@ -1,4 +1,4 @@
-"""Scaling: symbols times the layer's s, or times the reference level.
+"""Scaling: multiplication of symbols by the layer's s or by the reference level.
 
 Model: `models.drive.scaling`.
 """
@@ -18,12 +18,12 @@ from shotveil.models.drive.spec import DriveSpec
 
 
 class Scaling(wiring.Component):
-    """o = symbol · scale, or symbol · reference where the symbol is marked as one.
+    """o = symbol · scale, or symbol · reference for symbols marked as references.
 
     * `i`: `spec.symbol`, `o`: `spec.scaled`; `scale` and `reference`: `spec.scale`.
     * The product is exact, then rounded half to even and saturated. A symbol of which either
       quadrature saturated leaves with `fault`.
-    * One symbol a clock, `latency` clocks, two multipliers.
+    * Throughput: one symbol per clock. Latency: `latency` clocks. It takes two multipliers.
     """
 
     def __init__(self, spec: DriveSpec):

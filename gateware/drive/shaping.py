@@ -18,15 +18,17 @@ from shotveil.models.drive.spec import DriveSpec
 class Shaping(wiring.Component):
     """y[nL + p] = Σ_j h[jL + p]·x[n − j], with L = `spec.samples_per_symbol`.
 
-    * `i`: symbols in `spec.scaled`, `o`: samples in `spec.sample`. One sample a clock: a symbol is
-      taken every L clocks. `latency` clocks from a symbol to its first sample.
+    * `i`: symbols in `spec.scaled`, `o`: samples in `spec.sample`. Throughput: one sample per
+      clock, so a symbol is taken every L clocks. Latency: `latency` clocks from a symbol to its
+      first sample.
     * Products and sum are exact, then rounded half to even and saturated; the taps that
-      `models.signal.pulse.coefficients` makes never saturate. A saturated sample, and all of a
-      faulty symbol's own, leave with `fault`.
+      `models.signal.pulse.coefficients` makes never saturate. A saturated sample, and the samples
+      of a faulty symbol, leave with `fault`.
     * `coefficients`: the taps h[0], h[1], … in `spec.coefficient`. They replace each other as they
       come, so load whole sets, and only while nothing is sent. The pulse of the spec is there from
       the start.
-    * 2 · `spec.span` multipliers, and for each pair of them a distributed memory of L taps.
+    * It takes 2 · `spec.span` multipliers, and for each pair of them a distributed memory of L
+      taps.
     """
 
     def __init__(self, spec: DriveSpec):
@@ -52,7 +54,7 @@ class Shaping(wiring.Component):
         length, span = spec.samples_per_symbol, spec.span
         m = Module()
 
-        # The symbol at hand is sent in L phases; the next one is taken with the last of them.
+        # The current symbol is sent in L phases; the next one is taken with the last phase.
         phase = Signal(range(length))
         last = Signal()
         present = Signal()
@@ -84,7 +86,7 @@ class Shaping(wiring.Component):
         taps = self._taps(m, phase, enable)
         limited = []
         for arm in ("i", "q"):
-            # No reset: the symbols of zero between frames empty the line.
+            # No reset is needed: the symbols of zero between frames empty the line.
             shape = fixedpoint.shape(spec.scaled)
             line = [Signal(shape, reset_less=True, name=f"{arm}_{j}") for j in range(span)]
             with m.If(taken):

@@ -1,4 +1,4 @@
-"""What every buffer of a stream has to keep to: order, and a sample that waits."""
+"""Rules for every buffer of a stream: samples stay in order, and a waiting one stays the same."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from amaranth.hdl import Assert, Module, Signal, Value
 def counting(m: Module, dut: Any, valid: Value, ready: Value, width: int) -> tuple[Signal, ...]:
     """Feed `dut` 0, 1, 2, … in `width` bits and expect them back, each held until it is taken.
 
-    Gives the counts of samples sent and received, and whether one has waited at the output.
+    Returns the numbers of samples sent and received, and whether one has waited at the output.
     """
     sent = Signal(width, name="sent")
     received = Signal(width, name="received")

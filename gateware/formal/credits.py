@@ -1,4 +1,4 @@
-"""A host that keeps to any limit it was ever told finds room, and no port is ever overrun."""
+"""Proof: a host that respects any limit it was told finds room, and no port ever overflows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shotveil.gateware.host_link.credits import LIMIT_BITS
 from shotveil.models.host_link.packet import MAX_WORDS
 
 PORTS = 2
-CAPACITY = 300  # words of each FIFO: little more than a request, so that few requests fill it
+CAPACITY = 300  # words of each FIFO; a few requests fill it, as it holds little more than one
 
 
 class CreditsBench(wiring.Component):
@@ -36,7 +36,7 @@ class CreditsBench(wiring.Component):
         m = Module()
         m.submodules.dut = dut = self.dut
         levels = Array(Signal(range(CAPACITY + 1), name=f"level_{n}") for n in range(PORTS))
-        # What the host knows: words that it sent, and the last limit it was told.
+        # The host knows the number of words that it sent, and the last limit it was told.
         sent = Array(Signal(LIMIT_BITS, name=f"host_sent_{n}") for n in range(PORTS))
         told = Array(Signal(LIMIT_BITS, name=f"told_{n}") for n in range(PORTS))
 
@@ -80,7 +80,7 @@ class CreditsBench(wiring.Component):
                         m.d.sync += levels[n].eq(levels[n] + count - drained[n])
             # The limit is what was sent before and what there is room for.
             m.d.comb += Assert((dut.limit - sent[port])[:LIMIT_BITS] == room)
-        # A new session: nothing was sent, nothing is known; words of the old one may still be here.
+        # In a new session no word was sent and no limit is known. FIFOs may still hold old words.
         with m.If(self.clear):
             m.d.sync += [asked.eq(0), decided.eq(0)]
             m.d.sync += [value.eq(0) for value in (*sent, *told)]

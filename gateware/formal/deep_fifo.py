@@ -1,4 +1,4 @@
-"""What holds inside a deep FIFO whose words are numbered: it makes proofs about one inductive."""
+"""Invariants inside a deep FIFO whose words are numbered; they make proofs about it inductive."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def inside(path: str, width: int, depth: int) -> dict[str, tuple[int, str]]:
 
 
 def follow(m: Module, bench: Any, depth: int, taken: Signal) -> Value:
-    """Assert that words, which are their own numbers, lie in their order from number `taken` on.
+    """Assert that the words in the FIFO are the numbers from `taken` on, in order.
 
     `bench` has the inputs of `inside`; `depth` is a power of two, and numbers wrap with the bits of
-    `taken`. Gives how many words the FIFO holds.
+    `taken`. Returns the number of words that the FIFO holds.
     """
     bits = len(taken)
 

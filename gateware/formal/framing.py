@@ -1,4 +1,4 @@
-"""The drive's framing plays every frame symbol for symbol, with no gap inside, and no stale symbol.
+"""Proof: the drive's framing plays every frame symbol by symbol, without gaps or stale symbols.
 
 The reference is `models.signal.frame`: a table of the slots of some layouts, small enough to be
 proved and with every section present, absent, whole and cut. Rows may arrive at any pace, the
@@ -39,7 +39,7 @@ STEP = data.StructLayout(
         "rows_to_come": 3, "last": 1, "i": 16, "q": 16,
     }
 )  # fmt: skip
-# The bench's inputs that show what is inside.
+# The bench's inputs that show the block's internal signals.
 INSIDE = {
     "section": (3, "dut.section"),
     "left": (LENGTH, "dut.left"),

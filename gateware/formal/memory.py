@@ -1,5 +1,5 @@
-"""A deep FIFO gives every word once, in order, has room for as many as it says, and shows a word
-that has come within a few clocks."""
+"""Proof: a deep FIFO gives every word once and in order, has the room that it reports, and shows a
+word within a few clocks after it was written."""
 
 from __future__ import annotations
 

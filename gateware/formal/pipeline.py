@@ -1,4 +1,4 @@
-"""A pipeline's handshake loses, repeats and swaps nothing, and a waiting sample stays as it is."""
+"""Proof: a pipeline's handshake keeps all samples in order, and a waiting sample stays the same."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LATENCY = 3
 
 
 class Pipe(wiring.Component):
-    """The smallest pipeline: it only moves."""
+    """The smallest pipeline: it only moves samples."""
 
     def __init__(self, block: ModuleType):
         self._block = block

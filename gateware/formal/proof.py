@@ -41,9 +41,9 @@ class Proof:
     """A bench around a block of the module `block`, proved by k-induction over `depth` steps.
 
     * `bench`: makes the bench from the block's module, the real one or one with a bug.
-    * `peek`: inputs of the bench that show signals inside, by their path from the bench. What
-      holds of them makes the property inductive; it is asserted like the rest.
-    * `reach`: steps within which every `Cover` and every bug must show.
+    * `peek`: inputs of the bench that show internal signals, by their path from the bench.
+      Invariants of these make the property inductive; they are asserted like the rest.
+    * `reach`: number of steps within which every `Cover` must be reached and every bug found.
     """
 
     block: str

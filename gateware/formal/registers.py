@@ -1,4 +1,4 @@
-"""Settings change only by `commit`, all in the same clock, and to what was written last."""
+"""Proof: settings change only by `commit`, all in one clock, to the values written last."""
 
 from __future__ import annotations
 

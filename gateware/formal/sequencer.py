@@ -1,4 +1,4 @@
-"""Not one row beyond the grant, one batch for each rise of `arm`, and nothing after a halt.
+"""Proof: no row beyond the grant, one batch for each rise of `arm`, and no frame after a halt.
 
 The drive is any that does what its framing is proved to do (`gateware.formal.framing`): a frame
 starts only a clock after `run`, and `MARGIN` clocks or more after the one before.
@@ -61,7 +61,7 @@ class SequencerBench(wiring.Component):
         with m.If(since < MARGIN):
             m.d.comb += Assume(self.busy)
 
-        # What was granted, and what left.
+        # The number of rows granted, and the number of rows that left.
         begins = (self.phase == BatchPhase.OFF) & self.start & self.arm & self.fresh
         allowed, leading = Signal(GRANT_BITS), Signal(LEAD_BITS)
         rows, blanks = Signal(GRANT_BITS), Signal(LEAD_BITS)
@@ -83,7 +83,7 @@ class SequencerBench(wiring.Component):
             m.d.sync += spent.eq(1)
         with m.If(begins):
             m.d.comb += Assert(~spent)
-        # Nothing is asked for after a halt, nor without a batch.
+        # No frame is asked for after a halt, nor without a batch.
         halted = Signal(init=1)
         with m.If(begins):
             m.d.sync += halted.eq(0)

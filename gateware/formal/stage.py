@@ -1,4 +1,4 @@
-"""The stage hands on every sample once, in order, and holds it until it is taken."""
+"""Proof: a stage passes on every sample once and in order, and holds it until it is taken."""
 
 from __future__ import annotations
 

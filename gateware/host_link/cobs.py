@@ -17,12 +17,12 @@ RING = 512  # bytes: two blocks and more
 
 
 class Decoder(wiring.Component):
-    """Takes the stuffing off.
+    """Removes the stuffing.
 
-    * `i`: bytes, with 0x00 between frames; `o`: what is in the frames, each closed by its end.
+    * `i`: bytes, with 0x00 between frames; `o`: the bytes of the frames, each closed by its end.
       A frame that ends within a block has the fault FRAME. Delimiters without a frame between them
       give nothing.
-    * A byte a clock, in and out. Latency: `latency` clocks.
+    * Throughput: one byte per clock, in and out. Latency: `latency` clocks.
     """
 
     latency = 1
@@ -69,14 +69,15 @@ class Decoder(wiring.Component):
 
 
 class Encoder(wiring.Component):
-    """Stuffs frames, and puts 0x00 behind each.
+    """Stuffs frames, and sends 0x00 after each.
 
     * `i`: frames, each closed by its end; `o`: bytes.
-    * Bytes go to a ring, with a hole before each block for its code. What ends a block fills the
-      hole, and all before the next hole may leave.
-    * A byte a clock in and out, but for a clock more for each full block and each end of a frame.
-      Latency: `latency` clocks from what ends a block to the block's code, with nothing before it.
-    * Takes one block RAM.
+    * Bytes go to a ring buffer, with a hole before each block for its code. The end of a block
+      fills the hole, and then all bytes before the next hole may leave.
+    * Throughput: one byte per clock, in and out, with one more clock for each full block and each
+      end of a frame. Latency: `latency` clocks from the end of a block to its code, if no other
+      byte waits.
+    * It takes one block RAM.
     """
 
     latency = 4
@@ -94,8 +95,8 @@ class Encoder(wiring.Component):
         hole = Signal(range(RING))  # where the code of this block goes
         tail = Signal(range(RING))  # the next byte to leave
         code = Signal(8, init=1)
-        open_end = Signal()  # the frame so far ends with a full block, which needs no other behind
-        room = Signal()  # known a clock late: some bytes are spared
+        open_end = Signal()  # the frame so far ends with a full block, so no further one is needed
+        room = Signal()  # one clock late, so some bytes are kept in reserve
         free = Signal(range(RING))
         # Bytes are written a clock later, from registers, and read once they are there.
         put = Signal()

@@ -1,4 +1,4 @@
-"""CRC-32 of packets, a byte a clock. Model: `models.host_link.crc`."""
+"""CRC-32 of packets, one byte per clock. Model: `models.host_link.crc`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shotveil.models.host_link.packet import CRC_BYTES
 
 
 def update(register: Value, byte: Value) -> Value:
-    """The register after one more byte: each bit the exclusive or of a few bits of both."""
+    """The register after one more byte; each bit is the exclusive or of a few bits of both."""
     index = register[:8] ^ byte
     columns = [table()[1 << bit] for bit in range(8)]
     rows = [
@@ -28,11 +28,11 @@ def update(register: Value, byte: Value) -> Value:
 
 
 class CrcCheck(wiring.Component):
-    """Judges frames whose last four bytes are the CRC-32 of those before them.
+    """Checks frames whose last four bytes are the CRC-32 of the bytes before them.
 
-    * `i`: frames as they are; `o`: the same, and where the CRC does not hold the fault CRC, unless
-      another one is known already.
-    * A token a clock, `latency` clocks later.
+    * `i`: frames; `o`: the same frames, with the fault CRC where the CRC is wrong and there is no
+      earlier fault.
+    * Throughput: one token per clock. Latency: `latency` clocks.
     """
 
     latency = 1
@@ -59,9 +59,9 @@ class CrcCheck(wiring.Component):
 
 
 class CrcAppend(wiring.Component):
-    """Puts behind the bytes of each frame their CRC-32, in four bytes, lowest first.
+    """Appends the CRC-32 to the bytes of each frame, in four bytes, lowest first.
 
-    * A token a clock, `latency` clocks later; four clocks more a frame.
+    * Throughput: one token per clock, and four more clocks per frame. Latency: `latency` clocks.
     """
 
     latency = 1

@@ -1,9 +1,9 @@
-"""How much a host may send: credit of the write ports.
+"""Credits of the write ports: how many words a host may send.
 
-The host may have sent as many words to a port in all as the last limit that it was told. A limit
-is what the port took, and what it has room for. It never falls, since a word that the port takes
-moves from the one to the other, and so a host that keeps to any limit it was ever told never finds
-a port full.
+A limit is the total number of words that a host may have sent to a port: the words that the port
+took, plus those that it has room for. A limit never falls, because a word that the port takes moves
+from the second number to the first. A host that respects any limit it was told therefore never
+finds a port full.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from amaranth.lib.wiring import In, Out
 from shotveil.models.common.checks import require
 from shotveil.models.host_link.packet import MAX_WORDS
 
-LIMIT_BITS = 16  # of limits, which count modulo 2^16: the host tells them apart by differences
+LIMIT_BITS = 16  # width of limits, which count modulo 2^16; the host uses differences only
 
 
 class Credits(wiring.Component):
     """Counts the words that went to each port, modulo 2^16.
 
-    * `port`, `count`, `room`: a request to send `count` words to a port with so much room.
-    * One clock later `fits` tells whether there is room for all of them, and `limit` what the host
-      may have sent to this port in all.
-    * `take`: the request of which `fits` and `limit` tell is carried out.
-    * `clear`: a new session, in which nothing was sent yet.
+    * `port`, `count`, `room`: a request to send `count` words to a port that has `room`.
+    * One clock later, `fits` tells whether there is room for all of them, and `limit` is the total
+      number of words that the host may have sent to this port.
+    * `take`: the request that `fits` and `limit` belong to is carried out.
+    * `clear`: a new session starts, in which no word was sent yet.
     """
 
     def __init__(self, ports: int):

@@ -1,4 +1,7 @@
-"""The device's end of the host link: carries requests out. Model: `models.host_link.endpoint`."""
+"""The device's end of the host link, which carries out requests.
+
+Model: `models.host_link.endpoint`.
+"""
 
 from __future__ import annotations
 
@@ -23,16 +26,16 @@ COUNTERS = ("link_repeated", "link_gap", "link_accepted")
 
 
 def inside(write_ports: int, read_ports: int) -> dict[str, Any]:
-    """Members of everything that connects to the node's inside.
+    """Ports that connect the link to the inside of the node.
 
     * `bus`: the register bus, as its master.
     * `write_<n>`: words from the host, offered only if `room_<n>` said that there is room for all
       words of their request.
-    * `read_<n>`: words to the host; `available_<n>` of them come without being waited for.
-    * Room and availability may be late by up to 4 clocks behind the last word that went by.
+    * `read_<n>`: words to the host; `available_<n>` of them come without waiting.
+    * Room and availability may be up to 4 clocks late after the last word.
     * `alive`: pulses for each request that was carried out or answered again.
-    * `fault`: pulses when a session ends because another host, or the same after a restart, says
-      HELLO: whoever started what is going on has gone.
+    * `fault`: pulses when a session ends because another host, or the same after a restart, sends
+      HELLO. The host that started the current batch is then gone.
     """
     words = stream.Signature(32)
     return {
@@ -47,7 +50,7 @@ def inside(write_ports: int, read_ports: int) -> dict[str, Any]:
 
 
 class Endpoint(wiring.Component):
-    """Takes requests in order, each once; keeps the last `window` responses for a repeated one.
+    """Carries out requests in order, each once; it keeps the last `window` responses to resend.
 
     * `i`, `words`: headers and words of good requests. `o`, `o_words`: headers and words of
       responses. The members of `inside` are where requests act.
@@ -101,7 +104,7 @@ class Endpoint(wiring.Component):
         told = Signal()  # that there is a gap
 
         # Response store: words in block RAM, written a clock later; headers beside it.
-        # One memory a byte, or a multiplexer would follow the block RAMs, which are slow already.
+        # One memory per byte avoids a multiplexer after the block RAMs, which are slow already.
         stores = [
             Memory(shape=8, depth=window * MAX_WORDS, init=[], attrs=NO_COLLISIONS)
             for _ in range(4)
@@ -180,7 +183,7 @@ class Endpoint(wiring.Component):
             self.bus.address.eq(address),
             self.bus.w_data.eq(self.words.p),
             *(port.payload.eq(self.words.p) for port in writes),
-            # By registers of their own, not by the state: the ports are far away.
+            # Registers of their own, instead of the state, drive the ports, which are far away.
             Cat(port.valid for port in writes).eq(Mux(self.words.valid, sending, 0)),
             Cat(port.ready for port in reads).eq(Mux(got, 0, receiving)),
         ]
@@ -338,7 +341,7 @@ class Endpoint(wiring.Component):
                         m.d.sync += receiving.eq(0)
                         m.next = "DRAIN"
 
-            # Words that nothing was done with; then the response.
+            # Drop the words that were not used; then send the response.
             with m.State("DRAIN"):
                 m.d.comb += self.words.ready.eq(1)
                 with m.If(left == 0):
@@ -364,7 +367,7 @@ class Endpoint(wiring.Component):
         return m
 
     def _reader(self, m: Module, ports: Sequence[Any], slot: Value) -> tuple[Value, Value]:
-        """Words of a response follow its header; gives whether, and from which slot."""
+        """Send the words of a response after its header; return whether, and from which slot."""
         addresses = stream.Signature(len(ports[0].addr)).create()
         enable = flow(m, addresses, self.o_words, latency=2)
         word = Signal(32, reset_less=True)
@@ -394,11 +397,11 @@ class Endpoint(wiring.Component):
 
 
 def _index(target: Value, ports: Sequence[Any]) -> Value:
-    """The bits of a request's target that tell some ports apart."""
+    """The bits of a request's target that are needed to tell the ports apart."""
     return target[: max(1, (len(ports) - 1).bit_length())]
 
 
 def _below(value: Value, limit: int) -> Value:
-    """`value < limit` without a carry chain over the bits that have to be zero anyway."""
+    """`value < limit`, without a carry chain over the bits that must be zero anyway."""
     width = (limit - 1).bit_length()
     return ~value[width:].any() & (value[:width] < limit)

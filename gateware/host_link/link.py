@@ -14,16 +14,16 @@ from shotveil.models.host_link.endpoint import require_shape
 
 
 class HostLink(wiring.Component):
-    """Packets in a stream of bytes, and what they ask for, each carried out exactly once.
+    """Takes packets from a stream of bytes, and carries out each request exactly once.
 
-    * `i`, `o`: bytes from and to the host, a byte a clock. A device that can lose bytes in front of
-      `i` only costs time: the packet is sent again.
+    * `i`, `o`: bytes from and to the host, one per clock. Bytes may be lost before `i`; this only
+      costs time, because the packet is sent again.
     * The members of `gateware.host_link.endpoint.inside`: register bus, ports, `alive`, `fault`.
-    * `link_bad_crc`, `link_bad_frame`, `link_repeated`, `link_gap`, `link_accepted`: packets by
-      what became of them, stopping at their largest value; `clear` sets them to zero.
-    * While bytes come at one a clock, SEND requests of 256 words are carried out at that pace: 1024
-      of 1040 bytes are payload.
-    * Does nothing before a host has said HELLO.
+    * `link_bad_crc`, `link_bad_frame`, `link_repeated`, `link_gap`, `link_accepted`: numbers of
+      packets by their outcome, which saturate; `clear` sets them to zero.
+    * SEND requests of 256 words are carried out as fast as bytes come, one per clock: 1024 of 1040
+      bytes are payload.
+    * The link does nothing before the host's first HELLO.
     """
 
     def __init__(self, write_ports: int, read_ports: int, window: int):

@@ -18,12 +18,12 @@ COUNTERS = ("link_bad_crc", "link_bad_frame")
 
 
 class Store(wiring.Component):
-    """Keeps a request until it is whole and found good; only then anything of it goes on.
+    """Keeps a request until it is complete and found good, and passes it on only then.
 
-    * `i`: judged frames. `o`: headers of good requests; `words`: the words of those whose header
-      was taken, `words` of them a request, all of which have to be taken.
-    * There is room for two requests: while the words of one leave, a word a clock, the next comes
-      in, a byte a clock. With both full, `i` waits.
+    * `i`: frames after the check of their CRC. `o`: headers of good requests; `words`: the words of
+      each request whose header was taken, as many as the header's `words`. All must be taken.
+    * There is room for two requests: while the words of one leave, one per clock, the next comes
+      in, one byte per clock. If both places are full, `i` waits.
     * `link_bad_crc`, `link_bad_frame`: frames that were dropped, see `EventCounter`; `clear` sets
       them to zero. A frame is bad that was cut, or whose length no request has.
     * Latency: `latency` clocks from the end of a frame to its header.
@@ -111,7 +111,7 @@ class Store(wiring.Component):
                     m.d.sync += index.eq(index + 1)
         with m.If(good):
             m.d.sync += incoming.eq(~incoming)
-        for k in range(2):  # of a bad frame as well: nobody looks before the half is full
+        for k in range(2):  # bad frames are written as well, but read only after a good end
             with m.If(take & end & (incoming == k)):
                 m.d.sync += [headers[k].eq(header), counts[k].eq(index - 1)]
 
@@ -162,7 +162,7 @@ class Serialiser(wiring.Component):
     """The bytes of a response, as a frame without CRC.
 
     * `i`: headers; `words`: as many words a header as its count says. `o`: the frame.
-    * Throughput: a byte a clock. Latency: `latency` clocks from a header to its first byte.
+    * Throughput: one byte per clock. Latency: `latency` clocks from a header to its first byte.
     """
 
     latency = 3

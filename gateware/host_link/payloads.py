@@ -1,4 +1,4 @@
-"""What the streams of the host link carry from block to block."""
+"""Payloads of the streams between the blocks of the host link."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COUNT = MAX_WORDS.bit_length()  # bits that hold 0 … MAX_WORDS
 
 
 class Fault(enum.Enum, shape=2):  # type: ignore[call-arg]
-    """What is wrong with a frame; known at its end."""
+    """The fault of a frame, which is known at its end."""
 
     NONE = 0
     FRAME = 1
@@ -23,12 +23,12 @@ class Fault(enum.Enum, shape=2):  # type: ignore[call-arg]
 
 
 def token() -> data.StructLayout:
-    """A byte of a frame, or with `end` none: the frame is over."""
+    """A byte of a frame or, if `end` is high, no byte but the end of the frame."""
     return data.StructLayout({"byte": 8, "end": 1})
 
 
 def judged() -> data.StructLayout:
-    """As `token`, and at the end of a frame its fault."""
+    """Like `token`, with the frame's fault at its end."""
     return data.StructLayout({"byte": 8, "end": 1, "fault": Fault})
 
 
@@ -38,5 +38,5 @@ def request() -> data.StructLayout:
 
 
 def response() -> data.StructLayout:
-    """Header of a response without what is constant; `op` is the request's lowest 7 bits."""
+    """Header of a response without its constant parts; `op` is the request's lowest 7 bits."""
     return data.StructLayout({"seq": 8, "op": 7, "status": 3, "credit": 16, "count": COUNT})

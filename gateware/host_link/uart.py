@@ -12,14 +12,14 @@ from shotveil.gateware.primitives.memory import DeepFifo
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.host_link.packet import BAUD
 
-PHASE_BITS = 16  # of the divider
-LARGEST_ERROR = 0.02  # of the baud rate; half a bit over ten would be 5 %, shared by both ends
-SHORTEST_BIT = 8  # clocks; an edge is known to a clock
+PHASE_BITS = 16  # width of the divider's phase
+LARGEST_ERROR = 0.02  # relative error of the baud rate; half a bit in ten, 5 %, is for both ends
+SHORTEST_BIT = 8  # clocks per bit; the time of an edge is accurate to one clock
 COUNTER_BITS = 16
 
 
 def step(clock_hz: float, baud: float) -> int:
-    """What the divider adds to its phase each clock: so many 2^−16 parts of a bit.
+    """The number of 2^−16 parts of a bit that the divider adds to its phase in each clock.
 
     Raises `RangeError` where the rate would be off by more than `LARGEST_ERROR`, or a bit lasts
     less than `SHORTEST_BIT` clocks.
@@ -37,10 +37,10 @@ def step(clock_hz: float, baud: float) -> int:
 
 
 class UartReceiver(wiring.Component):
-    """Bytes from a line. `framing_error` and `overrun` pulse when one is lost.
+    """Receives bytes from a line. `framing_error` or `overrun` pulses when a byte is lost.
 
-    A byte is lost when its stop bit is low, or when the one before it was not taken yet. A bit is
-    looked at in its middle, to 1.5 clocks.
+    A byte is lost when its stop bit is low (`framing_error`), or when the byte before it was not
+    taken yet (`overrun`). Each bit is sampled in its middle, to within 1.5 clocks.
     """
 
     def __init__(self, clock_hz: float, baud: float):
@@ -67,7 +67,7 @@ class UartReceiver(wiring.Component):
         with m.If(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
         with m.If(left == 0):
-            # The first edge: from here half a bit to the middle of the start bit.
+            # From the first edge, it is half a bit to the middle of the start bit.
             m.d.sync += [phase.eq(1 << (PHASE_BITS - 1)), carry.eq(0)]
             with m.If(~line & before):
                 m.d.sync += left.eq(10)
@@ -87,7 +87,7 @@ class UartReceiver(wiring.Component):
 
 
 class UartTransmitter(wiring.Component):
-    """Bytes to a line."""
+    """Sends bytes to a line."""
 
     def __init__(self, clock_hz: float, baud: float):
         self._step = step(clock_hz, baud)
@@ -110,7 +110,7 @@ class UartTransmitter(wiring.Component):
 
 
 class Uart(wiring.Component):
-    """A serial line for the host link, with a buffer for what comes while the link is busy.
+    """A serial line for the host link, with a buffer for bytes that come while the link is busy.
 
     * `o`: bytes from the line, `i`: bytes to it; in the clock of the samples. `rx`, `tx`: the pins,
       from the device's view.

@@ -17,17 +17,17 @@ from amaranth.lib.wiring import In, Out
 
 from shotveil.models.host_link.cobs import DELIMITER
 
-# Of pid.codes, for tests and prototypes; whoever sells boards needs an own one.
+# Identifiers of pid.codes for tests and prototypes; boards that are sold need their own.
 VENDOR, PRODUCT = 0x1209, 0x0001
 PACKET = 512  # bytes of a bulk transfer at high speed
-# Bytes between the clocks: more than come until either side knows what the other has done. The
-# endpoints of the bus hold whole packets.
+# Depth in bytes of the FIFOs at the clock-domain crossing. It covers the bytes that come until one
+# side sees what the other has done; the endpoints of the bus hold whole packets.
 DEPTH = 16
 RESET = 1 << 17  # clocks of the transceiver's reset: a millisecond at 125 MHz
 
 
 class Ulpi(wiring.Signature):
-    """A ULPI transceiver that gives the clock of 60 MHz, as the link sees it.
+    """The signals of a ULPI transceiver that provides the clock of 60 MHz, as the link sees them.
 
     `data_i`, `data_o` and `data_oe` are the two directions of the data bus and the enable of ours;
     `rst` is high to reset the transceiver, whatever its pin's polarity.
@@ -54,7 +54,7 @@ class Usb(wiring.Component):
     * `o`: bytes from the host, `i`: bytes to it, in the clock of the samples. `ulpi`: the pins.
     * A packet of bytes leaves when it is full or a frame of the link ends.
     * Makes a clock domain `usb` of the transceiver's 60 MHz; FIFOs stand between the domains.
-    * 40 MB/s are the bus's; what a host reaches depends on its serial driver.
+    * The bus carries 40 MB/s; the rate that a host reaches depends on its serial driver.
     """
 
     def __init__(self, serial: str = "") -> None:
@@ -69,8 +69,8 @@ class Usb(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        # A transceiver in reset gives no clock, so the time of its reset is counted in ours. The
-        # domain's own reset ends with the first edges that come.
+        # A transceiver in reset gives no clock, so the length of its reset is counted in `sync`.
+        # The domain's own reset ends with the first edges of its clock.
         m.domains.usb = ClockDomain("usb")
         started = Signal(range(RESET + 1))
         with m.If(self.ulpi.rst):

@@ -14,7 +14,7 @@ from shotveil.models.node.spec import NodeSpec
 
 class CaptureStep(enum.Enum):
     EMPTY = 0
-    AWAIT = 1  # a frame
+    AWAIT = 1  # the record waits for a frame
     RECORD = 2
     FULL = 3
 
@@ -22,11 +22,11 @@ class CaptureStep(enum.Enum):
 class Capture(wiring.Component):
     """Records `spec.capture` ADC samples and gives them as words of the host link.
 
-    * `i`: ADC words of this clock. `start`: what was recorded is dropped; the record begins with
-      this sample or, with `on_frame`, with that of the next clock in which `frame` is high.
-    * `o`: the record, once it is complete; `available`: words that are left of it. The first word
-      `latency` clocks after the last sample.
-    * Block RAM for the record.
+    * `i`: ADC words of this clock. `start` drops the old record; the new one begins with this
+      sample or, with `on_frame`, with that of the next clock in which `frame` is high.
+    * `o`: the record, once it is complete; `available`: number of its words that are left. The
+      first word comes `latency` clocks after the last sample.
+    * The record takes block RAM.
     """
 
     latency = 4
@@ -57,7 +57,8 @@ class Capture(wiring.Component):
         at = Signal(range(depth))  # where the next sample goes, or the next word comes from
         ended = Signal()  # no more words after those on their way
         begins = Signal()
-        # Two clocks late: a register for the way, one for what the block RAM needs of its own.
+        # The samples are two clocks late: one register bridges the distance, the other is the block
+        # RAM's own input register.
         sample = Signal(bits * len(axes), reset_less=True)
         m.d.comb += begins.eq((step == CaptureStep.AWAIT) & self.frame)
         m.d.sync += [
@@ -67,7 +68,7 @@ class Capture(wiring.Component):
             write.en.eq(step == CaptureStep.RECORD),
         ]
 
-        # Memory, register: both hold a word when they are known.
+        # High where the memory's output, and the register after it, hold a word.
         behind, known = Signal(), Signal()
         word = Signal(bits * len(axes), reset_less=True)
         move = Signal()

@@ -24,23 +24,23 @@ from shotveil.models.node.ports import ReadPort, WritePort
 from shotveil.models.node.register_map import register_map
 from shotveil.models.node.spec import NodeSpec
 
-SETTLE = 128  # clocks of silence that empty all registers without a reset
-ALWAYS = 4096  # room of a port that takes all that comes
+SETTLE = 128  # clocks without input that empty all registers that have no reset
+ALWAYS = 4096  # the room that a port reports if it takes all words
 SUM_FIFO = 512  # sums that wait for the host
 
 
 class NodeCore(wiring.Component):
     """One party's board. The host sees it through the registers and ports of the host link.
 
-    * `link`: bytes from and to the host, a byte a clock. `codes`: the DACs', always valid. `adc`: a
-      word a clock. `shifter` (client): code of the phase shifter, held.
-    * `trigger`: may come at any time, see `Trigger`. `frame`: a frame's first code leaves.
-      `emitting`: the output is on.
-    * A server compares what returns with what it sent; a client has a homodyne receiver, and frames
-      that it did not send.
-    * `restart` stops a batch that is on, then holds the receiver in reset while its sums are
-      cleared; what it heard before is forgotten. Frames wait for that, `restart_clocks` long.
-    * With `spec.loopback`, `adc` is not used: `codes` are heard instead, a clock later.
+    * `link`: bytes from and to the host, one per clock. `codes`: DAC codes, always valid. `adc`:
+      one word per clock. `shifter` (client only): code of the phase shifter, which is held.
+    * `trigger` is asynchronous, see `Trigger`. `frame` is high when a frame's first code leaves.
+      `emitting` is high while the output is on.
+    * A server compares the returned light with what it sent. A client has a homodyne receiver for
+      frames that it did not send.
+    * `restart` stops a running batch, then holds the receiver in reset while its sums are cleared.
+      The receiver loses its earlier samples. No frame starts for `restart_clocks`.
+    * With `spec.loopback`, `adc` is not used; the receiver gets `codes` one clock later instead.
     """
 
     def __init__(self, spec: NodeSpec):
@@ -69,7 +69,7 @@ class NodeCore(wiring.Component):
 
     @property
     def restart_clocks(self) -> int:
-        """Clocks from the start of a restart until all of the receiver listens again."""
+        """Clocks from the start of a restart until the whole receiver works again."""
         return self._wipe_clocks + self._receiver.reach + 1
 
     @property
@@ -132,13 +132,13 @@ class NodeCore(wiring.Component):
         wire("digitiser", receiver)
         for name in (n for n in status if n.startswith("link_")):
             m.d.comb += status[name].eq(getattr(link, name))
-        # The parts lie far from each other: `clear` goes from one to the next.
+        # The parts are far from each other, so `clear` goes from one to the next through registers.
         cleared: list[Any] = [link, transmitter, receiver, *([replay] if replay else [])]
         clear = Signal(len(cleared))
         m.d.sync += clear.eq(Cat(strobes["clear"], clear))
         m.d.comb += [part.clear.eq(clear[n]) for n, part in enumerate(cleared)]
 
-        # The sequencer, and what holds frames back.
+        # The sequencer, and the conditions that hold frames back.
         alive, lost = Signal(), Signal()
         m.d.sync += [alive.eq(link.alive), lost.eq(link.fault)]
         m.d.comb += [
@@ -180,7 +180,7 @@ class NodeCore(wiring.Component):
             ]
             connect(m, replay.q, receiver.q)
         else:
-            # What the server sent is not known here: all zeros.
+            # A client does not know what the server sent, so q is all zeros.
             m.d.comb += receiver.q.valid.eq(1)
             code = receiver.dac
             with m.If(resetting):
@@ -191,7 +191,7 @@ class NodeCore(wiring.Component):
         m.d.sync += hold.eq(~room | wanted | resetting)
         m.d.comb += transmitter.hold.eq(hold)
 
-        # What is asked for during a restart is done behind it.
+        # A request during a restart is carried out after it.
         snapshot, asked, loading = Signal(), Signal(), Signal()
         m.d.sync += [
             asked.eq(strobes["snapshot"] | (asked & (wanted | resetting))),
@@ -210,14 +210,14 @@ class NodeCore(wiring.Component):
             capture.frame.eq(transmitter.sent),
         ]
         self._write_ports(m, link, transmitter, receiver, settings["drive_angle"], resetting)
-        # Who asks for words behind a restart gets none of those that it will drop: the link would
-        # wait for them for ever.
+        # A restart drops words. Hide them from requests that follow it, or the link would wait for
+        # them for ever.
         hide = strobes["restart"] | wanted | resetting
         self._read_ports(m, link, receiver, capture, resetting, hide)
         return m
 
     def _looped(self, code: Value) -> Value:
-        """A DAC code as an ADC word: the finer converter's last bits go."""
+        """A DAC code as an ADC word; if the DAC has more bits, the lowest are dropped."""
         finer = self.spec.digitiser.adc_bits - self.spec.drive.dac_bits
         return code << finer if finer >= 0 else code >> -finer
 
@@ -237,8 +237,8 @@ class NodeCore(wiring.Component):
             source = getattr(link, f"write_{port.value}")
             sink = symbols[port] if port in symbols else taps[port]
             m.d.sync += getattr(link, f"room_{port.value}").eq(rooms[port])
-            # Whether a sink takes a word is known too far away for the link to act on it. A word
-            # takes four clocks on the line.
+            # A sink's `ready` is too far away for the link to react to it in one clock. A stage is
+            # fast enough, because a word takes four clocks on the line.
             bits = len(Value.cast(sink.payload))
             m.submodules[f"{port.name.lower()}_stage"] = stage = Stage(bits)
             m.d.comb += [
@@ -285,7 +285,7 @@ class NodeCore(wiring.Component):
                 m.d.comb += [fifo.w_data.eq(source.payload), source.ready.eq(fifo.w_rdy)]
                 keep: Value = C(1)
                 if port is ReadPort.FRAMES:
-                    # Sums of whole frames, or nothing: what waits for the host delays no frame.
+                    # Keep sums of whole frames only, so that a slow host delays no frame.
                     keep = self._whole(m, source, fifo, words, reset)
                 m.d.comb += fifo.w_en.eq(source.valid & keep)
                 source = stream.Signature(shape).create()
@@ -334,5 +334,5 @@ class NodeCore(wiring.Component):
 
 
 def _flagged(value: Value, flag: Value) -> Value:
-    """A signed number in 31 bits, and a flag above it."""
+    """A signed number in bits 0–30, and a flag in bit 31."""
     return Cat((value + C(0, signed(31)))[:31], flag)

@@ -1,4 +1,4 @@
-"""What a node holds for its host, as words of the host link."""
+"""Conversion of a FIFO's entries to words of the host link."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from shotveil.models.host_link.packet import WORD
 class Reading(wiring.Component):
     """Cuts the entries of a FIFO into words, low word first, and counts them.
 
-    * `i`: entries of 33 to 64 bits, or of 32 or fewer; `level`: how many of them wait there.
-    * `o`: two words or one for each, one every two clocks. `available`: words that are there; late
-      by some clocks, during which it may tell of none. `hide`: it tells of none, as they will be
-      dropped before they could be taken.
+    * `i`: entries of at most 64 bits; `level`: number of entries that wait there.
+    * `o`: two words for each entry of more than 32 bits, else one; one word every two clocks.
+      `available`: number of words that are there. It is late by some clocks, in which it may be 0.
+      `hide` sets it to 0, because the words will be dropped before they could be taken.
     """
 
     def __init__(self, payload: ShapeLike, level_bits: int):
@@ -65,7 +65,7 @@ class Reading(wiring.Component):
             m.d.comb += [stage.o.ready.eq(~held), words.eq(entries + 1)]
             with m.If(~held):
                 m.d.sync += word.eq(entry)
-        # The level may be a clock late, and then count the entry that the stage has just taken.
+        # The level may be one clock late and still count the entry that the stage has just taken.
         settled = Signal(3)
         taken = stage.i.valid & stage.i.ready
         m.d.sync += [

@@ -1,4 +1,7 @@
-"""The registers of a node, between the register bus and the blocks. Map: `register_map`."""
+"""The registers of a node, between the register bus and the blocks.
+
+The map is in `models.node.register_map`.
+"""
 
 from __future__ import annotations
 
@@ -14,20 +17,21 @@ from shotveil.models.node.register import Access, Register, RegisterMap
 class RegisterBank(wiring.Component):
     """Decoder and storage for one `RegisterMap`.
 
-    * `bus`: written and read by the host link.
+    * `bus`: the register bus of the host link.
     * `settings[name]`, `strobes[name]`: signals for the blocks, by the names of the map.
       `status[name]`: signals that the blocks drive.
     * A write changes nothing but one staged word. The strobe `commit` moves all staged settings to
       `settings` in one clock, the one in which `strobes["commit"]` goes high. Settings and strobes
-      go all over the device, so between the decoder and them is a register.
-    * Strobes last one clock, `write_latency` clocks after the write. Writes act in their order.
-    * A read answers after `latency` clocks: in each, every `PACE` words are narrowed to one, since
-      a flat choice among all registers would limit the clock. Strobes and addresses without a
-      register read as zero; writing to these, or to what cannot be set, does nothing.
+      go all over the device, so there is a register between the decoder and them.
+    * Strobes last one clock, `write_latency` clocks after the write. Writes act in order.
+    * A read answers after `latency` clocks. In each clock, every `PACE` words are narrowed to one,
+      because one wide multiplexer for all registers would limit the clock. Strobes and addresses
+      without a register read as zero. A write to such an address, or to a register that cannot be
+      set, does nothing.
     * A status of several words is latched whole when its first word is read.
     * After reset every setting has its `reset` value, and no strobe is high.
-    * No memory and no multiplier; two flip-flops for each bit of the settings, and about three LUTs
-      for four bits that can be read.
+    * The bank takes no memory and no multiplier. It takes two flip-flops for each bit of the
+      settings, and about three LUTs for every four bits that can be read.
     """
 
     PACE = 4
@@ -47,13 +51,13 @@ class RegisterBank(wiring.Component):
 
     @property
     def latency(self) -> int:
-        """Clocks from `r_strobe` to `r_valid`: two registers of the address, and the choices."""
+        """Clocks from `r_strobe` to `r_valid`: two address registers, and the multiplexers."""
         return 2 + _choices(self._map.size, self.PACE)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         bus = self.bus
-        # A second register, so that what was written a clock ago is there to be read.
+        # A second register, so that a read sees a write of the clock before.
         address = Signal(bus.address.shape(), reset_less=True)
         data = Signal(WORD, reset_less=True)
         place = Signal.like(address)
@@ -104,7 +108,7 @@ class RegisterBank(wiring.Component):
         return m
 
     def _choose(self, m: Module, words: list[Value], address: Value) -> Value:
-        """The word at an address, narrowed by `PACE` a clock; zero behind the last."""
+        """The word at an address, chosen by a factor of `PACE` per clock; zero after the last."""
         bits = (self.PACE - 1).bit_length()
         known = Signal()
         m.d.sync += known.eq(address < len(words))
@@ -136,7 +140,7 @@ def _signal(register: Register) -> Signal:
 
 
 def _choices(words: int, pace: int) -> int:
-    """Times that `words` are narrowed by `pace` until one is left; at least two."""
+    """Number of clocks, at least two, in which `words` are narrowed by `pace` to one word."""
     count = 2
     while pace**count < words:
         count += 1

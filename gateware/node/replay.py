@@ -1,4 +1,7 @@
-"""Row symbols of frames in flight, to compare what returns with. Model: `models.node.replay`."""
+"""Row symbols of frames in flight, for comparison with the returned light.
+
+Model: `models.node.replay`.
+"""
 
 from __future__ import annotations
 
@@ -16,19 +19,21 @@ from shotveil.models.node.replay import DECISION, FLIGHTS, TIME_BITS, latency
 from shotveil.models.node.sequencer import LEAD_BITS
 from shotveil.models.node.spec import NodeSpec
 
-WAITING = 16  # rows that were told apart and wait to be read or dropped
+WAITING = 16  # rows that were judged and wait to be read or dropped
 
 
 class Replay(wiring.Component):
-    """Keeps what was sent until it is known whether it came back.
+    """Keeps the symbols that were sent until it is known whether their frame came back.
 
-    * `begin`: a batch starts: what was kept is dropped, the next `lead_in` frames have no rows.
-    * `taken`, `symbol`: row symbols on their way out. `sent`: a frame's first code leaves.
-    * `received`: the receiver starts on a frame; with it goes `skip`, high unless a row of this
-      batch is due back now. `loop_delay`: clocks from code to ADC sample. `period`: of the frames.
+    * `begin`: a batch starts; stored rows are dropped, and the next `lead_in` frames have no rows.
+    * `taken`, `symbol`: row symbols that are being sent. `sent`: a frame's first code leaves.
+    * `received`: the receiver starts on a frame. `skip` comes with it, and is high unless a row of
+      this batch is due back now. `loop_delay`: clocks from code to ADC sample. `period`: clocks
+      from frame to frame.
     * `q`: the rows that came back, symbol by symbol. `room`: there is room for another row.
-    * `matched`, `missed`: rows that came back, and that did not; `clear` sets them to zero.
-    * Block RAM for `spec.replay` symbols, and one for times.
+    * `matched`, `missed`: numbers of rows that came back and that did not; `clear` sets them to
+      zero.
+    * It takes block RAM for `spec.replay` symbols, and one block RAM for times.
     """
 
     def __init__(self, spec: NodeSpec):
@@ -59,7 +64,7 @@ class Replay(wiring.Component):
         m = Module()
         depth = spec.replay
 
-        # Times of departure, and which of them is due.
+        # Times of departure, and whether the oldest is due.
         times = DeepFifo(width=TIME_BITS + 1, depth=FLIGHTS)
         now = Signal(TIME_BITS)
         lead = Signal(LEAD_BITS)
@@ -103,7 +108,7 @@ class Replay(wiring.Component):
             known.eq(Mux(times.r_en | drop_all, 0, (known << 1) | times.r_rdy)),
         ]
 
-        # What becomes of the rows, in their order.
+        # Whether each row is read or dropped, in their order.
         verdicts = SyncFIFO(width=1, depth=WAITING)
         m.submodules.verdicts = ResetInserter(drop_all)(verdicts)
         m.d.comb += [verdicts.w_data.eq(~expired), verdicts.w_en.eq(done & ~blank)]
@@ -115,7 +120,8 @@ class Replay(wiring.Component):
                 getattr(self, name).eq(counter.count),
             ]
 
-        # The symbols. A row that is dropped may not all be there yet, so the level can be negative.
+        # The symbols. A row may be dropped before all of it has been stored, so the level can be
+        # negative.
         m.submodules.memory = memory = Memory(
             shape=payloads.host_symbol(spec.drive), depth=depth, init=[], attrs=NO_COLLISIONS
         )
@@ -141,7 +147,7 @@ class Replay(wiring.Component):
             write.data.eq(kept),
             write.en.eq(put),
             read.addr.eq(out),
-            # One symbol every few clocks is enough: the register is filled while it holds none.
+            # One symbol every few clocks is enough, so the register is filled only while empty.
             fetch.eq(going & some & ~fetched & vacant & ~drop_all),
             read.en.eq(vacant),
             verdicts.r_en.eq(waits & ~going),

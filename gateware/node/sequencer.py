@@ -1,4 +1,4 @@
-"""Which frames start, and when emission ends. Model: `models.node.sequencer`."""
+"""The sequencer: which frames start, and when emission ends. Model: `models.node.sequencer`."""
 
 from __future__ import annotations
 
@@ -26,11 +26,13 @@ class Sequencer(wiring.Component):
       low since the last batch. `stop`, `arm` low, `link_fault`, `tripped`, `starved`, and
       `watchdog` ticks of 2^16 clocks without `alive` halt it; `fault` keeps the causes until
       `clear`.
-    * `run`, `blank`, `flush`, and `arm_drive` for its `arm`: to the drive. `started`, `busy`: from
-      it. Frames follow each other by `models.node.sequencer.MARGIN` clocks or more.
+    * `run`, `blank`, `flush`, and `arm_drive` (for the drive's `arm`) go to the drive; `started`
+      and `busy` come from it. A frame starts at least `models.node.sequencer.MARGIN` clocks after
+      the one before.
     * `drain`: clocks from the end of `busy` until the drive has sent all of the frame.
-    * `state`: for the host, as `models.node.sequencer.SequencerState`. `left`: rows granted and not
-      started. `rows`, `frames`: started since `clear`; they stop at their end.
+    * `state`: the state for the host, as `models.node.sequencer.SequencerState`. `left`: rows that
+      are granted but have not started. `rows`, `frames`: numbers that started since `clear`; they
+      saturate.
     * All outputs are registers, or decoded from the phase alone.
     """
 
@@ -87,8 +89,8 @@ class Sequencer(wiring.Component):
             begins.eq((phase == BatchPhase.OFF) & self.start & self.arm & fresh),
         ]
         m.d.sync += [self.run.eq(on & counts & ~halt), self.blank.eq(lead.any())]
-        # Frames start long after what is left has changed, so what was known of it a clock ago is
-        # true, and sooner at hand.
+        # `left` changes long before the next frame starts, so a value that is one clock old is
+        # still true, and it shortens the path.
         more = Signal()
         m.d.sync += more.eq(self.left.any())
         with m.If(begins):

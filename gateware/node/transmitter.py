@@ -1,4 +1,4 @@
-"""What lets light out: the drive, and the sequencer that alone decides when it may."""
+"""The transmitter: the drive, and the sequencer, which alone decides when light may leave."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shotveil.gateware.node.trigger import Trigger
 from shotveil.models.drive.spec import DriveSpec
 from shotveil.models.node.trigger import DELAY_BITS
 
-# What the sequencer keeps to itself.
+# Ports of the drive that only the sequencer may set.
 RULED = ("run", "hold", "blank", "flush", "arm")
 GRANTED = ("arm", "start", "stop", "alive", "link_fault", "grant", "lead_in", "watchdog",
            "state", "left", "rows", "frames", "fault")  # fmt: skip
@@ -23,10 +23,10 @@ GRANTED = ("arm", "start", "stop", "alive", "link_fault", "grant", "lead_in", "w
 class BatchTransmitter(wiring.Component):
     """Emits batches: no row beyond the grant, and nothing unless armed.
 
-    * Streams, settings and status of `Drive`, but for those that the sequencer sets; of `Sequencer`
-      what is between it and the host; `trigger`, `triggered`, `trigger_delay` of `Trigger`.
-    * `hold`: no frame starts. `on`: a batch is on, from its start until its last code has left.
-    * `sent`: a frame's first code leaves with `o`.
+    * It has the streams, settings and status of `Drive`, except those that the sequencer sets; the
+      ports of `Sequencer` for the host; and `trigger`, `triggered`, `trigger_delay` of `Trigger`.
+    * `hold`: while high, no frame starts. `on`: high during a batch, until its last code has left.
+    * `sent`: high when a frame's first code leaves at `o`.
     """
 
     def __init__(self, spec: DriveSpec):
@@ -79,7 +79,7 @@ class BatchTransmitter(wiring.Component):
             trigger.trigger.eq(self.trigger),
             trigger.triggered.eq(self.triggered),
             trigger.delay.eq(self.trigger_delay),
-            # What was released before the batch is no trigger of this batch.
+            # Triggers from before the batch do not count in this batch.
             trigger.started.eq(drive.started | ~sequencer.run),
             self.on.eq(sequencer.arm_drive),
             self.sent.eq(drive.o.payload.first & drive.armed),

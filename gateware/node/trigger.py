@@ -1,4 +1,4 @@
-"""The trigger input: each edge lets a frame start, later. Model: `models.node.trigger`."""
+"""The trigger input: each edge lets a frame start after a delay. Model: `models.node.trigger`."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from shotveil.models.node.trigger import DELAY_BITS, PENDING
 class Trigger(wiring.Component):
     """Holds frames back until an edge of `trigger` is `delay` clocks old.
 
-    * `trigger`: may come at any time, as from a pin; its rise counts. Up to `PENDING` edges are on
-      their way at once; each lets one frame start, unless the one before has not been used.
-    * `triggered`: 0 lets all frames pass and forgets edges. `delay` changes only meanwhile.
-    * `hold`: to the drive; `started`: from it. `LATENCY` of the model at a delay of 0, give or take
-      a clock for an edge that falls between two clocks.
+    * `trigger` is asynchronous, as from a pin; its rising edges count. Up to `PENDING` edges can
+      wait for their delay. Each lets one frame start, unless the edge before is still unused.
+    * `triggered`: 0 lets all frames pass and drops edges. `delay` may change only meanwhile.
+    * `hold` goes to the drive, `started` comes from it. The latency at a delay of 0 is `LATENCY` of
+      the model, ± 1 clock for an edge that falls between two clocks.
     """
 
     def __init__(self) -> None:
@@ -37,8 +37,8 @@ class Trigger(wiring.Component):
         seen = Signal(3)  # two registers against metastability, one to see the edge
         now = Signal(DELAY_BITS + 1)
         m.d.sync += [seen.eq(Cat(self.trigger, seen)), now.eq(now + 1)]
-        # The next time is in a register: the FIFO is slow to show it. Edges are two clocks apart,
-        # which is as long as it takes to fill it again.
+        # A register holds the next time, because the FIFO's output is slow. Edges are at least two
+        # clocks apart, which is long enough to fill the register again.
         due, head = SyncFIFO(width=len(now), depth=PENDING), Stage(len(now))
         m.submodules.due = ResetInserter(~self.triggered)(due)
         m.submodules.head = ResetInserter(~self.triggered)(head)

@@ -1,4 +1,4 @@
-"""Counting of events that must not go unnoticed."""
+"""A saturating counter of events, with a sticky flag."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from shotveil.models.common.checks import require
 class EventCounter(wiring.Component):
     """Counts clocks in which `event` is high; stops at its largest value instead of wrapping.
 
-    `flag` is sticky: high once an event was seen. `clear` sets both back. The event is registered
-    first, so both follow two clocks behind it.
+    `flag` is sticky: it is high once an event was seen. `clear` sets both to zero. The event is
+    registered first, so both are two clocks late.
     """
 
     def __init__(self, width: int):
@@ -29,7 +29,7 @@ class EventCounter(wiring.Component):
             m.d.sync += [self.count.eq(0), self.flag.eq(0), full.eq(0)]
         with m.Elif(seen):
             m.d.sync += self.flag.eq(1)
-            # `full` is one clock late; the lowest bit makes up for it.
+            # `full` is one clock late; the lowest bit corrects for that.
             with m.If(~(full & self.count[0])):
                 m.d.sync += self.count.eq(self.count + 1)
         return m

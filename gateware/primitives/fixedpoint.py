@@ -1,7 +1,7 @@
 """Fixed-point arithmetic on Amaranth values: the counterpart of `models.common.fixedpoint`.
 
-Same names, same arguments, same results on every value. Amaranth widens expressions so that no
-operator loses a bit; only the functions here make numbers narrower, and only as they are told.
+The functions have the same names, arguments and results as there. Amaranth widens expressions so
+that no operator loses a bit. Only the functions here make numbers narrower, as their caller asks.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def overflows(raw: ValueLike, to: Q) -> Value:
 
 
 def constrain(raw: ValueLike, to: Q, overflow: Overflow) -> Value:
-    """The raw integer brought into the format's range in the way named."""
+    """The raw integer brought into the format's range by the given `overflow`."""
     value = Value.cast(raw)
     wide = value + C(0, signed(to.width))  # at least as wide as the format, signed
     kept = wide[: to.width]
@@ -55,5 +55,5 @@ def constrain(raw: ValueLike, to: Q, overflow: Overflow) -> Value:
 
 
 def rescale(raw: ValueLike, source: Q, to: Q, rounding: Rounding, overflow: Overflow) -> Value:
-    """The same number in another format: round away fraction bits, then bring into range."""
+    """The same number in the format `to`: first `rounding` drops bits, then `overflow` applies."""
     return constrain(round_shift(raw, source.fraction - to.fraction, rounding), to, overflow)

@@ -1,4 +1,4 @@
-"""Memory of which no word is read in the clock in which it is written."""
+"""Memory in which no word is read in the clock in which it is written."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from amaranth.lib.memory import Memory
 
 from shotveil.models.common.checks import require
 
-# Attributes of such a memory, or of one of which such a word is not used: without them yosys adds
-# logic behind the block RAM, the slowest part there is, to make the read well defined.
+# Attributes of a memory without such reads, or whose result of such a read is not used. Without
+# them, yosys adds logic after the block RAM, which is slow already, to make the read well defined.
 NO_COLLISIONS = {"no_rw_check": 1}
 BLOCK = 16384  # bits of a block RAM of ECP5, without parity
 NARROW = 4  # bits of a word that it still gives of 4096
 
 
 class DeepFifo(Elaboratable, FIFOInterface):
-    """A FIFO whose memory may be large, and far from both sides: only registers reach it.
+    """A FIFO whose memory may be large and far from both sides, because only registers reach it.
 
-    * `NEAR` words wait near the reader, and the memory sends for more as soon as one is taken, so a
-      word can come and leave in every clock. A word is there five clocks after it was written.
-    * `depth` words fit, or up to `NEAR` more. `level`, the same as `r_level` and `w_level`, tells
-      of a word a clock late.
+    * `NEAR` words wait near the reader, and more are fetched as soon as one is taken, so a word can
+      come and leave in every clock. Latency: a word can be read five clocks after it was written.
+    * `depth` words fit, or up to `NEAR` more. `level`, `r_level` and `w_level` are equal and are
+      one clock late.
     """
 
     NEAR = 4  # clocks from one word's leaving until that which it makes room for has come

@@ -1,9 +1,9 @@
 """One signed multiplier that fits the DSP blocks of ECP5 and of Zynq-7000 with all their registers.
 
-Every product in the project goes through `Multiplier`. Synthesis tools infer the multiplier but
-leave its registers in the fabric (yosys on ECP5 does), which costs some 40 MHz; so the
-primitives are instantiated. Simulation uses plain arithmetic; the primitives' models are compared
-with it in the tests.
+Every product in the project uses `Multiplier`. Some synthesis tools (yosys on ECP5) infer the
+multiplier but leave its registers in the fabric, which lowers the clock by some 40 MHz. The
+primitives are therefore instantiated. Simulation uses plain arithmetic; tests compare the models of
+the primitives with it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from shotveil.models.common.checks import require
 
 
 class Primitive(enum.Enum):
-    """What a multiplier is made of. A member may stand in for a platform when emitting Verilog."""
+    """The primitive of a multiplier. To emit Verilog, a member may be given as the platform."""
 
     INFERRED = "inferred"  # plain arithmetic and registers
     ECP5 = "ecp5"  # MULT18X18D
@@ -44,8 +44,8 @@ class Multiplier(wiring.Component):
       an unsigned number one zero bit on top.
     * `o`: signed, exact: width(a) + width(b).
     * `enable`: low freezes all registers.
-    * Latency 3 (input, pipeline and output registers), one product per clock, one DSP block, no
-      reset: a product is as valid as its factors were.
+    * Latency: 3 clocks (input, pipeline and output registers). Throughput: one product per clock.
+      It takes one DSP block. There is no reset; a product is as valid as its factors were.
     """
 
     LATENCY = 3

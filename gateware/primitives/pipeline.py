@@ -1,4 +1,4 @@
-"""Valid and ready for a block that is a plain pipeline."""
+"""The handshake of a block that is a plain pipeline."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from amaranth.hdl import Module, Signal, Value, ValueLike
 def flow(m: Module, i: Any, o: Any, latency: int) -> Value:
     """Connect the handshakes of streams `i` and `o` through a pipeline of `latency` clocks.
 
-    Returns the enable of the pipeline's registers: it is high unless a sample waits at the output
-    that nobody takes. The only registers with a reset are the valid bits; data need none.
+    Returns the enable of the pipeline's registers. It is high unless backpressure makes a sample
+    wait at the output. Only the valid bits have a reset; data need none.
     """
     if latency < 1:
         raise ValueError(f"latency = {latency} is outside [1, ∞): a pipeline has a register")
@@ -25,8 +25,10 @@ def flow(m: Module, i: Any, o: Any, latency: int) -> Value:
 
 
 def delay(m: Module, value: ValueLike, clocks: int, enable: ValueLike | None = None) -> Value:
-    """`value` as it was `clocks` clocks ago, in registers without reset; only clocks with `enable`
-    high count, if it is given."""
+    """`value` delayed by `clocks` clocks, in registers without reset.
+
+    If `enable` is given, only clocks in which it is high count.
+    """
     taken = Value.cast(value)
     for _ in range(clocks):
         register = Signal(taken.shape(), reset_less=True)

@@ -1,4 +1,4 @@
-"""A register that parts what is slow to answer, or far, from what decides by the answer."""
+"""A register in a stream that breaks long combinational paths of its handshake."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from amaranth.lib.fifo import FIFOInterface
 
 
 class Stage(wiring.Component):
-    """Holds one sample of a stream. Ready only while empty, so one sample every two clocks.
+    """Holds one sample of a stream. It is ready only while empty: one sample every two clocks.
 
-    Neither side's handshake passes through: block RAM is slow to answer, and what follows may think
-    about its answer for a whole clock.
+    No handshake signal passes through. A slow source such as block RAM, or a distant sink, thus has
+    a whole clock for its part.
     """
 
     def __init__(self, payload: Any):
@@ -33,7 +33,7 @@ class Stage(wiring.Component):
 
 
 def read(m: Module, fifo: FIFOInterface, stage: Stage) -> None:
-    """Let a stage take what a FIFO holds."""
+    """Connect a FIFO's output to a stage."""
     m.d.comb += [
         stage.i.valid.eq(fifo.r_rdy),
         stage.i.payload.eq(fifo.r_data),
