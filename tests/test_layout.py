@@ -21,10 +21,6 @@ OWN = {
 FOREIGN = {"models": {"numpy", "scipy"}, "gateware": {"numpy", "amaranth", "amaranth_boards"}}
 HOUSE = architecture.rooms(ROOT)
 MODULES = architecture.modules(ROOT)
-# Modules without a test file of the same path, each with the reason.
-NO_MIRROR = {
-    "host.devices.device": "an interface; tests/host/devices/test_link.py and others hold it",
-}
 
 
 @pytest.mark.parametrize("folder", OWN)
@@ -110,8 +106,7 @@ def test_each_module_has_a_test_file_of_its_path():
         for name, path in MODULES.items()
         if path.name != "__init__.py" and not mirror(path).exists()
     }
-    assert lacking - NO_MIRROR.keys() == set()
-    assert NO_MIRROR.keys() <= lacking, "these have one now"
+    assert lacking == set()
 
 
 def test_each_room_says_what_it_is_for():
