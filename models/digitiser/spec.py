@@ -33,11 +33,13 @@ class DigitiserSpec:
     """
 
     quadratures: int = 2
-    samples_per_symbol: int = 4
-    taps: int = 32
+    # Blocks after the matched filter share a multiplier over the clocks of a symbol, and the filter
+    # is built for this many taps and phases: these three cannot be chosen.
+    samples_per_symbol: int = field(default=4, init=False)
+    taps: int = field(default=32, init=False)
     rolloff: float = 0.5
     adc_bits: int = 14
-    fractions: int = 64  # phases of the matched filter, in steps of 1/64 sample
+    fractions: int = field(default=64, init=False)  # phases of the matched filter, 1/64 sample each
     coefficient: Q = Q(1, 17)  # taps of the matched filter, which has unit energy
     filtered: Q = Q(16, 6)  # symbols after the matched filter, in ADC steps
     centred: Q = Q(15, 3)  # symbols without their offset, as wide as a multiplier's input
@@ -58,13 +60,8 @@ class DigitiserSpec:
 
     def __post_init__(self) -> None:
         require("quadratures", self.quadratures, at_least=1, at_most=2, integer=True)
-        # Blocks after the matched filter share a multiplier over the clocks of a symbol.
-        require("samples_per_symbol", self.samples_per_symbol, at_least=4, at_most=4, integer=True)
-        pulse.require_shape(self.samples_per_symbol, self.taps)
-        require("taps", self.taps, at_least=32, at_most=32, integer=True)
         require("rolloff", self.rolloff, above=0, at_most=1)
         require("adc_bits", self.adc_bits, at_least=8, at_most=14, integer=True)
-        require("fractions", self.fractions, at_least=64, at_most=64, integer=True)
         require("width of symbol", self.symbol.width, at_least=10, at_most=17, integer=True)
         require("width of centred", self.centred.width, at_least=10, at_most=18, integer=True)
         require("width of scale", self.scale.width, at_least=8, at_most=18, integer=True)
