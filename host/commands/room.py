@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from typing import Any
 
 import click
 
 from shotveil.models.common.checks import RangeError
-from shotveil.models.common.registry import plugins
+from shotveil.models.common.registry import files, plugins
 
 
 class Room(click.Group):
@@ -32,9 +31,7 @@ class Room(click.Group):
 
         Raises `RangeError` where another package offers a command that exists already.
         """
-        path = importlib.import_module(self.room).__path__
-        files = (module.name.replace("_", "-") for module in pkgutil.iter_modules(path))
-        own = {name for name in files if self._own(name) is not None}
+        own = {name for name in self._files() if self._defined(name) is not None}
         further = set(self._further())
         if twice := sorted(own & further):
             raise RangeError(
@@ -63,10 +60,13 @@ class Room(click.Group):
 
     def _own(self, name: str) -> click.Command | None:
         """Return the command that a file of this package defines under its own name."""
+        return self._defined(name) if name in self._files() else None
+
+    def _files(self) -> list[str]:
+        return [file.replace("_", "-") for file in files(self.room)]
+
+    def _defined(self, name: str) -> click.Command | None:
         file = name.replace("-", "_")
-        path = importlib.import_module(self.room).__path__
-        if file not in {module.name for module in pkgutil.iter_modules(path)}:
-            return None
         found = getattr(importlib.import_module(f"{self.room}.{file}"), file, None)
         return found if isinstance(found, click.Command) and found.name == name else None
 

@@ -9,30 +9,36 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from shotveil.models.common.checks import RangeError
 
 T = TypeVar("T")
 
 
-def members(room: str, kind: type[T], key: str = "name") -> dict[str, T]:
-    """All objects of `kind` that the files of the package `room` define at module level, by `key`.
+def files(room: str) -> list[str]:
+    """Names of the modules of the package `room`, in alphabetical order, none of them imported.
 
-    `key` is the attribute that holds an object's name. Files whose names start with an underscore
-    are skipped. The order is that of the file names, then of definition. Raises `RangeError` where
-    two objects have the same name.
+    Those whose names start with an underscore are left out.
+    """
+    path = importlib.import_module(room).__path__
+    names = (module.name for module in pkgutil.iter_modules(path))
+    return sorted(name for name in names if not name.startswith("_"))
+
+
+def members(room: str, kind: type[T]) -> dict[str, T]:
+    """All objects of `kind` that the files of the package `room` define at module level, by `name`.
+
+    The order is that of `files`, then of definition. Raises `RangeError` where two objects have the
+    same name.
     """
     found: dict[str, T] = {}
-    path = importlib.import_module(room).__path__
-    for name in sorted(module.name for module in pkgutil.iter_modules(path)):
-        if name.startswith("_"):
-            continue
+    for name in files(room):
         module = importlib.import_module(f"{room}.{name}")
         for thing in vars(module).values():
             if not isinstance(thing, kind) or thing in found.values():
                 continue
-            called: Any = getattr(thing, key)
+            called: str = thing.name  # type: ignore[attr-defined]
             if called in found:
                 raise RangeError(
                     f"{kind.__name__} {called!r} is defined twice, again in {room}.{name}"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import pkgutil
 import re
 import subprocess
 import sys
@@ -22,9 +21,9 @@ from pathlib import Path
 from amaranth.back import rtlil
 from amaranth.hdl import Const, Value
 
-from shotveil.gateware import formal
 from shotveil.gateware.formal.proof import Bug, Proof
 from shotveil.models.common.checks import RangeError
+from shotveil.models.common.registry import files
 
 SOLVER = "yices"
 # The exit codes of sby.
@@ -33,10 +32,8 @@ PASS, FAIL = 0, 2
 
 def proofs() -> dict[str, Proof]:
     """All proofs by name, which is the name of their file."""
-    names = sorted(module.name for module in pkgutil.iter_modules(formal.__path__))
-    modules = (
-        (name, importlib.import_module(f"shotveil.gateware.formal.{name}")) for name in names
-    )
+    room = "shotveil.gateware.formal"
+    modules = ((name, importlib.import_module(f"{room}.{name}")) for name in files(room))
     return {name: module.PROOF for name, module in modules if hasattr(module, "PROOF")}
 
 

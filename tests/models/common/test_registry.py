@@ -33,6 +33,11 @@ def room(tmp_path, monkeypatch):
         del sys.modules[name]
 
 
+def test_files_are_named_in_order_and_not_imported(room):
+    assert registry.files("room") == ["first", "second"]
+    assert not {"room.first", "room.second"} & sys.modules.keys()
+
+
 def test_each_file_adds_what_it_defines(room):
     assert list(registry.members("room", Thing)) == ["one", "two"]
     (room / "third.py").write_text("from things import Thing\nTHREE = Thing('three')\n")
