@@ -49,7 +49,7 @@ from shotveil.models.link.optics import Link
 from shotveil.models.link.per_mode import read_per_mode
 from shotveil.models.link.statistics import SymbolStatistics
 from shotveil.models.link.sufficient import read_sufficient
-from shotveil.models.link.symbols import homodyne, inference_scale, pass_through, vacuum
+from shotveil.models.link.symbols import homodyne, pass_through, vacuum
 
 MOST_HELD = 1 << 27  # most numbers in all rows that are held together: 1 GiB
 MOST_WAITING = 256  # most batches whose light is on its way
@@ -309,7 +309,7 @@ class SimulatedLink:
             returned.decoy_qy = pack(statistics.qy)
             returned.decoy_yy = pack(statistics.yy)
         # The client's detector shows a quadrature; only the client rescales it to a product.
-        values /= inference_scale(link, weights)
+        values /= link.inference_scale(weights.scale)
         places = exchange.places[first_slot : first_slot + len(slots)]
         self._show(exchange, shot, interleave(values, check_mask(places, shot.images)))
         return returned

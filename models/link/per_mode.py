@@ -15,7 +15,7 @@ from shotveil.models.link.encoding import Complex, EncodedRows
 from shotveil.models.link.optics import Link
 from shotveil.models.link.statistics import SymbolStatistics
 from shotveil.models.link.sufficient import project_noise, read_sufficient
-from shotveil.models.link.symbols import Readout, homodyne, inference_scale, transmit
+from shotveil.models.link.symbols import Readout, homodyne, transmit
 
 
 def read_per_mode(link: Link, rows: EncodedRows, xi: Complex, rng: np.random.Generator) -> Readout:
@@ -75,6 +75,6 @@ def read_per_mode_symbols(
         y = homodyne(link, light.returned, measure_p, rng)
         q = np.where(measure_p[:, None], sent.imag, sent.real)
         sums += np.sum(q * q, axis=0), np.sum(q * y, axis=0), np.sum(y * y, axis=0)
-    values *= inference_scale(link, rows)
+    values *= link.inference_scale(rows.scale)
     count = np.full(rows.modes, values.size, dtype=np.int64)
     return Readout(values, SymbolStatistics(count, *sums))

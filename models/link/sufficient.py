@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from shotveil.models.link.encoding import Complex, EncodedRows, Real
 from shotveil.models.link.optics import Link
 from shotveil.models.link.statistics import SymbolStatistics
-from shotveil.models.link.symbols import Readout, inference_scale
+from shotveil.models.link.symbols import Readout
 
 
 def read_sufficient(
@@ -38,7 +38,7 @@ def read_sufficient(
     if link.phase_error:
         angle = link.phase_error * rng.standard_normal(signal.shape)
         signal = np.cos(angle) * signal - np.sin(angle) * (p @ rows.p.T - q @ rows.x.T)
-    scale = inference_scale(link, rows)
+    scale = link.inference_scale(rows.scale)
     signal *= scale * link.signal_at(link.gain)
     noise = rng.standard_normal(signal.shape)
     noise *= scale * math.sqrt(link.inference_variance_at(link.gain))
@@ -120,7 +120,7 @@ def _read_both(link: Link, rows: EncodedRows, xi: Complex, rng: np.random.Genera
     )
     values = math.sqrt(gain - 1) * math.sqrt(link.transmittance_out) * signal
     values += from_nu * nu_x + from_z * seen + np.sqrt(rest) * rng.standard_normal(shape)
-    values *= math.sqrt(client.efficiency) * inference_scale(link, rows)
+    values *= math.sqrt(client.efficiency) * link.inference_scale(rows.scale)
     return Readout(
         values,
         SymbolStatistics(

@@ -146,16 +146,11 @@ def read_symbols(
                 y = homodyne(link, light.returned, measure_p, rng)
                 q = np.where(measure_p[:, None], block_sent.imag, block_sent.real)
                 sums[:, image] += np.vdot(q, q), np.vdot(q, y), np.vdot(y, y)
-    values *= inference_scale(link, rows)
+    values *= link.inference_scale(rows.scale)
     if not verify:
         return Readout(values, None)
     count = np.full(images, rows.rows * modes)
     return Readout(values, SymbolStatistics(count, *sums))
-
-
-def inference_scale(link: Link, rows: EncodedRows) -> float:
-    """Factor that turns the client's homodyne value into its estimate of w·x̂: see `Link`."""
-    return link.inference_scale(rows.scale)
 
 
 def _attenuate(

@@ -71,7 +71,7 @@ class Impairments:
     @property
     def transmittance(self) -> float:
         """Power transmittance of the whole loop."""
-        return float(self.transmittance_out * self.transmittance_back)
+        return self.channel.transmittance
 
     @property
     def noise(self) -> float:
