@@ -17,11 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from amaranth.lib import wiring
-
-from shotveil.gateware.primitives.multiplier import Primitive
 from shotveil.models.common.checks import RangeError, require
-from shotveil.sim.engines.verilog import emit
 from shotveil.sim.synthesis.output_registers import absorb
 
 # LUTs that the memory cells of Zynq-7000 take, by pattern (UG474, "Distributed RAM").
@@ -48,20 +44,13 @@ class Figures:
         return f"{self.lut} LUT, {self.ff} FF, {self.dsp} DSP, {self.bram} BRAM, {speed} MHz"
 
 
-def ecp5(
-    component: wiring.Component, seeds: Iterable[int] = (1,), target_mhz: float = 175
-) -> Figures:
-    """Synthesise, place and route a component once for each seed.
+def place(verilog: str, seeds: Iterable[int] = (1,), target_mhz: float = 175) -> Figures:
+    """Synthesise, place and route the Verilog of a module `dut` once for each seed.
 
     `target_mhz` is what the tools aim for, not a limit. Out of context means that ports end in the
     fabric, not at pins: what counts are paths between registers. Raises `RuntimeError` with the
     end of a tool's log if it fails.
     """
-    return place(emit(component, "dut", Primitive.ECP5), seeds, target_mhz)
-
-
-def place(verilog: str, seeds: Iterable[int] = (1,), target_mhz: float = 175) -> Figures:
-    """Do what `ecp5` does, for the Verilog of a module `dut`."""
     seeds = tuple(seeds)
     require("target_mhz", target_mhz, at_least=1, at_most=1000)
     if not seeds:
@@ -116,13 +105,8 @@ class ZynqEstimate:
     bram36: float
 
 
-def zynq(component: wiring.Component) -> ZynqEstimate:
-    """Synthesise a component for Zynq-7000 with yosys and count cells."""
-    return map_zynq(emit(component, "dut", Primitive.ZYNQ))
-
-
 def map_zynq(verilog: str, top: str = "dut") -> ZynqEstimate:
-    """Do what `zynq` does, for the Verilog of a module `top`."""
+    """Synthesise the Verilog of a module `top` for Zynq-7000 with yosys and count cells."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "dut.v").write_text(verilog)

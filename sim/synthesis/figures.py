@@ -269,7 +269,7 @@ def select(names: Iterable[str]) -> dict[str, Target]:
 
 
 @dataclass(frozen=True)
-class MeasuredBlock:
+class MeasuredFigures:
     """Figures by device and target, and what is wrong with them.
 
     There is a line for each regression and for each figure that misses its floor. `tools` says if
@@ -284,7 +284,7 @@ class MeasuredBlock:
 
 def measure_all(
     names: Iterable[str], update: bool, tell: Callable[[str], None] = lambda line: None
-) -> MeasuredBlock:
+) -> MeasuredFigures:
     """Measure all targets or those named, and compare with the committed file or update it.
 
     `tell` gets a line for each figure as it comes. Raises `RangeError` for an unknown name.
@@ -307,7 +307,7 @@ def measure_all(
     here = {tool: version(tool) for tool in TOOLS}
     differ = worse and here != committed.get("tools")
     tools = f"tools differ: committed with {committed.get('tools')}, these are {here}"
-    return MeasuredBlock(new, worse, missed, tools if differ else "")
+    return MeasuredFigures(new, worse, missed, tools if differ else "")
 
 
 def write(committed: Mapping[str, Any], new: Mapping[str, Mapping[str, Row]]) -> None:

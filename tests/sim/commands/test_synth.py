@@ -6,7 +6,7 @@ import pytest
 
 from shotveil.sim.commands import synth as command
 from shotveil.sim.synthesis import figures
-from shotveil.sim.synthesis.figures import MeasuredBlock, targets
+from shotveil.sim.synthesis.figures import MeasuredFigures, targets
 
 FIGURES = {"ecp5": {"drive/dac": {"lut": 7}}, "zynq": {}}
 
@@ -20,7 +20,7 @@ def measured(monkeypatch):
     def measure_all(names, update, tell):
         asked.append((names, update))
         tell("drive/dac ecp5 7 LUT")
-        return MeasuredBlock(figures=FIGURES, **found)
+        return MeasuredFigures(figures=FIGURES, **found)
 
     monkeypatch.setattr(figures, "measure_all", measure_all)
     return found, asked

@@ -6,8 +6,9 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from shotveil.gateware.primitives.multiplier import Multiplier
+from shotveil.gateware.primitives.multiplier import Multiplier, Primitive
 from shotveil.models.common.checks import RangeError
+from shotveil.sim.engines.verilog import emit
 from shotveil.sim.synthesis import ecp5 as synthesis
 
 
@@ -38,16 +39,16 @@ class Small(wiring.Component):
 
 
 def test_ecp5():
-    figures = synthesis.ecp5(Small(), seeds=(1, 2))
+    figures = synthesis.place(emit(Small(), "dut", Primitive.ECP5), seeds=(1, 2))
     assert (figures.dsp, figures.bram) == (2, 1)
     assert 36 <= figures.ff <= 60
     assert len(figures.mhz) == 2
     assert all(100 < mhz < 600 for mhz in figures.mhz)
     with pytest.raises(RangeError, match="seeds"):
-        synthesis.ecp5(Small(), seeds=())
+        synthesis.place(emit(Small(), "dut", Primitive.ECP5), seeds=())
 
 
 def test_zynq():
-    estimate = synthesis.zynq(Small())
+    estimate = synthesis.map_zynq(emit(Small(), "dut", Primitive.ZYNQ))
     assert estimate.dsp == 2
     assert estimate.bram36 == 0.5
