@@ -9,7 +9,6 @@ import click
 
 from shotveil.host.commands.options import json_option, link_of, link_options
 from shotveil.host.commands.output import print_json
-from shotveil.host.leakage.default_bounds import WEIGHT_BOUND
 from shotveil.models.common.checks import require
 
 
@@ -37,6 +36,7 @@ def leakage(modes: int, rows: int, inferences: int, json: bool, **options: Any) 
     Nothing is simulated: the bounds follow from the settings, in bits per weight and bits per data
     element. The light is given by --gain and one of --photons and --f2.
     """
+    from shotveil.host.leakage.catalogue import FURTHER_WEIGHT_BOUNDS
     from shotveil.host.leakage.declared import layer_leakage
     from shotveil.host.run.summary import settings_of
 
@@ -64,8 +64,8 @@ def leakage(modes: int, rows: int, inferences: int, json: bool, **options: Any) 
         click.echo(
             f"                   {after:.6g} bits per weight after {inferences:,} inferences"
         )
-    for name, bits in layer.weight_bounds_bits.items():
-        if name != WEIGHT_BOUND:
-            click.echo(f"                   {bits:.6g} bits per weight ({name})")
+    for name in FURTHER_WEIGHT_BOUNDS:
+        bits = layer.weight_bounds_bits[name]
+        click.echo(f"                   {bits:.6g} bits per weight ({name})")
     for name, bits in layer.data_leakage_bits.items():
         click.echo(f"data → server      {bits:.6g} bits per data element ({name})")

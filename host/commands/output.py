@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import click
@@ -21,6 +22,15 @@ def print_json(values: Mapping[str, Any]) -> None:
 def print_event(event: str, **values: Any) -> None:
     """Print one JSON object on a line of its own and flush it, since the process continues."""
     click.echo(json.dumps({"event": event, **values}, allow_nan=False))
+
+
+def print_files(written: Mapping[Path, str], json: bool) -> None:
+    """Print the files that were written, each with a word on what is in it."""
+    if json:
+        print_json({"files": {str(path): what for path, what in written.items()}})
+        return
+    for path, what in written.items():
+        click.echo(f"{path}: {what}")
 
 
 def print_report(parts: Mapping[str, Iterable[str]], json: bool) -> None:

@@ -98,7 +98,7 @@ def _optics(s: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _leaks(s: dict[str, Any]) -> list[tuple[str, str]]:
-    from shotveil.host.leakage.catalogue import DATA_BOUNDS, WEIGHT_BOUND, WEIGHT_BOUNDS
+    from shotveil.host.leakage.catalogue import DATA_BOUNDS, FURTHER_WEIGHT_BOUNDS
 
     rows = [
         ("", ""),
@@ -108,10 +108,9 @@ def _leaks(s: dict[str, Any]) -> list[tuple[str, str]]:
     if s["inferences"] > 1:
         after, count = s["weight_leakage_bits_after"], s["inferences"]
         rows.append(("", f"{after:.3g} bits per weight after all {count:,} inferences"))
-    for name, weight_bound in WEIGHT_BOUNDS.items():
-        if name != WEIGHT_BOUND:
-            bits = s["weight_bounds_bits"][name]
-            rows.append(("", f"{bits:.3g} bits per weight ({weight_bound.described})"))
+    for name, weight_bound in FURTHER_WEIGHT_BOUNDS.items():
+        bits = s["weight_bounds_bits"][name]
+        rows.append(("", f"{bits:.3g} bits per weight ({weight_bound.described})"))
     for i, (name, bound) in enumerate(DATA_BOUNDS.items()):
         bits = s["data_leakage_bits"][name]
         side = "" if i else "  data → server"

@@ -22,7 +22,7 @@ from shotveil.host.figures.style import (
     over_image,
 )
 from shotveil.host.figures.tables import Columns, Convention
-from shotveil.host.leakage.catalogue import DATA_BOUNDS, WEIGHT_BOUND, WEIGHT_BOUNDS
+from shotveil.host.leakage.catalogue import DATA_BOUNDS, FURTHER_WEIGHT_BOUNDS
 from shotveil.host.run.curves import AccuracyCurve
 
 ACCURACIES = (50, 80, 90, 95, 97, 98, 98.5, 99)
@@ -38,11 +38,7 @@ def _lines() -> dict[str, tuple[str, str, Any]]:
         **{f"data_leakage_{name}_bits": f"data, {name}" for name in DATA_BOUNDS},
         "weight_leakage_bits_at_fixed_f2": "weights, χ/2, F² held",
         "weight_leakage_v1_bits": "weights, χ (arXiv v1)",
-        **{
-            f"weight_leakage_{name}_bits": f"weights, {name}"
-            for name in WEIGHT_BOUNDS
-            if name != WEIGHT_BOUND
-        },
+        **{f"weight_leakage_{name}_bits": f"weights, {name}" for name in FURTHER_WEIGHT_BOUNDS},
     }
     lines = {
         name: (label, colour, dash)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from shotveil.host.design.bisection import greatest
 from shotveil.host.design.operating_point import weight_bits
-from shotveil.host.leakage.catalogue import DATA_BOUNDS, WEIGHT_BOUND, WEIGHT_BOUNDS
+from shotveil.host.leakage.catalogue import DATA_BOUNDS, FURTHER_WEIGHT_BOUNDS
 from shotveil.host.leakage.data import data_leakage
 from shotveil.host.leakage.data_bounds.crb_prx import crb_prx
 from shotveil.host.leakage.data_bounds.crb_v1 import crb_v1
@@ -188,8 +188,7 @@ def _leakage(
         "weight_leakage_bits": weight_leakage(variance, transmittance, g / modes),
         **{
             f"weight_leakage_{name}_bits": bound(1, 2 * photons, transmittance, g / modes)
-            for name, bound in WEIGHT_BOUNDS.items()
-            if name != WEIGHT_BOUND
+            for name, bound in FURTHER_WEIGHT_BOUNDS.items()
         },
         **{f"data_leakage_{name}_bits": bits for name, bits in data.items()},
     }

@@ -16,6 +16,7 @@ from shotveil.models.common.registry import members
 __all__ = [
     "DATA_BOUND",
     "DATA_BOUNDS",
+    "FURTHER_WEIGHT_BOUNDS",
     "WEIGHT_BOUND",
     "WEIGHT_BOUNDS",
     "data_bound",
@@ -30,6 +31,11 @@ def bounds_in(room: str, kind: type[Kind]) -> dict[str, Kind]:
 
 DATA_BOUNDS = bounds_in("shotveil.host.leakage.data_bounds", DataBound)
 WEIGHT_BOUNDS = bounds_in("shotveil.host.leakage.weight_bounds", WeightBound)
+
+FURTHER_WEIGHT_BOUNDS = {
+    name: bound for name, bound in WEIGHT_BOUNDS.items() if name != WEIGHT_BOUND
+}
+"""Those that are shown beside the one that budgets are held against."""
 
 
 def data_bound(name: str) -> DataBound:

@@ -8,17 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from shotveil.host.figures.style import rendered, style
-from shotveil.host.leakage.catalogue import (
-    DATA_BOUND,
-    DATA_BOUNDS,
-    WEIGHT_BOUND,
-    WEIGHT_BOUNDS,
-)
+from shotveil.host.leakage.catalogue import DATA_BOUND, DATA_BOUNDS, FURTHER_WEIGHT_BOUNDS
 from shotveil.host.reports import pictures as report_figures
 from shotveil.host.run.run import FinishedRun
 from shotveil.models.common.checks import RangeError
@@ -53,21 +48,26 @@ def check_writable(path: Path) -> None:
         raise RangeError(f"report = {path} cannot be written; allowed: a file in a folder of yours")
 
 
-def report(run: FinishedRun) -> str:
-    """The report of `run` as HTML text."""
+def template(name: str) -> Template:
+    """A template of this room, with the number formats that all reports use."""
     environment = Environment(
         loader=PackageLoader("shotveil.host.reports"), autoescape=True, undefined=StrictUndefined
     )
     environment.filters["figures"] = lambda value: f"{value:.3g}"
     environment.filters["thousands"] = lambda value: f"{value:,}"
+    return environment.get_template(name)
+
+
+def report(run: FinishedRun) -> str:
+    """The report of `run` as HTML text."""
     summary = run.summary
     widths = [run.network.inputs, *(layer.rows for layer in run.network.layers)]
-    return environment.get_template("report.html").render(
+    return template("report.html").render(
         s=summary,
         v=summary["verification"],
         bounds=DATA_BOUNDS,
         bound=DATA_BOUNDS[DATA_BOUND],
-        weight_bounds={name: each for name, each in WEIGHT_BOUNDS.items() if name != WEIGHT_BOUND},
+        weight_bounds=FURTHER_WEIGHT_BOUNDS,
         widths="-".join(str(width) for width in widths),
         settings=_settings(run.link, summary["digest"]),
         **{picture.__name__: embedded(picture, run) for picture in PICTURES},

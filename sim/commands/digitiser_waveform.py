@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from shotveil.host.commands.options import FOLDER, json_option, out_option
-from shotveil.host.commands.output import print_json
+from shotveil.host.commands.output import print_files
 from shotveil.host.extras import needs
 from shotveil.sim.commands._options import EXTRA
 
@@ -20,9 +20,4 @@ def digitiser_waveform(out: Path, json: bool) -> None:
     with needs(EXTRA):
         from shotveil.sim.figures.digitiser_waveform import write_waveform
 
-    written = write_waveform(out)
-    if json:
-        print_json({"files": {str(path): what for path, what in written.items()}})
-        return
-    for path, what in written.items():
-        click.echo(f"{path}: {what}")
+    print_files(write_waveform(out), json)

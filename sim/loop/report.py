@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
-from shotveil.host.reports.report import check_writable, embedded
+from shotveil.host.reports.report import check_writable, embedded, template
 from shotveil.models.common.files import write_atomically
 from shotveil.sim.loop.pictures import PICTURES
 from shotveil.sim.loop.run import LoopRun
@@ -17,13 +15,8 @@ NODES = {"model": "bit-true models of both nodes", "rtl": "compiled gateware of 
 def write_report(run: LoopRun, path: Path, backend: str) -> None:
     """Write the report to `path`, whole or not at all. Raises `RangeError` if it cannot be."""
     check_writable(path)
-    environment = Environment(
-        loader=PackageLoader("shotveil.host.reports"), autoescape=True, undefined=StrictUndefined
-    )
-    environment.filters["figures"] = lambda value: f"{value:.3g}"
-    environment.filters["thousands"] = lambda value: f"{value:,}"
     records = run.outcome.seen.records
-    html = environment.get_template("loop.html").render(
+    html = template("loop.html").render(
         r=run,
         s=run.summary,
         v=run.summary["verification"],

@@ -2,10 +2,11 @@
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 
-from shotveil.host.commands.output import print_event, print_json, print_report
+from shotveil.host.commands.output import print_event, print_files, print_json, print_report
 
 
 def test_one_object(capsys):
@@ -24,6 +25,16 @@ def test_what_json_has_no_word_for_is_refused(capsys, value):
         with pytest.raises(ValueError, match="not JSON compliant"):
             show()
     assert capsys.readouterr().out == ""
+
+
+def test_files_with_what_is_in_them(capsys):
+    written = {Path("out/a.vcd"): "7 clocks", Path("out/a.png"): "a picture"}
+    print_files(written, json=False)
+    assert capsys.readouterr().out == "out/a.vcd: 7 clocks\nout/a.png: a picture\n"
+    print_files(written, json=True)
+    assert json.loads(capsys.readouterr().out) == {
+        "files": {"out/a.vcd": "7 clocks", "out/a.png": "a picture"}
+    }
 
 
 def test_a_report_in_parts(capsys):

@@ -175,6 +175,11 @@ def test_order_and_kinds_of_the_bounds():
     assert list(catalogue.WEIGHT_BOUNDS) == ["holevo"]
     assert catalogue.DATA_BOUND in catalogue.DATA_BOUNDS
     assert catalogue.WEIGHT_BOUND in catalogue.WEIGHT_BOUNDS
+    assert {
+        name: bound
+        for name, bound in catalogue.WEIGHT_BOUNDS.items()
+        if name != catalogue.WEIGHT_BOUND
+    } == catalogue.FURTHER_WEIGHT_BOUNDS
 
 
 def test_an_unknown_name_is_refused():

@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import jinja2
 import numpy as np
 import pytest
 
@@ -42,7 +43,7 @@ def test_what_the_template_is_given(run, tmp_path, monkeypatch):
         assert environment.filters["thousands"](1234567) == "1,234,567"
         return Template()
 
-    monkeypatch.setattr(report.Environment, "get_template", get_template)
+    monkeypatch.setattr(jinja2.Environment, "get_template", get_template)
     monkeypatch.setattr(report, "embedded", lambda picture, given: (picture, given))
     path = tmp_path / "new/report.html"
     report.write_report(run, path, "rtl")
