@@ -59,7 +59,7 @@ class Channel:
     server_detector: Detector = field(default_factory=Detector)
 
     def __post_init__(self) -> None:
-        check(self)
+        check(self)  # covers what a subclass adds too
 
     @property
     def transmittance(self) -> float:

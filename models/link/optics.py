@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import MISSING, dataclass, fields
 
 from shotveil.models.common.checks import RangeError, require
-from shotveil.models.common.parameters import check, parameter
+from shotveil.models.common.parameters import parameter
 from shotveil.models.link.amplifier import inference_noise, noise_quantum
 from shotveil.models.link.channel import Channel, split_transmittance
 from shotveil.models.link.detector import Detector
@@ -53,9 +53,6 @@ class Link(Channel):
         at_least=0,
         at_most=MOST_PHOTONS,
     )
-
-    def __post_init__(self) -> None:
-        check(self)  # covers the settings of the channel too
 
     @classmethod
     def through(
