@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from shotveil.host.leakage.data import data_leakage
-from shotveil.host.leakage.weights import weight_leakage, weight_leakage_after
+from shotveil.host.leakage.majorant import majorant_after
 from shotveil.host.run.run import run
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.detector import Detector
@@ -43,10 +43,8 @@ def test_infer_json(shotveil):
     assert result["accuracy"] * 200 == pytest.approx(round(result["accuracy"] * 200))
     assert result["f2"] == pytest.approx(12 / 3.794871795)
     excess = 0.461538461538 / 392
-    assert result["weight_leakage_bits"] == pytest.approx(weight_leakage(13, 1, excess))
-    assert result["weight_leakage_bits_after"] == pytest.approx(
-        weight_leakage_after(200, 12, 1, excess)
-    )
+    assert result["weight_leakage_bits"] == pytest.approx(majorant_after(1, 12, 1, excess))
+    assert result["weight_leakage_bits_after"] == pytest.approx(majorant_after(200, 12, 1, excess))
     assert result["data_leakage_bits"] == pytest.approx(data_leakage(0.461538461538, 784, 392))
     assert [layer["rows"] for layer in result["layers"]] == [784, 10]
     verification = result["verification"]

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from shotveil.host.leakage.declared import layer_leakage
-from shotveil.host.leakage.weights import weight_leakage
+from shotveil.host.leakage.majorant import majorant_after
 from shotveil.models.link.optics import Link
 
 LIGHT = "--gain 1.3 --photons 6"
@@ -30,7 +30,7 @@ def test_leakage_with_loss_and_technical_noise(shotveil):
         "--excess-noise 0.01 --json"
     )
     assert json.loads(out)["weight_leakage_bits"] == pytest.approx(
-        weight_leakage(9, 0.5, 0.01 + 0.461538461538 / 392)
+        majorant_after(1, 8, 0.5, 0.01 + 0.461538461538 / 392)
     )
 
 

@@ -3,7 +3,7 @@ import pytest
 
 from shotveil.host.leakage.data import data_leakage
 from shotveil.host.leakage.declared import layer_leakage, network_leakage
-from shotveil.host.leakage.weights import weight_leakage, weight_leakage_after
+from shotveil.host.leakage.majorant import majorant_after
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.optics import Link
 
@@ -14,8 +14,8 @@ def test_layer_is_the_bounds_at_the_declared_channel():
     leakage = layer_leakage(LINK, rows=30, columns=785, inferences=7)
     channel = (0.72, 0.461538461538 / 393 + 0.01)
     assert leakage.modes == 393
-    assert leakage.weight_leakage_bits == pytest.approx(weight_leakage(13, *channel))
-    assert leakage.weight_leakage_bits_after == pytest.approx(weight_leakage_after(7, 12, *channel))
+    assert leakage.weight_leakage_bits == pytest.approx(majorant_after(1, 12, *channel))
+    assert leakage.weight_leakage_bits_after == pytest.approx(majorant_after(7, 12, *channel))
     assert leakage.data_leakage_bits == pytest.approx(data_leakage(0.461538461538, 30, 393))
 
 
@@ -87,5 +87,5 @@ def test_photons_and_inferences_keep_their_places():
     link = Link(1.3, 6.1)
     leakage = layer_leakage(link, 3, 5, 2)
     channel = (1.0, link.declared_excess_noise(3))
-    assert leakage.weight_leakage_bits_after == weight_leakage_after(2, 12.2, *channel)
-    assert leakage.weight_leakage_bits == weight_leakage_after(1, 12.2, *channel)
+    assert leakage.weight_leakage_bits_after == majorant_after(2, 12.2, *channel)
+    assert leakage.weight_leakage_bits == majorant_after(1, 12.2, *channel)

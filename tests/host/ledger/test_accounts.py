@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shotveil.host.leakage.composition import LOST, ChannelClass, composed_leakage
-from shotveil.host.leakage.weights import weight_leakage_after
+from shotveil.host.leakage.majorant import majorant_after
 from shotveil.host.ledger.accounts import (
     COMPOSITION,
     SENSES,
@@ -92,7 +92,7 @@ def bits(accounts, client=None):
 
 
 def chi(copies, through):
-    return float(weight_leakage_after(copies, V_A, *through))
+    return float(majorant_after(copies, V_A, *through))
 
 
 FIRST = 30 / 42  # of the weights that lie in layer 0
@@ -126,7 +126,7 @@ def test_rows_layers_clients_and_brightness_are_apart():
     )
     account = accounts.networks["d1"]
     of_a = 15 * chi(5, GOOD)  # 3 rows of 5
-    of_b = 12 * float(weight_leakage_after(7, 3.0, *GOOD))
+    of_b = 12 * float(majorant_after(7, 3.0, *GOOD))
     assert account.clients["alice"].bits("declared") == pytest.approx(of_a / 42)
     assert account.clients["bob"].bits("declared") == pytest.approx(of_b / 42)
     assert account.total.bits("declared") == pytest.approx((of_a + of_b) / 42)
@@ -151,7 +151,7 @@ def test_two_brightnesses_through_one_channel_add_their_energy():
         session(3, "b", v_a=5.0),
         *(reserve(4, "a", inferences=2), reserve(5, "b", inferences=4), commit(6, 4), commit(7, 5)),
     )
-    expected = FIRST * float(weight_leakage_after(1, 2 * 3.0 + 4 * 5.0, *GOOD))
+    expected = FIRST * float(majorant_after(1, 2 * 3.0 + 4 * 5.0, *GOOD))
     assert bits(accounts)[0] == pytest.approx(expected)
 
 

@@ -21,7 +21,7 @@ from hypothesis.stateful import (
 )
 
 from shotveil.host.leakage.composition import LOST, ChannelClass
-from shotveil.host.leakage.weights import weight_leakage_after
+from shotveil.host.leakage.majorant import majorant_after
 from shotveil.host.ledger.accounts import SENSES, Accounts, Budget, LayerChannel, Tally
 from shotveil.host.ledger.budget import BudgetExhausted, BudgetFilter, remaining_inferences
 from shotveil.host.ledger.event_log import EventLog
@@ -57,7 +57,7 @@ def total(ledger, sense="declared"):
 
 
 def chi(inferences, channel):
-    return float(weight_leakage_after(inferences, V_A, *channel))
+    return float(majorant_after(inferences, V_A, *channel))
 
 
 def test_a_reserve_counts_as_lost_light_until_it_is_committed(ledger):

@@ -9,7 +9,7 @@ from matplotlib.dates import num2date
 from matplotlib.figure import Figure
 
 from shotveil.host.leakage.composition import LOST, ChannelClass
-from shotveil.host.leakage.weights import weight_leakage_after
+from shotveil.host.leakage.majorant import majorant_after
 from shotveil.host.ledger.accounts import Budget, LayerChannel
 from shotveil.host.ledger.budget import BudgetFilter, remaining_inferences
 from shotveil.host.ledger.odometer import Moment, history, plot, read_accounts, report
@@ -24,7 +24,7 @@ OTHER = Network("another", (Layer(RNG.normal(size=(3, 2))),))
 
 
 def chi(copies, through):
-    return float(weight_leakage_after(copies, V_A, *through))
+    return float(majorant_after(copies, V_A, *through))
 
 
 @pytest.fixture

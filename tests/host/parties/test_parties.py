@@ -8,7 +8,7 @@ import pytest
 
 from shotveil.host.leakage.composition import LOST
 from shotveil.host.leakage.data import data_leakage
-from shotveil.host.leakage.weights import weight_leakage_after
+from shotveil.host.leakage.majorant import majorant_after
 from shotveil.host.ledger.accounts import Accounts
 from shotveil.host.ledger.data_ledger import DataBudgetExhausted, DataLedger
 from shotveil.host.ledger.event_log import EventLog
@@ -226,7 +226,7 @@ def test_a_client_that_vanishes_leaves_what_was_sent_charged(tmp_path):
         with _Refused(Refusal.DEADLINE_EXCEEDED):  # it never sets its optics
             list(server.run_layer(request, "alice"))
         account = ledger.accounts.networks[NETWORK.digest]
-        lost = float(weight_leakage_after(5, LINK.modulation_variance, *LOST))
+        lost = float(majorant_after(5, LINK.modulation_variance, *LOST))
         share = NETWORK.layers[0].weights.size / NETWORK.weights
         told = account.total.disclosed / NETWORK.weights
         assert account.total.bits("declared") == pytest.approx(share * lost + told)
@@ -242,7 +242,7 @@ def test_the_session_is_charged_as_its_images_say(tmp_path):
         expected = sum(
             layer.weights.size
             * float(
-                weight_leakage_after(
+                majorant_after(
                     300, LINK.modulation_variance, 1.0, LINK.declared_excess_noise(layer.modes)
                 )
             )

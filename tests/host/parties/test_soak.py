@@ -20,7 +20,7 @@ from google.protobuf.message import DecodeError
 
 from shotveil.host.adversaries.attacks import HonestLayer, run_attack
 from shotveil.host.leakage.composition import LOST
-from shotveil.host.leakage.weights import weight_leakage_after
+from shotveil.host.leakage.majorant import majorant_after
 from shotveil.host.ledger.accounts import Accounts
 from shotveil.host.ledger.budget import BudgetFilter
 from shotveil.host.ledger.event_log import EventLog
@@ -182,7 +182,7 @@ def bits(copies, channel):
             (n for (_, number), n in copies.items() if number == i), np.zeros(layer.rows, dtype=int)
         )
         rate = channel or (1.0, SETTINGS.declared_excess_noise(layer.modes))
-        each = weight_leakage_after(rows, SETTINGS.modulation_variance, *rate)
+        each = majorant_after(rows, SETTINGS.modulation_variance, *rate)
         found += layer.columns * float(each.sum())
     return found / NETWORK.weights
 
