@@ -31,10 +31,22 @@ from shotveil.models.networks.plan import ClientPlan
 from shotveil.models.networks.tasks import Task
 
 Array = NDArray[Any]
-Budget = Budgets
 Progress = Callable[[str, int, int], None]
 
-DEFAULT_BUDGET = Budgets(weight_bits=0.1, data_bits=0.01)
+
+@dataclass(frozen=True)
+class Budget(Budgets):
+    """The most that may leak; the fields are those of `host.design.operating_point.Budgets`.
+
+    Raises `RangeError` for a value out of range or an unknown bound.
+
+    >>> budget = Budget(weight_bits=0.1, data_bits=0.01, inferences=1000)
+    >>> f"{budget.weight_bits} bit per weight in {budget.inferences:,} inferences"
+    '0.1 bit per weight in 1,000 inferences'
+    """
+
+
+DEFAULT_BUDGET = Budget(weight_bits=0.1, data_bits=0.01)
 LABS = {
     "ideal": Channel(),
     "realistic": Channel(transmittance_out=10**-0.005, transmittance_back=10**-0.005,
@@ -231,6 +243,13 @@ def compile(
 
     Raises `RangeError` for a model that cannot be run (the message names operator and node), an
     unknown cut or laboratory, and budgets that no light meets.
+
+    >>> from shotveil import load_mnist, load_network
+    >>> images, labels = load_mnist()
+    >>> model, budget = load_network("mnist-paper"), Budget(weight_bits=0.1)
+    >>> private = compile(model, sample=images[:500], labels=labels[:500], cut=1, budget=budget)
+    >>> private.network.weights, bool((private.predict(images[:9]) == labels[:9]).mean() > 0.8)
+    (7840, True)
     """
     require("seed", seed, at_least=0, integer=True)
     require("tolerance", tolerance, at_least=0)
