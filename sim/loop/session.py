@@ -445,7 +445,8 @@ def pooled_channel(
 
 def verified(loop: Loop, seen: LoopInference, number: int) -> SymbolStatistics:
     """The sums of a layer over all images as the verifier takes them, in SNU."""
-    return loop.statistics(number, seen.sums[number], seen.records, len(seen.outputs))
+    sent = len(seen.outputs) * loop.network.layers[number].patches
+    return loop.statistics(number, seen.sums[number], seen.records, sent)
 
 
 def through(optics: Optics, modulated: Complex, starts: list[int]) -> tuple[Complex, IntArray]:
