@@ -40,6 +40,8 @@ from shotveil.host.commands.parties import (
 from shotveil.models.common.checks import RangeError, require
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from shotveil.host.parties.node_port import NodePort
     from shotveil.host.parties.rpc import RemoteClientPort
 
@@ -64,8 +66,20 @@ if TYPE_CHECKING:
     show_default="the one that is served",
     help="Network to be evaluated, by its name or its digest.",
 )
+@click.option(
+    "--part",
+    type=FILE,
+    help="The client's part of the network, which `shotveil compile` wrote; needed where the "
+    "client does more than ReLU between layers.",
+)
 @images_option
 @data_option
+@click.option(
+    "--inputs",
+    type=FILE,
+    help="NumPy file with inputs of one's own in place of MNIST's images: `.npy`, or `.npz` with "
+    "inputs x and labels y.",
+)
 @click.option(
     "--batch",
     type=int,
@@ -110,8 +124,10 @@ def ask(
     device: str | None,
     calibration: Path | None,
     network: str,
+    part: Path | None,
     images: int | None,
     data: Path | None,
+    inputs: Path | None,
     batch: int,
     max_gain: float | None,
     client_efficiency: float,
@@ -132,6 +148,7 @@ def ask(
     import numpy as np
 
     from shotveil.host.commands.show import progress_bar
+    from shotveil.host.compile.samples import load_samples
     from shotveil.host.ledger.data_ledger import DataLedger
     from shotveil.host.parties.calibration import ClientCalibration
     from shotveil.host.parties.client import DataClient
@@ -140,6 +157,8 @@ def ask(
     from shotveil.host.parties.rpc import RemoteClientPort, RemoteModel
     from shotveil.models.link.optics import Detector
     from shotveil.models.networks.mnist import load_mnist
+    from shotveil.models.networks.network import load_client_part
+    from shotveil.models.networks.tasks import Task
 
     own = "client_efficiency", "client_electronic_noise"
     without = "link", "batch", "check_rate", "max_gain", *own
@@ -152,10 +171,19 @@ def ask(
     name = name or (DEMO_CLIENT if demo else "")
     require_client_name(name)
     own_keys = read_keys(folder, f"{CLIENT}-{name}")
-    pixels, labels = load_mnist(data, "test")
+    if inputs is not None and data is not None:
+        raise RangeError("--inputs is given with --data; allowed: one of them")
+    pixels: NDArray[Any]
+    labels: NDArray[Any] | None
+    if inputs is None:
+        pixels, labels = load_mnist(data, "test")
+    else:
+        pixels, labels = load_samples(inputs)
+        pixels = pixels.reshape(len(pixels), -1)
+    own_part = None if part is None else load_client_part(part)
     if images is not None:
         require("images", images, at_least=1, at_most=len(pixels))
-        pixels, labels = pixels[:images], labels[:images]
+        pixels, labels = pixels[:images], None if labels is None else labels[:images]
     detector = Detector(client_efficiency, client_electronic_noise)
     known = None if calibration is None else ClientCalibration.load(calibration)
     if known is not None:
@@ -180,7 +208,8 @@ def ask(
             # No seed is used here: a server that could predict the checks could send honest light
             # only for them.
             np.random.default_rng(secrets.randbits(128)),
-            network=network,
+            network=network or (own_part.digest if own_part else ""),
+            plan=own_part.plan if own_part else None,
             max_gain=math.inf if max_gain is None else max_gain,
             detector=detector,
             ledger=accounts,
@@ -192,11 +221,13 @@ def ask(
         outputs = client.classify(pixels, batch, lambda done: progress(done, len(pixels)))
         seconds = time.perf_counter() - start
         client.close()
-    predictions = outputs.argmax(axis=1)
+    task = own_part.plan.task if own_part else Task()
+    predictions = task.of(outputs)
+    score = None if labels is None else task.score(outputs, labels)
     result = {
         "network": client.welcome.network,
         "images": len(pixels),
-        "accuracy": float((predictions == labels).mean()),
+        "accuracy": score,
         "predictions": predictions.tolist(),
         "gain": client.gain,
         "photons": client.welcome.photons,
@@ -215,8 +246,9 @@ def ask(
         return
     rate = len(pixels) / seconds
     click.echo(
-        f"{result['network']}: {len(pixels):,} images, accuracy {result['accuracy']:.2%}, "
-        f"{f'{rate:,.0f}' if rate >= 10 else f'{rate:.2g}'} images a second"
+        f"{result['network']}: {len(pixels):,} images, "
+        + ("" if score is None else f"{task.measure} {score:.2%}, ")
+        + f"{f'{rate:,.0f}' if rate >= 10 else f'{rate:.2g}'} images a second"
     )
     if client.check.count:
         click.echo(

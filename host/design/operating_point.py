@@ -88,7 +88,8 @@ def weight_bits(
     total = np.zeros(np.broadcast_shapes(gain.shape, photons.shape))
     for layer in network.layers:
         excess = channel.declared_excess_noise_at(gain, photons, layer.modes)
-        bits = WEIGHT_BOUNDS[bound](inferences, 2 * photons, channel.declared_transmittance, excess)
+        sent = inferences * layer.patches  # times that each row travels
+        bits = WEIGHT_BOUNDS[bound](sent, 2 * photons, channel.declared_transmittance, excess)
         total += layer.weights.size * bits
     return total / network.weights
 

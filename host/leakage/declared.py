@@ -21,7 +21,8 @@ class LayerLeakage:
     weight_leakage_bits, weight_leakage_bits_after: Leakage of the weights for one and for K
         inferences, under the bound that weight budgets use.
     weight_bounds_bits, weight_bounds_bits_after: The same under every bound, by name.
-    data_leakage_bits: Leakage of the data under every bound, by name.
+    data_leakage_bits: Leakage of the data under every bound, by name; for a layer that meets
+        several patches of an image, per element of a patch.
     """
 
     rows: int
@@ -52,19 +53,24 @@ class NetworkLeakage:
     layers: tuple[LayerLeakage, ...]
 
 
-def layer_leakage(link: Link, rows: int, columns: int, inferences: int = 1) -> LayerLeakage:
+def layer_leakage(
+    link: Link, rows: int, columns: int, inferences: int = 1, patches: int = 1
+) -> LayerLeakage:
     """Return the leakage of a layer of `rows` × `columns` weights under the settings of `link`.
 
-    Raises `RangeError` unless rows, columns and inferences are integers ≥ 1.
+    patches: Number of times that the rows are sent for one inference, once for each patch.
+
+    Raises `RangeError` unless rows, columns, inferences and patches are integers ≥ 1.
     """
     require("rows", rows, at_least=1, integer=True)
     require("columns", columns, at_least=1, integer=True)
     require("inferences", inferences, at_least=1, at_most=1e15, integer=True)
+    require("patches", patches, at_least=1, integer=True)
     modes = modes_of(columns)
     channel = link.declared_transmittance, link.declared_excess_noise(modes)
     once, after = (
         {
-            name: float(bound(k, link.modulation_variance, *channel))
+            name: float(bound(k * patches, link.modulation_variance, *channel))
             for name, bound in WEIGHT_BOUNDS.items()
         }
         for k in (1, inferences)
@@ -91,7 +97,8 @@ def network_leakage(network: Network, link: Link, inferences: int = 1) -> Networ
     '0.20 bits per pixel under the bound qcrb'
     """
     layers = tuple(
-        layer_leakage(link, layer.rows, layer.columns, inferences) for layer in network.layers
+        layer_leakage(link, layer.rows, layer.columns, inferences, layer.patches)
+        for layer in network.layers
     )
 
     def mean(of: str) -> dict[str, float]:

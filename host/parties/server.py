@@ -123,6 +123,7 @@ class ModelServer:
         self._refused: dict[str, tuple[str, Refusal, str]] = {}
         variance = settings.link.modulation_variance
         self._rows = [encode_rows(layer.weights, variance) for layer in network.layers]
+        self._patches = [layer.patches for layer in network.layers]
         name = secrets.token_hex(8)
         self._keys = [f"weights {name} {i}" for i in range(len(self._rows))]
         ledger.register(network)
@@ -194,7 +195,11 @@ class ModelServer:
             network=self._network.name,
             layers=[
                 pb.LayerShape(
-                    rows=layer.rows, columns=layer.columns, bias=layer.bias, scale=rows.scale
+                    rows=layer.rows,
+                    columns=layer.columns,
+                    bias=layer.bias,
+                    scale=rows.scale,
+                    patches=layer.patches,
                 )
                 for layer, rows in zip(layers, self._rows, strict=True)
             ],
@@ -202,6 +207,7 @@ class ModelServer:
             transmittance_out=link.transmittance_out,
             decoy_rate=settings.decoy_rate,
             photons=link.photons,
+            planned=not self._network.plan.plain,
         )
 
     def run_layer(self, request: pb.LayerRequest, client: str) -> Iterator[pb.Progress]:
@@ -213,6 +219,10 @@ class ModelServer:
         check_version(request)
         session = self._session(request.session, client)
         check_range("images", request.images, 1, MOST_IMAGES)
+        if request.layer < len(self._patches):  # `_begin` refuses another layer
+            check_range(
+                "images × patches", request.images * self._patches[request.layer], 1, MOST_IMAGES
+            )
         check_range("checks", request.checks, 0, MOST_IMAGES)
         self._begin(session, request)
         return self._parts(session, request)
@@ -265,7 +275,8 @@ class ModelServer:
         layer, finished = request.layer, False
         try:
             rows, decoys = self._rows[layer], self._decoys(layer)
-            plan = list(self._light.parts(rows, decoys, request.images, request.checks))
+            images = request.images * self._patches[layer]
+            plan = list(self._light.parts(rows, decoys, images, request.checks))
             send = self._in_rows if plan[0].decoys is None else self._whole
             yield from send(session, request, plan)
             finished = True
@@ -329,7 +340,7 @@ class ModelServer:
     def _reserve(self, request: pb.LayerRequest, first: int, stop: int) -> Reserve:
         """Reserve rows in the ledger. On return, the charge is on disk and the light may leave."""
         # Light for the client's checks carries the weights as well, so it is charged as well.
-        repetitions = request.images + request.checks
+        repetitions = request.images * self._patches[request.layer] + request.checks
         return self._ledger.reserve(
             request.session, request.layer, first, stop, repetitions, self._settings.patience
         )
@@ -355,7 +366,7 @@ class ModelServer:
                 batch=request.batch,
                 layer=layer,
                 part=number,
-                images=request.images + request.checks,
+                images=request.images * self._patches[layer] + request.checks,
                 weights=self._keys[layer],
                 decoys=session.decoys[layer],
                 first=first,

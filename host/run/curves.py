@@ -31,6 +31,7 @@ from scipy.optimize import curve_fit, isotonic_regression
 from threadpoolctl import threadpool_limits
 
 from shotveil.host.run.cache import cache_path
+from shotveil.host.run.noise import noisy_outputs
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.files import write_atomically
 from shotveil.models.link.normals import fill_normals
@@ -81,11 +82,12 @@ def accuracy_curve(
 
     def count(chunk: slice, child: np.random.Generator) -> NDArray[np.int64]:
         x = images[chunk].astype(np.float32)
-        correct = _count(network, x, labels[chunk], amplitudes.ravel(), child, shared_noise)
+        correct = count_in(network, x, labels[chunk], amplitudes.ravel(), child, shared_noise)
         progress(len(x))
         return correct
 
-    size = max(1, OUTPUTS_IN_CHUNK // max(layer.rows for layer in network.layers))
+    count_in = _count if network.plan.plain else _count_by_plan
+    size = max(1, OUTPUTS_IN_CHUNK // max(layer.rows * layer.patches for layer in network.layers))
     chunks = [slice(i, i + size) for i in range(0, len(images), size)]
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
         counts = sum(pool.map(count, chunks, rng.spawn(len(chunks))))
@@ -237,7 +239,7 @@ def _recall(path: Path, key: dict[str, Any]) -> Real | None:
 def _count(
     network: Network,
     x: Single,
-    labels: NDArray[np.integer],
+    labels: NDArray[Any],
     amplitudes: Single,
     rng: np.random.Generator,
     shared_noise: bool,
@@ -260,6 +262,25 @@ def _count(
                 fill_normals(rng, noise[k])
             y = products.read(amplitude, noise[k], readings[k])
         correct[i] = np.count_nonzero(y.argmax(axis=1) == labels)
+    return correct
+
+
+def _count_by_plan(
+    network: Network,
+    x: Single,
+    labels: NDArray[Any],
+    amplitudes: Single,
+    rng: np.random.Generator,
+    shared_noise: bool,
+) -> NDArray[np.int64]:
+    """Return the same as `_count` for any plan; the steps before the first layer are done once."""
+    values = network.plan.begin(x)
+    seed = rng.integers(1 << 63)
+    correct = np.empty(len(amplitudes), np.int64)
+    for i, amplitude in enumerate(amplitudes):
+        own = np.random.default_rng(seed) if shared_noise else rng
+        outputs = noisy_outputs(network, values, float(amplitude) ** 2, own)
+        correct[i] = np.count_nonzero(network.plan.task.of(outputs) == labels)
     return correct
 
 

@@ -92,7 +92,7 @@ def infer(
         statistics: list[SymbolStatistics] = []
 
         def read_layer(number: int, xi: Complex) -> Real:
-            blocks = list(row_blocks(network.layers[number].rows, len(batch)))
+            blocks = list(row_blocks(network.layers[number].rows, len(xi)))
             sent = [block_of(rows[number], first, stop) for first, stop in blocks]
             random = [generator(seeds, number, first) for first, _ in blocks]
             parts = list(over(lambda s, r: read(link, s, xi, r, verify), sent, random))
@@ -100,7 +100,7 @@ def infer(
                 statistics.append(_pool(part.statistics for part in parts))
             return np.concatenate([part.values for part in parts], axis=1)
 
-        outputs = through_layers(network.biases, batch, read_layer)
+        outputs = through_layers(network.plan, batch, read_layer)
         progress(len(batch))
         return outputs, statistics
 

@@ -364,15 +364,20 @@ def infer_one(
 
     def read_layer(number: int, xi: Complex) -> NDArray[np.float64]:
         layer, light = loop.network.layers[number], loop.layers[number]
-        rng = np.random.default_rng([loop.settings.seed, 3, index, number])
-        played = play(number, xi[0], records, rng)
-        sums.append(played.sums)
-        angles.append(played.angles)
-        read.append(played.values)
-        carried.append(signal * light.scale * (layer.weights @ unpair(xi[0], layer.columns)))
-        return played.values[None] * link.inference_scale(light.scale)
+        patches = []
+        for patch, direction in enumerate(xi):
+            # The first patch has the seed that a layer without patches has.
+            seed = [loop.settings.seed, 3, index, number, *([patch] if patch else [])]
+            patches.append(play(number, direction, records, np.random.default_rng(seed)))
+        sums.append(np.concatenate([played.sums for played in patches]))
+        angles.append(np.concatenate([played.angles for played in patches]))
+        values = np.array([played.values for played in patches])
+        read.append(values.ravel())
+        products = unpair(xi, layer.columns) @ layer.weights.T
+        carried.append(signal * light.scale * products.ravel())
+        return values * link.inference_scale(light.scale)
 
-    outputs = through_layers(loop.network.biases, image[None], read_layer)[0]
+    outputs = through_layers(loop.network.plan, image[None], read_layer)[0]
     return Seen(outputs, tuple(sums), tuple(angles), tuple(read), tuple(carried))
 
 
@@ -440,7 +445,8 @@ def pooled_channel(
 
 def verified(loop: Loop, seen: LoopInference, number: int) -> SymbolStatistics:
     """The sums of a layer over all images as the verifier takes them, in SNU."""
-    return loop.statistics(number, seen.sums[number], seen.records, len(seen.outputs))
+    sent = len(seen.outputs) * loop.network.layers[number].patches
+    return loop.statistics(number, seen.sums[number], seen.records, sent)
 
 
 def through(optics: Optics, modulated: Complex, starts: list[int]) -> tuple[Complex, IntArray]:

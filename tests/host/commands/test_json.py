@@ -26,6 +26,7 @@ LINES = {
     "registers": "",
     "sweep": None,  # tests/host/design/test_sweep.py
     **dict.fromkeys(("ask", "link", "serve")),  # test_parties.py
+    "compile": None,  # test_compile.py
     **dict.fromkeys(("train",)),  # test_train.py
     **dict.fromkeys(("bench", "results")),  # half a minute each: the next test
 }

@@ -10,6 +10,8 @@ from shotveil.models.link.encoding import directions
 from shotveil.models.link.optics import Link
 from shotveil.models.networks.mnist import load_mnist
 from shotveil.models.networks.network import Layer, Network, load_network
+from shotveil.models.networks.operations import Operation
+from shotveil.models.networks.plan import chain
 from shotveil.sim.loop.session import Loop, channel, infer, verified
 from shotveil.sim.loop.settings import LoopSettings, realistic
 
@@ -70,6 +72,28 @@ def test_the_client_reads_with_the_noise_of_the_optics_model(part, image):
     expected = loop.settings.link.inference_noise
     assert noise.var() == pytest.approx(expected, rel=4 * np.sqrt(2 / noise.size))
     assert abs(noise.mean()) < 4 * np.sqrt(expected / noise.size)
+
+
+def test_a_plan_with_patches_goes_through_the_loop():
+    """Each patch is a run of its own, and the verifier counts it; sigmoid is the client's."""
+    rng = np.random.default_rng(1)
+    layers = Layer(rng.normal(size=(5, 40)), patches=3), Layer(rng.normal(size=(4, 15)))
+    between = [
+        [Operation("reshape", {"shape": [3, 40]})],
+        [Operation("sigmoid"), Operation("reshape", {"shape": [15]})],
+        [],
+    ]
+    plan = chain([layer.shape for layer in layers], between, (120,))
+    network = Network("planned", layers, {}, plan)
+    data = rng.random((2, 120))
+    loop = Loop(network, ideal(vacuum=False))
+    seen = infer(loop, data, loop.records())
+    for number, sent in enumerate((2 * 3 * 5 * 20, 2 * 4 * 8)):
+        assert verified(loop, seen, number).count == 2 * sent  # both quadratures
+        np.testing.assert_allclose(seen.read[number], seen.carried[number], atol=0.03)
+    assert seen.read[0].shape == (2, 15)
+    clean = network.forward(data)
+    assert np.corrcoef(seen.outputs.ravel(), clean.ravel())[0, 1] > 0.99
 
 
 def test_realistic_impairments_show_their_transmittance(part, image):
