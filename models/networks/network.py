@@ -300,7 +300,7 @@ def load_network(name_or_path: str | Path) -> Network:
     >>> load_network("mnist-paper").layers[0].weights.shape
     (784, 784)
     >>> shipped_networks()
-    ('mnist', 'mnist-lossy', 'mnist-paper')
+    ('fashion-head', 'mnist', 'mnist-head', 'mnist-lossy', 'mnist-paper')
     """
     if str(name_or_path) in shipped_networks():
         path = NETWORK_FOLDER / f"{name_or_path}.npz"

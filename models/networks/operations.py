@@ -200,6 +200,15 @@ def _transpose(settings: Settings, constants: Constants) -> Function:
 
 
 @_kind
+def _dictionary_features(settings: Settings, constants: Constants) -> Function:
+    """Features of images by a public dictionary of patches: `models.networks.features`."""
+    from shotveil.models.networks.features import FrontEnd
+
+    made: dict[str, Any] = {**settings, **constants}
+    return FrontEnd(**made)
+
+
+@_kind
 def _patches(settings: Settings, constants: Constants) -> Function:
     """The patches that a convolution's kernel meets, each as one row.
 

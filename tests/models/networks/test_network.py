@@ -288,7 +288,13 @@ def test_shipped_files_are_those_the_readme_lists():
     for name, path in files.items():
         assert hashlib.sha256(path.read_bytes()).hexdigest() == listed[name]
         assert path.stat().st_size < 3_000_000
-    assert shipped_networks() == ("mnist", "mnist-lossy", "mnist-paper")
+    assert shipped_networks() == (
+        "fashion-head",
+        "mnist",
+        "mnist-head",
+        "mnist-lossy",
+        "mnist-paper",
+    )
     assert zipfile.is_zipfile(files["mnist.npz"])
 
 
