@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import click
 
-from shotveil.host.commands.options import FOLDER, json_option, out_option
+from shotveil.host.commands.options import FOLDER, PER_LAYER, json_option, out_option
 from shotveil.host.commands.output import print_json
 from shotveil.host.run.training_settings import TrainingSettings
 from shotveil.models.common.checks import RangeError
@@ -33,7 +33,7 @@ def _setting_options(command: Any) -> Any:
         if setting.name == "hidden":
             how = {"default": ",".join(map(str, default)), "callback": _widths, "metavar": "WIDTHS"}
         elif setting.name == "f2":
-            how = {"type": float, "show_default": "train without noise"}
+            how = {"type": PER_LAYER, "show_default": "train without noise"}
         elif isinstance(default, bool):
             name += f"/--no-{setting.name}"
         command = click.option(name, help=setting.metadata["help"], **how)(command)

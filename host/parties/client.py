@@ -82,8 +82,8 @@ class DataClient:
     rng: Secret generator. It draws which repetitions of a row are checks, and their direction.
     network: Name of the network that is asked for, or at least the first 8 digits of its digest;
         "" accepts any.
-    max_gain: Largest gain that this client uses, even if the server grants more. It limits how
-        much of the data leaks.
+    max_gain: Largest gain that this client uses in any layer, even if the server grants more. It
+        limits how much of the data leaks.
     ledger: Account of what leaked of each image. An image is charged before the optics are set to
         it. None keeps no account.
     check_rate: Number of extra repetitions of each row for each image, in [0, 1], by which the
@@ -123,11 +123,16 @@ class DataClient:
         self.welcome = model.open(pb.Hello(version=VERSION, network=network))
         self._check_welcome(self.welcome)
         prepare(self.welcome)
-        self.gain = min(self.welcome.gain, max_gain)
-        self.check = ProbeCheck(self.gain, self._detector, false_alarm_probability)
+        self.gains = [min(layer.gain, max_gain) for layer in self.welcome.layers]
+        self.check = ProbeCheck(self.gains, self._detector, false_alarm_probability)
         self._secret = threading.Lock()
         self.warnings: list[str] = []
         self._next_batch = 0
+
+    @property
+    def gain(self) -> float:
+        """Largest gain that this client uses in any layer."""
+        return max(self.gains)
 
     @property
     def inputs(self) -> int:
@@ -184,14 +189,14 @@ class DataClient:
         if self._ledger is not None:
             rows = [self._most_slots(layer.rows) for layer in self.welcome.layers]
             columns = [int(layer.columns) for layer in self.welcome.layers]
-            self._ledger.charge(chunk, self.gain, rows, columns)
+            self._ledger.charge(chunk, self.gains, rows, columns)
         # The client knows only this much of the channel; the rest does not affect its readings.
         channel = Channel(
             transmittance_out=self.welcome.transmittance_out, client_detector=self._detector
         )
 
         def read(index: int, xi: Complex) -> Real:
-            scale = channel.inference_scale_at(self.gain, self.welcome.layers[index].scale)
+            scale = channel.inference_scale_at(self.gains[index], self.welcome.layers[index].scale)
             return self._layer(number, stream, index, xi) * scale
 
         return through_layers([layer.bias for layer in self.welcome.layers], chunk, read)
@@ -206,7 +211,7 @@ class DataClient:
             session=session,
             batch=number,
             layer=index,
-            gain=self.gain,
+            gain=self.gains[index],
             images=len(xi),
             modes=xi.shape[1],
             real=pack(xi.real),
@@ -271,7 +276,7 @@ class DataClient:
             mask = check_mask(places[seen : seen + len(named)], repetitions)
             used, checked = separate(read, mask)
             seen += len(named)
-            if checks and (found := self.check.add(checked)):
+            if checks and (found := self.check.add(checked, index)):
                 raise ProtocolError(Refusal.ABORTED, f"the server's light is refused: {found}")
             rows = named[named >= 0]
             if len(rows) != len(set(rows.tolist())) or np.any(rows >= shape.rows):
@@ -296,10 +301,10 @@ class DataClient:
             check_range("rows", layer.rows, 1, MOST_ROWS)
             check_range("columns", layer.columns, 1 + layer.bias, 2 * MOST_MODES)
             check_range("scale", layer.scale, 1 / MOST_MAGNITUDE, MOST_MAGNITUDE)
+            check_range("gain", layer.gain, 1 + 1e-9, 1e6)
         for before, after in zip(welcome.layers[:-1], welcome.layers[1:], strict=True):
             if before.rows != after.columns - after.bias:
                 raise invalid(f"{before.rows} outputs do not fit {after.columns} columns")
-        check_range("gain", welcome.gain, 1 + 1e-9, 1e6)
         check_range("transmittance out", welcome.transmittance_out, 1e-9, 1)
         check_range("decoy rate", welcome.decoy_rate, 0, 1)
 

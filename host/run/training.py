@@ -3,7 +3,7 @@
 After rescaling, a client gets from a layer with weights W and data x (which includes the constant 1
 if there is a bias)
 
-    y = W·x + ‖x‖·rms(W)/F · n,    n ~ N(0, 1) per output,
+    y = W·x + ‖x‖·rms(W)/F · n,    n ~ N(0, 1) per output, F of the layer,
 
 because x̂ = x/‖x‖ goes to the optics, the row's light has unit-rms weights times √(2μ), and
 F² = 2μ/D(G) is the SNR scale. Norm and rms are part of the noisy forward pass, so the gradient
@@ -100,7 +100,11 @@ def train(
     if settings.int8:
         layers = [layer.rounded() for layer in layers]
     about = {
-        "training": {**asdict(settings), "hidden": list(settings.hidden)},
+        "training": {
+            **asdict(settings),
+            "hidden": list(settings.hidden),
+            "f2": list(settings.f2) if isinstance(settings.f2, tuple) else settings.f2,
+        },
         "images": len(images),
         "torch": torch.__version__,
     }
@@ -197,10 +201,10 @@ def _forward(
     import torch
 
     kind = torch.bfloat16 if settings.bfloat16 else weights[0].dtype
-    noise_scale = None
+    noise_scales: list[float] = []
     if settings.f2 is not None:
         spread = math.log(settings.f2_spread) * (2 * torch.rand((), generator=generator).item() - 1)
-        noise_scale = 1 / math.sqrt(settings.f2 * math.exp(spread))
+        noise_scales = [1 / math.sqrt(f2 * math.exp(spread)) for f2 in settings.f2_of_layers]
     for i, w in enumerate(weights):
         if i:
             x = torch.relu(x)
@@ -210,11 +214,11 @@ def _forward(
         if settings.bias:
             x = torch.nn.functional.pad(x, (0, 1), value=1.0)
         y = (x.to(kind) @ w.T.to(kind)).to(x.dtype)
-        if noise_scale is not None:
+        if noise_scales:
             rows, columns = w.shape
             rms = w.norm() / math.sqrt(rows * 2 * math.ceil(columns / 2))  # padding counts as zeros
             size = x.norm(dim=1, keepdim=True)
-            y = y + torch.randn(y.shape, generator=generator) * (size * rms * noise_scale)
+            y = y + torch.randn(y.shape, generator=generator) * (size * rms * noise_scales[i])
         x = y
     return x
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from shotveil.models.common.checks import require
+from shotveil.models.common.checks import RangeError, require
 
 
 def _setting(default: Any, help: str) -> Any:
@@ -27,8 +27,10 @@ class TrainingSettings:
     hidden: tuple[int, ...] = _setting(
         (784,), "Widths of the hidden layers, first to last, with commas between (each 1 or more)."
     )
-    f2: float | None = _setting(
-        0.3, "Optical signal-to-noise scale F² of every layer while training (above 0)."
+    f2: float | tuple[float, ...] | None = _setting(
+        0.3,
+        "Optical signal-to-noise scale F² while training, of every layer, or one for each layer "
+        "with commas between (above 0).",
     )
     f2_spread: float = _setting(
         1.0, "Ratio by which F² varies either way from batch to batch (1 or more)."
@@ -74,7 +76,15 @@ class TrainingSettings:
         object.__setattr__(self, "hidden", tuple(self.hidden))
         for width in self.hidden:
             require("hidden width", width, at_least=1, integer=True)
-        if self.f2 is not None:
+        if isinstance(self.f2, (list, tuple)):
+            object.__setattr__(self, "f2", tuple(self.f2))
+            require("f2", self.f2, above=0)
+            if len(self.f2_of_layers) != len(self.hidden) + 1:
+                raise RangeError(
+                    f"f2 is given for {len(self.f2_of_layers)} layers; allowed: for "
+                    f"{len(self.hidden) + 1}, or one for all"
+                )
+        elif self.f2 is not None:
             require("f2", self.f2, above=0)
         require("f2_spread", self.f2_spread, at_least=1)
         require("epochs", self.epochs, at_least=1, integer=True)
@@ -90,6 +100,13 @@ class TrainingSettings:
         require("elastic", self.elastic, at_least=0, at_most=SIDE)
         require("seed", self.seed, at_least=0, below=2**63, integer=True)
         require("threads", self.threads, at_least=1, integer=True)
+
+    @property
+    def f2_of_layers(self) -> tuple[float, ...]:
+        """F² of each layer, first to last; () without noise."""
+        if self.f2 is None:
+            return ()
+        return self.f2 if isinstance(self.f2, tuple) else (self.f2,) * (len(self.hidden) + 1)
 
     @property
     def augments(self) -> bool:

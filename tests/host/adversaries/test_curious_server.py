@@ -151,7 +151,7 @@ def transmitter_too(server, port=None):
 
 def shot_too(layer=0, batch=0, slots=(0, 1, 2, 3, -1), images=2, session="s", part=0):
     return pb.Shot(
-        version=1, session=session, batch=batch, layer=layer, part=part, images=images,
+        version=2, session=session, batch=batch, layer=layer, part=part, images=images,
         weights="weights", decoys="decoys", first=0, stop=4, slots=slots, last=True,
     )  # fmt: skip
 

@@ -195,7 +195,7 @@ def test_layers_go_in_order_once_each(tmp_path):
 
         def ask(batch, layer, images=5, name="alice", session=session):
             request = pb.LayerRequest(
-                version=1, session=session, batch=batch, layer=layer, images=images
+                version=2, session=session, batch=batch, layer=layer, images=images
             )
             return server.run_layer(request, name)
 
@@ -222,7 +222,7 @@ def test_layers_go_in_order_once_each(tmp_path):
 def test_a_client_that_vanishes_leaves_what_was_sent_charged(tmp_path):
     with parties(tmp_path) as (ledger, server, client):
         session = client().welcome.session
-        request = pb.LayerRequest(version=1, session=session, batch=0, layer=0, images=5)
+        request = pb.LayerRequest(version=2, session=session, batch=0, layer=0, images=5)
         with _Refused(Refusal.DEADLINE_EXCEEDED):  # it never sets its optics
             list(server.run_layer(request, "alice"))
         account = ledger.accounts.networks[NETWORK.digest]

@@ -97,16 +97,16 @@ class Setup:
     def account(self):
         return self.ledger.accounts.networks[NETWORK.digest]
 
-    def open(self, client="alice", network="", version=1):
+    def open(self, client="alice", network="", version=2):
         return self.server.open(pb.Hello(version=version, network=network), client)
 
-    def layer(self, session, layer, batch=0, images=5, checks=0, client="alice", version=1):
+    def layer(self, session, layer, batch=0, images=5, checks=0, client="alice", version=2):
         request = pb.LayerRequest(
             version=version, session=session, batch=batch, layer=layer, images=images, checks=checks
         )
         return self.server.run_layer(request, client)
 
-    def close(self, session, client="alice", version=1):
+    def close(self, session, client="alice", version=2):
         return self.server.close(pb.Goodbye(version=version, session=session), client)
 
 
@@ -126,16 +126,16 @@ def refused(kind, reason=""):
 
 def test_a_session_begins_with_what_the_client_has_to_know(at):
     welcome = at.open()
-    assert welcome.version == 1 and len(welcome.session) == 32 and welcome.network == "small"
+    assert welcome.version == 2 and len(welcome.session) == 32 and welcome.network == "small"
     assert [(s.rows, s.columns, s.bias, s.scale) for s in welcome.layers] == [
         (8, 6, True, ROWS[0].scale),
         (4, 8, False, ROWS[1].scale),
     ]
-    assert (welcome.gain, welcome.transmittance_out) == (1.3, 1.0)
-    assert (welcome.decoy_rate, welcome.photons) == (0.25, 6.0)
+    assert [(s.gain, s.photons) for s in welcome.layers] == [(1.3, 6.0)] * 2
+    assert (welcome.decoy_rate, welcome.transmittance_out) == (0.25, 1.0)
     session = at.ledger.accounts.sessions[welcome.session]
     assert (session.network, session.client) == (NETWORK.digest, "alice")
-    assert session.modulation_variance == 12.0 and session.failure_probability == 1e-10
+    assert session.modulation_variance == [12.0, 12.0] and session.failure_probability == 1e-10
     assert session.channels == [
         LayerChannel(ChannelClass(1.0, LINK.declared_excess_noise(modes))) for modes in (3, 4)
     ]

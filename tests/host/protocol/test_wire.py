@@ -40,7 +40,7 @@ def test_a_refusal_says_why():
 
 
 def test_one_version_is_spoken():
-    check_version(pb.Hello(version=1))
+    check_version(pb.Hello(version=2))
     for version in (0, 2):
         with pytest.raises(ProtocolError, match=f"version {version} is not spoken; allowed: 1"):
             check_version(pb.Hello(version=version))
