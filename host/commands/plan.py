@@ -25,8 +25,7 @@ from shotveil.host.commands.output import print_json
 from shotveil.models.common.checks import RangeError, require
 
 INFEASIBLE = 1
-POINTS = 512  # points of the curve with the same F² in all layers, which is kept for other plans
-POINTS_PER_RATIO = 128  # points of each further curve; its regression averages over neighbours
+POINTS_PER_RATIO = 128  # points of a curve with uneven light; its regression averages neighbours
 ATTEMPTS = 5  # most runs to confirm a least accuracy, each with slightly more light than the last
 
 
@@ -133,21 +132,22 @@ def plan(
     @cache
     def measure(ratios: tuple[float, ...] = ()) -> AccuracyCurve:
         whose = f", F² as {':'.join(f'{ratio:.3g}' for ratio in ratios)}" if ratios else ""
-        points = POINTS_PER_RATIO if any(ratio != 1 for ratio in ratios) else POINTS
+        # The curve with one F² for all layers is kept for other plans too, so it has more points.
+        uneven = any(ratio != 1 for ratio in ratios)
+        how: dict[str, Any] = {"ratios": ratios, "points": POINTS_PER_RATIO} if uneven else {}
         with progress_bar(f"images of the calibration{whose}") as progress:
             return calibrated_curve(
                 chosen,
                 pixels,
                 labels,
-                ratios=ratios,
-                points=points,
                 progress=lambda done: progress(done, len(pixels)),
+                **how,
             )
 
-    def best(aim: float | None = None) -> OperatingPoint | Infeasible:
+    def best(*aim: float) -> OperatingPoint | Infeasible:
         if light_per_layer:
-            return best_light(chosen, measure, channel, budgets, min_accuracy, aim)
-        return find(chosen, measure(), channel, budgets, min_accuracy, aim)
+            return best_light(chosen, measure, channel, budgets, min_accuracy, *aim)
+        return find(chosen, measure(), channel, budgets, min_accuracy, *aim)
 
     point = best()
     confirmed: dict[str, Any] = {}
@@ -181,7 +181,7 @@ def plan(
     links = point.links(chosen)
     gains, light = [link.gain for link in links], [link.photons for link in links]
     leaks = {
-        "weight_bits": float(budgeted_bits(chosen, channel, budgets, gains, light)),
+        "weight_bits": float(budgeted_bits(chosen, links[0], budgets, gains, light)),
         "data_bits": float(data_bits(chosen, gains[0], data_bound)),
     }
     if json:

@@ -181,7 +181,7 @@ def serve(
     from shotveil.host.parties.server import ModelServer, ServerSettings
     from shotveil.host.parties.transmitter import transmitter_for
     from shotveil.host.verification.monitor import MonitorSettings
-    from shotveil.models.link.light import links_of
+    from shotveil.models.link.light import links_of, one_or_each
     from shotveil.models.networks.network import load_network
 
     log_to_stderr()
@@ -205,14 +205,17 @@ def serve(
     if known is not None:
         settings = replace(
             settings,
-            link=[
-                replace(
-                    link,
-                    server_detector=known.receiver.receiver,
-                    excess_noise=link.excess_noise + known.distortion * link.modulation_variance,
-                )
-                for link in links_of(settings.link, len(served.layers))
-            ],
+            link=one_or_each(
+                [
+                    replace(
+                        link,
+                        server_detector=known.receiver.receiver,
+                        excess_noise=link.excess_noise
+                        + known.distortion * link.modulation_variance,
+                    )
+                    for link in links_of(settings.link, len(served.layers))
+                ]
+            ),
             sessions=SESSIONS,
             idle=IDLE_SECONDS,
         )

@@ -161,7 +161,7 @@ def test_a_link_that_forms_the_sums_is_of_no_use():
         transmitter_too(Looker(), Port_too(symbol_level=False))
     port = Port_too()
     transmitter_too(Looker(), port)
-    assert [(d.version, d.everything) for d in port.dropped] == [(1, True)]
+    assert [(d.version, d.everything) for d in port.dropped] == [(2, True)]
 
 
 def test_what_is_known_is_taken_away_before_it_looks():

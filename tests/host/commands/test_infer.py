@@ -231,7 +231,10 @@ def test_a_run_that_is_refused_leaves_no_report(refused, called, monkeypatch):
         (f"{LIGHT} --server-efficiency 2", "detector efficiency = 2 is outside (0, 1]"),
         (f"{LIGHT} --backend light", "backend = 'light' is none of "),
         (f"{LIGHT} --impairments none", "'none' is not one of 'ideal', 'realistic'"),
-        ("--gain many --photons 6", "'many' is not a valid float"),
+        (
+            "--gain many --photons 6",
+            "gain = 'many'; allowed: a number, or one for each layer with commas between",
+        ),
         ("--photons 6", "Missing option '--gain'"),
     ],
 )

@@ -136,7 +136,7 @@ def test_rows_layers_clients_and_brightness_are_apart():
     assert (a.network, a.client, a.modulation_variance, a.failure_probability, a.ended) == (
         "d1",
         "alice",
-        V_A,
+        [V_A, V_A],
         1e-10,
         "",
     )

@@ -158,8 +158,8 @@ def test_networks_are_known_by_name_or_the_start_of_their_digest(at):
     for name in ("large", NETWORK.digest[:7], "x" + NETWORK.digest[1:], NETWORK.digest[1:]):
         with refused(Refusal.NOT_FOUND, "is not served; allowed: small"):
             at.open(network=name)
-    with refused(Refusal.INVALID_ARGUMENT, "version 2"):
-        at.open(version=2)
+    with refused(Refusal.INVALID_ARGUMENT, "version 1"):
+        at.open(version=1)
     assert len(at.ledger.accounts.sessions) == 4
 
 
@@ -180,7 +180,7 @@ def test_a_layer_is_reserved_before_its_light_and_committed_after(at):
     assert [sorted(s.slots) for s in (first, second)] == [[-1, 0, 1, 2, 3], [-2, 4, 5, 6, 7]]
     for shot, p in zip((first, second), progress, strict=True):
         assert [max(slot, -1) for slot in shot.slots] == list(p.slots)
-        assert (shot.version, shot.session, shot.batch, shot.layer) == (1, session, 0, 0)
+        assert (shot.version, shot.session, shot.batch, shot.layer) == (2, session, 0, 0)
         assert shot.images == 7 and shot.part == p.part
         assert at.light.held[shot.weights].rows == 8 and at.light.held[shot.decoys].rows == 2
     assert [(s.first, s.stop, s.last) for s in (first, second)] == [(0, 4, False), (4, 8, True)]
@@ -233,7 +233,7 @@ def test_layers_of_a_batch_come_once_each_in_turn(at):
         at.layer(session, 1)
     with refused(Refusal.INVALID_ARGUMENT, "layer 2"):
         at.layer(session, 2)
-    for fields in ({"images": 0}, {"images": 1025}, {"checks": 1025}, {"version": 2}):
+    for fields in ({"images": 0}, {"images": 1025}, {"checks": 1025}, {"version": 1}):
         with refused(Refusal.INVALID_ARGUMENT):
             at.layer(session, 0, batch=9, **fields)
     list(at.layer(session, 0, batch=9, images=1024, checks=1024))
