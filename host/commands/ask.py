@@ -90,7 +90,7 @@ if TYPE_CHECKING:
     "--max-gain",
     type=float,
     show_default="what the server grants",
-    help="Largest power gain to amplify with (above 1).",
+    help="Largest power gain to amplify any layer with (above 1).",
 )
 @client_detector_options
 @click.option(
@@ -155,6 +155,7 @@ def ask(
     from shotveil.host.parties.keys import CLIENT, read_keys, require_client_name
     from shotveil.host.parties.node_port import NodePort
     from shotveil.host.parties.rpc import RemoteClientPort, RemoteModel
+    from shotveil.models.link.light import one_or_each
     from shotveil.models.link.optics import Detector
     from shotveil.models.networks.mnist import load_mnist
     from shotveil.models.networks.network import load_client_part
@@ -229,8 +230,8 @@ def ask(
         "images": len(pixels),
         "accuracy": score,
         "predictions": predictions.tolist(),
-        "gain": client.gain,
-        "photons": client.welcome.photons,
+        "gain": one_or_each(client.gains),
+        "photons": one_or_each([layer.photons for layer in client.welcome.layers]),
         "decoy_rate": client.welcome.decoy_rate,
         "warnings": len(client.warnings),
         "probe_variance": client.check.variance if client.check.count else None,

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from shotveil.host.commands.options import FILE, PathOption
+from shotveil.host.commands.options import FILE, PathOption, PerLayer
 from shotveil.models.common.checks import RangeError
 
 DEFAULT_FILE = Path("shotveil.toml")
@@ -115,12 +115,18 @@ def _options(
 def _require_type(name: str, option: click.Option, value: Any) -> None:
     """Raise `RangeError` unless a value of the file has the type of the option."""
     kinds: tuple[type, ...]
+    if isinstance(option.type, PerLayer) and isinstance(value, list) and value:
+        for each in value:
+            _require_type(name, option, each)
+        return
     if option.is_flag:
         allowed, kinds = "true or false", (bool,)
     elif isinstance(option.type, click.types.IntParamType):
         allowed, kinds = "an integer", (int,)
     elif isinstance(option.type, click.types.FloatParamType):
         allowed, kinds = "a number", (int, float)
+    elif isinstance(option.type, PerLayer):
+        allowed, kinds = "a number, or a list with one for each layer", (int, float)
     else:
         allowed, kinds = "a text in quotation marks", (str,)
     if not isinstance(value, kinds) or (isinstance(value, bool) and not option.is_flag):

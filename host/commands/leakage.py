@@ -39,8 +39,9 @@ def leakage(modes: int, rows: int, inferences: int, json: bool, **options: Any) 
     from shotveil.host.leakage.catalogue import FURTHER_WEIGHT_BOUNDS
     from shotveil.host.leakage.declared import layer_leakage
     from shotveil.host.run.summary import settings_of
+    from shotveil.models.link.light import links_of
 
-    link = link_of(**options)
+    (link,) = links_of(link_of(**options), 1)
     require("modes", modes, at_least=1)
     layer = layer_leakage(link, rows, 2 * modes, inferences)
     result = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from shotveil.host.commands.output import print_json
 from shotveil.models.common.checks import RangeError, require
 
 INFEASIBLE = 1
+POINTS_PER_RATIO = 128  # points of a curve with uneven light; its regression averages neighbours
 ATTEMPTS = 5  # most runs to confirm a least accuracy, each with slightly more light than the last
 
 
@@ -43,6 +45,16 @@ ATTEMPTS = 5  # most runs to confirm a least accuracy, each with slightly more l
 )
 @data_bound_option("that --max-data-bits limits")
 @weight_bound_option("that --max-weight-bits limits")
+@click.option(
+    "--each-layer",
+    is_flag=True,
+    help="Let --max-weight-bits limit every layer by itself, instead of the mean over the network.",
+)
+@click.option(
+    "--light-per-layer",
+    is_flag=True,
+    help="Choose a gain and a photon number for each layer, instead of one of each for all.",
+)
 @click.option(
     "--inferences",
     type=int,
@@ -73,6 +85,8 @@ def plan(
     data_bound: str,
     inferences: int,
     weight_bound: str,
+    each_layer: bool,
+    light_per_layer: bool,
     min_accuracy: float | None,
     images: int | None,
     data: Path | None,
@@ -87,13 +101,17 @@ def plan(
     the point of least leakage with that accuracy. The accuracy comes from a curve that is measured
     once for a network and kept; a run at the point then confirms it. The exit code is 1 if no point
     is feasible.
+
+    With --light-per-layer the gains and the ratios of light between the layers are searched as
+    well, on a curve for every ratio that is tried.
     """
     from shotveil.host.commands.show import progress_bar, show
+    from shotveil.host.design.layer_light import best_light
     from shotveil.host.design.operating_point import Budgets, budgeted_bits, data_bits
-    from shotveil.host.design.plan import Infeasible, find
+    from shotveil.host.design.plan import Infeasible, OperatingPoint, find
     from shotveil.host.figures.plan import picture
     from shotveil.host.figures.style import rendered, style
-    from shotveil.host.run.curves import calibrated_curve
+    from shotveil.host.run.curves import AccuracyCurve, calibrated_curve
     from shotveil.host.run.run import run
     from shotveil.models.common.files import write_atomically
     from shotveil.models.networks.mnist import load_mnist
@@ -101,19 +119,37 @@ def plan(
 
     if plot.suffix not in (".png", ".svg"):
         raise RangeError(f"plot = {plot} ends in {plot.suffix!r}; allowed: .png or .svg")
-    budgets = Budgets(max_weight_bits, max_data_bits, data_bound, inferences, weight_bound)
+    budgets = Budgets(
+        max_weight_bits, max_data_bits, data_bound, inferences, weight_bound, each_layer
+    )
     channel = channel_of(**channel_settings)
     chosen = load_network(network)
     pixels, labels = load_mnist(data, "test")
     if images is not None:
         require("images", images, at_least=1, at_most=len(pixels))
         pixels, labels = pixels[:images], labels[:images]
-    with progress_bar("images of the calibration") as progress:
-        curve = calibrated_curve(
-            chosen, pixels, labels, progress=lambda done: progress(done, len(pixels))
-        )
 
-    point = find(chosen, curve, channel, budgets, min_accuracy)
+    @cache
+    def measure(ratios: tuple[float, ...] = ()) -> AccuracyCurve:
+        whose = f", F² as {':'.join(f'{ratio:.3g}' for ratio in ratios)}" if ratios else ""
+        # The curve with one F² for all layers is kept for other plans too, so it has more points.
+        uneven = any(ratio != 1 for ratio in ratios)
+        how: dict[str, Any] = {"ratios": ratios, "points": POINTS_PER_RATIO} if uneven else {}
+        with progress_bar(f"images of the calibration{whose}") as progress:
+            return calibrated_curve(
+                chosen,
+                pixels,
+                labels,
+                progress=lambda done: progress(done, len(pixels)),
+                **how,
+            )
+
+    def best(*aim: float) -> OperatingPoint | Infeasible:
+        if light_per_layer:
+            return best_light(chosen, measure, channel, budgets, min_accuracy, *aim)
+        return find(chosen, measure(), channel, budgets, min_accuracy, *aim)
+
+    point = best()
     confirmed: dict[str, Any] = {}
     for attempt in range(1, ATTEMPTS + 1):
         if isinstance(point, Infeasible):
@@ -126,10 +162,12 @@ def plan(
         if short <= 0 or attempt == ATTEMPTS:
             break
         # With the same seed, the next run differs only in its light, so it falls short by less.
-        aim = point.accuracy + short
-        point = find(chosen, curve, channel, budgets, min_accuracy, aim)
+        point = best(point.accuracy + short)
 
     with style():
+        curve = measure()
+        if light_per_layer and isinstance(point, OperatingPoint):
+            curve = measure(point.ratios)
         figure = picture(chosen, curve, channel, budgets, min_accuracy, point)
         write_atomically(plot, rendered(figure, plot.suffix[1:]))
     asked = {"budgets": asdict(budgets), "min_accuracy": min_accuracy, "plot": str(plot)}
@@ -140,10 +178,11 @@ def plan(
             click.echo(f"infeasible: {point.reason}\n\nfeasible region: {plot}")
         return INFEASIBLE
 
-    link = point.link
+    links = point.links(chosen)
+    gains, light = [link.gain for link in links], [link.photons for link in links]
     leaks = {
-        "weight_bits": float(budgeted_bits(chosen, link, budgets, link.gain, link.photons)),
-        "data_bits": float(data_bits(chosen, link.gain, data_bound)),
+        "weight_bits": float(budgeted_bits(chosen, links[0], budgets, gains, light)),
+        "data_bits": float(data_bits(chosen, gains[0], data_bound)),
     }
     if json:
         found = {
@@ -156,11 +195,12 @@ def plan(
         return 0
     show(confirmed)
     after = f" after {inferences:,} inferences" if inferences > 1 else ""
+    worst = " of the layer that leaks most" if each_layer else ""
     click.echo(
         f"\nexpected accuracy   {point.accuracy:.2%} from the calibrated curve, "
         f"{confirmed['accuracy']:.2%} in the run above: "
         f"{'' if _agrees(point.accuracy, min_accuracy, confirmed) else 'not '}confirmed\n"
-        f"against the budgets {leaks['weight_bits']:.4g} bits per weight{after}"
+        f"against the budgets {leaks['weight_bits']:.4g} bits per weight{worst}{after}"
         f"{_of(max_weight_bits)}, {leaks['data_bits']:.4g} bits per data element "
         f"({data_bound}){_of(max_data_bits)}\n"
         f"feasible region     {plot}"

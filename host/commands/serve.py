@@ -18,6 +18,7 @@ from shotveil.host.commands.adversaries import adversary_name, require_attack
 from shotveil.host.commands.demo import DATA_BUDGET, WEIGHT_BUDGET
 from shotveil.host.commands.options import (
     FILE,
+    PER_LAYER,
     channel_of,
     channel_options,
     f2_option,
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from shotveil.host.ledger.accounts import Sense
-    from shotveil.models.link.optics import Link
+    from shotveil.models.link.light import Light, Values
     from shotveil.models.networks.network import Network
 
 DEMO_BUDGET = 8.0  # bits per weight; no weight of the demo's networks holds more
@@ -92,9 +93,10 @@ DEMO_BUDGET = 8.0  # bits per weight; no weight of the demo's networks holds mor
 @sense_option
 @click.option(
     "--gain",
-    type=float,
+    type=PER_LAYER,
     show_default="that of 0.01 bit per weight and per pixel",
-    help="Power gain that clients are granted (above 1).",
+    help="Power gain that clients are granted, for all layers, or one for each with commas between "
+    "(above 1).",
 )
 @photons_option
 @f2_option
@@ -140,9 +142,9 @@ def serve(
     budget: float | None,
     client_budget: float | None,
     sense: str,
-    gain: float | None,
-    photons: float | None,
-    f2: float | None,
+    gain: Values | None,
+    photons: Values | None,
+    f2: Values | None,
     decoy_rate: float,
     false_alarm_probability: float,
     failure_probability: float,
@@ -179,6 +181,7 @@ def serve(
     from shotveil.host.parties.server import ModelServer, ServerSettings
     from shotveil.host.parties.transmitter import transmitter_for
     from shotveil.host.verification.monitor import MonitorSettings
+    from shotveil.models.link.light import links_of, one_or_each
     from shotveil.models.networks.network import load_network
 
     log_to_stderr()
@@ -200,13 +203,18 @@ def serve(
     settings = ServerSettings(_declared(served, gain, photons, f2, **channel), decoy_rate, monitor)
     known = None if calibration is None else ServerCalibration.load(calibration)
     if known is not None:
-        own = known.distortion * settings.link.modulation_variance
         settings = replace(
             settings,
-            link=replace(
-                settings.link,
-                server_detector=known.receiver.receiver,
-                excess_noise=settings.link.excess_noise + own,
+            link=one_or_each(
+                [
+                    replace(
+                        link,
+                        server_detector=known.receiver.receiver,
+                        excess_noise=link.excess_noise
+                        + known.distortion * link.modulation_variance,
+                    )
+                    for link in links_of(settings.link, len(served.layers))
+                ]
             ),
             sessions=SESSIONS,
             idle=IDLE_SECONDS,
@@ -242,7 +250,8 @@ def serve(
                     return through
 
             if dishonest is not None:
-                transmitter = partial(CuriousTransmitter, server=dishonest, link=settings.link)
+                first = links_of(settings.link, len(served.layers))[0]
+                transmitter = partial(CuriousTransmitter, server=dishonest, link=first)
             # No seed is used here: a client that could predict the decoy rows could behave honestly
             # only on them.
             rng = np.random.default_rng(secrets.randbits(128))
@@ -272,8 +281,12 @@ def serve(
 
 
 def _declared(
-    network: Network, gain: float | None, photons: float | None, f2: float | None, **channel: Any
-) -> Link:
+    network: Network,
+    gain: Values | None,
+    photons: Values | None,
+    f2: Values | None,
+    **channel: Any,
+) -> Light:
     """Return the link from the options, or the demo's operating point if no light is given."""
     from shotveil.host.design.operating_point import within_budgets
 

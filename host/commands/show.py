@@ -86,15 +86,21 @@ def show(summary: dict[str, Any]) -> None:
 def _optics(s: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         ("", ""),
-        ("[bold]optics[/bold]", f"F² = {s['f2']:.4g} at the client"),
-        ("  gain of the client", f"G = {s['gain']:.7g}"),
-        ("  light of the server", f"μ = {s['photons']:.4g} photons per mode"),
+        ("[bold]optics[/bold]", f"F² = {per_layer(s['f2'], '.4g')} at the client"),
+        ("  gain of the client", f"G = {per_layer(s['gain'], '.7g')}"),
+        ("  light of the server", f"μ = {per_layer(s['photons'], '.4g')} photons per mode"),
         (
             "  loop",
             f"transmittance {s['transmittance']:.4g}, "
-            f"technical excess noise {s['excess_noise']:.4g} SNU",
+            f"technical excess noise {per_layer(s['excess_noise'], '.4g')} SNU",
         ),
     ]
+
+
+def per_layer(value: float | list[float], form: str) -> str:
+    """Return a value in the given format, or one for each layer with commas between."""
+    values = value if isinstance(value, list) else [value]
+    return ", ".join(format(each, form) for each in values)
 
 
 def _leaks(s: dict[str, Any]) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import click
 
-from shotveil.host.commands.options import FILE, FOLDER, json_option, out_option
+from shotveil.host.commands.options import FILE, FOLDER, PER_LAYER, json_option, out_option
 from shotveil.host.commands.output import print_json
 from shotveil.host.run.training_settings import DIGIT_DISTORTIONS, TrainingSettings
 from shotveil.models.common.checks import RangeError
@@ -32,7 +32,7 @@ def _setting_options(command: Any) -> Any:
         if setting.name == "hidden":
             how = {"default": ",".join(map(str, default)), "callback": _widths, "metavar": "WIDTHS"}
         elif setting.name == "f2":
-            how = {"type": float, "show_default": "train without noise"}
+            how = {"type": PER_LAYER, "show_default": "train without noise"}
         elif isinstance(default, bool):
             name += f"/--no-{setting.name}"
         command = click.option(name, help=setting.metadata["help"], **how)(command)

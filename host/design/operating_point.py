@@ -8,7 +8,7 @@ gain makes the client's readings less noisy and the returned light noisier.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,17 +28,17 @@ from shotveil.models.common.checks import RangeError, require
 from shotveil.models.link.amplifier import noise_quantum
 from shotveil.models.link.channel import Channel
 from shotveil.models.link.optics import Link
-from shotveil.models.networks.network import Network
+from shotveil.models.networks.network import Layer, Network
 
 Real = NDArray[np.float64]
 
 # The range of G − 1 that is searched. No amplifier can be set to smaller values, and at larger ones
 # the noise of the readings no longer falls, whatever the client's detector.
 LEAST_EXCESS_GAIN, MOST_EXCESS_GAIN = 1e-7, 1e3
-_MOST_PHOTONS = 1e12
+MOST_PHOTONS = 1e12
 _GRID, _ZOOMS = 257, 6  # every zoom narrows the range by 128, so six of them reach rounding
 # Relative distance to a budget, so that rounding elsewhere does not put the result above it.
-_INSIDE = 1e-9
+INSIDE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ class Budgets:
     data_bits: Bits per data element of the input layer in one inference under `data_bound`, > 0.
     data_bound, weight_bound: Names of bounds in `host.leakage.catalogue`.
     inferences: Number of inferences K ≥ 1.
+    each_layer: Whether `weight_bits` limits every layer by itself, instead of the network's mean.
 
     Raises `RangeError` for a value out of range or an unknown bound.
     """
@@ -59,6 +60,7 @@ class Budgets:
     data_bound: str = DATA_BOUND
     inferences: int = 1
     weight_bound: str = WEIGHT_BOUND
+    each_layer: bool = False
 
     def __post_init__(self) -> None:
         for name, bits in (("weight budget", self.weight_bits), ("data budget", self.data_bits)):
@@ -84,21 +86,47 @@ def weight_bits(
     The result is in bits per real weight under the bound called `bound`, as the mean over the
     network and for all K = `inferences` together.
     """
+    return _mean(
+        network,
+        [layer_bits(layer, channel, gain, photons, inferences, bound) for layer in network.layers],
+    )
+
+
+def layer_bits(
+    layer: Layer,
+    channel: Channel,
+    gain: ArrayLike,
+    photons: ArrayLike,
+    inferences: int = 1,
+    bound: str = WEIGHT_BOUND,
+) -> Real:
+    """Return `weight_bits` of one layer."""
     gain, photons = _floats(gain), _floats(photons)
-    total = np.zeros(np.broadcast_shapes(gain.shape, photons.shape))
-    for layer in network.layers:
-        excess = channel.declared_excess_noise_at(gain, photons, layer.modes)
-        sent = inferences * layer.patches  # times that each row travels
-        bits = WEIGHT_BOUNDS[bound](sent, 2 * photons, channel.declared_transmittance, excess)
-        total += layer.weights.size * bits
-    return total / network.weights
+    excess = channel.declared_excess_noise_at(gain, photons, layer.modes)
+    sent = inferences * layer.patches  # times that each row travels
+    bits = WEIGHT_BOUNDS[bound](sent, 2 * photons, channel.declared_transmittance, excess)
+    return np.asarray(bits, dtype=np.float64)
 
 
 def budgeted_bits(
-    network: Network, channel: Channel, budgets: Budgets, gain: ArrayLike, photons: ArrayLike
+    network: Network,
+    channel: Channel,
+    budgets: Budgets,
+    gain: ArrayLike | Sequence[ArrayLike],
+    photons: ArrayLike | Sequence[ArrayLike],
 ) -> Real:
-    """Return `weight_bits` for the inferences and the bound of a weight budget."""
-    return weight_bits(network, channel, gain, photons, budgets.inferences, budgets.weight_bound)
+    """Return the weight leakage that a weight budget limits, for its inferences and its bound.
+
+    It is the mean over the network, or the largest of any layer with `Budgets.each_layer`. Gain and
+    photons are arrays for all layers, or lists with one for each layer.
+    """
+    gains = gain if isinstance(gain, list) else [gain] * len(network.layers)
+    light = photons if isinstance(photons, list) else [photons] * len(network.layers)
+    bits = [
+        layer_bits(layer, channel, g, mu, budgets.inferences, budgets.weight_bound)
+        for layer, g, mu in zip(network.layers, gains, light, strict=True)
+    ]
+    return np.maximum.reduce(bits) if budgets.each_layer else _mean(network, bits)
 
 
 def data_bits(network: Network, gain: ArrayLike, bound: str) -> Real:
@@ -115,12 +143,12 @@ def photons_within(network: Network, channel: Channel, gain: ArrayLike, budgets:
     """Return the most photons μ per mode inside the weight budget at each gain, at most 10¹²."""
     gain = _floats(gain)
     if budgets.weight_bits is None:
-        return np.full(gain.shape, _MOST_PHOTONS)
+        return np.full(gain.shape, MOST_PHOTONS)
     return greatest(
         lambda photons: budgeted_bits(network, channel, budgets, gain, photons),
-        np.full(gain.shape, budgets.weight_bits * (1 - _INSIDE)),
-        1 / _MOST_PHOTONS,
-        _MOST_PHOTONS,
+        np.full(gain.shape, budgets.weight_bits * (1 - INSIDE)),
+        1 / MOST_PHOTONS,
+        MOST_PHOTONS,
     )
 
 
@@ -132,7 +160,7 @@ def greatest_gain(network: Network, budgets: Budgets) -> float:
     most = 1 + MOST_EXCESS_GAIN
     if budgets.data_bits is None:
         return most
-    allowed = budgets.data_bits * (1 - _INSIDE)
+    allowed = budgets.data_bits * (1 - INSIDE)
 
     def excess(log_gain: float) -> float:
         return float(data_bits(network, 1 + math.exp(log_gain), budgets.data_bound)) - allowed
@@ -161,7 +189,7 @@ def most_light(network: Network, channel: Channel, budgets: Budgets) -> Link:
     def objective(gain: Real) -> Real:
         return -channel.f2_at(gain, photons_within(network, channel, gain, budgets))
 
-    gain = _best(objective, greatest_gain(network, budgets))
+    gain = best_gain(objective, greatest_gain(network, budgets))
     photons = float(photons_within(network, channel, gain, budgets))
     return Link.through(channel, gain, photons=photons)
 
@@ -181,12 +209,12 @@ def least_leakage(network: Network, channel: Channel, f2: float, budgets: Budget
         return budgeted_bits(network, channel, budgets, gain, photons)
 
     most = greatest_gain(network, budgets)
-    gain = _best(weights, most)
+    gain = best_gain(weights, most)
     if budgets.weight_bits is not None and budgets.data_bits is None:
-        allowed = budgets.weight_bits * (1 - _INSIDE)
+        allowed = budgets.weight_bits * (1 - INSIDE)
         if weights(_floats(gain)) <= allowed:
             # Search below the gain of least weight leakage, since less gain leaks less data.
-            gain = _best(lambda gain: np.where(weights(gain) <= allowed, gain, np.inf), gain)
+            gain = best_gain(lambda gain: np.where(weights(gain) <= allowed, gain, np.inf), gain)
     photons = float(channel.photons_at(_floats(gain), _floats(f2)))
     return Link.through(channel, gain, photons=photons)
 
@@ -210,11 +238,19 @@ def within_budgets(
     return most_light(network, channel, Budgets(weight_bits, data_bits, data_bound))
 
 
+def _mean(network: Network, bits: Sequence[Real]) -> Real:
+    """Return the mean over the network's weights of bits per weight of each layer."""
+    total = np.zeros(np.broadcast_shapes(*(each.shape for each in bits)))
+    for layer, each in zip(network.layers, bits, strict=True):
+        total += layer.weights.size * each
+    return total / network.weights
+
+
 def _floats(values: ArrayLike) -> Real:
     return np.asarray(values, dtype=np.float64)
 
 
-def _best(objective: Callable[[Real], Real], most: float) -> float:
+def best_gain(objective: Callable[[Real], Real], most: float) -> float:
     """Return the gain in (1, most] of least objective, by successively finer grids of ln(G − 1)."""
     low, high = math.log(LEAST_EXCESS_GAIN), math.log(most - 1)
     for _ in range(_ZOOMS):

@@ -20,6 +20,7 @@ from shotveil.host.design.operating_point import (
 from shotveil.host.run.curves import AccuracyCurve
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.link.channel import Channel
+from shotveil.models.link.light import Light, links_of
 from shotveil.models.link.optics import Link
 from shotveil.models.networks.network import Network
 
@@ -41,10 +42,15 @@ class Infeasible:
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """The settings of the link, and the accuracy that the curve predicts for them."""
+    """The link, for all layers or for each; the accuracy that the curve predicts for them."""
 
-    link: Link
+    link: Light
     accuracy: float
+    ratios: tuple[float, ...] = ()
+
+    def links(self, network: Network) -> tuple[Link, ...]:
+        """Return the link of each layer."""
+        return links_of(self.link, len(network.layers))
 
 
 def find(
@@ -73,21 +79,31 @@ def find(
     require("min accuracy", min_accuracy, above=0, below=1)
     most = float(curve.monotone[-1])
     if min_accuracy > most:
-        return Infeasible(
-            "accuracy",
-            min_accuracy,
-            most,
-            f"accuracy {min_accuracy:.2%} is infeasible with any amount of light: "
-            f"{network.name} reaches {most:.2%} at most, {min_accuracy - most:.2%} less",
-        )
+        return beyond_reach(network, min_accuracy, most)
     if aim is None:
-        aim = min_accuracy + math.sqrt(min_accuracy * (1 - min_accuracy) / curve.images)
+        aim = aim_of(min_accuracy, curve.images)
     f2 = curve.f2_for(min(most, aim))
     link = least_leakage(network, channel, f2, budgets)
     bits = float(budgeted_bits(network, channel, budgets, link.gain, link.photons))
     if budgets.weight_bits is None or bits <= budgets.weight_bits:
         return OperatingPoint(link, float(curve.at(f2)))
     return _why_not(network, channel, budgets, min_accuracy, f2, bits)
+
+
+def aim_of(min_accuracy: float, images: int) -> float:
+    """Return the accuracy to plan for, one counting error above the least that is asked for."""
+    return min_accuracy + math.sqrt(min_accuracy * (1 - min_accuracy) / images)
+
+
+def beyond_reach(network: Network, min_accuracy: float, most: float) -> Infeasible:
+    """Return the refusal of an accuracy that no light gives; `most` is the highest."""
+    return Infeasible(
+        "accuracy",
+        min_accuracy,
+        most,
+        f"accuracy {min_accuracy:.2%} is infeasible with any amount of light: "
+        f"{network.name} reaches {most:.2%} at most, {min_accuracy - most:.2%} less",
+    )
 
 
 def _why_not(

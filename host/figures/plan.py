@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -17,6 +19,7 @@ from shotveil.host.design.plan import Infeasible, OperatingPoint
 from shotveil.host.figures.style import BLACK, SKY, VERMILION, new_figure, over_image
 from shotveil.host.run.curves import AccuracyCurve
 from shotveil.models.link.channel import Channel
+from shotveil.models.link.optics import Link
 from shotveil.models.networks.network import Network
 
 
@@ -29,10 +32,18 @@ def picture(
     point: OperatingPoint | Infeasible,
 ) -> Figure:
     """Draw the feasible region over photon number and gain, and the point in it."""
-    photons, excess_gain = _window(point)
+    links = point.links(network) if isinstance(point, OperatingPoint) else ()
+    photons, excess_gain = _window(links)
     gain = 1 + excess_gain[:, None]
-    accuracy = curve.at(channel.f2_at(gain, photons))
-    weights = budgeted_bits(network, channel, budgets, gain, photons)
+    f2 = channel.f2_at(gain, photons)
+    accuracy = curve.at(f2)
+    gains: list[NDArray[np.float64]] = [gain] * len(network.layers)
+    light: list[NDArray[np.float64]] = [photons] * len(network.layers)
+    for layer, link in enumerate(links):
+        if link != links[0]:  # the axes are the first layer's; the others keep gain and ratio of F²
+            gains[layer] = np.asarray(link.gain)
+            light[layer] = channel.photons_at(gains[layer], curve.f2_of(layer, f2))
+    weights = budgeted_bits(network, channel, budgets, gains, light)
     data = np.broadcast_to(data_bits(network, gain, budgets.data_bound), weights.shape)
 
     figure = new_figure(7.2, 5.0)
@@ -61,8 +72,8 @@ def picture(
         handles.append((line, f"limit: {abs(limit):g} {name}"))
     if isinstance(point, OperatingPoint):
         (mark,) = axes.plot(
-            point.link.photons,
-            point.link.gain - 1,
+            links[0].photons,
+            links[0].gain - 1,
             linestyle="none",
             marker="*",
             markersize=16,
@@ -70,11 +81,12 @@ def picture(
             markeredgecolor="black",
         )
         handles.append((mark, f"operating point, {point.accuracy:.2%}"))
+    whose = ", first layer" if len(set(links)) > 1 else ""
     axes.set(
         xscale="log",
         yscale="log",
-        xlabel="photon number μ per mode at the server's output",
-        ylabel="gain of the client, G − 1",
+        xlabel=f"photon number μ per mode at the server's output{whose}",
+        ylabel=f"gain of the client, G − 1{whose}",
         title=f"{network.name}: feasible where nothing is hatched",
     )
     marks, names = zip(*handles, strict=True)
@@ -82,11 +94,11 @@ def picture(
     return figure
 
 
-def _window(point: OperatingPoint | Infeasible) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _window(links: Sequence[Link]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the photon numbers and G − 1 to show: two decades around the point, or the usual."""
     photons, excess_gain, decades = 10.0, 0.1, 3.0
-    if isinstance(point, OperatingPoint):
-        photons, excess_gain, decades = point.link.photons, point.link.gain - 1, 2.0
+    if links:
+        photons, excess_gain, decades = links[0].photons, links[0].gain - 1, 2.0
     # The number is odd, so that the point itself is one of them.
     spread = np.logspace(-decades, decades, 241)
     shown = excess_gain * spread

@@ -8,6 +8,7 @@ from shotveil.host.leakage.catalogue import WEIGHT_BOUND, WEIGHT_BOUNDS
 from shotveil.host.leakage.data import data_leakage
 from shotveil.models.common.checks import require
 from shotveil.models.link.encoding import modes_of
+from shotveil.models.link.light import Light, links_of
 from shotveil.models.link.optics import Link
 from shotveil.models.networks.network import Network
 
@@ -82,8 +83,10 @@ def layer_leakage(
     )
 
 
-def network_leakage(network: Network, link: Link, inferences: int = 1) -> NetworkLeakage:
+def network_leakage(network: Network, link: Light, inferences: int = 1) -> NetworkLeakage:
     """Return the leakage of each layer of `network`, and of all together, under `link`.
+
+    link: One link for all layers, or a sequence with one for each.
 
     All figures are upper bounds in bits for one inference; those of the weights are given for
     `inferences` of them together as well (`NetworkLeakage`). Raises `RangeError` unless
@@ -97,8 +100,8 @@ def network_leakage(network: Network, link: Link, inferences: int = 1) -> Networ
     '0.20 bits per pixel under the bound qcrb'
     """
     layers = tuple(
-        layer_leakage(link, layer.rows, layer.columns, inferences, layer.patches)
-        for layer in network.layers
+        layer_leakage(each, layer.rows, layer.columns, inferences, layer.patches)
+        for layer, each in zip(network.layers, links_of(link, len(network.layers)), strict=True)
     )
 
     def mean(of: str) -> dict[str, float]:

@@ -150,7 +150,7 @@ def make_plane_table(progress: Callable[[int, int], None] = lambda done, total: 
     # float32 keeps the file small; rounding upward keeps the planes above.
     small = planes.astype(np.float32)
     small = np.where(small < planes, np.nextafter(small, np.float32(np.inf)), small)
-    return PlaneTable(_MODULATION, _EXCESS_NOISE, _LOST_AMPLITUDE, small)
+    return PlaneTable(_MODULATION, _EXCESS_NOISE, _LOST_AMPLITUDE, small.astype(np.float64))
 
 
 def save_plane_table(table: PlaneTable, path: Path) -> None:

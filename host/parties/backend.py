@@ -14,6 +14,7 @@ from shotveil.host.parties.optical_link import SimulatedLink
 from shotveil.host.parties.server import ModelServer, ServerSettings
 from shotveil.host.run.backends import InferenceResult, InferenceTask
 from shotveil.host.run.inference import Inference
+from shotveil.models.link.light import links_of
 
 
 def parties(task: InferenceTask) -> InferenceResult:
@@ -23,7 +24,8 @@ def parties(task: InferenceTask) -> InferenceResult:
     where verification refuses the light. Its sums stay with it, so the result has no statistics.
     Raises `ProtocolError` where a party refuses, and `RangeError` for images that do not fit.
     """
-    link = SimulatedLink(task.link, task.seed, symbol_level=task.symbol_level)
+    fibre = links_of(task.link, len(task.network.layers))[0]
+    link = SimulatedLink(fibre, task.seed, symbol_level=task.symbol_level)
     rng = np.random.default_rng(task.seed)
     client_rng, server_rng = rng.spawn(2)
     network, part = task.network.server_part, task.network.client_part
@@ -38,7 +40,7 @@ def parties(task: InferenceTask) -> InferenceResult:
                 link,
                 client_rng,
                 plan=part.plan,
-                detector=task.link.client_detector,
+                detector=fibre.client_detector,
             )
             outputs = client.classify(task.images, progress=task.progress)
             client.close()

@@ -86,8 +86,8 @@ class DataClient:
         "" accepts any.
     plan: The client's steps, from its part of the network. None means that the layers follow each
         other with ReLU between them.
-    max_gain: Largest gain that this client uses, even if the server grants more. It limits how
-        much of the data leaks.
+    max_gain: Largest gain that this client uses in any layer, even if the server grants more. It
+        limits how much of the data leaks.
     ledger: Account of what leaked of each image. An image is charged before the optics are set to
         it. None keeps no account.
     check_rate: Number of extra repetitions of each row for each image, in [0, 1], by which the
@@ -129,11 +129,16 @@ class DataClient:
         self._check_welcome(self.welcome)
         self._plan = self._plan_for(self.welcome, plan)
         prepare(self.welcome)
-        self.gain = min(self.welcome.gain, max_gain)
-        self.check = ProbeCheck(self.gain, self._detector, false_alarm_probability)
+        self.gains = [min(layer.gain, max_gain) for layer in self.welcome.layers]
+        self.check = ProbeCheck(self.gains, self._detector, false_alarm_probability)
         self._secret = threading.Lock()
         self.warnings: list[str] = []
         self._next_batch = 0
+
+    @property
+    def gain(self) -> float:
+        """Largest gain that this client uses in any layer."""
+        return max(self.gains)
 
     @property
     def inputs(self) -> int:
@@ -191,17 +196,21 @@ class DataClient:
     def _batch(self, number: int, stream: int, chunk: NDArray[np.float32]) -> Real:
         if self._ledger is not None:
             # Each patch is data of its own, which meets all rows.
-            met = [layer for layer in self._plan.layers for _ in range(layer.patches)]
-            rows = [self._most_slots(layer.rows) for layer in met]
-            columns = [layer.columns for layer in met]
-            self._ledger.charge(chunk, self.gain, rows, columns)
+            met = [
+                (layer, gain)
+                for layer, gain in zip(self._plan.layers, self.gains, strict=True)
+                for _ in range(layer.patches)
+            ]
+            rows = [self._most_slots(layer.rows) for layer, _ in met]
+            columns = [layer.columns for layer, _ in met]
+            self._ledger.charge(chunk, [gain for _, gain in met], rows, columns)
         # The client knows only this much of the channel; the rest does not affect its readings.
         channel = Channel(
             transmittance_out=self.welcome.transmittance_out, client_detector=self._detector
         )
 
         def read(index: int, xi: Complex) -> Real:
-            scale = channel.inference_scale_at(self.gain, self.welcome.layers[index].scale)
+            scale = channel.inference_scale_at(self.gains[index], self.welcome.layers[index].scale)
             return self._layer(number, stream, index, xi) * scale
 
         return through_layers(self._plan, chunk, read)
@@ -216,7 +225,7 @@ class DataClient:
             session=session,
             batch=number,
             layer=index,
-            gain=self.gain,
+            gain=self.gains[index],
             images=len(xi),
             modes=xi.shape[1],
             real=pack(xi.real),
@@ -283,7 +292,7 @@ class DataClient:
             mask = check_mask(places[seen : seen + len(named)], repetitions)
             used, checked = separate(read, mask)
             seen += len(named)
-            if checks and (found := self.check.add(checked)):
+            if checks and (found := self.check.add(checked, index)):
                 raise ProtocolError(Refusal.ABORTED, f"the server's light is refused: {found}")
             rows = named[named >= 0]
             if len(rows) != len(set(rows.tolist())) or np.any(rows >= shape.rows):
@@ -309,7 +318,7 @@ class DataClient:
             check_range("columns", layer.columns, 1 + layer.bias, 2 * MOST_MODES)
             check_range("scale", layer.scale, 1 / MOST_MAGNITUDE, MOST_MAGNITUDE)
             check_range("patches", layer.patches, 0, MOST_IMAGES)
-        check_range("gain", welcome.gain, 1 + 1e-9, 1e6)
+            check_range("gain", layer.gain, 1 + 1e-9, 1e6)
         check_range("transmittance out", welcome.transmittance_out, 1e-9, 1)
         check_range("decoy rate", welcome.decoy_rate, 0, 1)
 

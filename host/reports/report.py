@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,18 +69,22 @@ def report(run: FinishedRun) -> str:
         bound=DATA_BOUNDS[DATA_BOUND],
         weight_bounds=FURTHER_WEIGHT_BOUNDS,
         widths="-".join(str(width) for width in widths),
-        settings=_settings(run.link, summary["digest"]),
+        settings=_settings(run.links, summary["digest"]),
         **{picture.__name__: embedded(picture, run) for picture in PICTURES},
     )
 
 
-def _settings(link: Link, digest: str) -> list[tuple[str, str]]:
+def _settings(links: Sequence[Link], digest: str) -> list[tuple[str, str]]:
     """Return names and values of the run's settings; the channel's are named by its parameters."""
-    values = link.as_settings()
+    values = links[0].as_settings()
+
+    def each(form: str, of: list[float]) -> str:
+        return ", ".join(format(v, form) for v in (of[:1] if len(set(of)) == 1 else of))
+
     return [
-        ("F² at the client", f"{link.f2:.6g}"),
-        ("gain of the client's amplifier", f"{link.gain:.8g}"),
-        ("photons per mode at the server's output", f"{link.photons:.6g}"),
+        ("F² at the client", each(".6g", [link.f2 for link in links])),
+        ("gain of the client's amplifier", each(".8g", [link.gain for link in links])),
+        ("photons per mode at the server's output", each(".6g", [link.photons for link in links])),
         *(
             (f"{each.label}{_unit(each)}", f"{values[each.name]:.6g}")
             for each in Channel.settings()

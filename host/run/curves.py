@@ -17,7 +17,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -54,6 +54,7 @@ def accuracy_curve(
     f2: ArrayLike,
     rng: np.random.Generator,
     *,
+    ratios: Sequence[float] = (),
     shared_noise: bool = False,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Real:
@@ -61,7 +62,8 @@ def accuracy_curve(
 
     images: Images, shape (n, inputs).
     labels: Their classes, shape (n,).
-    f2: Values of F² ≥ 0; at 0 the readings are noise alone.
+    f2: Values of F² ≥ 0 in the first layer; at 0 the readings are noise alone.
+    ratios: F² of each layer over that of the first, > 0; without any, all layers have the same.
     shared_noise: Draw the noise once and use it at every point (common random numbers). This is
         faster. Each accuracy has the same distribution as with fresh noise, but the points are
         correlated: the curve is smooth, and its error has one sign over wide ranges of F².
@@ -79,10 +81,13 @@ def accuracy_curve(
     if labels.shape != images.shape[:1]:
         raise RangeError(f"labels of shape {labels.shape} do not fit; allowed: ({len(images)},)")
     amplitudes = np.sqrt(np.asarray(f2, dtype=np.float64)).astype(np.float32)
+    lifts = np.sqrt(_ratios(network, ratios)).astype(np.float32)
 
     def count(chunk: slice, child: np.random.Generator) -> NDArray[np.int64]:
         x = images[chunk].astype(np.float32)
-        correct = count_in(network, x, labels[chunk], amplitudes.ravel(), child, shared_noise)
+        correct = count_in(
+            network, x, labels[chunk], amplitudes.ravel(), lifts, child, shared_noise
+        )
         progress(len(x))
         return correct
 
@@ -116,7 +121,9 @@ class AccuracyCurve:
 
     network, digest: Name and digest of the network.
     images: Number of images; the counting error of a point is √(A(1−A)/images).
-    f2, accuracy: Values of F² > 0, rising, and the accuracy at each, shape (points,).
+    f2, accuracy: Values of F² > 0 in the first layer, rising, and the accuracy at each, shape
+        (points,).
+    ratios: F² of each layer over that of the first; () stands for the same F² in all layers.
     """
 
     network: str
@@ -124,6 +131,11 @@ class AccuracyCurve:
     images: int
     f2: Real
     accuracy: Real
+    ratios: tuple[float, ...] = ()
+
+    def f2_of(self, layer: int, f2: ArrayLike) -> Real:
+        """Return the F² of a layer where the first layer has `f2`."""
+        return np.asarray(f2, dtype=np.float64) * (self.ratios[layer] if self.ratios else 1.0)
 
     @cached_property
     def monotone(self) -> Real:
@@ -186,6 +198,7 @@ def calibrated_curve(
     images: NDArray[np.floating],
     labels: NDArray[np.integer],
     *,
+    ratios: Sequence[float] = (),
     points: int = 512,
     seed: int = 1,
     cache: Path | None = None,
@@ -194,8 +207,10 @@ def calibrated_curve(
     """Measure the accuracy at `points` values of F² from 10⁻³ to 10², or take it from the cache.
 
     Each point has fresh noise. A curve in the cache is used only if it has the same network,
-    images, labels, points, seed and method.
+    images, labels, ratios, points, seed and method.
 
+    ratios: F² of each layer over that of the first, > 0; without any, all layers have the same.
+        The points are values of the first layer's F².
     points: Number of points, ≥ 4.
     seed: Seed of the noise, ≥ 0.
     cache: Folder that keeps curves, by default the user's own (`host.run.cache`).
@@ -206,23 +221,30 @@ def calibrated_curve(
     require("seed", seed, at_least=0, integer=True)
     data = hashlib.sha256(np.ascontiguousarray(images, "<f4").tobytes())
     data.update(np.ascontiguousarray(labels, "<i8").tobytes())
-    key = {
+    key: dict[str, Any] = {
         "method": _METHOD,
         "digest": network.digest,
         "data": data.hexdigest(),
         "points": points,
         "seed": seed,
     }
+    ratios = tuple(_ratios(network, ratios).tolist())
+    if any(ratio != 1 for ratio in ratios):
+        key["ratios"] = list(ratios)
+    else:  # the same measurement as without ratios, so it has the same key
+        ratios = ()
     name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
     path = (cache_path() if cache is None else cache) / f"accuracy-{name}.json"
     f2 = np.geomspace(1e-3, 1e2, points)
     accuracy = _recall(path, key)
     if accuracy is None:
         rng = np.random.default_rng(seed)
-        accuracy = accuracy_curve(network, images, labels, f2, rng, progress=progress)
+        accuracy = accuracy_curve(
+            network, images, labels, f2, rng, ratios=ratios, progress=progress
+        )
         with suppress(RangeError):  # without a writable cache, the next call only takes longer
             write_atomically(path, json.dumps({**key, "accuracy": accuracy.tolist()}))
-    return AccuracyCurve(network.name, network.digest, len(images), f2, accuracy)
+    return AccuracyCurve(network.name, network.digest, len(images), f2, accuracy, ratios)
 
 
 def _recall(path: Path, key: dict[str, Any]) -> Real | None:
@@ -236,15 +258,31 @@ def _recall(path: Path, key: dict[str, Any]) -> Real | None:
     return accuracy if whole else None
 
 
+def _ratios(network: Network, ratios: Sequence[float]) -> Real:
+    """Return F² of each layer over that of the first, shape (layers,). Raises `RangeError`."""
+    layers = len(network.layers)
+    if len(ratios) not in (0, layers):
+        raise RangeError(f"{len(ratios)} ratios of F² are given; allowed: {layers}, one a layer")
+    found = np.asarray(ratios or [1.0] * layers, dtype=np.float64)
+    require("ratio of F²", found, above=0)
+    if found[0] != 1:
+        raise RangeError(f"ratio of F² = {found[0]:g} in the first layer; allowed: 1")
+    return found
+
+
 def _count(
     network: Network,
     x: Single,
     labels: NDArray[Any],
     amplitudes: Single,
+    lifts: Single,
     rng: np.random.Generator,
     shared_noise: bool,
 ) -> NDArray[np.int64]:
-    """Return how many images of a chunk are classified correctly at each F."""
+    """Return how many images of a chunk are classified correctly at each F of the first layer.
+
+    lifts: F of each layer over that of the first, shape (layers,).
+    """
     first = _Products.of(network.layers[0], x, np.ones(len(x), np.float32))
     noise = [np.empty((len(x), layer.rows), np.float32) for layer in network.layers]
     readings = [np.empty_like(array) for array in noise]
@@ -257,10 +295,11 @@ def _count(
         for k, layer in enumerate(network.layers):
             if k:
                 np.maximum(y, 0, out=y)
-                products = _Products.of(layer, y, products.one * (amplitude / products.unit))
+                before = amplitude * lifts[k - 1]
+                products = _Products.of(layer, y, products.one * (before / products.unit))
             if not shared_noise:
                 fill_normals(rng, noise[k])
-            y = products.read(amplitude, noise[k], readings[k])
+            y = products.read(amplitude * lifts[k], noise[k], readings[k])
         correct[i] = np.count_nonzero(y.argmax(axis=1) == labels)
     return correct
 
@@ -270,6 +309,7 @@ def _count_by_plan(
     x: Single,
     labels: NDArray[Any],
     amplitudes: Single,
+    lifts: Single,
     rng: np.random.Generator,
     shared_noise: bool,
 ) -> NDArray[np.int64]:
@@ -279,7 +319,8 @@ def _count_by_plan(
     correct = np.empty(len(amplitudes), np.int64)
     for i, amplitude in enumerate(amplitudes):
         own = np.random.default_rng(seed) if shared_noise else rng
-        outputs = noisy_outputs(network, values, float(amplitude) ** 2, own)
+        each = [float(amplitude * lift) ** 2 for lift in lifts]
+        outputs = noisy_outputs(network, values, each, own)
         correct[i] = np.count_nonzero(network.plan.task.of(outputs) == labels)
     return correct
 

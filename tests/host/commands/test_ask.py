@@ -54,8 +54,10 @@ def asked(monkeypatch):
     class Client:
         def __init__(self, model, light, rng, **how):
             self.model, self.light, self.draw, self.how = model, light, rng.random(), how
-            self.welcome = SimpleNamespace(network="small", photons=6.0, decoy_rate=0.0625)
-            self.gain, self.warnings, self.closed = 1.25, known.warnings, False
+            self.welcome = SimpleNamespace(
+                network="small", layers=[SimpleNamespace(photons=6.0)] * 2, decoy_rate=0.0625
+            )
+            self.gains, self.warnings, self.closed = [1.25, 1.25], known.warnings, False
             self.check = SimpleNamespace(count=known.checks, variance=1.23456, expected=1.1)
             known.clients.append(self)
 

@@ -229,9 +229,30 @@ def test_a_run_that_is_refused_leaves_no_report(refused, called, monkeypatch):
         (f"{LIGHT} --server-efficiency 2", "detector efficiency = 2 is outside (0, 1]"),
         (f"{LIGHT} --backend light", "backend = 'light' is none of "),
         (f"{LIGHT} --impairments none", "'none' is not one of 'ideal', 'realistic'"),
-        ("--gain many --photons 6", "'many' is not a valid float"),
+        (
+            "--gain many --photons 6",
+            "gain = 'many'; allowed: a number, or one for each layer with commas between",
+        ),
         ("--photons 6", "Missing option '--gain'"),
     ],
 )
 def test_refuses(refused, options, message):
     refused(f"infer {options}", message)
+
+
+def test_each_layer_has_a_gain_and_light_of_its_own(shotveil):
+    line = "infer --network mnist-paper --images 3 --gain 1.3,1.05 --f2 2,40 --json"
+    code, out, _ = shotveil(line)
+    found = json.loads(out)
+    assert code == 0 and found["gain"] == [1.3, 1.05] and found["f2"] == pytest.approx([2, 40])
+    assert [layer["gain"] for layer in found["layers"]] == [1.3, 1.05]
+    declared = [layer["weight_leakage_bits"] for layer in found["layers"]]
+    one = json.loads(shotveil(line.replace("1.3,1.05", "1.3").replace("2,40", "2"))[1])
+    assert one["gain"] == 1.3 and [layer["gain"] for layer in one["layers"]] == [1.3, 1.3]
+    assert one["layers"][0]["weight_leakage_bits"] == declared[0] != declared[1]
+    code, out, _ = shotveil(line.replace(" --json", ""))
+    assert code == 0 and "G = 1.3, 1.05" in out
+    code, _, err = shotveil(line.replace("2,40", "2,40,1"))
+    assert code == 2 and "given for 2 and 3 layers" in err
+    code, _, err = shotveil("infer --network mnist-paper --images 3 --gain 1.3,1.1,1.2 --f2 2")
+    assert code == 2 and "given for 3 layers; allowed: for 2" in err

@@ -136,7 +136,7 @@ def test_rows_layers_clients_and_brightness_are_apart():
     assert (a.network, a.client, a.modulation_variance, a.failure_probability, a.ended) == (
         "d1",
         "alice",
-        V_A,
+        [V_A, V_A],
         1e-10,
         "",
     )
@@ -397,3 +397,18 @@ def test_the_order_of_different_sessions_does_not_matter(data):
             if kind == "commit":
                 assert new <= old * (1 + 1e-12)
         before = after
+
+
+def test_layers_of_one_session_have_variances_of_their_own_and_one_number_holds_for_all():
+    accounts = replayed(
+        network(), session(2, v_a=[3.0, 50.0]), reserve(3, layer=1, stop=2), session(4, "old")
+    )
+    assert accounts.sessions["s"].modulation_variance == [3.0, 50.0]
+    assert accounts.sessions["old"].modulation_variance == [V_A, V_A]
+    bits = accounts.networks["d1"].total.bits("declared")
+    rows, columns = LAYERS[1]
+    weights = sum(r * c for r, c in LAYERS)
+    alone = float(majorant_after(1, 50.0, *LOST))
+    assert bits == pytest.approx(alone * rows * columns / weights)
+    with pytest.raises(RangeError, match="one modulation variance a layer"):
+        replayed(network(), session(2, v_a=[3.0, 4.0, 5.0]))

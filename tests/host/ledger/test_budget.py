@@ -246,9 +246,11 @@ def test_remaining_inferences_are_exactly_what_still_fits(ledger):
         ledger.commit(ledger.reserve("s", layer, 0, 40 if layer == 0 else 10, 20))
     account = ledger.accounts.networks[NETWORK.digest]
     budget = Budget(1.0, "declared")
-    left = remaining_inferences(account, account.total, budget, [GOOD, GOOD], V_A)
+    left = remaining_inferences(account, account.total, budget, [GOOD, GOOD], [V_A] * 2)
     assert chi(20 + left, GOOD) <= 1.0 < chi(21 + left, GOOD)
-    used = remaining_inferences(account, account.total, Budget(0.01, "declared"), [GOOD] * 2, V_A)
+    used = remaining_inferences(
+        account, account.total, Budget(0.01, "declared"), [GOOD] * 2, [V_A] * 2
+    )
     assert used == 0
 
 

@@ -222,3 +222,22 @@ def test_a_budget_holds_for_the_worst_image_and_to_the_last_bit(tmp_path, bound)
     # Neither image was charged.
     assert ledger.images == 1 and ledger.leakage()[bound]["most"] == budget
     ledger.close()
+
+
+def test_each_layer_counts_at_its_own_gain(tmp_path):
+    path = tmp_path / "data.db"
+    ledger = DataLedger(path)
+    ledger.charge(IMAGES[:1], [1.5, 3.0], ROWS, COLUMNS)
+    ledger.charge(IMAGES[:1], [1.2, 4.0], ROWS, COLUMNS)
+    bits = [
+        columns * float(qcrb(noise_quantum(gain), 2 * rows, (columns + 1) // 2))
+        for gain, rows, columns in zip((1.5, 4.0), ROWS, COLUMNS, strict=True)
+    ]
+    assert most(ledger) == pytest.approx(sum(bits) / COLUMNS[0])
+    total = most(ledger)
+    ledger.close()
+    again = DataLedger(path)
+    assert most(again) == total
+    again.close()
+    with pytest.raises(RangeError, match="gain = 1 is outside"):
+        DataLedger(tmp_path / "b.db").charge(IMAGES[:1], [1.5, 1.0], ROWS, COLUMNS)

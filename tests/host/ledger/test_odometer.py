@@ -120,7 +120,7 @@ def test_what_remains_is_by_the_last_sessions_channel_in_each_sense(path):
     entry = next(e for e in report(accounts) if e["network"] == "small")
     for sense, channel in (("declared", WORSE), ("estimated", GOOD), ("certified", WORSE)):
         expected = remaining_inferences(
-            account, account.total, Budget(9.0, sense), [channel] * 2, V_A
+            account, account.total, Budget(9.0, sense), [channel] * 2, [V_A] * 2
         )
         assert entry["remaining_inferences"][sense] == expected > 0
     assert len(set(entry["remaining_inferences"].values())) == 3

@@ -8,6 +8,7 @@ import pytest
 
 from shotveil.host.leakage.composition import LOST
 from shotveil.host.leakage.data import data_leakage
+from shotveil.host.leakage.declared import network_leakage
 from shotveil.host.leakage.majorant import majorant_after
 from shotveil.host.ledger.accounts import Accounts
 from shotveil.host.ledger.data_ledger import DataBudgetExhausted, DataLedger
@@ -195,7 +196,7 @@ def test_layers_go_in_order_once_each(tmp_path):
 
         def ask(batch, layer, images=5, name="alice", session=session):
             request = pb.LayerRequest(
-                version=1, session=session, batch=batch, layer=layer, images=images
+                version=2, session=session, batch=batch, layer=layer, images=images
             )
             return server.run_layer(request, name)
 
@@ -222,7 +223,7 @@ def test_layers_go_in_order_once_each(tmp_path):
 def test_a_client_that_vanishes_leaves_what_was_sent_charged(tmp_path):
     with parties(tmp_path) as (ledger, server, client):
         session = client().welcome.session
-        request = pb.LayerRequest(version=1, session=session, batch=0, layer=0, images=5)
+        request = pb.LayerRequest(version=2, session=session, batch=0, layer=0, images=5)
         with _Refused(Refusal.DEADLINE_EXCEEDED):  # it never sets its optics
             list(server.run_layer(request, "alice"))
         account = ledger.accounts.networks[NETWORK.digest]
@@ -408,3 +409,27 @@ def test_a_layer_that_is_sent_whole_or_not_at_all_is_refused_without_light(tmp_p
         with _Refused(Refusal.RESOURCE_EXHAUSTED, "of the 64 rows of a layer fit"):
             client().classify(IMAGES[:64], 64)
         assert not sent and ledger.accounts.outstanding
+
+
+def test_each_layer_has_its_own_gain_and_light(tmp_path):
+    links = (Link(1.3, 6.0), Link(1.05, 400.0))
+    expected = infer(NETWORK, IMAGES, links, np.random.default_rng(SEED))
+    with parties(tmp_path, declared=links) as (ledger, _, client):
+        asked = client(check_rate=0.0)
+        outputs = asked.classify(IMAGES, 256)
+        session = ledger.accounts.sessions[asked.welcome.session]
+        assert asked.gains == [1.3, 1.05] and asked.gain == 1.3
+        assert session.modulation_variance == [12.0, 800.0]
+        assert [c.declared.excess_noise for c in session.channels] == [
+            link.declared_excess_noise(layer.modes)
+            for link, layer in zip(links, NETWORK.layers, strict=True)
+        ]
+        declared = ledger.accounts.networks[NETWORK.digest].total.bits("declared")
+        leaked = network_leakage(NETWORK, links, len(IMAGES)).weight_leakage_bits_after
+        assert declared >= leaked * (1 - 1e-9)
+        # A cap holds for every layer, and the checks see coherent light at either gain.
+        capped = client(max_gain=1.1, check_rate=0.5)
+        assert capped.gains == [1.1, 1.05]
+        capped.classify(IMAGES, 256)
+        assert capped.check.variance == pytest.approx(capped.check.expected, rel=0.1)
+    np.testing.assert_allclose(outputs, expected.outputs, rtol=1e-12, atol=1e-12)

@@ -240,6 +240,35 @@ class TestFetch:
             fetch_mnist(tmp_path / "data", url + "nowhere/")
 
 
+def test_each_layer_may_have_noise_of_its_own():
+    even, listed = (
+        TrainingSettings(hidden=(8,), f2=0.7),
+        TrainingSettings(hidden=(8,), f2=(0.7, 0.7)),
+    )
+    assert even.f2_of_layers == listed.f2_of_layers == (0.7, 0.7)
+    assert TrainingSettings(f2=None).f2_of_layers == ()
+    for f2, message in (
+        ((0.7, 1, 2), "f2 is given for 3 layers; allowed: for 2"),
+        ((1, 0), "f2 = 0"),
+    ):
+        with pytest.raises(RangeError, match=message):
+            TrainingSettings(hidden=(8,), f2=f2)
+    pytest.importorskip("torch")
+    import torch
+
+    from shotveil.host.run.training import _forward
+
+    weights, x = [torch.ones(8, 4), torch.ones(3, 8)], torch.ones(2000, 4)
+
+    def spread(*f2):
+        settings = TrainingSettings(hidden=(8,), f2=f2)
+        return float(_forward(weights, x, settings, torch.Generator().manual_seed(1)).std())
+
+    # 8 inputs of 4 with a weight of 1 each: the last layer's noise is 4·√8/F.
+    assert spread(1e12, 4.0) == pytest.approx(4 * 8**0.5 / 2, rel=0.05)
+    assert spread(1e12, 1e12) < 1e-3 and spread(4.0, 1e12) > 1
+
+
 class TestCourse:
     """From one epoch to the next, and what travels with the network."""
 

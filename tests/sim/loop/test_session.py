@@ -155,3 +155,21 @@ def test_sums_of_other_rows_are_refused(part, image):
     other = Loop(Network("other", (odd,)), ideal())
     with pytest.raises(RangeError, match="compared the light with"):
         other.statistics(0, sums, records)
+
+
+def test_each_layer_goes_through_the_loop_with_its_own_light(image):
+    first, second = (Layer(layer.weights[:8, :30]) for layer in load_network("mnist-paper").layers)
+    network = Network("two", (first, Layer(second.weights[:6, :8])))
+    links = (Link(GAIN, 20.0), Link(1.05, 60.0))
+    loop = Loop(network, LoopSettings.of(links[0], vacuum=False), light=links)
+    assert loop.links == links and [light.setup.gain for light in loop.layers] == [GAIN, 1.05]
+    again = Loop(*loop.__reduce__()[1])
+    assert again.links == links
+    seen = infer(loop, image[:, 300:330], loop.records())
+    for number, link in enumerate(links):
+        sums = verified(loop, seen, number)
+        assert sums.qq / sums.count == pytest.approx(link.modulation_variance, rel=0.05)
+        np.testing.assert_allclose(seen.read[number], seen.carried[number], atol=0.05)
+    np.testing.assert_allclose(
+        seen.outputs, network.forward(image[:, 300:330]), atol=0.05 * np.abs(seen.outputs).max()
+    )
