@@ -143,7 +143,7 @@ def plan(
     link = point.link
     leaks = {
         "weight_bits": float(budgeted_bits(chosen, link, budgets, link.gain, link.photons)),
-        "data_bits": float(data_bits(chosen, link.gain, data_bound)),
+        "data_bits": float(data_bits(chosen, link.gain, data_bound, channel, link.photons)),
     }
     if json:
         found = {

@@ -25,7 +25,6 @@ from shotveil.host.leakage.catalogue import (
     weight_bound,
 )
 from shotveil.models.common.checks import RangeError, require
-from shotveil.models.link.amplifier import noise_quantum
 from shotveil.models.link.channel import Channel
 from shotveil.models.link.optics import Link
 from shotveil.models.networks.network import Network
@@ -88,7 +87,8 @@ def weight_bits(
     total = np.zeros(np.broadcast_shapes(gain.shape, photons.shape))
     for layer in network.layers:
         excess = channel.declared_excess_noise_at(gain, photons, layer.modes)
-        bits = WEIGHT_BOUNDS[bound](inferences, 2 * photons, channel.declared_transmittance, excess)
+        transmittance = channel.declared_transmittance_at(layer.modes)
+        bits = WEIGHT_BOUNDS[bound](inferences, 2 * photons, transmittance, excess)
         total += layer.weights.size * bits
     return total / network.weights
 
@@ -100,27 +100,43 @@ def budgeted_bits(
     return weight_bits(network, channel, gain, photons, budgets.inferences, budgets.weight_bound)
 
 
-def data_bits(network: Network, gain: ArrayLike, bound: str) -> Real:
+def data_bits(
+    network: Network,
+    gain: ArrayLike,
+    bound: str,
+    channel: Channel | None = None,
+    photons: ArrayLike = 0.0,
+) -> Real:
     """Return the declared data leakage of the input layer, in bits per data element.
 
-    gain: Array of gains > 1. bound: Name of the data bound.
+    gain: Array of gains > 1. bound: Name of the data bound. channel, photons: The channel, whose
+        loss imbalance returns some of the photons; None means a channel without one.
     """
-    g = noise_quantum(_floats(gain))
-    layer = network.layers[0]
-    return DATA_BOUNDS[bound](g, layer.rows, layer.modes)
+    channel, layer = channel or Channel(), network.layers[0]
+    g = channel.returned_noise_quantum_at(_floats(gain))
+    coherent = channel.coherent_photons_at(_floats(photons), layer.modes)
+    return DATA_BOUNDS[bound](g, layer.rows, layer.modes, coherent)
 
 
 def photons_within(network: Network, channel: Channel, gain: ArrayLike, budgets: Budgets) -> Real:
-    """Return the most photons μ per mode inside the weight budget at each gain, at most 10¹²."""
+    """Return the most photons μ per mode inside the budgets at each gain, at most 10¹².
+
+    The converters' ranges limit them as well, and so does the data budget where a loss imbalance
+    returns a part of them. The result is 10⁻¹² where a limit leaves no light at all.
+    """
     gain = _floats(gain)
-    if budgets.weight_bits is None:
-        return np.full(gain.shape, _MOST_PHOTONS)
-    return greatest(
-        lambda photons: budgeted_bits(network, channel, budgets, gain, photons),
-        np.full(gain.shape, budgets.weight_bits * (1 - _INSIDE)),
-        1 / _MOST_PHOTONS,
-        _MOST_PHOTONS,
-    )
+    most = np.clip(channel.most_photons_at(gain), 1 / _MOST_PHOTONS, _MOST_PHOTONS)
+    limits: list[tuple[float | None, Callable[[Real], Real]]] = [
+        (budgets.weight_bits, lambda mu: budgeted_bits(network, channel, budgets, gain, mu))
+    ]
+    if channel.loss_imbalance:
+        bound = budgets.data_bound
+        limits += [(budgets.data_bits, lambda mu: data_bits(network, gain, bound, channel, mu))]
+    for limit, bits in limits:
+        if limit is not None:
+            allowed = np.full(gain.shape, limit * (1 - _INSIDE))
+            most = np.minimum(most, greatest(bits, allowed, 1 / _MOST_PHOTONS, _MOST_PHOTONS))
+    return most
 
 
 def greatest_gain(network: Network, budgets: Budgets) -> float:
@@ -177,10 +193,20 @@ def least_leakage(network: Network, channel: Channel, f2: float, budgets: Budget
 
     def weights(gain: Real) -> Real:
         photons = channel.photons_at(gain, _floats(f2))
-        return budgeted_bits(network, channel, budgets, gain, photons)
+        bits = budgeted_bits(network, channel, budgets, gain, photons)
+        possible = photons <= channel.most_photons_at(gain)
+        if budgets.data_bits is not None and channel.loss_imbalance:
+            data = data_bits(network, gain, budgets.data_bound, channel, photons)
+            possible &= data <= budgets.data_bits
+        return np.where(possible, bits, np.inf)
 
     most = greatest_gain(network, budgets)
     gain = _best(weights, most)
+    if np.isinf(weights(_floats(gain))):
+        raise RangeError(
+            f"F² = {f2:.4g} is possible at no gain up to {most:.6g}: it takes light that is beyond "
+            "a converter's range, or of which a loss imbalance returns more than the data budget"
+        )
     if budgets.weight_bits is not None and budgets.data_bits is None:
         allowed = budgets.weight_bits * (1 - _INSIDE)
         if weights(_floats(gain)) <= allowed:

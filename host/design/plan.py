@@ -114,7 +114,7 @@ def _why_not(
             f"{bits - budgets.weight_bits:.4g} bits or {bits / budgets.weight_bits - 1:.1%} more "
             f"than the {budgets.weight_bits:g} allowed",
         )
-    data = float(data_bits(network, link.gain, budgets.data_bound))
+    data = float(data_bits(network, link.gain, budgets.data_bound, channel, link.photons))
     return Infeasible(
         "data",
         data,

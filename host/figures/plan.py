@@ -33,7 +33,8 @@ def picture(
     gain = 1 + excess_gain[:, None]
     accuracy = curve.at(channel.f2_at(gain, photons))
     weights = budgeted_bits(network, channel, budgets, gain, photons)
-    data = np.broadcast_to(data_bits(network, gain, budgets.data_bound), weights.shape)
+    data = data_bits(network, gain, budgets.data_bound, channel, photons)
+    data = np.broadcast_to(data, weights.shape)
 
     figure = new_figure(7.2, 5.0)
     axes = figure.add_subplot()

@@ -169,7 +169,9 @@ class ModelServer:
                 client,
                 link.modulation_variance,
                 [
-                    ChannelClass(link.declared_transmittance, link.declared_excess_noise(x.modes))
+                    ChannelClass(
+                        link.declared_transmittance_at(x.modes), link.declared_excess_noise(x.modes)
+                    )
                     for x in layers
                 ],
                 settings.monitor.failure_probability,

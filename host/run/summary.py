@@ -91,7 +91,8 @@ def verdicts(network: Network, link: Link, inference: Inference) -> tuple[Verifi
         verify(
             statistics,
             declared=ChannelEstimate(
-                link.declared_transmittance, link.declared_excess_noise(layer.modes)
+                link.declared_transmittance_at(layer.modes),
+                link.declared_excess_noise(layer.modes),
             ),
             modulation_variance=link.modulation_variance,
             receiver=link.server_detector,
@@ -124,7 +125,9 @@ def verification_of(network: Network, link: Link, inference: Inference) -> dict[
         "excess_noise": mean([layer.excess_noise for layer in layers], symbols),
         "transmittance_min": mean([layer.transmittance_min for layer in layers], symbols),
         "excess_noise_max": mean([layer.excess_noise_max for layer in layers], symbols),
-        "declared_transmittance": link.declared_transmittance,
+        "declared_transmittance": min(
+            link.declared_transmittance_at(layer.modes) for layer in network.layers
+        ),
         "declared_excess_noise": mean(
             [link.declared_excess_noise(layer.modes) for layer in network.layers], symbols
         ),

@@ -99,7 +99,8 @@ class SessionMonitor:
         self._receiver = link.server_detector
         self._noise = [HonestNoise.declared(link, n) for n in modes]
         self._declared = [
-            ChannelClass(link.declared_transmittance, link.declared_excess_noise(n)) for n in modes
+            ChannelClass(link.declared_transmittance_at(n), link.declared_excess_noise(n))
+            for n in modes
         ]
         self.weights = [SymbolStatistics(0, 0.0, 0.0, 0.0) for _ in modes]
         self.decoys = [
