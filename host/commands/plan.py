@@ -55,6 +55,25 @@ ATTEMPTS = 5  # most runs to confirm a least accuracy, each with slightly more l
     help="Accuracy to keep, as a fraction; the least leakage that keeps it is then found "
     "(from 0 to 1).",
 )
+@click.option(
+    "--certify-hours",
+    type=float,
+    show_default="no certificate is asked for",
+    help="Hours of line time within which the certified leakage of the weights has to come down to "
+    "twice the declared one (above 0).",
+)
+@click.option(
+    "--decoy-share",
+    type=float,
+    show_default="1/17",
+    help="Share of all rows that are decoys, for --certify-hours (above 0, at most 1).",
+)
+@click.option(
+    "--symbol-rate",
+    type=float,
+    show_default="31.25e6",
+    help="Symbols that are sent in a second, for --certify-hours (above 0).",
+)
 @channel_options
 @images_option
 @data_option
@@ -74,6 +93,9 @@ def plan(
     inferences: int,
     weight_bound: str,
     min_accuracy: float | None,
+    certify_hours: float | None,
+    decoy_share: float | None,
+    symbol_rate: float | None,
     images: int | None,
     data: Path | None,
     plot: Path,
@@ -89,6 +111,8 @@ def plan(
     is feasible.
     """
     from shotveil.host.commands.show import progress_bar, show
+    from shotveil.host.design.binding import binding, certified_ratio
+    from shotveil.host.design.certify import DECOY_SHARE, SYMBOL_RATE, LineTime
     from shotveil.host.design.operating_point import Budgets, budgeted_bits, data_bits
     from shotveil.host.design.plan import Infeasible, find
     from shotveil.host.figures.plan import picture
@@ -103,6 +127,14 @@ def plan(
         raise RangeError(f"plot = {plot} ends in {plot.suffix!r}; allowed: .png or .svg")
     budgets = Budgets(max_weight_bits, max_data_bits, data_bound, inferences, weight_bound)
     channel = channel_of(**channel_settings)
+    if certify_hours is None and (decoy_share, symbol_rate) != (None, None):
+        raise RangeError(
+            "--decoy-share or --symbol-rate is given without --certify-hours; allowed: with it"
+        )
+    time = None
+    if certify_hours is not None:
+        share = DECOY_SHARE if decoy_share is None else decoy_share
+        time = LineTime(certify_hours, share, SYMBOL_RATE if symbol_rate is None else symbol_rate)
     chosen = load_network(network)
     pixels, labels = load_mnist(data, "test")
     if images is not None:
@@ -113,7 +145,7 @@ def plan(
             chosen, pixels, labels, progress=lambda done: progress(done, len(pixels))
         )
 
-    point = find(chosen, curve, channel, budgets, min_accuracy)
+    point = find(chosen, curve, channel, budgets, min_accuracy, time=time)
     confirmed: dict[str, Any] = {}
     for attempt in range(1, ATTEMPTS + 1):
         if isinstance(point, Infeasible):
@@ -127,7 +159,7 @@ def plan(
             break
         # With the same seed, the next run differs only in its light, so it falls short by less.
         aim = point.accuracy + short
-        point = find(chosen, curve, channel, budgets, min_accuracy, aim)
+        point = find(chosen, curve, channel, budgets, min_accuracy, aim, time)
 
     with style():
         figure = picture(chosen, curve, channel, budgets, min_accuracy, point)
@@ -141,6 +173,8 @@ def plan(
         return INFEASIBLE
 
     link = point.link
+    binds = binding(chosen, link, budgets, time)
+    ratio = None if time is None else certified_ratio(chosen, link, time)
     leaks = {
         "weight_bits": float(budgeted_bits(chosen, link, budgets, link.gain, link.photons)),
         "data_bits": float(data_bits(chosen, link.gain, data_bound, channel, link.photons)),
@@ -151,6 +185,8 @@ def plan(
             "expected_accuracy": point.accuracy,
             "confirmed": _agrees(point.accuracy, min_accuracy, confirmed),
             "against_budgets": leaks,
+            "binding": sorted(binds),
+            "certified_over_declared": ratio,
         }
         print_json({**found, **asked, **confirmed})
         return 0
@@ -163,8 +199,14 @@ def plan(
         f"against the budgets {leaks['weight_bits']:.4g} bits per weight{after}"
         f"{_of(max_weight_bits)}, {leaks['data_bits']:.4g} bits per data element "
         f"({data_bound}){_of(max_data_bits)}\n"
-        f"feasible region     {plot}"
+        f"what binds          {'; '.join(binds.values()) or 'the accuracy that is asked for'}"
     )
+    if time is not None:
+        click.echo(
+            f"certificate         {ratio:.4g} × the declared leakage after {time.hours:g} hours of "
+            f"line time, {time.symbols:.3g} symbols on decoys"
+        )
+    click.echo(f"feasible region     {plot}")
     return 0
 
 

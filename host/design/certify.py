@@ -12,11 +12,13 @@ receiver's unit, is what a session of that length will certify.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from shotveil.host.design.operating_point import weight_bits
 from shotveil.host.leakage.bound import WeightBound
 from shotveil.host.leakage.catalogue import WEIGHT_BOUND, WEIGHT_BOUNDS
 from shotveil.host.leakage.certificate import ChannelEstimate, certified_channel
@@ -113,3 +115,19 @@ def certified_bits(
         bits = of(inferences, 2 * photons, worst.transmittance, worst.excess_noise)
         total = total + layer.weights.size * bits
     return total / network.weights
+
+
+def certifiable(
+    network: Network, channel: Channel, time: LineTime
+) -> Callable[[Real, Real], NDArray[np.bool_]]:
+    """Return a function from gains and photon numbers to whether `time` certifies enough there.
+
+    Enough is at most `MOST_RATIO` times the declared leakage, for one inference.
+    """
+
+    def allowed(gain: Real, photons: Real) -> NDArray[np.bool_]:
+        declared = weight_bits(network, channel, gain, photons)
+        certified = certified_bits(network, channel, gain, photons, time)
+        return np.asarray(certified <= MOST_RATIO * declared)
+
+    return allowed

@@ -164,8 +164,16 @@ def greatest_gain(network: Network, budgets: Budgets) -> float:
     return 1 + math.exp(root - 1e-10)
 
 
-def most_light(network: Network, channel: Channel, budgets: Budgets) -> Link:
+Allowed = Callable[[Real, Real], NDArray[np.bool_]]
+"""A further limit: a function from gains and photon numbers to whether they are allowed."""
+
+
+def most_light(
+    network: Network, channel: Channel, budgets: Budgets, allowed: Allowed | None = None
+) -> Link:
     """Return the link through `channel` with the highest F² inside the budgets.
+
+    allowed: A further limit. The caller has to check whether it is met at the result.
 
     Raises `RangeError` without a weight budget, as F² then has no limit, or where the data budget
     cannot be met.
@@ -174,20 +182,29 @@ def most_light(network: Network, channel: Channel, budgets: Budgets) -> Link:
         raise RangeError("weight budget is missing; without one F² has no limit")
 
     def objective(gain: Real) -> Real:
-        return -channel.f2_at(gain, photons_within(network, channel, gain, budgets))
+        photons = photons_within(network, channel, gain, budgets)
+        f2 = channel.f2_at(gain, photons)
+        return -f2 if allowed is None else np.where(allowed(gain, photons), -f2, np.inf)
 
     gain = _best(objective, greatest_gain(network, budgets))
     photons = float(photons_within(network, channel, gain, budgets))
     return Link.through(channel, gain, photons=photons)
 
 
-def least_leakage(network: Network, channel: Channel, f2: float, budgets: Budgets) -> Link:
+def least_leakage(
+    network: Network,
+    channel: Channel,
+    f2: float,
+    budgets: Budgets,
+    allowed: Allowed | None = None,
+) -> Link:
     """Return the link with F² = `f2` and the least weight leakage inside the data budget.
 
     With a weight budget but no data budget, it is the link with the least data leakage inside the
     weight budget, or the one with the least weight leakage if that budget cannot be met. The caller
-    has to check whether the weight budget is met. Raises `RangeError` where F² is not positive or
-    the data budget cannot be met.
+    has to check whether the weight budget and the further limit `allowed` are met. Raises
+    `RangeError` where F² is not positive or the data budget cannot be met, and where no gain allows
+    the light that F² takes.
     """
     require("F²", f2, above=0)
 
@@ -200,18 +217,26 @@ def least_leakage(network: Network, channel: Channel, f2: float, budgets: Budget
             possible &= data <= budgets.data_bits
         return np.where(possible, bits, np.inf)
 
+    def ranked(gain: Real) -> Real:
+        bits = weights(gain)
+        if allowed is None:
+            return bits
+        return np.where(allowed(gain, channel.photons_at(gain, _floats(f2))), bits, np.inf)
+
     most = greatest_gain(network, budgets)
-    gain = _best(weights, most)
+    gain = _best(ranked, most)
+    if np.isinf(ranked(_floats(gain))):
+        gain = _best(weights, most)
     if np.isinf(weights(_floats(gain))):
         raise RangeError(
             f"F² = {f2:.4g} is possible at no gain up to {most:.6g}: it takes light that is beyond "
             "a converter's range, or of which a loss imbalance returns more than the data budget"
         )
     if budgets.weight_bits is not None and budgets.data_bits is None:
-        allowed = budgets.weight_bits * (1 - _INSIDE)
-        if weights(_floats(gain)) <= allowed:
+        most_bits = budgets.weight_bits * (1 - _INSIDE)
+        if ranked(_floats(gain)) <= most_bits:
             # Search below the gain of least weight leakage, since less gain leaks less data.
-            gain = _best(lambda gain: np.where(weights(gain) <= allowed, gain, np.inf), gain)
+            gain = _best(lambda gain: np.where(ranked(gain) <= most_bits, gain, np.inf), gain)
     photons = float(channel.photons_at(_floats(gain), _floats(f2)))
     return Link.through(channel, gain, photons=photons)
 
