@@ -52,12 +52,13 @@ def demo(images: int | None, out: Path, seed: int, json: bool) -> None:
     else:
         show(result.summary)
         data = bench["data_leakage_bits"][DATA_BOUND]
+        best = f"with {bench['network']}, the best of {bench['tried']} shipped networks"
         click.echo(
-            f"\na realistic bench    {bench['accuracy']:.2%} of {bench['images']:,} images right "
-            f"with {bench['network']}, the best of {bench['tried']} shipped networks\n"
-            f"                     {bench['weight_leakage_bits']:.4g} bits per weight, which is the "
-            f"budget; {data:.4g} bits per pixel ({DATA_BOUND}), without a budget\n"
-            f"                     gain {bench['gain']:.4g}, {bench['photons']:.4g} photons per mode"
+            f"\na realistic bench    {bench['accuracy']:.2%} of {bench['images']:,} images right\n"
+            f"                     {best}\n"
+            f"                     {bench['weight_leakage_bits']:.4g} bits per weight, the budget\n"
+            f"                     {data:.4g} bits per pixel ({DATA_BOUND}), without a budget\n"
+            f"                     gain {bench['gain']:.4g}, μ = {bench['photons']:.4g} photons"
         )
     write_report(result, out)
     if not json:
