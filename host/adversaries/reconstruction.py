@@ -105,7 +105,7 @@ def row_at_the_bound(
     bits = weight_leakage_after(
         inferences,
         link.modulation_variance,
-        link.declared_transmittance,
+        link.declared_transmittance_at(sent.modes),
         link.declared_excess_noise(sent.modes),
     )
     left = 2.0 ** (-2 * float(bits))

@@ -13,6 +13,7 @@ import click
 
 from shotveil.host.commands.options import (
     FILE,
+    channel_of,
     client_detector_options,
     data_bound_option,
     data_option,
@@ -130,14 +131,13 @@ def ask(
     inputs: Path | None,
     batch: int,
     max_gain: float | None,
-    client_efficiency: float,
-    client_electronic_noise: float,
     ledger: Path | None,
     data_budget: float | None,
     data_bound: str,
     check_rate: float,
     false_alarm_probability: float,
     json: bool,
+    **receiver: Any,
 ) -> None:
     """Classify images with a network that another process serves, as the data owner's process.
 
@@ -156,13 +156,11 @@ def ask(
     from shotveil.host.parties.node_port import NodePort
     from shotveil.host.parties.rpc import RemoteClientPort, RemoteModel
     from shotveil.models.link.light import one_or_each
-    from shotveil.models.link.optics import Detector
     from shotveil.models.networks.mnist import load_mnist
     from shotveil.models.networks.network import load_client_part
     from shotveil.models.networks.tasks import Task
 
-    own = "client_efficiency", "client_electronic_noise"
-    without = "link", "batch", "check_rate", "max_gain", *own
+    without = "link", "batch", "check_rate", "max_gain", *receiver
     require_node_options(context, device, calibration, without)
     if max_gain is not None:
         require("max gain", max_gain, above=1)
@@ -185,7 +183,7 @@ def ask(
     if images is not None:
         require("images", images, at_least=1, at_most=len(pixels))
         pixels, labels = pixels[:images], None if labels is None else labels[:images]
-    detector = Detector(client_efficiency, client_electronic_noise)
+    detector = channel_of(**receiver).client_detector
     known = None if calibration is None else ClientCalibration.load(calibration)
     if known is not None:
         detector, max_gain, batch, check_rate = known.receiver.receiver, known.gain, 1, 0.0

@@ -18,6 +18,8 @@ from shotveil.host.verification.levels import FALSE_ALARM_PROBABILITY
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.parameters import Parameter
 from shotveil.models.link.channel import Channel
+from shotveil.models.link.labs import IDEAL, LABS
+from shotveil.models.link.labs import lab as lab_called
 from shotveil.models.link.light import Light, Values, light_through
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -251,9 +253,23 @@ f2_option = click.option(
 _LIGHT = (gain_option, photons_option, f2_option)
 
 
+lab_option = click.option(
+    "--lab",
+    type=OneOf("lab", lambda: LABS),
+    default=IDEAL.name,
+    help="Named set of imperfections of the link: `ideal` or `realistic`; options of the link that "
+    "are given explicitly replace its values.",
+)
+
+
 def _channel_option(each: Parameter) -> Decorator:
+    # No default here, so that a value that is given can be told from one of the lab.
+    default = None if each.default is None else f"{each.default:g}, or the lab's"
     return click.option(
-        f"--{each.name.replace('_', '-')}", type=float, default=each.default, help=each.described
+        f"--{each.name.replace('_', '-')}",
+        type=float,
+        show_default=default or False,
+        help=each.described,
     )
 
 
@@ -262,12 +278,12 @@ _CHANNEL = {each.name: _channel_option(each) for each in Channel.settings()}
 
 def channel_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that describe fibre and detectors."""
-    return _add(command, tuple(_CHANNEL.values()))
+    return _add(command, (lab_option, *_CHANNEL.values()))
 
 
 def link_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that describe the whole link: light, fibre, detectors."""
-    return _add(command, (*_LIGHT, *_CHANNEL.values()))
+    return _add(command, (*_LIGHT, lab_option, *_CHANNEL.values()))
 
 
 def client_detector_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -276,9 +292,9 @@ def client_detector_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return _add(command, tuple(own))
 
 
-def channel_of(**settings: float | None) -> Channel:
+def channel_of(lab: str = IDEAL.name, **settings: float | None) -> Channel:
     """Return the channel from the values of `channel_options`. Raises `RangeError`."""
-    return Channel.of(**settings)
+    return lab_called(lab).channel(**settings)
 
 
 def link_of(gain: Values, photons: Values | None, f2: Values | None, **channel: Any) -> Light:

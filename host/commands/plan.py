@@ -67,6 +67,25 @@ ATTEMPTS = 5  # most runs to confirm a least accuracy, each with slightly more l
     help="Accuracy to keep, as a fraction; the least leakage that keeps it is then found "
     "(from 0 to 1).",
 )
+@click.option(
+    "--certify-hours",
+    type=float,
+    show_default="no certificate is asked for",
+    help="Hours of line time within which the certified leakage of the weights has to come down to "
+    "twice the declared one (above 0).",
+)
+@click.option(
+    "--decoy-share",
+    type=float,
+    show_default="1/17",
+    help="Share of all rows that are decoys, for --certify-hours (above 0, at most 1).",
+)
+@click.option(
+    "--symbol-rate",
+    type=float,
+    show_default="31.25e6",
+    help="Symbols that are sent in a second, for --certify-hours (above 0).",
+)
 @channel_options
 @images_option
 @data_option
@@ -88,6 +107,9 @@ def plan(
     each_layer: bool,
     light_per_layer: bool,
     min_accuracy: float | None,
+    certify_hours: float | None,
+    decoy_share: float | None,
+    symbol_rate: float | None,
     images: int | None,
     data: Path | None,
     plot: Path,
@@ -106,6 +128,8 @@ def plan(
     well, on a curve for every ratio that is tried.
     """
     from shotveil.host.commands.show import progress_bar, show
+    from shotveil.host.design.binding import binding, certified_ratio
+    from shotveil.host.design.certify import DECOY_SHARE, SYMBOL_RATE, LineTime
     from shotveil.host.design.layer_light import best_light
     from shotveil.host.design.operating_point import Budgets, budgeted_bits, data_bits
     from shotveil.host.design.plan import Infeasible, OperatingPoint, find
@@ -123,6 +147,19 @@ def plan(
         max_weight_bits, max_data_bits, data_bound, inferences, weight_bound, each_layer
     )
     channel = channel_of(**channel_settings)
+    if certify_hours is None and (decoy_share, symbol_rate) != (None, None):
+        raise RangeError(
+            "--decoy-share or --symbol-rate is given without --certify-hours; allowed: with it"
+        )
+    if certify_hours is not None and light_per_layer:
+        raise RangeError(
+            "--certify-hours is given with --light-per-layer; allowed: one of them, as a "
+            "certificate is planned for one light"
+        )
+    time = None
+    if certify_hours is not None:
+        share = DECOY_SHARE if decoy_share is None else decoy_share
+        time = LineTime(certify_hours, share, SYMBOL_RATE if symbol_rate is None else symbol_rate)
     chosen = load_network(network)
     pixels, labels = load_mnist(data, "test")
     if images is not None:
@@ -144,10 +181,10 @@ def plan(
                 **how,
             )
 
-    def best(*aim: float) -> OperatingPoint | Infeasible:
+    def best(aim: float | None = None) -> OperatingPoint | Infeasible:
         if light_per_layer:
-            return best_light(chosen, measure, channel, budgets, min_accuracy, *aim)
-        return find(chosen, measure(), channel, budgets, min_accuracy, *aim)
+            return best_light(chosen, measure, channel, budgets, min_accuracy, aim)
+        return find(chosen, measure(), channel, budgets, min_accuracy, aim, time)
 
     point = best()
     confirmed: dict[str, Any] = {}
@@ -180,9 +217,13 @@ def plan(
 
     links = point.links(chosen)
     gains, light = [link.gain for link in links], [link.photons for link in links]
+    even = all(link == links[0] for link in links)
+    # What binds each layer by itself is not worked out.
+    binds = binding(chosen, links[0], budgets, time) if even else {}
+    ratio = None if time is None else certified_ratio(chosen, links[0], time)
     leaks = {
         "weight_bits": float(budgeted_bits(chosen, links[0], budgets, gains, light)),
-        "data_bits": float(data_bits(chosen, gains[0], data_bound)),
+        "data_bits": float(data_bits(chosen, gains[0], data_bound, channel, light[0])),
     }
     if json:
         found = {
@@ -190,6 +231,8 @@ def plan(
             "expected_accuracy": point.accuracy,
             "confirmed": _agrees(point.accuracy, min_accuracy, confirmed),
             "against_budgets": leaks,
+            "binding": sorted(binds),
+            "certified_over_declared": ratio,
         }
         print_json({**found, **asked, **confirmed})
         return 0
@@ -203,8 +246,14 @@ def plan(
         f"against the budgets {leaks['weight_bits']:.4g} bits per weight{worst}{after}"
         f"{_of(max_weight_bits)}, {leaks['data_bits']:.4g} bits per data element "
         f"({data_bound}){_of(max_data_bits)}\n"
-        f"feasible region     {plot}"
+        f"what binds          {'; '.join(binds.values()) or 'the accuracy that is asked for'}"
     )
+    if time is not None:
+        click.echo(
+            f"certificate         {ratio:.4g} × the declared leakage after {time.hours:g} hours of "
+            f"line time, {time.symbols:.3g} symbols on decoys"
+        )
+    click.echo(f"feasible region     {plot}")
     return 0
 
 

@@ -185,7 +185,7 @@ def serve(
     from shotveil.models.networks.network import load_network
 
     log_to_stderr()
-    receiver = "server_efficiency", "server_electronic_noise"
+    receiver = [name for name in channel if name.startswith("server_")]
     without = "link", "attack", "strength", "phase_error", *receiver
     require_node_options(context, device, calibration, without)
     folder = folder_of(keys, demo)

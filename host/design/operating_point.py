@@ -25,7 +25,6 @@ from shotveil.host.leakage.catalogue import (
     weight_bound,
 )
 from shotveil.models.common.checks import RangeError, require
-from shotveil.models.link.amplifier import noise_quantum
 from shotveil.models.link.channel import Channel
 from shotveil.models.link.optics import Link
 from shotveil.models.networks.network import Layer, Network
@@ -103,8 +102,9 @@ def layer_bits(
     """Return `weight_bits` of one layer."""
     gain, photons = _floats(gain), _floats(photons)
     excess = channel.declared_excess_noise_at(gain, photons, layer.modes)
+    transmittance = channel.declared_transmittance_at(layer.modes)
     sent = inferences * layer.patches  # times that each row travels
-    bits = WEIGHT_BOUNDS[bound](sent, 2 * photons, channel.declared_transmittance, excess)
+    bits = WEIGHT_BOUNDS[bound](sent, 2 * photons, transmittance, excess)
     return np.asarray(bits, dtype=np.float64)
 
 
@@ -129,27 +129,43 @@ def budgeted_bits(
     return np.maximum.reduce(bits) if budgets.each_layer else _mean(network, bits)
 
 
-def data_bits(network: Network, gain: ArrayLike, bound: str) -> Real:
+def data_bits(
+    network: Network,
+    gain: ArrayLike,
+    bound: str,
+    channel: Channel | None = None,
+    photons: ArrayLike = 0.0,
+) -> Real:
     """Return the declared data leakage of the input layer, in bits per data element.
 
-    gain: Array of gains > 1. bound: Name of the data bound.
+    gain: Array of gains > 1. bound: Name of the data bound. channel, photons: The channel, whose
+        loss imbalance returns some of the photons; None means a channel without one.
     """
-    g = noise_quantum(_floats(gain))
-    layer = network.layers[0]
-    return DATA_BOUNDS[bound](g, layer.rows, layer.modes)
+    channel, layer = channel or Channel(), network.layers[0]
+    g = channel.returned_noise_quantum_at(_floats(gain))
+    coherent = channel.coherent_photons_at(_floats(photons), layer.modes)
+    return DATA_BOUNDS[bound](g, layer.rows, layer.modes, coherent)
 
 
 def photons_within(network: Network, channel: Channel, gain: ArrayLike, budgets: Budgets) -> Real:
-    """Return the most photons μ per mode inside the weight budget at each gain, at most 10¹²."""
+    """Return the most photons μ per mode inside the budgets at each gain, at most 10¹².
+
+    The converters' ranges limit them as well, and so does the data budget where a loss imbalance
+    returns a part of them. The result is 10⁻¹² where a limit leaves no light at all.
+    """
     gain = _floats(gain)
-    if budgets.weight_bits is None:
-        return np.full(gain.shape, MOST_PHOTONS)
-    return greatest(
-        lambda photons: budgeted_bits(network, channel, budgets, gain, photons),
-        np.full(gain.shape, budgets.weight_bits * (1 - INSIDE)),
-        1 / MOST_PHOTONS,
-        MOST_PHOTONS,
-    )
+    most = np.clip(channel.most_photons_at(gain), 1 / MOST_PHOTONS, MOST_PHOTONS)
+    limits: list[tuple[float | None, Callable[[Real], Real]]] = [
+        (budgets.weight_bits, lambda mu: budgeted_bits(network, channel, budgets, gain, mu))
+    ]
+    if channel.loss_imbalance:
+        bound = budgets.data_bound
+        limits += [(budgets.data_bits, lambda mu: data_bits(network, gain, bound, channel, mu))]
+    for limit, bits in limits:
+        if limit is not None:
+            allowed = np.full(gain.shape, limit * (1 - INSIDE))
+            most = np.minimum(most, greatest(bits, allowed, 1 / MOST_PHOTONS, MOST_PHOTONS))
+    return most
 
 
 def greatest_gain(network: Network, budgets: Budgets) -> float:
@@ -177,8 +193,16 @@ def greatest_gain(network: Network, budgets: Budgets) -> float:
     return 1 + math.exp(root - 1e-10)
 
 
-def most_light(network: Network, channel: Channel, budgets: Budgets) -> Link:
+Allowed = Callable[[Real, Real], NDArray[np.bool_]]
+"""A further limit: a function from gains and photon numbers to whether they are allowed."""
+
+
+def most_light(
+    network: Network, channel: Channel, budgets: Budgets, allowed: Allowed | None = None
+) -> Link:
     """Return the link through `channel` with the highest F² inside the budgets.
+
+    allowed: A further limit. The caller has to check whether it is met at the result.
 
     Raises `RangeError` without a weight budget, as F² then has no limit, or where the data budget
     cannot be met.
@@ -187,34 +211,61 @@ def most_light(network: Network, channel: Channel, budgets: Budgets) -> Link:
         raise RangeError("weight budget is missing; without one F² has no limit")
 
     def objective(gain: Real) -> Real:
-        return -channel.f2_at(gain, photons_within(network, channel, gain, budgets))
+        photons = photons_within(network, channel, gain, budgets)
+        f2 = channel.f2_at(gain, photons)
+        return -f2 if allowed is None else np.where(allowed(gain, photons), -f2, np.inf)
 
     gain = best_gain(objective, greatest_gain(network, budgets))
     photons = float(photons_within(network, channel, gain, budgets))
     return Link.through(channel, gain, photons=photons)
 
 
-def least_leakage(network: Network, channel: Channel, f2: float, budgets: Budgets) -> Link:
+def least_leakage(
+    network: Network,
+    channel: Channel,
+    f2: float,
+    budgets: Budgets,
+    allowed: Allowed | None = None,
+) -> Link:
     """Return the link with F² = `f2` and the least weight leakage inside the data budget.
 
     With a weight budget but no data budget, it is the link with the least data leakage inside the
     weight budget, or the one with the least weight leakage if that budget cannot be met. The caller
-    has to check whether the weight budget is met. Raises `RangeError` where F² is not positive or
-    the data budget cannot be met.
+    has to check whether the weight budget and the further limit `allowed` are met. Raises
+    `RangeError` where F² is not positive or the data budget cannot be met, and where no gain allows
+    the light that F² takes.
     """
     require("F²", f2, above=0)
 
     def weights(gain: Real) -> Real:
         photons = channel.photons_at(gain, _floats(f2))
-        return budgeted_bits(network, channel, budgets, gain, photons)
+        bits = budgeted_bits(network, channel, budgets, gain, photons)
+        possible = photons <= channel.most_photons_at(gain)
+        if budgets.data_bits is not None and channel.loss_imbalance:
+            data = data_bits(network, gain, budgets.data_bound, channel, photons)
+            possible &= data <= budgets.data_bits
+        return np.where(possible, bits, np.inf)
+
+    def ranked(gain: Real) -> Real:
+        bits = weights(gain)
+        if allowed is None:
+            return bits
+        return np.where(allowed(gain, channel.photons_at(gain, _floats(f2))), bits, np.inf)
 
     most = greatest_gain(network, budgets)
-    gain = best_gain(weights, most)
+    gain = best_gain(ranked, most)
+    if np.isinf(ranked(_floats(gain))):
+        gain = best_gain(weights, most)
+    if np.isinf(weights(_floats(gain))):
+        raise RangeError(
+            f"F² = {f2:.4g} is possible at no gain up to {most:.6g}: it takes light that is beyond "
+            "a converter's range, or of which a loss imbalance returns more than the data budget"
+        )
     if budgets.weight_bits is not None and budgets.data_bits is None:
-        allowed = budgets.weight_bits * (1 - INSIDE)
-        if weights(_floats(gain)) <= allowed:
+        most_bits = budgets.weight_bits * (1 - INSIDE)
+        if ranked(_floats(gain)) <= most_bits:
             # Search below the gain of least weight leakage, since less gain leaks less data.
-            gain = best_gain(lambda gain: np.where(weights(gain) <= allowed, gain, np.inf), gain)
+            gain = best_gain(lambda gain: np.where(ranked(gain) <= most_bits, gain, np.inf), gain)
     photons = float(channel.photons_at(_floats(gain), _floats(f2)))
     return Link.through(channel, gain, photons=photons)
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from shotveil.host.design.binding import certified_ratio
+from shotveil.host.design.certify import MOST_RATIO, LineTime, certifiable
 from shotveil.host.design.operating_point import (
     Budgets,
     budgeted_bits,
@@ -29,8 +31,9 @@ from shotveil.models.networks.network import Network
 class Infeasible:
     """The reason why there is no operating point.
 
-    binding: The requirement that cannot be met: "weights", "data" or "accuracy".
-    required, allowed: Its required and its allowed value, in bits, or as a fraction for accuracy.
+    binding: The requirement that cannot be met: "weights", "data", "accuracy" or "certificate".
+    required, allowed: Its required and its allowed value, in bits, as a fraction for accuracy, or
+        as certified over declared leakage for a certificate.
     reason: One sentence that explains it.
     """
 
@@ -60,6 +63,7 @@ def find(
     budgets: Budgets,
     min_accuracy: float | None = None,
     aim: float | None = None,
+    time: LineTime | None = None,
 ) -> OperatingPoint | Infeasible:
     """Return the point of highest accuracy inside the budgets, or of least leakage.
 
@@ -68,13 +72,18 @@ def find(
         accuracy.
     aim: Accuracy that the curve has to reach at the point; by default it is one counting error
         above `min_accuracy`, so that a run to confirm it rarely falls short by chance.
+    time: Line time within which a certificate has to come within a factor of `MOST_RATIO` of the
+        declared leakage; None asks for no certificate.
 
     Raises `RangeError` where neither a weight budget nor an accuracy is given.
     """
+    allowed = None if time is None else certifiable(network, channel, time)
     if min_accuracy is None:
         if budgets.weight_bits is None:
             raise RangeError("neither a weight budget nor a least accuracy is given; one is needed")
-        link = most_light(network, channel, budgets)
+        link = most_light(network, channel, budgets, allowed)
+        if time is not None and (short := _uncertified(network, link, time)):
+            return short
         return OperatingPoint(link, float(curve.at(link.f2)))
     require("min accuracy", min_accuracy, above=0, below=1)
     most = float(curve.monotone[-1])
@@ -83,7 +92,9 @@ def find(
     if aim is None:
         aim = aim_of(min_accuracy, curve.images)
     f2 = curve.f2_for(min(most, aim))
-    link = least_leakage(network, channel, f2, budgets)
+    link = least_leakage(network, channel, f2, budgets, allowed)
+    if time is not None and (short := _uncertified(network, link, time)):
+        return short
     bits = float(budgeted_bits(network, channel, budgets, link.gain, link.photons))
     if budgets.weight_bits is None or bits <= budgets.weight_bits:
         return OperatingPoint(link, float(curve.at(f2)))
@@ -103,6 +114,21 @@ def beyond_reach(network: Network, min_accuracy: float, most: float) -> Infeasib
         most,
         f"accuracy {min_accuracy:.2%} is infeasible with any amount of light: "
         f"{network.name} reaches {most:.2%} at most, {min_accuracy - most:.2%} less",
+    )
+
+
+def _uncertified(network: Network, link: Link, time: LineTime) -> Infeasible | None:
+    """Return how far a certificate falls short at `link`, the point that comes nearest, or None."""
+    ratio = certified_ratio(network, link, time)
+    if ratio <= MOST_RATIO * (1 + 1e-9):
+        return None
+    return Infeasible(
+        "certificate",
+        ratio,
+        MOST_RATIO,
+        f"no gain inside the budgets can be certified to {MOST_RATIO:g} × the declared leakage in "
+        f"{time.hours:g} hours: it takes a higher gain, more time or more decoys; at gain "
+        f"{link.gain:.6g} it would be {ratio:.4g} ×",
     )
 
 
@@ -130,7 +156,7 @@ def _why_not(
             f"{bits - budgets.weight_bits:.4g} bits or {bits / budgets.weight_bits - 1:.1%} more "
             f"than the {budgets.weight_bits:g} allowed",
         )
-    data = float(data_bits(network, link.gain, budgets.data_bound))
+    data = float(data_bits(network, link.gain, budgets.data_bound, channel, link.photons))
     return Infeasible(
         "data",
         data,

@@ -42,6 +42,7 @@ from shotveil.host.run.summary import summarise
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.files import write_atomically
 from shotveil.models.link.channel import Channel
+from shotveil.models.link.labs import IDEAL, lab
 from shotveil.models.link.optics import Link
 from shotveil.models.networks.mnist import load_mnist
 from shotveil.models.networks.network import Network, load_network
@@ -90,18 +91,18 @@ class Point:
     def of(cls, **settings: Any) -> Point:
         """Return the point with the given settings, by the names in `SETTINGS`.
 
-        Settings of the channel are given beside the others, as on the command line. Raises
+        Settings of the channel are given beside the others, as on the command line, and `lab` names
+        the laboratory whose imperfections they replace. Raises
         `RangeError` for an unknown name or an impossible value.
         """
         for name in settings:
-            if name not in SETTINGS:
-                raise RangeError(f"setting {name!r} is none of {', '.join(sorted(SETTINGS))}")
+            _require_setting(name)
         channel = {
             each.name: _number(each.name, settings.pop(each.name))
             for each in Channel.settings()
             if each.name in settings
         }
-        return cls(channel=Channel.of(**channel), **settings)
+        return cls(channel=lab(settings.pop("lab", IDEAL.name)).channel(**channel), **settings)
 
     def __post_init__(self) -> None:
         for each in fields(self):
@@ -140,6 +141,13 @@ SETTINGS = dict(_settings())
 """Names and types of all settings of a sweep, in the order of the columns."""
 
 
+def _require_setting(name: str) -> None:
+    """Raise `RangeError` unless a point can be given a setting of this `name`."""
+    known = {*SETTINGS, "lab"}
+    if name not in known:
+        raise RangeError(f"setting {name!r} is none of {', '.join(sorted(known))}")
+
+
 def read_points(path: Path) -> list[Point]:
     """Return the points of a TOML file, those of the grid first, in the order of the file.
 
@@ -162,8 +170,7 @@ def read_points(path: Path) -> list[Point]:
             "allowed: [settings], [grid] and [[points]]"
         )
     for name in itertools.chain(*tables):
-        if name not in SETTINGS:
-            raise RangeError(f"setting {name!r} is none of {', '.join(sorted(SETTINGS))}")
+        _require_setting(name)
     for name, values in grid.items():
         if not isinstance(values, list) or not values:
             raise RangeError(f"grid {name} = {values!r}; allowed: a list of at least one value")

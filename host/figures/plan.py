@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -16,11 +17,14 @@ from shotveil.host.design.operating_point import (
     data_bits,
 )
 from shotveil.host.design.plan import Infeasible, OperatingPoint
-from shotveil.host.figures.style import BLACK, SKY, VERMILION, new_figure, over_image
+from shotveil.host.figures.style import BLACK, BLUE, SKY, VERMILION, new_figure, over_image
 from shotveil.host.run.curves import AccuracyCurve
 from shotveil.models.link.channel import Channel
 from shotveil.models.link.optics import Link
 from shotveil.models.networks.network import Network
+
+_MARKED = 0.001, 0.01, 0.04, 0.1, 0.3, 1.0, 3.0  # gains, less 1, that the trade names
+_LEAST_SHOWN, _MOST_SHOWN = 1e-4, 10.0
 
 
 def picture(
@@ -31,7 +35,11 @@ def picture(
     min_accuracy: float | None,
     point: OperatingPoint | Infeasible,
 ) -> Figure:
-    """Draw the feasible region over photon number and gain, and the point in it."""
+    """Draw the feasible region over photon number and gain, the point in it, and what gains cost.
+
+    The right half shows weights against data over the gain, at the F² of the point; it is left out
+    where the light differs from layer to layer.
+    """
     links = point.links(network) if isinstance(point, OperatingPoint) else ()
     photons, excess_gain = _window(links)
     gain = 1 + excess_gain[:, None]
@@ -44,13 +52,17 @@ def picture(
             gains[layer] = np.asarray(link.gain)
             light[layer] = channel.photons_at(gains[layer], curve.f2_of(layer, f2))
     weights = budgeted_bits(network, channel, budgets, gains, light)
-    data = np.broadcast_to(data_bits(network, gain, budgets.data_bound), weights.shape)
+    data = data_bits(network, gain, budgets.data_bound, channel, photons)
+    data = np.broadcast_to(data, weights.shape)
 
-    figure = new_figure(7.2, 5.0)
-    axes = figure.add_subplot()
+    traded = len(set(links)) == 1
+    figure = new_figure(12.0 if traded else 7.2, 5.0)
+    axes = figure.add_subplot(1, 2, 1) if traded else figure.add_subplot()
     over_image(axes)
     image = axes.pcolormesh(photons, excess_gain, 100 * accuracy, rasterized=True)
     figure.colorbar(image, ax=axes, label="accuracy (%)")
+    if traded:
+        _trade(figure.add_subplot(1, 2, 2), network, channel, budgets, links[0])
     limits: list[tuple[NDArray[np.float64], float | None, str, str, str]] = [
         (weights, budgets.weight_bits, VERMILION, "//", "bit per weight"),
         (data, budgets.data_bits, BLACK, "\\\\", f"bit per data element ({budgets.data_bound})"),
@@ -92,6 +104,45 @@ def picture(
     marks, names = zip(*handles, strict=True)
     figure.legend(marks, names, loc="outside lower center", ncols=2)
     return figure
+
+
+def _trade(axes: Axes, network: Network, channel: Channel, budgets: Budgets, link: Link) -> None:
+    """Draw weights against data over the gain, at the F² of `link`, with the budgets as lines."""
+    excess_gain = np.geomspace(_LEAST_SHOWN, _MOST_SHOWN, 200)
+    gains = np.concatenate([1 + excess_gain, [1 + each for each in _MARKED], [link.gain]])
+    photons = channel.photons_at(gains, np.full(gains.shape, link.f2))
+    weights = budgeted_bits(network, channel, budgets, gains, photons)
+    data = data_bits(network, gains, budgets.data_bound, channel, photons)
+    clipped = photons > channel.most_photons_at(gains)
+    curve = slice(0, len(excess_gain))
+    axes.plot(data[curve], np.where(clipped, np.nan, weights)[curve], color=BLUE)
+    beyond = np.where(clipped, weights, np.nan)[curve]
+    axes.plot(data[curve], beyond, color=BLUE, linestyle=":", label="beyond the converters' range")
+    marked = slice(len(excess_gain), -1)
+    axes.plot(data[marked], weights[marked], "o", color=BLUE, markersize=4)
+    for each, x, y in zip(_MARKED, data[marked], weights[marked], strict=True):
+        axes.annotate(f"G = {1 + each:g}", (x, y), xytext=(4, 4), textcoords="offset points")
+    axes.plot(
+        data[-1:],
+        weights[-1:],
+        "*",
+        markersize=16,
+        markerfacecolor="white",
+        markeredgecolor="black",
+    )
+    if budgets.weight_bits is not None:
+        axes.axhline(budgets.weight_bits, color=VERMILION)
+    if budgets.data_bits is not None:
+        axes.axvline(budgets.data_bits, color=BLACK)
+    axes.set(
+        xscale="log",
+        yscale="log",
+        xlabel=f"bits per data element ({budgets.data_bound})",
+        ylabel="bits per weight",
+        title=f"weights against data over the gain, F² = {link.f2:.4g}",
+    )
+    if clipped[curve].any():
+        axes.legend()
 
 
 def _window(links: Sequence[Link]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

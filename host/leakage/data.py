@@ -12,9 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 from shotveil.host.leakage.catalogue import DATA_BOUNDS
 
 
-def data_leakage(g: ArrayLike, rows: ArrayLike, modes: ArrayLike) -> dict[str, NDArray[np.float64]]:
+def data_leakage(
+    g: ArrayLike, rows: ArrayLike, modes: ArrayLike, coherent: ArrayLike = 0.0
+) -> dict[str, NDArray[np.float64]]:
     """Return the leakage in bits per data element under every bound, by name.
 
     The arguments and errors are those of `DataBound`.
     """
-    return {name: bound(g, rows, modes) for name, bound in DATA_BOUNDS.items()}
+    return {name: bound(g, rows, modes, coherent) for name, bound in DATA_BOUNDS.items()}

@@ -68,7 +68,7 @@ def layer_leakage(
     require("inferences", inferences, at_least=1, at_most=1e15, integer=True)
     require("patches", patches, at_least=1, integer=True)
     modes = modes_of(columns)
-    channel = link.declared_transmittance, link.declared_excess_noise(modes)
+    channel = link.declared_transmittance_at(modes), link.declared_excess_noise(modes)
     once, after = (
         {
             name: float(bound(k * patches, link.modulation_variance, *channel))
@@ -76,7 +76,12 @@ def layer_leakage(
         }
         for k in (1, inferences)
     )
-    data = data_leakage(link.noise_quantum, rows, modes)
+    data = data_leakage(
+        link.returned_noise_quantum_at(link.gain),
+        rows,
+        modes,
+        link.coherent_photons_at(link.photons, modes),
+    )
     data_bits = {name: float(bits) for name, bits in data.items()}
     return LayerLeakage(
         rows, columns, modes, once[WEIGHT_BOUND], after[WEIGHT_BOUND], once, after, data_bits

@@ -176,7 +176,9 @@ class ModelServer:
                 client,
                 [link.modulation_variance for link in links],
                 [
-                    ChannelClass(link.declared_transmittance, link.declared_excess_noise(x.modes))
+                    ChannelClass(
+                        link.declared_transmittance_at(x.modes), link.declared_excess_noise(x.modes)
+                    )
                     for x, link in zip(layers, links, strict=True)
                 ],
                 settings.monitor.failure_probability,

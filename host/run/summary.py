@@ -102,7 +102,8 @@ def verdicts(network: Network, link: Light, inference: Inference) -> tuple[Verif
         verify(
             statistics,
             declared=ChannelEstimate(
-                each.declared_transmittance, each.declared_excess_noise(layer.modes)
+                each.declared_transmittance_at(layer.modes),
+                each.declared_excess_noise(layer.modes),
             ),
             modulation_variance=each.modulation_variance,
             receiver=each.server_detector,
@@ -141,7 +142,10 @@ def verification_of(network: Network, link: Light, inference: Inference) -> dict
         "excess_noise": mean([layer.excess_noise for layer in layers], symbols),
         "transmittance_min": mean([layer.transmittance_min for layer in layers], symbols),
         "excess_noise_max": mean([layer.excess_noise_max for layer in layers], symbols),
-        "declared_transmittance": links[0].declared_transmittance,
+        "declared_transmittance": min(
+            link.declared_transmittance_at(layer.modes)
+            for layer, link in zip(network.layers, links, strict=True)
+        ),
         "declared_excess_noise": mean(
             [
                 each.declared_excess_noise(layer.modes)

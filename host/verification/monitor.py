@@ -100,7 +100,7 @@ class SessionMonitor:
         self._receivers = [each.server_detector for each in links]
         self._noise = [HonestNoise.declared(each, n) for each, n in zip(links, modes, strict=True)]
         self._declared = [
-            ChannelClass(each.declared_transmittance, each.declared_excess_noise(n))
+            ChannelClass(each.declared_transmittance_at(n), each.declared_excess_noise(n))
             for each, n in zip(links, modes, strict=True)
         ]
         self.weights = [SymbolStatistics(0, 0.0, 0.0, 0.0) for _ in modes]

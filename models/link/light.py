@@ -24,7 +24,13 @@ Values = float | Sequence[float]
 
 # One fibre and one receiver of the client serve all layers. What the server declares of its own
 # receiver and of technical noise may depend on the light.
-_SHARED = ("transmittance_out", "transmittance_back", "phase_error", "client_detector")
+_SHARED = (
+    "transmittance_out",
+    "transmittance_back",
+    "phase_error",
+    "loss_imbalance",
+    "client_detector",
+)
 
 
 def links_of(light: Light, layers: int) -> tuple[Link, ...]:

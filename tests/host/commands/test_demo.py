@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from shotveil.host.commands.demo import DATA_BUDGET, NETWORK, WEIGHT_BUDGET
-from shotveil.host.design.operating_point import within_budgets
+from shotveil.host.design.operating_point import Budgets, most_light, within_budgets
 from shotveil.host.run.run import run
 from shotveil.models.link.channel import Channel
+from shotveil.models.link.labs import LABS
 from shotveil.models.link.optics import Link
-from shotveil.models.networks.network import load_network
+from shotveil.models.networks.network import load_network, shipped_networks
 
 BOUNDS = {"crb_v1", "crb_prx", "qcrb", "holevo"}
 
@@ -56,7 +57,7 @@ def test_what_is_run_and_reported(shotveil, monkeypatch, small_network, options,
     runs, reports = [], []
 
     def dry(network, link, **how):
-        how.pop("progress")(3, 3)
+        how.pop("progress", lambda *_: None)(3, 3)
         runs.append((network, link, how))
         return finished
 
@@ -67,9 +68,17 @@ def test_what_is_run_and_reported(shotveil, monkeypatch, small_network, options,
     code, said, _ = shotveil(f"demo {options}")
     assert code == 0 and said.endswith(f"\nreport: {out}\n") and "small" in said
     code, said, _ = shotveil(f"demo {options} --json")
-    assert code == 0 and json.loads(said) == finished.summary
+    shown = json.loads(said)
+    assert code == 0 and shown.pop("realistic") == finished.summary | {"tried": 3}
+    assert shown == finished.summary
     assert reports == [(finished, Path(out))] * 2
-    (network, link, how), again = runs
+    assert len(runs) == 10  # per demo the ideal run, one of each network, and the best of them
+    (network, link, how), again = runs[0], runs[5]
+    for one, bench, _ in runs[1:5]:
+        assert bench == most_light(one, LABS["realistic"].channel(), Budgets(0.1))
+    assert [what[2]["images"] for what in runs[1:5]] == [min(images or 500, 500)] * 3 + [
+        min(images or 2000, 2000)
+    ]
     assert again[2] == how == {"images": images, "seed": seed}
     assert network.digest == load_network("mnist").digest == load_network(NETWORK).digest
     assert WEIGHT_BUDGET == DATA_BUDGET == 0.01  # as the help says
@@ -79,3 +88,20 @@ def test_what_is_run_and_reported(shotveil, monkeypatch, small_network, options,
 def test_refuses(refused):
     refused("demo --images -3", "images = -3 is outside")
     refused("demo --seed -1", "seed = -1 is outside")
+
+
+def test_the_realistic_point_is_inside_its_budget_and_the_best_network_is_taken(shotveil, tmp_path):
+    _, out, _ = shotveil(f"demo --images 200 --out {tmp_path}/r.html --json")
+    found = json.loads(out)["realistic"]
+    assert 0.0999 < found["weight_leakage_bits"] <= 0.1
+    assert found["loss_imbalance"] > 0 and found["images"] == 200
+    alone = {
+        name: run(
+            load_network(name),
+            most_light(load_network(name), LABS["realistic"].channel(), Budgets(0.1)),
+            images=200,
+            seed=1,
+        ).summary["accuracy"]
+        for name in shipped_networks()
+    }
+    assert found["accuracy"] == max(alone.values()) == alone[found["network"]]

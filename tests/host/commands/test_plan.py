@@ -8,10 +8,13 @@ import pytest
 
 from shotveil.host.commands.cli import main
 from shotveil.host.commands.plan import ATTEMPTS, INFEASIBLE, _agrees, _of
+from shotveil.host.design.binding import certified_ratio
+from shotveil.host.design.certify import LineTime
 from shotveil.host.design.operating_point import Budgets, budgeted_bits, data_bits
 from shotveil.host.design.plan import Infeasible, OperatingPoint
 from shotveil.host.run.run import run as real_run
 from shotveil.models.link.channel import Channel
+from shotveil.models.link.labs import LABS
 from shotveil.models.link.optics import Link
 from shotveil.models.networks.mnist import load_mnist
 from shotveil.models.networks.network import Layer, Network
@@ -79,6 +82,9 @@ def test_command_for_people(shotveil, small):
         (("--max-weight-bits", -1), "weight budget = -1 is outside (0, ∞)"),
         (("--min-accuracy", 2), "min accuracy = 2 is outside (0, 1)"),
         (("--plot", "a.pdf"), "allowed: .png or .svg"),
+        (("--lab", "attic"), "lab = 'attic' is none of ideal, realistic"),
+        (("--certify-hours", 0), "certify hours = 0 is outside (0, ∞)"),
+        (("--decoy-share", 0.1), "--decoy-share or --symbol-rate is given without"),
         (("--images", 0), "images = 0 is outside [1, 10000]"),
         (("--transmittance", 0), "transmittance = 0 is outside (0, 1]"),
     ],
@@ -92,7 +98,9 @@ def test_command_refuses(shotveil, small, arguments, message):
 @pytest.fixture
 def planned(monkeypatch, small_network):
     """A plan whose points and runs a test writes down: `points` found, `accuracies` reached."""
-    known = SimpleNamespace(points=[], accuracies=[], found=[], runs=[], pictures=[], curves=[])
+    known = SimpleNamespace(
+        times=[], points=[], accuracies=[], found=[], runs=[], pictures=[], curves=[]
+    )
     curve = object()
     summary = real_run(small_network, Link(1.3, 6.0), images=5).summary
 
@@ -101,9 +109,10 @@ def planned(monkeypatch, small_network):
         progress(3)
         return curve
 
-    def find(network, given, channel, budgets, least, *aim):
+    def find(network, given, channel, budgets, least, *aim, time=None):
         assert given is curve
-        known.found.append((channel, budgets, least, *aim))
+        known.found.append((channel, budgets, least, *aim[:1]))
+        known.times.append(aim[1] if aim else time)
         return known.points.pop(0)
 
     def run(network, link, **how):
@@ -151,22 +160,29 @@ def test_every_option_reaches_the_plan(shotveil, planned, small_network, tmp_pat
     line = (
         "plan --network small.npz --max-weight-bits 0.3 --max-data-bits 0.2 --images 5 "
         "--data-bound crb_prx --inferences 3 --min-accuracy 0.8 --transmittance-out 0.5 "
+        "--lab realistic --certify-hours 2 --decoy-share 0.1 --symbol-rate 1e6 "
         "--seed 7 --plot deep/er.svg"
     )
     code, out, _ = shotveil(*line.split())
     budgets = Budgets(0.3, 0.2, "crb_prx", 3, "holevo")
     assert code == 0 and planned.curves == [(small_network.digest, 5, 5)]
-    assert planned.found == [(Channel(transmittance_out=0.5), budgets, 0.8)]
+    channel = LABS["realistic"].channel(transmittance_out=0.5)
+    assert planned.found == [(channel, budgets, 0.8)]
+    assert planned.times == [LineTime(2, 0.1, 1e6)]
     assert planned.runs[0][1] == {"images": 5, "data": None, "seed": 7}
     assert (tmp_path / "deep/er.svg").read_bytes() == b"svg"
     link = Link(1.3, 6.0)
     weights = float(budgeted_bits(small_network, link, budgets, 1.3, 6.0))
-    data = float(data_bits(small_network, 1.3, "crb_prx"))
+    data = float(data_bits(small_network, 1.3, "crb_prx", channel, 6.0))
     assert "90.00% of 5 images right" in out
-    assert out.splitlines()[-3:] == [
+    ratio = certified_ratio(small_network, link, planned.times[0])
+    assert out.splitlines()[-5:] == [
         "expected accuracy   90.00% from the calibrated curve, 90.00% in the run above: confirmed",
         f"against the budgets {weights:.4g} bits per weight after 3 inferences of 0.3, "
         f"{data:.4g} bits per data element (crb_prx) of 0.2",
+        "what binds          the accuracy that is asked for",
+        f"certificate         {ratio:.4g} × the declared leakage after 2 hours of line time, "
+        "7.2e+08 symbols on decoys",
         "feasible region     deep/er.svg",
     ]
 

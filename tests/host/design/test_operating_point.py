@@ -1,5 +1,7 @@
 """Operating points: inside their budgets, and no other setting that was tried is better."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -16,6 +18,7 @@ from shotveil.host.leakage.declared import network_leakage
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.channel import Channel
 from shotveil.models.link.detector import Detector
+from shotveil.models.link.labs import LABS
 from shotveil.models.link.optics import Link
 from shotveil.models.networks.network import Layer, Network
 
@@ -29,13 +32,16 @@ REAL = Channel(
 )
 
 
+BENCH = replace(LABS["realistic"].channel(), loss_imbalance=0.05)
+
+
 @pytest.fixture(scope="module")
 def network():
     rng = np.random.default_rng(1)
     return Network("made up", (Layer(rng.normal(size=(30, 41))), Layer(rng.normal(size=(10, 30)))))
 
 
-@pytest.mark.parametrize("channel", [IDEAL, REAL])
+@pytest.mark.parametrize("channel", [IDEAL, REAL, BENCH])
 @pytest.mark.parametrize("inferences", [1, 50])
 def test_arrays_agree_with_the_link_itself(network, channel, inferences):
     gains, photons = np.array([1.01, 1.5, 4.0]), np.array([0.1, 3.0])
@@ -49,7 +55,8 @@ def test_arrays_agree_with_the_link_itself(network, channel, inferences):
             assert f2[i, j] == pytest.approx(link.f2, rel=1e-12)
             assert channel.photons_at(gain, link.f2) == pytest.approx(mu, rel=1e-12)
             for bound, expected in leakage.data_leakage_bits.items():
-                assert data_bits(network, gain, bound) == pytest.approx(expected, rel=1e-12)
+                found = data_bits(network, gain, bound, channel, mu)
+                assert found == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("channel", [IDEAL, REAL])
@@ -126,3 +133,20 @@ def test_refuses(network):
         most_light(network, IDEAL, Budgets(None, 0.1))
     with pytest.raises(RangeError, match="data budget = 1e-12 bits is below"):
         most_light(network, IDEAL, Budgets(0.1, 1e-12))
+
+
+@pytest.mark.parametrize("budgets", [Budgets(0.5, 0.05, "holevo"), Budgets(2.0, None)])
+def test_imbalance_and_converter_limit_the_light_as_well(network, budgets):
+    link = most_light(network, BENCH, budgets)
+    leaked = network_leakage(network, link)
+    assert leaked.weight_leakage_bits <= budgets.weight_bits
+    if budgets.data_bits is not None:
+        # Without its coherent part the data budget would be far away.
+        assert leaked.data_leakage_bits["holevo"] == pytest.approx(0.05, rel=1e-3)
+        assert data_bits(network, link.gain, "holevo") < 0.045
+    for detector in (link.client_detector, link.server_detector):
+        assert detector.converter_range == 32
+    assert link.photons <= BENCH.most_photons_at(link.gain)
+    assert least_leakage(network, BENCH, link.f2 / 2, budgets).f2 == pytest.approx(link.f2 / 2)
+    with pytest.raises(RangeError, match="is possible at no gain up to"):
+        least_leakage(network, BENCH, 1e4, budgets)

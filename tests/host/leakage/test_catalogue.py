@@ -20,7 +20,7 @@ from shotveil.host.leakage.bound import data_bound
 
 
 @data_bound(label="made up", theorem=True, covers="Nobody at all.", order=25)
-def invented(g, rows, modes):
+def invented(g, rows, modes, coherent):
     return 0.125 * g * rows / rows * modes / modes
 """
 WEIGHT_BOUND = """
