@@ -23,7 +23,7 @@ def demo(images: int | None, out: Path, seed: int, json: bool) -> None:
     """Classify MNIST images privately, and report what leaked.
 
     The light is so weak that at most 0.01 bit of each weight reaches the client and at most
-    0.01 bit of each pixel reaches the server (under the bound qcrb). The channel is ideal.
+    0.01 bit of each pixel reaches the server (under the bound holevo). The channel is ideal.
     """
     from shotveil.host.commands.show import progress_bar, show
     from shotveil.host.design.operating_point import within_budgets

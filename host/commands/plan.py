@@ -16,6 +16,7 @@ from shotveil.host.commands.options import (
     data_option,
     images_option,
     json_option,
+    max_image_bits_option,
     network_option,
     seed_option,
     weight_bound_option,
@@ -41,8 +42,15 @@ ATTEMPTS = 5  # most runs to confirm a least accuracy, each with slightly more l
     show_default="no limit",
     help="Most that may leak of an element of the input, in bits (above 0).",
 )
-@data_bound_option("that --max-data-bits limits")
-@weight_bound_option("that --max-weight-bits limits")
+@click.option(
+    "--max-total-bits",
+    type=float,
+    show_default="no limit",
+    help="Most that may leak of all weights together after the --inferences, in bits (above 0).",
+)
+@max_image_bits_option("Most that may leak of an image in one inference, in bits (above 0).")
+@data_bound_option("that --max-data-bits and --max-image-bits limit")
+@weight_bound_option("that --max-weight-bits and --max-total-bits limit")
 @click.option(
     "--inferences",
     type=int,
@@ -70,6 +78,8 @@ def plan(
     network: str,
     max_weight_bits: float | None,
     max_data_bits: float | None,
+    max_total_bits: float | None,
+    max_image_bits: float | None,
     data_bound: str,
     inferences: int,
     weight_bound: str,
@@ -89,7 +99,13 @@ def plan(
     is feasible.
     """
     from shotveil.host.commands.show import progress_bar, show
-    from shotveil.host.design.operating_point import Budgets, budgeted_bits, data_bits
+    from shotveil.host.design.operating_point import (
+        Budgets,
+        budgeted_bits,
+        counted_weights,
+        data_bits,
+        image_bits,
+    )
     from shotveil.host.design.plan import Infeasible, find
     from shotveil.host.figures.plan import picture
     from shotveil.host.figures.style import rendered, style
@@ -101,7 +117,15 @@ def plan(
 
     if plot.suffix not in (".png", ".svg"):
         raise RangeError(f"plot = {plot} ends in {plot.suffix!r}; allowed: .png or .svg")
-    budgets = Budgets(max_weight_bits, max_data_bits, data_bound, inferences, weight_bound)
+    budgets = Budgets(
+        max_weight_bits,
+        max_data_bits,
+        data_bound,
+        inferences,
+        weight_bound,
+        max_total_bits,
+        max_image_bits,
+    )
     channel = channel_of(**channel_settings)
     chosen = load_network(network)
     pixels, labels = load_mnist(data, "test")
@@ -144,7 +168,9 @@ def plan(
     leaks = {
         "weight_bits": float(budgeted_bits(chosen, link, budgets, link.gain, link.photons)),
         "data_bits": float(data_bits(chosen, link.gain, data_bound)),
+        "image_bits": float(image_bits(chosen, link.gain, data_bound)),
     }
+    leaks["total_bits"] = leaks["weight_bits"] * counted_weights(chosen)
     if json:
         found = {
             "feasible": True,
@@ -163,6 +189,9 @@ def plan(
         f"against the budgets {leaks['weight_bits']:.4g} bits per weight{after}"
         f"{_of(max_weight_bits)}, {leaks['data_bits']:.4g} bits per data element "
         f"({data_bound}){_of(max_data_bits)}\n"
+        f"in all              {leaks['total_bits']:.6g} bits of the weights{after}"
+        f"{_of(max_total_bits)}, {leaks['image_bits']:.4g} bits per image "
+        f"({data_bound}){_of(max_image_bits)}\n"
         f"feasible region     {plot}"
     )
     return 0

@@ -24,6 +24,7 @@ from shotveil.host.leakage.catalogue import (
     data_bound,
     weight_bound,
 )
+from shotveil.host.leakage.data import bits_of_vector
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.link.amplifier import noise_quantum
 from shotveil.models.link.channel import Channel
@@ -50,6 +51,10 @@ class Budgets:
     data_bits: Bits per data element of the input layer in one inference under `data_bound`, > 0.
     data_bound, weight_bound: Names of bounds in `host.leakage.catalogue`.
     inferences: Number of inferences K ≥ 1.
+    total_bits: Bits of all weights together, under `weight_bound` and for all K inferences, > 0.
+    image_bits: Bits of an image in one inference, summed over all layers, under `data_bound`, > 0.
+    decoy_rate: Number of decoy rows for each row of weights in [0, 1]; they meet the image as well,
+        and `image_bits` counts them.
 
     Raises `RangeError` for a value out of range or an unknown bound.
     """
@@ -59,14 +64,44 @@ class Budgets:
     data_bound: str = DATA_BOUND
     inferences: int = 1
     weight_bound: str = WEIGHT_BOUND
+    total_bits: float | None = None
+    image_bits: float | None = None
+    decoy_rate: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, bits in (("weight budget", self.weight_bits), ("data budget", self.data_bits)):
+        for name, bits in (
+            ("weight budget", self.weight_bits),
+            ("data budget", self.data_bits),
+            ("total budget", self.total_bits),
+            ("image budget", self.image_bits),
+        ):
             if bits is not None:
                 require(name, bits, above=0)
         data_bound(self.data_bound)
         weight_bound(self.weight_bound)
         require("inferences", self.inferences, at_least=1, integer=True)
+        require("decoy rate", self.decoy_rate, at_least=0, at_most=1)
+
+    @property
+    def limits_data(self) -> bool:
+        """Whether there is a budget of the data, per element or per image."""
+        return self.data_bits is not None or self.image_bits is not None
+
+    def weight_limit(self, network: Network) -> float | None:
+        """Return the bits per weight that both budgets of the weights allow; None without any."""
+        each = [] if self.weight_bits is None else [self.weight_bits]
+        if self.total_bits is not None:
+            each.append(self.total_bits / counted_weights(network))
+        return min(each, default=None)
+
+
+def counted_weights(network: Network) -> float:
+    """Return the number that turns mean bits per weight into no less than the bits of all weights.
+
+    It is the number of weights, where every layer has even rows. The last mode of an odd row counts
+    as full, as in `network_leakage`.
+    """
+    return network.weights * max(2 * layer.modes / layer.columns for layer in network.layers)
 
 
 def weight_bits(
@@ -110,39 +145,70 @@ def data_bits(network: Network, gain: ArrayLike, bound: str) -> Real:
     return DATA_BOUNDS[bound](g, layer.rows, layer.modes)
 
 
+def image_bits(network: Network, gain: ArrayLike, bound: str, decoy_rate: float = 0.0) -> Real:
+    """Return the declared leakage of an image through all layers, in bits, as `network_leakage`.
+
+    gain: Array of gains > 1. bound: Name of the data bound. decoy_rate: As in `Budgets`.
+    """
+    g, total = noise_quantum(_floats(gain)), np.zeros(np.shape(gain))
+    for layer in network.layers:
+        rows = layer.rows + math.ceil(decoy_rate * layer.rows)
+        total = total + bits_of_vector(DATA_BOUNDS[bound], g, rows, layer.modes)
+    return total
+
+
 def photons_within(network: Network, channel: Channel, gain: ArrayLike, budgets: Budgets) -> Real:
     """Return the most photons μ per mode inside the weight budget at each gain, at most 10¹²."""
     gain = _floats(gain)
-    if budgets.weight_bits is None:
+    limit = budgets.weight_limit(network)
+    if limit is None:
         return np.full(gain.shape, _MOST_PHOTONS)
     return greatest(
         lambda photons: budgeted_bits(network, channel, budgets, gain, photons),
-        np.full(gain.shape, budgets.weight_bits * (1 - _INSIDE)),
+        np.full(gain.shape, limit * (1 - _INSIDE)),
         1 / _MOST_PHOTONS,
         _MOST_PHOTONS,
     )
 
 
 def greatest_gain(network: Network, budgets: Budgets) -> float:
-    """Return the largest gain inside the data budget, at most 1 + 10³.
+    """Return the largest gain inside the budgets of the data, at most 1 + 10³.
 
     Raises `RangeError` where even the smallest gain leaks more.
     """
+    bound, rate = budgets.data_bound, budgets.decoy_rate
+    return min(
+        _gain_within(
+            "data budget", budgets.data_bits, bound, lambda gain: data_bits(network, gain, bound)
+        ),
+        _gain_within(
+            "image budget",
+            budgets.image_bits,
+            bound,
+            lambda gain: image_bits(network, gain, bound, rate),
+        ),
+    )
+
+
+def _gain_within(
+    name: str, budget: float | None, bound: str, leakage: Callable[[float], Real]
+) -> float:
+    """Return the largest gain at which `leakage` under `bound` is inside one budget."""
     most = 1 + MOST_EXCESS_GAIN
-    if budgets.data_bits is None:
+    if budget is None:
         return most
-    allowed = budgets.data_bits * (1 - _INSIDE)
+    allowed = budget * (1 - _INSIDE)
 
     def excess(log_gain: float) -> float:
-        return float(data_bits(network, 1 + math.exp(log_gain), budgets.data_bound)) - allowed
+        return float(leakage(1 + math.exp(log_gain))) - allowed
 
     if excess(math.log(MOST_EXCESS_GAIN)) <= 0:
         return most
     least = excess(math.log(LEAST_EXCESS_GAIN))
     if least > 0:
         raise RangeError(
-            f"data budget = {budgets.data_bits:g} bits is below {least + allowed:.3g}, what leaks "
-            f"under {budgets.data_bound} at the least gain, 1 + {LEAST_EXCESS_GAIN:g}"
+            f"{name} = {budget:g} bits is below {least + allowed:.3g}, what leaks "
+            f"under {bound} at the least gain, 1 + {LEAST_EXCESS_GAIN:g}"
         )
     root = brentq(excess, math.log(LEAST_EXCESS_GAIN), math.log(MOST_EXCESS_GAIN), xtol=1e-12)
     return 1 + math.exp(root - 1e-10)
@@ -154,7 +220,7 @@ def most_light(network: Network, channel: Channel, budgets: Budgets) -> Link:
     Raises `RangeError` without a weight budget, as F² then has no limit, or where the data budget
     cannot be met.
     """
-    if budgets.weight_bits is None:
+    if budgets.weight_limit(network) is None:
         raise RangeError("weight budget is missing; without one F² has no limit")
 
     def objective(gain: Real) -> Real:
@@ -181,8 +247,9 @@ def least_leakage(network: Network, channel: Channel, f2: float, budgets: Budget
 
     most = greatest_gain(network, budgets)
     gain = _best(weights, most)
-    if budgets.weight_bits is not None and budgets.data_bits is None:
-        allowed = budgets.weight_bits * (1 - _INSIDE)
+    limit = budgets.weight_limit(network)
+    if limit is not None and not budgets.limits_data:
+        allowed = limit * (1 - _INSIDE)
         if weights(_floats(gain)) <= allowed:
             # Search below the gain of least weight leakage, since less gain leaks less data.
             gain = _best(lambda gain: np.where(weights(gain) <= allowed, gain, np.inf), gain)

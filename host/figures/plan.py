@@ -12,6 +12,7 @@ from shotveil.host.design.operating_point import (
     Budgets,
     budgeted_bits,
     data_bits,
+    image_bits,
 )
 from shotveil.host.design.plan import Infeasible, OperatingPoint
 from shotveil.host.figures.style import BLACK, SKY, VERMILION, new_figure, over_image
@@ -40,9 +41,14 @@ def picture(
     over_image(axes)
     image = axes.pcolormesh(photons, excess_gain, 100 * accuracy, rasterized=True)
     figure.colorbar(image, ax=axes, label="accuracy (%)")
+    allowed = budgets.weight_limit(network)
+    image_leakage = np.broadcast_to(
+        image_bits(network, gain, budgets.data_bound, budgets.decoy_rate), weights.shape
+    )
     limits: list[tuple[NDArray[np.float64], float | None, str, str, str]] = [
-        (weights, budgets.weight_bits, VERMILION, "//", "bit per weight"),
+        (weights, allowed, VERMILION, "//", "bit per weight"),
         (data, budgets.data_bits, BLACK, "\\\\", f"bit per data element ({budgets.data_bound})"),
+        (image_leakage, budgets.image_bits, BLACK, "xx", f"bits per image ({budgets.data_bound})"),
         (-accuracy, None if min_accuracy is None else -min_accuracy, SKY, "..", "accuracy"),
     ]
     handles = []

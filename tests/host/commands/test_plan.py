@@ -137,7 +137,7 @@ def test_what_is_planned_where_nothing_else_is_asked_for(shotveil, planned, tmp_
     assert second.startswith("images through the link: 5 of 5, ")
     assert code == 0 and found["feasible"] is True and found["confirmed"] is True
     assert found["expected_accuracy"] == 0.9 and found["accuracy"] == 0.88
-    assert planned.found == [(Channel(), Budgets(None, None, "qcrb", 1, "holevo"), None)]
+    assert planned.found == [(Channel(), Budgets(None, None, "holevo", 1, "holevo"), None)]
     assert planned.runs == [(Link(1.3, 6.0), {"images": None, "data": None, "seed": 1})]
     assert [count for _, *count in planned.curves] == [[10_000, 10_000]]
     assert found["plot"] == "reports/plan.png" and found["min_accuracy"] is None
