@@ -8,7 +8,13 @@ import pytest
 
 from shotveil.host.commands.cli import main
 from shotveil.host.commands.plan import ATTEMPTS, INFEASIBLE, _agrees, _of
-from shotveil.host.design.operating_point import Budgets, budgeted_bits, data_bits
+from shotveil.host.design.operating_point import (
+    Budgets,
+    budgeted_bits,
+    counted_weights,
+    data_bits,
+    image_bits,
+)
 from shotveil.host.design.plan import Infeasible, OperatingPoint
 from shotveil.host.run.run import run as real_run
 from shotveil.models.link.channel import Channel
@@ -151,10 +157,10 @@ def test_every_option_reaches_the_plan(shotveil, planned, small_network, tmp_pat
     line = (
         "plan --network small.npz --max-weight-bits 0.3 --max-data-bits 0.2 --images 5 "
         "--data-bound crb_prx --inferences 3 --min-accuracy 0.8 --transmittance-out 0.5 "
-        "--seed 7 --plot deep/er.svg"
+        "--seed 7 --plot deep/er.svg --max-total-bits 9000 --max-image-bits 500"
     )
     code, out, _ = shotveil(*line.split())
-    budgets = Budgets(0.3, 0.2, "crb_prx", 3, "holevo")
+    budgets = Budgets(0.3, 0.2, "crb_prx", 3, "holevo", 9000, 500)
     assert code == 0 and planned.curves == [(small_network.digest, 5, 5)]
     assert planned.found == [(Channel(transmittance_out=0.5), budgets, 0.8)]
     assert planned.runs[0][1] == {"images": 5, "data": None, "seed": 7}
@@ -163,10 +169,14 @@ def test_every_option_reaches_the_plan(shotveil, planned, small_network, tmp_pat
     weights = float(budgeted_bits(small_network, link, budgets, 1.3, 6.0))
     data = float(data_bits(small_network, 1.3, "crb_prx"))
     assert "90.00% of 5 images right" in out
-    assert out.splitlines()[-3:] == [
+    image = float(image_bits(small_network, 1.3, "crb_prx"))
+    total = weights * counted_weights(small_network)
+    assert out.splitlines()[-4:] == [
         "expected accuracy   90.00% from the calibrated curve, 90.00% in the run above: confirmed",
         f"against the budgets {weights:.4g} bits per weight after 3 inferences of 0.3, "
         f"{data:.4g} bits per data element (crb_prx) of 0.2",
+        f"in all              {total:.6g} bits of the weights after 3 inferences of 9000, "
+        f"{image:.4g} bits per image (crb_prx) of 500",
         "feasible region     deep/er.svg",
     ]
 
