@@ -20,6 +20,7 @@ from shotveil.host.commands.options import (
     false_alarm_option,
     images_option,
     json_option,
+    max_image_bits_option,
 )
 from shotveil.host.commands.output import print_json
 from shotveil.host.commands.parties import (
@@ -105,7 +106,11 @@ if TYPE_CHECKING:
     show_default="no limit",
     help="Most that may leak of a data element of any image over all time, in bits (0 or more).",
 )
-@data_bound_option("that --data-budget limits")
+@max_image_bits_option(
+    "Most that may leak of any image as a whole, in bits: in one inference, and over all time with "
+    "--ledger (0 or more)."
+)
+@data_bound_option("that --data-budget and --max-image-bits limit")
 @click.option(
     "--check-rate",
     type=float,
@@ -133,6 +138,7 @@ def ask(
     max_gain: float | None,
     ledger: Path | None,
     data_budget: float | None,
+    max_image_bits: float | None,
     data_bound: str,
     check_rate: float,
     false_alarm_probability: float,
@@ -164,6 +170,8 @@ def ask(
     require_node_options(context, device, calibration, without)
     if max_gain is not None:
         require("max gain", max_gain, above=1)
+    if max_image_bits is not None:
+        require("max image bits", max_image_bits, at_least=0)
     if data_budget is not None and ledger is None:
         raise RangeError("--data-budget is given without --ledger; allowed: both or neither")
     folder = folder_of(keys, demo)
@@ -187,7 +195,7 @@ def ask(
     known = None if calibration is None else ClientCalibration.load(calibration)
     if known is not None:
         detector, max_gain, batch, check_rate = known.receiver.receiver, known.gain, 1, 0.0
-    accounts = DataLedger(ledger, data_budget, data_bound) if ledger else None
+    accounts = DataLedger(ledger, data_budget, data_bound, max_image_bits) if ledger else None
     with refusals(), ExitStack() as stack:
         progress = stack.enter_context(progress_bar("images through the link"))
         light: NodePort | RemoteClientPort
@@ -216,6 +224,18 @@ def ask(
             false_alarm_probability=false_alarm_probability,
             **how,
         )
+        told = client.image_bits[data_bound]
+        if not json:
+            click.echo(
+                f"an image leaks at most {told:.4g} bits in an inference ({data_bound}), "
+                f"at gain {client.gain:.6g}"
+            )
+        if max_image_bits is not None and told > max_image_bits:
+            client.close()
+            raise RangeError(
+                f"gain = {client.gain:.6g} leaks {told:.4g} bits of an image in an inference "
+                f"({data_bound}); allowed: at most {max_image_bits:g}, as --max-image-bits says"
+            )
         start = time.perf_counter()
         outputs = client.classify(pixels, batch, lambda done: progress(done, len(pixels)))
         seconds = time.perf_counter() - start
@@ -234,6 +254,7 @@ def ask(
         "warnings": len(client.warnings),
         "probe_variance": client.check.variance if client.check.count else None,
         "probe_variance_expected": client.check.expected,
+        "image_bits": client.image_bits,
         "data_leakage_bits": accounts.leakage() if accounts else None,
         "seconds": seconds,
         "images_per_second": len(pixels) / seconds,

@@ -27,7 +27,7 @@ def demo(images: int | None, out: Path, seed: int, json: bool) -> None:
     """Classify MNIST images privately, and report what leaked.
 
     The light is so weak that at most 0.01 bit of each weight reaches the client and at most
-    0.01 bit of each pixel reaches the server (under the bound qcrb). The channel is ideal.
+    0.01 bit of each pixel reaches the server (under the bound holevo). The channel is ideal.
 
     Beside it stands what a realistic bench reaches (`--lab realistic`), with the shipped network
     that serves it best: at most 0.1 bit of each weight leaks, and what leaks of the data is left

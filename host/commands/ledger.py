@@ -73,6 +73,11 @@ def show(file: Path, plot: Path | None, network: str | None, json: bool) -> None
             table.add_column(heading)
         limit = f"{budget['bits']:g} ({budget['sense']})" if budget else "none"
         table.add_row("  all clients", *(f"{bits[sense]:.5g}" for sense in SENSES), limit)
+        table.add_row(
+            "  bits of all weights",
+            *(f"{entry['total_bits'][sense]:,.6g}" for sense in SENSES),
+            f"{budget['bits'] * entry['weights']:,.6g}" if budget else "",
+        )
         left = entry["remaining_inferences"]
         if budget:
             texts = ("unknown" if left[s] is None else f"{left[s]:,}" for s in SENSES)

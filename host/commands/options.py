@@ -219,6 +219,11 @@ def data_bound_option(use: str, default: str = DATA_BOUND) -> Decorator:
     )
 
 
+def max_image_bits_option(help: str) -> Decorator:
+    """Add `--max-image-bits`; `help` says whose images it protects."""
+    return click.option("--max-image-bits", type=float, show_default="no limit", help=help)
+
+
 def weight_bound_option(use: str) -> Decorator:
     """Add `--weight-bound`; `use` says what the bound is for."""
     return click.option(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from shotveil.host.commands.options import (
     data_option,
     images_option,
     json_option,
+    max_image_bits_option,
     network_option,
     seed_option,
     weight_bound_option,
@@ -43,8 +44,15 @@ ATTEMPTS = 5  # most runs to confirm a least accuracy, each with slightly more l
     show_default="no limit",
     help="Most that may leak of an element of the input, in bits (above 0).",
 )
-@data_bound_option("that --max-data-bits limits")
-@weight_bound_option("that --max-weight-bits limits")
+@click.option(
+    "--max-total-bits",
+    type=float,
+    show_default="no limit",
+    help="Most that may leak of all weights together after the --inferences, in bits (above 0).",
+)
+@max_image_bits_option("Most that may leak of an image in one inference, in bits (above 0).")
+@data_bound_option("that --max-data-bits and --max-image-bits limit")
+@weight_bound_option("that --max-weight-bits and --max-total-bits limit")
 @click.option(
     "--each-layer",
     is_flag=True,
@@ -101,6 +109,8 @@ def plan(
     network: str,
     max_weight_bits: float | None,
     max_data_bits: float | None,
+    max_total_bits: float | None,
+    max_image_bits: float | None,
     data_bound: str,
     inferences: int,
     weight_bound: str,
@@ -131,7 +141,13 @@ def plan(
     from shotveil.host.design.binding import binding, certified_ratio
     from shotveil.host.design.certify import DECOY_SHARE, SYMBOL_RATE, LineTime
     from shotveil.host.design.layer_light import best_light
-    from shotveil.host.design.operating_point import Budgets, budgeted_bits, data_bits
+    from shotveil.host.design.operating_point import (
+        Budgets,
+        budgeted_bits,
+        counted_weights,
+        data_bits,
+        image_bits,
+    )
     from shotveil.host.design.plan import Infeasible, OperatingPoint, find
     from shotveil.host.figures.plan import picture
     from shotveil.host.figures.style import rendered, style
@@ -144,7 +160,14 @@ def plan(
     if plot.suffix not in (".png", ".svg"):
         raise RangeError(f"plot = {plot} ends in {plot.suffix!r}; allowed: .png or .svg")
     budgets = Budgets(
-        max_weight_bits, max_data_bits, data_bound, inferences, weight_bound, each_layer
+        max_weight_bits,
+        max_data_bits,
+        data_bound,
+        inferences,
+        weight_bound,
+        each_layer,
+        max_total_bits,
+        max_image_bits,
     )
     channel = channel_of(**channel_settings)
     if certify_hours is None and (decoy_share, symbol_rate) != (None, None):
@@ -224,7 +247,12 @@ def plan(
     leaks = {
         "weight_bits": float(budgeted_bits(chosen, links[0], budgets, gains, light)),
         "data_bits": float(data_bits(chosen, gains[0], data_bound, channel, light[0])),
+        "image_bits": float(image_bits(chosen, gains, data_bound, 0.0, channel, light)),
     }
+    mean = replace(budgets, each_layer=False)
+    leaks["total_bits"] = counted_weights(chosen) * float(
+        budgeted_bits(chosen, links[0], mean, gains, light)
+    )
     if json:
         found = {
             "feasible": True,
@@ -246,6 +274,9 @@ def plan(
         f"against the budgets {leaks['weight_bits']:.4g} bits per weight{worst}{after}"
         f"{_of(max_weight_bits)}, {leaks['data_bits']:.4g} bits per data element "
         f"({data_bound}){_of(max_data_bits)}\n"
+        f"in all              {leaks['total_bits']:.6g} bits of the weights{after}"
+        f"{_of(max_total_bits)}, {leaks['image_bits']:.4g} bits per image "
+        f"({data_bound}){_of(max_image_bits)}\n"
         f"what binds          {'; '.join(binds.values()) or 'the accuracy that is asked for'}"
     )
     if time is not None:

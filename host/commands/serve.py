@@ -25,6 +25,7 @@ from shotveil.host.commands.options import (
     false_alarm_option,
     json_option,
     link_of,
+    max_image_bits_option,
     network_option,
     photons_option,
     sense_option,
@@ -49,13 +50,13 @@ from shotveil.host.commands.parties import (
     run_until_told,
     strength_option,
 )
-from shotveil.host.leakage.default_bounds import DATA_BOUND
 from shotveil.host.verification.levels import FAILURE_PROBABILITY
 from shotveil.models.common.checks import RangeError, require
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from shotveil.host.design.operating_point import Budgets
     from shotveil.host.ledger.accounts import Sense
     from shotveil.models.link.light import Light, Values
     from shotveil.models.networks.network import Network
@@ -89,6 +90,17 @@ DEMO_BUDGET = 8.0  # bits per weight; no weight of the demo's networks holds mor
     type=float,
     show_default="as in the ledger",
     help="Most that may leak of each weight to any one client, in bits (0 or more).",
+)
+@click.option(
+    "--max-total-bits",
+    type=float,
+    show_default="no limit besides --budget",
+    help="Most that may leak of all weights together, to all clients and over all time, in bits "
+    "(above 0).",
+)
+@max_image_bits_option(
+    "Most that the gain granted may leak of a client's image in one inference, in bits, decoys "
+    "included (above 0)."
 )
 @sense_option
 @click.option(
@@ -141,6 +153,8 @@ def serve(
     ledger: Path | None,
     budget: float | None,
     client_budget: float | None,
+    max_total_bits: float | None,
+    max_image_bits: float | None,
     sense: str,
     gain: Values | None,
     photons: Values | None,
@@ -173,6 +187,7 @@ def serve(
 
     from shotveil.host.adversaries.attacks import curious_server
     from shotveil.host.adversaries.curious_server import CuriousTransmitter
+    from shotveil.host.design.operating_point import Budgets, counted_weights
     from shotveil.host.ledger.budget import BudgetFilter
     from shotveil.host.parties.calibration import ServerCalibration
     from shotveil.host.parties.keys import SERVER, read_keys
@@ -200,7 +215,11 @@ def serve(
         raise RangeError(
             "--gain is not given with --device; allowed: the gain that the client is set to"
         )
-    settings = ServerSettings(_declared(served, gain, photons, f2, **channel), decoy_rate, monitor)
+    if max_total_bits is not None:
+        require("max total bits", max_total_bits, above=0)
+    limits = Budgets(WEIGHT_BUDGET, DATA_BUDGET, image_bits=max_image_bits, decoy_rate=decoy_rate)
+    declared = _declared(served, limits, gain, photons, f2, **channel)
+    settings = ServerSettings(declared, decoy_rate, monitor)
     known = None if calibration is None else ServerCalibration.load(calibration)
     if known is not None:
         settings = replace(
@@ -226,6 +245,10 @@ def serve(
             raise RangeError("neither --ledger nor --demo is given; allowed: a file as --ledger")
         ledger = folder / "ledger.db"
         budget = DEMO_BUDGET if budget is None else budget
+    if max_total_bits is not None:
+        # The ledger keeps the tighter of both limits, in bits per weight.
+        allowed = max_total_bits / counted_weights(served)
+        budget = allowed if budget is None else min(budget, allowed)
     child = _own_link(link) if demo and device is None else None
     try:
         with refusals(), ExitStack() as stack:
@@ -282,21 +305,36 @@ def serve(
 
 def _declared(
     network: Network,
+    limits: Budgets,
     gain: Values | None,
     photons: Values | None,
     f2: Values | None,
     **channel: Any,
 ) -> Light:
-    """Return the link from the options, or the demo's operating point if no light is given."""
-    from shotveil.host.design.operating_point import within_budgets
+    """Return the link from the options, or the brightest inside `limits` if no light is given.
+
+    Raises `RangeError` where an image would leak more than `limits` allow.
+    """
+    from shotveil.host.design.operating_point import image_bits, most_light
+    from shotveil.models.link.light import links_of
 
     if gain is None:
         if photons is not None or f2 is not None:
             raise RangeError("--photons or --f2 given without --gain; allowed: both or neither")
-        dark = channel_of(**channel)
-        return within_budgets(network, WEIGHT_BUDGET, DATA_BUDGET, DATA_BOUND, dark)
-    require("gain", gain, above=1)
-    return link_of(gain, photons, f2, **channel)
+        return most_light(network, channel_of(**channel), limits)
+    light = link_of(gain, photons, f2, **channel)
+    links = links_of(light, len(network.layers))
+    gains, brightness = [link.gain for link in links], [link.photons for link in links]
+    leaked = float(
+        image_bits(network, gains, limits.data_bound, limits.decoy_rate, links[0], brightness)
+    )
+    if limits.image_bits is not None and leaked > limits.image_bits:
+        raise RangeError(
+            f"gain = {', '.join(f'{each:g}' for each in gains)} leaks {leaked:.4g} bits of an "
+            f"image ({limits.data_bound}), decoys included; allowed: at most "
+            f"{limits.image_bits:g}, as --max-image-bits says"
+        )
+    return light
 
 
 def _own_link(address: str) -> subprocess.Popen[str]:

@@ -24,6 +24,7 @@ from shotveil.host.leakage.catalogue import (
     data_bound,
     weight_bound,
 )
+from shotveil.host.leakage.data import bits_of_vector
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.link.channel import Channel
 from shotveil.models.link.optics import Link
@@ -50,6 +51,10 @@ class Budgets:
     data_bound, weight_bound: Names of bounds in `host.leakage.catalogue`.
     inferences: Number of inferences K ≥ 1.
     each_layer: Whether `weight_bits` limits every layer by itself, instead of the network's mean.
+    total_bits: Bits of all weights together, under `weight_bound` and for all K inferences, > 0.
+    image_bits: Bits of an image in one inference, summed over all layers, under `data_bound`, > 0.
+    decoy_rate: Number of decoy rows for each row of weights in [0, 1]; they meet the image as well,
+        and `image_bits` counts them.
 
     Raises `RangeError` for a value out of range or an unknown bound.
     """
@@ -60,14 +65,44 @@ class Budgets:
     inferences: int = 1
     weight_bound: str = WEIGHT_BOUND
     each_layer: bool = False
+    total_bits: float | None = None
+    image_bits: float | None = None
+    decoy_rate: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, bits in (("weight budget", self.weight_bits), ("data budget", self.data_bits)):
+        for name, bits in (
+            ("weight budget", self.weight_bits),
+            ("data budget", self.data_bits),
+            ("total budget", self.total_bits),
+            ("image budget", self.image_bits),
+        ):
             if bits is not None:
                 require(name, bits, above=0)
         data_bound(self.data_bound)
         weight_bound(self.weight_bound)
         require("inferences", self.inferences, at_least=1, integer=True)
+        require("decoy rate", self.decoy_rate, at_least=0, at_most=1)
+
+    @property
+    def limits_data(self) -> bool:
+        """Whether there is a budget of the data, per element or per image."""
+        return self.data_bits is not None or self.image_bits is not None
+
+    def weight_limit(self, network: Network) -> float | None:
+        """Return the bits per weight that both budgets of the weights allow; None without any."""
+        each = [] if self.weight_bits is None else [self.weight_bits]
+        if self.total_bits is not None:
+            each.append(self.total_bits / counted_weights(network))
+        return min(each, default=None)
+
+
+def counted_weights(network: Network) -> float:
+    """Return the number that turns mean bits per weight into no less than the bits of all weights.
+
+    It is the number of weights, where every layer has even rows. The last mode of an odd row counts
+    as full, as in `network_leakage`.
+    """
+    return network.weights * max(2 * layer.modes / layer.columns for layer in network.layers)
 
 
 def weight_bits(
@@ -147,6 +182,32 @@ def data_bits(
     return DATA_BOUNDS[bound](g, layer.rows, layer.modes, coherent)
 
 
+def image_bits(
+    network: Network,
+    gain: ArrayLike | Sequence[ArrayLike],
+    bound: str,
+    decoy_rate: float = 0.0,
+    channel: Channel | None = None,
+    photons: ArrayLike | Sequence[ArrayLike] = 0.0,
+) -> Real:
+    """Return the declared leakage of an image through all layers, in bits, as `network_leakage`.
+
+    gain, photons: Arrays for all layers, or lists with one for each layer. bound, channel: As in
+        `data_bits`. decoy_rate: As in `Budgets`.
+    """
+    channel = channel or Channel()
+    gains = gain if isinstance(gain, list) else [gain] * len(network.layers)
+    light = photons if isinstance(photons, list) else [photons] * len(network.layers)
+    total: Real = np.zeros(())
+    for layer, own, mu in zip(network.layers, gains, light, strict=True):
+        rows = layer.rows + math.ceil(decoy_rate * layer.rows)
+        g = channel.returned_noise_quantum_at(_floats(own))
+        coherent = channel.coherent_photons_at(_floats(mu), layer.modes)
+        bits = bits_of_vector(DATA_BOUNDS[bound], g, rows, layer.modes, coherent)
+        total = total + layer.patches * bits
+    return total
+
+
 def photons_within(network: Network, channel: Channel, gain: ArrayLike, budgets: Budgets) -> Real:
     """Return the most photons μ per mode inside the budgets at each gain, at most 10¹².
 
@@ -156,11 +217,17 @@ def photons_within(network: Network, channel: Channel, gain: ArrayLike, budgets:
     gain = _floats(gain)
     most = np.clip(channel.most_photons_at(gain), 1 / MOST_PHOTONS, MOST_PHOTONS)
     limits: list[tuple[float | None, Callable[[Real], Real]]] = [
-        (budgets.weight_bits, lambda mu: budgeted_bits(network, channel, budgets, gain, mu))
+        (
+            budgets.weight_limit(network),
+            lambda mu: budgeted_bits(network, channel, budgets, gain, mu),
+        )
     ]
     if channel.loss_imbalance:
-        bound = budgets.data_bound
-        limits += [(budgets.data_bits, lambda mu: data_bits(network, gain, bound, channel, mu))]
+        bound, rate = budgets.data_bound, budgets.decoy_rate
+        limits += [
+            (budgets.data_bits, lambda mu: data_bits(network, gain, bound, channel, mu)),
+            (budgets.image_bits, lambda mu: image_bits(network, gain, bound, rate, channel, mu)),
+        ]
     for limit, bits in limits:
         if limit is not None:
             allowed = np.full(gain.shape, limit * (1 - INSIDE))
@@ -169,25 +236,43 @@ def photons_within(network: Network, channel: Channel, gain: ArrayLike, budgets:
 
 
 def greatest_gain(network: Network, budgets: Budgets) -> float:
-    """Return the largest gain inside the data budget, at most 1 + 10³.
+    """Return the largest gain inside the budgets of the data, at most 1 + 10³.
 
     Raises `RangeError` where even the smallest gain leaks more.
     """
+    bound, rate = budgets.data_bound, budgets.decoy_rate
+    return min(
+        _gain_within(
+            "data budget", budgets.data_bits, bound, lambda gain: data_bits(network, gain, bound)
+        ),
+        _gain_within(
+            "image budget",
+            budgets.image_bits,
+            bound,
+            lambda gain: image_bits(network, gain, bound, rate),
+        ),
+    )
+
+
+def _gain_within(
+    name: str, budget: float | None, bound: str, leakage: Callable[[float], Real]
+) -> float:
+    """Return the largest gain at which `leakage` under `bound` is inside one budget."""
     most = 1 + MOST_EXCESS_GAIN
-    if budgets.data_bits is None:
+    if budget is None:
         return most
-    allowed = budgets.data_bits * (1 - INSIDE)
+    allowed = budget * (1 - INSIDE)
 
     def excess(log_gain: float) -> float:
-        return float(data_bits(network, 1 + math.exp(log_gain), budgets.data_bound)) - allowed
+        return float(leakage(1 + math.exp(log_gain))) - allowed
 
     if excess(math.log(MOST_EXCESS_GAIN)) <= 0:
         return most
     least = excess(math.log(LEAST_EXCESS_GAIN))
     if least > 0:
         raise RangeError(
-            f"data budget = {budgets.data_bits:g} bits is below {least + allowed:.3g}, what leaks "
-            f"under {budgets.data_bound} at the least gain, 1 + {LEAST_EXCESS_GAIN:g}"
+            f"{name} = {budget:g} bits is below {least + allowed:.3g}, what leaks "
+            f"under {bound} at the least gain, 1 + {LEAST_EXCESS_GAIN:g}"
         )
     root = brentq(excess, math.log(LEAST_EXCESS_GAIN), math.log(MOST_EXCESS_GAIN), xtol=1e-12)
     return 1 + math.exp(root - 1e-10)
@@ -207,7 +292,7 @@ def most_light(
     Raises `RangeError` without a weight budget, as F² then has no limit, or where the data budget
     cannot be met.
     """
-    if budgets.weight_bits is None:
+    if budgets.weight_limit(network) is None:
         raise RangeError("weight budget is missing; without one F² has no limit")
 
     def objective(gain: Real) -> Real:
@@ -244,6 +329,10 @@ def least_leakage(
         if budgets.data_bits is not None and channel.loss_imbalance:
             data = data_bits(network, gain, budgets.data_bound, channel, photons)
             possible &= data <= budgets.data_bits
+        if budgets.image_bits is not None and channel.loss_imbalance:
+            bound, rate = budgets.data_bound, budgets.decoy_rate
+            image = image_bits(network, gain, bound, rate, channel, photons)
+            possible &= image <= budgets.image_bits
         return np.where(possible, bits, np.inf)
 
     def ranked(gain: Real) -> Real:
@@ -261,8 +350,9 @@ def least_leakage(
             f"F² = {f2:.4g} is possible at no gain up to {most:.6g}: it takes light that is beyond "
             "a converter's range, or of which a loss imbalance returns more than the data budget"
         )
-    if budgets.weight_bits is not None and budgets.data_bits is None:
-        most_bits = budgets.weight_bits * (1 - INSIDE)
+    limit = budgets.weight_limit(network)
+    if limit is not None and not budgets.limits_data:
+        most_bits = limit * (1 - INSIDE)
         if ranked(_floats(gain)) <= most_bits:
             # Search below the gain of least weight leakage, since less gain leaks less data.
             gain = best_gain(lambda gain: np.where(ranked(gain) <= most_bits, gain, np.inf), gain)

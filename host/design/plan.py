@@ -15,7 +15,9 @@ from shotveil.host.design.certify import MOST_RATIO, LineTime, certifiable
 from shotveil.host.design.operating_point import (
     Budgets,
     budgeted_bits,
+    counted_weights,
     data_bits,
+    image_bits,
     least_leakage,
     most_light,
 )
@@ -79,7 +81,7 @@ def find(
     """
     allowed = None if time is None else certifiable(network, channel, time)
     if min_accuracy is None:
-        if budgets.weight_bits is None:
+        if budgets.weight_limit(network) is None:
             raise RangeError("neither a weight budget nor a least accuracy is given; one is needed")
         link = most_light(network, channel, budgets, allowed)
         if time is not None and (short := _uncertified(network, link, time)):
@@ -96,7 +98,8 @@ def find(
     if time is not None and (short := _uncertified(network, link, time)):
         return short
     bits = float(budgeted_bits(network, channel, budgets, link.gain, link.photons))
-    if budgets.weight_bits is None or bits <= budgets.weight_bits:
+    limit = budgets.weight_limit(network)
+    if limit is None or bits <= limit:
         return OperatingPoint(link, float(curve.at(f2)))
     return _why_not(network, channel, budgets, min_accuracy, f2, bits)
 
@@ -141,28 +144,55 @@ def _why_not(
     bits: float,
 ) -> Infeasible:
     """Return which budget is to blame: data if dropping that budget would help, else weights."""
-    assert budgets.weight_bits is not None
-    free = replace(budgets, data_bits=None)
+    limit = budgets.weight_limit(network)
+    assert limit is not None
+    # Both budgets of the weights limit the same bits; the tighter one is told in its own unit.
+    per, count = "per weight", 1.0
+    if limit != budgets.weight_bits:
+        per, count = "of all weights", counted_weights(network)
+    free = replace(budgets, data_bits=None, image_bits=None)
     link = least_leakage(network, channel, f2, free)
     least = float(budgeted_bits(network, channel, budgets, link.gain, link.photons))
     after = f" after {budgets.inferences:,} inferences" if budgets.inferences > 1 else ""
     start = f"no gain and photon number are inside the budgets at accuracy {min_accuracy:.2%}: "
-    if least > budgets.weight_bits or budgets.data_bits is None:
+    if least > limit or not budgets.limits_data:
         return Infeasible(
             "weights",
-            bits,
-            budgets.weight_bits,
-            f"{start}the weight budget binds, as at least {bits:.4g} bits per weight leak{after}, "
-            f"{bits - budgets.weight_bits:.4g} bits or {bits / budgets.weight_bits - 1:.1%} more "
-            f"than the {budgets.weight_bits:g} allowed",
+            count * bits,
+            count * limit,
+            f"{start}the weight budget binds, as at least {count * bits:.4g} bits {per} leak"
+            f"{after}, {count * (bits - limit):.4g} bits or {bits / limit - 1:.1%} more "
+            f"than the {count * limit:g} allowed",
         )
-    data = float(data_bits(network, link.gain, budgets.data_bound, channel, link.photons))
+    bound = budgets.data_bound
+    # Of two budgets of the data, the one that is exceeded more is told.
+    data, allowed, unit = max(
+        (
+            (float(leakage), budget, unit)
+            for leakage, budget, unit in (
+                (
+                    data_bits(network, link.gain, bound, channel, link.photons),
+                    budgets.data_bits,
+                    "data element",
+                ),
+                (
+                    image_bits(
+                        network, link.gain, bound, budgets.decoy_rate, channel, link.photons
+                    ),
+                    budgets.image_bits,
+                    "image",
+                ),
+            )
+            if budget is not None
+        ),
+        key=lambda each: each[0] / each[1],
+    )
     return Infeasible(
         "data",
         data,
-        budgets.data_bits,
-        f"{start}the data budget binds, as the weight budget of {budgets.weight_bits:g} bits can "
-        f"only be kept{after} where at least {data:.4g} bits per data element leak under "
-        f"{budgets.data_bound}, {data - budgets.data_bits:.4g} bits or "
-        f"{data / budgets.data_bits - 1:.1%} more than the {budgets.data_bits:g} allowed",
+        allowed,
+        f"{start}the data budget binds, as the weight budget of {count * limit:g} bits can "
+        f"only be kept{after} where at least {data:.4g} bits per {unit} leak under "
+        f"{bound}, {data - allowed:.4g} bits or "
+        f"{data / allowed - 1:.1%} more than the {allowed:g} allowed",
     )

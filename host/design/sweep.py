@@ -212,6 +212,12 @@ def compute(point: Point, data: str | None = None, threads: int | None = None) -
         "weight_leakage_bits_after": leakage.weight_leakage_bits_after,
         **{f"weight_leakage_bits_{k}": bits for k, bits in leakage.weight_bounds_bits.items()},
         **{f"data_leakage_bits_{k}": bits for k, bits in leakage.data_leakage_bits.items()},
+        **{f"total_weight_bits_{k}": bits for k, bits in leakage.total_weight_bits.items()},
+        **{
+            f"total_weight_bits_after_{k}": bits
+            for k, bits in leakage.total_weight_bits_after.items()
+        },
+        **{f"image_bits_{k}": bits for k, bits in leakage.image_bits.items()},
     }
     if point.images == 0:
         return row
@@ -243,6 +249,9 @@ COLUMNS: dict[str, type] = {
     "weight_leakage_bits_after": float,
     **{f"weight_leakage_bits_{name}": float for name in WEIGHT_BOUNDS},
     **{f"data_leakage_bits_{name}": float for name in DATA_BOUNDS},
+    **{f"total_weight_bits_{name}": float for name in WEIGHT_BOUNDS},
+    **{f"total_weight_bits_after_{name}": float for name in WEIGHT_BOUNDS},
+    **{f"image_bits_{name}": float for name in DATA_BOUNDS},
     "accuracy": float,
     "accuracy_error": float,
     "accepted": bool,

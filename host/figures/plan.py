@@ -15,6 +15,7 @@ from shotveil.host.design.operating_point import (
     Budgets,
     budgeted_bits,
     data_bits,
+    image_bits,
 )
 from shotveil.host.design.plan import Infeasible, OperatingPoint
 from shotveil.host.figures.style import BLACK, BLUE, SKY, VERMILION, new_figure, over_image
@@ -63,9 +64,15 @@ def picture(
     figure.colorbar(image, ax=axes, label="accuracy (%)")
     if traded:
         _trade(figure.add_subplot(1, 2, 2), network, channel, budgets, links[0])
+    allowed = budgets.weight_limit(network)
+    rate = budgets.decoy_rate
+    image_leakage = np.broadcast_to(
+        image_bits(network, gain, budgets.data_bound, rate, channel, photons), weights.shape
+    )
     limits: list[tuple[NDArray[np.float64], float | None, str, str, str]] = [
-        (weights, budgets.weight_bits, VERMILION, "//", "bit per weight"),
+        (weights, allowed, VERMILION, "//", "bit per weight"),
         (data, budgets.data_bits, BLACK, "\\\\", f"bit per data element ({budgets.data_bound})"),
+        (image_leakage, budgets.image_bits, BLACK, "xx", f"bits per image ({budgets.data_bound})"),
         (-accuracy, None if min_accuracy is None else -min_accuracy, SKY, "..", "accuracy"),
     ]
     handles = []

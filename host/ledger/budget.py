@@ -285,9 +285,11 @@ class BudgetFilter:
     def _explain(self, session: str, inferences: int) -> str:
         account = self.accounts.sessions[session]
         network = self.accounts.networks[account.network]
+        weights = sum(rows * columns for rows, columns in network.layers)
         parts = [
             f"{whose} has {tally.bits(budget.sense):.6g} of {budget.bits:g} bits per weight "
-            f"({budget.sense}) charged"
+            f"({budget.sense}) charged, {tally.bits(budget.sense) * weights:.6g} of "
+            f"{budget.bits * weights:.6g} bits of all weights"
             for whose, budget, tally in (
                 (f"network {network.name}", network.budget, network.total),
                 (

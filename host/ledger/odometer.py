@@ -87,11 +87,13 @@ def _network(accounts: Accounts, digest: str, account: NetworkAccount) -> dict[s
     last = sessions[-1] if sessions else None
     channels = last.channels if last else None
     variances = last.modulation_variance if last else []
+    weights = sum(rows * columns for rows, columns in account.layers)
     return {
         "network": account.name,
         "digest": digest,
-        "weights": sum(rows * columns for rows, columns in account.layers),
+        "weights": weights,
         "leakage_bits": _bits(account.total),
+        "total_bits": {sense: weights * bits for sense, bits in _bits(account.total).items()},
         "disclosed_bits": account.total.disclosed,
         "row_copies_sent": account.total.copies(),
         "row_copies_never_verified": sum((r.stop - r.first) * r.inferences for r in in_flight),

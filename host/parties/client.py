@@ -17,6 +17,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from shotveil.host.leakage.catalogue import DATA_BOUNDS
+from shotveil.host.leakage.data import image_bits
 from shotveil.host.ledger.data_ledger import DataLedger
 from shotveil.host.protocol import messages_pb2 as pb
 from shotveil.host.protocol.wire import (
@@ -46,7 +48,8 @@ from shotveil.host.verification.probe_check import (
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.link.channel import Channel
 from shotveil.models.link.detector import Detector
-from shotveil.models.link.encoding import Complex, Real
+from shotveil.models.link.encoding import Complex, Real, modes_of
+from shotveil.models.link.optics import noise_quantum
 from shotveil.models.networks.layers import through_layers
 from shotveil.models.networks.plan import ClientPlan, LayerShape, chain
 
@@ -144,6 +147,16 @@ class DataClient:
     def inputs(self) -> int:
         """Number of values in an image, as the network takes it."""
         return self._plan.inputs
+
+    @property
+    def image_bits(self) -> dict[str, float]:
+        """Bits that one inference tells of an image, over all layers, decoys included, by bound."""
+        found = dict.fromkeys(DATA_BOUNDS, 0.0)
+        for layer in self.welcome.layers:
+            rows, modes = self._most_slots(layer.rows), modes_of(layer.columns)
+            for name, bits in image_bits(noise_quantum(self.gain), rows, modes).items():
+                found[name] += float(bits)
+        return found
 
     def classify(
         self,

@@ -56,6 +56,9 @@ def summarise(
         "weight_bounds_bits": leakage.weight_bounds_bits,
         "weight_bounds_bits_after": leakage.weight_bounds_bits_after,
         "data_leakage_bits": leakage.data_leakage_bits,
+        "total_weight_bits": leakage.total_weight_bits,
+        "total_weight_bits_after": leakage.total_weight_bits_after,
+        "image_bits": leakage.image_bits,
         "layers": [
             {"gain": each.gain, "photons": each.photons, "f2": each.f2, **asdict(layer)}
             for layer, each in zip(leakage.layers, links, strict=True)

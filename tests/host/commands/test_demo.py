@@ -35,7 +35,7 @@ def test_demo_stays_inside_the_budgets_it_names(shotveil, tmp_path, monkeypatch)
     _, out, _ = shotveil(f"demo --images 100 --out {tmp_path}/r.html --json")
     result = json.loads(out)
     assert 0.0099 < result["weight_leakage_bits"] <= 0.01
-    assert 0.0099 < result["data_leakage_bits"]["qcrb"] <= 0.01
+    assert 0.0099 < result["data_leakage_bits"]["holevo"] <= 0.01
 
 
 def test_report_that_cannot_be_written_is_refused_before_the_work(shotveil, tmp_path):
@@ -82,7 +82,7 @@ def test_what_is_run_and_reported(shotveil, monkeypatch, small_network, options,
     assert again[2] == how == {"images": images, "seed": seed}
     assert network.digest == load_network("mnist").digest == load_network(NETWORK).digest
     assert WEIGHT_BUDGET == DATA_BUDGET == 0.01  # as the help says
-    assert link == within_budgets(network, 0.01, 0.01, "qcrb", Channel())
+    assert link == within_budgets(network, 0.01, 0.01, "holevo", Channel())
 
 
 def test_refuses(refused):

@@ -65,19 +65,27 @@ def test_the_lines_for_a_person(shotveil):
         f"F² = {link.f2:.4g} with G = 1.3, μ = 6 photons per mode, T = 0.25, ε = 0.001177 SNU"
     )
     assert weights == (
-        f"weights → client   {layer.weight_leakage_bits:.6g} bits per weight (Holevo)"
+        f"weights → client   {layer.weight_leakage_bits:.6g} bits per weight, "
+        f"{794 * 784 * layer.weight_leakage_bits:.6g} bits of all (holevo)"
     )
     rest = [(name, bits) for name, bits in layer.weight_bounds_bits.items() if name != "holevo"]
     assert [line.split() for line in others] == [
-        *([f"{bits:.6g}", "bits", "per", "weight", f"({name})"] for name, bits in rest),
         *(
-            f"data → server {bits:.6g} bits per data element ({name})".split()
+            f"{bits:.6g} bits per weight, {794 * 784 * bits:.6g} bits of all ({name})".split()
+            for name, bits in rest
+        ),
+        *(
+            f"data → server {bits:.6g} bits per data element, {784 * bits:.6g} bits per image "
+            f"({name if name == 'holevo' else name + ', an estimate'})".split()
             for name, bits in layer.data_leakage_bits.items()
         ),
     ]
     _, out, _ = shotveil(f"{line} --inferences 2")
-    after = layer_leakage(link, 794, 784, 2).weight_leakage_bits_after
-    assert out.splitlines()[2].strip() == f"{after:.6g} bits per weight after 2 inferences"
+    after = layer_leakage(link, 794, 784, 2)
+    assert out.splitlines()[2].strip() == (
+        f"{after.weight_leakage_bits_after:.6g} bits per weight, "
+        f"{after.total_weight_bits_after['holevo']:.6g} bits of all (holevo) after 2 inferences"
+    )
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def help_of(decorate):
         (options.out_option("a/b", "Help."), "out", Path("a/b"), ("--out=c", Path("c"))),
         (options.photons_option, "photons", None, ("--photons=2", 2.0)),
         (options.f2_option, "f2", None, ("--f2=2", 2.0)),
-        (options.data_bound_option("x"), "data_bound", "qcrb", ("--data-bound=holevo", "holevo")),
+        (options.data_bound_option("x"), "data_bound", "holevo", ("--data-bound=qcrb", "qcrb")),
         (
             options.data_bound_option("x", "crb_v1"),
             "data_bound",
@@ -108,7 +108,7 @@ def test_names_of_bounds_and_backends():
     assert list(options.data_bounds()) == list(DATA_BOUNDS)
     assert list(options.weight_bounds()) == list(WEIGHT_BOUNDS)
     assert list(options.backends()) == list(backend_names())
-    with pytest.raises(RangeError, match="data bound = 'none' is none of crb_v1"):
+    with pytest.raises(RangeError, match="data bound = 'none' is none of holevo, crb_v1"):
         values(options.data_bound_option("x"), line=["--data-bound=none"])
     with pytest.raises(RangeError, match="weight bound = 'qcrb' is none of "):
         values(options.weight_bound_option("x"), line=["--weight-bound=qcrb"])

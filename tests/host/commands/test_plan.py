@@ -10,7 +10,13 @@ from shotveil.host.commands.cli import main
 from shotveil.host.commands.plan import ATTEMPTS, INFEASIBLE, _agrees, _of
 from shotveil.host.design.binding import certified_ratio
 from shotveil.host.design.certify import LineTime
-from shotveil.host.design.operating_point import Budgets, budgeted_bits, data_bits
+from shotveil.host.design.operating_point import (
+    Budgets,
+    budgeted_bits,
+    counted_weights,
+    data_bits,
+    image_bits,
+)
 from shotveil.host.design.plan import Infeasible, OperatingPoint
 from shotveil.host.run.run import run as real_run
 from shotveil.models.link.channel import Channel
@@ -146,7 +152,7 @@ def test_what_is_planned_where_nothing_else_is_asked_for(shotveil, planned, tmp_
     assert second.startswith("images through the link: 5 of 5, ")
     assert code == 0 and found["feasible"] is True and found["confirmed"] is True
     assert found["expected_accuracy"] == 0.9 and found["accuracy"] == 0.88
-    assert planned.found == [(Channel(), Budgets(None, None, "qcrb", 1, "holevo"), None)]
+    assert planned.found == [(Channel(), Budgets(None, None, "holevo", 1, "holevo"), None)]
     assert planned.runs == [(Link(1.3, 6.0), {"images": None, "data": None, "seed": 1})]
     assert [count for _, *count in planned.curves] == [[10_000, 10_000]]
     assert found["plot"] == "reports/plan.png" and found["min_accuracy"] is None
@@ -161,10 +167,10 @@ def test_every_option_reaches_the_plan(shotveil, planned, small_network, tmp_pat
         "plan --network small.npz --max-weight-bits 0.3 --max-data-bits 0.2 --images 5 "
         "--data-bound crb_prx --inferences 3 --min-accuracy 0.8 --transmittance-out 0.5 "
         "--lab realistic --certify-hours 2 --decoy-share 0.1 --symbol-rate 1e6 "
-        "--seed 7 --plot deep/er.svg"
+        "--seed 7 --plot deep/er.svg --max-total-bits 9000 --max-image-bits 500"
     )
     code, out, _ = shotveil(*line.split())
-    budgets = Budgets(0.3, 0.2, "crb_prx", 3, "holevo")
+    budgets = Budgets(0.3, 0.2, "crb_prx", 3, "holevo", 9000, 500)
     assert code == 0 and planned.curves == [(small_network.digest, 5, 5)]
     channel = LABS["realistic"].channel(transmittance_out=0.5)
     assert planned.found == [(channel, budgets, 0.8)]
@@ -176,10 +182,14 @@ def test_every_option_reaches_the_plan(shotveil, planned, small_network, tmp_pat
     data = float(data_bits(small_network, 1.3, "crb_prx", channel, 6.0))
     assert "90.00% of 5 images right" in out
     ratio = certified_ratio(small_network, link, planned.times[0])
-    assert out.splitlines()[-5:] == [
+    image = float(image_bits(small_network, 1.3, "crb_prx", 0.0, link, link.photons))
+    total = weights * counted_weights(small_network)
+    assert out.splitlines()[-6:] == [
         "expected accuracy   90.00% from the calibrated curve, 90.00% in the run above: confirmed",
         f"against the budgets {weights:.4g} bits per weight after 3 inferences of 0.3, "
         f"{data:.4g} bits per data element (crb_prx) of 0.2",
+        f"in all              {total:.6g} bits of the weights after 3 inferences of 9000, "
+        f"{image:.4g} bits per image (crb_prx) of 500",
         "what binds          the accuracy that is asked for",
         f"certificate         {ratio:.4g} × the declared leakage after 2 hours of line time, "
         "7.2e+08 symbols on decoys",

@@ -7,8 +7,10 @@ import pytest
 
 from shotveil.host.design.operating_point import (
     Budgets,
+    counted_weights,
     data_bits,
     greatest_gain,
+    image_bits,
     least_leakage,
     most_light,
     weight_bits,
@@ -125,7 +127,7 @@ def test_within_budgets_is_most_light(network):
 def test_refuses(network):
     with pytest.raises(RangeError, match="weight budget = 0 "):
         Budgets(0.0)
-    with pytest.raises(RangeError, match="'crb' is none of crb_v1, crb_prx, qcrb, holevo"):
+    with pytest.raises(RangeError, match="'crb' is none of holevo, crb_v1, crb_prx, qcrb"):
         Budgets(0.1, 0.1, "crb")
     with pytest.raises(RangeError, match="inferences = 0"):
         Budgets(0.1, inferences=0)
@@ -150,3 +152,27 @@ def test_imbalance_and_converter_limit_the_light_as_well(network, budgets):
     assert least_leakage(network, BENCH, link.f2 / 2, budgets).f2 == pytest.approx(link.f2 / 2)
     with pytest.raises(RangeError, match="is possible at no gain up to"):
         least_leakage(network, BENCH, 1e4, budgets)
+
+
+def test_budgets_in_total_bits_are_those_of_the_declared_totals(network):
+    free = most_light(network, IDEAL, Budgets(0.1))
+    declared = network_leakage(network, free)
+    assert image_bits(network, free.gain, "holevo") == pytest.approx(declared.image_bits["holevo"])
+    more = [layer.rows + -(-layer.rows // 16) for layer in network.layers]
+    each = zip(declared.layers, more, strict=True)  # the bound goes with the number of rows
+    assert image_bits(network, free.gain, "holevo", 1 / 16) == pytest.approx(
+        sum(layer.image_bits["holevo"] * rows / layer.rows for layer, rows in each)
+    )
+    total, image = 0.3 * declared.total_weight_bits["holevo"], 0.2 * declared.image_bits["holevo"]
+    inside = most_light(network, IDEAL, Budgets(0.1, total_bits=total, image_bits=image))
+    leaked = network_leakage(network, inside)
+    assert leaked.total_weight_bits["holevo"] == pytest.approx(total, rel=0.01)
+    assert leaked.total_weight_bits["holevo"] <= total
+    assert leaked.image_bits["holevo"] <= image
+    assert leaked.image_bits["holevo"] == pytest.approx(image, rel=1e-6)
+    assert counted_weights(network) >= network.weights
+    for name in ("total", "image"):
+        with pytest.raises(RangeError, match=f"{name} budget = -1"):
+            Budgets(**{f"{name}_bits": -1})
+    with pytest.raises(RangeError, match="image budget = 1e-12 bits is below"):
+        most_light(network, IDEAL, Budgets(0.1, image_bits=1e-12))

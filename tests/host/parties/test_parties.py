@@ -326,14 +326,14 @@ def test_the_client_charges_its_images_and_keeps_its_budget(tmp_path):
         rows = NETWORK.layers[0].rows + 4
         one = data_leakage(LINK.noise_quantum, rows, 21)["qcrb"]
         two = data_leakage(LINK.noise_quantum, 10 + 1, 32)["qcrb"]
-        assert once["qcrb"]["most"] == pytest.approx(float(one + two * 64 / 41))
+        assert once["qcrb"]["most"] == pytest.approx(float(42 * one + 64 * two) / 41)
         assert twice["qcrb"]["most"] > once["qcrb"]["most"]
         assert twice["qcrb"]["mean"] < twice["qcrb"]["most"]
         assert ledger.images == 20
         ledger.close()
         # A new process, the same file: the account goes on.
         budget = (once["qcrb"]["most"] + twice["qcrb"]["most"]) / 2
-        ledger = DataLedger(tmp_path / "data.db", budget=budget)
+        ledger = DataLedger(tmp_path / "data.db", budget=budget, bound="qcrb")
         assert ledger.leakage() == twice
         again = client(ledger=ledger)
         with pytest.raises(DataBudgetExhausted, match="bits per element"):
