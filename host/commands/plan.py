@@ -64,6 +64,11 @@ ATTEMPTS = 5  # most runs to confirm a least accuracy, each with slightly more l
     default=Path("reports/plan.png"),
     help="Picture of the feasible region to write, with a name in .png or .svg.",
 )
+@click.option(
+    "--confirm",
+    is_flag=True,
+    help="Run the test images at the point that is found, to confirm its accuracy.",
+)
 @seed_option
 @json_option
 def plan(
@@ -77,6 +82,7 @@ def plan(
     images: int | None,
     data: Path | None,
     plot: Path,
+    confirm: bool,
     seed: int,
     json: bool,
     **channel_settings: Any,
@@ -84,9 +90,9 @@ def plan(
     """Find the gain and the number of photons to work with.
 
     Without --min-accuracy the result is the point of highest accuracy within the budgets, otherwise
-    the point of least leakage with that accuracy. The accuracy comes from a curve that is measured
-    once for a network and kept; a run at the point then confirms it. The exit code is 1 if no point
-    is feasible.
+    the point of least leakage with that accuracy. The accuracy comes from a curve, which ships
+    with a shipped network and is measured once for any other; with --confirm, a run at the point
+    confirms it. The exit code is 1 if no point is feasible.
     """
     from shotveil.host.commands.show import progress_bar, show
     from shotveil.host.design.operating_point import Budgets, budgeted_bits, data_bits
@@ -94,7 +100,9 @@ def plan(
     from shotveil.host.figures.plan import picture
     from shotveil.host.figures.style import rendered, style
     from shotveil.host.run.curves import calibrated_curve
+    from shotveil.host.run.extraction_curve import clone_line
     from shotveil.host.run.run import run
+    from shotveil.host.run.summary import settings_of
     from shotveil.models.common.files import write_atomically
     from shotveil.models.networks.mnist import load_mnist
     from shotveil.models.networks.network import load_network
@@ -116,7 +124,7 @@ def plan(
     point = find(chosen, curve, channel, budgets, min_accuracy)
     confirmed: dict[str, Any] = {}
     for attempt in range(1, ATTEMPTS + 1):
-        if isinstance(point, Infeasible):
+        if not confirm or isinstance(point, Infeasible):
             break
         with progress_bar("images through the link") as progress:
             confirmed = run(
@@ -145,25 +153,38 @@ def plan(
         "weight_bits": float(budgeted_bits(chosen, link, budgets, link.gain, link.photons)),
         "data_bits": float(data_bits(chosen, link.gain, data_bound)),
     }
+    agrees = _agrees(point.accuracy, min_accuracy, confirmed) if confirmed else None
+    clone = clone_line(chosen.digest, inferences, link.f2)
     if json:
+        settings = {"network": chosen.name, "digest": chosen.digest, "f2": link.f2}
         found = {
             "feasible": True,
             "expected_accuracy": point.accuracy,
-            "confirmed": _agrees(point.accuracy, min_accuracy, confirmed),
+            "confirmed": agrees,
             "against_budgets": leaks,
+            "extraction": clone,
         }
-        print_json({**found, **asked, **confirmed})
+        print_json({**settings, **settings_of(link), **found, **asked, **confirmed})
         return 0
-    show(confirmed)
+    if confirmed:
+        show(confirmed)
+        said = (
+            f", {confirmed['accuracy']:.2%} in the run above: {'' if agrees else 'not '}confirmed"
+        )
+    else:
+        said = "; --confirm runs the images at this point"
+        click.echo(
+            f"{chosen.name}: G = {link.gain:.7g}, μ = {link.photons:.4g} photons per mode, "
+            f"F² = {link.f2:.4g}"
+        )
     after = f" after {inferences:,} inferences" if inferences > 1 else ""
     click.echo(
-        f"\nexpected accuracy   {point.accuracy:.2%} from the calibrated curve, "
-        f"{confirmed['accuracy']:.2%} in the run above: "
-        f"{'' if _agrees(point.accuracy, min_accuracy, confirmed) else 'not '}confirmed\n"
+        f"\nexpected accuracy   {point.accuracy:.2%} from the calibrated curve{said}\n"
         f"against the budgets {leaks['weight_bits']:.4g} bits per weight{after}"
         f"{_of(max_weight_bits)}, {leaks['data_bits']:.4g} bits per data element "
         f"({data_bound}){_of(max_data_bits)}\n"
-        f"feasible region     {plot}"
+        + (f"extraction          {clone}\n" if clone else "")
+        + f"feasible region     {plot}"
     )
     return 0
 

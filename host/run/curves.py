@@ -17,7 +17,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,6 +31,13 @@ from scipy.optimize import curve_fit, isotonic_regression
 from threadpoolctl import threadpool_limits
 
 from shotveil.host.run.cache import cache_path
+from shotveil.host.run.shipped_curves import (
+    SHIPPED_POINTS,
+    PartialCounts,
+    data_digest,
+    points_within,
+    shipped_files,
+)
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.files import write_atomically
 from shotveil.models.link.normals import fill_normals
@@ -54,6 +61,7 @@ def accuracy_curve(
     rng: np.random.Generator,
     *,
     shared_noise: bool = False,
+    counted: MutableMapping[int, NDArray[np.int64]] | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Real:
     """Return the fraction of images that is classified as labelled at each F², shape as `f2`.
@@ -64,6 +72,8 @@ def accuracy_curve(
     shared_noise: Draw the noise once and use it at every point (common random numbers). This is
         faster. Each accuracy has the same distribution as with fresh noise, but the points are
         correlated: the curve is smooth, and its error has one sign over wide ranges of F².
+    counted: The counts of each chunk of images that is done, shape (points,), by its number. Chunks
+        that it holds are not measured again, and each new one is added to it.
     progress: Function that is called with the number of images done since the last call.
 
     The result depends on `rng` and, by rounding, on the type of processor, but not on the number of
@@ -79,16 +89,20 @@ def accuracy_curve(
         raise RangeError(f"labels of shape {labels.shape} do not fit; allowed: ({len(images)},)")
     amplitudes = np.sqrt(np.asarray(f2, dtype=np.float64)).astype(np.float32)
 
-    def count(chunk: slice, child: np.random.Generator) -> NDArray[np.int64]:
+    done = {} if counted is None else counted
+
+    def count(number: int, chunk: slice, child: np.random.Generator) -> NDArray[np.int64]:
         x = images[chunk].astype(np.float32)
-        correct = _count(network, x, labels[chunk], amplitudes.ravel(), child, shared_noise)
+        if number not in done:
+            of_chunk = labels[chunk]
+            done[number] = _count(network, x, of_chunk, amplitudes.ravel(), child, shared_noise)
         progress(len(x))
-        return correct
+        return done[number]
 
     size = max(1, OUTPUTS_IN_CHUNK // max(layer.rows for layer in network.layers))
     chunks = [slice(i, i + size) for i in range(0, len(images), size)]
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
-        counts = sum(pool.map(count, chunks, rng.spawn(len(chunks))))
+        counts = sum(pool.map(count, range(len(chunks)), chunks, rng.spawn(len(chunks))))
     return np.asarray(counts / len(images)).reshape(amplitudes.shape)
 
 
@@ -184,43 +198,70 @@ def calibrated_curve(
     images: NDArray[np.floating],
     labels: NDArray[np.integer],
     *,
-    points: int = 512,
+    points: int | None = None,
     seed: int = 1,
     cache: Path | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> AccuracyCurve:
     """Measure the accuracy at `points` values of F² from 10⁻³ to 10², or take it from the cache.
 
-    Each point has fresh noise. A curve in the cache is used only if it has the same network,
-    images, labels, points, seed and method.
+    Each point has fresh noise. A curve that ships, or one in the cache, is used only if it has the
+    same network, images, labels, points, seed and method. A calibration that was interrupted is
+    resumed from what the cache holds of it.
 
-    points: Number of points, ≥ 4.
+    points: Number of points, ≥ 4. By default, 512 if such a curve ships and `points_within` else.
     seed: Seed of the noise, ≥ 0.
     cache: Folder that keeps curves, by default the user's own (`host.run.cache`).
 
     Raises `RangeError` for a value out of range, or images that do not fit the network.
     """
-    require("points", points, at_least=4, integer=True)
+    if points is not None:
+        require("points", points, at_least=4, integer=True)
     require("seed", seed, at_least=0, integer=True)
-    data = hashlib.sha256(np.ascontiguousarray(images, "<f4").tobytes())
-    data.update(np.ascontiguousarray(labels, "<i8").tobytes())
-    key = {
+    key = curve_key(
+        network, data_digest(images, labels), SHIPPED_POINTS if points is None else points, seed
+    )
+    accuracy = next(
+        (a for path in shipped_files("accuracy") if (a := _recall(path, key)) is not None), None
+    )
+    if accuracy is None and points is None:
+        key["points"] = points_within(network, len(images))
+    f2 = np.geomspace(1e-3, 1e2, key["points"])
+    name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
+    path = (cache_path() if cache is None else cache) / f"accuracy-{name}.json"
+    if accuracy is None:
+        accuracy = _recall(path, key)
+    if accuracy is None:
+        rng = np.random.default_rng(seed)
+        part = path.with_suffix(".part")
+        counted = PartialCounts(part, key)
+        try:
+            accuracy = accuracy_curve(
+                network, images, labels, f2, rng, counted=counted, progress=progress
+            )
+        finally:
+            counted.keep()
+        with suppress(RangeError):  # without a writable cache, the next call only takes longer
+            write_atomically(path, written(key, accuracy))
+        with suppress(OSError):  # not there, or in no folder at all
+            part.unlink()
+    return AccuracyCurve(network.name, network.digest, len(images), f2, accuracy)
+
+
+def curve_key(network: Network, data: str, points: int, seed: int) -> dict[str, Any]:
+    """Return what a kept curve belongs to; `data` is the digest of images and labels."""
+    return {
         "method": _METHOD,
         "digest": network.digest,
-        "data": data.hexdigest(),
+        "data": data,
         "points": points,
         "seed": seed,
     }
-    name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
-    path = (cache_path() if cache is None else cache) / f"accuracy-{name}.json"
-    f2 = np.geomspace(1e-3, 1e2, points)
-    accuracy = _recall(path, key)
-    if accuracy is None:
-        rng = np.random.default_rng(seed)
-        accuracy = accuracy_curve(network, images, labels, f2, rng, progress=progress)
-        with suppress(RangeError):  # without a writable cache, the next call only takes longer
-            write_atomically(path, json.dumps({**key, "accuracy": accuracy.tolist()}))
-    return AccuracyCurve(network.name, network.digest, len(images), f2, accuracy)
+
+
+def written(key: dict[str, Any], accuracy: Real) -> str:
+    """Return the JSON text that keeps a curve under its key."""
+    return json.dumps({**key, "accuracy": accuracy.tolist()})
 
 
 def _recall(path: Path, key: dict[str, Any]) -> Real | None:
