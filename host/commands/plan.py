@@ -103,6 +103,11 @@ ATTEMPTS = 5  # most runs to confirm a least accuracy, each with slightly more l
     default=Path("reports/plan.png"),
     help="Picture of the feasible region to write, with a name in .png or .svg.",
 )
+@click.option(
+    "--confirm",
+    is_flag=True,
+    help="Run the test images at the point that is found, to confirm its accuracy.",
+)
 @seed_option
 @json_option
 def plan(
@@ -123,6 +128,7 @@ def plan(
     images: int | None,
     data: Path | None,
     plot: Path,
+    confirm: bool,
     seed: int,
     json: bool,
     **channel_settings: Any,
@@ -130,9 +136,9 @@ def plan(
     """Find the gain and the number of photons to work with.
 
     Without --min-accuracy the result is the point of highest accuracy within the budgets, otherwise
-    the point of least leakage with that accuracy. The accuracy comes from a curve that is measured
-    once for a network and kept; a run at the point then confirms it. The exit code is 1 if no point
-    is feasible.
+    the point of least leakage with that accuracy. The accuracy comes from a curve, which ships
+    with a shipped network and is measured once for any other; with --confirm, a run at the point
+    confirms it. The exit code is 1 if no point is feasible.
 
     With --light-per-layer the gains and the ratios of light between the layers are searched as
     well, on a curve for every ratio that is tried.
@@ -152,8 +158,11 @@ def plan(
     from shotveil.host.figures.plan import picture
     from shotveil.host.figures.style import rendered, style
     from shotveil.host.run.curves import AccuracyCurve, calibrated_curve
+    from shotveil.host.run.extraction_curve import clone_line
     from shotveil.host.run.run import run
+    from shotveil.host.run.summary import settings_of
     from shotveil.models.common.files import write_atomically
+    from shotveil.models.link.light import one_or_each
     from shotveil.models.networks.mnist import load_mnist
     from shotveil.models.networks.network import load_network
 
@@ -212,7 +221,7 @@ def plan(
     point = best()
     confirmed: dict[str, Any] = {}
     for attempt in range(1, ATTEMPTS + 1):
-        if isinstance(point, Infeasible):
+        if not confirm or isinstance(point, Infeasible):
             break
         with progress_bar("images through the link") as progress:
             confirmed = run(
@@ -253,24 +262,39 @@ def plan(
     leaks["total_bits"] = counted_weights(chosen) * float(
         budgeted_bits(chosen, links[0], mean, gains, light)
     )
+    agrees = _agrees(point.accuracy, min_accuracy, confirmed) if confirmed else None
+    clone = clone_line(chosen.digest, inferences, links[0].f2) if even else None
     if json:
+        f2 = one_or_each([link.f2 for link in links])
+        settings = {"network": chosen.name, "digest": chosen.digest, "f2": f2}
         found = {
             "feasible": True,
             "expected_accuracy": point.accuracy,
-            "confirmed": _agrees(point.accuracy, min_accuracy, confirmed),
+            "confirmed": agrees,
             "against_budgets": leaks,
             "binding": sorted(binds),
             "certified_over_declared": ratio,
+            "extraction": clone,
         }
-        print_json({**found, **asked, **confirmed})
+        print_json({**settings, **settings_of(point.link), **found, **asked, **confirmed})
         return 0
-    show(confirmed)
+    if confirmed:
+        show(confirmed)
+        said = (
+            f", {confirmed['accuracy']:.2%} in the run above: {'' if agrees else 'not '}confirmed"
+        )
+    else:
+        said = "; --confirm runs the images at this point"
+        for number, link in enumerate(links[:1] if even else links, 1):
+            whose = "" if even else f", layer {number}"
+            click.echo(
+                f"{chosen.name}{whose}: G = {link.gain:.7g}, μ = {link.photons:.4g} photons per "
+                f"mode, F² = {link.f2:.4g}"
+            )
     after = f" after {inferences:,} inferences" if inferences > 1 else ""
     worst = " of the layer that leaks most" if each_layer else ""
     click.echo(
-        f"\nexpected accuracy   {point.accuracy:.2%} from the calibrated curve, "
-        f"{confirmed['accuracy']:.2%} in the run above: "
-        f"{'' if _agrees(point.accuracy, min_accuracy, confirmed) else 'not '}confirmed\n"
+        f"\nexpected accuracy   {point.accuracy:.2%} from the calibrated curve{said}\n"
         f"against the budgets {leaks['weight_bits']:.4g} bits per weight{worst}{after}"
         f"{_of(max_weight_bits)}, {leaks['data_bits']:.4g} bits per data element "
         f"({data_bound}){_of(max_data_bits)}\n"
@@ -278,6 +302,7 @@ def plan(
         f"{_of(max_total_bits)}, {leaks['image_bits']:.4g} bits per image "
         f"({data_bound}){_of(max_image_bits)}\n"
         f"what binds          {'; '.join(binds.values()) or 'the accuracy that is asked for'}"
+        + (f"\nextraction          {clone}" if clone else "")
     )
     if time is not None:
         click.echo(

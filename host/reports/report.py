@@ -91,7 +91,10 @@ def report(run: FinishedRun) -> str:
 
 
 def _guess(run: FinishedRun) -> GuessedLabels | None:
-    """Return what a photon counter guesses of the run's labels; None for a single image, and for data that a public part prepares."""
+    """Return what a photon counter guesses of the labels, or None.
+
+    None stands for a single image, and for data that a public part of the network prepares.
+    """
     if len(run.images) < 2 or not run.network.plan.plain:
         return None
     images, labels = run.images[:MOST_KNOWN], run.labels[:MOST_KNOWN]

@@ -17,7 +17,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,6 +32,13 @@ from threadpoolctl import threadpool_limits
 
 from shotveil.host.run.cache import cache_path
 from shotveil.host.run.noise import noisy_outputs
+from shotveil.host.run.shipped_curves import (
+    SHIPPED_POINTS,
+    PartialCounts,
+    data_digest,
+    points_within,
+    shipped_files,
+)
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.files import write_atomically
 from shotveil.models.link.normals import fill_normals
@@ -56,6 +63,7 @@ def accuracy_curve(
     *,
     ratios: Sequence[float] = (),
     shared_noise: bool = False,
+    counted: MutableMapping[int, NDArray[np.int64]] | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Real:
     """Return the fraction of images that is classified as labelled at each F², shape as `f2`.
@@ -67,6 +75,8 @@ def accuracy_curve(
     shared_noise: Draw the noise once and use it at every point (common random numbers). This is
         faster. Each accuracy has the same distribution as with fresh noise, but the points are
         correlated: the curve is smooth, and its error has one sign over wide ranges of F².
+    counted: The counts of each chunk of images that is done, shape (points,), by its number. Chunks
+        that it holds are not measured again, and each new one is added to it.
     progress: Function that is called with the number of images done since the last call.
 
     The result depends on `rng` and, by rounding, on the type of processor, but not on the number of
@@ -83,19 +93,22 @@ def accuracy_curve(
     amplitudes = np.sqrt(np.asarray(f2, dtype=np.float64)).astype(np.float32)
     lifts = np.sqrt(_ratios(network, ratios)).astype(np.float32)
 
-    def count(chunk: slice, child: np.random.Generator) -> NDArray[np.int64]:
+    done = {} if counted is None else counted
+
+    def count(number: int, chunk: slice, child: np.random.Generator) -> NDArray[np.int64]:
         x = images[chunk].astype(np.float32)
-        correct = count_in(
-            network, x, labels[chunk], amplitudes.ravel(), lifts, child, shared_noise
-        )
+        if number not in done:
+            done[number] = count_in(
+                network, x, labels[chunk], amplitudes.ravel(), lifts, child, shared_noise
+            )
         progress(len(x))
-        return correct
+        return done[number]
 
     count_in = _count if network.plan.plain else _count_by_plan
     size = max(1, OUTPUTS_IN_CHUNK // max(layer.rows * layer.patches for layer in network.layers))
     chunks = [slice(i, i + size) for i in range(0, len(images), size)]
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
-        counts = sum(pool.map(count, chunks, rng.spawn(len(chunks))))
+        counts = sum(pool.map(count, range(len(chunks)), chunks, rng.spawn(len(chunks))))
     return np.asarray(counts / len(images)).reshape(amplitudes.shape)
 
 
@@ -199,52 +212,91 @@ def calibrated_curve(
     labels: NDArray[np.integer],
     *,
     ratios: Sequence[float] = (),
-    points: int = 512,
+    points: int | None = None,
     seed: int = 1,
     cache: Path | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> AccuracyCurve:
     """Measure the accuracy at `points` values of F² from 10⁻³ to 10², or take it from the cache.
 
-    Each point has fresh noise. A curve in the cache is used only if it has the same network,
-    images, labels, ratios, points, seed and method.
+    Each point has fresh noise. A curve that ships, or one in the cache, is used only if it has the
+    same network, images, labels, ratios, points, seed and method. A calibration that was
+    interrupted is resumed from what the cache holds of it.
 
     ratios: F² of each layer over that of the first, > 0; without any, all layers have the same.
         The points are values of the first layer's F².
-    points: Number of points, ≥ 4.
+    points: Number of points, ≥ 4. By default, 512 if such a curve ships and `points_within` else.
     seed: Seed of the noise, ≥ 0.
     cache: Folder that keeps curves, by default the user's own (`host.run.cache`).
 
     Raises `RangeError` for a value out of range, or images that do not fit the network.
     """
-    require("points", points, at_least=4, integer=True)
+    if points is not None:
+        require("points", points, at_least=4, integer=True)
     require("seed", seed, at_least=0, integer=True)
-    data = hashlib.sha256(np.ascontiguousarray(images, "<f4").tobytes())
-    data.update(np.ascontiguousarray(labels, "<i8").tobytes())
+    ratios = tuple(_ratios(network, ratios).tolist())
+    if all(ratio == 1 for ratio in ratios):
+        ratios = ()  # the same measurement as without ratios, so it has the same key
+    key = curve_key(
+        network,
+        data_digest(images, labels),
+        SHIPPED_POINTS if points is None else points,
+        seed,
+        ratios,
+    )
+    accuracy = next(
+        (a for path in shipped_files("accuracy") if (a := _recall(path, key)) is not None), None
+    )
+    if accuracy is None and points is None:
+        key["points"] = points_within(network, len(images))
+    f2 = np.geomspace(1e-3, 1e2, key["points"])
+    name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
+    path = (cache_path() if cache is None else cache) / f"accuracy-{name}.json"
+    if accuracy is None:
+        accuracy = _recall(path, key)
+    if accuracy is None:
+        rng = np.random.default_rng(seed)
+        part = path.with_suffix(".part")
+        counted = PartialCounts(part, key)
+        try:
+            accuracy = accuracy_curve(
+                network,
+                images,
+                labels,
+                f2,
+                rng,
+                ratios=ratios,
+                counted=counted,
+                progress=progress,
+            )
+        finally:
+            counted.keep()
+        with suppress(RangeError):  # without a writable cache, the next call only takes longer
+            write_atomically(path, written(key, accuracy))
+        with suppress(OSError):  # not there, or in no folder at all
+            part.unlink()
+    return AccuracyCurve(network.name, network.digest, len(images), f2, accuracy, ratios)
+
+
+def curve_key(
+    network: Network, data: str, points: int, seed: int, ratios: Sequence[float] = ()
+) -> dict[str, Any]:
+    """Return what a kept curve belongs to; `data` is the digest of images and labels."""
     key: dict[str, Any] = {
         "method": _METHOD,
         "digest": network.digest,
-        "data": data.hexdigest(),
+        "data": data,
         "points": points,
         "seed": seed,
     }
-    ratios = tuple(_ratios(network, ratios).tolist())
-    if any(ratio != 1 for ratio in ratios):
+    if ratios:
         key["ratios"] = list(ratios)
-    else:  # the same measurement as without ratios, so it has the same key
-        ratios = ()
-    name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
-    path = (cache_path() if cache is None else cache) / f"accuracy-{name}.json"
-    f2 = np.geomspace(1e-3, 1e2, points)
-    accuracy = _recall(path, key)
-    if accuracy is None:
-        rng = np.random.default_rng(seed)
-        accuracy = accuracy_curve(
-            network, images, labels, f2, rng, ratios=ratios, progress=progress
-        )
-        with suppress(RangeError):  # without a writable cache, the next call only takes longer
-            write_atomically(path, json.dumps({**key, "accuracy": accuracy.tolist()}))
-    return AccuracyCurve(network.name, network.digest, len(images), f2, accuracy, ratios)
+    return key
+
+
+def written(key: dict[str, Any], accuracy: Real) -> str:
+    """Return the JSON text that keeps a curve under its key."""
+    return json.dumps({**key, "accuracy": accuracy.tolist()})
 
 
 def _recall(path: Path, key: dict[str, Any]) -> Real | None:

@@ -51,7 +51,7 @@ def small(tmp_path):
 
 
 def test_command(shotveil, small, tmp_path):
-    arguments = ("plan", "--network", small, "--images", 400, "--json")
+    arguments = ("plan", "--confirm", "--network", small, "--images", 400, "--json")
     budgets = ("--max-weight-bits", 0.2, "--max-data-bits", 0.05, "--data-bound", "crb_prx")
     code, out, _ = shotveil(*arguments, *budgets)
     found = json.loads(out)
@@ -76,7 +76,9 @@ def test_command(shotveil, small, tmp_path):
 
 
 def test_command_for_people(shotveil, small):
-    code, out, _ = shotveil("plan", "--network", small, "--images", 300, "--max-weight-bits", 0.2)
+    code, out, _ = shotveil(
+        "plan", "--confirm", "--network", small, "--images", 300, "--max-weight-bits", 0.2
+    )
     assert code == 0
     assert "from the calibrated curve" in out and "feasible region     reports/plan.png" in out
 
@@ -145,7 +147,7 @@ def point(accuracy, photons=6.0):
 def test_what_is_planned_where_nothing_else_is_asked_for(shotveil, planned, tmp_path, monkeypatch):
     monkeypatch.setattr("shotveil.host.commands.show.SECONDS_BETWEEN_LINES", 0.0)
     planned.points, planned.accuracies = [point(0.9)], [0.88]
-    code, out, err = shotveil("plan", "--json")
+    code, out, err = shotveil("plan", "--confirm", "--json")
     found = json.loads(out)
     first, second = err.splitlines()
     assert first.startswith("images of the calibration: 3 of 10,000, ")
@@ -164,7 +166,7 @@ def test_every_option_reaches_the_plan(shotveil, planned, small_network, tmp_pat
     small_network.save(tmp_path / "small.npz")
     planned.points, planned.accuracies = [point(0.9)], [0.9]
     line = (
-        "plan --network small.npz --max-weight-bits 0.3 --max-data-bits 0.2 --images 5 "
+        "plan --confirm --network small.npz --max-weight-bits 0.3 --max-data-bits 0.2 --images 5 "
         "--data-bound crb_prx --inferences 3 --min-accuracy 0.8 --transmittance-out 0.5 "
         "--lab realistic --certify-hours 2 --decoy-share 0.1 --symbol-rate 1e6 "
         "--seed 7 --plot deep/er.svg --max-total-bits 9000 --max-image-bits 500"
@@ -200,7 +202,7 @@ def test_every_option_reaches_the_plan(shotveil, planned, small_network, tmp_pat
 def test_a_run_that_falls_short_is_repeated_with_a_little_more_light(shotveil, planned):
     planned.points = [point(0.9), point(0.92, 7.0), point(0.95, 8.0)]
     planned.accuracies = [0.88, 0.89, 0.9]
-    code, out, _ = shotveil("plan", "--min-accuracy", 0.9, "--json")
+    code, out, _ = shotveil("plan", "--confirm", "--min-accuracy", 0.9, "--json")
     assert code == 0 and json.loads(out)["photons"] and json.loads(out)["accuracy"] == 0.9
     assert [link.photons for link, _ in planned.runs] == [6, 7, 8]
     first, second, third = planned.found
@@ -212,7 +214,7 @@ def test_a_run_that_falls_short_is_repeated_with_a_little_more_light(shotveil, p
 def test_after_five_runs_the_last_one_is_told_as_it_is(shotveil, planned):
     planned.points = [point((90 + i) / 100, 6.0 + i) for i in range(6)]
     planned.accuracies = [0.89] * 6
-    code, out, _ = shotveil("plan", "--min-accuracy", 0.9)
+    code, out, _ = shotveil("plan", "--confirm", "--min-accuracy", 0.9)
     assert code == 0 and len(planned.runs) == len(planned.found) == ATTEMPTS == 5
     assert "expected accuracy   94.00% from the calibrated curve, 89.00%" in out
     assert "in the run above: not confirmed\n" in out
@@ -224,12 +226,14 @@ def test_after_five_runs_the_last_one_is_told_as_it_is(shotveil, planned):
 def test_what_is_infeasible_ends_with_one(shotveil, planned, runs):
     no = Infeasible("weights", 2.0, 1.0, "not at all")
     planned.points, planned.accuracies = [*[point(0.9)] * runs, no], [0.5] * runs
-    code, out, _ = shotveil("plan", "--min-accuracy", 0.9)
+    code, out, _ = shotveil("plan", "--confirm", "--min-accuracy", 0.9)
     assert code == INFEASIBLE == 1
     assert out == "infeasible: not at all\n\nfeasible region: reports/plan.png\n"
     assert len(planned.runs) == runs and planned.pictures == [no]
     planned.points, planned.accuracies = [*[point(0.9)] * runs, no], [0.5] * runs
-    code, out, _ = shotveil("plan", "--min-accuracy", 0.9, "--max-weight-bits", 1, "--json")
+    code, out, _ = shotveil(
+        "plan", "--confirm", "--min-accuracy", 0.9, "--max-weight-bits", 1, "--json"
+    )
     found = json.loads(out)
     assert code == 1 and found["feasible"] is False and found["reason"] == "not at all"
     assert found["budgets"]["weight_bits"] == 1 and found["min_accuracy"] == 0.9
@@ -242,3 +246,17 @@ def test_a_run_agrees_within_three_counting_errors_and_with_what_was_asked():
     assert not _agrees(0.75 + 0.188, None, run) and not _agrees(0.75 - 0.188, None, run)
     assert _agrees(0.75, 0.75, run) and not _agrees(0.75, 0.751, run)
     assert _of(None) == "" and _of(0.5) == " of 0.5"
+
+
+def test_a_shipped_network_is_planned_from_its_curve_without_a_run(shotveil, monkeypatch):
+    def measured(*_, **__):
+        raise AssertionError("a curve was measured or a run was made")
+
+    monkeypatch.setattr("shotveil.host.run.curves.accuracy_curve", measured)
+    monkeypatch.setattr("shotveil.host.run.run.run", measured)
+    code, out, _ = shotveil("plan", "--max-weight-bits", 0.1, "--inferences", 100, "--json")
+    found = json.loads(out)
+    assert code == 0 and found["confirmed"] is None and found["expected_accuracy"] > 0.9
+    assert "possible after 100 inferences" in found["extraction"]
+    code, out, _ = shotveil("plan", "--max-weight-bits", 0.1)
+    assert code == 0 and "--confirm runs the images" in out and "a clone of " in out
