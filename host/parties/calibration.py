@@ -19,6 +19,7 @@ from typing import Any, Self
 from shotveil.host.verification.estimation import Calibration
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.files import write_atomically
+from shotveil.models.common.foreign import ForeignFile
 from shotveil.models.drive.spec import Arm
 from shotveil.models.node.spec import QUADRATURES
 
@@ -57,9 +58,12 @@ class _Party:
         to the other role or holds a value out of range.
         """
         try:
-            given = dict(json.loads(path.read_text()))
+            given = dict(ForeignFile("calibration", path).json())
             role = given.pop("role")
-        except (OSError, ValueError, KeyError, TypeError):
+        except RangeError as error:
+            said = str(error).partition("; allowed")[0]
+            raise RangeError(f"{said}; {HOW}") from None
+        except (ValueError, KeyError, TypeError):
             raise RangeError(f"calibration {path} cannot be read; {HOW}") from None
         if role != cls.role:
             raise RangeError(f"calibration {path} is of a {role}; allowed: a {cls.role}'s")

@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import zipfile
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -29,6 +29,14 @@ from numpy.typing import NDArray
 
 from shotveil.models.common.checks import RangeError
 from shotveil.models.common.files import write_atomically
+from shotveil.models.common.foreign import (
+    TEXT_LIMIT,
+    ForeignFile,
+    Npz,
+    require_text,
+    shown,
+    unpacked_limit,
+)
 from shotveil.models.link.encoding import modes_of
 from shotveil.models.networks.layers import with_constant
 
@@ -122,8 +130,8 @@ class Layer:
 class Network:
     """Layers that fit each other, a name, and `about`: JSON data on how the network was made.
 
-    Raises `RangeError` when there is no layer, or when a layer has another number of rows than the
-    next one has inputs.
+    Raises `RangeError` when the name is no short printable text, when there is no layer, or when a
+    layer has another number of rows than the next one has inputs.
 
     >>> rng = np.random.default_rng(1)
     >>> layers = Layer(rng.normal(size=(8, 4))), Layer(rng.normal(size=(3, 8)))
@@ -140,6 +148,7 @@ class Network:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", tuple(self.layers))
+        require_text("name of a network", self.name)
         if not self.layers:
             raise RangeError(f"network {self.name} has 0 layers; allowed: at least 1")
         for i, (first, second) in enumerate(pairwise(self.layers)):
@@ -219,7 +228,8 @@ def load_network(name_or_path: str | Path) -> Network:
     """Return a shipped network by its name, or the one in a file that `Network.save` wrote.
 
     Raises `RangeError` when there is no such name or file, when the file is truncated or is not a
-    network, or when its layers do not fit each other.
+    network, or when its layers do not fit each other. Weights of other programs may be big-endian
+    or float64; a `UserWarning` tells of rounding to float32.
 
     >>> load_network("mnist-paper").layers[0].weights.shape
     (784, 784)
@@ -235,33 +245,78 @@ def load_network(name_or_path: str | Path) -> Network:
             f"network {name_or_path} is not found; allowed: a file, or one of "
             f"{', '.join(shipped_networks())}"
         )
-    foreign = RangeError(
-        f"network file {path} is truncated or no network; allowed: a file that Shotveil wrote"
-    )
+    file = ForeignFile("network file", path)
+    with file.npz() as arrays:
+        if "header" not in arrays:
+            raise file.refused("is no network", "a file that Shotveil wrote")
+        text = arrays.array("header", ("uint8",), 1, at_most=TEXT_LIMIT).tobytes()
+        name, about, biases = _described(file, file.decoded_json(text))
+        # What is in memory are floats, which also must not fill it.
+        most = unpacked_limit(path.stat().st_size) // 4
+        layers = []
+        for i, bias in enumerate(biases):
+            weights = _read(file, arrays, i, most)
+            most -= weights.size
+            try:
+                layers.append(Layer(weights, bias))
+            except RangeError as error:
+                raise RangeError(f"{file.what} {path}: {error}") from None
     try:
-        buffer = io.BytesIO(path.read_bytes())
-        if not zipfile.is_zipfile(buffer):
-            raise foreign
-        with np.load(buffer, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
-    except Exception:  # damaged bytes make zipfile and NumPy raise a dozen unrelated types
-        raise foreign from None
-    try:
-        header = json.loads(arrays["header"].tobytes())
-        if (header["format"], header["version"]) != (_FORMAT, _VERSION):
-            raise RangeError(
-                f"network file {path} is {header['format']!r} version {header['version']!r}; "
-                f"allowed: {_FORMAT!r} version {_VERSION}"
-            )
-        layers = tuple(
-            Layer(_unpacked(arrays[f"weights_{i}"], arrays.get(f"exponents_{i}")), layer["bias"])
-            for i, layer in enumerate(header["layers"])
-        )
-        return Network(header["name"], layers, header["about"])
+        return Network(name, tuple(layers), about)
     except RangeError as error:
-        raise RangeError(f"network file {path}: {error}") from None
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise foreign from None
+        raise RangeError(f"{file.what} {path}: {error}") from None
+
+
+def _described(file: ForeignFile, header: Any) -> tuple[str, dict[str, Any], list[bool]]:
+    """Name, `about` and each layer's bias from a header, which may be any JSON value."""
+    if not isinstance(header, dict) or "format" not in header or "version" not in header:
+        raise file.refused("is no network", "a file that Shotveil wrote")
+    told = header["format"], header["version"]
+    if told != (_FORMAT, _VERSION) or type(told[1]) is not int:
+        raise file.refused(
+            f"is {shown(told[0])} version {shown(told[1])}", f"{_FORMAT!r} version {_VERSION}"
+        )
+    if unknown := header.keys() ^ {"format", "version", "name", "about", "layers"}:
+        raise file.refused(
+            f"has a header with {shown(sorted(unknown)[0])} missing or unknown",
+            "format, version, name, about and layers",
+        )
+    try:
+        require_text("name", header["name"])
+    except RangeError as error:
+        raise RangeError(f"{file.what} {file.path}: {error}") from None
+    about, layers = header["about"], header["layers"]
+    if not isinstance(about, dict):
+        raise file.refused(f"has about = {shown(about)}", "a JSON object")
+    if not isinstance(layers, list) or not all(
+        isinstance(layer, dict) and type(layer.get("bias")) is bool for layer in layers
+    ):
+        raise file.refused(
+            f"has layers = {shown(layers)}", "a list of objects, each with bias true or false"
+        )
+    return header["name"], about, [layer["bias"] for layer in layers]
+
+
+def _read(file: ForeignFile, arrays: Npz, i: int, most: int) -> NDArray[np.float32]:
+    """The weights of layer i; those of other programs may be wider, and are then rounded."""
+    stored = arrays.array(f"weights_{i}", ("int8", "float16", "float32", "float64"), 2, most)
+    with np.errstate(over="ignore"):  # `Layer` rejects the infinite weights that result
+        if stored.dtype == np.int8:
+            exponents = arrays.array(f"exponents_{i}", ("int8",), 1)
+            if len(exponents) != len(stored):
+                raise file.refused(
+                    f"has {len(exponents)} exponents for {len(stored)} rows of layer {i}",
+                    "one for each row",
+                )
+            return np.ldexp(stored.astype(np.float32), exponents[:, None].astype(np.int32))
+        weights = stored.astype(np.float32)
+    if stored.dtype == np.float64 and not (weights == stored).all():
+        warnings.warn(
+            f"{file.what} {file.path}: the weights of layer {i} are float64 and were rounded to "
+            "float32, as the link uses them",
+            stacklevel=4,
+        )
+    return weights
 
 
 def _exponents(weights: NDArray[np.float32]) -> NDArray[np.int8]:
@@ -286,18 +341,3 @@ def _packed(weights: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
     with np.errstate(over="ignore"):
         half = weights.astype(np.float16)
     return {"weights": half if (half.astype(np.float32) == weights).all() else weights}
-
-
-def _unpacked(stored: NDArray[Any], exponents: NDArray[Any] | None) -> NDArray[np.float32]:
-    if stored.ndim != 2 or stored.dtype not in (np.int8, np.float16, np.float32):
-        raise RangeError(
-            f"stored weights are {stored.dtype} of shape {stored.shape}; "
-            "allowed: int8, float16 or float32 of shape (rows, columns)"
-        )
-    weights = stored.astype(np.float32)
-    if stored.dtype != np.int8:
-        return weights
-    if exponents is None or exponents.shape != stored.shape[:1] or exponents.dtype != np.int8:
-        raise RangeError("int8 weights come without one int8 exponent per row")
-    with np.errstate(over="ignore"):  # `Layer` rejects the infinite weights that result
-        return np.ldexp(weights, exponents[:, None].astype(np.int32))
