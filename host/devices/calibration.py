@@ -161,7 +161,8 @@ class NodeCalibration:
             }
             return cls(Calibration(**receiver), (i, q), **rest)
         except RangeError as error:
-            raise RangeError(f"{error}; allowed: a file that a calibration wrote") from None
+            said = str(error).partition("; allowed")[0]
+            raise RangeError(f"{said}; allowed: a file that a calibration wrote") from None
         except (ValueError, KeyError, TypeError, AttributeError):
             raise RangeError(
                 f"calibration {path} cannot be read; allowed: a file that a calibration wrote"
