@@ -101,7 +101,7 @@ def _options(
         try:
             for item in placed:
                 option.type.convert(item, option, context)
-        except (click.BadParameter, RangeError) as error:
+        except (click.BadParameter, RangeError, OverflowError) as error:
             said = error.format_message() if isinstance(error, click.BadParameter) else error
             raise RangeError(f"{name}: {said}") from None
         assert option.name is not None

@@ -59,7 +59,12 @@ _KINDS: dict[str, type] = {"str": str, "int": int, "bool": bool}  # other types 
 def _number(name: str, value: Any) -> float:
     if type(value) not in (int, float):
         raise RangeError(f"{name} = {value!r}; allowed: a number")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise RangeError(
+            f"{name} is an integer of more than 308 digits; allowed: a number"
+        ) from None
 
 
 @dataclass(frozen=True)

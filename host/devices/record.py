@@ -120,8 +120,15 @@ class ReplayDevice(Device):
         if head.get("format") != FORMAT or head.get("version") != VERSION:
             raise RangeError(f"{path} is no record of a session of version {VERSION}")
         identity = head.get("identity")
-        if not isinstance(identity, dict) or not all(type(v) is int for v in identity.values()):
-            raise file.refused(f"has identity = {shown(identity)}", "an object of integers")
+        needed = ("id", "version", "map_hash", "spec_hash")
+        if not (
+            isinstance(identity, dict)
+            and identity.keys() >= set(needed)
+            and all(type(value) is int for value in identity.values())
+        ):
+            raise file.refused(
+                f"has identity = {shown(identity)}", f"integers with the names {', '.join(needed)}"
+            )
         found = recognise(identity, str(path), None if spec is None else [spec])
         super().__init__(found, f"replay:{path}")
         self._entries = entries[1:]
@@ -222,10 +229,10 @@ def _difference(recorded: dict[str, Any], asked: dict[str, Any]) -> tuple[str, s
             pairs = zip_longest(ours, theirs)
             k, pair = next((k, p) for k, p in enumerate(pairs) if p[0] != p[1])
             where = f"{next(iter(asked))} with {key}[{k}] = " if key == "words" else f"{key} "
-            return f"{where}{json.dumps(pair[0])}", f"{where}{json.dumps(pair[1])}"
+            return f"{where}{_shown(pair[0])}", f"{where}{_shown(pair[1])}"
     return _shown(recorded), _shown(asked)
 
 
-def _shown(entry: dict[str, Any]) -> str:
+def _shown(entry: Any) -> str:
     text = json.dumps(entry)
     return text if len(text) <= 120 else text[:117] + "..."

@@ -19,7 +19,7 @@ from typing import Any, Self
 from shotveil.host.verification.estimation import Calibration
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.files import write_atomically
-from shotveil.models.common.foreign import ForeignFile
+from shotveil.models.common.foreign import ForeignFile, shown
 from shotveil.models.drive.spec import Arm
 from shotveil.models.node.spec import QUADRATURES
 
@@ -66,14 +66,17 @@ class _Party:
         except (ValueError, KeyError, TypeError):
             raise RangeError(f"calibration {path} cannot be read; {HOW}") from None
         if role != cls.role:
-            raise RangeError(f"calibration {path} is of a {role}; allowed: a {cls.role}'s")
+            kind = role if role in ("server", "client") else shown(role)
+            raise RangeError(f"calibration {path} is of a {kind}; allowed: a {cls.role}'s")
         try:
             receiver = dict(given.pop("receiver"))
             receiver["scale"] = tuple(receiver["scale"])
             i, q = (Arm(**arm) for arm in given.pop("arms"))
             return cls._of(Calibration(**receiver), (i, q), given)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise RangeError(f"calibration {path} does not hold: {error}; {HOW}") from None
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+            raise RangeError(
+                f"calibration {path} does not hold: {str(error)[:200]}; {HOW}"
+            ) from None
 
     @classmethod
     def _of(cls, receiver: Calibration, arms: tuple[Arm, Arm], rest: dict[str, Any]) -> Self:

@@ -114,7 +114,8 @@ def require_usable(
     for path, data in ((issuer_path, authority), (own_path, certificate)):
         try:
             found.append(x509.load_pem_x509_certificate(data))
-        except ValueError:
+            found[-1].public_key()
+        except (ValueError, UnsupportedAlgorithm):
             raise RangeError(f"{path} is no certificate; allowed: PEM of X.509") from None
     issuer, own = found
     try:

@@ -95,8 +95,8 @@ def test_a_good_certificate_is_let_in_its_own_role_only(folders, served, caplog)
     "which, stem", [(1, "client-alice"), (0, "client-late"), (0, "client-early")]
 )
 def test_a_wrong_or_expired_certificate_is_refused(folders, served, which, stem, capfd):
-    authority, _, _ = unchecked(folders[0], LINK)
-    _, certificate, key = read_keys(folders[which], stem)
+    authority, _, _ = read_keys(folders[0], LINK)
+    _, certificate, key = unchecked(folders[which], stem)
     with pytest.raises(ProtocolError, match="certificate was refused"):
         RemoteClientPort(served[0], (authority, certificate, key), patience=1.0)
     assert "Handshake failed" in capfd.readouterr().err  # logged, with the reason
@@ -150,7 +150,7 @@ def test_ones_own_files_are_refused_by_name_before_anything_connects(tmp_path, f
 
 
 def test_ones_own_expired_certificate_and_another_authoritys_are_refused(folders):
-    ours, theirs = folders
+    ours, _ = folders
     for stem in ("client-late", "client-early"):
         with pytest.raises(RangeError, match=rf"{stem}.pem is valid from .* and it is"):
             read_keys(ours, stem)
