@@ -38,12 +38,15 @@ class _Party:
         needed = QUADRATURES[self.role]
         if self.receiver.quadratures != needed or len(self.receiver.scale) != needed:
             raise RangeError(
-                f"quadratures = {self.receiver.quadratures}; allowed: {needed}, a {self.role}'s"
+                f"quadratures = {shown(self.receiver.quadratures)}; "
+                f"allowed: {needed}, a {self.role}'s"
             )
         require("receiver's shot variance", self.receiver.shot_variance, above=0)
         require("receiver's efficiency", self.receiver.efficiency, above=0, at_most=1)
         if len(set(self.receiver.scale)) != 1:
-            raise RangeError(f"scales = {self.receiver.scale}; allowed: the same for x and p")
+            raise RangeError(
+                f"scales = {shown(self.receiver.scale)}; allowed: the same for x and p"
+            )
 
     def save(self, path: Path) -> None:
         """Write the calibration as JSON; after a crash the file is either whole or unchanged."""
