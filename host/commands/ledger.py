@@ -41,6 +41,7 @@ def show(file: Path, plot: Path | None, network: str | None, json: bool) -> None
     certified, which holds with the failure probability that is printed.
     """
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from shotveil.host.ledger import odometer
@@ -64,7 +65,7 @@ def show(file: Path, plot: Path | None, network: str | None, json: bool) -> None
         bits = entry["leakage_bits"]
         budget = entry["budget"]
         console.print(
-            f"[bold]{entry['network']}[/bold] {entry['digest'][:16]}: "
+            f"[bold]{escape(entry['network'])}[/bold] {entry['digest'][:16]}: "
             f"{entry['row_copies_sent']:,} rows sent in {entry['sessions']} sessions, "
             f"{entry['row_copies_never_verified']:,} of them never verified"
         )

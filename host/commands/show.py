@@ -68,12 +68,13 @@ def _lines(description: str, console: Console) -> Callable[[int, int], None]:
 def show(summary: dict[str, Any]) -> None:
     """Print a summary for a person to read."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     console = Console(highlight=False)
     error = 100 * summary["accuracy_error"]
     console.print(
-        f"\n[bold]{summary['network']}[/bold]: [bold]{summary['accuracy']:.2%}[/bold] of "
+        f"\n[bold]{escape(summary['network'])}[/bold]: [bold]{summary['accuracy']:.2%}[/bold] of "
         f"{summary['images']:,} images right (± {error:.2f} counting error), "
         f"{summary['images_per_second']:,.0f} a second"
     )

@@ -19,12 +19,12 @@ import multiprocessing
 import os
 import signal
 import threading
-import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from importlib import metadata
+from math import prod
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ from shotveil.host.run.inference import infer
 from shotveil.host.run.summary import summarise
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.files import write_atomically
+from shotveil.models.common.foreign import ForeignFile
 from shotveil.models.link.channel import Channel
 from shotveil.models.link.labs import IDEAL, lab
 from shotveil.models.link.optics import Link
@@ -50,6 +51,7 @@ from shotveil.models.networks.network import Network, load_network
 Row = dict[str, Any]
 
 FORMAT = "shotveil sweep journal 1"
+MOST_POINTS = 1_000_000
 
 
 _KINDS: dict[str, type] = {"str": str, "int": int, "bool": bool}  # other types are real numbers
@@ -58,7 +60,12 @@ _KINDS: dict[str, type] = {"str": str, "int": int, "bool": bool}  # other types 
 def _number(name: str, value: Any) -> float:
     if type(value) not in (int, float):
         raise RangeError(f"{name} = {value!r}; allowed: a number")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise RangeError(
+            f"{name} is an integer of more than 308 digits; allowed: a number"
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -155,12 +162,7 @@ def read_points(path: Path) -> list[Point]:
     TOML, an unknown setting, an impossible value, a file without points, and a point that occurs
     twice.
     """
-    try:
-        text = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RangeError(f"sweep {path} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RangeError(f"sweep {path} is no TOML: {error}") from None
+    text = ForeignFile("sweep", path).toml()
     settings, grid, further = text.get("settings", {}), text.get("grid", {}), text.get("points", [])
     unknown = text.keys() - {"settings", "grid", "points"}
     tables: list[Any] = [settings, grid, *(further if isinstance(further, list) else [None])]
@@ -174,6 +176,10 @@ def read_points(path: Path) -> list[Point]:
     for name, values in grid.items():
         if not isinstance(values, list) or not values:
             raise RangeError(f"grid {name} = {values!r}; allowed: a list of at least one value")
+    # Four axes of a few kilobytes would otherwise make more points than memory holds.
+    require(
+        "points of the grid", prod(len(values) for values in grid.values()), at_most=MOST_POINTS
+    )
     combinations = itertools.product(*grid.values()) if grid else ()
     chosen = [dict(zip(grid, values, strict=True)) for values in combinations] + further
     points = [Point.of(**{**settings, **each}) for each in chosen]

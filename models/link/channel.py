@@ -48,6 +48,7 @@ class Channel:
         "Technical excess noise of the returned light, beside that of the client's amplifier",
         "shot-noise units",
         at_least=0,
+        at_most=1e6,  # far beyond any receiver, and far below where the bounds would overflow
     )
     phase_error: float = parameter(
         0.0,

@@ -21,7 +21,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import zipfile
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
@@ -34,6 +34,14 @@ from numpy.typing import NDArray
 
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.files import write_atomically
+from shotveil.models.common.foreign import (
+    TEXT_LIMIT,
+    ForeignFile,
+    Npz,
+    require_text,
+    shown,
+    unpacked_limit,
+)
 from shotveil.models.link.encoding import modes_of
 from shotveil.models.networks.layers import with_constant
 from shotveil.models.networks.plan import (
@@ -50,6 +58,8 @@ NETWORK_FOLDER = Path(__file__).with_name("data")
 _FORMAT, _VERSIONS = "shotveil network", (1, 2)
 _WHOLE, _SERVER, _CLIENT = "whole", "server", "client"
 _INT8_MAX = 127
+# Types that a plan's constants may have; a public part in ONNX is stored as bytes.
+_CONSTANTS = ("bool", "uint8", "int8", "int32", "int64", "float16", "float32", "float64")
 
 T = TypeVar("T")
 
@@ -152,8 +162,9 @@ class Network:
     plan: The client's steps. Without one, the layers follow each other with ReLU between them. The
         server's part of a network has a plan that is withheld.
 
-    Raises `RangeError` when there is no layer, when the plan is one of other layers, or when
-    without a plan a layer has another number of rows than the next one has inputs.
+    Raises `RangeError` when the name is no short printable text, when there is no layer, when the
+    plan is one of other layers, or when without a plan a layer has another number of rows than the
+    next one has inputs.
 
     >>> rng = np.random.default_rng(1)
     >>> layers = Layer(rng.normal(size=(8, 4))), Layer(rng.normal(size=(3, 8)))
@@ -171,6 +182,7 @@ class Network:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", tuple(self.layers))
+        require_text("name of a network", self.name)
         if not self.layers:
             raise RangeError(f"network {self.name} has 0 layers; allowed: at least 1")
         shapes = tuple(layer.shape for layer in self.layers)
@@ -295,7 +307,8 @@ def load_network(name_or_path: str | Path) -> Network:
     """Return a shipped network by its name, or the one in a file that `Network.save` wrote.
 
     Raises `RangeError` when there is no such name or file, when the file is truncated or is not a
-    network, or when its layers do not fit each other.
+    network, or when its layers do not fit each other. Weights of other programs may be big-endian
+    or float64; a `UserWarning` tells of rounding to float32.
 
     >>> load_network("mnist-paper").layers[0].weights.shape
     (784, 784)
@@ -312,7 +325,7 @@ def load_network(name_or_path: str | Path) -> Network:
             f"{', '.join(shipped_networks())}"
         )
 
-    def network(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Network:
+    def network(header: dict[str, Any], arrays: _Arrays) -> Network:
         part = header.get("part", _WHOLE)
         if part not in (_WHOLE, _SERVER):
             raise RangeError(
@@ -320,11 +333,7 @@ def load_network(name_or_path: str | Path) -> Network:
                 "server's part"
             )
         layers = tuple(
-            Layer(
-                _unpacked(arrays[f"weights_{i}"], arrays.get(f"exponents_{i}")),
-                layer["bias"],
-                layer.get("patches", 1),
-            )
+            Layer(arrays.weights(i), layer["bias"], layer.get("patches", 1))
             for i, layer in enumerate(header["layers"])
         )
         shapes = [layer.shape for layer in layers]
@@ -332,7 +341,7 @@ def load_network(name_or_path: str | Path) -> Network:
             return Network(header["name"], layers, header["about"], withheld(shapes))
         if "plan" not in header:
             return Network(header["name"], layers, header["about"])
-        plan = plan_from_dict(header["plan"], shapes, arrays)
+        plan = plan_from_dict(header["plan"], shapes, arrays.constants())
         return Network(header["name"], layers, header["about"], plan)
 
     return _read(path, network)
@@ -344,7 +353,7 @@ def load_client_part(path: str | Path) -> ClientPart:
     Raises `RangeError` when there is no such file, or when it holds something else.
     """
 
-    def client(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> ClientPart:
+    def client(header: dict[str, Any], arrays: _Arrays) -> ClientPart:
         part = header.get("part", _WHOLE)
         if part != _CLIENT:
             raise RangeError(
@@ -355,7 +364,7 @@ def load_client_part(path: str | Path) -> ClientPart:
             LayerShape(int(s["rows"]), int(s["columns"]), bool(s["bias"]), int(s["patches"]))
             for s in header["layers"]
         ]
-        plan = plan_from_dict(header["plan"], shapes, arrays)
+        plan = plan_from_dict(header["plan"], shapes, arrays.constants())
         return ClientPart(str(header["name"]), str(header["digest"]), plan)
 
     path = Path(path)
@@ -371,34 +380,108 @@ def _write(path: str | Path, header: dict[str, Any], arrays: dict[str, NDArray[A
     write_atomically(Path(path), buffer.getvalue())
 
 
-def _read(path: Path, make: Callable[[dict[str, Any], dict[str, NDArray[Any]]], T]) -> T:
+def _read(path: Path, make: Callable[[dict[str, Any], _Arrays], T]) -> T:
     """Return what `make` builds from the header and the arrays of a network file.
 
     Raises `RangeError` for any file that it cannot be built from.
     """
-    foreign = RangeError(
-        f"network file {path} is truncated or no network; allowed: a file that Shotveil wrote"
-    )
+    file = ForeignFile("network file", path)
+    with file.npz() as archive:
+        if "header" not in archive:
+            raise file.refused("is no network", "a file that Shotveil wrote")
+        text = archive.array("header", ("uint8",), 1, at_most=TEXT_LIMIT).tobytes()
+        header = _described(file, file.decoded_json(text))
+        try:
+            return make(header, _Arrays(file, archive))
+        except RangeError as error:
+            if str(path) in str(error):
+                raise
+            raise RangeError(f"{file.what} {path}: {error}") from None
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            raise file.refused(
+                f"has a header that does not fit: {error}", "a file that Shotveil wrote"
+            ) from None
+
+
+class _Arrays:
+    """The arrays of a network file, which share one limit of what may be in memory."""
+
+    def __init__(self, file: ForeignFile, archive: Npz) -> None:
+        self._file, self._archive = file, archive
+        # What is in memory are floats, which also must not fill it.
+        self._most = unpacked_limit(file.path.stat().st_size) // 4
+
+    def weights(self, number: int) -> NDArray[np.float32]:
+        """The weights of a layer; those of other programs may be wider, and are then rounded."""
+        found = _weights(self._file, self._archive, number, self._most)
+        self._most -= found.size
+        return found
+
+    def constants(self) -> dict[str, NDArray[Any]]:
+        """All arrays that are no weights: the constants of a plan."""
+        found = {}
+        for name in self._archive.names:
+            if name != "header" and not name.startswith(("weights_", "exponents_")):
+                found[name] = self._archive.array(name, _CONSTANTS, None, self._most)
+                self._most -= found[name].size
+        return found
+
+
+def _described(file: ForeignFile, header: Any) -> dict[str, Any]:
+    """Return a header, which may be any JSON value, once it is what its version says."""
+    if not isinstance(header, dict) or "format" not in header or "version" not in header:
+        raise file.refused("is no network", "a file that Shotveil wrote")
+    told = header["format"], header["version"]
+    if told[0] != _FORMAT or told[1] not in _VERSIONS or type(told[1]) is not int:
+        raise file.refused(
+            f"is {shown(told[0])} version {shown(told[1])}",
+            f"{_FORMAT!r} version {' or '.join(map(str, _VERSIONS))}",
+        )
+    needed = {"format", "version", "name", "about", "layers"}
+    further = set() if told[1] == 1 else {"part", "plan", "digest"}
+    if header.get("part") == _CLIENT:
+        needed, further = needed - {"about"}, further | {"about"}
+    if unknown := (header.keys() - needed - further) | (needed - header.keys()):
+        raise file.refused(
+            f"has a header with {shown(sorted(unknown)[0])} missing or unknown",
+            "format, version, name, about and layers",
+        )
     try:
-        buffer = io.BytesIO(path.read_bytes())
-        if not zipfile.is_zipfile(buffer):
-            raise foreign
-        with np.load(buffer, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
-    except Exception:  # damaged bytes make zipfile and NumPy raise a dozen unrelated types
-        raise foreign from None
-    try:
-        header = json.loads(arrays["header"].tobytes())
-        if header["format"] != _FORMAT or header["version"] not in _VERSIONS:
-            raise RangeError(
-                f"network file {path} is {header['format']!r} version {header['version']!r}; "
-                f"allowed: {_FORMAT!r} version {' or '.join(map(str, _VERSIONS))}"
-            )
-        return make(header, arrays)
+        require_text("name", header["name"])
     except RangeError as error:
-        raise RangeError(f"network file {path}: {error}") from None
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise foreign from None
+        raise RangeError(f"{file.what} {file.path}: {error}") from None
+    about, layers = header.get("about", {}), header["layers"]
+    if not isinstance(about, dict):
+        raise file.refused(f"has about = {shown(about)}", "a JSON object")
+    if not isinstance(layers, list) or not all(
+        isinstance(layer, dict) and type(layer.get("bias")) is bool for layer in layers
+    ):
+        raise file.refused(
+            f"has layers = {shown(layers)}", "a list of objects, each with bias true or false"
+        )
+    return header
+
+
+def _weights(file: ForeignFile, arrays: Npz, i: int, most: int) -> NDArray[np.float32]:
+    """The weights of layer i; those of other programs may be wider, and are then rounded."""
+    stored = arrays.array(f"weights_{i}", ("int8", "float16", "float32", "float64"), 2, most)
+    with np.errstate(over="ignore"):  # `Layer` rejects the infinite weights that result
+        if stored.dtype == np.int8:
+            exponents = arrays.array(f"exponents_{i}", ("int8",), 1)
+            if len(exponents) != len(stored):
+                raise file.refused(
+                    f"has {len(exponents)} exponents for {len(stored)} rows of layer {i}",
+                    "one for each row",
+                )
+            return np.ldexp(stored.astype(np.float32), exponents[:, None].astype(np.int32))
+        weights = stored.astype(np.float32)
+    if stored.dtype == np.float64 and not (weights == stored).all():
+        warnings.warn(
+            f"{file.what} {file.path}: the weights of layer {i} are float64 and were rounded to "
+            "float32, as the link uses them",
+            stacklevel=4,
+        )
+    return weights
 
 
 def _exponents(weights: NDArray[np.float32]) -> NDArray[np.int8]:
@@ -423,18 +506,3 @@ def _packed(weights: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
     with np.errstate(over="ignore"):
         half = weights.astype(np.float16)
     return {"weights": half if (half.astype(np.float32) == weights).all() else weights}
-
-
-def _unpacked(stored: NDArray[Any], exponents: NDArray[Any] | None) -> NDArray[np.float32]:
-    if stored.ndim != 2 or stored.dtype not in (np.int8, np.float16, np.float32):
-        raise RangeError(
-            f"stored weights are {stored.dtype} of shape {stored.shape}; "
-            "allowed: int8, float16 or float32 of shape (rows, columns)"
-        )
-    weights = stored.astype(np.float32)
-    if stored.dtype != np.int8:
-        return weights
-    if exponents is None or exponents.shape != stored.shape[:1] or exponents.dtype != np.int8:
-        raise RangeError("int8 weights come without one int8 exponent per row")
-    with np.errstate(over="ignore"):  # `Layer` rejects the infinite weights that result
-        return np.ldexp(weights, exponents[:, None].astype(np.int32))

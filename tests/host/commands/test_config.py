@@ -120,7 +120,7 @@ def test_paths_start_at_the_file(run, tmp_path, small_network):
         ("[keys]\nclient = [1]", "client of [keys] = 1 is of the wrong type; allowed: a text in"),
         ('[plan]\ndata-bound = "x"', "data-bound of [plan]: data bound = 'x' is none of holevo"),
         ('[ledger.budget]\nsense = "x"', "sense of [ledger.budget]: "),
-        ("[infer", "mine.toml cannot be read: "),
+        ("[infer", "mine.toml is no TOML: "),
     ],
 )
 def test_what_no_command_takes_is_refused_whatever_is_run(run, tmp_path, text, said):
