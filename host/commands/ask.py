@@ -225,15 +225,16 @@ def ask(
             **how,
         )
         told = client.image_bits[data_bound]
+        gains = ", ".join(f"{gain:.6g}" for gain in dict.fromkeys(client.gains))
         if not json:
             click.echo(
                 f"an image leaks at most {told:.4g} bits in an inference ({data_bound}), "
-                f"at gain {client.gain:.6g}"
+                f"at gain {gains}"
             )
         if max_image_bits is not None and told > max_image_bits:
             client.close()
             raise RangeError(
-                f"gain = {client.gain:.6g} leaks {told:.4g} bits of an image in an inference "
+                f"gain = {gains} leaks {told:.4g} bits of an image in an inference "
                 f"({data_bound}); allowed: at most {max_image_bits:g}, as --max-image-bits says"
             )
         start = time.perf_counter()

@@ -128,9 +128,9 @@ def network_leakage(network: Network, link: Light, inferences: int = 1) -> Netwo
     >>> from shotveil import load_network
     >>> leaked = network_leakage(load_network("mnist"), Link(gain=1.02, photons=20), 1000)
     >>> f"{leaked.weight_leakage_bits:.4f} {leaked.weight_leakage_bits_after:.2f} bits per weight"
-    '0.0112 1.54 bits per weight'
+    '0.0508 1.54 bits per weight'
     >>> f"{leaked.total_weight_bits['holevo']:,.0f} bits of all weights in one inference"
-    '27,783 bits of all weights in one inference'
+    '126,509 bits of all weights in one inference'
     >>> f"{leaked.image_bits['holevo']:.0f} bits of an image under the bound holevo"
     '531 bits of an image under the bound holevo'
     """

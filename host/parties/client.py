@@ -152,10 +152,10 @@ class DataClient:
     def image_bits(self) -> dict[str, float]:
         """Bits that one inference tells of an image, over all layers, decoys included, by bound."""
         found = dict.fromkeys(DATA_BOUNDS, 0.0)
-        for layer in self.welcome.layers:
+        for layer, gain in zip(self._plan.layers, self.gains, strict=True):
             rows, modes = self._most_slots(layer.rows), modes_of(layer.columns)
-            for name, bits in image_bits(noise_quantum(self.gain), rows, modes).items():
-                found[name] += float(bits)
+            for name, bits in image_bits(noise_quantum(gain), rows, modes).items():
+                found[name] += layer.patches * float(bits)
         return found
 
     def classify(

@@ -47,7 +47,9 @@ class TrainingSettings:
         0.0, "Part of the data that is held out to choose the best epoch by (at least 0, below 1)."
     )
     patience: int = _setting(
-        0, "Number of epochs without a better one after which training ends; 0 never ends it early."
+        0,
+        "Number of epochs without a better one after which training ends; 0 never ends it early "
+        "(0 or more).",
     )
     normalise: bool = _setting(
         False, "Bring every input to mean 0 and spread 1; the network carries these numbers."

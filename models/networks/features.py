@@ -32,7 +32,6 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.files import write_atomically
@@ -151,7 +150,7 @@ class FrontEnd:
             np.subtract(self._pooled(images[part]), self.mean, out=out[part])
             out[part] /= self.spread
 
-        with threadpool_limits(1, "blas"), ThreadPoolExecutor(threads or cpu_count()) as pool:
+        with ThreadPoolExecutor(threads or cpu_count()) as pool:
             list(pool.map(do, range(0, len(images), _BATCH)))
         return out
 

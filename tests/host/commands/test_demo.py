@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from shotveil.host.commands.demo import DATA_BUDGET, NETWORK, WEIGHT_BUDGET
+from shotveil.host.commands.demo import DATA_BUDGET, DIGITS, NETWORK, WEIGHT_BUDGET
 from shotveil.host.design.operating_point import Budgets, most_light, within_budgets
 from shotveil.host.run.run import run
 from shotveil.models.link.channel import Channel
 from shotveil.models.link.labs import LABS
 from shotveil.models.link.optics import Link
-from shotveil.models.networks.network import load_network, shipped_networks
+from shotveil.models.networks.network import load_network
 
 BOUNDS = {"crb_v1", "crb_prx", "qcrb", "holevo"}
 
@@ -34,7 +34,7 @@ def test_demo_stays_inside_the_budgets_it_names(shotveil, tmp_path, monkeypatch)
     monkeypatch.setattr("shotveil.host.reports.report.write_report", lambda *_: None)
     _, out, _ = shotveil(f"demo --images 100 --out {tmp_path}/r.html --json")
     result = json.loads(out)
-    assert 0.0099 < result["weight_leakage_bits"] <= 0.01
+    assert 0.0495 < result["weight_leakage_bits"] <= 0.05
     assert 0.0099 < result["data_leakage_bits"]["holevo"] <= 0.01
 
 
@@ -69,20 +69,20 @@ def test_what_is_run_and_reported(shotveil, monkeypatch, small_network, options,
     assert code == 0 and said.endswith(f"\nreport: {out}\n") and "small" in said
     code, said, _ = shotveil(f"demo {options} --json")
     shown = json.loads(said)
-    assert code == 0 and shown.pop("realistic") == finished.summary | {"tried": 3}
+    assert code == 0 and shown.pop("realistic") == finished.summary | {"tried": 4}
     assert shown == finished.summary
     assert reports == [(finished, Path(out))] * 2
-    assert len(runs) == 10  # per demo the ideal run, one of each network, and the best of them
-    (network, link, how), again = runs[0], runs[5]
-    for one, bench, _ in runs[1:5]:
+    assert len(runs) == 12  # per demo the ideal run, one of each network, and the best of them
+    (network, link, how), again = runs[0], runs[6]
+    for one, bench, _ in runs[1:6]:
         assert bench == most_light(one, LABS["realistic"].channel(), Budgets(0.1))
-    assert [what[2]["images"] for what in runs[1:5]] == [min(images or 500, 500)] * 3 + [
+    assert [what[2]["images"] for what in runs[1:6]] == [min(images or 500, 500)] * 4 + [
         min(images or 2000, 2000)
     ]
     assert again[2] == how == {"images": images, "seed": seed}
     assert network.digest == load_network("mnist").digest == load_network(NETWORK).digest
-    assert WEIGHT_BUDGET == DATA_BUDGET == 0.01  # as the help says
-    assert link == within_budgets(network, 0.01, 0.01, "holevo", Channel())
+    assert (WEIGHT_BUDGET, DATA_BUDGET) == (0.05, 0.01)  # as the help says
+    assert link == within_budgets(network, 0.05, 0.01, "holevo", Channel())
 
 
 def test_refuses(refused):
@@ -102,6 +102,6 @@ def test_the_realistic_point_is_inside_its_budget_and_the_best_network_is_taken(
             images=200,
             seed=1,
         ).summary["accuracy"]
-        for name in shipped_networks()
+        for name in DIGITS
     }
     assert found["accuracy"] == max(alone.values()) == alone[found["network"]]

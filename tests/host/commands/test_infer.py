@@ -221,7 +221,7 @@ def test_a_run_that_is_refused_leaves_no_report(refused, called, monkeypatch):
         (f"{LIGHT} --f2 1", "both of --photons and --f2 given"),
         (f"{LIGHT} --transmittance 0", "transmittance = 0 is outside (0, 1]"),
         (f"{LIGHT} --transmittance 1.2", "transmittance = 1.2 is outside (0, 1]"),
-        (f"{LIGHT} --excess-noise -1", "excess noise = -1 is outside [0, ∞)"),
+        (f"{LIGHT} --excess-noise -1", "excess noise = -1 is outside [0, 1e+06]"),
         (f"{LIGHT} --images 0", "images = 0 is outside [1, 10000]"),
         (f"{LIGHT} --images 10001", "images = 10001 is outside"),
         (f"{LIGHT} --seed -1", "seed = -1 is outside [0, ∞)"),

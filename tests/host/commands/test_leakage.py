@@ -18,8 +18,8 @@ def test_leakage_json(shotveil):
     result = json.loads(out)
     assert code == 0
     # Checkpoints: physics, "Points to check an implementation against", halved per real weight.
-    assert result["weight_leakage_bits"] == pytest.approx(0.065083 / 2, abs=1e-6)
-    assert result["weight_leakage_bits_after"] == pytest.approx(1.92 / 2, abs=5e-3)
+    assert result["weight_bounds_bits"]["holevo_mean"] == pytest.approx(0.065083 / 2, abs=1e-6)
+    assert result["weight_bounds_bits_after"]["holevo_mean"] == pytest.approx(1.92 / 2, abs=5e-3)
     assert result["data_leakage_bits"]["crb_prx"] == pytest.approx(0.186596, abs=1e-6)
     assert result["f2"] == pytest.approx(3.16216, abs=1e-5)
 

@@ -115,7 +115,7 @@ def test_least_data_leakage_inside_a_weight_budget(network):
 def test_high_data_budget_leaves_the_gain_free():
     wide = Network("wide", (Layer(np.ones((784, 784))), Layer(np.ones((10, 784)))))
     link = within_budgets(wide, 0.1, 50, "qcrb", IDEAL)
-    assert link.gain == pytest.approx(4 / 3, abs=0.05)  # where gD is smallest, docs/physics.md
+    assert link.gain == pytest.approx(4 / 3, abs=0.15)  # where gD is smallest, docs/physics.md
 
 
 def test_within_budgets_is_most_light(network):

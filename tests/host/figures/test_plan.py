@@ -49,5 +49,5 @@ def test_the_point_is_in_the_middle_of_what_is_shown(network):
     trade = axes.figure.axes[2]
     np.testing.assert_allclose(trade.lines[-3].get_xydata()[0][1], 0.1, rtol=1e-6)  # the star
     assert [line.get_color() for line in trade.lines[-2:]] == [VERMILION, BLACK]
-    assert trade.get_xlabel() == "bits per data element (qcrb)"
-    assert names[:2] == ["limit: 0.1 bit per weight", "limit: 0.05 bit per data element (qcrb)"]
+    assert trade.get_xlabel() == "bits per data element (holevo)"
+    assert names[:2] == ["limit: 0.1 bit per weight", "limit: 0.05 bit per data element (holevo)"]

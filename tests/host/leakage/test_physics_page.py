@@ -29,7 +29,9 @@ def test_functions_named_on_the_page_exist():
     import shotveil.host.leakage.certificate as certificate
     import shotveil.host.leakage.data as data
     import shotveil.host.leakage.declared as declared
+    import shotveil.host.leakage.majorant as majorant
     import shotveil.host.leakage.published as published
+    import shotveil.host.leakage.supporting_planes as supporting_planes
     import shotveil.host.verification.verdict as verification
     import shotveil.models.link.amplifier as amplifier
     import shotveil.models.link.detector as detector

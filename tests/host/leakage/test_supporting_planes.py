@@ -69,4 +69,5 @@ def test_a_plane_touches_the_best_split_but_for_the_margin():
     height = d + a * modulation + b * noise + c * modulation * lost
     over = height / best_split(modulation, noise, lost).bits
     assert over.min() >= 1 + 0.99 * MARGIN
-    assert over.max() <= 1 + 2 * MARGIN
+    assert over.max() <= 1.01
+    assert np.quantile(over, 0.9) <= 1 + 1.1 * MARGIN

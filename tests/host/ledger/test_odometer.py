@@ -66,6 +66,10 @@ def test_the_report_holds_what_left_of_each_network(path):
         "leakage_bits": {
             sense: account.total.bits(sense) for sense in ("declared", "estimated", "certified")
         },
+        "total_bits": {
+            sense: 42 * account.total.bits(sense)
+            for sense in ("declared", "estimated", "certified")
+        },
         "disclosed_bits": 84.0,
         "row_copies_sent": 6 * 5 + 2 * 3 + 3 * 4 + 7,
         "row_copies_never_verified": 3 * 4 + 7,

@@ -256,7 +256,9 @@ def test_never_unpickles(tmp_path):
 
 
 def test_missing_network_names_the_shipped_ones(tmp_path):
-    with pytest.raises(RangeError, match=r"is not found; .* mnist, mnist-lossy, mnist-paper"):
+    with pytest.raises(
+        RangeError, match=r"is not found; .* mnist, mnist-head, mnist-lossy, mnist-paper"
+    ):
         load_network("nonesuch")
     with pytest.raises(RangeError, match="is not found"):
         load_network(tmp_path)
