@@ -41,6 +41,7 @@ def test_functions_named_on_the_page_exist():
         f"{module.__name__}.{name}".removeprefix("shotveil."): True
         for module in (
             *(certificate, data, declared, reconstruction, published, weights, verification),
+            *(majorant, supporting_planes),
             *(amplifier, detector, optics, statistics),
         )
         for name in vars(module)
