@@ -142,6 +142,7 @@ def test_every_option_reaches_the_client(shotveil, asked, keys, tmp_path, monkey
     predictions[0] = (predictions[0] + 1) % 10
     assert found == {
         "network": "small",
+        "image_bits": {"holevo": 7.891, "qcrb": 2.5, "crb_prx": 1.5, "crb_v1": 0.5},
         "images": 8,
         "accuracy": 7 / 8,
         "predictions": predictions,

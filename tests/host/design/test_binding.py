@@ -7,7 +7,13 @@ import pytest
 
 from shotveil.host.design.binding import binding, certified_ratio
 from shotveil.host.design.certify import LineTime
-from shotveil.host.design.operating_point import Budgets, most_light, photons_within, weight_bits
+from shotveil.host.design.operating_point import (
+    Budgets,
+    data_bits,
+    most_light,
+    photons_within,
+    weight_bits,
+)
 from shotveil.host.design.plan import Infeasible, OperatingPoint, find
 from shotveil.host.run.curves import AccuracyCurve, Logistic
 from shotveil.models.link.channel import Channel
@@ -26,11 +32,13 @@ def network():
 
 
 def test_budgets(network):
-    budgets = Budgets(0.01, 0.001, "qcrb")
+    budgets = Budgets(0.01, 1e-4, "qcrb")
     link = most_light(network, IDEAL, budgets)
-    assert list(binding(network, link, budgets)) == ["weights", "data"]
+    assert list(binding(network, link, budgets)) == ["weights"]  # its best gain leaks less data
+    tight = replace(budgets, data_bits=float(data_bits(network, link.gain, "qcrb")))
+    assert list(binding(network, link, tight)) == ["weights", "data"]
     assert list(binding(network, replace(link, gain=link.gain**0.5), budgets)) == []
-    assert list(binding(network, link, Budgets(0.02, 0.001, "qcrb"))) == ["data"]
+    assert list(binding(network, link, replace(tight, weight_bits=0.02))) == ["data"]
     assert binding(network, link, Budgets()) == {}
 
 

@@ -106,6 +106,7 @@ def test_the_report_holds_what_left_of_each_network(path):
         "digest": OTHER.digest,
         "weights": 6,
         "leakage_bits": nothing,
+        "total_bits": nothing,
         "disclosed_bits": 0.0,
         "row_copies_sent": 0,
         "row_copies_never_verified": 0,
