@@ -8,7 +8,7 @@ gain makes the client's readings less noisy and the returned light noisier.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -155,13 +155,22 @@ def budgeted_bits(
     It is the mean over the network, or the largest of any layer with `Budgets.each_layer`. Gain and
     photons are arrays for all layers, or lists with one for each layer.
     """
-    gains = gain if isinstance(gain, list) else [gain] * len(network.layers)
-    light = photons if isinstance(photons, list) else [photons] * len(network.layers)
     bits = [
         layer_bits(layer, channel, g, mu, budgets.inferences, budgets.weight_bound)
-        for layer, g, mu in zip(network.layers, gains, light, strict=True)
+        for layer, g, mu in _layers_lit(network, gain, photons)
     ]
     return np.maximum.reduce(bits) if budgets.each_layer else _mean(network, bits)
+
+
+def _layers_lit(
+    network: Network,
+    gain: ArrayLike | Sequence[ArrayLike],
+    photons: ArrayLike | Sequence[ArrayLike],
+) -> Iterator[tuple[Layer, ArrayLike, ArrayLike]]:
+    """Return each layer with its gain and photons: arrays for all layers, or lists with one each."""
+    gains = gain if isinstance(gain, list) else [gain] * len(network.layers)
+    light = photons if isinstance(photons, list) else [photons] * len(network.layers)
+    return zip(network.layers, gains, light, strict=True)
 
 
 def data_bits(
@@ -196,10 +205,8 @@ def image_bits(
         `data_bits`. decoy_rate: As in `Budgets`.
     """
     channel = channel or Channel()
-    gains = gain if isinstance(gain, list) else [gain] * len(network.layers)
-    light = photons if isinstance(photons, list) else [photons] * len(network.layers)
     total: Real = np.zeros(())
-    for layer, own, mu in zip(network.layers, gains, light, strict=True):
+    for layer, own, mu in _layers_lit(network, gain, photons):
         rows = layer.rows + math.ceil(decoy_rate * layer.rows)
         g = channel.returned_noise_quantum_at(_floats(own))
         coherent = channel.coherent_photons_at(_floats(mu), layer.modes)
