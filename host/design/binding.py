@@ -26,7 +26,8 @@ def binding(
     """
     found = {}
     weights = float(budgeted_bits(network, link, budgets, link.gain, link.photons))
-    if budgets.weight_bits is not None and weights >= budgets.weight_bits * (1 - _CLOSE):
+    limit = budgets.weight_limit(network)
+    if limit is not None and weights >= limit * (1 - _CLOSE):
         found["weights"] = "the weight budget limits the light"
     data = float(data_bits(network, link.gain, budgets.data_bound, link, link.photons))
     if budgets.data_bits is not None and data >= budgets.data_bits * (1 - _CLOSE):

@@ -57,7 +57,7 @@ def best_light(
     one of least weight leakage. Raises `RangeError` where neither a weight budget nor an accuracy
     is given, and where the data budget cannot be met.
     """
-    if min_accuracy is None and budgets.weight_bits is None:
+    if min_accuracy is None and budgets.weight_limit(network) is None:
         raise RangeError("neither a weight budget nor a least accuracy is given; one is needed")
     if min_accuracy is not None:
         require("min accuracy", min_accuracy, above=0, below=1)
@@ -107,9 +107,10 @@ def most_light_at(
     ratios: F² of each layer over that of the first. Raises `RangeError` without a weight budget,
     and where the data budget cannot be met.
     """
-    if budgets.weight_bits is None:
+    limit = budgets.weight_limit(network)
+    if limit is None:
         raise RangeError("weight budget is missing; without one F² has no limit")
-    allowed = budgets.weight_bits * (1 - INSIDE)
+    allowed = limit * (1 - INSIDE)
     links, f2 = links_at(network, channel, ratios, budgets), 1.0
     for _ in range(_ROUNDS):
         gains = [link.gain for link in links]
@@ -167,16 +168,17 @@ def _at_ratios(
     f2 = curve.f2_for(min(most, aim_of(min_accuracy, curve.images) if aim is None else aim))
     links = links_at(network, channel, [f2 * ratio for ratio in ratios], budgets)
     bits = _bits_of(network, channel, budgets, links)
-    if budgets.weight_bits is None or bits <= budgets.weight_bits:
+    limit = budgets.weight_limit(network)
+    if limit is None or bits <= limit:
         return OperatingPoint(links, float(curve.at(f2)), ratios)
     whose = "weight in some layer" if budgets.each_layer else "weight"
     return Infeasible(
         "weights",
         bits,
-        budgets.weight_bits,
+        limit,
         f"no light inside the budgets has accuracy {min_accuracy:.2%}: the weight budget binds, as "
-        f"at least {bits:.4g} bits per {whose} leak, {bits - budgets.weight_bits:.4g} bits or "
-        f"{bits / budgets.weight_bits - 1:.1%} more than the {budgets.weight_bits:g} allowed",
+        f"at least {bits:.4g} bits per {whose} leak, {bits - limit:.4g} bits or "
+        f"{bits / limit - 1:.1%} more than the {limit:g} allowed",
     )
 
 

@@ -167,7 +167,7 @@ def _layers_lit(
     gain: ArrayLike | Sequence[ArrayLike],
     photons: ArrayLike | Sequence[ArrayLike],
 ) -> Iterator[tuple[Layer, ArrayLike, ArrayLike]]:
-    """Return each layer with its gain and photons: arrays for all layers, or lists with one each."""
+    """Return each layer with its own gain and photons, given as in `budgeted_bits`."""
     gains = gain if isinstance(gain, list) else [gain] * len(network.layers)
     light = photons if isinstance(photons, list) else [photons] * len(network.layers)
     return zip(network.layers, gains, light, strict=True)

@@ -92,3 +92,13 @@ def test_what_cannot_be_met_is_said(network):
         best_light(network, measure, LOSSY, Budgets())
     with pytest.raises(RangeError, match="weight budget is missing"):
         most_light_at(network, LOSSY, (1.0, 1.0), Budgets())
+
+
+def test_a_budget_in_total_bits_is_kept_like_one_per_weight():
+    """The tighter budget counts, whichever unit it is in; it was ignored layer by layer once."""
+    network = Network("made up", (Layer(np.ones((30, 40))), Layer(np.ones((10, 30)))))
+    ratios = (1.0, 4.0)
+    per_weight = most_light_at(network, Channel(), ratios, Budgets(0.01))
+    total = 0.01 * network.weights
+    assert most_light_at(network, Channel(), ratios, Budgets(total_bits=total)) == per_weight
+    assert most_light_at(network, Channel(), ratios, Budgets(0.5, total_bits=total)) == per_weight
