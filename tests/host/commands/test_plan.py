@@ -254,7 +254,7 @@ def test_a_shipped_network_is_planned_from_its_curve_without_a_run(shotveil, mon
 
     monkeypatch.setattr("shotveil.host.run.curves.accuracy_curve", measured)
     monkeypatch.setattr("shotveil.host.run.run.run", measured)
-    code, out, _ = shotveil("plan", "--max-weight-bits", 0.1, "--inferences", 100, "--json")
+    code, out, _ = shotveil("plan", "--max-weight-bits", 0.3, "--inferences", 100, "--json")
     found = json.loads(out)
     assert code == 0 and found["confirmed"] is None and found["expected_accuracy"] > 0.9
     assert "possible after 100 inferences" in found["extraction"]
