@@ -18,10 +18,11 @@ import click
 
 from shotveil.host.commands.config import config_option
 from shotveil.host.commands.output import Failed
-from shotveil.host.commands.room import Room
+from shotveil.host.commands.room import Room, with_help
 from shotveil.models.common.checks import RangeError
 
 FAILED, BAD_INPUT, BUG, INTERRUPTED, NOBODY_READS = 1, 2, 70, 130, 141
+NARROWEST = 20  # letters in a line of the terminal
 DOCTOR = "; `shotveil doctor` looks at this machine"
 
 
@@ -94,6 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(arguments: Sequence[str] | None) -> int:
     try:
+        with_help(cli)
         code = cli.main(arguments, prog_name="shotveil", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
@@ -122,7 +124,21 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _settle_streams() -> None:
-    """Let no letter that the terminal lacks lose a result, and notes be one line each."""
+    """Let no letter that the terminal lacks lose a result, and notes be one line each.
+
+    A stream that was closed before the start becomes one that leads nowhere. Otherwise the next
+    file that is opened, such as a ledger, would get its number, and whatever is printed with it.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    sys.stdout = sys.stdout or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    sys.stderr = sys.stderr or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns) < NARROWEST:  # some consoles say 0: nothing would show
+        del os.environ["COLUMNS"]
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace" if stream is sys.stdout else "backslashreplace")

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from shotveil.models.common.checks import RangeError
+from shotveil.models.common.docstrings import docstring
 from shotveil.models.common.registry import files, plugins
 
 
@@ -44,7 +45,7 @@ class Room(click.Group):
         """Return the command of that name, or None if there is none."""
         command = self._own(cmd_name)
         if command is None and (point := self._further().get(cmd_name)) is not None:
-            command = point.load()
+            command = with_help(point.load())
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -68,7 +69,19 @@ class Room(click.Group):
     def _defined(self, name: str) -> click.Command | None:
         file = name.replace("-", "_")
         found = getattr(importlib.import_module(f"{self.room}.{file}"), file, None)
-        return found if isinstance(found, click.Command) and found.name == name else None
+        if not isinstance(found, click.Command) or found.name != name:
+            return None
+        return with_help(found)
 
     def _further(self) -> dict[str, Any]:
         return {} if self.offered is None else plugins(self.offered)
+
+
+def with_help(command: click.Command) -> click.Command:
+    """Give a command, and those within it, the help that their docstrings would have given."""
+    if command.help is None and command.callback is not None:
+        command.help = docstring(command.callback)
+    if isinstance(command, click.Group):
+        for inner in command.commands.values():
+            with_help(inner)
+    return command

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any
 
@@ -35,7 +36,8 @@ class SerialPort:
                 name, baudrate=baud, timeout=0, write_timeout=5, exclusive=True
             )
         except (self._error, ValueError) as error:
-            raise LinkLost(f"serial port {name} cannot be opened: {error}") from error
+            said = os.strerror(error.errno) if getattr(error, "errno", None) else error
+            raise LinkLost(f"serial port {name} cannot be opened: {said}") from error
 
     def read(self, most: int, timeout: float) -> bytes:
         """Return at most `most` bytes that have come, or that come within `timeout` seconds."""

@@ -231,4 +231,6 @@ def _write(
             f"{folder / stem}.key exists without its certificate; move it away first"
         ) from None
     pem = certificate.public_bytes(serialization.Encoding.PEM)
-    (folder / f"{stem}.pem").write_bytes(pem)
+    path = folder / f"{stem}.pem"
+    path.write_bytes(pem)
+    path.chmod(path.stat().st_mode & ~0o022)  # whoever may write it could put in another authority

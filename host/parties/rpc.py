@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import grpc
 from google.protobuf.message import DecodeError, Message
 
+from shotveil.host.parties.address import require_address, why_unreachable
 from shotveil.host.parties.keys import CLIENT, LINK, SERVER, role_name
 from shotveil.host.parties.optical_link import SimulatedLink
 from shotveil.host.parties.server import ModelServer
@@ -105,9 +106,7 @@ def _serve(services: dict[str, dict[str, Any]], address: str, keys: Keys) -> tup
     server.add_generic_rpc_handlers(
         [grpc.method_handlers_generic_handler(name, methods) for name, methods in services.items()]
     )
-    number = address.rpartition(":")[2]
-    if number.isdecimal() and int(number) > 65535:  # gRPC would drop the upper bits
-        raise OSError(f"address {address} has port {number}; allowed: 0 to 65535")
+    require_address(address)
     try:
         port = server.add_secure_port(address, credentials)
     except RuntimeError:
@@ -217,6 +216,7 @@ class _Connection:
     """
 
     def __init__(self, address: str, role: str, keys: Keys, patience: float = 10.0) -> None:
+        require_address(address)
         authority, certificate, key = keys
         credentials = grpc.ssl_channel_credentials(authority, key, certificate)
         options = [*_OPTIONS, ("grpc.ssl_target_name_override", role_name(role))]
@@ -228,7 +228,7 @@ class _Connection:
             self._channel.close()
             raise ProtocolError(
                 Refusal.UNAVAILABLE,
-                f"no {self._to} answered within {patience:g} s, or a certificate was refused",
+                f"no {self._to} answered within {patience:g} s; {why_unreachable(address)}",
             ) from None
 
     def hang_up(self) -> None:

@@ -27,6 +27,7 @@ from shotveil.host.leakage.catalogue import (
 from shotveil.host.reports import pictures as report_figures
 from shotveil.host.run.run import FinishedRun
 from shotveil.models.common.checks import RangeError
+from shotveil.models.common.docstrings import docstring
 from shotveil.models.common.files import write_atomically
 from shotveil.models.common.parameters import Parameter
 from shotveil.models.link.channel import Channel
@@ -132,4 +133,4 @@ def embedded(picture: Callable[[Any], Figure], shown: Any) -> Markup:
     with style():
         data = base64.b64encode(rendered(picture(shown), "png")).decode()
     image = Markup('<img alt="{}" src="data:image/png;base64,{}">')
-    return image.format(picture.__doc__ or "", data)
+    return image.format(docstring(picture) or "", data)

@@ -1,6 +1,9 @@
 """A computed result survives the terminal, and no error of the machine is a traceback."""
 
+import functools
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -25,12 +28,23 @@ def run(arguments, before="", after="", **environment):
     return done.returncode, done.stdout, done.stderr.decode(errors="replace")
 
 
+@functools.cache
+def undisturbed():
+    return run(INFER)[1].split(b"of")[0].split()[-1]
+
+
 @pytest.mark.parametrize(
     "environment",
     [
         {"PYTHONIOENCODING": "latin-1"},
         ASCII,
         {"COLUMNS": "40"},
+        {"COLUMNS": "0"},  # some consoles say so
+        {"PYTHONOPTIMIZE": "2"},
+        {"PYTHONWARNINGS": "error"},
+        {"TERM": "dumb"},
+        {"TMPDIR": "/nonexistent"},
+        {"OMP_NUM_THREADS": "0"},
         {"NO_COLOR": "1"},
         {"http_proxy": "http://127.0.0.1:9"},
         {"HOME": "/proc"},
@@ -42,7 +56,50 @@ def test_the_result_is_printed_and_the_same(environment):
     assert code == 0
     assert not err or "matplotlib" in err  # tells that it keeps its cache elsewhere
     # Five images: the share that is right does not depend on the terminal.
-    assert run(INFER)[1].split(b"of")[0].split()[-1] in out
+    assert undisturbed() in out
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "ulimit -n 24;",  # few file handles
+        "taskset -c 0",
+        "mkdir gone; cd gone; rmdir ../gone;",
+        "echo 'raise SystemExit(9)' > numpy.py; cp numpy.py models.py; cp numpy.py json.py;",
+    ],
+)
+def test_the_place_and_its_limits_do_not_matter(tmp_path, before):
+    if "taskset" in before and shutil.which("taskset") is None:
+        pytest.skip("taskset is not there")
+    code, out, err = run(INFER, before=f"cd {tmp_path}; {before}")
+    assert code == 0 and b"of 5 images right" in out, err
+
+
+def test_a_decimal_comma_changes_no_number(tmp_path):
+    place = tmp_path / "de_DE.UTF-8"
+    made = shutil.which("localedef") and subprocess.run(
+        ["localedef", "-i", "de_DE", "-f", "UTF-8", place], capture_output=True
+    )
+    if not made or not place.exists():
+        pytest.skip("no German locale can be made")
+    code, out, _ = run(f"{INFER} --json", LC_ALL="de_DE.UTF-8", LOCPATH=str(tmp_path))
+    assert code == 0 and json.loads(out)["gain"] == 1.3
+
+
+def test_streams_that_are_closed_take_nothing_else(tmp_path):
+    """A file that is opened in place of standard output would get whatever is printed."""
+    report = tmp_path / "r.html"
+    for closed in (">&-", "2>&-", "<&- >&- 2>&-"):
+        code, _, err = run(f"{INFER} --report {report}", after=closed)
+        assert code == 0 and not err
+        assert report.read_text().rstrip().endswith("</html>")
+        report.unlink()
+
+
+@pytest.mark.parametrize("many", ["infer --help", "device info model:server", "registers"])
+def test_a_reader_that_leaves_ends_a_command_quietly(many):
+    code, out, err = run(many, after="| head -1; exit ${PIPESTATUS[0]}")
+    assert code in (0, 141) and out.count(b"\n") == 1 and not err
 
 
 def test_a_name_that_looks_like_markup_is_printed_as_it_is(tmp_path):

@@ -1,7 +1,10 @@
 """Rooms of commands: found by their files, and offered by other packages."""
 
+import os
+import subprocess
 import sys
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import click
 import pytest
@@ -133,3 +136,26 @@ def test_a_command_offered_under_a_name_that_is_taken_is_refused(rooms, offered)
         "the command zip-it is offered by another package; "
         "allowed: a name other than add, sub-tract, zip-it"
     )
+
+
+def documented():
+    """Return nothing."""
+
+
+def test_commands_within_a_group_get_their_help_from_docstrings():
+    inner = click.Command("inner", callback=documented)
+    own = click.Command("own", callback=documented, help="kept")
+    room.with_help(click.Group("outer", {"inner": inner, "own": own}))
+    assert inner.help == "Return nothing." and own.help == "kept"
+
+
+@pytest.mark.parametrize("arguments", [[], ["infer"], ["ledger"], ["ledger", "show"]], ids=str)
+def test_help_without_docstrings_is_the_same(arguments):
+    shotveil = Path(sys.executable).with_name("shotveil")
+
+    def helped(level):
+        environment = {**os.environ, "PYTHONOPTIMIZE": level, "PYTHONDONTWRITEBYTECODE": "1"}
+        command = [shotveil, *arguments, "--help"]
+        return subprocess.run(command, capture_output=True, env=environment, text=True).stdout
+
+    assert len(helped("")) > 200 and helped("2") == helped("")

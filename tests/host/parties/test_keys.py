@@ -2,6 +2,7 @@
 
 import datetime
 import logging
+import os
 
 import grpc
 import pytest
@@ -161,3 +162,12 @@ def test_tells_of_a_key_that_others_can_read(tmp_path):
     (tmp_path / "link.key").chmod(0o644)
     with pytest.warns(UserWarning, match="can be read by other users of this machine"):
         read_keys(tmp_path, LINK)
+
+
+def test_nobody_else_may_write_a_certificate(tmp_path):
+    before = os.umask(0)
+    try:
+        make_keys(tmp_path, ["alice"])
+    finally:
+        os.umask(before)
+    assert all(path.stat().st_mode & 0o022 == 0 for path in tmp_path.iterdir())

@@ -176,8 +176,8 @@ def test_a_picture_holds_its_bytes_and_is_described():
     assert head == '<img alt="A &lt;square&gt; one." src="data:image/png;'
     with style():
         assert base64.b64decode(data) == rendered(picture(0.5), "png")
-    picture.__doc__ = None
-    assert embedded(picture, 0.5).startswith('<img alt="" src')
+    picture.__doc__ = None  # as PYTHONOPTIMIZE=2 makes it; the source has it still
+    assert embedded(picture, 0.5).startswith(head)
 
 
 # Writing -----------------------------------------------------------------------------------------
