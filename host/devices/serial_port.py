@@ -36,7 +36,8 @@ class SerialPort:
                 name, baudrate=baud, timeout=0, write_timeout=5, exclusive=True
             )
         except (self._error, ValueError) as error:
-            said = os.strerror(error.errno) if getattr(error, "errno", None) else error
+            number = getattr(error, "errno", None)  # a ValueError has none
+            said = os.strerror(number) if number else error
             raise LinkLost(f"serial port {name} cannot be opened: {said}") from error
 
     def read(self, most: int, timeout: float) -> bytes:
