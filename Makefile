@@ -15,11 +15,11 @@ help:  ## list the targets
 	$(PYTHON) -m venv .venv
 
 .venv/.setup: pyproject.toml | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/python -m pip install --editable .
 	@touch $@
 
 .venv/.setup-%: pyproject.toml | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --editable '.[$(subst -,$(comma),$*)]'
+	$(BIN)/python -m pip install --editable '.[$(subst -,$(comma),$*)]'
 	@touch $@ .venv/.setup
 comma := ,
 

@@ -143,6 +143,7 @@ def _settle_streams() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace" if stream is sys.stdout else "backslashreplace")
     warnings.showwarning = _note
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its lines would stand beside our errors
 
 
 def _note(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:

@@ -6,6 +6,7 @@ of its own in the log, and asks for a host called `http://…` until the patienc
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 
@@ -42,3 +43,16 @@ def why_unreachable(address: str) -> str:
     except OSError as error:
         return f"TCP says: {error.strerror or error}"
     return "a program listens there, so a certificate was refused, or it is no party"
+
+
+def why_not_free(address: str) -> str:
+    """Return what the system says of listening at an address where gRPC could not."""
+    try:
+        socket.create_server(require_address(address), family=_family(address)).close()
+    except OSError as error:
+        return os.strerror(error.errno) if error.errno else str(error)
+    return "gRPC gives no reason"
+
+
+def _family(address: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if address.startswith("[") else socket.AF_INET

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import grpc
 from google.protobuf.message import DecodeError, Message
 
-from shotveil.host.parties.address import require_address, why_unreachable
+from shotveil.host.parties.address import require_address, why_not_free, why_unreachable
 from shotveil.host.parties.keys import CLIENT, LINK, SERVER, role_name
 from shotveil.host.parties.optical_link import SimulatedLink
 from shotveil.host.parties.server import ModelServer
@@ -112,7 +112,7 @@ def _serve(services: dict[str, dict[str, Any]], address: str, keys: Keys) -> tup
     except RuntimeError:
         port = 0
     if not port:
-        raise OSError(f"address {address} cannot be listened on")
+        raise OSError(f"address {address} cannot be listened on: {why_not_free(address)}")
     server.start()
     return server, port
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import os
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -56,10 +56,20 @@ def write_report(run: FinishedRun, path: Path) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Raise `RangeError` if no file can be written at `path`; to be called before a long run."""
-    folder = next(parent for parent in path.absolute().parents if parent.exists())
-    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise RangeError(f"report = {path} cannot be written; allowed: a file in a folder of yours")
+    """Raise `RangeError` if no file can be written at `path`; to be called before a long run.
+
+    It makes the folder and tries, since what the system says of access is not what then holds on
+    network drives, in containers and for root.
+    """
+    allowed = "allowed: a file in a folder of yours"
+    if path.is_dir():
+        raise RangeError(f"report = {path} cannot be written: it is a folder; {allowed}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        said = f"report = {path} cannot be written: {error.strerror}"
+        raise RangeError(f"{said}; {allowed}") from None
 
 
 def template(name: str) -> Template:

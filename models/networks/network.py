@@ -321,7 +321,8 @@ def load_network(name_or_path: str | Path) -> Network:
         path = Path(name_or_path)
     if not path.is_file():
         raise RangeError(
-            f"network {name_or_path} is not found; allowed: a file, or one of "
+            f"network {name_or_path} is {'no plain file' if path.exists() else 'not found'}; "
+            "allowed: a file, or one of "
             f"{', '.join(shipped_networks())}"
         )
 

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from shotveil.host.parties.address import require_address, why_unreachable
+from shotveil.host.parties.address import require_address, why_not_free, why_unreachable
 from shotveil.models.common.checks import RangeError
 
 
@@ -53,4 +53,5 @@ def test_a_closed_port_and_an_open_one_are_told_apart():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = f"127.0.0.1:{listener.getsockname()[1]}"
         assert "a program listens there" in why_unreachable(address)
+        assert why_not_free(address) == "Address already in use"
     assert why_unreachable(address) == "TCP says: Connection refused"

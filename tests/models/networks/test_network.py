@@ -260,7 +260,7 @@ def test_missing_network_names_the_shipped_ones(tmp_path):
         RangeError, match=r"is not found; .* mnist, mnist-head, mnist-lossy, mnist-paper"
     ):
         load_network("nonesuch")
-    with pytest.raises(RangeError, match="is not found"):
+    with pytest.raises(RangeError, match="is no plain file"):
         load_network(tmp_path)
 
 
