@@ -39,6 +39,10 @@ test: .venv/.setup-test  ## linter, type check and all tests
 	$(BIN)/mypy
 	$(BIN)/pytest --numprocesses auto --dist loadfile
 
+docs: .venv/.setup-docs-networks  ## the documentation as a site, in build/site (half a minute)
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs build/site
+	@echo "open build/site/index.html"
+
 test-ground: .venv/.setup-test  ## 10^5 damaged files at every reader (some minutes)
 	SHOTVEIL_MUTATIONS=100000 $(BIN)/pytest -n0 --timeout 0 tests/ground
 
