@@ -20,13 +20,15 @@ from shotveil.models.networks.network import load_network
 
 
 def test_results_as_the_readmes_tables(capsys, monkeypatch):
-    monkeypatch.setattr("shotveil.host.design.results.accuracies", lambda: [("`x`", "9 %", "1")])
+    monkeypatch.setattr(
+        "shotveil.host.design.results.accuracies", lambda: [("`x`", "b", "1", "2", "3", "4", "9 %")]
+    )
     monkeypatch.setattr("shotveil.host.design.results.demo_cost", lambda: (20.4, 0.5, 0.9))
     monkeypatch.setattr("shotveil.host.design.results.symbol_level_speed", lambda: 3e7)
     with pytest.raises(SystemExit):
         main(["results"])
     lines = capsys.readouterr().out.splitlines()
-    assert "| `x` | 9 % | 1 |" in lines
+    assert "| `x` | b | 1 | 2 | 3 | 4 | 9 % |" in lines
     assert "| `shotveil demo`, 10,000 images with report | 20 s |" in lines
     assert "| symbol-level path | 30 million complex modes a second |" in lines
 
@@ -40,32 +42,38 @@ def few(monkeypatch):
     return images[:100], labels[:100]
 
 
-def test_four_rows_of_two_networks(few):
-    images, labels = few
+def test_a_row_for_each_point_is_inside_its_budget(few):
     rows = list(results.accuracies())
-    assert [row[0] for row in rows] == [
-        "`mnist-paper`, ≤ 0.1 bit per weight, ≤ 0.01 bit per pixel (`crb_prx`)",
-        "`mnist-paper`, F² = 2.4",
-        "`mnist`, ≤ 0.05 bit per weight, ≤ 0.01 bit per pixel (`holevo`)",
-        "`mnist`, F² = 0.3",
-    ]
-    paper, ours = load_network("mnist-paper"), load_network("mnist")
-    expected = (
-        (paper, within_budgets(paper, 0.1, 0.01, "crb_prx", Channel()), "crb_prx"),
-        (paper, Link.through(Channel(), 1.3, f2=2.4), "crb_prx"),
-        (ours, within_budgets(ours, 0.05, 0.01, "holevo", Channel()), "holevo"),
-        (ours, Link.through(Channel(), 1.3, f2=0.3), "holevo"),
-    )
-    for (_, accuracy, leaked), (network, link, bound) in zip(rows, expected, strict=True):
-        leakage = network_leakage(network, link)
-        assert leaked == (
-            f"{leakage.weight_leakage_bits:.4f} per weight, "
-            f"{leakage.data_leakage_bits[bound]:.4f} per pixel (`{bound}`), F² = {link.f2:.3g}"
-        )
-        assert accuracy.endswith("%") and float(accuracy[:-1]) > 90
-    network, link, _ = expected[3]
+    assert len(rows) == len(results.POINTS) >= 5 and len(set(rows)) == len(rows)
+    for point, row in zip(results.POINTS, rows, strict=True):
+        network = load_network(point.network)
+        assert row[:3] == (f"`{point.network}`, {point.lab}", point.budget, f"{network.weights:,}")
+        per_weight, total, image = (float(cell.replace(",", "")) for cell in row[3:6])
+        assert per_weight <= (point.weight_bits or 1) and total <= (point.total_bits or 1e9)
+        assert total == pytest.approx(per_weight * network.weights, rel=0.01)
+        if point.data_bits is not None:
+            most = sum(point.data_bits * layer.columns * layer.patches for layer in network.layers)
+            assert 0 < image <= most + 0.05  # rounded
+        assert float(row[6].strip("%")) > 90
+
+
+def test_a_row_says_what_its_link_gives(few):
+    images, labels = few
+    point = results.POINTS[2]
+    assert point == results.Point("mnist", "ideal", weight_bits=0.05)
+    network = load_network("mnist")
+    link = within_budgets(network, 0.05, 0.01, "holevo", Channel())
+    leakage = network_leakage(network, link)
+    row = list(results.accuracies())[2]
+    assert row[3] == f"{leakage.weight_leakage_bits:.4f}"
+    assert row[5] == f"{leakage.image_bits['holevo']:,.1f}"
     seen = infer(network, images, link, np.random.default_rng(1), verify=False)
-    assert rows[3][1] == f"{(seen.predictions == labels).mean():.2%}"
+    assert row[6] == f"{(seen.predictions == labels).mean():.2%}"
+
+
+def test_budgets_in_words():
+    assert results.POINTS[0].budget == "≤ 1,800 in all, ≤ 0.01 per data element"
+    assert results.POINTS[3].budget == "≤ 0.1 per weight, data open"
 
 
 def clock(monkeypatch, *times):
@@ -106,14 +114,14 @@ def test_speed_is_modes_over_seconds(few, monkeypatch):
 
 
 def test_both_tables(monkeypatch):
-    monkeypatch.setattr(results, "accuracies", lambda: [("a", "9 %", "1"), ("b", "8 %", "2")])
+    monkeypatch.setattr(results, "accuracies", lambda: [tuple("abcdefg"), tuple("hijklmn")])
     monkeypatch.setattr(results, "demo_cost", lambda: (20.4, 0.507, 0.9))
     monkeypatch.setattr(results, "symbol_level_speed", lambda: 3e7)
     monkeypatch.setattr(results.os, "cpu_count", lambda: 7)
     assert results.measured() == {
         "accuracies": [
-            {"setting": "a", "accuracy": "9 %", "leakage": "1"},
-            {"setting": "b", "accuracy": "8 %", "leakage": "2"},
+            dict(zip(results.HEAD, "abcdefg", strict=True)),
+            dict(zip(results.HEAD, "hijklmn", strict=True)),
         ],
         "processors": 7,
         "demo_seconds": 20.4,
@@ -121,12 +129,13 @@ def test_both_tables(monkeypatch):
         "symbol_level_modes_per_second": 3e7,
     }
     assert "\n".join(results.markdown()).splitlines() == [
-        "10,000 test images, T = 1, no technical noise, seed 1:",
+        "10,000 test images, seed 1, declared leakage of one inference (`holevo`):",
         "",
-        "| network and setting | accuracy | leakage, declared (bits) |",
-        "|---|---|---|",
-        "| a | 9 % | 1 |",
-        "| b | 8 % | 2 |",
+        "| network and laboratory | budget (bits) | private weights | bits per weight | total bits "
+        "| bits per image | accuracy |",
+        "|---|---|---|---|---|---|---|",
+        "| a | b | c | d | e | f | g |",
+        "| h | i | j | k | l | m | n |",
         "",
         "On 7 processors of this machine:",
         "",
