@@ -74,7 +74,7 @@ class Light:
 
 class Setup:
     def __init__(self, folder, budget=None, **settings):
-        self.ledger = BudgetFilter(folder / "ledger.db")
+        self.ledger = BudgetFilter(folder / "ledger.db", create=True)
         self.light = Light()
         if budget is not None:
             self.ledger.register(NETWORK)

@@ -98,6 +98,8 @@ def test_kills_at_random_moments_under_load(tmp_path, monkeypatch):
     rng = np.random.default_rng(SEED)
     early = total = 0
     for _ in range(KILLS):
+        if not (folder / "ledger.db").exists():
+            EventLog(folder / "ledger.db", create=True).close()
         reader, writer = context.Pipe(duplex=False)
         process = context.Process(target=serve, args=([str(a) for a in arguments], writer))
         process.start()
@@ -125,7 +127,7 @@ def test_kills_at_random_moments_under_load(tmp_path, monkeypatch):
                 total += sent
                 for path in folder.iterdir():
                     if path.name != "light":
-                        path.unlink()
+                        path.unlink()  # with its key, as nobody should do to a ledger in use
                 os.ftruncate(light, 0)
     total += check_ledger(folder)
     os.close(light)
@@ -223,7 +225,7 @@ def test_malformed_messages_harm_nobody(tmp_path, monkeypatch):
     at_link = f"127.0.0.1:{link_port}"
     server_port = RemoteServerPort(at_link, read_keys(tmp_path, SERVER))
     keys = read_keys(tmp_path, f"{CLIENT}-alice")
-    with BudgetFilter(tmp_path / "ledger.db") as ledger:
+    with BudgetFilter(tmp_path / "ledger.db", create=True) as ledger:
         settings = ServerSettings(SETTINGS, patience=0.05)
         rng = np.random.default_rng(SEED)
         server = ModelServer(NETWORK, settings, ledger, server_port, rng)
