@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
-from shotveil.host.commands.options import FILE, json_option, sense_option
+from shotveil.host.commands.options import FILE, FOLDER, json_option, sense_option
 from shotveil.host.commands.output import print_json
+from shotveil.host.commands.parties import refusals
 from shotveil.models.common.checks import RangeError
 from shotveil.models.common.foreign import ForeignFile
 
@@ -65,6 +66,51 @@ def adopt(file: Path, reason: str, json: bool) -> None:
         print_json({"file": str(file), "events": head.sequence, "head": str(head)})
         return
     click.echo(f"{file}: accepted with {head.sequence} events; head {head}")
+
+
+@ledger.command()
+@file_argument
+@click.option(
+    "--statement",
+    type=FILE,
+    required=True,
+    help="File with what a link stated of light that never left, one JSON object on a line, with "
+    "statement, signature and certificate.",
+)
+@click.option(
+    "--keys", type=FOLDER, required=True, help="Folder with the authority that certified the link."
+)
+@json_option
+def settle(file: Path, statement: Path, keys: Path, json: bool) -> None:
+    """Take charges back from the ledger FILE, for light that a link states was never sent.
+
+    Each charge that is taken back is an event, which keeps the statement as evidence. Nothing but
+    a statement that is signed by a link of the authority in --keys is accepted. A server settles by
+    itself what its link can state; this is for statements that the owner got later.
+    """
+    from shotveil.host.ledger.budget import BudgetFilter
+    from shotveil.host.parties.keys import AUTHORITY, PEM_LIMIT
+    from shotveil.host.parties.receipts import from_evidence, is_about, require_signed
+
+    authority = ForeignFile("certificate", keys / f"{AUTHORITY}.pem").read(PEM_LIMIT)
+    lines = ForeignFile("statement", statement).read(RECEIPT_LIMIT).decode().splitlines()
+    settled = 0
+    with refusals(), BudgetFilter(file) as accounts:
+        for line in lines:
+            try:
+                kept = loads(line)
+            except ValueError:
+                raise RangeError(f"{statement} holds a line that is not JSON") from None
+            said = from_evidence(kept)
+            require_signed(said, authority)
+            for reserve in list(accounts.accounts.outstanding.values()):
+                if is_about(said, reserve):
+                    accounts.settle(reserve.sequence, kept)
+                    settled += 1
+    if json:
+        print_json({"file": str(file), "settled": settled})
+        return
+    click.echo(f"{file}: {settled} charges taken back, by {len(lines)} statements")
 
 
 @ledger.command()

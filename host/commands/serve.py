@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import subprocess
 import sys
@@ -36,6 +37,7 @@ from shotveil.host.commands.parties import (
     DEMO_LINK,
     DEMO_SERVER,
     IDLE_SECONDS,
+    PARENT_PIPE,
     SESSIONS,
     address_option,
     calibration_option,
@@ -384,7 +386,13 @@ def _own_link(address: str) -> subprocess.Popen[str]:
         "--demo",
         "--json",
     ]
-    child = subprocess.Popen([*command, "--address", address], stdout=subprocess.PIPE, text=True)
+    child = subprocess.Popen(
+        [*command, "--address", address],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, PARENT_PIPE: str(os.getpid())},
+    )
     assert child.stdout is not None
     if not child.stdout.readline():
         child.wait()
