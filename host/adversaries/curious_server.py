@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from shotveil.host.parties.transmitter import ServerPort, SymbolTransmitter
 from shotveil.host.protocol import messages_pb2 as pb
-from shotveil.host.protocol.wire import VERSION
 from shotveil.models.adversaries.servers import CuriousServer
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.encoding import Real
@@ -30,8 +29,9 @@ class CuriousTransmitter(SymbolTransmitter):
     def __init__(
         self, port: ServerPort, rng: np.random.Generator, server: CuriousServer, link: Link
     ) -> None:
-        super().__init__(port, rng)
-        if not port.drop(pb.Dropped(version=VERSION, everything=True)).symbol_level:
+        held = port.claim()
+        super().__init__(port, rng, held.epoch)
+        if not held.symbol_level:
             raise RangeError("the link hands out sums alone; allowed: shotveil link --symbol-level")
         self._server, self._link = server, link
         self.squeezing = server.variance if server.variance != 1 else 0.0

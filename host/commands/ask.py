@@ -106,6 +106,12 @@ if TYPE_CHECKING:
     show_default="no limit",
     help="Most that may leak of a data element of any image over all time, in bits (0 or more).",
 )
+@click.option(
+    "--receipts",
+    type=FILE,
+    help="File that keeps the receipts of the server's ledger, by which a ledger that was put back "
+    "as it was earlier is noticed.",
+)
 @max_image_bits_option(
     "Most that may leak of any image as a whole, in bits: in one inference, and over all time with "
     "--ledger (0 or more)."
@@ -138,6 +144,7 @@ def ask(
     max_gain: float | None,
     ledger: Path | None,
     data_budget: float | None,
+    receipts: Path | None,
     max_image_bits: float | None,
     data_bound: str,
     check_rate: float,
@@ -158,6 +165,7 @@ def ask(
     from shotveil.host.ledger.data_ledger import DataLedger
     from shotveil.host.parties.calibration import ClientCalibration
     from shotveil.host.parties.client import DataClient
+    from shotveil.host.parties.kept_receipts import KeptReceipts
     from shotveil.host.parties.keys import CLIENT, read_keys, require_client_name
     from shotveil.host.parties.node_port import NodePort
     from shotveil.host.parties.rpc import RemoteClientPort, RemoteModel
@@ -195,6 +203,7 @@ def ask(
     known = None if calibration is None else ClientCalibration.load(calibration)
     if known is not None:
         detector, max_gain, batch, check_rate = known.receiver.receiver, known.gain, 1, 0.0
+    kept = None if receipts is None else KeptReceipts(receipts)
     accounts = DataLedger(ledger, data_budget, data_bound, max_image_bits) if ledger else None
     with refusals(), ExitStack() as stack:
         progress = stack.enter_context(progress_bar("images through the link"))
@@ -222,6 +231,7 @@ def ask(
             ledger=accounts,
             check_rate=check_rate,
             false_alarm_probability=false_alarm_probability,
+            checkpoint="" if kept is None else kept.last,
             **how,
         )
         told = client.image_bits[data_bound]
@@ -240,7 +250,9 @@ def ask(
         start = time.perf_counter()
         outputs = client.classify(pixels, batch, lambda done: progress(done, len(pixels)))
         seconds = time.perf_counter() - start
-        client.close()
+        receipt = client.close()
+        if kept is not None:
+            kept.add(receipt.checkpoint)
     task = own_part.plan.task if own_part else Task()
     predictions = task.of(outputs)
     score = None if labels is None else task.score(outputs, labels)
@@ -253,6 +265,7 @@ def ask(
         "photons": one_or_each([layer.photons for layer in client.welcome.layers]),
         "decoy_rate": client.welcome.decoy_rate,
         "warnings": len(client.warnings),
+        "checkpoint": receipt.checkpoint,
         "probe_variance": client.check.variance if client.check.count else None,
         "probe_variance_expected": client.check.expected,
         "image_bits": client.image_bits,

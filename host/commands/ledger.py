@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from json import loads
 from pathlib import Path
 
 import click
 
-from shotveil.host.commands.options import FILE, json_option, sense_option
+from shotveil.host.commands.options import FILE, FOLDER, json_option, sense_option
 from shotveil.host.commands.output import print_json
+from shotveil.host.commands.parties import refusals
 from shotveil.models.common.checks import RangeError
+from shotveil.models.common.foreign import ForeignFile
 
+RECEIPT_LIMIT = 1 << 24  # bytes
 PLOT_FORMATS = (".png", ".svg", ".pdf")
 
 file_argument = click.argument("file", type=FILE)
@@ -18,6 +22,115 @@ file_argument = click.argument("file", type=FILE)
 @click.group()
 def ledger() -> None:
     """Look at a server's ledger: what has leaked of its networks, and what may still leak."""
+
+
+@ledger.command()
+@file_argument
+@json_option
+def init(file: Path, json: bool) -> None:
+    """Make a new, empty ledger FILE, and its key FILE.key.
+
+    A ledger is made once, by this command, for all time: `shotveil serve` never makes one. Keep a
+    copy of the key in a safe place, and never begin a new ledger for networks that have one.
+    """
+    from shotveil.host.ledger.event_log import EventLog
+
+    key = file.with_name(file.name + ".key")
+    for path in (file, key):
+        if path.exists():
+            raise RangeError(f"{path} exists already; allowed: a name that is free")
+    EventLog(file, create=True).close()
+    if json:
+        print_json({"file": str(file), "key": str(key)})
+        return
+    click.echo(f"{file}: new, with its key {key}")
+
+
+@ledger.command()
+@file_argument
+@click.option("--reason", metavar="TEXT", required=True, help="Why it was moved, for the record.")
+@json_option
+def adopt(file: Path, reason: str, json: bool) -> None:
+    """Accept the ledger FILE in a new place, after it was moved or restored from a copy.
+
+    A server refuses such a file, since it may be an old one: what leaked after it was copied is
+    missing. Adopt it only if there is no newer one. Clients that hold a later receipt will still
+    refuse it.
+    """
+    from shotveil.host.ledger.event_log import EventLog
+
+    with EventLog(file, adopt=True) as log:
+        log.append("place", {"reason": reason})
+        head = log.head
+    if json:
+        print_json({"file": str(file), "events": head.sequence, "head": str(head)})
+        return
+    click.echo(f"{file}: accepted with {head.sequence} events; head {head}")
+
+
+@ledger.command()
+@file_argument
+@click.option(
+    "--statement",
+    type=FILE,
+    required=True,
+    help="File with what a link stated of light that never left, one JSON object on a line, with "
+    "statement, signature and certificate.",
+)
+@click.option(
+    "--keys", type=FOLDER, required=True, help="Folder with the authority that certified the link."
+)
+@json_option
+def settle(file: Path, statement: Path, keys: Path, json: bool) -> None:
+    """Take charges back from the ledger FILE, for light that a link states was never sent.
+
+    Each charge that is taken back is an event, which keeps the statement as evidence. Nothing but
+    a statement that is signed by a link of the authority in --keys is accepted. A server settles by
+    itself what its link can state; this is for statements that the owner got later.
+    """
+    from shotveil.host.ledger.budget import BudgetFilter
+    from shotveil.host.parties.keys import AUTHORITY, PEM_LIMIT
+    from shotveil.host.parties.receipts import from_evidence, is_about, require_signed
+
+    authority = ForeignFile("certificate", keys / f"{AUTHORITY}.pem").read(PEM_LIMIT)
+    lines = ForeignFile("statement", statement).read(RECEIPT_LIMIT).decode().splitlines()
+    settled = 0
+    with refusals(), BudgetFilter(file) as accounts:
+        for line in lines:
+            try:
+                kept = loads(line)
+            except ValueError:
+                raise RangeError(f"{statement} holds a line that is not JSON") from None
+            said = from_evidence(kept)
+            require_signed(said, authority)
+            for reserve in list(accounts.accounts.outstanding.values()):
+                if is_about(said, reserve):
+                    accounts.settle(reserve.sequence, kept)
+                    settled += 1
+    if json:
+        print_json({"file": str(file), "settled": settled})
+        return
+    click.echo(f"{file}: {settled} charges taken back, by {len(lines)} statements")
+
+
+@ledger.command()
+@file_argument
+@json_option
+def checkpoint(file: Path, json: bool) -> None:
+    """Print a signed statement of the last event of the ledger FILE, to be published.
+
+    The command `shotveil ledger verify --receipt` compares a ledger with such a statement, as with
+    the receipts that clients get. A ledger that was put back as it was earlier lacks the event.
+    """
+    from shotveil.host.ledger.checkpoints import sign
+    from shotveil.host.ledger.event_log import EventLog
+
+    with EventLog(file, writable=False) as log:
+        signed = str(sign(log))
+    if json:
+        print_json({"file": str(file), "checkpoint": loads(signed)})
+        return
+    click.echo(signed)
 
 
 @ledger.command()
@@ -91,6 +204,10 @@ def show(file: Path, plot: Path | None, network: str | None, json: bool) -> None
                 f"{own['bits']:g} ({own['sense']})" if own else "none",
             )
         console.print(table)
+        if entry["budget_raised"]:
+            console.print(f"budgets were raised {entry['budget_raised']} times")
+        for member in entry["networks"][1:]:
+            console.print(f"also charged here: {escape(member['network'])} {member['digest'][:16]}")
         if entry["disclosed_bits"]:
             told = entry["disclosed_bits"] / entry["weights"]
             console.print(f"of each total {told:.3g} are for the layers' scales and for decoys")
@@ -106,13 +223,20 @@ def show(file: Path, plot: Path | None, network: str | None, json: bool) -> None
     metavar="HEAD",
     help="Head that was printed earlier and that must still be part of the chain.",
 )
+@click.option(
+    "--receipt",
+    type=FILE,
+    help="File with checkpoints, one on a line, that the ledger must hold: receipts of clients, or "
+    "what `ledger checkpoint` printed.",
+)
 @json_option
-def verify(file: Path, head: str | None, json: bool) -> None:
+def verify(file: Path, head: str | None, receipt: Path | None, json: bool) -> None:
     """Check the ledger FILE for events that were edited, removed or put in another order.
 
     Keep the head that is printed: if it is given as --head later, the command checks that no event
-    before it is missing.
+    before it is missing. A receipt that a client holds shows the same.
     """
+    from shotveil.host.ledger.checkpoints import Checkpoint, require_part_of
     from shotveil.host.ledger.event_log import EventLog, Head
     from shotveil.host.ledger.odometer import read_accounts
 
@@ -120,6 +244,9 @@ def verify(file: Path, head: str | None, json: bool) -> None:
     read_accounts(file)
     with EventLog(file, writable=False) as log:
         found = log.verify(known)
+        if receipt is not None:
+            for line in ForeignFile("receipt", receipt).read(RECEIPT_LIMIT).decode().splitlines():
+                require_part_of(log, Checkpoint.parse(line))
     if json:
         print_json({"file": str(file), "events": found.sequence, "head": str(found)})
         return
@@ -143,6 +270,13 @@ def verify(file: Path, head: str | None, json: bool) -> None:
 @sense_option
 @click.option("--client", metavar="NAME", help="Client that alone is limited, by its name.")
 @click.option("--each-client", is_flag=True, help="Limit each client that has no limit of its own.")
+@click.option(
+    "--reason",
+    metavar="TEXT",
+    default="",
+    show_default="none",
+    help="Why the budget is raised, for the record; needed to raise it.",
+)
 @json_option
 def budget(
     file: Path,
@@ -151,9 +285,12 @@ def budget(
     sense: str,
     client: str | None,
     each_client: bool,
+    reason: str,
     json: bool,
 ) -> None:
     """Set, raise or lift a budget in the ledger FILE, while no server has it open.
+
+    A budget that is raised stays on record, with what it was, the time and the --reason.
 
     The budget is that of all clients together, unless --client or --each-client is given.
     """
@@ -169,7 +306,12 @@ def budget(
         digest, account = accounts.accounts.find(network)
         which = "" if each_client else client
         accounts.set_budget(
-            digest, bits, "certified" if sense == "certified" else "declared", which
+            digest,
+            bits,
+            "certified" if sense == "certified" else "declared",
+            which,
+            may_raise=bool(reason),
+            reason=reason,
         )
         whose = "each client" if each_client else f"client {client}" if client else "all clients"
     if json:

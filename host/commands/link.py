@@ -72,7 +72,9 @@ def link(
 ) -> None:
     """Simulate the fibre and the optics of both parties, as a process of its own.
 
-    Neither party sees more than its own end.
+    WHOEVER RUNS THIS PROCESS SEES WEIGHTS AND DATA. It simulates both parties' optics, so its
+    machine holds what a real fibre would keep apart. Run it for tests, never between parties that
+    do not trust it. Neither party sees more than its own end.
 
     With --attack there is an adversary in the client's optics or on the fibre, so that one can see
     whether the honest parties notice; `shotveil attack --list` names the attacks. What it learned
@@ -89,6 +91,7 @@ def link(
     from shotveil.host.adversaries.attacks import interference, interference_bound
     from shotveil.host.parties.keys import LINK, read_keys
     from shotveil.host.parties.optical_link import SimulatedLink
+    from shotveil.host.parties.receipts import Signer
     from shotveil.host.parties.rpc import serve_link
     from shotveil.host.protocol import messages_pb2 as pb
 
@@ -122,6 +125,7 @@ def link(
         symbol_level=symbol_level or adversary is not None,
         interference=adversary,
         record=record,
+        sign=Signer(*own_keys[1:]),
     )
     # Many calls run in parallel, so the matrix products inside each must use a single thread.
     with refusals(), threadpool_limits(1, "blas"):

@@ -27,6 +27,8 @@ SESSIONS, IDLE_SECONDS = 1, 10.0  # a node's fibre leads to a single client
 PATIENCE = 60.0  # seconds for which a node may stand still while it waits for the other party
 LAYER_SECONDS = 3600.0  # a layer through simulated nodes takes minutes
 
+PARENT_PIPE = "SHOTVEIL_PARENT"  # environment: process that holds the other end of standard input
+
 device_option = click.option(
     "--device",
     type=URL,
@@ -128,19 +130,30 @@ def reach(url: str) -> Callable[[], Any]:
 def run_until_told(
     what: str, stop: Callable[[], Any], ready: Mapping[str, Any], json: bool
 ) -> None:
-    """Print one line when the party is ready, wait for SIGINT or SIGTERM, then call `stop`.
+    """Print one line when the party is ready, wait until it is told to stop, then call `stop`.
+
+    SIGINT, SIGTERM and SIGHUP tell it so. A party that another one started, with a pipe from it as
+    standard input, also stops when that one has ended in any way.
 
     The line is `what`, or with `json` the object `ready`.
     """
     told = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: told.set())
+    if os.environ.get(PARENT_PIPE) == str(os.getppid()):
+        threading.Thread(target=_wait_for_parent, args=[told], daemon=True).start()
     if json:
         print_event("ready", **ready)
     else:
         click.echo(what)
     told.wait()
     stop()
+
+
+def _wait_for_parent(told: threading.Event) -> None:
+    while os.read(0, 1 << 12):  # the other end closes when the parent ends, even if it is killed
+        pass
+    told.set()
 
 
 def log_to_stderr() -> None:

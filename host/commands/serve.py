@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from shotveil.host.commands.adversaries import adversary_name, require_attack
 from shotveil.host.commands.demo import DATA_BUDGET, WEIGHT_BUDGET
@@ -35,6 +37,7 @@ from shotveil.host.commands.parties import (
     DEMO_LINK,
     DEMO_SERVER,
     IDLE_SECONDS,
+    PARENT_PIPE,
     SESSIONS,
     address_option,
     calibration_option,
@@ -76,8 +79,21 @@ DEMO_BUDGET = 8.0  # bits per weight; no weight of the demo's networks holds mor
 @click.option(
     "--ledger",
     type=FILE,
-    help="File that keeps for all time what has leaked of the network; needed unless --demo is "
-    "given.",
+    help="File that keeps for all time what has leaked of the network, which "
+    "`shotveil ledger init` made; needed unless --demo is given.",
+)
+@click.option(
+    "--lineage",
+    metavar="NAME",
+    show_default="by the weights",
+    help="Network in the ledger, by its name or digest, whose account this one's light is charged "
+    "to.",
+)
+@click.option(
+    "--new-account",
+    is_flag=True,
+    help="Open an account of its own although the weights are like those of another network; only "
+    "where what they share is no secret.",
 )
 @click.option(
     "--budget",
@@ -90,6 +106,14 @@ DEMO_BUDGET = 8.0  # bits per weight; no weight of the demo's networks holds mor
     type=float,
     show_default="as in the ledger",
     help="Most that may leak of each weight to any one client, in bits (0 or more).",
+)
+@click.option(
+    "--client-share",
+    type=float,
+    default=0.25,
+    show_default="0.25, and with --demo 1",
+    help="Share of the budget that any one client may take where no client budget is set (above 0, "
+    "at most 1).",
 )
 @click.option(
     "--max-total-bits",
@@ -151,8 +175,11 @@ def serve(
     calibration: Path | None,
     network: str,
     ledger: Path | None,
+    lineage: str | None,
+    new_account: bool,
     budget: float | None,
     client_budget: float | None,
+    client_share: float,
     max_total_bits: float | None,
     max_image_bits: float | None,
     sense: str,
@@ -215,6 +242,9 @@ def serve(
         raise RangeError(
             "--gain is not given with --device; allowed: the gain that the client is set to"
         )
+    require("client share", client_share, above=0, at_most=1)
+    if lineage is not None and new_account:
+        raise RangeError("both --lineage and --new-account given; allowed: one of them")
     if max_total_bits is not None:
         require("max total bits", max_total_bits, above=0)
     limits = Budgets(WEIGHT_BUDGET, DATA_BUDGET, image_bits=max_image_bits, decoy_rate=decoy_rate)
@@ -240,11 +270,14 @@ def serve(
         )
     require_attack(strength, attack)
     dishonest = None if attack is None else curious_server(attack, strength)
+    demo_ledger = ledger is None
     if ledger is None:
         if not demo:
             raise RangeError("neither --ledger nor --demo is given; allowed: a file as --ledger")
         ledger = folder / "ledger.db"
         budget = DEMO_BUDGET if budget is None else budget
+        if context.get_parameter_source("client_share") is ParameterSource.DEFAULT:
+            client_share = 1.0  # it has one client
     if max_total_bits is not None:
         # The ledger keeps the tighter of both limits, in bits per weight.
         allowed = max_total_bits / counted_weights(served)
@@ -252,12 +285,15 @@ def serve(
     child = _own_link(link) if demo and device is None else None
     try:
         with refusals(), ExitStack() as stack:
-            accounts = stack.enter_context(BudgetFilter(ledger))
-            accounts.register(served)
+            accounts = stack.enter_context(BudgetFilter(ledger, create=demo_ledger))
+            account = accounts.register(served, lineage=lineage, new_account=new_account)
             in_sense: Sense = "certified" if sense == "certified" else "declared"
             for bits, whose in ((budget, None), (client_budget, "")):
                 if bits is not None:
-                    accounts.set_budget(served.digest, bits, in_sense, whose)
+                    accounts.set_budget(served.digest, bits, in_sense, whose, may_raise=False)
+            if account.budget is not None and account.default_client_budget is None:
+                share = client_share * account.budget.bits
+                accounts.set_budget(served.digest, share, account.budget.sense, "")
             port_of_light: Any
             transmitter: Callable[..., Any] = transmitter_for
             if device is None:
@@ -350,7 +386,13 @@ def _own_link(address: str) -> subprocess.Popen[str]:
         "--demo",
         "--json",
     ]
-    child = subprocess.Popen([*command, "--address", address], stdout=subprocess.PIPE, text=True)
+    child = subprocess.Popen(
+        [*command, "--address", address],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, PARENT_PIPE: str(os.getpid())},
+    )
     assert child.stdout is not None
     if not child.stdout.readline():
         child.wait()

@@ -17,6 +17,17 @@ that a session has a single channel (i.i.d., collective attack). Until there is 
 certificate, those two senses count the light as lost. After a refusal the declared sense takes the
 certified channel as well, because the declaration was found to be wrong.
 
+Light that provably never left is not charged at all: a *settle* event takes a reserve back, and
+keeps the evidence for that, which is the statement of a link or of the owner.
+
+The account of a network is that of its whole *lineage*. A network whose weights tell of those of a
+network that is known already, because it is the same one saved again or trained on, is charged to
+that one's account (`host.ledger.lineage`).
+
+What the accounts hold does not grow with age: of the sessions that ended the last `KEPT_SESSIONS`
+are kept, and of reserves that were never committed the last `KEPT_RESERVES`. What older ones
+charged stays charged; it can only no longer be settled.
+
 `Accounts` adds events up to totals and can be read after any event. `host.ledger.budget` decides
 what may still be sent, and `host.ledger.odometer` reports.
 """
@@ -36,6 +47,8 @@ from shotveil.models.common.checks import RangeError, require
 
 Sense = Literal["declared", "estimated", "certified"]
 SENSES: tuple[Sense, ...] = get_args(Sense)
+KEPT_SESSIONS = 256
+KEPT_RESERVES = 4096
 COMPOSITION = "least over splits into groups: chi(1 + sum K V_A, worst T, worst eps), groups added"
 
 
@@ -79,7 +92,7 @@ class Tally:
         key = channel, modulation_variance
         total = held.get(key, 0) + copies
         if np.any(total):
-            held[key] = total
+            held[key] = compact(total)
         else:
             held.pop(key, None)
         self._bits.pop((sense, layer), None)
@@ -97,7 +110,17 @@ class Tally:
 
     def copies(self, sense: Sense = "declared") -> int:
         """Return the number of rows sent, each counted as often as it was sent."""
-        return int(sum(c.sum() for held in self._counts[sense] for c in held.values()))
+        return int(
+            sum(
+                c.sum() * (rows if len(c) == 1 else 1)
+                for (rows, _), held in zip(self.layers, self._counts[sense], strict=True)
+                for c in held.values()
+            )
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a snapshot keeps: all but the bits, which follow from the counts."""
+        return {**vars(self), "_bits": {}}
 
     def _layer(self, sense: Sense, layer: int, extra: Tally | None) -> float:
         held = self._counts[sense][layer]
@@ -107,10 +130,12 @@ class Tally:
         keys = sorted({*held, *more})
         bits = 0.0
         if keys:
-            zero = np.zeros(self.layers[layer][0], dtype=np.int64)
-            counts = np.stack([held.get(key, zero) + more.get(key, zero) for key in keys])
+            none = np.zeros(1, dtype=np.int64)
+            each = np.broadcast_arrays(*(held.get(k, none) + more.get(k, none) for k in keys))
             # Many rows share the same counts, so the leakage is computed once for each pattern.
-            patterns, occurrence = np.unique(counts, axis=1, return_counts=True)
+            patterns, occurrence = np.stack(each), np.ones(1, dtype=np.int64)
+            if patterns.shape[1] > 1:
+                patterns, occurrence = np.unique(patterns, axis=1, return_counts=True)
             variances = np.array([variance for _, variance in keys])
             channels = sorted({channel for channel, _ in keys})
             modulation = np.zeros((len(channels), patterns.shape[1]))
@@ -123,6 +148,26 @@ class Tally:
         return bits
 
 
+def compact(copies: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return copies, shape (rows,), as shape (1,) where all rows have the same number.
+
+    Such an array means the same in sums, and most clients send all rows equally often.
+    """
+    return copies[:1].copy() if np.all(copies == copies[0]) else copies
+
+
+@dataclass(frozen=True)
+class Emission:
+    """Which light of a link a reserve is for: a part of a batch's layer, in an epoch of the link.
+
+    epoch: Name of the link's hold by one server; "" where the light goes through no link.
+    """
+
+    epoch: str = ""
+    batch: int = 0
+    part: int = 0
+
+
 @dataclass(frozen=True)
 class Reserve:
     """Rows [first, stop) of a layer, each to be sent `inferences` times: charged before sending."""
@@ -133,6 +178,7 @@ class Reserve:
     first: int
     stop: int
     inferences: int
+    emission: Emission = Emission()
 
 
 @dataclass(frozen=True)
@@ -167,6 +213,13 @@ class NetworkAccount:
     budget: Budget | None = None
     client_budgets: dict[str, Budget] = field(default_factory=dict)
     default_client_budget: Budget | None = None
+    raised: list[float] = field(default_factory=list)  # times at which a budget was raised
+    members: dict[str, str] = field(default_factory=dict)  # the name of each network by digest
+    sketches: dict[str, list[str]] = field(default_factory=dict)  # of their layers, by digest
+    sessions: int = 0
+    failure_probability: float = 0.0  # of all sessions together
+    last_session: SessionAccount | None = None
+    never_verified: int = 0  # copies of rows, in reserves that are no longer kept one by one
 
     def client(self, name: str) -> Tally:
         """Return the tally of a client, which is opened if it is new."""
@@ -184,6 +237,13 @@ class Accounts:
         self.networks: dict[str, NetworkAccount] = {}
         self.sessions: dict[str, SessionAccount] = {}
         self.outstanding: dict[int, Reserve] = {}
+        self._lineage: dict[str, str] = {}  # the account's digest for each network's
+        self._ended: list[str] = []
+        self._now = 0.0  # the time of the event that is being added
+
+    def account_of(self, network: str) -> NetworkAccount | None:
+        """Return the account that the network with a digest is charged to; None if it has none."""
+        return self.networks.get(self._lineage.get(network, network))
 
     def apply(self, event: Event) -> None:
         """Add one event. Raises `RangeError` for an event that makes no sense at this point."""
@@ -191,6 +251,7 @@ class Accounts:
         if handler is None:
             raise RangeError(f"ledger event {event.sequence} has unknown kind {event.kind!r}")
         try:
+            self._now = event.time
             handler(event.sequence, event.body)
         except (KeyError, TypeError, IndexError, ValueError) as error:
             raise RangeError(
@@ -199,13 +260,31 @@ class Accounts:
 
     def _on_network(self, _: int, body: Mapping[str, Any]) -> None:
         layers = [(int(rows), int(columns)) for rows, columns in body["layers"]]
-        if body["network"] in self.networks:
+        digest, of = body["network"], body.get("of", body["network"])
+        if digest in self._lineage:
             raise ValueError("the network is known already")
-        self.networks[body["network"]] = NetworkAccount(body["name"], layers, Tally(layers))
+        if of == digest:
+            self.networks[digest] = NetworkAccount(body["name"], layers, Tally(layers))
+        account = self.networks[of]
+        if account.layers != layers:
+            raise ValueError("the network has other layers than its lineage")
+        self._lineage[digest] = of
+        account.members[digest] = body["name"]
+        if "sketches" in body:
+            account.sketches[digest] = list(body["sketches"])
+
+    def _on_sketch(self, _: int, body: Mapping[str, Any]) -> None:
+        account = self.networks[self._lineage[body["network"]]]
+        account.sketches[body["network"]] = list(body["sketches"])
+
+    def _on_place(self, _: int, body: Mapping[str, Any]) -> None:
+        """Note that the file was accepted in a new place; no account changes."""
 
     def _on_budget(self, _: int, body: Mapping[str, Any]) -> None:
-        account = self.networks[body["network"]]
+        account = self.networks[self._lineage[body["network"]]]
         bits = body["bits"]
+        if body.get("raised"):
+            account.raised.append(self._now)
         budget = None if bits is None else Budget(float(bits), body["sense"])
         client = body["client"]
         if client is None:
@@ -218,7 +297,8 @@ class Accounts:
             account.client_budgets[client] = budget
 
     def _on_session(self, _: int, body: Mapping[str, Any]) -> None:
-        account = self.networks[body["network"]]
+        network = self._lineage[body["network"]]
+        account = self.networks[network]
         if body["session"] in self.sessions:
             raise ValueError("the session is known already")
         if len(body["declared"]) != len(account.layers):
@@ -233,13 +313,16 @@ class Accounts:
         for tally in (account.total, account.client(body["client"])):
             tally.disclosed = max(tally.disclosed, float(body.get("disclosed_bits", 0.0)))
         self.sessions[body["session"]] = SessionAccount(
-            body["network"],
+            network,
             body["client"],
             variances,
             float(body["failure_probability"]),
             [LayerChannel(ChannelClass(*map(float, pair))) for pair in body["declared"]],
             [np.zeros(rows, dtype=np.int64) for rows, _ in account.layers],
         )
+        account.sessions += 1
+        account.failure_probability += float(body["failure_probability"])
+        account.last_session = self.sessions[body["session"]]
 
     def _on_reserve(self, sequence: int, body: Mapping[str, Any]) -> None:
         reserve = Reserve(
@@ -249,10 +332,13 @@ class Accounts:
             int(body["first"]),
             int(body["stop"]),
             int(body["inferences"]),
+            Emission(*body.get("emission", ())),
         )
         copies = self.copies_of(reserve)
         self._add(reserve.session, reserve.layer, LayerChannel(LOST), copies)
         self.outstanding[sequence] = reserve
+        while len(self.outstanding) > KEPT_RESERVES:
+            self._forget_a_reserve()
 
     def _on_commit(self, _: int, body: Mapping[str, Any]) -> None:
         reserve = self.outstanding.pop(int(body["reserve"]))
@@ -261,6 +347,11 @@ class Accounts:
         self._add(reserve.session, layer, LayerChannel(LOST), -copies)
         self._add(reserve.session, layer, session.channels[layer], copies)
         session.committed[layer] = session.committed[layer] + copies
+
+    def _on_settle(self, _: int, body: Mapping[str, Any]) -> None:
+        reserve = self.outstanding.pop(int(body["reserve"]))
+        self._add(reserve.session, reserve.layer, LayerChannel(LOST), -self.copies_of(reserve))
+        self._forget_sessions()
 
     def _on_channel(self, _: int, body: Mapping[str, Any]) -> None:
         session, layer = self.sessions[body["session"]], int(body["layer"])
@@ -272,6 +363,27 @@ class Accounts:
 
     def _on_end(self, _: int, body: Mapping[str, Any]) -> None:
         self.sessions[body["session"]].ended = body["reason"] or "ended"
+        self._ended.append(body["session"])
+        self._forget_sessions()
+
+    def _forget_a_reserve(self) -> None:
+        """Stop to keep the oldest reserve by itself. Its light stays charged as lost for ever."""
+        oldest = self.outstanding.pop(next(iter(self.outstanding)))
+        account = self.networks[self.sessions[oldest.session].network]
+        account.never_verified += (oldest.stop - oldest.first) * oldest.inferences
+        self._forget_sessions()
+
+    def _forget_sessions(self) -> None:
+        """Forget the oldest sessions that ended, unless a reserve of theirs may yet be settled."""
+        if len(self._ended) <= 2 * KEPT_SESSIONS:
+            return
+        in_use = {reserve.session for reserve in self.outstanding.values()}
+        old, recent = self._ended[:-KEPT_SESSIONS], self._ended[-KEPT_SESSIONS:]
+        kept = [session for session in old if session in in_use]
+        for session in old:
+            if session not in in_use:
+                del self.sessions[session]
+        self._ended = [*kept, *recent]
 
     def copies_of(self, reserve: Reserve) -> NDArray[np.int64]:
         """Return the copies, shape (rows,), that a reserve charges.
@@ -307,7 +419,11 @@ class Accounts:
         fitting = [
             digest
             for digest, account in self.networks.items()
-            if network and (digest.startswith(network) or account.name == network)
+            if network
+            and any(
+                member.startswith(network) or name == network
+                for member, name in {digest: account.name, **account.members}.items()
+            )
         ]
         if len(fitting) != 1:
             known = ", ".join(f"{a.name} ({d[:12]})" for d, a in self.networks.items()) or "none"

@@ -7,9 +7,11 @@ than were asked for, if only those fit.
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,8 +22,8 @@ from shotveil.host.leakage.composition import LOST, ChannelClass
 from shotveil.host.ledger.accounts import (
     COMPOSITION,
     SENSES,
-    Accounts,
     Budget,
+    Emission,
     LayerChannel,
     NetworkAccount,
     Reserve,
@@ -30,6 +32,8 @@ from shotveil.host.ledger.accounts import (
     require_budget,
 )
 from shotveil.host.ledger.event_log import EventLog
+from shotveil.host.ledger.lineage import lineage_of, sketches
+from shotveil.host.ledger.snapshots import EVERY, keep, restore
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.link.light import one_or_each
 from shotveil.models.networks.network import Network
@@ -42,51 +46,117 @@ class BudgetExhausted(RangeError):
 class BudgetFilter:
     """The accounts of the ledger file at `path`, and the only way to add to them.
 
+    create: Whether a ledger is made where neither the file nor its key exists.
+
     Threads may share one. A session that is still open in the file belonged to a process that died,
-    so it is ended here, and what it had reserved stays charged. Raises `RangeError` for a file that
-    `EventLog` refuses, and where the chain of events is broken.
+    so it is ended here, and what it had reserved stays charged until it is settled. Raises
+    `RangeError` for a file that `EventLog` refuses, and where the chain of events is broken.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._log = EventLog(path)
+    def __init__(self, path: Path, *, create: bool = False) -> None:
+        self._log = EventLog(path, create=create)
         self._changed = threading.Condition()
-        self.accounts = Accounts()
         try:
-            for event in self._log.events():
-                self.accounts.apply(event)
-            for session, account in self.accounts.sessions.items():
+            self.accounts = restore(self._log)
+            self._kept = self._log.head.sequence  # events up to the last snapshot, or the start
+            for session, account in list(self.accounts.sessions.items()):
                 if not account.ended:
                     self._write("end", {"session": session, "reason": "the server had stopped"})
         except BaseException:
             self._log.close()
             raise
 
-    def register(self, network: Network) -> None:
-        """Open an account for a network, unless it has one already."""
+    @property
+    def log(self) -> EventLog:
+        """The log of events, to be read."""
+        return self._log
+
+    def register(
+        self, network: Network, *, lineage: str | None = None, new_account: bool = False
+    ) -> NetworkAccount:
+        """Return the account of a network, which is opened if neither it nor a relative has one.
+
+        lineage: Name or digest of a network that this one is charged with, as the owner states.
+        new_account: Whether the owner states that what this network shares with others is no
+            secret.
+
+        Raises `RangeError` where the lineage has other layers, for an unknown lineage, and for a
+        statement on a network that has another account already.
+        """
         with self._changed:
-            if network.digest not in self.accounts.networks:
-                layers = [[layer.rows, layer.columns] for layer in network.layers]
-                body = {"network": network.digest, "name": network.name, "layers": layers}
-                self._write("network", body)
+            own = sketches(network, self._log.secret)
+            digest, accounts = network.digest, self.accounts
+            of = accounts.find(lineage)[0] if lineage is not None else None
+            known = accounts.account_of(digest)
+            if known is not None:
+                if (of is not None and accounts.networks[of] is not known) or (
+                    new_account and next(iter(known.members)) != digest
+                ):
+                    raise RangeError(
+                        f"network {network.name} is charged to the account of {known.name} "
+                        "already; allowed: the same account"
+                    )
+                if digest not in known.sketches:  # of a ledger of an earlier version
+                    self._write("sketch", {"network": digest, "sketches": own})
+                return known
+            layers = [[layer.rows, layer.columns] for layer in network.layers]
+            body = {"network": digest, "name": network.name, "layers": layers, "sketches": own}
+            if of is None and not new_account:
+                of = lineage_of(network, own, accounts.networks)
+            if of is not None:
+                known = accounts.networks[of]
+                if known.layers != [tuple(shape) for shape in layers]:
+                    raise RangeError(
+                        f"network {network.name} has other layers than {known.name}; allowed: a "
+                        "lineage with the same"
+                    )
+                body["of"] = of
+            self._write("network", body)
+            return accounts.networks[of or digest]
 
     def set_budget(
-        self, network: str, bits: float | None, sense: Sense, client: str | None = None
+        self,
+        network: str,
+        bits: float | None,
+        sense: Sense,
+        client: str | None = None,
+        *,
+        may_raise: bool = True,
+        reason: str = "",
     ) -> None:
         """Limit what leaks of `network` (a digest) to `bits` per weight; None lifts the limit.
 
         client: A client's name limits that client, "" limits each client that has no limit of its
         own, and None limits all clients together. Nothing is written if the budget is already in
-        force. Raises `RangeError` for a negative number, or a sense other than declared and
-        certified.
+        force. The event of a budget that is raised says what it was and the owner's `reason`.
+        Raises `RangeError` for a negative number, a sense other than declared and certified, and
+        for a budget that is raised where it may not be.
         """
         require_budget(bits, sense)
         with self._changed:
-            account = self.accounts.networks[network]
+            account = self._account(network)
             old = account.budget if client is None else account.client_budgets.get(client)
             if client == "":
                 old = account.default_client_budget
-            if old != (None if bits is None else Budget(float(bits), sense)):
-                body = {"network": network, "client": client, "bits": bits, "sense": sense}
+            new = None if bits is None else Budget(float(bits), sense)
+            if old != new:
+                body: dict[str, Any] = {
+                    "network": network,
+                    "client": client,
+                    "bits": bits,
+                    "sense": sense,
+                }
+                # A budget in another sense is another limit, which may let out more.
+                if old is not None and (
+                    new is None or new.sense != old.sense or new.bits > old.bits
+                ):
+                    if not may_raise:
+                        raise RangeError(
+                            f"budget = {f'{new.bits:g} ({new.sense})' if new else 'none'} is more "
+                            f"than the ledger has, {old.bits:g} bits per weight ({old.sense}); "
+                            "allowed: at most that, or more by `shotveil ledger budget --reason`"
+                        )
+                    body |= {"raised": True, "was": [old.bits, old.sense], "reason": reason}
                 self._write("budget", body)
                 self._changed.notify_all()
 
@@ -115,7 +185,7 @@ class BudgetFilter:
         require("failure probability", failure_probability, above=0, below=1)
         require("disclosed bits", disclosed_bits, at_least=0)
         with self._changed:
-            account = self.accounts.networks[network]
+            account = self._account(network)
             # Checked before writing, because everything on disk has to be readable again.
             if session in self.accounts.sessions:
                 raise RangeError(f"session {session} is known already; allowed: a new one")
@@ -165,8 +235,12 @@ class BudgetFilter:
         stop: int,
         inferences: int,
         patience: float = 10.0,
+        emission: Emission | None = None,
     ) -> Reserve:
         """Charge rows [first, stop) `inferences` times, or as many of them from `first` on as fit.
+
+        emission: Which light this is for its link, by which the link can later say that it never
+            left.
 
         On return, the charge is on disk and the light may leave. If nothing fits while other light
         is still on its way, the call waits up to `patience` seconds for that light to be verified.
@@ -186,6 +260,7 @@ class BudgetFilter:
                         "first": first,
                         "stop": fitting,
                         "inferences": inferences,
+                        **({"emission": list(astuple(emission))} if emission else {}),
                     }
                     sequence = self._write("reserve", body)
                     return self.accounts.outstanding[sequence]
@@ -203,6 +278,18 @@ class BudgetFilter:
             if reserve.sequence not in self.accounts.outstanding:
                 raise RangeError(f"reserve {reserve.sequence} is not outstanding")
             self._write("commit", {"reserve": reserve.sequence})
+            self._changed.notify_all()
+
+    def settle(self, reserve: int, evidence: Mapping[str, Any]) -> None:
+        """Take a reserve back, since its light provably never left; keep the evidence for that.
+
+        reserve: Number of the reserve's event. Raises `RangeError` for a reserve that is not
+        outstanding.
+        """
+        with self._changed:
+            if reserve not in self.accounts.outstanding:
+                raise RangeError(f"reserve {reserve} is not outstanding")
+            self._write("settle", {"reserve": reserve, "evidence": dict(evidence)})
             self._changed.notify_all()
 
     def restate(self, session: str, layer: int, channel: LayerChannel) -> None:
@@ -224,8 +311,14 @@ class BudgetFilter:
                 self._changed.notify_all()
 
     def close(self) -> None:
-        """Close the ledger file."""
-        self._log.close()
+        """Make a snapshot, if there is anything new, and close the ledger file."""
+        try:
+            if self._log.head.sequence > self._kept:
+                keep(self._log, self.accounts)
+        except (RangeError, sqlite3.Error):
+            pass  # what is wrong with the file is told where it is opened again
+        finally:
+            self._log.close()
 
     def __enter__(self) -> BudgetFilter:
         return self
@@ -239,13 +332,26 @@ class BudgetFilter:
         self.close()
 
     def _write(self, kind: str, body: Mapping[str, Any]) -> int:
-        """Write an event to disk, then add it to the accounts; return its sequence number.
+        """Try an event on the accounts, write it to disk, and return its sequence number.
 
-        In this order the accounts in memory never hold more than the file.
+        The log keeps only what the accounts take. Where either refuses, the accounts are read from
+        the file again, so they never hold anything else than the file.
         """
-        written = self._log.append(kind, body)
-        self.accounts.apply(written)
+        try:
+            (written,) = self._log.append_all([(kind, body)], accept=self.accounts.apply)
+        except BaseException:
+            self.accounts = restore(self._log)
+            raise
+        if written.sequence >= self._kept + EVERY:
+            keep(self._log, self.accounts)
+            self._kept = written.sequence
         return written.sequence
+
+    def _account(self, network: str) -> NetworkAccount:
+        account = self.accounts.account_of(network)
+        if account is None:
+            raise RangeError(f"network {network} is not in the ledger")
+        return account
 
     def _fitting(self, session: str, layer: int, first: int, stop: int, inferences: int) -> int:
         """Return the largest end ≤ stop for which rows [first, end) fit all budgets, else first."""

@@ -36,7 +36,7 @@ class DataBudgetExhausted(RangeError):
 
 
 class DataLedger:
-    """The client's ledger at `path`, which is created if it does not exist.
+    """The client's ledger at `path`, which is made if neither it nor its key exists.
 
     budget: Limit in bits per data element of an image, ≥ 0; None sets no limit.
     bound: Name of the data bound that both budgets are compared with.
@@ -60,7 +60,7 @@ class DataLedger:
         data_bound(bound)
         self.budget, self.bound, self.image_budget = budget, bound, image_budget
         self._lock = threading.Lock()
-        self._log = EventLog(path)
+        self._log = EventLog(path, create=True)
         # For each image and (number of the layer, columns): the highest gain so far, and rows.
         self._images: dict[str, _Rows] = {}
         try:

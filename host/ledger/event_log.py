@@ -5,7 +5,14 @@ itself and the HMAC of its predecessor. A sealed head record, written in the sam
 which event is the last. So without the key no event, not even the last one, can be edited, removed
 or moved. The key is a file beside the log that only its owner can read. An old copy of the whole
 log can still be put back. Only a head that was written down elsewhere reveals that, and `verify`
-accepts such a head.
+accepts such a head (`host.ledger.checkpoints` signs heads, so that clients can keep them).
+
+A log is made once, on purpose. One that is missing, empty, of another key, a copy, or no longer the
+file that was written last, is refused and never begun anew.
+
+So that a log of any age opens quickly, `save` keeps a *snapshot*: what the events so far add up to,
+in the reader's own form, and a seal over the rows of the file up to there. `resume` compares those
+rows with the seal, which takes two microseconds an event, and follows the chain only from there on.
 """
 
 from __future__ import annotations
@@ -19,35 +26,44 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
 from shotveil.models.common.checks import RangeError
 
-FORMAT = 1
+FORMAT = 2  # since then the head says in which file it lies, and there are snapshots
 KEY_BYTES = 32
+SEGMENT = 4096  # events that one seal of a snapshot covers
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS events (
+_EVENTS = """
+CREATE TABLE events (
     sequence INTEGER PRIMARY KEY,
     time REAL NOT NULL,
     kind TEXT NOT NULL,
     body TEXT NOT NULL,
     digest BLOB NOT NULL
 );
-CREATE TABLE IF NOT EXISTS head (
+CREATE TABLE head (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     sequence INTEGER NOT NULL,
     digest BLOB NOT NULL,
-    seal BLOB NOT NULL
+    seal BLOB NOT NULL,
+    place INTEGER NOT NULL
 );
-CREATE TRIGGER IF NOT EXISTS events_are_final BEFORE UPDATE ON events
+CREATE TRIGGER events_are_final BEFORE UPDATE ON events
     BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
-CREATE TRIGGER IF NOT EXISTS events_stay BEFORE DELETE ON events
+CREATE TRIGGER events_stay BEFORE DELETE ON events
     BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
 """
+_SNAPSHOTS = (
+    "CREATE TABLE segments (last INTEGER PRIMARY KEY, seal BLOB NOT NULL)",
+    "CREATE TABLE snapshot (one INTEGER PRIMARY KEY CHECK (one = 1), last INTEGER NOT NULL, "
+    "version TEXT NOT NULL, state BLOB NOT NULL, seal BLOB NOT NULL)",
+)
 
 
 @dataclass(frozen=True)
@@ -91,46 +107,43 @@ class Head:
 
 
 class EventLog:
-    """The log at `path`. A writable log is created if it does not exist.
+    """The log at `path`.
+
+    create: Whether a log is made where neither the file nor its key exists.
+    adopt: Whether a file that was moved, copied or restored is accepted in its new place, which is
+        written down as an event of the kind "place".
 
     Only one process at a time may have a log open for writing; its threads may share it. Raises
-    `RangeError` when another process has it open, when the file or its key is missing, or when the
-    file is no log.
+    `RangeError` when another process has it open, when the file or its key is missing, when the
+    file is empty, is another one than was written last, or is no log.
     """
 
-    def __init__(self, path: Path, *, writable: bool = True) -> None:
+    def __init__(
+        self, path: Path, *, writable: bool = True, create: bool = False, adopt: bool = False
+    ) -> None:
         self.path = path
-        self._guard = threading.Lock()
+        self._file = path.resolve()  # a link to a log is that log, and shares its lock
+        self._guard = threading.RLock()
         self._lock_file: int | None = None
-        exists = path.is_file()
+        self._database: sqlite3.Connection | None = None
+        self._place = self._size = 0
+        self._journal: int | None = None
+        key_path = self._file.with_name(self._file.name + ".key")
+        exists, has_key = self._file.is_file(), key_path.exists()
         if not exists and not writable:
             raise RangeError(f"ledger {path} is not found; allowed: a file that Shotveil wrote")
-        if writable and not path.parent.is_dir():
+        if not self._file.parent.is_dir():
             raise RangeError(f"ledger {path} is in no folder that exists")
+        new = create and not exists and not has_key
+        if writable and not exists and not new:
+            raise _missing(path, key_path if has_key else None)
         if writable:
-            self._lock_file = _take_lock(path)
+            self._lock_file = _take_lock(self._file)
         try:
-            self._key = _key(path, create=writable and not exists)
-            mode = "rwc" if writable else "ro"
-            self._database = sqlite3.connect(
-                f"{path.resolve().as_uri()}?mode={mode}",
-                uri=True,
-                isolation_level=None,
-                check_same_thread=False,
-                timeout=30,
-            )
-            if writable:
-                # With FULL, a committed transaction survives a power failure.
-                self._database.execute("PRAGMA journal_mode = WAL")
-                self._database.execute("PRAGMA synchronous = FULL")
-                self._database.executescript(_SCHEMA)
-                version = self._database.execute("PRAGMA user_version").fetchone()[0]
-                if version == 0:
-                    self._database.execute(f"PRAGMA user_version = {FORMAT}")
-            version = self._database.execute("PRAGMA user_version").fetchone()[0]
-            if version != FORMAT:
-                raise RangeError(f"ledger {path} has format {version}; allowed: {FORMAT}")
-            self._head = self._stored_head()
+            if new:
+                _make(self._file, key_path)
+            self._key = _key(path, key_path)
+            self._open(writable, adopt)
         except (sqlite3.DatabaseError, TypeError, ValueError) as error:
             self._release()
             if isinstance(error, RangeError):
@@ -139,6 +152,64 @@ class EventLog:
         except BaseException:
             self._release()
             raise
+
+    def _open(self, writable: bool, adopt: bool) -> None:
+        mode = "rw" if writable else "ro"
+        self._database = database = sqlite3.connect(
+            f"{self._file.as_uri()}?mode={mode}",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=30,
+        )
+        (self._format,) = database.execute("PRAGMA user_version").fetchone()
+        if not 1 <= self._format <= FORMAT:
+            if self._format == 0 and not database.execute("SELECT * FROM sqlite_master").fetchall():
+                raise _emptied(self.path)
+            raise RangeError(
+                f"ledger {self.path} has format {self._format}; allowed: up to {FORMAT}"
+            )
+        self._head = self._stored_head()
+        if not writable:
+            return
+        status = self._file.stat()
+        if status.st_nlink != 1:
+            raise RangeError(
+                f"ledger {self.path} has {status.st_nlink} names on this disk; allowed: one"
+            )
+        moved = self._format >= 2 and self._place != status.st_ino
+        if moved and not adopt:
+            raise RangeError(
+                f"ledger {self.path} is not the file that was written last: it was copied, moved "
+                "or restored, and its events may be old; if there is no newer one, "
+                f"`shotveil ledger adopt {self.path}` accepts it, as an event"
+            )
+        self._place, self._size = status.st_ino, status.st_size
+        if status.st_mode & 0o077:
+            self._file.chmod(0o600)  # it holds names, sessions and what they cost
+        # With FULL, a committed transaction survives a power failure.
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = FULL")
+        if self._format < 2:
+            self._convert()
+        if moved:
+            self.append("place", {"file": self._place})
+
+    def _convert(self) -> None:
+        """Give a log of format 1 what it lacks; its events and its key stay as they are."""
+        if self._head.sequence == 0:
+            raise _emptied(self.path)
+        database = self._open_database()
+        database.execute("BEGIN IMMEDIATE")
+        for statement in (
+            "ALTER TABLE head ADD COLUMN place INTEGER NOT NULL DEFAULT 0",
+            *_SNAPSHOTS,
+        ):
+            database.execute(statement)
+        self._format = FORMAT
+        self._write_head(self._head)
+        database.execute(f"PRAGMA user_version = {FORMAT}")
+        database.execute("COMMIT")
 
     @property
     def head(self) -> Head:
@@ -150,12 +221,27 @@ class EventLog:
         """A secret key for hashes that only the log's owner can compute."""
         return hmac.new(self._key, b"names", hashlib.sha256).digest()
 
+    @property
+    def signing_secret(self) -> bytes:
+        """A secret seed, 32 bytes, of the key that signs this log's checkpoints."""
+        return hmac.new(self._key, b"checkpoints", hashlib.sha256).digest()
+
     def append(self, kind: str, body: Mapping[str, Any]) -> Event:
         """Write one event and return it; on return it is on disk."""
         return self.append_all([(kind, body)])[0]
 
-    def append_all(self, events: Iterable[tuple[str, Mapping[str, Any]]]) -> list[Event]:
-        """Write all events or none, and return them; on return they are on disk."""
+    def append_all(
+        self,
+        events: Iterable[tuple[str, Mapping[str, Any]]],
+        accept: Callable[[Event], None] = lambda event: None,
+    ) -> list[Event]:
+        """Write all events or none, and return them; on return they are on disk.
+
+        accept: Function that is called with each event before the transaction ends. Where it
+            raises, nothing is written.
+
+        Raises `RangeError` where the file is no longer in its place.
+        """
         with self._guard:
             head, written = self._head, []
             for kind, body in events:
@@ -164,53 +250,155 @@ class EventLog:
                 digest = self._digest(head.digest, head.sequence + 1, now, kind, text)
                 head = Head(head.sequence + 1, digest)
                 written.append((Event(head.sequence, now, kind, json.loads(text), digest), text))
-            self._database.execute("BEGIN IMMEDIATE")
+            self.require_in_place()
+            database = self._open_database()
+            database.execute("BEGIN IMMEDIATE")
             try:
-                self._database.executemany(
+                database.executemany(
                     "INSERT INTO events VALUES (?, ?, ?, ?, ?)",
                     [(e.sequence, e.time, e.kind, text, e.digest) for e, text in written],
                 )
-                self._database.execute(
-                    "INSERT OR REPLACE INTO head VALUES (1, ?, ?, ?)",
-                    (head.sequence, head.digest, self._seal(head)),
-                )
-                self._database.execute("COMMIT")
+                self._write_head(head)
+                for event, _ in written:
+                    accept(event)
+                database.execute("COMMIT")
             except BaseException:
-                if self._database.in_transaction:
-                    self._database.execute("ROLLBACK")
+                if database.in_transaction:
+                    database.execute("ROLLBACK")
                 raise
             self._head = head
             return [event for event, _ in written]
 
-    def events(self) -> Iterator[Event]:
-        """Yield all events in order, each checked against the chain.
+    def require_in_place(self) -> None:
+        """Raise `RangeError` if the file or its journal was removed, replaced or cut short."""
+        if self._lock_file is None:  # a reader's file may change, and nothing is lost
+            return
+        journal = self._file.with_name(self._file.name + "-wal")
+        try:
+            status = self._file.stat()
+            beside = journal.stat().st_ino if self._journal or journal.exists() else None
+        except OSError:
+            status, beside = None, None
+        if self._journal is None:
+            self._journal = beside
+        if (
+            status is None
+            or status.st_ino != self._place
+            or status.st_size < self._size
+            or beside != self._journal
+        ):
+            raise RangeError(
+                f"ledger {self.path} was removed, replaced or cut while it was open; nothing more "
+                "is written, and no light leaves"
+            )
+        self._size = status.st_size
+
+    def events(self, after: Head | None = None) -> Iterator[Event]:
+        """Yield all events in order, or those `after` a head, each checked against the chain.
 
         Raises `RangeError` at the first event that was changed, removed or moved.
         """
-        head = Head(0, b"")
-        for sequence, moment, kind, text, digest in self._rows():
-            if sequence != head.sequence + 1:
-                raise RangeError(
-                    f"ledger {self.path}: event {head.sequence + 1} is missing, "
-                    f"event {sequence} follows event {head.sequence}"
-                )
-            try:
-                expected = self._digest(head.digest, sequence, moment, kind, text)
-                body = json.loads(text)
-            except (TypeError, ValueError, AttributeError):
-                expected, body = b"", {}
-            if not isinstance(digest, bytes) or not hmac.compare_digest(expected, digest):
-                raise RangeError(
-                    f"ledger {self.path}: event {sequence} or its place in the order was changed"
-                )
-            head = Head(sequence, digest)
-            yield Event(sequence, moment, kind, body, digest)
-        stored = self._stored_head()
+        head = after or Head(0, b"")
+        with self._reading():
+            for sequence, moment, kind, text, digest in self._rows(head.sequence):
+                if sequence != head.sequence + 1:
+                    raise RangeError(
+                        f"ledger {self.path}: event {head.sequence + 1} is missing, "
+                        f"event {sequence} follows event {head.sequence}"
+                    )
+                try:
+                    expected = self._digest(head.digest, sequence, moment, kind, text)
+                    body = json.loads(text)
+                except (TypeError, ValueError, AttributeError):
+                    expected, body = b"", {}
+                if not isinstance(digest, bytes) or not hmac.compare_digest(expected, digest):
+                    raise RangeError(
+                        f"ledger {self.path}: event {sequence} or its place in the order was "
+                        "changed"
+                    )
+                head = Head(sequence, digest)
+                yield Event(sequence, moment, kind, body, digest)
+            stored = self._stored_head()
         if stored != head:
             raise RangeError(
                 f"ledger {self.path}: {stored.sequence} events were written, "
                 f"but {head.sequence} are found"
             )
+
+    def holds(self, head: Head) -> bool:
+        """Return whether `head` is that of an event of this log, or of an empty one."""
+        return head.sequence <= self.head.sequence and self._head_at(head.sequence) == head
+
+    def save(self, state: bytes, version: str) -> None:
+        """Keep `state`, what all events so far add up to, for `resume` with the same version.
+
+        Raises `RangeError` where an event since the last call was changed in the file.
+        """
+        with self._guard:
+            database = self._open_database()
+            (last, seal), rows = self._segments()[-1], []
+            new = []
+            # The chain says that these rows are what was appended; the seal then stands for them.
+            for event, row in zip(self.events(self._head_at(last)), self._rows(last), strict=True):
+                rows.append(row)
+                if len(rows) == SEGMENT or event.sequence == self._head.sequence:
+                    seal = self._segment_seal(seal, rows)
+                    new.append((event.sequence, seal))
+                    rows = []
+            last = self._head.sequence
+            kept = last, version, state, self._snapshot_seal(last, version, state, seal)
+            self.require_in_place()
+            database.execute("BEGIN IMMEDIATE")
+            try:
+                database.executemany("INSERT INTO segments VALUES (?, ?)", new)
+                database.execute("INSERT OR REPLACE INTO snapshot VALUES (1, ?, ?, ?, ?)", kept)
+                database.execute("COMMIT")
+            except BaseException:
+                if database.in_transaction:
+                    database.execute("ROLLBACK")
+                raise
+
+    def resume(self, version: str) -> tuple[bytes | None, Iterator[Event]]:
+        """Return the last state that was saved, and an iterator over the events after it.
+
+        The state is None, and the events are all, where none of this version was saved. Raises
+        `RangeError`, also while the events are read, where anything in the file was changed.
+        """
+        if self._format < 2:
+            return None, self.events()
+        try:
+            with self._reading():
+                covered = self._check_segments()
+                found = self._open_database().execute(
+                    "SELECT last, version, state, seal FROM snapshot"
+                )
+                row = found.fetchone()
+                if row is None:
+                    return None, self.events()
+                last, of_version, state, seal = row
+                before = self._segments()[-1][1]
+                sealed = self._snapshot_seal(last, of_version, state, before)
+                if last != covered or not hmac.compare_digest(sealed, seal):
+                    raise RangeError(f"ledger {self.path}: its snapshot was changed")
+                head = self._head_at(last)
+        except (TypeError, ValueError, sqlite3.DatabaseError) as error:
+            if isinstance(error, RangeError):
+                raise
+            raise RangeError(f"ledger {self.path} is damaged: {error}") from None
+        return (None, self.events()) if of_version != version else (state, self.events(head))
+
+    def _check_segments(self) -> int:
+        """Compare all rows that segments cover with their seals; return the last of them."""
+        rows, covered = self._rows(0), 0
+        for (_, before), (last, seal) in pairwise(self._segments()):
+            segment = list(islice(rows, last - covered))
+            whole = len(segment) == last - covered and segment[-1][0] == last
+            if not (whole and hmac.compare_digest(self._segment_seal(before, segment), seal)):
+                raise RangeError(
+                    f"ledger {self.path}: an event from {covered + 1} to {last} was changed"
+                )
+            covered = last
+        return covered
 
     def verify(self, known: Head | None = None) -> Head:
         """Check the whole chain and return its head.
@@ -228,7 +416,6 @@ class EventLog:
 
     def close(self) -> None:
         """Close the file and release its lock."""
-        self._database.close()
         self._release()
 
     def __enter__(self) -> EventLog:
@@ -237,32 +424,94 @@ class EventLog:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _rows(self) -> Iterator[tuple[Any, ...]]:
+    def _open_database(self) -> sqlite3.Connection:
+        if self._database is None:
+            raise RangeError(f"ledger {self.path} is closed; allowed: an open one")
+        return self._database
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Let a reader see the file as it is now, while another process goes on writing."""
+        database = self._open_database()
+        begun = self._lock_file is None and not database.in_transaction
+        if begun:
+            database.execute("BEGIN")
         try:
-            yield from self._database.execute(
-                "SELECT sequence, time, kind, body, digest FROM events ORDER BY sequence"
+            yield
+        finally:
+            if begun and self._database is not None and database.in_transaction:
+                database.execute("ROLLBACK")
+
+    def _rows(self, after: int) -> Iterator[tuple[Any, ...]]:
+        try:
+            found = self._open_database().execute(
+                "SELECT sequence, time, kind, body, digest FROM events WHERE sequence > ? "
+                "ORDER BY sequence",
+                (after,),
             )
+            # A `yield from` would close the cursor, perhaps of a log that is closed by then.
+            for row in found:  # noqa: UP028
+                yield row
         except (sqlite3.DatabaseError, OverflowError) as error:
             raise RangeError(f"ledger {self.path} is damaged: {error}") from None
 
+    def _segments(self) -> list[tuple[int, bytes]]:
+        """Return the last event and the seal of each segment, with one before the first."""
+        rows = self._open_database().execute("SELECT last, seal FROM segments ORDER BY last")
+        return [(0, b""), *((int(last), bytes(seal)) for last, seal in rows)]
+
+    def _head_at(self, sequence: int) -> Head:
+        if sequence == 0:
+            return Head(0, b"")
+        row = self._open_database().execute(
+            "SELECT digest FROM events WHERE sequence = ?", (sequence,)
+        )
+        found = row.fetchone()
+        if found is None:
+            raise RangeError(f"ledger {self.path}: event {sequence} is missing")
+        return Head(sequence, bytes(found[0]))
+
     def _stored_head(self) -> Head:
-        row = self._database.execute("SELECT sequence, digest, seal FROM head").fetchone()
+        place = ", place" if self._format >= 2 else ""
+        database = self._open_database()
+        row = database.execute(f"SELECT sequence, digest, seal{place} FROM head").fetchone()
         if row is None:
+            if self._format >= 2:
+                raise _emptied(self.path)
             return Head(0, b"")
         head = Head(int(row[0]), bytes(row[1]))
-        if not hmac.compare_digest(self._seal(head), bytes(row[2])):
+        self._place = int(row[3]) if place else 0
+        if not hmac.compare_digest(self._head_seal(head), bytes(row[2])):
             raise RangeError(f"ledger {self.path}: the record of its last event was changed")
         return head
 
-    def _seal(self, head: Head) -> bytes:
-        return hmac.new(self._key, f"last event {head}".encode(), hashlib.sha256).digest()
+    def _write_head(self, head: Head) -> None:
+        self._open_database().execute(
+            "INSERT OR REPLACE INTO head (one, sequence, digest, seal, place) "
+            "VALUES (1, ?, ?, ?, ?)",
+            (head.sequence, head.digest, self._head_seal(head), self._place),
+        )
+
+    def _head_seal(self, head: Head) -> bytes:
+        place = f" in file {self._place}" if self._format >= 2 else ""
+        return hmac.new(self._key, f"last event {head}{place}".encode(), hashlib.sha256).digest()
+
+    def _segment_seal(self, before: bytes, rows: list[tuple[Any, ...]]) -> bytes:
+        return hmac.digest(self._key, b"segment " + before + repr(rows).encode(), "sha256")
+
+    def _snapshot_seal(self, last: int, version: str, state: bytes, segment: bytes) -> bytes:
+        said = repr((last, version, hashlib.sha256(state).hexdigest(), segment))
+        return hmac.digest(self._key, f"snapshot {said}".encode(), "sha256")
 
     def _digest(self, previous: bytes, sequence: int, moment: float, kind: str, text: str) -> bytes:
         # JSON separates the fields, so that two different events never have the same message.
         message = json.dumps([previous.hex(), sequence, moment, kind, text]).encode()
-        return hmac.new(self._key, message, hashlib.sha256).digest()
+        return hmac.digest(self._key, message, "sha256")
 
     def _release(self) -> None:
+        if self._database is not None:
+            self._database.close()
+            self._database = None
         if self._lock_file is not None:
             os.close(self._lock_file)
             self._lock_file = None
@@ -270,6 +519,23 @@ class EventLog:
 
 def _canonical(body: Mapping[str, Any]) -> str:
     return json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _missing(path: Path, key: Path | None) -> RangeError:
+    if key is None:
+        return RangeError(
+            f"ledger {path} is not found; allowed: one that `shotveil ledger init {path}` made"
+        )
+    return RangeError(
+        f"ledger {path} is gone and its key {key} is there; put the ledger back, since what leaked "
+        "stays leaked"
+    )
+
+
+def _emptied(path: Path) -> RangeError:
+    return RangeError(
+        f"ledger {path} is empty; allowed: one with all its events, so put back the last copy"
+    )
 
 
 def _take_lock(path: Path) -> int:
@@ -286,18 +552,33 @@ def _take_lock(path: Path) -> int:
     return descriptor
 
 
-def _key(path: Path, *, create: bool) -> bytes:
-    key_path = path.with_name(path.name + ".key")
-    if create and not key_path.exists():
-        # Written to a temporary file first: if this process is killed half-way, a partial key must
-        # not lock the owner out.
-        temporary = key_path.with_name(f"{key_path.name}.{os.getpid()}")
+def _make(path: Path, key_path: Path) -> None:
+    """Make an empty log and its key, each under another name first: no half of one is ever seen."""
+    key = secrets.token_bytes(KEY_BYTES)
+    for final, data in ((key_path, key), (path, b"")):
+        temporary = final.with_name(f"{final.name}.{os.getpid()}")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(KEY_BYTES))
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(key_path)
+        if final == path:
+            _write_empty(temporary, key)
+        temporary.replace(final)
+
+
+def _write_empty(path: Path, key: bytes) -> None:
+    log = EventLog.__new__(EventLog)
+    log.path, log._key, log._format, log._place = path, key, FORMAT, path.stat().st_ino
+    log._lock_file, log._database = None, sqlite3.connect(path)
+    log._database.executescript(_EVENTS + ";".join(_SNAPSHOTS))
+    log._database.execute(f"PRAGMA user_version = {FORMAT}")
+    log._write_head(Head(0, b""))
+    log._database.commit()
+    log._release()
+
+
+def _key(path: Path, key_path: Path) -> bytes:
     try:
         key = key_path.read_bytes()
     except OSError:

@@ -23,6 +23,7 @@ from shotveil.host.ledger.accounts import (
 )
 from shotveil.host.ledger.budget import remaining_inferences
 from shotveil.host.ledger.event_log import EventLog
+from shotveil.host.ledger.snapshots import restore
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,8 @@ def read_accounts(path: Path) -> Accounts:
 
     Raises `RangeError` for a file that is missing, damaged or changed.
     """
-    accounts = Accounts()
     with EventLog(path, writable=False) as log:
-        for event in log.events():
-            accounts.apply(event)
-    return accounts
+        return restore(log)
 
 
 def history(path: Path, network: str, points: int = 200) -> list[Moment]:
@@ -52,15 +50,17 @@ def history(path: Path, network: str, points: int = 200) -> list[Moment]:
 
     Raises `RangeError` as `read_accounts`.
     """
-    with EventLog(path, writable=False) as log:
-        events = list(log.events())
-    step = max(1, len(events) // points)
     accounts, moments = Accounts(), []
-    for i, event in enumerate(events):
-        accounts.apply(event)
-        if network in accounts.networks and (i % step == 0 or i == len(events) - 1):
-            total = accounts.networks[network].total
-            moments.append(Moment(event.time, *(total.bits(sense) for sense in SENSES)))
+    with EventLog(path, writable=False) as log:
+        last = log.head.sequence
+        step = max(1, last // points)
+        for event in log.events():
+            accounts.apply(event)
+            if network in accounts.networks and (
+                (event.sequence - 1) % step == 0 or event.sequence == last
+            ):
+                total = accounts.networks[network].total
+                moments.append(Moment(event.time, *(total.bits(sense) for sense in SENSES)))
     return moments
 
 
@@ -84,7 +84,7 @@ def _network(accounts: Accounts, digest: str, account: NetworkAccount) -> dict[s
         for reserve in accounts.outstanding.values()
         if accounts.sessions[reserve.session].network == digest
     ]
-    last = sessions[-1] if sessions else None
+    last = account.last_session
     channels = last.channels if last else None
     variances = last.modulation_variance if last else []
     weights = sum(rows * columns for rows, columns in account.layers)
@@ -96,11 +96,14 @@ def _network(accounts: Accounts, digest: str, account: NetworkAccount) -> dict[s
         "total_bits": {sense: weights * bits for sense, bits in _bits(account.total).items()},
         "disclosed_bits": account.total.disclosed,
         "row_copies_sent": account.total.copies(),
-        "row_copies_never_verified": sum((r.stop - r.first) * r.inferences for r in in_flight),
-        "failure_probability": sum(s.failure_probability for s in sessions),
+        "row_copies_never_verified": account.never_verified
+        + sum((r.stop - r.first) * r.inferences for r in in_flight),
+        "failure_probability": account.failure_probability,
         "budget": asdict(account.budget) if account.budget else None,
         "remaining_inferences": _remaining(account, account.budget, channels, variances),
-        "sessions": len(sessions),
+        "networks": [{"network": n, "digest": d} for d, n in account.members.items()],
+        "budget_raised": len(account.raised),
+        "sessions": account.sessions,
         "sessions_open": sum(not s.ended for s in sessions),
         "clients": [
             {

@@ -31,7 +31,7 @@ def parties(task: InferenceTask) -> InferenceResult:
     network, part = task.network.server_part, task.network.client_part
     with (
         tempfile.TemporaryDirectory() as folder,
-        BudgetFilter(Path(folder) / "ledger.db") as ledger,
+        BudgetFilter(Path(folder) / "ledger.db", create=True) as ledger,
     ):
         server = ModelServer(network, ServerSettings(task.link), ledger, link, server_rng)
         try:

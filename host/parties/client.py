@@ -99,6 +99,8 @@ class DataClient:
     false_alarm_probability: Probability that the check refuses an honest server, in (0, 1).
     in_flight: Number of batches that are sent at the same time, ≥ 1.
     prepare: Function that is called with the server's welcome before any optics are set.
+    checkpoint: The last checkpoint that a receipt of this server's ledger had; the server refuses
+        if its ledger does not hold it.
     late: Whether `light` gives its readings only after the last part of a layer, not after each.
 
     Raises `RangeError` for a setting out of range, and `ProtocolError` where the server refuses or
@@ -121,6 +123,7 @@ class DataClient:
         in_flight: int = IN_FLIGHT,
         prepare: Callable[[pb.Welcome], None] = lambda welcome: None,
         late: bool = False,
+        checkpoint: str = "",
     ) -> None:
         require("check rate", check_rate, at_least=0, at_most=1)
         require("batches in flight", in_flight, at_least=1, integer=True)
@@ -128,7 +131,7 @@ class DataClient:
         self._model, self._light, self._rng, self._ledger = model, light, rng, ledger
         self._detector = detector or Detector()
         self._check_rate = check_rate
-        self.welcome = model.open(pb.Hello(version=VERSION, network=network))
+        self.welcome = model.open(pb.Hello(version=VERSION, network=network, checkpoint=checkpoint))
         self._check_welcome(self.welcome)
         self._plan = self._plan_for(self.welcome, plan)
         prepare(self.welcome)

@@ -19,6 +19,7 @@ import numpy as np
 
 from shotveil.host.devices.device import DeviceError
 from shotveil.host.devices.node import BatchResult, Node, of_role
+from shotveil.host.ledger.accounts import Reserve
 from shotveil.host.parties.calibration import ServerCalibration
 from shotveil.host.parties.transmitter import Sums
 from shotveil.host.protocol import messages_pb2 as pb
@@ -125,6 +126,22 @@ class NodeTransmitter:
                 return SymbolStatistics(0, 0.0, 0.0, 0.0), self._per_mode(batch, rows, unit)
             except RangeError as error:
                 raise ProtocolError(Refusal.UNAVAILABLE, f"the server's node: {error}") from None
+
+    # Light of a node leaves whether a client is there or not, and there is no link to say more.
+
+    epoch = ""
+
+    def renew(self) -> None:
+        return
+
+    def begin(self, session: str, client: str) -> None:
+        return
+
+    def await_optics(self, session: str, batch: int, layer: int) -> None:
+        return
+
+    def never_sent(self, reserve: Reserve) -> None:
+        return None
 
     def drop(self, dropped: pb.Dropped) -> None:
         with self._guard:

@@ -7,11 +7,19 @@ homodyne values, the server the result of measuring the light that returned. Usu
 the link holds rows that the server loaded once, repeats them on command and returns sums to the
 server. At symbol level it holds no rows: the server sends all amplitudes of all rows, and gets back
 every quadrature that it measured.
+
+Whoever runs this process sees weights and data: a simulation cannot hide them from its machine.
+
+One server at a time holds a link. Its hold, an *epoch*, begins with `claim`, which forgets all rows
+and sessions of the one before. What a server asks under an old epoch is refused as not found, and
+it then claims the link again and loads its rows anew.
 """
 
 from __future__ import annotations
 
+import json
 import queue
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -20,6 +28,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from shotveil.host.parties.link_sessions import LinkSessions
 from shotveil.host.protocol import messages_pb2 as pb
 from shotveil.host.protocol.wire import (
     MOST_BYTES,
@@ -53,6 +62,7 @@ from shotveil.models.link.symbols import homodyne, pass_through, vacuum
 
 MOST_HELD = 1 << 27  # most numbers in all rows that are held together: 1 GiB
 MOST_WAITING = 256  # most batches whose light is on its way
+MOST_OF_CLIENT = 8  # most of them of one client
 MOST_READINGS = MOST_BYTES // 8  # most readings of the client in one part
 LATER_SESSIONS = 1 << 24  # larger than any layer number, so that no two random streams coincide
 
@@ -75,6 +85,7 @@ class _Exchange:
     places: NDArray[np.int64]
     gain: float
     seeds: np.random.SeedSequence
+    client: str | None
     # Each item is a reading, None after the last one, or the error that ended the exchange.
     readings: queue.SimpleQueue[pb.Reading | ProtocolError | None] = field(
         default_factory=queue.SimpleQueue
@@ -173,6 +184,7 @@ class SimulatedLink:
     patience: Seconds that one end waits for the other.
     record: Function that is called with every part before its light is simulated, so that a test
         can compare the server's ledger with what was sent.
+    sign: Function that signs a statement; inside one process none is signed.
 
     Raises `RangeError` for an adversary without `symbol_level`. Both ends raise `ProtocolError` for
     messages that make no sense or come out of order.
@@ -187,6 +199,7 @@ class SimulatedLink:
         interference: Interference | None = None,
         patience: float = 10.0,
         record: Callable[[pb.Shot | pb.Light], None] = lambda part: None,
+        sign: Callable[[pb.Statement], pb.Statement] = lambda statement: statement,
     ) -> None:
         if interference is not None and not symbol_level:
             raise RangeError("an adversary acts on light; allowed: with symbol_level")
@@ -196,11 +209,12 @@ class SimulatedLink:
         self._interference = interference
         self._patience = patience
         self._record = record
+        self._sign = sign
         self._held: dict[str, tuple[EncodedRows, set[int]]] = {}
         self._exchanges: dict[Key, _Exchange] = {}
-        self._used: dict[str, set[tuple[int, int]]] = {}
-        self._ordinals: dict[str, int] = {}
-        self._dropped: dict[str, tuple[Refusal, str]] = {}
+        self._sessions = LinkSessions(secrets.token_hex(8))
+        self._former = LinkSessions("")  # of the server before
+        self._begun = 0  # sessions that have set optics
         self._closed = False
         self._arrived = threading.Condition()
 
@@ -209,6 +223,67 @@ class SimulatedLink:
         return Link.through(self._channel, gain, photons=0.0)
 
     # The server's end.
+
+    def claim(self) -> pb.Loaded:
+        """Begin the hold of a server, and forget what another one left.
+
+        Of the sessions before, only which light left is kept, so that `state` can still tell.
+        """
+        with self._arrived:
+            self._held.clear()
+            for session in self._sessions.names():
+                self._end_exchanges(session, (Refusal.UNAVAILABLE, "the server began anew"))
+            self._former, self._sessions = self._sessions, LinkSessions(secrets.token_hex(8))
+            return self._loaded()
+
+    def begin(self, announcement: pb.Announcement) -> pb.Loaded:
+        """Announce a session of a client, which may set its optics from then on.
+
+        Raises `ProtocolError` NOT_FOUND for an epoch that has ended: no rows are held any more.
+        """
+        check_version(announcement)
+        check_name("session", announcement.session)
+        check_name("client", announcement.client)
+        with self._arrived:
+            if announcement.epoch != self._sessions.epoch:
+                raise ProtocolError(Refusal.NOT_FOUND, "the link began anew and holds no rows")
+            self._sessions.announce(announcement.session, announcement.client)
+            return self._loaded()
+
+    def await_optics(self, light: pb.Light) -> pb.Loaded:
+        """Wait until the client has set its optics for a layer of a batch.
+
+        Raises `ProtocolError` where it does not, within `patience` seconds.
+        """
+        check_version(light)
+        check_name("session", light.session)
+        self._exchange((light.session, light.batch, light.layer))
+        return self._loaded()
+
+    def state(self, light: pb.Light) -> pb.Statement:
+        """Say whether a part's light ever left; if it did not, it never will.
+
+        The answer is null for what the link no longer knows, as of an epoch before the last.
+        """
+        check_version(light)
+        check_name("session", light.session)
+        place, emitted = (light.batch, light.layer), None
+        with self._arrived:
+            for sessions in (self._sessions, self._former):
+                session = sessions.find(light.session)
+                if light.epoch == sessions.epoch and session is not None:
+                    emitted = session.emitted(place, light.part)
+                    if emitted is False:
+                        session.close(place)
+                        why = Refusal.FAILED_PRECONDITION, "the server gave the layer up"
+                        self._end_exchange((light.session, *place), why)
+        body = {"epoch": light.epoch, "session": light.session, "batch": light.batch}
+        body |= {"layer": light.layer, "part": light.part, "emitted": emitted}
+        return self._sign(pb.Statement(body=json.dumps(body)))
+
+    def _loaded(self, rows: int = 0) -> pb.Loaded:
+        epoch = self._sessions.epoch
+        return pb.Loaded(rows=rows, symbol_level=self._symbol_level, epoch=epoch)
 
     def load(self, emissions: Iterable[pb.Emission]) -> pb.Loaded:
         """Hold rows under a key, to be repeated on command. Each row can be loaded only once."""
@@ -397,8 +472,12 @@ class SimulatedLink:
                     f"the client set its optics for {len(exchange.places)} slots, "
                     f"not for {first + slots}",
                 )
+            session, place = self._sessions.find(part.session), (part.batch, part.layer)
+            if session is None or place in session.closed:
+                raise ProtocolError(Refusal.FAILED_PRECONDITION, "the layer was given up")
             exchange.next_part += 1
             exchange.next_slot += slots
+            session.touch(place, exchange.next_part)
         self._record(part)
         return first
 
@@ -415,11 +494,9 @@ class SimulatedLink:
             raise ProtocolError(Refusal.FAILED_PRECONDITION, f"this link takes {how}")
 
     def drop(self, dropped: pb.Dropped) -> pb.Loaded:
-        """Forget a session and the rows under the given keys, or everything that is held.
+        """Forget a session and the rows under the given keys.
 
-        A client that still waits in that session is told why it ended, in the server's words. A
-        link has one server at a time. A server that starts, perhaps after it was killed, clears
-        what the previous one left.
+        A client that still waits in that session is told why it ended, in the server's words.
         """
         check_version(dropped)
         refusal = dropped.refusal or Refusal.FAILED_PRECONDITION.name
@@ -429,23 +506,21 @@ class SimulatedLink:
             raise invalid(f"the reason has {len(dropped.reason)} characters of {MOST_REASON}")
         why = Refusal[refusal], dropped.reason or "the session was dropped"
         with self._arrived:
-            if dropped.everything:
-                self._held.clear()
-                for session in {key[0] for key in self._exchanges}:
-                    self._let_go(session, (Refusal.UNAVAILABLE, "the server began anew"))
             for key in dropped.keys:
                 self._held.pop(key, None)
             if dropped.session:
-                self._used.pop(dropped.session, None)
-                self._let_go(dropped.session, why)
-        return pb.Loaded(rows=0, symbol_level=self._symbol_level)
+                self._sessions.end(dropped.session, why)
+                self._end_exchanges(dropped.session, why)
+            return self._loaded()
 
-    def _let_go(self, session: str, why: tuple[Refusal, str]) -> None:
-        # Only the first reason is kept, because it is the one that ended the session.
-        self._dropped.setdefault(session, why)
+    def _end_exchanges(self, session: str, why: tuple[Refusal, str]) -> None:
         for waiting in [k for k in self._exchanges if k[0] == session]:
-            self._exchanges.pop(waiting).readings.put(ProtocolError(*why))
+            self._end_exchange(waiting, why)
         self._arrived.notify_all()
+
+    def _end_exchange(self, key: Key, why: tuple[Refusal, str]) -> None:
+        if (exchange := self._exchanges.pop(key, None)) is not None:
+            exchange.readings.put(ProtocolError(*why))
 
     def shut_down(self) -> None:
         """End all sessions and wake up both ends, so that neither waits any longer."""
@@ -471,7 +546,7 @@ class SimulatedLink:
         """
         with self._arrived:
             if not self._arrived.wait_for(
-                lambda: key in self._exchanges or key[0] in self._dropped or self._closed,
+                lambda: key in self._exchanges or self._sessions.ended(key[0]) or self._closed,
                 self._patience,
             ):
                 raise ProtocolError(
@@ -479,13 +554,16 @@ class SimulatedLink:
                     f"the client's optics were not set within {self._patience:g} s",
                 )
             if key not in self._exchanges:
-                raise ProtocolError(*self._dropped.get(key[0], _SHUT_DOWN))
+                self._sessions.require_open(key[0])
+                raise ProtocolError(*_SHUT_DOWN)
             return self._exchanges[key]
 
     # The client's end.
 
-    def measure(self, settings: pb.Settings) -> Iterator[pb.Reading]:
+    def measure(self, settings: pb.Settings, client: str | None = None) -> Iterator[pb.Reading]:
         """Set the client's optics for a layer of a batch; return an iterator over its readings.
+
+        client: The name in the client's certificate; None inside one process.
 
         A reading holds quadratures of one part in √SNU, (repetitions, slots). Raises
         `ProtocolError` for settings that make no sense, a layer that was measured already, and a
@@ -497,6 +575,8 @@ class SimulatedLink:
         check_range("images", settings.images, 1, MOST_IMAGES)
         check_range("modes", settings.modes, 1, MOST_MODES)
         check_range("checks", settings.checks, 0, MOST_IMAGES)
+        with self._arrived:  # before the arrays are read, which takes time
+            self._sessions.of(settings.session, client)
         shape = settings.images, settings.modes
         xi = _unit_vectors("real parts", settings.real, settings.imaginary, shape)
         check = np.zeros(settings.modes, dtype=np.complex128)
@@ -506,9 +586,10 @@ class SimulatedLink:
         places = _places(settings)
         key = settings.session, settings.batch, settings.layer
         with self._arrived:
-            if settings.session in self._dropped or self._closed:
-                raise ProtocolError(*self._dropped.get(settings.session, _SHUT_DOWN))
-            if key[1:] in self._used.get(settings.session, ()):
+            if self._closed:
+                raise ProtocolError(*_SHUT_DOWN)
+            session = self._sessions.of(settings.session, client)
+            if key[1:] in session.parts:
                 raise ProtocolError(
                     Refusal.ALREADY_EXISTS, f"batch {key[1]}, layer {key[2]} was measured already"
                 )
@@ -518,13 +599,19 @@ class SimulatedLink:
                 raise ProtocolError(
                     Refusal.RESOURCE_EXHAUSTED, f"{MOST_WAITING} batches are on their way already"
                 )
-            if settings.session not in self._ordinals:
-                self._ordinals[settings.session] = len(self._ordinals)
-            ordinal = self._ordinals[settings.session]
+            own = sum(exchange.client == client for exchange in self._exchanges.values())
+            if client is not None and own >= MOST_OF_CLIENT:
+                raise ProtocolError(
+                    Refusal.RESOURCE_EXHAUSTED, f"{own} batches of the client are on their way"
+                )
+            if session.ordinal is None:
+                session.ordinal = self._begun
+                self._begun += 1
+            ordinal = session.ordinal
             branch = (settings.stream, *([LATER_SESSIONS + ordinal] if ordinal else []))
             seeds = np.random.SeedSequence(self._seed, spawn_key=branch)
-            exchange = _Exchange(xi, check, places, settings.gain, seeds)
-            self._used.setdefault(settings.session, set()).add(key[1:])
+            exchange = _Exchange(xi, check, places, settings.gain, seeds, client)
+            session.touch((settings.batch, settings.layer), 0)
             self._exchanges[key] = exchange
             self._arrived.notify_all()
         return self._readings(key, exchange)

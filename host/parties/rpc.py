@@ -8,9 +8,11 @@ certificate.
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import grpc
@@ -18,10 +20,17 @@ from google.protobuf.message import DecodeError, Message
 
 from shotveil.host.parties.address import require_address, why_not_free, why_unreachable
 from shotveil.host.parties.keys import CLIENT, LINK, SERVER, role_name
-from shotveil.host.parties.optical_link import SimulatedLink
+from shotveil.host.parties.optical_link import MOST_WAITING, SimulatedLink
+from shotveil.host.parties.receipts import require_signed
 from shotveil.host.parties.server import ModelServer
 from shotveil.host.protocol import messages_pb2 as pb
-from shotveil.host.protocol.wire import MOST_BYTES, ProtocolError, Refusal
+from shotveil.host.protocol.wire import (
+    MOST_BYTES,
+    VERSION,
+    ProtocolError,
+    Refusal,
+    check_version,
+)
 
 log = logging.getLogger("shotveil.rpc")
 
@@ -29,6 +38,7 @@ MODEL, SERVER_PORT, CLIENT_PORT = (
     f"shotveil.v1.{name}" for name in ("Model", "ServerPort", "ClientPort")
 )
 SHORT, LONG = 30.0, 300.0  # deadlines in seconds: for a single answer, and for a layer
+EPOCH = "shotveil-epoch"  # the metadata that names a server's hold of a link
 WORKERS = 64  # every layer on its way takes one worker at the server and two at the link
 
 M = TypeVar("M", bound=Message)
@@ -41,12 +51,16 @@ _OPTIONS = [
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
+    # A party that was restarted is found again soon.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
     # Parties reach each other directly; gRPC would otherwise ask the proxy of http_proxy.
     ("grpc.enable_http_proxy", 0),
 ]
 _SERVER_OPTIONS = [
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-    ("grpc.max_concurrent_streams", 4 * WORKERS),
+    ("grpc.max_concurrent_streams", 2 * WORKERS),
     # Two servers on one port would share its clients at random.
     ("grpc.so_reuseport", 0),
 ]
@@ -54,10 +68,16 @@ _SERVER_OPTIONS = [
 
 @dataclass(frozen=True)
 class Peer:
-    """The party at the other end, as its certificate says: its role and, for a client, its name."""
+    """The party at the other end, as its certificate says: its role and, for a client, its name.
+
+    epoch: Under which hold of a link a server asks; "" for none.
+    gone: Is set when the call has ended, in whatever way.
+    """
 
     role: str
     name: str
+    epoch: str = ""
+    gone: threading.Event = field(default_factory=threading.Event)
 
 
 # Serving.
@@ -80,29 +100,80 @@ def serve_model(server: ModelServer, address: str, keys: Keys) -> tuple[grpc.Ser
 
 def serve_link(link: SimulatedLink, address: str, keys: Keys) -> tuple[grpc.Server, int]:
     """Start both ends of a simulated link at `address`, HOST:PORT, as `serve_model` does."""
+    holder = _Holder(link)
+
+    def held(answer: Callable[[Any], Any]) -> Callable[[Any, Peer], Any]:
+        def checked(message: Any, peer: Peer) -> Any:
+            holder.require(peer.epoch)
+            return answer(message)
+
+        return checked
+
     return _serve(
         {
             SERVER_PORT: {
-                "Load": _collect(pb.Emission, SERVER, lambda m, peer: link.load(m)),
-                "Emit": _unary(pb.Shot, SERVER, lambda m, peer: link.emit(m)),
-                "Send": _exchange(pb.Light, SERVER, lambda m, peer: link.send(m)),
-                "Drop": _unary(pb.Dropped, SERVER, lambda m, peer: link.drop(m)),
+                "Claim": _stream(pb.Hold, SERVER, lambda m, peer: holder.hold(m, peer.gone)),
+                "Load": _collect(pb.Emission, SERVER, held(link.load)),
+                "Emit": _unary(pb.Shot, SERVER, held(link.emit)),
+                "Send": _exchange(pb.Light, SERVER, held(link.send)),
+                "Drop": _unary(pb.Dropped, SERVER, held(link.drop)),
+                "Begin": _unary(pb.Announcement, SERVER, held(link.begin)),
+                "Await": _unary(pb.Light, SERVER, held(link.await_optics)),
+                "State": _unary(pb.Light, SERVER, held(link.state)),
             },
             CLIENT_PORT: {
-                "Measure": _stream(pb.Settings, CLIENT, lambda m, peer: link.measure(m)),
+                "Measure": _stream(pb.Settings, CLIENT, lambda m, peer: link.measure(m, peer.name)),
             },
         },
         address,
         keys,
+        MOST_WAITING + 2 * WORKERS,
     )
 
 
-def _serve(services: dict[str, dict[str, Any]], address: str, keys: Keys) -> tuple[Any, int]:
+class _Holder:
+    """Which server holds a link: the one whose call of Claim is still open, and no other."""
+
+    def __init__(self, link: SimulatedLink) -> None:
+        self._link = link
+        self._guard = threading.Lock()
+        self._epoch = ""
+
+    def hold(self, hold: pb.Hold, gone: threading.Event) -> Iterator[pb.Loaded]:
+        """Let a server hold the link until its call is `gone`. Raises `ProtocolError`."""
+        check_version(hold)
+        with self._guard:
+            if self._epoch:
+                raise ProtocolError(
+                    Refusal.ALREADY_EXISTS, "another server holds the link; allowed: one at a time"
+                )
+            held = self._link.claim()
+            self._epoch = held.epoch
+
+        def until_gone() -> Iterator[pb.Loaded]:
+            try:
+                yield held
+                gone.wait()
+            finally:
+                with self._guard:
+                    self._epoch = ""
+
+        return until_gone()
+
+    def require(self, epoch: str) -> None:
+        """Raise `ProtocolError` NOT_FOUND unless a call is of the server that holds the link."""
+        if not epoch or epoch != self._epoch:
+            raise ProtocolError(Refusal.NOT_FOUND, "the link began anew and holds no rows")
+
+
+def _serve(
+    services: dict[str, dict[str, Any]], address: str, keys: Keys, workers: int = WORKERS
+) -> tuple[Any, int]:
     authority, certificate, key = keys
     credentials = grpc.ssl_server_credentials(
         [(key, certificate)], root_certificates=authority, require_client_auth=True
     )
-    server = grpc.server(ThreadPoolExecutor(WORKERS), options=_OPTIONS + _SERVER_OPTIONS)
+    server = grpc.server(ThreadPoolExecutor(workers), options=_OPTIONS + _SERVER_OPTIONS)
     server.add_generic_rpc_handlers(
         [grpc.method_handlers_generic_handler(name, methods) for name, methods in services.items()]
     )
@@ -176,11 +247,44 @@ def _guarded(context: Any, run: Callable[[], Any]) -> Any:
     try:
         return run()
     except ProtocolError as error:
-        log.warning("refused %s: %s", context.peer(), error)
+        _REFUSALS.note(_name(context), str(error))
         context.abort(grpc.StatusCode[error.refusal.value], str(error))
     except Exception:
         log.exception("request of %s failed", context.peer())
         context.abort(grpc.StatusCode.INTERNAL, "the request failed; see the log")
+
+
+def _name(context: Any) -> str:
+    names = context.auth_context().get("x509_common_name", [])
+    return names[0].decode(errors="replace") if len(names) == 1 else "nobody"
+
+
+class _Refusals:
+    """Writes refusals to the log, each with its client, and of each client only so many a minute.
+
+    What is left out is counted, and told with the next line, so nobody can fill the disk.
+    """
+
+    def __init__(self, most: int = 50, seconds: float = 60.0) -> None:
+        self._most, self._seconds = most, seconds
+        self._guard = threading.Lock()
+        self._of: dict[str, tuple[float, int]] = {}  # since when, and how many
+
+    def note(self, name: str, text: str) -> None:
+        with self._guard:
+            now = time.monotonic()
+            since, count = self._of.get(name, (now, 0))
+            left_out = 0
+            if now - since > self._seconds:
+                left_out, since, count = max(0, count - self._most), now, 0
+            self._of[name] = since, count + 1
+        if left_out:
+            log.warning("refused %s %d times more", name, left_out)
+        if count < self._most:
+            log.warning("refused %s: %s", name, text if len(text) <= 300 else text[:299] + "…")
+
+
+_REFUSALS = _Refusals()
 
 
 def _parse(kind: type[M], data: bytes) -> M:
@@ -203,7 +307,11 @@ def _peer(context: Any, role: str) -> Peer:
         raise ProtocolError(
             Refusal.PERMISSION_DENIED, f"certificate is of a {found or 'nobody'}, not of a {role}"
         )
-    return Peer(found, name or found)
+    sent = dict(context.invocation_metadata())
+    peer = Peer(found, name or found, str(sent.get(EPOCH, "")))
+    if not context.add_callback(peer.gone.set):
+        peer.gone.set()
+    return peer
 
 
 # Asking.
@@ -235,23 +343,25 @@ class _Connection:
         """Close the connection. The session stays open."""
         self._channel.close()
 
+    _metadata: tuple[tuple[str, str], ...] = ()  # that goes with every call
+
     def _ask(self, method: str, kind: type[M], request: Message, deadline: float = SHORT) -> M:
         call = self._channel.unary_unary(f"/{method}", _bytes_of, kind.FromString)
-        return self._translated(lambda: call(request, timeout=deadline))
+        return self._translated(lambda: call(request, timeout=deadline, metadata=self._metadata))
 
     def _send(self, method: str, kind: type[M], requests: Iterable[Message]) -> M:
         call = self._channel.stream_unary(f"/{method}", _bytes_of, kind.FromString)
-        return self._translated(lambda: call(iter(requests), timeout=LONG))
+        return self._translated(lambda: call(iter(requests), timeout=LONG, metadata=self._metadata))
 
     def _receive(
-        self, method: str, kind: type[M], request: Message, deadline: float = LONG
+        self, method: str, kind: type[M], request: Message, deadline: float | None = LONG
     ) -> Iterator[M]:
         call = self._channel.unary_stream(f"/{method}", _bytes_of, kind.FromString)
-        return self._items(lambda: call(request, timeout=deadline))
+        return self._items(lambda: call(request, timeout=deadline, metadata=self._metadata))
 
     def _both_ways(self, method: str, kind: type[M], requests: Iterable[Message]) -> Iterator[M]:
         call = self._channel.stream_stream(f"/{method}", _bytes_of, kind.FromString)
-        return self._items(lambda: call(iter(requests), timeout=LONG))
+        return self._items(lambda: call(iter(requests), timeout=LONG, metadata=self._metadata))
 
     def _items(self, call: Callable[[], Any]) -> Iterator[Any]:
         # The call begins here, not at the first `next`.
@@ -300,10 +410,36 @@ class RemoteModel(_Connection):
 
 
 class RemoteServerPort(_Connection):
-    """The server's end of the optical link over gRPC. A failed call raises `ProtocolError`."""
+    """The server's end of the optical link over gRPC. A failed call raises `ProtocolError`.
+
+    It holds the link from `claim` on until it hangs up or its process ends.
+    """
 
     def __init__(self, address: str, keys: Keys, patience: float = 10.0) -> None:
         super().__init__(address, LINK, keys, patience)
+        self._authority = keys[0]
+        self._hold: Iterator[pb.Loaded] = iter(())
+
+    def claim(self) -> pb.Loaded:
+        self._hold = self._receive(
+            f"{SERVER_PORT}/Claim", pb.Loaded, pb.Hold(version=VERSION), None
+        )
+        held = next(self._hold, None)
+        if held is None:
+            raise ProtocolError(Refusal.UNAVAILABLE, f"{self._to} ended the hold")
+        self._metadata = ((EPOCH, held.epoch),)
+        return held
+
+    def begin(self, announcement: pb.Announcement) -> pb.Loaded:
+        return self._ask(f"{SERVER_PORT}/Begin", pb.Loaded, announcement)
+
+    def await_optics(self, light: pb.Light) -> pb.Loaded:
+        return self._ask(f"{SERVER_PORT}/Await", pb.Loaded, light)
+
+    def state(self, light: pb.Light) -> pb.Statement:
+        statement = self._ask(f"{SERVER_PORT}/State", pb.Statement, light)
+        require_signed(statement, self._authority)
+        return statement
 
     def load(self, emissions: Iterable[pb.Emission]) -> pb.Loaded:
         return self._send(f"{SERVER_PORT}/Load", pb.Loaded, emissions)

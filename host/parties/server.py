@@ -1,8 +1,9 @@
 """The model owner's side: it sends rows and decoys, charges them and judges what returns.
 
 The server knows the weights and never the data. It continues with a session only as long as
-verification accepts it. Every part of a layer is reserved in the ledger before its light leaves,
-and committed after verification accepted it.
+verification accepts it. The client sets its optics first. Then every part of a layer is reserved
+in the ledger before its light leaves, and committed after verification accepted it. What the link
+can show was never sent is not charged.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from typing import Any
 import numpy as np
 
 from shotveil.host.leakage.composition import ChannelClass
-from shotveil.host.ledger.accounts import Reserve
+from shotveil.host.ledger.accounts import Emission, Reserve
 from shotveil.host.ledger.budget import BudgetExhausted, BudgetFilter
+from shotveil.host.ledger.checkpoints import Checkpoint, require_part_of, sign
+from shotveil.host.parties.sessions import require_room, to_end
 from shotveil.host.parties.transmitter import Transmitter, transmitter_for
 from shotveil.host.protocol import messages_pb2 as pb
 from shotveil.host.protocol.wire import (
@@ -30,6 +33,7 @@ from shotveil.host.protocol.wire import (
     VERSION,
     ProtocolError,
     Refusal,
+    check_name,
     check_range,
     check_version,
     invalid,
@@ -45,7 +49,9 @@ from shotveil.models.networks.network import Network
 
 log = logging.getLogger("shotveil.server")
 
-MOST_SESSIONS = 64
+MOST_SESSIONS = 256
+MOST_OF_CLIENT = 8  # sessions, and layers on their way, of one client
+MOST_SETTLED = 64  # outstanding reserves that a server which starts asks the link about
 IDLE_SECONDS = 600.0
 
 
@@ -90,6 +96,7 @@ class _Session:
     running: set[int] = field(default_factory=set)
     used: float = field(default_factory=time.monotonic)
     images: int = 0
+    epoch: str = ""  # the hold of the link that the session belongs to
 
 
 class ModelServer:
@@ -120,6 +127,7 @@ class ModelServer:
         self._ledger = ledger
         self._rng = rng
         self._guard = threading.Lock()
+        self._loading = threading.Lock()
         self._sessions: dict[str, _Session] = {}
         # Why the last few sessions ended, for clients that still ask in one. The errors themselves
         # are not kept: their tracebacks would keep the calls and their streams alive.
@@ -134,16 +142,26 @@ class ModelServer:
         self._keys = [f"weights {name} {i}" for i in range(len(self._rows))]
         ledger.register(network)
         self._light = transmitter(port, rng.spawn(1)[0])
+        self._hold_weights()
+        for reserve in list(ledger.accounts.outstanding.values())[-MOST_SETTLED:]:
+            self._settle(reserve)  # of a server that died, if the link still knows
+
+    def _hold_weights(self) -> None:
         for key, rows in zip(self._keys, self._rows, strict=True):
             self._light.hold(key, rows)
 
     def open(self, hello: pb.Hello, client: str) -> pb.Welcome:
         """Begin a session with `client`, the name in its certificate.
 
-        Raises `ProtocolError` for an unknown network, too many sessions or an exhausted budget.
+        Raises `ProtocolError` for an unknown network, a checkpoint that the ledger does not hold,
+        too many sessions or an exhausted budget.
         """
         check_version(hello)
         name = hello.network
+        if name:
+            check_name("network", name)
+        if hello.checkpoint:
+            self._require_held(hello.checkpoint)
         digest = self._network.digest
         if name and name != self._network.name and not (len(name) > 7 and digest.startswith(name)):
             raise ProtocolError(
@@ -153,13 +171,9 @@ class ModelServer:
         self._expire()
         links, settings = self._links, self._settings
         session_id = secrets.token_hex(16)
+        self._make_room(client)
         with self._guard:
-            if len(self._sessions) >= settings.sessions:
-                most = settings.sessions
-                raise ProtocolError(
-                    Refusal.RESOURCE_EXHAUSTED,
-                    f"{'a session is' if most == 1 else f'{most} sessions are'} open already",
-                )
+            require_room(self._sessions.values(), settings.sessions)
             rng = self._rng.spawn(1)[0]
             layers = self._network.layers
             session = _Session(
@@ -170,6 +184,7 @@ class ModelServer:
             )
             self._sessions[session_id] = session
         try:
+            self._begin_at_link(session_id, client)
             self._ledger.open_session(
                 session_id,
                 digest,
@@ -186,7 +201,7 @@ class ModelServer:
             )
         except BaseException as error:
             with self._guard:
-                del self._sessions[session_id]
+                self._sessions.pop(session_id, None)
             if isinstance(error, BudgetExhausted):
                 raise ProtocolError(Refusal.RESOURCE_EXHAUSTED, str(error)) from None
             raise
@@ -240,12 +255,61 @@ class ModelServer:
         check_version(goodbye)
         session = self._session(goodbye.session, client)
         self._end(goodbye.session, session, "closed by the client")
-        return pb.Receipt(network=self._network.name, images=session.images)
+        receipt = str(sign(self._ledger.log))
+        return pb.Receipt(network=self._network.name, images=session.images, checkpoint=receipt)
 
     def shut_down(self) -> None:
         """End all sessions."""
         for session_id, session in list(self._sessions.items()):
             self._end(session_id, session, "the server shut down")
+
+    def _require_held(self, text: str) -> None:
+        """Refuse to serve from a ledger that was rolled back, as a client's receipt shows."""
+        try:
+            check_range("length of the checkpoint", len(text), 0, MOST_REASON)
+            checkpoint = Checkpoint.parse(text)
+            if checkpoint.ledger == sign(self._ledger.log).ledger:
+                require_part_of(self._ledger.log, checkpoint)
+        except RangeError as error:
+            raise ProtocolError(Refusal.FAILED_PRECONDITION, str(error)) from None
+
+    def _make_room(self, client: str) -> None:
+        """End the session that a client used least recently, if it has as many as it may."""
+        with self._guard:
+            name = to_end(self._sessions, client, MOST_OF_CLIENT)
+            session = self._sessions.get(name)
+        if session is not None:
+            self._end(name, session, "the client began another one")
+
+    def _begin_at_link(self, session_id: str, client: str) -> None:
+        """Announce a session to the link, which may have been restarted since the last one."""
+        epoch = self._light.epoch
+        try:
+            self._light.begin(session_id, client)
+        except ProtocolError as error:
+            if error.refusal is not Refusal.NOT_FOUND:
+                raise
+            with self._loading:
+                if self._light.epoch == epoch:  # else another thread has done it
+                    log.warning("the link forgot this server, which begins anew: %s", error)
+                    self._light.renew()
+                    self._hold_weights()
+                    for other, session in list(self._sessions.items()):
+                        if session.epoch not in ("", self._light.epoch):
+                            self._end(other, session, "the link began anew")
+            self._light.begin(session_id, client)
+        self._sessions[session_id].epoch = self._light.epoch
+
+    def _settle(self, reserve: Reserve) -> None:
+        """Take a charge back if the link states that its light never left."""
+        try:
+            evidence = self._light.never_sent(reserve)
+        except ProtocolError as error:
+            log.warning("reserve %d stays charged: %s", reserve.sequence, error)
+            return
+        if evidence is not None:
+            self._ledger.settle(reserve.sequence, evidence)
+            log.info("reserve %d is not charged: its light never left", reserve.sequence)
 
     def _session(self, session_id: str, client: str) -> _Session:
         with self._guard:
@@ -262,6 +326,12 @@ class ModelServer:
 
     def _begin(self, session: _Session, request: pb.LayerRequest) -> None:
         """Check that a batch asks for its layers in order, each once and one at a time."""
+        with self._guard:
+            own = [s for s in self._sessions.values() if s.client == session.client]
+            if sum(len(s.running) for s in own) >= MOST_OF_CLIENT:
+                raise ProtocolError(
+                    Refusal.RESOURCE_EXHAUSTED, f"{MOST_OF_CLIENT} layers are on their way already"
+                )
         with session.lock:
             images, layer = session.batches.get(request.batch, (request.images, 0))
             if request.batch in session.running or request.layer < layer:
@@ -285,6 +355,8 @@ class ModelServer:
             rows, decoys = self._rows[layer], self._decoys(layer)
             images = request.images * self._patches[layer]
             plan = list(self._light.parts(rows, decoys, images, request.checks))
+            # Nothing is charged for a client that never gets ready for the light.
+            self._light.await_optics(request.session, request.batch, layer)
             send = self._in_rows if plan[0].decoys is None else self._whole
             yield from send(session, request, plan)
             finished = True
@@ -320,10 +392,16 @@ class ModelServer:
         for part in plan:
             first = part.first
             while first < part.stop:
-                reserve = self._reserve(request, first, part.stop)
+                place = Emission(session.epoch, request.batch, next(number))
+                reserve = self._reserve(request, first, part.stop, place)
                 own = [d for d in range(decoys) if first <= d * rows // decoys < reserve.stop]
                 sent = Part(first, reserve.stop, tuple(own))
-                yield self._part(session, request, next(number), sent, reserve)
+                try:
+                    progress = self._part(session, request, place.part, sent, reserve)
+                except ProtocolError:
+                    self._settle(reserve)
+                    raise
+                yield progress
                 first = reserve.stop
 
     def _whole(
@@ -345,12 +423,15 @@ class ModelServer:
             last = number == len(plan) - 1
             yield self._part(session, request, number, part, reserve if last else None)
 
-    def _reserve(self, request: pb.LayerRequest, first: int, stop: int) -> Reserve:
+    def _reserve(
+        self, request: pb.LayerRequest, first: int, stop: int, emission: Emission | None = None
+    ) -> Reserve:
         """Reserve rows in the ledger. On return, the charge is on disk and the light may leave."""
         # Light for the client's checks carries the weights as well, so it is charged as well.
         repetitions = request.images * self._patches[request.layer] + request.checks
+        patience = self._settings.patience
         return self._ledger.reserve(
-            request.session, request.layer, first, stop, repetitions, self._settings.patience
+            request.session, request.layer, first, stop, repetitions, patience, emission
         )
 
     def _part(

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shotveil.host.ledger.accounts import Reserve
+from shotveil.host.parties.receipts import evidence, is_about
 from shotveil.host.protocol import messages_pb2 as pb
 from shotveil.host.protocol.wire import VERSION, ProtocolError, Refusal, invalid, pack, unpack
 from shotveil.host.run.schedule import Part, row_blocks
@@ -33,7 +35,9 @@ class ServerPort(Protocol):
 
     `load` stores rows at the link, and `emit` sends stored rows and returns the sums. At symbol
     level, `send` sends the light itself and yields what the server measures. `drop` makes the link
-    forget rows and sessions. All raise `ProtocolError` where the link refuses.
+    forget rows and a session. `claim` begins this server's hold of the link, and `begin` a session
+    in it. `await_optics` waits until a client is ready for light, and `state` has the link say
+    whether light ever left. All raise `ProtocolError` where the link refuses.
     """
 
     def load(self, emissions: Iterable[pb.Emission]) -> pb.Loaded: ...
@@ -43,6 +47,14 @@ class ServerPort(Protocol):
     def send(self, lights: Iterable[pb.Light]) -> Iterator[pb.Record]: ...
 
     def drop(self, dropped: pb.Dropped) -> pb.Loaded: ...
+
+    def claim(self) -> pb.Loaded: ...
+
+    def begin(self, announcement: pb.Announcement) -> pb.Loaded: ...
+
+    def await_optics(self, light: pb.Light) -> pb.Loaded: ...
+
+    def state(self, light: pb.Light) -> pb.Statement: ...
 
 
 class Transmitter(Protocol):
@@ -67,14 +79,32 @@ class Transmitter(Protocol):
     def drop(self, dropped: pb.Dropped) -> None:
         """Forget a session and its rows, here and at the link."""
 
+    @property
+    def epoch(self) -> str:
+        """The name of this server's hold of a link; "" where there is none."""
+
+    def renew(self) -> None:
+        """Hold the link again after it has forgotten the rows; they have to be held anew."""
+
+    def begin(self, session: str, client: str) -> None:
+        """Announce a session of a client. Raises `ProtocolError` NOT_FOUND if rows were lost."""
+
+    def await_optics(self, session: str, batch: int, layer: int) -> None:
+        """Return once the client is ready for the light of a layer, or raise `ProtocolError`."""
+
+    def never_sent(self, reserve: Reserve) -> dict[str, Any] | None:
+        """Return evidence that what was reserved never left and never will, if there is any."""
+
 
 def transmitter_for(port: ServerPort, rng: np.random.Generator) -> Transmitter:
     """Clear a link of what another server left, and return the transmitter that fits the link.
 
     rng: Secret generator. Raises `ProtocolError` where the link does not answer.
     """
-    symbol_level = port.drop(pb.Dropped(version=VERSION, everything=True)).symbol_level
-    return SymbolTransmitter(port, rng) if symbol_level else RepeatingTransmitter(port)
+    held = port.claim()
+    if held.symbol_level:
+        return SymbolTransmitter(port, rng, held.epoch)
+    return RepeatingTransmitter(port, held.epoch)
 
 
 def blocks(rows: EncodedRows, images: int) -> Iterator[Part]:
@@ -82,11 +112,47 @@ def blocks(rows: EncodedRows, images: int) -> Iterator[Part]:
     return (Part(first, stop) for first, stop in row_blocks(rows.rows, images))
 
 
-class RepeatingTransmitter:
+class LinkTransmitter:
+    """What the transmitters for both kinds of links have in common: sessions and statements."""
+
+    def __init__(self, port: ServerPort, epoch: str) -> None:
+        self._port, self.epoch = port, epoch
+
+    def renew(self) -> None:
+        self.epoch = self._port.claim().epoch
+
+    def begin(self, session: str, client: str) -> None:
+        self._port.begin(
+            pb.Announcement(version=VERSION, session=session, client=client, epoch=self.epoch)
+        )
+
+    def await_optics(self, session: str, batch: int, layer: int) -> None:
+        self._port.await_optics(
+            pb.Light(version=VERSION, session=session, batch=batch, layer=layer)
+        )
+
+    def never_sent(self, reserve: Reserve) -> dict[str, Any] | None:
+        place = reserve.emission
+        if not place.epoch:
+            return None
+        statement = self._port.state(
+            pb.Light(
+                version=VERSION,
+                session=reserve.session,
+                batch=place.batch,
+                layer=reserve.layer,
+                part=place.part,
+                epoch=place.epoch,
+            )
+        )
+        return evidence(statement) if is_about(statement, reserve) else None
+
+
+class RepeatingTransmitter(LinkTransmitter):
     """The transmitter for a link that holds rows, repeats them on command and forms the sums."""
 
-    def __init__(self, port: ServerPort) -> None:
-        self._port = port
+    def __init__(self, port: ServerPort, epoch: str = "") -> None:
+        super().__init__(port, epoch)
         self._modes: dict[str, int] = {}
 
     def hold(self, key: str, rows: EncodedRows) -> None:
@@ -120,7 +186,7 @@ class RepeatingTransmitter:
         self._port.drop(dropped)
 
 
-class SymbolTransmitter:
+class SymbolTransmitter(LinkTransmitter):
     """The transmitter for a link at symbol level.
 
     rng: Secret generator. It draws which quadrature of a slot is measured.
@@ -129,8 +195,9 @@ class SymbolTransmitter:
     squeezing = 0.0  # variance (SNU) of X in the light that is sent; 0 means coherent light
     count = False  # whether the server counts photons instead of measuring quadratures
 
-    def __init__(self, port: ServerPort, rng: np.random.Generator) -> None:
-        self._port, self._rng = port, rng
+    def __init__(self, port: ServerPort, rng: np.random.Generator, epoch: str = "") -> None:
+        super().__init__(port, epoch)
+        self._rng = rng
         self._guard = threading.Lock()
         self._held: dict[str, EncodedRows] = {}
 

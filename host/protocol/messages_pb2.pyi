@@ -7,12 +7,14 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Hello(_message.Message):
-    __slots__ = ("version", "network")
+    __slots__ = ("version", "network", "checkpoint")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     NETWORK_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
     version: int
     network: str
-    def __init__(self, version: _Optional[int] = ..., network: _Optional[str] = ...) -> None: ...
+    checkpoint: str
+    def __init__(self, version: _Optional[int] = ..., network: _Optional[str] = ..., checkpoint: _Optional[str] = ...) -> None: ...
 
 class LayerShape(_message.Message):
     __slots__ = ("rows", "columns", "bias", "scale", "gain", "photons", "patches")
@@ -87,12 +89,14 @@ class Goodbye(_message.Message):
     def __init__(self, version: _Optional[int] = ..., session: _Optional[str] = ...) -> None: ...
 
 class Receipt(_message.Message):
-    __slots__ = ("network", "images")
+    __slots__ = ("network", "images", "checkpoint")
     NETWORK_FIELD_NUMBER: _ClassVar[int]
     IMAGES_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
     network: str
     images: int
-    def __init__(self, network: _Optional[str] = ..., images: _Optional[int] = ...) -> None: ...
+    checkpoint: str
+    def __init__(self, network: _Optional[str] = ..., images: _Optional[int] = ..., checkpoint: _Optional[str] = ...) -> None: ...
 
 class Emission(_message.Message):
     __slots__ = ("version", "key", "scale", "rows", "modes", "first", "x", "p")
@@ -115,12 +119,42 @@ class Emission(_message.Message):
     def __init__(self, version: _Optional[int] = ..., key: _Optional[str] = ..., scale: _Optional[float] = ..., rows: _Optional[int] = ..., modes: _Optional[int] = ..., first: _Optional[int] = ..., x: _Optional[bytes] = ..., p: _Optional[bytes] = ...) -> None: ...
 
 class Loaded(_message.Message):
-    __slots__ = ("rows", "symbol_level")
+    __slots__ = ("rows", "symbol_level", "epoch")
     ROWS_FIELD_NUMBER: _ClassVar[int]
     SYMBOL_LEVEL_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
     rows: int
     symbol_level: bool
-    def __init__(self, rows: _Optional[int] = ..., symbol_level: _Optional[bool] = ...) -> None: ...
+    epoch: str
+    def __init__(self, rows: _Optional[int] = ..., symbol_level: _Optional[bool] = ..., epoch: _Optional[str] = ...) -> None: ...
+
+class Hold(_message.Message):
+    __slots__ = ("version",)
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    version: int
+    def __init__(self, version: _Optional[int] = ...) -> None: ...
+
+class Announcement(_message.Message):
+    __slots__ = ("version", "session", "client", "epoch")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    version: int
+    session: str
+    client: str
+    epoch: str
+    def __init__(self, version: _Optional[int] = ..., session: _Optional[str] = ..., client: _Optional[str] = ..., epoch: _Optional[str] = ...) -> None: ...
+
+class Statement(_message.Message):
+    __slots__ = ("body", "signature", "certificate")
+    BODY_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
+    body: str
+    signature: bytes
+    certificate: bytes
+    def __init__(self, body: _Optional[str] = ..., signature: _Optional[bytes] = ..., certificate: _Optional[bytes] = ...) -> None: ...
 
 class Shot(_message.Message):
     __slots__ = ("version", "session", "batch", "layer", "part", "images", "weights", "decoys", "first", "stop", "slots", "last")
@@ -179,7 +213,7 @@ class Returned(_message.Message):
     def __init__(self, weights: _Optional[_Union[Sums, _Mapping]] = ..., modes: _Optional[int] = ..., decoy_count: _Optional[int] = ..., decoy_qq: _Optional[bytes] = ..., decoy_qy: _Optional[bytes] = ..., decoy_yy: _Optional[bytes] = ...) -> None: ...
 
 class Light(_message.Message):
-    __slots__ = ("version", "session", "batch", "layer", "part", "repetitions", "slots", "last", "repetition", "first", "modes", "x", "p", "measure_p", "squeezing", "count")
+    __slots__ = ("version", "session", "batch", "layer", "part", "repetitions", "slots", "last", "repetition", "first", "modes", "x", "p", "measure_p", "squeezing", "count", "epoch")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     SESSION_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
@@ -196,6 +230,7 @@ class Light(_message.Message):
     MEASURE_P_FIELD_NUMBER: _ClassVar[int]
     SQUEEZING_FIELD_NUMBER: _ClassVar[int]
     COUNT_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
     version: int
     session: str
     batch: int
@@ -212,7 +247,8 @@ class Light(_message.Message):
     measure_p: bytes
     squeezing: float
     count: bool
-    def __init__(self, version: _Optional[int] = ..., session: _Optional[str] = ..., batch: _Optional[int] = ..., layer: _Optional[int] = ..., part: _Optional[int] = ..., repetitions: _Optional[int] = ..., slots: _Optional[int] = ..., last: _Optional[bool] = ..., repetition: _Optional[int] = ..., first: _Optional[int] = ..., modes: _Optional[int] = ..., x: _Optional[bytes] = ..., p: _Optional[bytes] = ..., measure_p: _Optional[bytes] = ..., squeezing: _Optional[float] = ..., count: _Optional[bool] = ...) -> None: ...
+    epoch: str
+    def __init__(self, version: _Optional[int] = ..., session: _Optional[str] = ..., batch: _Optional[int] = ..., layer: _Optional[int] = ..., part: _Optional[int] = ..., repetitions: _Optional[int] = ..., slots: _Optional[int] = ..., last: _Optional[bool] = ..., repetition: _Optional[int] = ..., first: _Optional[int] = ..., modes: _Optional[int] = ..., x: _Optional[bytes] = ..., p: _Optional[bytes] = ..., measure_p: _Optional[bytes] = ..., squeezing: _Optional[float] = ..., count: _Optional[bool] = ..., epoch: _Optional[str] = ...) -> None: ...
 
 class Record(_message.Message):
     __slots__ = ("values",)

@@ -49,7 +49,7 @@ def test_the_list_has_all_commands_of_the_host():
 def test_one_object(name, capsys, tmp_path, monkeypatch, small_network):
     monkeypatch.chdir(tmp_path)
     if name.startswith("ledger"):
-        with BudgetFilter(tmp_path / "ledger.db") as accounts:
+        with BudgetFilter(tmp_path / "ledger.db", create=True) as accounts:
             accounts.register(small_network)
     found = run([*name.split(), *LINES[name].split(), "--json"], capsys)
     assert isinstance(found, dict) and found

@@ -1,11 +1,13 @@
 """`shotveil ledger`: what they print, and how they refuse."""
 
 import json
+import shutil
 import sqlite3
 
 import pytest
 
 from shotveil.host.commands.cli import main
+from shotveil.host.ledger.event_log import EventLog
 from tests.host.parties.parties import IMAGES, NETWORK, parties
 
 
@@ -59,7 +61,18 @@ def test_verify_prints_a_head_and_takes_one(path, capsys):
 
 
 def test_budgets_are_set_for_all_for_each_and_for_one(path, capsys):
-    for options in (("--bits", 5), ("--each-client", "--bits", 3), ("--client", "bob")):
+    raised = "--client", "bob", "--bits", 90
+    options = "--network", "small", *raised
+    assert run(capsys, "ledger", "budget", path, "--network", "small", *raised[:3], 1)[0] == 0
+    code, _, error = run(capsys, "ledger", "budget", path, *options)
+    assert code == 2 and "is more than the ledger has, 1 bits" in error
+    assert run(capsys, "ledger", "budget", path, *options, "--reason", "agreed")[0] == 0
+    assert "budgets were raised 1 times" in run(capsys, "ledger", "show", path)[1]
+    for options in (
+        ("--bits", 5, "--reason", "more"),
+        ("--each-client", "--bits", 3),
+        ("--client", "bob", "--reason", "the limit of each"),
+    ):
         code, out, _ = run(capsys, "ledger", "budget", path, "--network", "small", *options)
         assert code == 0 and "budget of" in out
     _, out, _ = run(capsys, "ledger", "show", path, "--json")
@@ -73,6 +86,32 @@ def test_budgets_are_set_for_all_for_each_and_for_one(path, capsys):
     ):
         code, _, error = run(capsys, "ledger", "budget", path, *bad)
         assert code == 2 and text in error
+
+
+def test_a_ledger_is_made_once_adopted_after_a_move_and_checked_by_receipts(tmp_path, capsys):
+    made = tmp_path / "new.db"
+    assert run(capsys, "ledger", "init", made)[0] == 0
+    code, _, error = run(capsys, "ledger", "init", made)
+    assert code == 2 and "exists already" in error
+    with EventLog(made) as log:
+        log.append("place", {"reason": "a test"})
+    receipt = tmp_path / "receipt"
+    receipt.write_text(run(capsys, "ledger", "checkpoint", made)[1])
+    assert run(capsys, "ledger", "verify", made, "--receipt", receipt)[0] == 0
+    moved = tmp_path / "moved.db"
+    for end in ("", ".key"):
+        shutil.copy(f"{made}{end}", f"{moved}{end}")
+    options = "--network", "small", "--bits", 1
+    code, _, error = run(capsys, "ledger", "budget", moved, *options)
+    assert code == 2 and "ledger adopt" in error
+    assert run(capsys, "ledger", "adopt", moved, "--reason", "a new disk")[0] == 0
+    made.unlink()
+    code, _, error = run(capsys, "ledger", "init", made)
+    assert code == 2 and "new.db.key exists already" in error
+    with EventLog(tmp_path / "old.db", create=True):
+        pass
+    code, _, error = run(capsys, "ledger", "verify", tmp_path / "old.db", "--receipt", receipt)
+    assert code == 2 and "is of ledger" in error
 
 
 def test_missing_files_and_formats_are_refused(path, tmp_path, capsys):

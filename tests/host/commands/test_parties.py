@@ -44,6 +44,7 @@ def stopped(child):
 
 def test_events_of_link_and_server(start, tmp_path, small_network):
     make_keys(tmp_path, ["alice"])
+    BudgetFilter(tmp_path / "ledger.db", create=True).close()
     small_network.save(tmp_path / "small.npz")
     keys = ["--keys", tmp_path, "--json"]
     attack = ["--attack", "tap", "--strength", "0.0001"]
@@ -105,6 +106,7 @@ def test_a_compiled_network_between_three_processes(start, tmp_path):
     assert [layer.patches for layer in private.network.layers] == [4, 1, 1]
     np.savez(tmp_path / "mine.npz", x=data, y=private.network.forward(data).argmax(axis=1))
     make_keys(tmp_path, ["alice"])
+    BudgetFilter(tmp_path / "ledger.db", create=True).close()
     keys = ["--keys", tmp_path, "--json"]
     link, at_link = start("link", *keys, "--address", "127.0.0.1:0")
     where = ["--address", "127.0.0.1:0", "--link", at_link["link"]]

@@ -43,7 +43,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def ledger(path):
-    with BudgetFilter(path) as ledger:
+    with BudgetFilter(path, create=True) as ledger:
         ledger.register(NETWORK)
         yield ledger
 
@@ -81,7 +81,7 @@ def test_copies_compose_by_chi_of_k_over_clients_and_apart_for_each(ledger):
 
 
 def test_what_every_session_tells_is_charged_once(path):
-    with BudgetFilter(path) as ledger:
+    with BudgetFilter(path, create=True) as ledger:
         ledger.register(NETWORK)
         assert total(ledger) == 0
         for name, client in (("a", "alice"), ("b", "alice"), ("c", "bob")):
@@ -194,12 +194,12 @@ def test_a_reserve_waits_for_light_on_its_way(ledger):
 
 
 def test_an_old_session_is_ended_and_its_reserves_stay(path):
-    with BudgetFilter(path) as ledger:
+    with BudgetFilter(path, create=True) as ledger:
         ledger.register(NETWORK)
         open_session(ledger)
         ledger.reserve("s", 0, 0, 40, 5)
         before = total(ledger)
-    with BudgetFilter(path) as ledger:
+    with BudgetFilter(path, create=True) as ledger:
         assert total(ledger) == before
         with pytest.raises(RangeError, match="has ended"):
             ledger.reserve("s", 0, 0, 40, 5)
@@ -290,7 +290,7 @@ def test_bad_requests_are_refused_and_leave_nothing(path, ledger):
 
 def worker(path: Path, light: Path) -> None:
     """Reserve, send, commit, until killed. What was sent is known to `light` alone."""
-    ledger = BudgetFilter(path)
+    ledger = BudgetFilter(path, create=True)
     ledger.register(NETWORK)
     session = f"session {os.getpid()}"
     open_session(ledger, session)
@@ -347,7 +347,7 @@ def test_sigkill_at_random_moments_loses_no_charge(tmp_path):
 
 
 def test_a_session_that_is_refused_leaves_a_record_that_can_be_read_again(path):
-    with BudgetFilter(path) as ledger:
+    with BudgetFilter(path, create=True) as ledger:
         ledger.register(NETWORK)
         open_session(ledger)
         head = ledger._log.head
@@ -359,7 +359,7 @@ def test_a_session_that_is_refused_leaves_a_record_that_can_be_read_again(path):
             with pytest.raises(ValueError, match=f"layer {layer} of 2"):
                 ledger.reserve("s", layer, 0, 1, 1)
         assert ledger._log.head == head
-    with BudgetFilter(path) as ledger:
+    with BudgetFilter(path, create=True) as ledger:
         assert ledger.accounts.sessions["s"].ended == "the server had stopped"
 
 
@@ -379,7 +379,7 @@ class AnySequence(RuleBasedStateMachine):
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
         self.path = Path(self.folder.name) / "ledger.db"
-        self.ledger = BudgetFilter(self.path)
+        self.ledger = BudgetFilter(self.path, create=True)
         self.ledger.register(LINED)
         self.open, self.pending, self.last = {}, [], {}
         self.copies = 0
@@ -489,7 +489,7 @@ class AnySequence(RuleBasedStateMachine):
     def restart(self):
         before = {sense: self.account.total.bits(sense) for sense in SENSES}
         self.ledger.close()
-        self.ledger = BudgetFilter(self.path)
+        self.ledger = BudgetFilter(self.path, create=True)
         assert {sense: self.account.total.bits(sense) for sense in SENSES} == before
         self.open.clear()
         assert all(s.ended for s in self.ledger.accounts.sessions.values())

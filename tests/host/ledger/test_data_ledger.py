@@ -153,16 +153,16 @@ def test_the_account_goes_on_in_a_new_process(tmp_path):
 
 def test_what_is_no_data_ledger_is_refused_and_let_go(tmp_path):
     path = tmp_path / "data.db"
-    with EventLog(path) as log:
+    with EventLog(path, create=True) as log:
         log.append("note", {"text": "events of another kind are not counted"})
     ledger = DataLedger(path)
     assert ledger.images == 0
     ledger.close()
-    with EventLog(path) as log:
+    with EventLog(path, create=True) as log:
         log.append("asked", {"images": ["a"], "gain": 1.5, "rows": [1, 2], "columns": [7]})
     with pytest.raises(RangeError, match="is no data ledger"):
         DataLedger(path)
-    with EventLog(path) as log:  # the file is free again
+    with EventLog(path, create=True) as log:  # the file is free again
         assert json.dumps(next(iter(log.events())).body)
 
 

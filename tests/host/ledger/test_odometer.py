@@ -31,7 +31,7 @@ def chi(copies, through):
 def path(tmp_path):
     """Two networks; of one, two clients with three sessions, of which one stays open."""
     path = tmp_path / "ledger.db"
-    with BudgetFilter(path) as ledger:
+    with BudgetFilter(path, create=True) as ledger:
         ledger.register(OTHER)
         ledger.register(NETWORK)
         ledger.set_budget(NETWORK.digest, 9.0, "declared")
@@ -76,6 +76,8 @@ def test_the_report_holds_what_left_of_each_network(path):
         "failure_probability": pytest.approx(3 * DELTA),
         "budget": {"bits": 9.0, "sense": "declared"},
         "remaining_inferences": second["remaining_inferences"],
+        "networks": [{"network": "small", "digest": NETWORK.digest}],
+        "budget_raised": 0,
         "sessions": 3,
         "sessions_open": 2,
         "clients": [
@@ -113,6 +115,8 @@ def test_the_report_holds_what_left_of_each_network(path):
         "failure_probability": 0,
         "budget": None,
         "remaining_inferences": dict.fromkeys(nothing),
+        "networks": [{"network": "another", "digest": OTHER.digest}],
+        "budget_raised": 0,
         "sessions": 0,
         "sessions_open": 0,
         "clients": [],
@@ -132,7 +136,7 @@ def test_what_remains_is_by_the_last_sessions_channel_in_each_sense(path):
 
 
 def test_a_budget_without_a_session_says_nothing_of_what_remains(tmp_path):
-    with BudgetFilter(tmp_path / "ledger.db") as ledger:
+    with BudgetFilter(tmp_path / "ledger.db", create=True) as ledger:
         ledger.register(NETWORK)
         ledger.set_budget(NETWORK.digest, 3.0, "declared")
         (entry,) = report(ledger.accounts)

@@ -34,7 +34,7 @@ IMAGES = _RNG.uniform(size=(600, 40)).astype(np.float32)
 def parties(folder, *, true_link=LINK, seed=SEED, tap=None, budget=None, sense="declared", **kw):
     """Ledger, server, and a function that makes clients; `tap` wraps the link before it is used."""
     monitor = kw.pop("monitor", MonitorSettings())
-    with BudgetFilter(folder / "ledger.db") as ledger:
+    with BudgetFilter(folder / "ledger.db", create=True) as ledger:
         ledger.register(NETWORK)
         if budget is not None:
             ledger.set_budget(NETWORK.digest, budget, sense)

@@ -174,7 +174,7 @@ def test_bad_ends_are_refused(link, bad, text):
 
 
 def test_a_new_server_clears_what_the_last_one_left(link):
-    link.drop(pb.Dropped(version=2, everything=True))
+    link.claim()
     with refused("no rows are held"):
         link.emit(shot())
     link.load([emission()])

@@ -1,5 +1,6 @@
 """Server, client and link joined in one process: results, privacy of messages, order, refusals."""
 
+import json
 import threading
 import time
 
@@ -10,12 +11,13 @@ from shotveil.host.leakage.composition import LOST
 from shotveil.host.leakage.data import data_leakage
 from shotveil.host.leakage.declared import network_leakage
 from shotveil.host.leakage.majorant import majorant_after
-from shotveil.host.ledger.accounts import Accounts
+from shotveil.host.ledger.accounts import Accounts, Emission
+from shotveil.host.ledger.checkpoints import Checkpoint
 from shotveil.host.ledger.data_ledger import DataBudgetExhausted, DataLedger
-from shotveil.host.ledger.event_log import EventLog
+from shotveil.host.ledger.event_log import EventLog, Head
 from shotveil.host.parties.client import DataClient
 from shotveil.host.parties.local import LocalModel
-from shotveil.host.parties.server import disclosed_bits
+from shotveil.host.parties.server import ModelServer, ServerSettings, disclosed_bits
 from shotveil.host.parties.transmitter import SymbolTransmitter
 from shotveil.host.protocol import messages_pb2 as pb
 from shotveil.host.protocol.wire import ProtocolError, Refusal
@@ -50,6 +52,9 @@ class TappedLink:
     def drop(self, dropped):
         self.messages.append(("server", "link", dropped))
         return self._link.drop(dropped)
+
+    def __getattr__(self, name):  # what carries no array: claims, sessions, statements
+        return getattr(self._link, name)
 
     def measure(self, settings):
         self.messages.append(("client", "link", settings))
@@ -220,20 +225,133 @@ def test_layers_go_in_order_once_each(tmp_path):
         assert ledger._log.head == charged, "a replay was charged"
 
 
-def test_a_client_that_vanishes_leaves_what_was_sent_charged(tmp_path):
+def told_alone(ledger):
+    """Whether nothing is charged but what every session discloses."""
+    total = ledger.accounts.networks[NETWORK.digest].total
+    return total.bits("declared") == pytest.approx(total.disclosed / NETWORK.weights)
+
+
+def test_a_client_that_never_sets_its_optics_is_charged_nothing(tmp_path):
     with parties(tmp_path) as (ledger, server, client):
         session = client().welcome.session
         request = pb.LayerRequest(version=2, session=session, batch=0, layer=0, images=5)
-        with _Refused(Refusal.DEADLINE_EXCEEDED):  # it never sets its optics
+        with _Refused(Refusal.DEADLINE_EXCEEDED):
             list(server.run_layer(request, "alice"))
-        account = ledger.accounts.networks[NETWORK.digest]
-        lost = float(majorant_after(5, LINK.modulation_variance, *LOST))
-        share = NETWORK.layers[0].weights.size / NETWORK.weights
-        told = account.total.disclosed / NETWORK.weights
-        assert account.total.bits("declared") == pytest.approx(share * lost + told)
+        assert told_alone(ledger) and not ledger.accounts.outstanding
         assert ledger.accounts.sessions[session].ended
         with _Refused(Refusal.DEADLINE_EXCEEDED):  # the session's last word
             server.run_layer(request, "alice")
+
+
+def _settings(session, images, batch=0):
+    xi = np.zeros((images, 21))
+    xi[:, 0] = 1
+    return pb.Settings(
+        version=2,
+        session=session,
+        batch=batch,
+        layer=0,
+        gain=LINK.gain,
+        images=images,
+        modes=21,
+        real=xi.tobytes(),
+        imaginary=(0 * xi).tobytes(),
+    )
+
+
+def test_light_that_the_link_shows_was_never_sent_is_not_charged(tmp_path):
+    """The client is ready for other light than it asked for, so the link sends none."""
+    links = []
+    with parties(tmp_path, tap=lambda link: links.append(link) or link) as (ledger, server, client):
+        session = client().welcome.session
+        links[0].measure(_settings(session, images=3))
+        request = pb.LayerRequest(version=2, session=session, batch=0, layer=0, images=5)
+        with _Refused(Refusal.FAILED_PRECONDITION):
+            list(server.run_layer(request, "alice"))
+        kinds = [event.kind for event in ledger.log.events()]
+        assert kinds[-3:] == ["reserve", "settle", "end"]
+        assert told_alone(ledger) and not ledger.accounts.outstanding
+        settled = next(e for e in ledger.log.events() if e.kind == "settle")
+        assert json.loads(settled.body["evidence"]["statement"])["emitted"] is False
+
+
+def test_light_that_left_stays_charged_whatever_comes_back(tmp_path):
+    class Deaf:
+        """A link whose answers to the server are lost on the way, though its light left."""
+
+        def __init__(self, link):
+            self._link = link
+
+        def __getattr__(self, name):
+            return getattr(self._link, name)
+
+        def emit(self, shot):
+            self._link.emit(shot)
+            raise ProtocolError(Refusal.UNAVAILABLE, "the cable was cut")
+
+    with parties(tmp_path, tap=Deaf) as (ledger, _, client):
+        with _Refused(Refusal.UNAVAILABLE):
+            client().classify(IMAGES[:5])
+        assert len(ledger.accounts.outstanding) == 1
+        total = ledger.accounts.networks[NETWORK.digest].total
+        lost = float(majorant_after(5, LINK.modulation_variance, *LOST))
+        share = NETWORK.layers[0].weights.size / NETWORK.weights
+        told = total.disclosed / NETWORK.weights
+        assert total.bits("declared") == pytest.approx(share * lost + told)
+
+
+def test_a_server_that_starts_settles_what_the_one_before_never_sent(tmp_path):
+    links = []
+    with parties(tmp_path, tap=lambda link: links.append(link) or link) as (ledger, _, client):
+        asked = client()
+        asked.classify(IMAGES[:5])
+        session, epoch = asked.welcome.session, links[0]._sessions.epoch
+        sent = ledger.reserve(session, 0, 0, 64, 5, emission=Emission(epoch, 0, 0))
+        never = ledger.reserve(session, 0, 0, 64, 5, emission=Emission(epoch, 7, 0))
+        other = ledger.reserve(session, 0, 0, 64, 5, emission=Emission("of long ago", 7, 0))
+        ModelServer(NETWORK, ServerSettings(LINK), ledger, links[0], np.random.default_rng(1))
+        assert set(ledger.accounts.outstanding) == {sent.sequence, other.sequence}
+        with pytest.raises(RangeError, match="not outstanding"):
+            ledger.settle(never.sequence, {})
+
+
+def test_a_link_that_begins_anew_is_loaded_again(tmp_path):
+    links = []
+    with parties(tmp_path, tap=lambda link: links.append(link) or link) as (ledger, _, client):
+        before = client()
+        before.classify(IMAGES[:5])
+        links[0].claim()  # as a link that was restarted: it knows no rows and no session
+        after = client("bob")
+        assert after.classify(IMAGES[:5]).shape == (5, 10)
+        assert ledger.accounts.sessions[before.welcome.session].ended == "the link began anew"
+        with pytest.raises(ProtocolError):
+            before.classify(IMAGES[:5])
+
+
+def test_a_client_takes_room_from_itself_alone(tmp_path):
+    with parties(tmp_path, sessions=12) as (_, server, client):
+        others = [client(name) for name in ("bob", "carol", "dave")]
+        for _ in range(40):
+            client("alice")
+        assert [s.client for s in server._sessions.values()].count("alice") == 8
+        for other in others:
+            assert other.classify(IMAGES[:2]).shape == (2, 10)
+
+
+def test_a_receipt_shows_that_the_ledger_was_put_back(tmp_path):
+    with parties(tmp_path) as (ledger, _, client):
+        asked = client()
+        asked.classify(IMAGES[:5])
+        receipt = asked.close().checkpoint
+        assert Checkpoint.parse(receipt).head == ledger.log.head
+        client(checkpoint=receipt)
+        now, old = ledger.log.head, list(ledger.log.events())[2]
+        ledger.log._head = Head(old.sequence, old.digest)  # as an older copy says
+        with _Refused(Refusal.FAILED_PRECONDITION):
+            client("bob", checkpoint=receipt)
+        with _Refused(Refusal.FAILED_PRECONDITION):
+            client("bob", checkpoint="x")
+        ledger.log._head = now
 
 
 def test_the_session_is_charged_as_its_images_say(tmp_path):

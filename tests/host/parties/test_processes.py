@@ -36,6 +36,8 @@ class Parties:
 
     def serve(self, *options):
         ledger = self.folder / "ledger.db"
+        if not ledger.exists():
+            EventLog(ledger, create=True).close()
         self.server = self.start("serve", "--link", self.link, "--ledger", ledger, *options)
         return self.children[-1]
 

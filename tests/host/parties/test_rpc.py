@@ -3,11 +3,14 @@
 import logging
 import socket
 import threading
+import time
 
 import grpc
 import pytest
 
+from shotveil.host.parties import rpc
 from shotveil.host.parties.keys import CLIENT, LINK, SERVER, make_keys, read_keys, role_name
+from shotveil.host.parties.receipts import Signer
 from shotveil.host.parties.rpc import (
     MODEL,
     RemoteClientPort,
@@ -54,7 +57,7 @@ class Light:
     """Answers as a link does."""
 
     def __init__(self):
-        self.heard = []
+        self.heard, self.epochs, self.sign = [], 0, lambda statement: statement
 
     def load(self, emissions):
         self.heard.append(("load", [m.key for m in emissions]))
@@ -73,10 +76,30 @@ class Light:
         self.heard.append(("drop", dropped.session))
         return pb.Loaded(symbol_level=True)
 
-    def measure(self, settings):
-        self.heard.append(("measure", settings.layer))
+    def claim(self):
+        self.epochs += 1
+        return pb.Loaded(epoch=f"epoch {self.epochs}")
+
+    def begin(self, announcement):
+        self.heard.append(("begin", announcement.client))
+        return pb.Loaded()
+
+    def await_optics(self, light):
+        self.heard.append(("await", light.layer))
+        return pb.Loaded()
+
+    def state(self, light):
+        return self.sign(pb.Statement(body="said"))
+
+    def measure(self, settings, client):
+        self.heard.append(("measure", settings.layer, client))
         for part in range(settings.images):
             yield pb.Reading(part=part)
+
+
+@pytest.fixture(autouse=True)
+def fresh_log(monkeypatch):
+    monkeypatch.setattr(rpc, "_REFUSALS", rpc._Refusals())
 
 
 @pytest.fixture(scope="module")
@@ -129,21 +152,83 @@ def test_a_link_has_an_end_for_each_party(link, keys):
         RemoteServerPort(address, keys["server"]),
         RemoteClientPort(address, keys["alice"]),
     )
+    assert port.claim().epoch == "epoch 1"
     assert port.load(pb.Emission(key=k) for k in "abc").rows == 3
     assert port.emit(pb.Shot(part=4)).modes == 4
     assert [r.values for r in port.send(pb.Light(part=p) for p in (1, 2))] == [b"\1", b"\2"]
     assert port.drop(pb.Dropped(session="s")).symbol_level
     assert [r.part for r in client.measure(pb.Settings(layer=9, images=3))] == [0, 1, 2]
+    port.begin(pb.Announcement(client="alice"))
+    port.await_optics(pb.Light(layer=5))
+    with pytest.raises(ProtocolError, match="no link signed the statement"):
+        port.state(pb.Light())
+    answers.sign = Signer(*keys["link"][1:])
+    assert port.state(pb.Light()).body == "said"
     assert answers.heard == [
         ("load", ["a", "b", "c"]),
         ("emit", 4),
         ("send", 1),
         ("send", 2),
         ("drop", "s"),
-        ("measure", 9),
+        ("measure", 9, "alice"),
+        ("begin", "alice"),
+        ("await", 5),
     ]
     for remote in (port, client):
         remote.hang_up()
+
+
+def test_a_link_has_one_server_until_that_one_has_gone(link, keys):
+    """However it goes: what it asked for before is refused from then on."""
+    answers, address = link
+    first, second = (RemoteServerPort(address, keys["server"]) for _ in range(2))
+    assert first.claim().epoch == "epoch 1"
+    with pytest.raises(ProtocolError, match="another server holds the link") as found:
+        second.claim()
+    assert found.value.refusal is Refusal.ALREADY_EXISTS and answers.epochs == 1
+    with pytest.raises(ProtocolError, match="holds no rows") as found:
+        second.emit(pb.Shot())
+    assert found.value.refusal is Refusal.NOT_FOUND and not answers.heard
+    first.hang_up()
+    for _ in range(100):
+        try:
+            assert second.claim().epoch == "epoch 2"
+            break
+        except ProtocolError:
+            time.sleep(0.05)
+    assert second.emit(pb.Shot(part=3)).modes == 3
+    second.hang_up()
+
+
+def test_no_client_can_fill_the_log(model, caplog):
+    answers, remote, _ = model
+    answers.trouble = ProtocolError(Refusal.ABORTED, "x" * 5000)
+    with caplog.at_level(logging.WARNING, "shotveil.rpc"):
+        for _ in range(80):
+            with pytest.raises(ProtocolError):
+                remote.open(pb.Hello())
+    lines = [r.getMessage() for r in caplog.records if r.name == "shotveil.rpc"]
+    assert len(lines) == 50 and all(line.startswith("refused client:alice: x") for line in lines)
+    assert max(map(len, lines)) < 400
+
+
+def test_what_was_left_out_of_the_log_is_told_later(monkeypatch, caplog):
+    now = [0.0]
+    monkeypatch.setattr("shotveil.host.parties.rpc.time.monotonic", lambda: now[0])
+    refusals = rpc._Refusals(most=2, seconds=10)
+    with caplog.at_level(logging.WARNING, "shotveil.rpc"):
+        for _ in range(5):
+            refusals.note("client:a", "no")
+        refusals.note("client:b", "no")
+        now[0] = 11.0
+        refusals.note("client:a", "still no")
+    assert [r.getMessage() for r in caplog.records] == [
+        "refused client:a: no",
+        "refused client:a: no",
+        "refused client:b: no",
+        "refused client:a 3 times more",
+        "refused client:a: still no",
+    ]
 
 
 def test_a_role_may_do_what_is_its_own(link, model, keys):

@@ -66,6 +66,17 @@ class Light:
         one = SymbolStatistics(count, 12.0 * count, 12.0 * count, (12.0 + self.variance) * count)
         return one.pooled(), one
 
+    epoch = ""
+
+    def begin(self, session, client):
+        return
+
+    def await_optics(self, session, batch, layer):
+        return
+
+    def never_sent(self, reserve):
+        return None
+
     def drop(self, dropped):
         self.dropped.append(dropped)
         if self.refuse_drop:
@@ -74,7 +85,7 @@ class Light:
 
 class Setup:
     def __init__(self, folder, budget=None, **settings):
-        self.ledger = BudgetFilter(folder / "ledger.db")
+        self.ledger = BudgetFilter(folder / "ledger.db", create=True)
         self.light = Light()
         if budget is not None:
             self.ledger.register(NETWORK)
@@ -452,7 +463,7 @@ def test_of_refusals_the_last_few_are_remembered(at):
 def test_settings_are_checked():
     settings = ServerSettings(LINK)
     assert (settings.decoy_rate, settings.patience) == (1 / 16, 10.0)
-    assert (settings.sessions, settings.idle) == (MOST_SESSIONS, IDLE_SECONDS) == (64, 600.0)
+    assert (settings.sessions, settings.idle) == (MOST_SESSIONS, IDLE_SECONDS) == (256, 600.0)
     assert settings.monitor == MonitorSettings()
     for fields in (
         *({"decoy_rate": rate} for rate in (0.0, 1.01, math.nan)),

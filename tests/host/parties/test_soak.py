@@ -99,6 +99,8 @@ def test_kills_at_random_moments_under_load(tmp_path, monkeypatch):
     rng = np.random.default_rng(SEED)
     early = total = 0
     for _ in range(KILLS):
+        if not (folder / "ledger.db").exists():
+            EventLog(folder / "ledger.db", create=True).close()
         reader, writer = context.Pipe(duplex=False)
         process = context.Process(target=serve, args=([str(a) for a in arguments], writer))
         process.start()
@@ -126,7 +128,7 @@ def test_kills_at_random_moments_under_load(tmp_path, monkeypatch):
                 total += sent
                 for path in folder.iterdir():
                     if path.name != "light":
-                        path.unlink()
+                        path.unlink()  # with its key, as nobody should do to a ledger in use
                 os.ftruncate(light, 0)
     total += check_ledger(folder)
     os.close(light)
@@ -224,7 +226,7 @@ def test_malformed_messages_harm_nobody(tmp_path, monkeypatch):
     at_link = f"127.0.0.1:{link_port}"
     server_port = RemoteServerPort(at_link, read_keys(tmp_path, SERVER))
     keys = read_keys(tmp_path, f"{CLIENT}-alice")
-    with BudgetFilter(tmp_path / "ledger.db") as ledger:
+    with BudgetFilter(tmp_path / "ledger.db", create=True) as ledger:
         settings = ServerSettings(SETTINGS, patience=0.05)
         rng = np.random.default_rng(SEED)
         server = ModelServer(NETWORK, settings, ledger, server_port, rng)
@@ -235,7 +237,7 @@ def test_malformed_messages_harm_nobody(tmp_path, monkeypatch):
         session = model.open(pb.Hello(version=2)).session
         before = len(shots)
 
-        targets = raw_calls(tmp_path, at_server, at_link)
+        targets = raw_calls(tmp_path, at_server, at_link, server_port._metadata)
         statuses, thrown = {}, {"server": 0, "link": 0}
         with ThreadPoolExecutor(4) as pool:  # far fewer than there are streams
             while min(thrown.values()) < MESSAGES:
@@ -282,20 +284,21 @@ def test_malformed_messages_harm_nobody(tmp_path, monkeypatch):
 class Call:
     """A raw method of a party: bytes in, whatever comes back is read and thrown away."""
 
-    def __init__(self, channel, path, shape):
+    def __init__(self, channel, path, shape, metadata=()):
         self.channel, self.shape = channel, shape
+        self.how = {"timeout": 5, "metadata": metadata}
         make = {"unary": channel.unary_unary, "collect": channel.stream_unary}
         self.method = make.get(shape, channel.unary_stream)(path, None, None)
 
     def __call__(self, messages):
         if self.shape == "collect":
-            return self.method(iter(messages), timeout=5)
+            return self.method(iter(messages), **self.how)
         if self.shape == "unary":
-            return [self.method(message, timeout=5) for message in messages]
-        return [list(self.method(message, timeout=5)) for message in messages]
+            return [self.method(message, **self.how) for message in messages]
+        return [list(self.method(message, **self.how)) for message in messages]
 
 
-def raw_calls(folder, at_server, at_link):
+def raw_calls(folder, at_server, at_link, held):
     """(kind, maker of valid examples, call) of each method; every peer with its own certificate."""
 
     def channel(address, role, stem):
@@ -361,12 +364,12 @@ def raw_calls(folder, at_server, at_link):
             lambda s, r: pb.Goodbye(version=2, session="0" * 32),
             Call(model, f"/{M}/Close", "unary"),
         ),
-        (pb.Emission, emission, Call(server, f"/{S}/Load", "collect")),
-        (pb.Shot, shot, Call(server, f"/{S}/Emit", "unary")),
+        (pb.Emission, emission, Call(server, f"/{S}/Load", "collect", held)),
+        (pb.Shot, shot, Call(server, f"/{S}/Emit", "unary", held)),
         (
             pb.Dropped,
             lambda s, r: pb.Dropped(version=2, session="x", keys=["fuzz 1"]),
-            Call(server, f"/{S}/Drop", "unary"),
+            Call(server, f"/{S}/Drop", "unary", held),
         ),
         (pb.Settings, settings, Call(client, f"/{C}/Measure", "stream")),
     ]

@@ -33,8 +33,8 @@ class Port:
         self.lights = list(lights)
         return iter(self.records)
 
-    def drop(self, dropped):
-        return pb.Loaded(symbol_level=self.symbol_level)
+    def claim(self):
+        return pb.Loaded(symbol_level=self.symbol_level, epoch="first")
 
 
 def shot(slots=(1, 0, 2), **other):
@@ -47,7 +47,8 @@ def record(rows=3, value=0.0):
 
 def test_the_link_says_which_transmitter_it_needs():
     for symbol_level, kind in ((True, SymbolTransmitter), (False, RepeatingTransmitter)):
-        assert type(transmitter_for(Port(symbol_level=symbol_level), RNG)) is kind
+        transmitter = transmitter_for(Port(symbol_level=symbol_level), RNG)
+        assert type(transmitter) is kind and transmitter.epoch == "first"
 
 
 def test_amplitudes_go_out_in_the_order_of_slots_for_each_repetition():

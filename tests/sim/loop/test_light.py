@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from shotveil.host.ledger.event_log import EventLog
 from shotveil.host.ledger.odometer import read_accounts
 from shotveil.host.parties.keys import make_keys
 from shotveil.host.run.inference import infer
@@ -72,6 +73,7 @@ class Served:
     def __init__(self, lab, ledger, *options):
         self.folder, urls, _, _ = lab
         self.ledger, self.client = self.folder / ledger, urls[1]
+        EventLog(self.ledger, create=True).close()
         where = ["--keys", self.folder, "--address", "127.0.0.1:0", "--ledger", self.ledger]
         node = ["--device", urls[0], "--calibration", self.folder / "server.json"]
         what = ["--network", self.folder / "small.npz", "--gain", GAIN, "--photons", PHOTONS]
