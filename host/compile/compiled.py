@@ -288,7 +288,10 @@ def compile(
             progress=lambda done, total: progress("fine-tuning", done, total),
         )  # fmt: skip
         link = most_light(network, channel, budget)
-    right = labels if labels is not None else task.of(source.reference(sample))
+    if len(few) == len(sample):
+        sample, right = few, truth
+    else:
+        right = labels if labels is not None else task.of(source.reference(sample))
     rng = np.random.default_rng(seed)
     noisy, quiet = [], []
     for first in range(0, len(sample), MOST_SAMPLES):

@@ -29,7 +29,7 @@ from shotveil.models.networks.network import Layer, Network
 _torch = import_extra("torch", "train")
 
 
-class OpticalLinear(_torch.nn.Linear):  # type: ignore[name-defined,misc]
+class OpticalLinear(_torch.nn.Linear):  # type: ignore[name-defined]
     """A `torch.nn.Linear` with the noise of light; it takes and gives the same shapes.
 
     in_features, out_features, bias: As in `torch.nn.Linear`. With a bias, the constant 1 that it

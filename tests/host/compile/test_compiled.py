@@ -1,5 +1,6 @@
 """`compile` from model to predictions: the cut, the budget, the report and the files."""
 
+import json
 import warnings
 
 import numpy as np
@@ -16,7 +17,9 @@ from shotveil.models.common.checks import RangeError
 from shotveil.models.link.channel import Channel
 from shotveil.models.networks.mnist import load_mnist
 from shotveil.models.networks.network import load_client_part, load_network
+from tests.host.compile.files import files_of_many_kinds, tokens
 from tests.host.compile.models import convolutional, f32
+from tests.host.compile.test_onnx_graph import file_of
 
 X, Y = load_digits(return_X_y=True)
 LOOSE = Budget(weight_bits=0.5, data_bits=0.2, data_bound="qcrb")
@@ -179,6 +182,21 @@ def test_one_output_several_values_and_names_of_classes():
     assert set(binary.predict(x)) == {"setosa", "other"}
     line = compile(LinearRegression().fit(x[:, :3], x[:, 3]), sample=x[:, :3], budget=wide)
     assert line.as_dict()["measure"] == "R²" and line.predict(x[:, :3]).shape == (150,)
+
+
+def test_the_head_of_a_model_that_others_wrote_is_private():
+    """magika tells kinds of files; what its owner trained last travels as light."""
+    model = file_of("magika", "models/standard_v3_3/model.onnx")
+    names = json.loads(model.with_name("config.min.json").read_text())["target_labels_space"]
+    kinds, files = zip(*files_of_many_kinds(2), strict=True)
+    x = np.array([tokens(data) for data in files])
+    private = compile(model, sample=x, cut=2, budget=Budget(weight_bits=0.1, data_bits=0.05))
+    assert [layer["private"] for layer in private.as_dict()["layers"]] == [False, False, True]
+    assert private.network.layers[0].weights.shape == (214, 513)
+    assert private.difference < 1e-4 and private.score > 0.9
+    assert private.clean_score == 1.0
+    seen = np.array(names)[private.predict(x[::2])]
+    assert (seen == np.array(kinds)[::2]).mean() > 0.85
 
 
 def test_wrong_calls_are_refused(perceptron):
