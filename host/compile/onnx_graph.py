@@ -421,6 +421,14 @@ class OnnxSource:
         if kind == "Add" and not any(constants):
             shapes = [self._shapes.get(name) for name in node.input]
             return Operation("add") if len({*shapes, None}) == 2 else None
+        if kind == "LayerNormalization":
+            rest = [self._array(name) for name in node.input[1:] if name]
+            if own.get("axis", -1) != -1 or len(node.output) != 1 or constants[0]:
+                return None
+            if not rest or any(part is None or part.ndim != 1 for part in rest):
+                return None
+            named = {k: v for k, v in zip(("scale", "shift"), rest, strict=False) if v is not None}
+            return Operation("layer_norm", {"epsilon": float(own.get("epsilon", 1e-5))}, named)
         if any(constants) or len(node.input) != 1 or len(node.output) != 1:
             return None
         if kind in ("Relu", "Tanh", "Sigmoid"):
