@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from shotveil.host.commands.options import (
     FILE,
     FOLDER,
-    OneOf,
+    channel_of,
+    channel_options,
     data_bound_option,
     json_option,
+    max_image_bits_option,
     seed_option,
     weight_bound_option,
 )
 from shotveil.host.commands.output import print_json
-
-
-def _labs() -> list[str]:
-    from shotveil.host.compile.compiled import LABS
-
-    return list(LABS)
 
 
 @click.command()
@@ -53,19 +50,26 @@ def _labs() -> list[str]:
     "0).",
 )
 @click.option(
+    "--max-total-bits",
+    type=float,
+    show_default="no limit",
+    help="Most that may leak of all private weights together, in bits (above 0).",
+)
+@max_image_bits_option("Most that may leak of an input in one inference, in bits (above 0).")
+@click.option(
+    "--each-layer",
+    is_flag=True,
+    help="Let --weight-budget limit every private layer by itself, instead of the mean over them.",
+)
+@click.option(
     "--inferences",
     type=int,
     default=1,
-    help="Number of inferences for which the budget of the weights holds (1 or more).",
+    help="Number of inferences for which the budgets of the weights hold (1 or more).",
 )
-@data_bound_option("that --data-budget limits")
-@weight_bound_option("that --weight-budget limits")
-@click.option(
-    "--lab",
-    type=OneOf("laboratory", _labs),
-    default="ideal",
-    help="Imperfections that the link is expected to have.",
-)
+@data_bound_option("that --data-budget and --max-image-bits limit")
+@weight_bound_option("that --weight-budget and --max-total-bits limit")
+@channel_options
 @click.option(
     "--finetune",
     type=FILE,
@@ -93,16 +97,19 @@ def compile(
     cut: str,
     weight_budget: float,
     data_budget: float,
+    max_total_bits: float | None,
+    max_image_bits: float | None,
+    each_layer: bool,
     inferences: int,
     data_bound: str,
     weight_bound: str,
-    lab: str,
     finetune: Path | None,
     server: Path,
     client: Path,
     report: Path | None,
     seed: int,
     json: bool,
+    **channel_settings: Any,
 ) -> None:
     """Turn MODEL, an ONNX file or a network, into a network whose head is private.
 
@@ -110,7 +117,7 @@ def compile(
     with as much of it as the budgets allow. The command needs the extra `networks`.
     """
     from shotveil.host.commands.show import progress_bar
-    from shotveil.host.compile.compiled import Budget, report_text
+    from shotveil.host.compile.compiled import Budget, budget_text, report_text
     from shotveil.host.compile.compiled import compile as compiled
     from shotveil.host.compile.samples import load_samples
     from shotveil.host.reports.report import check_writable, template
@@ -127,22 +134,41 @@ def compile(
         if y is None:
             raise RangeError(f"samples {finetune} have no labels y, which fine-tuning needs")
         further = x, y
-    with progress_bar("cuts and epochs") as progress:
+    stages, before = ["cuts", "inputs"] if further is None else ["cuts", "fine-tuning", "inputs"], 0
+    with progress_bar("per cent of a stage: " + ", ".join(stages)) as progress:
+
+        def told(what: str, done: int, total: int) -> None:
+            nonlocal before
+            now = 100 * stages.index(what) + 100 * done // total
+            progress(now - before, 100 * len(stages))
+            before = now
+
         private = compiled(
             model if model.suffix == ".onnx" else load_network(model),
             sample=inputs,
             labels=labels,
             cut=cut,
-            budget=Budget(weight_budget, data_budget, data_bound, inferences, weight_bound),
-            lab=lab,
+            budget=Budget(
+                weight_budget,
+                data_budget,
+                data_bound,
+                inferences,
+                weight_bound,
+                each_layer,
+                max_total_bits,
+                max_image_bits,
+            ),
+            lab=channel_of(**channel_settings),
             finetune=further,
             seed=seed,
-            progress=lambda what, done, total: progress(1, total),
+            progress=told,
         )
     files = private.save(server, client)
     found = private.as_dict()
     if report is not None:
-        page = template("compile.html").render(c=found, files=list(map(str, files)))
+        page = template("compile.html").render(
+            c=found, budget=budget_text(found["budget"]), files=list(map(str, files))
+        )
         write_atomically(report, page)
     if json:
         print_json({**found, "files": list(map(str, files))})

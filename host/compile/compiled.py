@@ -9,7 +9,7 @@ best one, the one with most private weights is taken.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,19 @@ from numpy.typing import NDArray
 from shotveil.host.compile.finetuning import finetuned
 from shotveil.host.compile.opening import source_of
 from shotveil.host.compile.source import Source, light_of, require_same
+from shotveil.host.design.binding import binding
 from shotveil.host.design.operating_point import Budgets, most_light
 from shotveil.host.leakage.declared import network_leakage
 from shotveil.host.run.backends import InferenceTask, backend_named
 from shotveil.host.run.noise import noisy_outputs
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.link.channel import Channel
+from shotveil.models.link.encoding import modes_of
+from shotveil.models.link.labs import IDEAL
+from shotveil.models.link.labs import lab as lab_called
 from shotveil.models.link.optics import Link
 from shotveil.models.networks.network import Network
-from shotveil.models.networks.plan import ClientPlan
+from shotveil.models.networks.plan import ClientPlan, LayerShape
 from shotveil.models.networks.tasks import Task
 
 Array = NDArray[Any]
@@ -47,11 +51,6 @@ class Budget(Budgets):
 
 
 DEFAULT_BUDGET = Budget(weight_bits=0.1, data_bits=0.01)
-LABS = {
-    "ideal": Channel(),
-    "realistic": Channel(transmittance_out=10**-0.005, transmittance_back=10**-0.005,
-                         excess_noise=1e-3),
-}  # fmt: skip
 SERVER_FILE, CLIENT_FILE = "server.npz", "client.npz"
 MOST_PATCHES = 1.0  # P/N above which a cut is not measured
 MOST_SAMPLES = 1000  # inputs by which cuts are compared
@@ -84,6 +83,15 @@ class Cut:
     why: str = ""
 
 
+@dataclass(frozen=True)
+class Placed:
+    """One linear layer of the model: its node and operator there, and its shape."""
+
+    node: str
+    operator: str
+    shape: LayerShape
+
+
 @dataclass(frozen=True, eq=False)
 class Private:
     """A compiled network: what `compile` returns.
@@ -91,6 +99,7 @@ class Private:
     network: The network, with the private layers and the client's plan.
     link: The light that is used.
     budget: The budget that it stays inside.
+    linears: The linear layers of the model; the last of them are the private ones.
     cuts: Every cut that was considered, and what was found.
     cut: The one that was taken.
     score: Score at this light, clean_score: without noise, on the `scored` inputs that were given:
@@ -103,6 +112,7 @@ class Private:
     network: Network
     link: Link
     budget: Budgets
+    linears: tuple[Placed, ...]
     cuts: tuple[Cut, ...]
     cut: Cut
     score: float
@@ -142,27 +152,33 @@ class Private:
     def as_dict(self) -> dict[str, Any]:
         """Return everything about the network as plain values."""
         leakage = network_leakage(self.network, self.link, self.budget.inferences)
-        public = [
-            {"operation": step.does.kind, "gives": list(step.gives)}
-            for step in self.network.plan.steps
-            if not isinstance(step.does, int)
-        ]
-        layers = [
-            {
-                "rows": layer.rows,
-                "columns": layer.columns,
-                "patches": layer.patches,
-                "patches_per_mode": layer.patches / layer.modes,
-                "weights": layer.weights.size,
-                "light": light_of(layer.shape),
-                "f2": self.link.f2,
-                "weight_bits": own.weight_leakage_bits,
-                "weight_bits_after": own.weight_leakage_bits_after,
-                "total_bits": own.weight_leakage_bits * layer.weights.size,
-                "data_bits": own.data_leakage_bits[self.budget.data_bound],
+        first = len(self.linears) - len(self.network.layers)
+        bound, k = self.budget.weight_bound, self.budget.inferences
+        layers = []
+        for number, placed in enumerate(self.linears):
+            shape = placed.shape
+            layer: dict[str, Any] = {
+                "node": placed.node,
+                "operator": placed.operator,
+                "private": number >= first,
+                "rows": shape.rows,
+                "columns": shape.columns,
+                "patches": shape.patches,
+                "patches_per_mode": shape.patches / modes_of(shape.columns),
+                "weights": shape.rows * shape.columns,
             }
-            for layer, own in zip(self.network.layers, leakage.layers, strict=True)
-        ]
+            if number >= first:
+                own = leakage.layers[number - first]
+                layer |= {
+                    "modes": light_of(shape),
+                    "f2": self.link.f2,
+                    "weight_bits": own.weight_bounds_bits[bound],
+                    "weight_bits_after": own.weight_bounds_bits_after[bound],
+                    "total_bits": own.total_weight_bits[bound],
+                    "total_bits_after": own.total_weight_bits_after[bound],
+                    "data_bits": own.data_leakage_bits[self.budget.data_bound],
+                }
+            layers.append(layer)
         return {
             "network": self.network.name,
             "digest": self.network.digest,
@@ -179,31 +195,23 @@ class Private:
             "f2": self.link.f2,
             "transmittance": self.link.transmittance,
             "weights": self.network.weights,
-            "weight_bits": leakage.weight_leakage_bits,
-            "total_bits": sum(layer["total_bits"] for layer in layers),
-            "inferences": self.budget.inferences,
-            "weight_bits_after": leakage.weight_leakage_bits_after,
-            "data_bits": leakage.data_leakage_bits[self.budget.data_bound],
+            "weight_bound": bound,
+            "weight_bits": leakage.weight_bounds_bits[bound],
+            "total_bits": leakage.total_weight_bits[bound],
+            "inferences": k,
+            "weight_bits_after": leakage.weight_bounds_bits_after[bound],
+            "total_bits_after": leakage.total_weight_bits_after[bound],
             "data_bound": self.budget.data_bound,
-            "weight_budget": self.budget.weight_bits,
-            "data_budget": self.budget.data_bits,
-            "binds": self._binds(leakage.weight_leakage_bits_after),
-            "public": public,
+            "data_bits": leakage.data_leakage_bits[self.budget.data_bound],
+            "image_bits": leakage.image_bits[self.budget.data_bound],
+            "budget": asdict(self.budget),
+            "binds": binding(self.network, self.link, self.budget),
+            "public": [
+                step.does.kind for step in self.network.plan.steps if not isinstance(step.does, int)
+            ],
             "layers": layers,
             "cuts": [vars(cut) for cut in self.cuts],
         }
-
-    def _binds(self, weight_bits: float) -> str:
-        """Say which budget limits the light."""
-        bits = self.budget.weight_bits
-        binds = ["weights"] if bits is not None and weight_bits > 0.99 * bits else []
-        if self.budget.data_bits is not None:
-            free = most_light(
-                self.network, _channel_of(self.link), replace(self.budget, data_bits=None)
-            )
-            if free.f2 > 1.001 * self.link.f2:
-                binds.append("data")
-        return " and ".join(binds) or "nothing"
 
     def report(self) -> str:
         """Return the table of layers, light, leakage and score as text."""
@@ -217,7 +225,7 @@ def compile(
     labels: Array | None = None,
     cut: str | int = "auto",
     budget: Budgets | None = None,
-    lab: str | Channel = "ideal",
+    lab: str | Channel = IDEAL.name,
     finetune: tuple[Array, Array] | None = None,
     task: Task | None = None,
     name: str = "",
@@ -232,7 +240,7 @@ def compile(
     labels: What is right for each of them; without, the model's own predictions count as right.
     cut: "auto", or the name (or number) of the first linear layer that is private.
     budget: Limits on leakage; by default 0.1 bit per weight and 0.01 bit per data element.
-    lab: "ideal", "realistic", or a channel.
+    lab: Name of a laboratory in `models.link.labs`, or a channel.
     finetune: Inputs (n, …) and their labels, on which the private layers are trained through the
         noise that they will meet; None leaves them as they are.
     task: What the outputs mean; None takes what the model says.
@@ -254,14 +262,14 @@ def compile(
     require("seed", seed, at_least=0, integer=True)
     require("tolerance", tolerance, at_least=0)
     budget = budget or DEFAULT_BUDGET
-    channel = lab_channel(lab)
+    channel = lab if isinstance(lab, Channel) else lab_called(lab).channel()
     sample = np.asarray(sample)
     source = source_of(model, sample, name)
     task = task or source.task
     if not source.linears:
         raise RangeError(f"model {source.name} has no linear layer that could be private")
-    few, right = _few(sample, labels, seed)
-    truth = task.of(source.reference(few)) if right is None else right
+    few, known = _few(sample, labels, seed)
+    truth = task.of(source.reference(few)) if known is None else known
     judge = _Judge(source, task, channel, budget, few, truth, seed)
     if cut == "auto":
         cuts, networks = judge.all(progress)
@@ -280,22 +288,23 @@ def compile(
             progress=lambda done, total: progress("fine-tuning", done, total),
         )  # fmt: skip
         link = most_light(network, channel, budget)
-    values = network.plan.begin(few)
+    if len(few) == len(sample):
+        sample, right = few, truth
+    else:
+        right = labels if labels is not None else task.of(source.reference(sample))
     rng = np.random.default_rng(seed)
-    score, clean = (
-        task.score(noisy_outputs(network, values, f2, rng), truth) for f2 in (link.f2, np.inf)
-    )
+    noisy, quiet = [], []
+    for first in range(0, len(sample), MOST_SAMPLES):
+        values = network.plan.begin(sample[first : first + MOST_SAMPLES])
+        noisy.append(noisy_outputs(network, values, link.f2, rng))
+        quiet.append(noisy_outputs(network, values, np.inf, rng))
+        progress("inputs", min(first + MOST_SAMPLES, len(sample)), len(sample))
+    score, clean = (task.score(np.concatenate(each), right) for each in (noisy, quiet))
     against = "the model" if labels is None else "labels"
-    return Private(network, link, budget, cuts, chosen, score, clean, len(few), against, difference)
-
-
-def lab_channel(lab: str | Channel) -> Channel:
-    """Return the channel of a laboratory by its name. Raises `RangeError` for another name."""
-    if isinstance(lab, Channel):
-        return lab
-    if lab not in LABS:
-        raise RangeError(f"lab = {lab!r} is none of {', '.join(LABS)}")
-    return LABS[lab]
+    linears = tuple(Placed(each.name, each.operator, each.shape) for each in source.linears)
+    return Private(
+        network, link, budget, linears, cuts, chosen, score, clean, len(sample), against, difference
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -348,7 +357,7 @@ class _Judge:
         return replace(
             cut,
             f2=link.f2,
-            weight_bits=leakage.weight_leakage_bits,
+            weight_bits=leakage.weight_bounds_bits[self.budget.weight_bound],
             score=self.task.score(outputs, self.truth),
         ), network
 
@@ -393,43 +402,71 @@ def _few(sample: Array, labels: Array | None, seed: int) -> tuple[Array, Array |
     return sample[order], None if labels is None else np.asarray(labels)[order]
 
 
-def _channel_of(link: Link) -> Channel:
-    return Channel(**{each.name: getattr(link, each.name) for each in fields(Channel)})
-
-
 def report_text(found: dict[str, Any]) -> str:
     """Return the report of `Private.as_dict` as lines of text."""
-    k = found["inferences"]
+    k, budget = found["inferences"], found["budget"]
     lines = [
         f"{found['network']}: private from {found['cut']} on, {found['weights']:,} private weights",
         f"{found['measure']} {found['score']:.2%} ({found['clean_score']:.2%} without noise) "
         f"against {found['against']}, {found['scored']:,} inputs",
+        f"in the clear at the client: {', '.join(found['public']) or 'nothing'}",
         f"light: F² {found['f2']:.3g}, gain {found['gain']:.6g}, "
-        f"{found['photons']:.4g} photons per mode",
-        f"leakage of one inference: {found['weight_bits']:.4g} bits per weight, "
-        f"{found['total_bits']:.4g} bits in all; {found['data_bits']:.4g} bits per data element "
-        f"({found['data_bound']})",
-        f"after {k:,} inferences: {found['weight_bits_after']:.4g} bits per weight",
-        f"what limits the light: the budget of {found['binds']}",
+        f"{found['photons']:.4g} photons per mode, transmittance {found['transmittance']:.4g}",
+        f"one inference leaks {found['weight_bits']:.4g} bits per weight, "
+        f"{found['total_bits']:,.5g} in all ({found['weight_bound']}); "
+        f"{found['data_bits']:.4g} bits per data element, "
+        f"{found['image_bits']:.4g} of an input ({found['data_bound']})",
+        f"after {k:,}: {found['weight_bits_after']:.4g} bits per weight, "
+        f"{found['total_bits_after']:,.5g} in all; {budget_text(budget)}",
+        f"what binds: {'; '.join(found['binds'].values()) or 'nothing'}",
         "",
-        f"{'layer':<8}{'rows':>7}{'columns':>9}{'P':>7}{'P/N':>8}{'bits/weight':>13}"
-        f"{'bits':>10}{f'after {k:,}':>12}",
+        f"{'layer':<32}{'':8}{'rows':>7}{'columns':>9}{'P':>7}{'P/N':>10}{'F²':>8}{'modes':>11}"
+        f"{'bits/weight':>13}{'bits':>10}{f'bits, K={k:,}':>16}",
     ]
-    for number, layer in enumerate(found["layers"]):
+    for layer in found["layers"]:
         lines.append(
-            f"{number:<8}{layer['rows']:>7,}{layer['columns']:>9,}{layer['patches']:>7,}"
-            f"{layer['patches_per_mode']:>8.3g}{layer['weight_bits']:>13.4g}"
-            f"{layer['total_bits']:>10.4g}{layer['weight_bits_after']:>12.4g}"
+            f"{_short(layer['node'], 31):<32}{'private' if layer['private'] else 'public':8}"
+            f"{layer['rows']:>7,}{layer['columns']:>9,}{layer['patches']:>7,}"
+            f"{layer['patches_per_mode']:>10.3g}"
+            + (
+                f"{layer['f2']:>8.3g}{layer['modes']:>11,}{layer['weight_bits']:>13.4g}"
+                f"{layer['total_bits']:>10,.5g}{layer['total_bits_after']:>16,.5g}"
+                if layer["private"]
+                else ""
+            )
         )
     if len(found["cuts"]) > 1:
-        lines += ["", f"{'cut at':<40}{'weights':>11}{'P/N':>9}{'bits/weight':>13}{'score':>8}"]
+        lines += [
+            "",
+            f"{'cut at':<32}{'weights':>11}{'P/N':>9}{'modes':>13}{'bits/weight':>13}"
+            f"{found['measure']:>10}",
+        ]
         for cut in found["cuts"]:
-            name = cut["node"] if len(cut["node"]) < 39 else "…" + cut["node"][-37:]
             if cut["score"] is None:
-                lines.append(f"{name:<40}not measured: {cut['why']}")
+                lines.append(f"{_short(cut['node'], 31):<32}not measured: {cut['why']}")
                 continue
             lines.append(
-                f"{name:<40}{cut['weights']:>11,}{cut['patches_per_mode']:>9.3g}"
-                f"{cut['weight_bits']:>13.4g}{cut['score']:>8.2%}"
+                f"{_short(cut['node'], 31):<32}{cut['weights']:>11,}{cut['patches_per_mode']:>9.3g}"
+                f"{cut['light']:>13,}{cut['weight_bits']:>13.4g}{cut['score']:>10.2%}"
             )
     return "\n".join(lines)
+
+
+def budget_text(budget: dict[str, Any]) -> str:
+    """Return the limits of a budget, given as plain values, as words."""
+    each = "of each layer" if budget["each_layer"] else "as a mean of the layers"
+    told = [
+        f"{budget[name]:g} {what}"
+        for name, what in (
+            ("weight_bits", f"bits per weight {each}"),
+            ("total_bits", "bits of all weights"),
+            ("data_bits", "bits per data element"),
+            ("image_bits", "bits per input"),
+        )
+        if budget[name] is not None
+    ]
+    return f"budget: {', '.join(told)}"
+
+
+def _short(name: str, length: int) -> str:
+    return name if len(name) <= length else "…" + name[1 - length :]

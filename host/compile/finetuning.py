@@ -9,20 +9,21 @@ part stays as it is, so its values are computed once.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
 from shotveil.models.common.checks import RangeError, require
-from shotveil.models.networks.layers import with_constant
 from shotveil.models.networks.network import Layer, Network
 from shotveil.models.networks.operations import Operation
-from shotveil.models.networks.plan import ClientPlan
+from shotveil.models.networks.plan import ClientPlan, Step, Values
 
 Array = NDArray[Any]
-Back = Callable[[Array], Array]
+Back = Callable[[Array], tuple[Array, ...]]
+"""Function from the gradient of what a step gives to those of what it takes, in order."""
 
 BATCH = 128
 _LAST = {"class": "softmax", "binary": "sigmoid", "labels": "sigmoid"}
@@ -47,35 +48,47 @@ def finetuned(
     rate: Largest step, relative to the root mean square of a layer's weights, > 0.
     progress: Function that is called with the number of epochs done, and of all.
 
-    Raises `RangeError` for labels that do not fit, and for a network in which something behind
-    the first private layer has no gradient here.
+    Raises `RangeError` for labels that do not fit, and for a network in which an operation behind
+    a private layer has no gradient here.
     """
     require("F²", f2, above=0)
     require("epochs", epochs, at_least=1, integer=True)
     require("rate", rate, above=0)
     plan = network.plan
     first = next(i for i, step in enumerate(plan.steps) if isinstance(step.does, int))
-    _require_chain(plan, first)
+    learned = _require_gradients(plan)
     inputs = np.asarray(inputs)
     if len(inputs) != len(labels):
         raise RangeError(f"{len(labels)} labels for {len(inputs)} inputs; allowed: one for each")
     targets = _targets(plan, np.asarray(labels), network)
     begun = [plan.begin(inputs[i : i + 1000]) for i in range(0, len(inputs), 1000)]
-    taken = plan.steps[first].takes[0]
-    data = np.concatenate([values[taken] for values in begun]).astype(np.float32)
+    later = {name for step in plan.steps[first:] for name in step.takes}
+    data = {
+        name: np.concatenate([values[name] for values in begun])
+        for name in begun[0]
+        if name in later
+    }
     weights = [layer.weights.astype(np.float64) for layer in network.layers]
     moments = [(np.zeros_like(w), np.zeros_like(w)) for w in weights]
     rng = np.random.default_rng(seed)
-    steps = [step.does for step in plan.steps[first:]]
+    steps, output = list(plan.steps[first:]), plan.output
     end = steps[-1]
-    if isinstance(end, Operation) and end.kind == _LAST.get(plan.task.kind):
+    if (
+        isinstance(end.does, Operation)
+        and end.does.kind == _LAST.get(plan.task.kind)
+        and end.gives == (output,)
+    ):
         steps.pop()  # the loss has it inside, which is exact where it saturates
-    total, count = epochs * math.ceil(len(data) / BATCH), 0
+        output = end.takes[0]
+    total, count = epochs * math.ceil(len(inputs) / BATCH), 0
     scale = [rate * layer.rms for layer in network.layers]
     for epoch in range(epochs):
-        for chosen in np.array_split(rng.permutation(len(data)), math.ceil(len(data) / BATCH)):
+        for chosen in np.array_split(rng.permutation(len(inputs)), math.ceil(len(inputs) / BATCH)):
             count += 1
-            gradients = _gradients(network, weights, steps, data[chosen], targets[chosen], f2, rng)
+            few = {name: value[chosen] for name, value in data.items()}
+            gradients = _gradients(
+                network, weights, steps, output, learned, few, targets[chosen], f2, rng
+            )
             speed = 0.5 * (1 + math.cos(math.pi * (count - 1) / total))
             for w, g, (m, v), step in zip(weights, gradients, moments, scale, strict=True):
                 m += 0.1 * (g - m)
@@ -93,27 +106,43 @@ def finetuned(
 def _gradients(
     network: Network,
     weights: list[Array],
-    steps: list[Operation | int],
-    x: Array,
+    steps: Sequence[Step],
+    output: str,
+    learned: set[str],
+    values: Values,
     targets: Array,
     f2: float,
     rng: np.random.Generator,
 ) -> list[Array]:
-    """Return the gradient of the loss for each layer's weights, with fresh noise."""
+    """Return the gradient of the loss for each layer's weights, with fresh noise.
+
+    steps, output: Steps from the first private layer on, and the value that the loss takes.
+    learned: Values that depend on private weights.
+    values: What is there before these steps.
+    """
     gradients = [np.zeros_like(w) for w in weights]
-    backs: list[Back] = []
-    for does in steps:
-        if isinstance(does, Operation):
-            x, back = _forward(does, x)
-        else:
-            layer = network.layers[does]
-            x, back = _noisy(layer, weights[does], gradients[does], x, f2, rng)
-        backs.append(back)
-    shape = x.shape
-    gradient = _loss_gradient(network.plan.task.kind, x.reshape(len(x), -1), targets)
-    gradient = gradient.reshape(shape)
-    for back in reversed(backs):
-        gradient = back(gradient)
+    values = dict(values)
+    backs: list[tuple[Step, Back]] = []
+    for step in steps:
+        taken = [values[name] for name in step.takes]
+        if isinstance(step.does, int):
+            number = step.does
+            layer = network.layers[number]
+            x, back = _noisy(layer, weights[number], gradients[number], taken[0], f2, rng)
+        elif step.gives[0] in learned:
+            x, back = _forward(step.does, *taken)
+        else:  # public, as another way round the private layers
+            values.update(zip(step.gives, step.does.run(*taken), strict=True))
+            continue
+        values[step.gives[0]] = x
+        backs.append((step, back))
+    y = values[output]
+    gradient = _loss_gradient(network.plan.task.kind, y.reshape(len(y), -1), targets)
+    above = {output: gradient.reshape(y.shape)}
+    for step, back in reversed(backs):
+        if step.gives[0] in above:  # otherwise the outputs do not depend on it
+            for name, part in zip(step.takes, back(above.pop(step.gives[0])), strict=True):
+                above[name] = above[name] + part if name in above else part
     return gradients
 
 
@@ -121,58 +150,103 @@ def _noisy(
     layer: Layer, w: Array, gradient: Array, x: Array, f2: float, rng: np.random.Generator
 ) -> tuple[Array, Back]:
     """Return readings of a layer, and what takes the gradient back and adds it to `gradient`."""
-    flat = with_constant(x.reshape(-1, x.shape[-1]), layer.bias).astype(np.float64)
+    flat = x.reshape(-1, x.shape[-1]).astype(np.float64)
+    if layer.bias:
+        flat = np.pad(flat, ((0, 0), (0, 1)), constant_values=1)
     norms = np.linalg.norm(flat, axis=1, keepdims=True)
     size = layer.rows * 2 * layer.modes
     rms = math.sqrt(float(np.square(w).sum()) / size)
     noise = rng.standard_normal((len(flat), layer.rows)) / math.sqrt(f2)
     y = flat @ w.T + norms * rms * noise
 
-    def back(above: Array) -> Array:
+    def back(above: Array) -> tuple[Array]:
         g = above.reshape(-1, layer.rows)
         gradient[...] += g.T @ flat + float((g * norms * noise).sum()) * w / (size * rms)
         by_norm = (g * noise).sum(axis=1, keepdims=True) * rms / np.maximum(norms, 1e-30)
         below = g @ w + by_norm * flat
-        return np.asarray(below[:, : layer.inputs].reshape(x.shape))
+        return (below[:, : layer.inputs].reshape(x.shape),)
 
     return y.reshape(*x.shape[:-1], layer.rows), back
 
 
-def _forward(does: Operation, x: Array) -> tuple[Array, Back]:
+def _forward(does: Operation, *values: Array) -> tuple[Array, Back]:
     """Return the result of an operation, and what takes a gradient back through it."""
-    y = does.run(x)[0]
-    kind = does.kind
-    if kind == "relu":
-        return y, lambda g: g * (x > 0)
-    if kind == "leaky_relu":
-        slope = float(does.settings["slope"])
-        return y, lambda g: g * np.where(x >= 0, 1.0, slope)
-    if kind == "tanh":
-        return y, lambda g: g * (1 - y * y)
-    if kind == "sigmoid":
-        return y, lambda g: g * y * (1 - y)
-    if kind == "reshape":
-        return y, lambda g: g.reshape(x.shape)
-    if kind == "affine":
-        return y, lambda g: g * does.constants["scale"]
-    assert kind == "softmax"
-    return y, lambda g: y * (g - (g * y).sum(axis=-1, keepdims=True))
+    y = does.run(*values)[0]
+    if does.kind == "add":
+        return y, lambda g: tuple(_summed(g, value.shape) for value in values)
+    (x,) = values
+    return y, lambda g: (_BACKWARD[does.kind](does, x, y, g),)
 
 
-_BACKWARD = ("relu", "leaky_relu", "tanh", "sigmoid", "reshape", "affine", "softmax")
+def _summed(g: Array, shape: tuple[int, ...]) -> Array:
+    """Return the gradient of a value that was broadcast to the shape of `g`."""
+    g = g.sum(axis=tuple(range(g.ndim - len(shape))))
+    stretched = tuple(
+        k for k, (own, size) in enumerate(zip(g.shape, shape, strict=True)) if own != size
+    )
+    return np.asarray(g.sum(axis=stretched, keepdims=True))
 
 
-def _require_chain(plan: ClientPlan, first: int) -> None:
-    last = plan.steps[first].takes
-    for step in plan.steps[first:]:
-        if step.takes != last:
-            raise RangeError("fine-tuning needs steps that follow each other behind the cut")
-        if isinstance(step.does, Operation) and step.does.kind not in _BACKWARD:
-            raise RangeError(
-                f"fine-tuning cannot go through the operation {step.does.kind}; allowed behind the "
-                f"cut: {', '.join(_BACKWARD)}"
-            )
-        last = step.gives
+def _gelu_back(does: Operation, x: Array, y: Array, g: Array) -> Array:
+    density = np.exp(-x * x / 2) / math.sqrt(2 * math.pi)
+    return g * (ndtr(x) + x * density)
+
+
+def _hard_sigmoid_back(does: Operation, x: Array, y: Array, g: Array) -> Array:
+    return g * float(does.settings.get("slope", 0.2)) * ((y > 0) & (y < 1))
+
+
+def _softmax_back(does: Operation, x: Array, y: Array, g: Array) -> Array:
+    axis = int(does.settings.get("axis", -1))
+    return np.asarray(y * (g - (g * y).sum(axis=axis, keepdims=True)))
+
+
+def _layer_norm_back(does: Operation, x: Array, y: Array, g: Array) -> Array:
+    centred = x - x.mean(axis=-1, keepdims=True)
+    variance = np.square(centred).mean(axis=-1, keepdims=True)
+    spread = np.sqrt(variance + float(does.settings.get("epsilon", 1e-5)))
+    unit, h = centred / spread, g * does.constants["scale"]
+    along = unit * (h * unit).mean(axis=-1, keepdims=True)
+    return np.asarray((h - h.mean(axis=-1, keepdims=True) - along) / spread)
+
+
+def _transpose_back(does: Operation, x: Array, y: Array, g: Array) -> Array:
+    return g.transpose(np.argsort([int(axis) for axis in does.settings["axes"]]))
+
+
+_BACKWARD: dict[str, Callable[[Operation, Array, Array, Array], Array]] = {
+    "relu": lambda does, x, y, g: g * (x > 0),
+    "leaky_relu": lambda does, x, y, g: g * np.where(x >= 0, 1.0, float(does.settings["slope"])),
+    "gelu": _gelu_back,
+    "tanh": lambda does, x, y, g: g * (1 - y * y),
+    "sigmoid": lambda does, x, y, g: g * y * (1 - y),
+    "hard_sigmoid": _hard_sigmoid_back,
+    "softmax": _softmax_back,
+    "affine": lambda does, x, y, g: g * does.constants["scale"],
+    "clip": lambda does, x, y, g: g * (y == x),
+    "linear": lambda does, x, y, g: g @ does.constants["weights"],
+    "layer_norm": _layer_norm_back,
+    "reshape": lambda does, x, y, g: g.reshape(x.shape),
+    "transpose": _transpose_back,
+}
+"""Gradient of what an operation takes, from the operation, what it took and gave, and the gradient
+of what it gave. The tanh approximation of GELU has the gradient of GELU, 3e-3 from its own."""
+
+
+def _require_gradients(plan: ClientPlan) -> set[str]:
+    """Return the values that depend on private weights; all steps that make them need gradients."""
+    learned: set[str] = set()
+    for step in plan.steps:
+        if isinstance(step.does, int):
+            learned.update(step.gives)
+        elif learned.intersection(step.takes):
+            if step.does.kind not in (*_BACKWARD, "add"):
+                raise RangeError(
+                    f"fine-tuning cannot go through the operation {step.does.kind}; allowed behind "
+                    f"the cut: add, {', '.join(_BACKWARD)}"
+                )
+            learned.update(step.gives)
+    return learned
 
 
 def _targets(plan: ClientPlan, labels: Array, network: Network) -> Array:

@@ -23,6 +23,7 @@ from shotveil.host.compile.runtime import one_line, require_whole, run_session, 
 from shotveil.host.compile.source import Linear, PlanBuilder
 from shotveil.host.extras import import_extra
 from shotveil.models.common.checks import RangeError
+from shotveil.models.common.foreign import ForeignFile
 from shotveil.models.networks.network import Network
 from shotveil.models.networks.operations import Operation
 from shotveil.models.networks.plan import INPUT
@@ -30,6 +31,7 @@ from shotveil.models.networks.tasks import Task
 
 Array = NDArray[Any]
 LINEAR = ("Gemm", "MatMul", "Conv")
+MOST_BYTES = (1 << 31) - 1  # of a model in one file, by its format
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,16 +115,13 @@ class OnnxSource:
         return builder.network(self.name, self.shape, self.task, known[self._output])
 
     def _loaded(self, model: str | Path | bytes) -> Any:
-        if isinstance(model, bytes):
-            require_whole(model)
-            return self._onnx.load_from_string(model)
-        path = Path(model)
-        if not path.is_file():
-            raise RangeError(f"model {path} is not found; allowed: an ONNX file")
-        try:
-            return self._onnx.load(str(path))
-        except Exception as error:
-            raise RangeError(f"model {path} is no ONNX file: {one_line(error)}") from None
+        if not isinstance(model, bytes):
+            path = Path(model)
+            if not path.is_file():
+                raise RangeError(f"model {path} is not found; allowed: an ONNX file")
+            model = ForeignFile("model", path).read(MOST_BYTES)
+        require_whole(model)
+        return self._onnx.load_from_string(model)
 
     def _only_input(self, model: Any) -> str:
         for node in model.graph.node:
@@ -422,6 +421,14 @@ class OnnxSource:
         if kind == "Add" and not any(constants):
             shapes = [self._shapes.get(name) for name in node.input]
             return Operation("add") if len({*shapes, None}) == 2 else None
+        if kind == "LayerNormalization":
+            rest = [self._array(name) for name in node.input[1:] if name]
+            if own.get("axis", -1) != -1 or len(node.output) != 1 or constants[0]:
+                return None
+            if not rest or any(part is None or part.ndim != 1 for part in rest):
+                return None
+            named = {k: v for k, v in zip(("scale", "shift"), rest, strict=False) if v is not None}
+            return Operation("layer_norm", {"epsilon": float(own.get("epsilon", 1e-5))}, named)
         if any(constants) or len(node.input) != 1 or len(node.output) != 1:
             return None
         if kind in ("Relu", "Tanh", "Sigmoid"):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import logging
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -72,29 +74,34 @@ def exported(module: Any, sample: NDArray[Any]) -> bytes:
     Raises `RangeError` for a module that PyTorch cannot export.
     """
     torch = import_extra("torch", "train")
-    import_extra("onnxscript", "networks")
+    import_extra("onnxscript", "train")
     example = torch.from_numpy(np.ascontiguousarray(sample[:2]))
     if example.is_floating_point():
         example = example.to(torch.float32)
     was_training = module.training
     module.eval()
     buffer = io.BytesIO()
+    log = logging.getLogger("torch.onnx")
+    level = log.level
+    log.setLevel(logging.ERROR)  # it warns of packages that the module may not need
     try:
-        torch.onnx.export(
-            module,
-            (example,),
-            buffer,
-            input_names=["x"],
-            output_names=["y"],
-            dynamic_shapes=({0: torch.export.Dim("images")},),
-            dynamo=True,
-            external_data=False,
-            verbose=False,
-        )
+        with warnings.catch_warnings(action="ignore"):  # of what it does inside
+            torch.onnx.export(
+                module,
+                (example,),
+                buffer,
+                input_names=["x"],
+                output_names=["y"],
+                dynamic_shapes=({0: torch.export.Dim("images")},),
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+            )
     except Exception as error:  # whatever a module raises while it is traced
         text = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise RangeError(f"PyTorch cannot export {type(module).__name__}: {text}") from None
     finally:
+        log.setLevel(level)
         module.train(was_training)
     return buffer.getvalue()
 

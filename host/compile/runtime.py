@@ -2,12 +2,14 @@
 
 The model's bytes are a constant of the operation, so they travel in the client's file. They may
 come from somebody else. A model that refers to files beside it is refused, because such a file
-would be read from the client's disk.
+would be read from the client's disk. So is a small model that says how to make a huge value, such
+as a constant of a given shape, before anything makes it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,8 @@ from shotveil.models.common.checks import RangeError
 Array = NDArray[Any]
 # A session's own threads would compete with batches that run in parallel.
 THREADS = 1
+MOST_ELEMENTS = 1 << 28  # of one value for one image: 1 GiB of float32
+_LARGE = 1 << 12  # elements from which on a tensor is no shape that others are made by
 _TYPES = {
     "tensor(float)": np.float32,
     "tensor(double)": np.float64,
@@ -97,6 +101,37 @@ def require_whole(model: bytes) -> None:
                 f"tensor {tensor.name or 'of an attribute'} of the model is in another file; "
                 "allowed: a model in one file"
             )
+    for name, size in _sizes(onnx_package, parsed):
+        if size > MOST_ELEMENTS:
+            raise RangeError(
+                f"value {name} of the model has {size:,} elements for one image; "
+                f"allowed: at most {MOST_ELEMENTS:,}"
+            )
+
+
+def _sizes(onnx_package: Any, model: Any) -> Iterable[tuple[str, int]]:
+    """Yield the values of a model with their numbers of elements, as far as shapes tell them.
+
+    A size that the model leaves open counts as 1.
+    """
+    light = onnx_package.ModelProto()
+    light.CopyFrom(model)
+    graph = light.graph
+    large = [t for t in graph.initializer if prod(t.dims) > _LARGE]
+    small = [t for t in graph.initializer if prod(t.dims) <= _LARGE]
+    # Inference needs the shapes of large tensors, and the values of small ones.
+    graph.input.extend(
+        onnx_package.helper.make_tensor_value_info(t.name, t.data_type, list(t.dims)) for t in large
+    )
+    del graph.initializer[:]
+    graph.initializer.extend(small)
+    try:
+        graph = onnx_package.shape_inference.infer_shapes(light, data_prop=True).graph
+    except Exception:  # what cannot be inferred, ONNX Runtime refuses with its own words
+        return
+    for value in (*graph.input, *graph.value_info, *graph.output):
+        dims = value.type.tensor_type.shape.dim
+        yield value.name, prod(max(1, dim.dim_value) for dim in dims)
 
 
 def tensors(graph: Any) -> Iterator[Any]:

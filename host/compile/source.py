@@ -43,6 +43,12 @@ class Linear:
     after: tuple[Operation, ...] = ()
 
     @property
+    def shape(self) -> LayerShape:
+        """Shape of the private layer that it becomes."""
+        bias = self.bias is not None
+        return LayerShape(len(self.weights), self.weights.shape[1] + bias, bias, self.patches)
+
+    @property
     def layer(self) -> Layer:
         """The private layer that it becomes. Raises `RangeError` for weights that light lacks."""
         weights = self.weights
@@ -52,16 +58,6 @@ class Linear:
             return Layer(weights.astype(np.float32), self.bias is not None, self.patches)
         except RangeError as error:
             raise RangeError(f"{self.operator} of node {self.name}: {error}") from None
-
-    @property
-    def modes(self) -> int:
-        """Number N of modes of a row."""
-        return modes_of(self.weights.shape[1] + (self.bias is not None))
-
-    @property
-    def size(self) -> int:
-        """Number of weights, biases included."""
-        return int(self.weights.size + (0 if self.bias is None else self.bias.size))
 
 
 class Source(Protocol):

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from shotveil.host.design.certify import MOST_RATIO, LineTime, certified_bits
-from shotveil.host.design.operating_point import Budgets, budgeted_bits, data_bits, weight_bits
+from shotveil.host.design.operating_point import (
+    Budgets,
+    budgeted_bits,
+    data_bits,
+    image_bits,
+    weight_bits,
+)
 from shotveil.models.link.optics import Link
 from shotveil.models.networks.network import Network
 
@@ -21,8 +27,8 @@ def binding(
 ) -> dict[str, str]:
     """Return the limits that the operating point `link` has reached, each with what it holds.
 
-    The names are "weights", "data", "certificate" and "converters". The result is empty where
-    accuracy alone asks for the light.
+    The names are "weights", "data", "image", "certificate" and "converters". The result is empty
+    where accuracy alone asks for the light.
     """
     found = {}
     weights = float(budgeted_bits(network, link, budgets, link.gain, link.photons))
@@ -32,6 +38,10 @@ def binding(
     data = float(data_bits(network, link.gain, budgets.data_bound, link, link.photons))
     if budgets.data_bits is not None and data >= budgets.data_bits * (1 - _CLOSE):
         found["data"] = "the data budget keeps the gain low"
+    gain, light = link.gain, link.photons
+    image = image_bits(network, gain, budgets.data_bound, budgets.decoy_rate, link, light)
+    if budgets.image_bits is not None and image >= budgets.image_bits * (1 - _CLOSE):
+        found["image"] = "the image budget keeps the gain low"
     if time is not None and certified_ratio(network, link, time) >= MOST_RATIO * (1 - _CLOSE):
         found["certificate"] = "the time to certify keeps the gain high"
     if link.photons >= link.most_photons_at(link.gain) * (1 - _CLOSE):

@@ -46,10 +46,11 @@ def angles_of(xi: ArrayLike) -> Real:
 def angle_table(xi: ArrayLike, symbol: Q) -> NDArray[np.int64]:
     """The angles of `angles_of` as raw integers (2, N) in `symbol`, the drive's symbol format.
 
-    The format cannot hold +π/2, so that angle becomes the largest value of the format.
+    The format cannot hold +π/2, so that angle becomes the largest value of the format. −π/2 becomes
+    its negative, because −π/2 itself is beyond the reach of the drive, which would switch off.
     """
     raw = np.rint(angles_of(xi) * 2.0**symbol.fraction).astype(np.int64)
-    return np.minimum(raw, symbol.highest)
+    return np.clip(raw, -symbol.highest, symbol.highest)
 
 
 def at_electrodes(voltage: ArrayLike, arms: tuple[Arm, Arm]) -> Real:

@@ -24,7 +24,9 @@ from shotveil.sim.loop.settings import REALISTIC, LoopSettings, prepare
 BACKENDS = ("model", "rtl")
 MANY = 10  # images from which on it is worth the time to compile the nodes with a profile
 PRESETS = {"ideal": Impairments(), "realistic": REALISTIC}
-RECORD_FRAMES = 2000  # frames of the vacuum and of the dark record: 850,000 symbols each
+# Frames of the vacuum and of the dark record, and the symbols that are enough for them: records of
+# the longest frames would fill the memory.
+RECORD_FRAMES, RECORD_SYMBOLS = 2000, 864_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,13 +72,14 @@ def through_nodes(
     *,
     backend: str = "model",
     impairments: str = "realistic",
-    record_frames: int = RECORD_FRAMES,
+    record_frames: int | None = None,
     processes: int | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> NodesOutcome:
     """Run images (n, inputs) through both nodes; losses and detectors are those of `link`.
 
-    If `processes` is None, there are as many as processors.
+    If `processes` is None, there are as many as processors. If `record_frames` is None, vacuum and
+    dark record have `RECORD_SYMBOLS` symbols each, in at most `RECORD_FRAMES` frames.
 
     Raises `RangeError` for an unknown backend or preset, for light that exceeds the range of the
     converters, and for a layer that does not fit a frame.
@@ -96,6 +99,9 @@ def through_nodes(
     # The drive starts with the values of the modulator's data sheet and measures the true ones.
     settings, calibration = calibrated(asked, prepare(asked, network.layers[0]), asked.arms)
     loop = Loop(network, settings, light=links)
+    if record_frames is None:
+        length = loop.layers[0].setup.layout.length
+        record_frames = min(RECORD_FRAMES, -(-RECORD_SYMBOLS // length))
     records = loop.records(record_frames)
     player_of = pool.models
     if rtl is not None:

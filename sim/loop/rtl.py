@@ -161,10 +161,18 @@ def _require_sound(party: str, batch: BatchResult) -> None:
 
 
 def node_specs(loop: Loop) -> dict[str, NodeSpec]:
-    """What both nodes of a loop are built from, by party."""
+    """What both nodes of a loop are built from, by party.
+
+    The server's node keeps its rows until their light is back. A client holds a whole row, so the
+    longest rows need more memory for that than a node has by default.
+    """
     s = loop.settings
+    longest = max(loop.layers, key=lambda light: light.setup.period)
+    samples = longest.setup.to_server + blocks_of(longest)[0] + 2 * longest.setup.period
+    symbols = -(-samples // s.drive.samples_per_symbol)
+    replay = max(NodeSpec.replay, 1 << (symbols - 1).bit_length())
     return {
-        "server": NodeSpec(role="server", drive=s.drive, digitiser=s.server),
+        "server": NodeSpec(role="server", drive=s.drive, digitiser=s.server, replay=replay),
         "client": NodeSpec(role="client", drive=s.drive, digitiser=s.client),
     }
 

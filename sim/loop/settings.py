@@ -176,13 +176,22 @@ def prepare(settings: LoopSettings, layer: Layer) -> LayerLight:
 
 
 def electrode_voltages(settings: LoopSettings, layout: FrameLayout, table: NDArray[Any]) -> Any:
-    """What the client's drive makes of an angle table: (2, modes) over full scale."""
+    """What the client's drive makes of an angle table: (2, modes) over full scale.
+
+    Raises `RangeError` for angles that switch the drive off.
+    """
     spec = settings.drive
     raw = registers(
         spec,
         DriveSettings(layout=layout, angle=True, reference=0.0, arms=settings.electrodes),
     )
-    (codes,) = chain.model(spec, raw, table[None]).codes
+    driven = chain.model(spec, raw, table[None])
+    if driven.tripped:
+        raise RangeError(
+            f"angles from {table.min()} to {table.max()} are beyond the reach of the client's "
+            f"drive; allowed: [{-spec.symbol.highest}, {spec.symbol.highest}]"
+        )
+    (codes,) = driven.codes
     return to_float(angles_in(codes, layout, spec.samples_per_symbol), spec.dac)
 
 

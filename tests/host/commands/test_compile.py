@@ -37,7 +37,7 @@ def test_a_table_a_page_and_two_files(folder, capsys):
     line = "compile m.onnx --samples s.npz --weight-budget 1 --data-budget 0.5 --report r.html"
     code, out, _ = run(line, capsys)
     assert code == 0
-    for part in ("private from", "what limits the light", "first", "last", "server/server.npz"):
+    for part in ("private from", "what binds", "first", "last", "server/server.npz"):
         assert part in out
     page = Path("r.html").read_text()
     assert "Where it could be cut" in page and "last (Gemm)" in page and "http" not in page
@@ -49,6 +49,14 @@ def test_a_table_a_page_and_two_files(folder, capsys):
     assert code == 0 and found["cut"] == "last" and found["weights"] == 90
     assert found["score"] > 0.5 and found["weight_bits"] <= 1
 
+    code, out, _ = run(
+        f"{line} --cut last --max-total-bits 5 --max-image-bits 0.5 --transmittance 0.9 --json",
+        capsys,
+    )
+    found = json.loads(out)
+    assert code == 0 and found["total_bits"] <= 5 and found["image_bits"] <= 0.5
+    assert found["transmittance"] == pytest.approx(0.9) and "weights" in found["binds"]
+
 
 @pytest.mark.parametrize(
     ("options", "message"),
@@ -56,7 +64,8 @@ def test_a_table_a_page_and_two_files(folder, capsys):
         ("--samples s.npz --cut nowhere", "cut = 'nowhere' is none of auto, first, last"),
         ("--samples s.npz --weight-budget 0", "weight budget = 0"),
         ("--samples none.npz", "none.npz are not found"),
-        ("--samples s.npz --lab attic", "laboratory = 'attic'"),
+        ("--samples s.npz --lab attic", "lab = 'attic'"),
+        ("--samples s.npz --max-total-bits 0", "total budget = 0"),
         ("--samples s.npz --finetune x.npy", "no labels y"),
     ],
 )

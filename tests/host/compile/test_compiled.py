@@ -1,5 +1,6 @@
 """`compile` from model to predictions: the cut, the budget, the report and the files."""
 
+import json
 import warnings
 
 import numpy as np
@@ -10,12 +11,15 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-from shotveil.host.compile.compiled import Budget, Cut, _chosen, compile, lab_channel
+from shotveil.host.compile.compiled import Budget, Cut, _chosen, compile
 from shotveil.host.leakage.declared import network_leakage
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.channel import Channel
+from shotveil.models.networks.mnist import load_mnist
 from shotveil.models.networks.network import load_client_part, load_network
+from tests.host.compile.files import files_of_many_kinds, tokens
 from tests.host.compile.models import convolutional, f32
+from tests.host.compile.test_onnx_graph import file_of
 
 X, Y = load_digits(return_X_y=True)
 LOOSE = Budget(weight_bits=0.5, data_bits=0.2, data_bound="qcrb")
@@ -75,22 +79,57 @@ def test_every_cut_is_told_with_its_reason():
     private = compile(
         convolutional(), sample=data, budget=LOOSE, progress=lambda *done: told.append(done)
     )
-    assert told[-1] == ("cuts", 5, 5)
+    assert ("cuts", 5, 5) in told and told[-1] == ("inputs", 64, 64)
     first, *_, last = private.cuts
     assert first.score is None and first.why == "P/N is above 1" and last.score is not None
     assert private.against == "the model"
     text = private.report()
-    for part in ("what limits the light", "not measured: P/N is above 1", last.node):
+    for part in ("what binds", "not measured: P/N is above 1", last.node):
         assert part in text
 
 
 def test_a_budget_names_what_binds(perceptron):
     for budget, binds in (
-        (Budget(weight_bits=0.01), "weights"),
-        (Budget(weight_bits=0.5, data_bits=1e-3), "weights and data"),
+        (Budget(weight_bits=0.01), {"weights"}),
+        (Budget(weight_bits=0.5, data_bits=0.01), {"weights", "data"}),
+        (Budget(total_bits=20.0), {"weights"}),
+        (Budget(total_bits=20.0, image_bits=0.5), {"weights", "image"}),
     ):
         private = compile(perceptron, sample=X[1200:], cut=1, budget=budget)
-        assert private.as_dict()["binds"] == binds
+        found = private.as_dict()
+        assert set(found["binds"]) == binds
+        assert found["total_bits"] <= (budget.total_bits or np.inf)
+        assert found["image_bits"] <= (budget.image_bits or np.inf)
+
+
+def test_the_report_has_a_line_for_every_layer(perceptron):
+    budget = Budget(weight_bits=0.5, inferences=7)
+    private = compile(perceptron, sample=X[1200:], cut=1, budget=budget)
+    found = private.as_dict()
+    public, secret = found["layers"]
+    assert (public["private"], secret["private"]) == (False, True)
+    assert (public["rows"], public["columns"], secret["rows"]) == (32, 65, 10)
+    assert "f2" not in public and secret["weights"] == private.network.weights
+    assert secret["total_bits_after"] == pytest.approx(found["total_bits_after"])
+    assert secret["total_bits"] < secret["total_bits_after"] < 7 * secret["total_bits"]
+    lines = private.report().splitlines()
+    assert "affine" in next(line for line in lines if "in the clear" in line)
+    for layer, where in ((public, "public"), (secret, "private")):
+        (line,) = (line for line in lines if line.startswith(layer["node"]) and where in line)
+        assert len(line.split()) == (11 if where == "private" else 6)
+
+
+def test_the_shipped_head_keeps_both_budgets_in_a_realistic_laboratory():
+    images, labels = load_mnist()
+    budget = Budget(weight_bits=0.1, data_bits=0.01)
+    private = compile(
+        load_network("mnist-head"),
+        sample=images[:1500], labels=labels[:1500], budget=budget, lab="realistic",
+    )  # fmt: skip
+    found = private.as_dict()
+    assert found["weight_bits"] <= 0.1 and found["data_bits"] <= 0.01
+    assert found["transmittance"] == pytest.approx(10**-0.01) and private.link.phase_error == 1e-3
+    assert found["scored"] == 1500 and found["score"] > 0.97
 
 
 def test_a_worse_laboratory_gives_less_light(perceptron):
@@ -99,9 +138,8 @@ def test_a_worse_laboratory_gives_less_light(perceptron):
         for lab in ("ideal", "realistic")
     )
     assert realistic < 0.9 * ideal
-    assert lab_channel("realistic").transmittance == pytest.approx(10**-0.01)
     with pytest.raises(RangeError, match="lab = 'attic' is none of ideal, realistic"):
-        lab_channel("attic")
+        compile(perceptron, sample=X[1200:], lab="attic")
 
 
 def test_fine_tuning_helps(perceptron):
@@ -144,6 +182,21 @@ def test_one_output_several_values_and_names_of_classes():
     assert set(binary.predict(x)) == {"setosa", "other"}
     line = compile(LinearRegression().fit(x[:, :3], x[:, 3]), sample=x[:, :3], budget=wide)
     assert line.as_dict()["measure"] == "R²" and line.predict(x[:, :3]).shape == (150,)
+
+
+def test_the_head_of_a_model_that_others_wrote_is_private():
+    """magika tells kinds of files; what its owner trained last travels as light."""
+    model = file_of("magika", "models/standard_v3_3/model.onnx")
+    names = json.loads(model.with_name("config.min.json").read_text())["target_labels_space"]
+    kinds, files = zip(*files_of_many_kinds(2), strict=True)
+    x = np.array([tokens(data) for data in files])
+    private = compile(model, sample=x, cut=2, budget=Budget(weight_bits=0.1, data_bits=0.05))
+    assert [layer["private"] for layer in private.as_dict()["layers"]] == [False, False, True]
+    assert private.network.layers[0].weights.shape == (214, 513)
+    assert private.difference < 1e-4 and private.score > 0.9
+    assert private.clean_score == 1.0
+    seen = np.array(names)[private.predict(x[::2])]
+    assert (seen == np.array(kinds)[::2]).mean() > 0.85
 
 
 def test_wrong_calls_are_refused(perceptron):

@@ -107,10 +107,31 @@ def test_models_that_cannot_be_run_are_refused(tmp_path):
     with pytest.raises(RangeError, match="not found"):
         OnnxSource(tmp_path / "nowhere.onnx", f32(1, 2))
     (tmp_path / "n.onnx").write_bytes(b"nonsense")
-    with pytest.raises(RangeError, match="no ONNX file"):
+    with pytest.raises(RangeError, match="no ONNX model"):
         OnnxSource(tmp_path / "n.onnx", f32(1, 2))
     with pytest.raises(RangeError, match=r"shape \(3,\); the model takes \(2\)"):
         OnnxSource(onnx_model(dense, (2,), (4,), w=f32(4, 2)), f32(5, 3))
+    beside = helper.make_model(
+        helper.make_graph(
+            dense,
+            "g",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 2])],
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 4])],
+            [TensorProto(name="w", data_type=1, dims=[4, 2], data_location=1)],
+        )
+    )
+    beside.graph.initializer[0].external_data.add(key="location", value="secret.bin")
+    (tmp_path / "secret.bin").write_bytes(bytes(32))
+    (tmp_path / "b.onnx").write_bytes(beside.SerializeToString())
+    with pytest.raises(RangeError, match="tensor w of the model is in another file"):
+        OnnxSource(tmp_path / "b.onnx", f32(5, 2))
+    bomb = [
+        node("ConstantOfShape", ["s"], ["c"], "huge"),
+        node("ReduceMean", ["c"], ["m"], "mean", keepdims=0),
+        node("Add", ["x", "m"], ["y"], "sum"),
+    ]
+    with pytest.raises(RangeError, match="value c of the model has 1,099,511,627,776 elements"):
+        OnnxSource(onnx_model(bomb, (2,), (2,), s=np.array([1 << 20, 1 << 20])), f32(1, 2))
     strange = [node("Conjure", ["x"], ["y"], "hat")]
     with pytest.raises(RangeError, match="Conjure"):
         OnnxSource(onnx_model(strange, (2,), (2,)), f32(1, 2))

@@ -53,3 +53,42 @@ def test_an_estimator_and_a_model_in_memory():
 def test_another_kind_is_refused():
     with pytest.raises(RangeError, match="model is a dict; allowed: an ONNX file"):
         source_of({}, X)
+
+
+def test_a_module_of_pytorch_is_exported_as_it_behaves_after_training():
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("onnxscript")
+    torch.manual_seed(1)
+    n = torch.nn
+
+    class Sum(n.Module):
+        """Two ways that meet again, with a norm, a pooling, and dropout that has to be off."""
+
+        def __init__(self):
+            super().__init__()
+            self.first = n.Sequential(n.Conv2d(1, 4, 3, padding=1), n.BatchNorm2d(4), n.ReLU())
+            self.pool, self.drop = n.AvgPool2d(4), n.Dropout(0.5)
+            self.one, self.two, self.end = n.Linear(196, 30), n.Linear(30, 30), n.Linear(30, 3)
+            self.norm = n.LayerNorm(30)
+
+        def forward(self, x):
+            x = n.functional.gelu(self.one(self.pool(self.first(x)).flatten(1)))
+            return self.end(self.norm(self.drop(x) + n.functional.leaky_relu(self.two(x))))
+
+    module, images = Sum().train(), X.reshape(6, 1, 28, 28)
+    source = source_of(module, images)
+    assert source.name == "Sum" and module.training
+    assert [linear.operator for linear in source.linears] == ["Conv", "Gemm", "Gemm", "Gemm"]
+    module.eval()
+    with torch.no_grad():
+        expected = module(torch.from_numpy(images)).numpy()
+    for cut in range(4):
+        network = source.network(cut)
+        np.testing.assert_allclose(network.forward(X), expected, atol=1e-5)
+
+    class Strange(n.Module):
+        def forward(self, x):
+            return x if x.sum() > 0 else -x
+
+    with pytest.raises(RangeError, match="PyTorch cannot export Strange"):
+        source_of(Strange(), images)

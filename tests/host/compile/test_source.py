@@ -42,7 +42,7 @@ def test_a_cut_behind_the_last_layer_is_refused():
 
 def test_sizes_and_light():
     linear = source().linears[0]
-    assert (linear.size, linear.modes, linear.layer.bias) == (16, 2, True)
+    assert linear.shape == linear.layer.shape and linear.shape.bias
     assert light_of(LayerShape(4, 5, patches=3)) == 4 * 3 * 3
     zero = Linear("none", "Gemm", np.zeros((2, 2)))
     with pytest.raises(RangeError, match="Gemm of node none: layer weights are all 0"):

@@ -80,7 +80,7 @@ def test_an_angle_that_the_format_just_misses_is_the_largest():
     table = angle_table(xi, Q(1, 15))
     assert table[:, 0].tolist() == [32767, 32767]
     np.testing.assert_allclose(angles_of(xi)[:, 0], [1, 1])
-    assert angle_table(np.array([-1.0]), Q(1, 15)).tolist() == [[-32768], [0]]
+    assert angle_table(np.array([-1.0]), Q(1, 15)).tolist() == [[-32767], [0]]
 
 
 @pytest.mark.parametrize("at_once", [1, 3])

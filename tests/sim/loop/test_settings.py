@@ -14,6 +14,7 @@ from shotveil.models.networks.network import Layer
 from shotveil.models.node.light import layout_of
 from shotveil.models.signal.frame import Slot
 from shotveil.models.waveform.impairments import Impairments
+from shotveil.models.waveform.mesh import Mesh, angle_table, at_electrodes
 from shotveil.sim.loop.settings import (
     REALISTIC,
     LoopSettings,
@@ -121,3 +122,19 @@ def test_electrodes_get_what_the_table_says():
     rest = voltages - slope * asked
     assert slope > 0 and np.abs(rest).max() < 2e-3
     assert math.isfinite(slope)
+
+
+@pytest.mark.parametrize("sign", [1, -1, 1j, -1j])
+def test_the_mesh_gets_directions_of_any_sign(sign):
+    xi = np.full(30, sign / math.sqrt(30))
+    settings, layout = LoopSettings(LINK), layout_of(30)
+    table = angle_table(xi, settings.drive.symbol)
+    angles = at_electrodes(electrode_voltages(settings, layout, table), settings.electrodes)
+    assert abs(np.vdot(Mesh(angles, angles).direction, xi)) > 0.999
+
+
+def test_angles_that_switch_the_drive_off_are_refused():
+    settings = LoopSettings(LINK)
+    table = np.full((2, 30), -settings.drive.symbol.highest - 1)
+    with pytest.raises(RangeError, match="beyond the reach of the client's drive"):
+        electrode_voltages(settings, layout_of(30), table)
