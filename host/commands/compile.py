@@ -7,11 +7,13 @@ from pathlib import Path
 import click
 
 from shotveil.host.commands.options import (
+    DATA,
     FILE,
     FOLDER,
     OneOf,
     data_bound_option,
     json_option,
+    label_option,
     seed_option,
     weight_bound_option,
 )
@@ -27,12 +29,14 @@ def _labs() -> list[str]:
 @click.command()
 @click.argument("model", type=FILE)
 @click.option(
+    "--data",
     "--samples",
-    type=FILE,
+    type=DATA,
     required=True,
-    help="NumPy file with inputs, `.npy`, or `.npz` with inputs x and labels y; cuts are compared "
-    "by them.",
+    help="Inputs by which cuts are compared, with or without labels: a file .npz, .npy, .csv or "
+    ".parquet, or a folder (docs/data.md).",
 )
+@label_option
 @click.option(
     "--cut",
     default="auto",
@@ -68,9 +72,8 @@ def _labs() -> list[str]:
 )
 @click.option(
     "--finetune",
-    type=FILE,
-    help="NumPy file `.npz` with inputs x and labels y, on which the private layers are trained "
-    "through the noise.",
+    type=DATA,
+    help="Inputs and labels, as --data, on which the private layers are trained through the noise.",
 )
 @click.option(
     "--server",
@@ -89,7 +92,8 @@ def _labs() -> list[str]:
 @json_option
 def compile(
     model: Path,
-    samples: Path,
+    data: Path,
+    label: str | None,
     cut: str,
     weight_budget: float,
     data_budget: float,
@@ -112,21 +116,17 @@ def compile(
     from shotveil.host.commands.show import progress_bar
     from shotveil.host.compile.compiled import Budget, report_text
     from shotveil.host.compile.compiled import compile as compiled
-    from shotveil.host.compile.samples import load_samples
     from shotveil.host.reports.report import check_writable, template
-    from shotveil.models.common.checks import RangeError
+    from shotveil.host.run.samples import load_samples
     from shotveil.models.common.files import write_atomically
     from shotveil.models.networks.network import load_network
 
     if report is not None:
         check_writable(report)
-    inputs, labels = load_samples(samples)
+    inputs, labels = load_samples(data, "test", label)
     further = None
     if finetune is not None:
-        x, y = load_samples(finetune)
-        if y is None:
-            raise RangeError(f"samples {finetune} have no labels y, which fine-tuning needs")
-        further = x, y
+        further = load_samples(finetune, "train", label).labelled("fine-tuning")
     with progress_bar("cuts and epochs") as progress:
         private = compiled(
             model if model.suffix == ".onnx" else load_network(model),

@@ -5,6 +5,7 @@ The report uses the docstring of a picture as its alternative text.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -36,8 +37,8 @@ SAMPLES = 16
 
 def digits(run: FinishedRun) -> Figure:
     """Sample images with what the client read for each class; mistakes last."""
-    wrong = np.flatnonzero(run.inference.predictions != run.labels)[: SAMPLES // 4]
-    right = np.flatnonzero(run.inference.predictions == run.labels)[: SAMPLES - len(wrong)]
+    wrong = np.flatnonzero(run.predictions != run.labels)[: SAMPLES // 4]
+    right = np.flatnonzero(run.predictions == run.labels)[: SAMPLES - len(wrong)]
     shown = [*right, *wrong]
     columns = min(8, len(shown))
     lines = -(-len(shown) // columns)
@@ -45,7 +46,7 @@ def digits(run: FinishedRun) -> Figure:
     grid = figure.add_gridspec(2 * lines, columns, height_ratios=[2.2, 1] * lines)
     for place, index in enumerate(shown):
         line, column = divmod(place, columns)
-        label, prediction = run.labels[index], run.inference.predictions[index]
+        label, prediction = run.labels[index], run.predictions[index]
         top = figure.add_subplot(grid[2 * line, column])
         _picture(top, run.images[index])
         good = label == prediction
@@ -55,7 +56,8 @@ def digits(run: FinishedRun) -> Figure:
             loc="center",
         )
         below = figure.add_subplot(grid[2 * line + 1, column])
-        colours = [COLOURS[0] if k == prediction else "0.75" for k in range(run.network.outputs)]
+        largest = int(run.inference.outputs[index].argmax())
+        colours = [COLOURS[0] if k == largest else "0.75" for k in range(run.network.outputs)]
         below.bar(range(run.network.outputs), run.inference.outputs[index], color=colours)
         below.axhline(0, color="0.5", lw=0.5)
         below.set(xticks=[0, 5, 9] if run.network.outputs == 10 else [], yticks=[])
@@ -176,10 +178,11 @@ def what_the_client_sees(run: FinishedRun) -> Figure:
     row = int(np.abs(np.square(layer.weights).mean(axis=1) - layer.rms**2).argmin())
     sent = encode_rows(layer.weights, run.link.modulation_variance)
     weights = layer.weights[row]
+    drawn = min(layer.inputs, SIDE**2)
     figure = new_figure(7.4, 3.9)
     grid = figure.add_gridspec(2, 1 + len(INFERENCES))
     truth = figure.add_subplot(grid[:, 0])
-    _picture(truth, weights[: SIDE**2], signed=True)
+    _picture(truth, weights[:drawn], signed=True)
     truth.set_title(f"row {row} of the server's\nfirst layer", fontsize=9)
     for line, (name, guess) in enumerate(
         (("amplifying client", row_by_amplifying), ("at the Holevo bound", row_at_the_bound))
@@ -187,9 +190,9 @@ def what_the_client_sees(run: FinishedRun) -> Figure:
         for column, count in enumerate(INFERENCES):
             rng = np.random.default_rng([run.seed, 3, line, column])
             axes = figure.add_subplot(grid[line, 1 + column])
-            pixels = guess(run.link, sent, row, layer.columns, count, rng)[: SIDE**2]
+            pixels = guess(run.link, sent, row, layer.columns, count, rng)[:drawn]
             _picture(axes, pixels, signed=True)
-            like = np.corrcoef(weights[: SIDE**2], pixels)[0, 1]
+            like = np.corrcoef(weights[:drawn], pixels)[0, 1]
             title = f"{count} inference{'s' if count > 1 else ''}\n" if line == 0 else ""
             axes.set_title(f"{title}correlation {like:.2f}", fontsize=9)
             if column == 0:
@@ -202,10 +205,15 @@ def _name_budget(axes: Axes, x: float, bits: float, side: str) -> None:
 
 
 def _picture(axes: Axes, pixels: NDArray[np.floating], signed: bool = False) -> None:
-    """Show pixels as a square, in grey from 0 or in red to blue around 0, up to the largest one."""
-    square = pixels.reshape(SIDE, SIDE)
+    """Show pixels as a square, in grey from 0 or in red to blue around 0, up to the largest one.
+
+    Data that are no square image are shown line by line in a square, whose rest stays empty.
+    """
+    side = math.ceil(math.sqrt(pixels.size))
+    square = np.full((side, side), np.nan)
+    square.flat[: pixels.size] = pixels
     if signed:
-        largest = float(np.abs(square).max())
+        largest = float(np.nanmax(np.abs(square)))
         axes.imshow(square, cmap="RdBu", vmin=-largest, vmax=largest)
     else:
         axes.imshow(square, cmap="gray_r", vmin=0)

@@ -55,9 +55,9 @@ def test_a_table_a_page_and_two_files(folder, capsys):
     [
         ("--samples s.npz --cut nowhere", "cut = 'nowhere' is none of auto, first, last"),
         ("--samples s.npz --weight-budget 0", "weight budget = 0"),
-        ("--samples none.npz", "none.npz are not found"),
+        ("--samples none.npz", "none.npz is not found"),
         ("--samples s.npz --lab attic", "laboratory = 'attic'"),
-        ("--samples s.npz --finetune x.npy", "no labels y"),
+        ("--samples s.npz --finetune x.npy", "no labels, which fine-tuning needs"),
     ],
 )
 def test_wrong_options_are_told_in_one_line(folder, capsys, options, message):
