@@ -73,7 +73,8 @@ def _labs() -> list[str]:
 @click.option(
     "--finetune",
     type=DATA,
-    help="Inputs and labels, as --data, on which the private layers are trained through the noise.",
+    help="Inputs, as --data, on which the private layers are trained through the noise; without "
+    "labels they are trained to say what the model says.",
 )
 @click.option(
     "--server",
@@ -126,7 +127,7 @@ def compile(
     inputs, labels = load_samples(data, "test", label)
     further = None
     if finetune is not None:
-        further = load_samples(finetune, "train", label).labelled("fine-tuning")
+        further = load_samples(finetune, "train", label)
     with progress_bar("cuts and epochs") as progress:
         private = compiled(
             model if model.suffix == ".onnx" else load_network(model),

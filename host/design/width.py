@@ -29,8 +29,8 @@ from scipy.special import ndtr
 from shotveil.host.design.operating_point import (
     Budgets,
     budgeted_bits,
-    photons_within,
-    weight_bits,
+    least_leakage,
+    most_light,
 )
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.channel import Channel
@@ -39,7 +39,6 @@ from shotveil.models.networks.network import Layer, Network
 
 WANTED = 0.95  # mean accuracy below which a limit is worth a word
 _PAIRS = 20_000
-_LEAST_GAIN = 1 + 1e-7  # where light leaks least on an ideal link
 
 
 @dataclass(frozen=True)
@@ -62,9 +61,7 @@ class Limit:
         """Least bits per weight of this layer that light of `wanted_f2` leaks on an ideal link."""
         if math.isinf(self.wanted_f2):
             return math.inf
-        layer = stand_in([self.columns, self.rows])
-        photons = Channel().photons_at(_LEAST_GAIN, self.wanted_f2)
-        return float(weight_bits(layer, Channel(), _LEAST_GAIN, photons))
+        return _least_bits(stand_in([self.columns, self.rows]), self.wanted_f2, Budgets())
 
     def __str__(self) -> str:
         return (
@@ -116,10 +113,10 @@ def stand_in(widths: Sequence[int], bias: bool = False) -> Network:
     return Network("untrained", tuple(layers))
 
 
-def allowed_f2(network: Network, budgets: Budgets) -> float:
-    """Return the most F² inside a budget of the weights on an ideal link, at the least gain."""
-    photons = float(photons_within(network, Channel(), _LEAST_GAIN, budgets))
-    return float(Channel().f2_at(_LEAST_GAIN, photons))
+def _least_bits(network: Network, f2: float, budgets: Budgets) -> float:
+    """Return the least bits per weight that F² costs on an ideal link, over all gains."""
+    link = least_leakage(network, Channel(), f2, budgets)
+    return float(budgeted_bits(network, Channel(), budgets, link.gain, link.photons))
 
 
 def light_for_training(
@@ -128,14 +125,18 @@ def light_for_training(
     """Return the light F² to train a network with, inside a budget of its weights.
 
     f2: The light that is asked for, of all layers or of each; None takes the most that the budget
-        allows. Raises `RangeError` where an ideal link leaks more than the budget at it.
+        allows on an ideal link. Raises `RangeError` where the light that is asked for leaks more.
     """
-    most = allowed_f2(network, budgets)
+    most = most_light(network, Channel(), budgets).f2
     if f2 is None:
         return most
     each = f2 if isinstance(f2, tuple) else (f2,) * len(network.layers)
-    photons = [float(Channel().photons_at(_LEAST_GAIN, one)) for one in each]
-    bits = float(budgeted_bits(network, Channel(), budgets, [_LEAST_GAIN] * len(each), photons))
+    unlimited = Budgets(weight_bound=budgets.weight_bound, inferences=budgets.inferences)
+    leaked = [
+        layer.weights.size * _least_bits(Network("layer", (layer,)), one, unlimited)
+        for layer, one in zip(network.layers, each, strict=True)
+    ]
+    bits = sum(leaked) / network.weights
     limit = budgets.weight_limit(network)
     if limit is not None and bits > limit:
         told = ", ".join(f"{one:g}" for one in dict.fromkeys(each))
