@@ -27,6 +27,7 @@ from shotveil.host.run.run import FinishedRun
 from shotveil.models.link.encoding import directions, encode_rows
 from shotveil.models.link.optics import Link, noise_quantum
 from shotveil.models.networks.mnist import SIDE
+from shotveil.models.networks.network import Network
 
 # The paper's budgets in bits per real weight and in bits per data element, and its gain.
 PAPER_WEIGHT_BITS, PAPER_DATA_BITS, PAPER_GAIN = 0.1, 0.01, 1.3
@@ -92,6 +93,35 @@ def accuracy_curve(run: FinishedRun) -> Figure:
         xlabel="F² = 2μ·T_out/D, signal-to-noise ratio at the client",
         ylabel="accuracy (%)",
     )
+    axes.legend(loc="lower right")
+    return figure
+
+
+def epochs_of(network: Network) -> NDArray[np.float64] | None:
+    """Return accuracies in training and on what was held out (epochs, 2), or None.
+
+    They are what the network's file tells, which may be nothing, or no numbers.
+    """
+    try:
+        told = network.about["learning_curve"]
+        found = np.array([[float(one["accuracy"]), float(one["held_out"])] for one in told])
+    except (TypeError, KeyError, ValueError):
+        return None
+    return found if found.size and np.isfinite(found).all() else None
+
+
+def learning_curve(run: FinishedRun) -> Figure:
+    """How the network's accuracy rose in training, from epoch to epoch."""
+    epochs = epochs_of(run.network)
+    assert epochs is not None
+    figure = new_figure(6.4, 3.0)
+    axes = figure.add_subplot()
+    numbers = range(1, len(epochs) + 1)
+    for name, values in zip(("trained on", "held out"), epochs.T, strict=True):
+        axes.plot(numbers, 100 * values, "o-", ms=3, label=name)
+    best = 1 + int(epochs[:, 1].argmax())
+    axes.axvline(best, color="0.5", lw=0.8, label=f"kept, epoch {best}")
+    axes.set(xlabel="epoch", ylabel="accuracy (%)")
     axes.legend(loc="lower right")
     return figure
 
