@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shotveil.host.commands.options import (
+    DATA,
     FILE,
     channel_of,
     client_detector_options,
     data_bound_option,
-    data_option,
     false_alarm_option,
     images_option,
     json_option,
+    label_option,
     max_image_bits_option,
 )
 from shotveil.host.commands.output import print_json
@@ -42,8 +43,6 @@ from shotveil.host.commands.parties import (
 from shotveil.models.common.checks import RangeError, require
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from shotveil.host.parties.node_port import NodePort
     from shotveil.host.parties.rpc import RemoteClientPort
 
@@ -75,13 +74,15 @@ if TYPE_CHECKING:
     "client does more than ReLU between layers.",
 )
 @images_option
-@data_option
 @click.option(
+    "--data",
     "--inputs",
-    type=FILE,
-    help="NumPy file with inputs of one's own in place of MNIST's images: `.npy`, or `.npz` with "
-    "inputs x and labels y.",
+    type=DATA,
+    show_default="the 10,000 MNIST images that are shipped",
+    help="Images, or inputs of any kind, with or without labels: a file .npz, .npy, .csv or "
+    ".parquet, or a folder of IDX files or of pictures (docs/data.md).",
 )
+@label_option
 @click.option(
     "--batch",
     type=int,
@@ -139,7 +140,7 @@ def ask(
     part: Path | None,
     images: int | None,
     data: Path | None,
-    inputs: Path | None,
+    label: str | None,
     batch: int,
     max_gain: float | None,
     ledger: Path | None,
@@ -161,7 +162,6 @@ def ask(
     import numpy as np
 
     from shotveil.host.commands.show import progress_bar
-    from shotveil.host.compile.samples import load_samples
     from shotveil.host.ledger.data_ledger import DataLedger
     from shotveil.host.parties.calibration import ClientCalibration
     from shotveil.host.parties.client import DataClient
@@ -169,8 +169,8 @@ def ask(
     from shotveil.host.parties.keys import CLIENT, read_keys, require_client_name
     from shotveil.host.parties.node_port import NodePort
     from shotveil.host.parties.rpc import RemoteClientPort, RemoteModel
+    from shotveil.host.run.samples import load_samples
     from shotveil.models.link.light import one_or_each
-    from shotveil.models.networks.mnist import load_mnist
     from shotveil.models.networks.network import load_client_part
     from shotveil.models.networks.tasks import Task
 
@@ -186,19 +186,9 @@ def ask(
     name = name or (DEMO_CLIENT if demo else "")
     require_client_name(name)
     own_keys = read_keys(folder, f"{CLIENT}-{name}")
-    if inputs is not None and data is not None:
-        raise RangeError("--inputs is given with --data; allowed: one of them")
-    pixels: NDArray[Any]
-    labels: NDArray[Any] | None
-    if inputs is None:
-        pixels, labels = load_mnist(data, "test")
-    else:
-        pixels, labels = load_samples(inputs)
-        pixels = pixels.reshape(len(pixels), -1)
+    samples = load_samples(data, "test", label).first(images)
+    pixels, labels = samples.flat, samples.labels
     own_part = None if part is None else load_client_part(part)
-    if images is not None:
-        require("images", images, at_least=1, at_most=len(pixels))
-        pixels, labels = pixels[:images], None if labels is None else labels[:images]
     detector = channel_of(**receiver).client_detector
     known = None if calibration is None else ClientCalibration.load(calibration)
     if known is not None:
@@ -255,7 +245,9 @@ def ask(
             kept.add(receipt.checkpoint)
     task = own_part.plan.task if own_part else Task()
     predictions = task.of(outputs)
-    score = None if labels is None else task.score(outputs, labels)
+    score = None
+    if labels is not None:
+        score = task.score(outputs, task.truth(labels, outputs.shape[1]))
     result = {
         "network": client.welcome.network,
         "images": len(pixels),

@@ -8,12 +8,14 @@ from typing import Any
 import click
 
 from shotveil.host.commands.options import (
+    DATA,
     FILE,
     FOLDER,
     channel_of,
     channel_options,
     data_bound_option,
     json_option,
+    label_option,
     max_image_bits_option,
     seed_option,
     weight_bound_option,
@@ -24,12 +26,14 @@ from shotveil.host.commands.output import print_json
 @click.command()
 @click.argument("model", type=FILE)
 @click.option(
+    "--data",
     "--samples",
-    type=FILE,
+    type=DATA,
     required=True,
-    help="NumPy file with inputs, `.npy`, or `.npz` with inputs x and labels y; cuts are compared "
-    "by them.",
+    help="Inputs by which cuts are compared, with or without labels: a file .npz, .npy, .csv or "
+    ".parquet, or a folder (docs/data.md).",
 )
+@label_option
 @click.option(
     "--cut",
     default="auto",
@@ -72,9 +76,9 @@ from shotveil.host.commands.output import print_json
 @channel_options
 @click.option(
     "--finetune",
-    type=FILE,
-    help="NumPy file `.npz` with inputs x and labels y, on which the private layers are trained "
-    "through the noise.",
+    type=DATA,
+    help="Inputs, as --data, on which the private layers are trained through the noise; without "
+    "labels they are trained to say what the model says.",
 )
 @click.option(
     "--server",
@@ -93,7 +97,8 @@ from shotveil.host.commands.output import print_json
 @json_option
 def compile(
     model: Path,
-    samples: Path,
+    data: Path,
+    label: str | None,
     cut: str,
     weight_budget: float,
     data_budget: float,
@@ -119,21 +124,17 @@ def compile(
     from shotveil.host.commands.show import progress_bar
     from shotveil.host.compile.compiled import Budget, budget_text, report_text
     from shotveil.host.compile.compiled import compile as compiled
-    from shotveil.host.compile.samples import load_samples
     from shotveil.host.reports.report import check_writable, template
-    from shotveil.models.common.checks import RangeError
+    from shotveil.host.run.samples import load_samples
     from shotveil.models.common.files import write_atomically
     from shotveil.models.networks.network import load_network
 
     if report is not None:
         check_writable(report)
-    inputs, labels = load_samples(samples)
+    inputs, labels = load_samples(data, "test", label)
     further = None
     if finetune is not None:
-        x, y = load_samples(finetune)
-        if y is None:
-            raise RangeError(f"samples {finetune} have no labels y, which fine-tuning needs")
-        further = x, y
+        further = load_samples(finetune, "train", label)
     stages, before = ["cuts", "inputs"] if further is None else ["cuts", "fine-tuning", "inputs"], 0
     with progress_bar("per cent of a stage: " + ", ".join(stages)) as progress:
 

@@ -6,12 +6,19 @@ from pathlib import Path
 
 import click
 
-from shotveil.host.commands.options import FOLDER, json_option, out_option
+from shotveil.host.commands.options import DATA, json_option, label_option, out_option
 from shotveil.host.commands.output import print_json
 
 
 @click.command()
-@click.option("--data", type=FOLDER, required=True, help="Folder of IDX files with the images.")
+@click.option(
+    "--data",
+    type=DATA,
+    required=True,
+    help="Square images: a file .npz, .csv or .parquet, or a folder of IDX files or of pictures "
+    "(docs/data.md).",
+)
+@label_option
 @out_option(None, "File that the front end is written to.")
 @click.option(
     "--images", type=int, default=6000, help="Number of images to learn from (2 or more)."
@@ -25,17 +32,24 @@ from shotveil.host.commands.output import print_json
 @click.option("--seed", type=int, default=1, help="Seed of the choice of patches (0 or more).")
 @json_option
 def features(
-    data: Path, out: Path, images: int, patch: int, dictionary: int, seed: int, json: bool
+    data: Path,
+    label: str | None,
+    out: Path,
+    images: int,
+    patch: int,
+    dictionary: int,
+    seed: int,
+    json: bool,
 ) -> None:
     """Learn a front end from the training images in a folder; labels are not used.
 
     Take images of another kind than those of the private task, because clients get the front end.
     """
+    from shotveil.host.run.samples import load_samples
     from shotveil.models.common.checks import require
     from shotveil.models.networks.features import learn_front_end
-    from shotveil.models.networks.mnist import load_mnist
 
-    pixels, _ = load_mnist(data, "train")
+    pixels = load_samples(data, "train", label).flat
     require("images", images, at_least=2, at_most=len(pixels), integer=True)
     made = learn_front_end(pixels[:images], patch=patch, dictionary=dictionary, seed=seed)
     made.save(out)

@@ -65,22 +65,21 @@ def figures(
         save_all,
     )
     from shotveil.host.run.curves import calibrated_curve
-    from shotveil.models.networks.mnist import load_mnist
+    from shotveil.host.run.run import classified
+    from shotveil.host.run.samples import load_samples
     from shotveil.models.networks.network import load_network
 
     require("gain", gain, above=1)
     require("photons", photons, above=0)
-    pixels, labels = load_mnist(data, "test")
-    if images is not None:
-        require("images", images, at_least=1, at_most=len(pixels))
-        pixels, labels = pixels[:images], labels[:images]
+    samples = load_samples(data, "test").first(images)
     chosen = [load_network(name) for name in network]
     drawings: Iterable[Drawing] = ()
     written: list[str] = []
     for one in chosen:
+        pixels, labels = classified(one, samples)
         with progress_bar(f"images of the curve of {one.name}") as progress:
             curve = calibrated_curve(
-                one, pixels, labels, progress=lambda done: progress(done, len(pixels))
+                one, pixels, labels, progress=lambda done: progress(done, len(samples.inputs))
             )
         drawings = chain(drawings, accuracy_drawings(one, curve, data_bound))
     for files in save_all(chain(drawings, leakage_drawings(gain, photons)), out):

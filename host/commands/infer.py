@@ -14,6 +14,7 @@ from shotveil.host.commands.options import (
     data_option,
     images_option,
     json_option,
+    label_option,
     link_of,
     link_options,
     network_option,
@@ -27,6 +28,7 @@ from shotveil.host.commands.output import print_json
 @images_option
 @link_options
 @data_option
+@label_option
 @click.option(
     "--symbol-level",
     is_flag=True,
@@ -52,6 +54,7 @@ def infer(
     network: str,
     images: int | None,
     data: Path | None,
+    label: str | None,
     symbol_level: bool,
     backend: str,
     impairments: str,
@@ -78,6 +81,7 @@ def infer(
             link_of(**options),
             images=images,
             data=data,
+            label=label,
             seed=seed,
             symbol_level=symbol_level,
             backend=backend,

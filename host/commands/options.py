@@ -130,6 +130,7 @@ def _starting(incomplete: str, names: Iterable[str]) -> list[CompletionItem]:
 
 
 FILE, FOLDER, NETWORK, URL = PathOption("file"), PathOption("folder"), NetworkName(), DeviceUrl()
+DATA = PathOption("path")
 PER_LAYER = PerLayer()
 
 
@@ -146,9 +147,16 @@ seed_option = click.option(
 )
 data_option = click.option(
     "--data",
-    type=FOLDER,
+    type=DATA,
     show_default="the 10,000 MNIST images that are shipped",
-    help="Folder of IDX files with the test images and their labels.",
+    help="Images, or inputs of any kind, with their labels: a file .npz, .csv or .parquet, or a "
+    "folder of IDX files or of pictures (docs/data.md).",
+)
+label_option = click.option(
+    "--label",
+    metavar="COLUMN",
+    show_default="label, class, target or y",
+    help="Column of a table that holds the labels.",
 )
 images_option = click.option(
     "--images",

@@ -17,13 +17,14 @@ from shotveil.host.commands.options import (
     data_option,
     images_option,
     json_option,
+    label_option,
     max_image_bits_option,
     network_option,
     seed_option,
     weight_bound_option,
 )
 from shotveil.host.commands.output import print_json
-from shotveil.models.common.checks import RangeError, require
+from shotveil.models.common.checks import RangeError
 
 INFEASIBLE = 1
 POINTS_PER_RATIO = 128  # points of a curve with uneven light; its regression averages neighbours
@@ -97,6 +98,7 @@ ATTEMPTS = 5  # most runs to confirm a least accuracy, each with slightly more l
 @channel_options
 @images_option
 @data_option
+@label_option
 @click.option(
     "--plot",
     type=FILE,
@@ -127,6 +129,7 @@ def plan(
     symbol_rate: float | None,
     images: int | None,
     data: Path | None,
+    label: str | None,
     plot: Path,
     confirm: bool,
     seed: int,
@@ -159,11 +162,11 @@ def plan(
     from shotveil.host.figures.style import rendered, style
     from shotveil.host.run.curves import AccuracyCurve, calibrated_curve
     from shotveil.host.run.extraction_curve import clone_line
-    from shotveil.host.run.run import run
+    from shotveil.host.run.run import classified, run
+    from shotveil.host.run.samples import load_samples
     from shotveil.host.run.summary import settings_of
     from shotveil.models.common.files import write_atomically
     from shotveil.models.link.light import one_or_each
-    from shotveil.models.networks.mnist import load_mnist
     from shotveil.models.networks.network import load_network
 
     if plot.suffix not in (".png", ".svg"):
@@ -193,10 +196,7 @@ def plan(
         share = DECOY_SHARE if decoy_share is None else decoy_share
         time = LineTime(certify_hours, share, SYMBOL_RATE if symbol_rate is None else symbol_rate)
     chosen = load_network(network)
-    pixels, labels = load_mnist(data, "test")
-    if images is not None:
-        require("images", images, at_least=1, at_most=len(pixels))
-        pixels, labels = pixels[:images], labels[:images]
+    pixels, labels = classified(chosen, load_samples(data, "test", label).first(images))
 
     @cache
     def measure(ratios: tuple[float, ...] = ()) -> AccuracyCurve:
@@ -225,7 +225,13 @@ def plan(
             break
         with progress_bar("images through the link") as progress:
             confirmed = run(
-                chosen, point.link, images=images, data=data, seed=seed, progress=progress
+                chosen,
+                point.link,
+                images=images,
+                data=data,
+                label=label,
+                seed=seed,
+                progress=progress,
             ).summary
         short = 0.0 if min_accuracy is None else min_accuracy - confirmed["accuracy"]
         if short <= 0 or attempt == ATTEMPTS:

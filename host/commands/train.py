@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from json import dumps as to_json
 from pathlib import Path
 from typing import Any, cast
 
 import click
 
-from shotveil.host.commands.options import FILE, FOLDER, PER_LAYER, json_option, out_option
+from shotveil.host.commands.options import (
+    DATA,
+    FILE,
+    PER_LAYER,
+    json_option,
+    label_option,
+    out_option,
+    weight_bound_option,
+)
 from shotveil.host.commands.output import print_json
 from shotveil.host.run.training_settings import DIGIT_DISTORTIONS, TrainingSettings
 from shotveil.models.common.checks import RangeError
@@ -41,10 +49,17 @@ def _setting_options(command: Any) -> Any:
 
 @click.command()
 @click.option(
-    "--data", type=FOLDER, required=True, help="Folder of IDX files with the training images."
+    "--data",
+    type=DATA,
+    required=True,
+    help="Images, or inputs of any kind, with their labels: a file .npz, .csv or .parquet, or a "
+    "folder of IDX files or of pictures (docs/data.md).",
 )
+@label_option
 @click.option(
-    "--download", is_flag=True, help="Fetch files that the folder lacks from a public mirror."
+    "--download",
+    is_flag=True,
+    help="Fetch MNIST's files that the folder lacks from a public mirror.",
 )
 @out_option(None, "File that the network is written to.")
 @click.option(
@@ -58,32 +73,50 @@ def _setting_options(command: Any) -> Any:
 @click.option(
     "--front-end", type=FILE, help="File of `shotveil features`: what clients do to images first."
 )
-@click.option("--classes", help="Names of the ten classes, with commas between.")
+@click.option(
+    "--classes",
+    show_default="the labels themselves",
+    help="Names of the classes 0, 1, …, with commas between.",
+)
+@click.option(
+    "--weight-budget",
+    type=float,
+    show_default="no limit",
+    help="Most that may leak of a weight in one inference, in bits (above 0); without --f2 the "
+    "light is as much as that allows.",
+)
+@weight_bound_option("that --weight-budget limits")
 @click.option("--metrics", type=FILE, help="File that gets a line of JSON after each epoch.")
 @_setting_options
 @json_option
 def train(
     data: Path,
+    label: str | None,
     download: bool,
     out: Path,
     name: str | None,
     distort: bool,
     front_end: Path | None,
     classes: str | None,
+    weight_budget: float | None,
+    weight_bound: str,
     metrics: Path | None,
     json: bool,
     **settings: Any,
 ) -> None:
-    """Train a network on MNIST, with the loss taken through the noisy link.
+    """Train a network on data of one's own, with the loss taken through the noisy link.
 
     The state after each epoch is kept beside the network, in a file that ends in `.state`. After
     an interruption, the same command goes on from there, and ends with the same network. The
     command needs the extra `train`.
     """
-    from shotveil.host.run.training import Progress, fetch_mnist
+    from shotveil.host.design.operating_point import Budgets
+    from shotveil.host.design.width import WANTED, light_for_training, limit_of, stand_in
+    from shotveil.host.run.samples import load_samples
+    from shotveil.host.run.training import Progress, fetch_mnist, normalisation
     from shotveil.host.run.training import train as fit
     from shotveil.models.networks.features import load_front_end
-    from shotveil.models.networks.mnist import CLASSES, load_mnist
+    from shotveil.models.networks.samples import class_numbers
 
     if distort:
         settings |= {key: settings[key] or size for key, size in DIGIT_DISTORTIONS.items()}
@@ -92,7 +125,25 @@ def train(
         raise RangeError(f"out = {out} is no file in a folder that exists")
     if download:
         fetch_mnist(data)
-    images, labels = load_mnist(data, "train")
+    samples = load_samples(data, "train", label)
+    images, (_, found) = samples.flat, samples.labelled("training")
+    numbers, named = class_numbers(found)
+    if classes is not None:
+        named = tuple(classes.split(","))
+        numbers = found
+    front = None if front_end is None else load_front_end(front_end)
+    if weight_budget is not None:
+        first = images.shape[1] if front is None else front.features
+        widths = [first, *chosen.hidden, len(named)]
+        budgets = Budgets(weight_bits=weight_budget, weight_bound=weight_bound)
+        light = light_for_training(stand_in(widths, chosen.bias), chosen.f2, budgets)
+        chosen = replace(chosen, f2=light)
+    if chosen.f2 is not None and front is None:
+        seen = normalisation(images).run(images)[0] if chosen.normalise else images
+        rows = (*chosen.hidden, len(named))[0]
+        limit = limit_of(seen, numbers, rows, chosen.f2_of_layers[0], chosen.bias)
+        if limit.accuracy < WANTED:
+            click.echo(f"too few columns for this light: {limit}", err=True)
     losses: list[float] = []
 
     def show(now: Progress) -> None:
@@ -110,10 +161,10 @@ def train(
     network = fit(
         chosen,
         images,
-        labels,
+        numbers,
         name=name or out.stem,
-        classes=tuple(range(CLASSES)) if classes is None else tuple(classes.split(",")),
-        front_end=None if front_end is None else load_front_end(front_end),
+        classes=named,
+        front_end=front,
         resume=out.with_name(out.name + ".state"),
         progress=show,
     )

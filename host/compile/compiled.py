@@ -21,6 +21,7 @@ from shotveil.host.compile.opening import source_of
 from shotveil.host.compile.source import Source, light_of, require_same
 from shotveil.host.design.binding import binding
 from shotveil.host.design.operating_point import Budgets, most_light
+from shotveil.host.design.width import limit_of, warn_if_narrow
 from shotveil.host.leakage.declared import network_leakage
 from shotveil.host.run.backends import InferenceTask, backend_named
 from shotveil.host.run.noise import noisy_outputs
@@ -32,6 +33,7 @@ from shotveil.models.link.labs import lab as lab_called
 from shotveil.models.link.optics import Link
 from shotveil.models.networks.network import Network
 from shotveil.models.networks.plan import ClientPlan, LayerShape
+from shotveil.models.networks.rescaling import rescaled
 from shotveil.models.networks.tasks import Task
 
 Array = NDArray[Any]
@@ -54,6 +56,7 @@ DEFAULT_BUDGET = Budget(weight_bits=0.1, data_bits=0.01)
 SERVER_FILE, CLIENT_FILE = "server.npz", "client.npz"
 MOST_PATCHES = 1.0  # P/N above which a cut is not measured
 MOST_SAMPLES = 1000  # inputs by which cuts are compared
+MOST_NARROW = 5000  # inputs by which it is judged whether they can be told apart
 NO_PROGRESS: Progress = lambda what, done, total: None  # noqa: E731
 
 
@@ -226,7 +229,7 @@ def compile(
     cut: str | int = "auto",
     budget: Budgets | None = None,
     lab: str | Channel = IDEAL.name,
-    finetune: tuple[Array, Array] | None = None,
+    finetune: tuple[Array, Array | None] | None = None,
     task: Task | None = None,
     name: str = "",
     seed: int = 1,
@@ -242,7 +245,8 @@ def compile(
     budget: Limits on leakage; by default 0.1 bit per weight and 0.01 bit per data element.
     lab: Name of a laboratory in `models.link.labs`, or a channel.
     finetune: Inputs (n, …) and their labels, on which the private layers are trained through the
-        noise that they will meet; None leaves them as they are.
+        noise that they will meet; without labels, they are trained to say what the model says. None
+        leaves them as they are.
     task: What the outputs mean; None takes what the model says.
     name: Name of the network; "" takes the model's.
     seed: Seed of all randomness, ≥ 0.
@@ -282,6 +286,15 @@ def compile(
     assert network is not None
     difference = require_same(source, network, few[: min(len(few), 64)])
     link = most_light(network, channel, budget)
+    values = network.plan.begin(few)
+
+    def noisy_score(one: Network) -> float:
+        outputs = noisy_outputs(one, values, link.f2, np.random.default_rng(seed))
+        return task.score(outputs, truth)
+
+    network = max((network, rescaled(network)), key=noisy_score)  # they leak the same
+    if task.chooses and finetune is not None and finetune[1] is not None:
+        _warn_if_narrow(network, link.f2, finetune[0], finetune[1])
     if finetune is not None:
         network = finetuned(
             network, link.f2, *finetune, seed=seed,
@@ -305,6 +318,15 @@ def compile(
     return Private(
         network, link, budget, linears, cuts, chosen, score, clean, len(sample), against, difference
     )
+
+
+def _warn_if_narrow(network: Network, f2: float, inputs: Array, labels: Array) -> None:
+    """Warn where the first private layer cannot tell the classes apart, whatever its weights."""
+    first = network.layers[0]
+    if first.patches == 1:
+        seen = network.plan.taken(network.plan.begin(np.asarray(inputs)[:MOST_NARROW]))
+        classes = np.asarray(labels)[:MOST_NARROW]
+        warn_if_narrow(limit_of(seen, classes, first.rows, f2, first.bias))
 
 
 @dataclass(frozen=True, eq=False)

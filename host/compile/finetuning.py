@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
+from scipy.special import expit, ndtr, softmax
 
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.networks.network import Layer, Network
@@ -25,7 +25,8 @@ Array = NDArray[Any]
 Back = Callable[[Array], tuple[Array, ...]]
 """Function from the gradient of what a step gives to those of what it takes, in order."""
 
-BATCH = 128
+BATCH, LEAST_BATCH = 128, 8
+STEPS = 50  # in an epoch, where there are enough inputs; few and large steps do not get far
 _LAST = {"class": "softmax", "binary": "sigmoid", "labels": "sigmoid"}
 
 
@@ -33,7 +34,7 @@ def finetuned(
     network: Network,
     f2: float,
     inputs: Array,
-    labels: Array,
+    labels: Array | None,
     *,
     epochs: int = 30,
     rate: float = 2e-2,
@@ -43,7 +44,9 @@ def finetuned(
     """Return the network with private layers that were trained further at F² = `f2`.
 
     inputs, labels: Inputs (n, …) and what is right for them, as the network's task has it:
-        classes by name or number, labels (n, outputs), or values.
+        classes by name or number, labels (n, outputs), or values. Without labels the network is
+        distilled: what it says of the inputs without noise is taken as right
+        (arXiv:1503.02531), so inputs that nobody labelled are enough.
     epochs: How often each input is used, ≥ 1.
     rate: Largest step, relative to the root mean square of a layer's weights, > 0.
     progress: Function that is called with the number of epochs done, and of all.
@@ -58,9 +61,8 @@ def finetuned(
     first = next(i for i, step in enumerate(plan.steps) if isinstance(step.does, int))
     learned = _require_gradients(plan)
     inputs = np.asarray(inputs)
-    if len(inputs) != len(labels):
+    if labels is not None and len(inputs) != len(labels):
         raise RangeError(f"{len(labels)} labels for {len(inputs)} inputs; allowed: one for each")
-    targets = _targets(plan, np.asarray(labels), network)
     begun = [plan.begin(inputs[i : i + 1000]) for i in range(0, len(inputs), 1000)]
     later = {name for step in plan.steps[first:] for name in step.takes}
     data = {
@@ -73,17 +75,25 @@ def finetuned(
     rng = np.random.default_rng(seed)
     steps, output = list(plan.steps[first:]), plan.output
     end = steps[-1]
-    if (
+    inside = (
         isinstance(end.does, Operation)
         and end.does.kind == _LAST.get(plan.task.kind)
         and end.gives == (output,)
-    ):
+    )
+    if inside:
         steps.pop()  # the loss has it inside, which is exact where it saturates
         output = end.takes[0]
-    total, count = epochs * math.ceil(len(inputs) / BATCH), 0
+    if labels is None:
+        said = network.forward(inputs.reshape(len(inputs), -1))
+        targets = said if inside else _softened(plan.task.kind, said)
+    else:
+        targets = _targets(plan, np.asarray(labels), network)
+    batch = min(BATCH, max(LEAST_BATCH, len(inputs) // STEPS))
+    batches = math.ceil(len(inputs) / batch)
+    total, count = epochs * batches, 0
     scale = [rate * layer.rms for layer in network.layers]
     for epoch in range(epochs):
-        for chosen in np.array_split(rng.permutation(len(inputs)), math.ceil(len(inputs) / BATCH)):
+        for chosen in np.array_split(rng.permutation(len(inputs)), batches):
             count += 1
             few = {name: value[chosen] for name, value in data.items()}
             gradients = _gradients(
@@ -269,6 +279,14 @@ def _targets(plan: ClientPlan, labels: Array, network: Network) -> Array:
     return np.array([places[label] for label in labels.tolist()])
 
 
+def _softened(kind: str, outputs: Array) -> Array:
+    """Return outputs (n, outputs) of a network as targets of the loss: shares of the classes."""
+    outputs = outputs.astype(np.float64)
+    if kind == "class":
+        return np.asarray(softmax(outputs, axis=1))
+    return outputs if kind == "values" else np.asarray(expit(outputs))
+
+
 def _loss_gradient(kind: str, outputs: Array, targets: Array) -> Array:
     """Return the gradient of the mean loss for outputs (n, outputs).
 
@@ -281,6 +299,8 @@ def _loss_gradient(kind: str, outputs: Array, targets: Array) -> Array:
     if kind == "class":
         e = np.exp(outputs - outputs.max(axis=1, keepdims=True))
         p = e / e.sum(axis=1, keepdims=True)
+        if targets.ndim == 2:  # a share for each class, as another network gives it
+            return (p - targets) / n
         p[np.arange(n), targets] -= 1
         return p / n
     wanted = targets.reshape(n, -1)

@@ -30,7 +30,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from shotveil import host, models
@@ -38,6 +37,8 @@ from shotveil.host.extras import import_extra
 from shotveil.host.leakage.catalogue import DATA_BOUNDS, WEIGHT_BOUNDS
 from shotveil.host.leakage.declared import network_leakage
 from shotveil.host.run.inference import infer
+from shotveil.host.run.run import classified
+from shotveil.host.run.samples import load_samples
 from shotveil.host.run.summary import summarise
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.files import write_atomically
@@ -45,8 +46,8 @@ from shotveil.models.common.foreign import ForeignFile
 from shotveil.models.link.channel import Channel
 from shotveil.models.link.labs import IDEAL, lab
 from shotveil.models.link.optics import Link
-from shotveil.models.networks.mnist import load_mnist
 from shotveil.models.networks.network import Network, load_network
+from shotveil.models.networks.samples import Samples
 
 Row = dict[str, Any]
 
@@ -198,7 +199,8 @@ def compute(point: Point, data: str | None = None, threads: int | None = None) -
 
     Values that the point does not ask for are None. The result is deterministic.
 
-    data: Folder of IDX files; None takes the images that come with Shotveil.
+    data: File or folder with labelled images (`host.run.samples`); None takes those that come
+        with Shotveil.
     threads: Number of threads; None takes as many as there are processors.
 
     Raises `RangeError` where network and images do not fit.
@@ -227,9 +229,9 @@ def compute(point: Point, data: str | None = None, threads: int | None = None) -
     }
     if point.images == 0:
         return row
-    pixels, labels, row["data"] = _images(data)
-    require("images", point.images, at_most=len(pixels))
-    pixels, labels = pixels[: point.images], labels[: point.images]
+    samples, row["data"] = _images(data)
+    require("images", point.images, at_most=len(samples.inputs))
+    pixels, labels = classified(network, samples.first(point.images))
     rng = np.random.default_rng(point.seed)
     inference = infer(network, pixels, link, rng, verify=point.verify, threads=threads)
     summary = summarise(network, labels, link, inference, 1.0, point.seed)
@@ -287,7 +289,7 @@ def run(
 ) -> int:
     """Compute the missing rows of `points`, and write all rows in order to the Parquet file `out`.
 
-    data: Folder of IDX files, as in `compute`.
+    data: File or folder, as in `compute`.
     scheduler: Address of a Dask cluster whose workers have the same code; None uses local
         processes.
     workers: Number of local processes; None takes one for each core.
@@ -302,7 +304,7 @@ def run(
     """
     import_extra("pyarrow", "sweep")
     for point in points:
-        available = len(_images(data)[0]) if point.images else None
+        available = len(_images(data)[0].inputs) if point.images else None
         require(f"images of {point.network}", point.images, at_most=available)
         _network(point.network)
     with _journal(out.with_name(f"{out.name}.journal")) as (rows, keep):
@@ -326,7 +328,7 @@ def _is_of(row: Row | None, point: Point, data: str | None) -> bool:
     """Return whether a row belongs to the point; a file may have changed under the same name."""
     if row is None or row["digest"] != _network(point.network).digest:
         return False
-    return point.images == 0 or bool(row["data"] == _images(data)[2])
+    return point.images == 0 or bool(row["data"] == _images(data)[1])
 
 
 @cache
@@ -408,9 +410,10 @@ def _network(name: str) -> Network:
 
 
 @cache
-def _images(data: str | None) -> tuple[NDArray[np.float32], NDArray[np.uint8], str]:
-    pixels, labels = load_mnist(data, "test")
-    return pixels, labels, hashlib.sha256(pixels.tobytes() + labels.tobytes()).hexdigest()
+def _images(data: str | None) -> tuple[Samples, str]:
+    samples = load_samples(data, "test")
+    inputs, labels = samples.labelled("a sweep")
+    return samples, hashlib.sha256(inputs.tobytes() + labels.tobytes()).hexdigest()
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ The report uses the docstring of a picture as its alternative text.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -26,6 +27,7 @@ from shotveil.host.run.run import FinishedRun
 from shotveil.models.link.encoding import directions, encode_rows
 from shotveil.models.link.optics import Link, noise_quantum
 from shotveil.models.networks.mnist import SIDE
+from shotveil.models.networks.network import Network
 
 # The paper's budgets in bits per real weight and in bits per data element, and its gain.
 PAPER_WEIGHT_BITS, PAPER_DATA_BITS, PAPER_GAIN = 0.1, 0.01, 1.3
@@ -36,8 +38,8 @@ SAMPLES = 16
 
 def digits(run: FinishedRun) -> Figure:
     """Sample images with what the client read for each class; mistakes last."""
-    wrong = np.flatnonzero(run.inference.predictions != run.labels)[: SAMPLES // 4]
-    right = np.flatnonzero(run.inference.predictions == run.labels)[: SAMPLES - len(wrong)]
+    wrong = np.flatnonzero(run.predictions != run.labels)[: SAMPLES // 4]
+    right = np.flatnonzero(run.predictions == run.labels)[: SAMPLES - len(wrong)]
     shown = [*right, *wrong]
     columns = min(8, len(shown))
     lines = -(-len(shown) // columns)
@@ -45,7 +47,7 @@ def digits(run: FinishedRun) -> Figure:
     grid = figure.add_gridspec(2 * lines, columns, height_ratios=[2.2, 1] * lines)
     for place, index in enumerate(shown):
         line, column = divmod(place, columns)
-        label, prediction = run.labels[index], run.inference.predictions[index]
+        label, prediction = run.labels[index], run.predictions[index]
         top = figure.add_subplot(grid[2 * line, column])
         _picture(top, run.images[index])
         good = label == prediction
@@ -55,7 +57,8 @@ def digits(run: FinishedRun) -> Figure:
             loc="center",
         )
         below = figure.add_subplot(grid[2 * line + 1, column])
-        colours = [COLOURS[0] if k == prediction else "0.75" for k in range(run.network.outputs)]
+        largest = int(run.inference.outputs[index].argmax())
+        colours = [COLOURS[0] if k == largest else "0.75" for k in range(run.network.outputs)]
         below.bar(range(run.network.outputs), run.inference.outputs[index], color=colours)
         below.axhline(0, color="0.5", lw=0.5)
         below.set(xticks=[0, 5, 9] if run.network.outputs == 10 else [], yticks=[])
@@ -90,6 +93,35 @@ def accuracy_curve(run: FinishedRun) -> Figure:
         xlabel="F² = 2μ·T_out/D, signal-to-noise ratio at the client",
         ylabel="accuracy (%)",
     )
+    axes.legend(loc="lower right")
+    return figure
+
+
+def epochs_of(network: Network) -> NDArray[np.float64] | None:
+    """Return accuracies in training and on what was held out (epochs, 2), or None.
+
+    They are what the network's file tells, which may be nothing, or no numbers.
+    """
+    try:
+        told = network.about["learning_curve"]
+        found = np.array([[float(one["accuracy"]), float(one["held_out"])] for one in told])
+    except (TypeError, KeyError, ValueError):
+        return None
+    return found if found.size and np.isfinite(found).all() else None
+
+
+def learning_curve(run: FinishedRun) -> Figure:
+    """How the network's accuracy rose in training, from epoch to epoch."""
+    epochs = epochs_of(run.network)
+    assert epochs is not None
+    figure = new_figure(6.4, 3.0)
+    axes = figure.add_subplot()
+    numbers = range(1, len(epochs) + 1)
+    for name, values in zip(("trained on", "held out"), epochs.T, strict=True):
+        axes.plot(numbers, 100 * values, "o-", ms=3, label=name)
+    best = 1 + int(epochs[:, 1].argmax())
+    axes.axvline(best, color="0.5", lw=0.8, label=f"kept, epoch {best}")
+    axes.set(xlabel="epoch", ylabel="accuracy (%)")
     axes.legend(loc="lower right")
     return figure
 
@@ -176,10 +208,11 @@ def what_the_client_sees(run: FinishedRun) -> Figure:
     row = int(np.abs(np.square(layer.weights).mean(axis=1) - layer.rms**2).argmin())
     sent = encode_rows(layer.weights, run.link.modulation_variance)
     weights = layer.weights[row]
+    drawn = min(layer.inputs, SIDE**2)
     figure = new_figure(7.4, 3.9)
     grid = figure.add_gridspec(2, 1 + len(INFERENCES))
     truth = figure.add_subplot(grid[:, 0])
-    _picture(truth, weights[: SIDE**2], signed=True)
+    _picture(truth, weights[:drawn], signed=True)
     truth.set_title(f"row {row} of the server's\nfirst layer", fontsize=9)
     for line, (name, guess) in enumerate(
         (("amplifying client", row_by_amplifying), ("at the Holevo bound", row_at_the_bound))
@@ -187,9 +220,9 @@ def what_the_client_sees(run: FinishedRun) -> Figure:
         for column, count in enumerate(INFERENCES):
             rng = np.random.default_rng([run.seed, 3, line, column])
             axes = figure.add_subplot(grid[line, 1 + column])
-            pixels = guess(run.link, sent, row, layer.columns, count, rng)[: SIDE**2]
+            pixels = guess(run.link, sent, row, layer.columns, count, rng)[:drawn]
             _picture(axes, pixels, signed=True)
-            like = np.corrcoef(weights[: SIDE**2], pixels)[0, 1]
+            like = np.corrcoef(weights[:drawn], pixels)[0, 1]
             title = f"{count} inference{'s' if count > 1 else ''}\n" if line == 0 else ""
             axes.set_title(f"{title}correlation {like:.2f}", fontsize=9)
             if column == 0:
@@ -202,10 +235,15 @@ def _name_budget(axes: Axes, x: float, bits: float, side: str) -> None:
 
 
 def _picture(axes: Axes, pixels: NDArray[np.floating], signed: bool = False) -> None:
-    """Show pixels as a square, in grey from 0 or in red to blue around 0, up to the largest one."""
-    square = pixels.reshape(SIDE, SIDE)
+    """Show pixels as a square, in grey from 0 or in red to blue around 0, up to the largest one.
+
+    Data that are no square image are shown line by line in a square, whose rest stays empty.
+    """
+    side = math.ceil(math.sqrt(pixels.size))
+    square = np.full((side, side), np.nan)
+    square.flat[: pixels.size] = pixels
     if signed:
-        largest = float(np.abs(square).max())
+        largest = float(np.nanmax(np.abs(square)))
         axes.imshow(square, cmap="RdBu", vmin=-largest, vmax=largest)
     else:
         axes.imshow(square, cmap="gray_r", vmin=0)

@@ -97,6 +97,11 @@ def report(run: FinishedRun) -> str:
         guess=_guess(run),
         widths="-".join(str(width) for width in widths),
         settings=_settings(run.links, summary["digest"]),
+        learning_curve=(
+            None
+            if report_figures.epochs_of(run.network) is None
+            else embedded(report_figures.learning_curve, run)
+        ),
         **{picture.__name__: embedded(picture, run) for picture in PICTURES},
     )
 

@@ -1,1 +1,1 @@
-"""One run: inference layer by layer, its summary, curves over light, training."""
+"""One run: its data, inference layer by layer, its summary, curves over light, training."""

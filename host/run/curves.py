@@ -352,7 +352,7 @@ def _count(
             if not shared_noise:
                 fill_normals(rng, noise[k])
             y = products.read(amplitude * lifts[k], noise[k], readings[k])
-        correct[i] = np.count_nonzero(y.argmax(axis=1) == labels)
+        correct[i] = np.count_nonzero(network.plan.task.of(y) == labels)
     return correct
 
 

@@ -13,19 +13,21 @@ from numpy.typing import NDArray
 
 from shotveil.host.run.backends import InferenceTask, backend_named
 from shotveil.host.run.inference import Inference
+from shotveil.host.run.samples import load_samples
 from shotveil.host.run.summary import summarise
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.link.light import Light, links_of
 from shotveil.models.link.optics import Link
-from shotveil.models.networks.mnist import load_mnist
 from shotveil.models.networks.network import Network
+from shotveil.models.networks.samples import Samples
 
 
 @dataclass(frozen=True, eq=False)
 class FinishedRun:
     """A finished run.
 
-    images, labels: The images, shape (n, pixels), and their classes, shape (n,).
+    images, labels: The images, shape (n, pixels), and their classes, shape (n,), as the network's
+        task names them.
     links: The link of each layer, as the backend declared it.
     inference: The client's outputs and the server's statistics.
     summary: The results as plain values (`host.run.summary`).
@@ -33,7 +35,7 @@ class FinishedRun:
 
     network: Network
     images: NDArray[np.float32]
-    labels: NDArray[np.uint8]
+    labels: NDArray[Any]
     links: tuple[Link, ...]
     inference: Inference
     summary: dict[str, Any]
@@ -44,6 +46,27 @@ class FinishedRun:
         """The link of the first layer, which is the one that meets the images."""
         return self.links[0]
 
+    @property
+    def predictions(self) -> NDArray[Any]:
+        """What the client learns of each image, shape (n,)."""
+        return self.network.plan.task.of(self.inference.outputs)
+
+
+def classified(network: Network, samples: Samples) -> tuple[NDArray[np.float32], NDArray[Any]]:
+    """Return samples as images (n, inputs) and their classes (n,), as the network's task has them.
+
+    Raises `RangeError` for a network that does not answer with classes, and for samples without
+    labels or with labels that are none of them.
+    """
+    _, labels = samples.labelled("counting right answers")
+    task = network.plan.task
+    if not task.chooses:
+        raise RangeError(
+            f"network {network.name} answers with {task.kind}; allowed: with one class for each "
+            "image, as right answers are counted"
+        )
+    return samples.flat, task.truth(labels, network.outputs)
+
 
 def run(
     network: Network,
@@ -51,6 +74,7 @@ def run(
     *,
     images: int | None = None,
     data: Path | None = None,
+    label: str | None = None,
     seed: int = 1,
     symbol_level: bool = False,
     backend: str = "optics",
@@ -61,7 +85,9 @@ def run(
 
     link: One link for all layers, or a sequence with one for each.
     images: Number of images, from the first on; None takes all.
-    data: Folder with the test images; None takes those that come with Shotveil.
+    data: File or folder with the test images (`host.run.samples`); None takes those that come
+        with Shotveil.
+    label: Name of a table's column with the labels.
     seed: Seed of all randomness, ≥ 0.
     symbol_level: Whether to simulate every mode, where the backend has a choice.
     backend: Name of what carries the light (`host.run.backends`). "optics" simulates the link by
@@ -71,21 +97,14 @@ def run(
         the total number.
 
     The links of the finished run are those that the backend declares. Raises `RangeError` for a
-    seed below 0, more images than there are, images that do not fit, or a backend that no package
-    offers.
+    seed below 0, more images than there are, images or labels that do not fit, a network that does
+    not answer with classes, or a backend that no package offers.
     """
     require("seed", seed, at_least=0)
-    pixels, labels = load_mnist(data, "test")
-    if images is not None:
-        require("images", images, at_least=1, at_most=len(pixels))
-        pixels, labels = pixels[:images], labels[:images]
-    if network.outputs <= int(labels.max()):
-        raise RangeError(
-            f"network {network.name} has {network.outputs} outputs; "
-            f"allowed: at least {int(labels.max()) + 1}, one for each class"
-        )
+    samples = load_samples(data, "test", label).first(images)
+    pixels, truth = classified(network, samples)
     start = time.perf_counter()
-    task = InferenceTask(
+    work = InferenceTask(
         network,
         pixels,
         link,
@@ -94,12 +113,12 @@ def run(
         impairments=impairments,
         progress=lambda done: progress(done, len(pixels)),
     )
-    result = backend_named(backend)(task)
+    result = backend_named(backend)(work)
     seconds = time.perf_counter() - start
-    summary = summarise(network, labels, result.link, result.inference, seconds, seed)
+    summary = summarise(network, truth, result.link, result.inference, seconds, seed)
     summary["symbol_level"] = result.symbol_level
     summary["backend"] = backend
     if result.calibration is not None:
         summary["calibration"] = result.calibration
     links = links_of(result.link, len(network.layers))
-    return FinishedRun(network, pixels, labels, links, result.inference, summary, seed)
+    return FinishedRun(network, pixels, truth, links, result.inference, summary, seed)

@@ -22,7 +22,7 @@ from shotveil.models.networks.network import Network
 
 def summarise(
     network: Network,
-    labels: NDArray[np.integer],
+    labels: NDArray[Any],
     link: Light,
     inference: Inference,
     seconds: float,
@@ -30,7 +30,7 @@ def summarise(
 ) -> dict[str, Any]:
     """Return accuracy, settings, leakage under every bound and the server's verdict on a run.
 
-    labels: Classes of the images, shape (n,).
+    labels: Classes of the images as the network's task names them, shape (n,).
     link: The link that the server declared, for all layers or for each.
     seconds: Duration of the inference.
 
@@ -38,8 +38,7 @@ def summarise(
     weights were sent once for each image.
     """
     images = len(labels)
-    correct = int((inference.predictions == labels).sum())
-    accuracy = correct / images
+    accuracy = network.plan.task.score(inference.outputs, labels)
     leakage = network_leakage(network, link, images)
     links = links_of(link, len(network.layers))
     return {

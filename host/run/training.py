@@ -118,14 +118,16 @@ def train(
     before: list[Operation] = []
     training, held_out = _split(settings, len(images))
     if settings.normalise:
-        mean = images[training].mean(axis=0)
-        spread = images[training].std(axis=0)
-        scale = 1 / np.where(spread > 0, spread, 1).astype(np.float32)
-        before.append(Operation("affine", {}, {"scale": scale, "shift": -mean * scale}))
+        before.append(normalisation(images[training]))
     if front_end is not None:
         before.append(front_end.operation)
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    if settings.bfloat16 and not _has_bfloat16(torch, device):
+        raise RangeError(
+            "bfloat16 = True, but this processor does not multiply in bfloat16 (AVX-512 BF16 or "
+            "AMX), so it would be slower; allowed: False here"
+        )
     threads = torch.get_num_threads()
     torch.set_num_threads(settings.threads)
     try:
@@ -157,6 +159,16 @@ def train(
     return Network(name, tuple(layers), about, plan)
 
 
+def normalisation(images: NDArray[np.float32]) -> Operation:
+    """Return the operation that brings each input of `images` (n, inputs) to mean 0 and spread 1.
+
+    An input that is the same everywhere becomes 0.
+    """
+    mean, spread = images.mean(axis=0), images.std(axis=0)
+    scale = 1 / np.where(spread > 0, spread, 1).astype(np.float32)
+    return Operation("affine", {}, {"scale": scale, "shift": -mean * scale})
+
+
 def fetch_mnist(folder: str | Path, mirror: str = MIRROR) -> None:
     """Download the missing ones of MNIST's four gzipped IDX files into `folder`; check all four.
 
@@ -170,6 +182,12 @@ def fetch_mnist(folder: str | Path, mirror: str = MIRROR) -> None:
             pooch.retrieve(mirror + name, f"sha256:{checksum}", fname=name, path=folder)
         except (OSError, ValueError) as error:  # requests' errors are OSErrors
             raise RangeError(f"{name} cannot be fetched from {mirror}: {error}") from None
+
+
+def _has_bfloat16(torch: Any, device: str) -> bool:
+    if device == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 def _split(settings: TrainingSettings, number: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -197,6 +197,54 @@ class ForeignFile:
                     raise self.refused(f"unpacks to {total:,} bytes", f"at most {limit:,}")
                 yield Npz(self, archive)
 
+    def npy(self, types: Sequence[str]) -> NDArray[Any]:
+        """The array of a NumPy file `.npy`, as `Npz.array` returns it; raises the same."""
+        with self.open() as file:
+            size = os.fstat(file.fileno()).st_size
+            try:
+                return self.array_in(file, size, "an array", types, None, None)
+            except RangeError:
+                raise
+            except _DAMAGED as error:
+                raise self.refused(f"is damaged or no .npy: {error}", "a whole .npy") from None
+
+    def array_in(
+        self,
+        stream: Any,
+        size: int,
+        name: str,
+        types: Sequence[str],
+        dimensions: int | None,
+        at_most: int | None,
+    ) -> NDArray[Any]:
+        """The array in a stream of `size` bytes, with the arguments of `Npz.array`.
+
+        Raises `RangeError` for an array of another kind or size, and `ValueError` for damage.
+        """
+        import numpy as np
+
+        dtype, shape, transposed, start = _npy_header(stream)
+        called = "str" if dtype.kind == "U" else dtype.name
+        fits = dimensions in (None, len(shape)) and min(shape, default=0) >= 0
+        if called not in types or not fits:
+            many = "any number of" if dimensions is None else dimensions
+            raise self.refused(
+                f"holds {name} of type {shown(called)} and shape {shown(shape)}",
+                f"{' or '.join(types)} of {many} dimensions",
+            )
+        if at_most is not None and prod(shape) > at_most:
+            raise self.refused(f"holds {prod(shape):,} elements in {name}", f"at most {at_most:,}")
+        expected = start + prod(shape) * dtype.itemsize
+        if expected != size:
+            raise self.refused(
+                f"holds {name} of {size:,} bytes", f"{expected:,}, as its shape {shape} says"
+            )
+        data = stream.read()
+        if len(data) + start != expected:
+            raise self.refused(f"ends within {name}", "a whole file")
+        array = np.frombuffer(data, dtype).reshape(shape, order="F" if transposed else "C")
+        return np.ascontiguousarray(array, dtype.newbyteorder("="))
+
 
 class Npz:
     """The open archive of a `ForeignFile`. Arrays with Python objects (pickles) are refused."""
@@ -218,47 +266,24 @@ class Npz:
     ) -> NDArray[Any]:
         """The array called `name`, read-only, in native byte order and in C order.
 
-        types: NumPy's names of the types that are allowed, in either byte order, such as "float32".
+        types: NumPy's names of the types that are allowed, in either byte order, such as "float32";
+            "str" stands for texts of any length.
         dimensions: The number of dimensions that is allowed; None allows any.
         at_most: The largest number of elements; None leaves it to `unpacked_limit`.
 
         Raises `RangeError` when it is missing, damaged, or of another kind.
         """
-        import numpy as np
-
         file = self._file
         if name not in self._members:
             raise file.refused(f"holds no array {name}", f"one with {name}")
         member = self._members[name]
         try:
             with self._archive.open(member) as stream:
-                dtype, shape, transposed, start = _npy_header(stream)
-                fits = dimensions in (None, len(shape)) and min(shape, default=0) >= 0
-                if dtype.name not in types or not fits:
-                    many = "any number of" if dimensions is None else dimensions
-                    raise file.refused(
-                        f"holds {name} of type {shown(dtype.name)} and shape {shown(shape)}",
-                        f"{' or '.join(types)} of {many} dimensions",
-                    )
-                if at_most is not None and prod(shape) > at_most:
-                    raise file.refused(
-                        f"holds {prod(shape):,} elements in {name}", f"at most {at_most:,}"
-                    )
-                expected = start + prod(shape) * dtype.itemsize
-                if expected != member.file_size:
-                    raise file.refused(
-                        f"holds {name} of {member.file_size:,} bytes",
-                        f"{expected:,}, as its shape {shape} says",
-                    )
-                data = stream.read()
+                return file.array_in(stream, member.file_size, name, types, dimensions, at_most)
         except RangeError:
             raise
         except (*_DAMAGED, KeyError, TypeError, RuntimeError) as error:  # encrypted: RuntimeError
             raise file.refused(f"is damaged at {name}: {error}", "a whole .npz") from None
-        if len(data) + start != expected:
-            raise file.refused(f"ends within {name}", "a whole .npz")
-        array = np.frombuffer(data, dtype).reshape(shape, order="F" if transposed else "C")
-        return np.ascontiguousarray(array, dtype.newbyteorder("="))
 
 
 def _npy_header(stream: Any) -> tuple[np.dtype[Any], tuple[int, ...], bool, int]:

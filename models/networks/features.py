@@ -182,12 +182,21 @@ class FrontEnd:
         places = windows.shape[1]
         responses = _even_contrast(windows.reshape(-1, p * p)) @ self.filters
         responses -= self.offset
-        both = np.concatenate([responses, -responses], axis=1)
-        both -= np.float32(self.threshold)
-        np.maximum(both, 0, out=both)
-        cells = np.arange(self.pool) * places // self.pool
-        grid = np.add.reduceat(both.reshape(n, places, places, -1), cells, axis=1)
-        return np.sqrt(np.add.reduceat(grid, cells, axis=2)).reshape(n, -1)
+        responses = responses.reshape(n, places, places, -1)
+        threshold, words = np.float32(self.threshold), responses.shape[-1]
+        edges = [*(np.arange(self.pool) * places // self.pool), places]
+        out = np.empty((n, self.pool, self.pool, 2 * words), np.float32)
+        # Cell by cell, so that what is summed stays in the processor's cache.
+        for down, across in np.ndindex(self.pool, self.pool):
+            rows, columns = (slice(edges[k], edges[k + 1]) for k in (down, across))
+            cell = responses[:, rows, columns].reshape(n, -1, words)
+            above = np.maximum(cell, threshold)
+            above -= threshold
+            above.sum(axis=1, out=out[:, down, across, :words])
+            np.maximum(np.negative(cell, out=above), threshold, out=above)
+            above -= threshold
+            above.sum(axis=1, out=out[:, down, across, words:])
+        return np.sqrt(out, out=out).reshape(n, -1)
 
 
 def learn_front_end(

@@ -61,6 +61,26 @@ class Task:
             raise RangeError(f"{outputs.shape[1]} outputs for {len(self.names)} names of classes")
         return np.array(self.names)[chosen]
 
+    def truth(self, labels: NDArray[Any], outputs: int) -> NDArray[Any]:
+        """Return labels as `of` gives predictions, for a network with a number of outputs.
+
+        Whole numbers stand for the names at their places, where the names are texts. Raises
+        `RangeError` for labels that name no class, and those of another shape.
+        """
+        labels = np.asarray(labels)
+        if self.kind in ("labels", "values"):
+            return labels
+        if labels.ndim != 1:
+            raise RangeError(f"labels have shape {labels.shape}; allowed: (n,), a class for each")
+        count = 2 if self.kind == "binary" else outputs
+        names: list[str | int] = list(self.names) or list(range(count))
+        by_place = labels.dtype.kind in "iub" and isinstance(names[0], str)
+        allowed = range(len(names)) if by_place else names
+        if (bad := ~np.isin(labels, np.array(allowed))).any():
+            few = ", ".join(map(str, names[:10])) + (", …" if len(names) > 10 else "")
+            raise RangeError(f"label = {labels[bad][0]} is no class of the network; allowed: {few}")
+        return np.array(names)[labels.astype(np.int64)] if by_place else labels
+
     def score(self, outputs: NDArray[np.floating[Any]], truth: NDArray[Any]) -> float:
         """Return how well outputs (n, outputs) agree with the truth, at most 1.
 
@@ -78,6 +98,11 @@ class Task:
             total = np.square(truth - truth.mean(axis=0)).sum()
             return float(1 - np.square(truth - found).sum() / max(float(total), 1e-300))
         return float((found == truth).mean())
+
+    @property
+    def chooses(self) -> bool:
+        """Whether the answer is one class for each input."""
+        return self.kind in ("class", "binary")
 
     @property
     def measure(self) -> str:

@@ -157,6 +157,7 @@ def test_what_is_used_where_nothing_else_is_asked_for(shotveil, called):
     assert called.how == {
         "images": None,
         "data": None,
+        "label": None,
         "seed": 1,
         "symbol_level": False,
         "backend": "optics",
@@ -183,6 +184,7 @@ def test_every_option_reaches_the_run(shotveil, called, network_file, small_netw
     assert called.how == {
         "images": 7,
         "data": tmp_path,
+        "label": None,
         "seed": 4,
         "symbol_level": True,
         "backend": "model",

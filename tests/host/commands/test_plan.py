@@ -155,7 +155,9 @@ def test_what_is_planned_where_nothing_else_is_asked_for(shotveil, planned, tmp_
     assert code == 0 and found["feasible"] is True and found["confirmed"] is True
     assert found["expected_accuracy"] == 0.9 and found["accuracy"] == 0.88
     assert planned.found == [(Channel(), Budgets(), None, None)]
-    assert planned.runs == [(Link(1.3, 6.0), {"images": None, "data": None, "seed": 1})]
+    assert planned.runs == [
+        (Link(1.3, 6.0), {"images": None, "data": None, "label": None, "seed": 1})
+    ]
     assert [count for _, *count in planned.curves] == [[10_000, 10_000]]
     assert found["plot"] == "reports/plan.png" and found["min_accuracy"] is None
     assert (tmp_path / "reports/plan.png").read_bytes() == b"png"
@@ -177,7 +179,7 @@ def test_every_option_reaches_the_plan(shotveil, planned, small_network, tmp_pat
     channel = LABS["realistic"].channel(transmittance_out=0.5)
     assert planned.found == [(channel, budgets, 0.8, None)]
     assert planned.times == [LineTime(2, 0.1, 1e6)]
-    assert planned.runs[0][1] == {"images": 5, "data": None, "seed": 7}
+    assert planned.runs[0][1] == {"images": 5, "data": None, "label": None, "seed": 7}
     assert (tmp_path / "deep/er.svg").read_bytes() == b"svg"
     link = Link(1.3, 6.0)
     weights = float(budgeted_bits(small_network, link, budgets, 1.3, 6.0))

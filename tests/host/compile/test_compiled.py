@@ -16,7 +16,7 @@ from shotveil.host.leakage.declared import network_leakage
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.channel import Channel
 from shotveil.models.networks.mnist import load_mnist
-from shotveil.models.networks.network import load_client_part, load_network
+from shotveil.models.networks.network import Layer, Network, load_client_part, load_network
 from tests.host.compile.files import files_of_many_kinds, tokens
 from tests.host.compile.models import convolutional, f32
 from tests.host.compile.test_onnx_graph import file_of
@@ -210,3 +210,21 @@ def test_wrong_calls_are_refused(perceptron):
     ):
         with pytest.raises(RangeError, match=message):
             compile(perceptron, sample=X[1200:], **{"cut": 1, **options})
+
+
+def test_hidden_units_are_rescaled_where_that_helps():
+    rng = np.random.default_rng(1)
+    size = 10 ** rng.uniform(-1.5, 1.5, 64)
+    first, second = rng.normal(size=(64, 20)), rng.normal(size=(2, 64))
+    x = rng.normal(size=(400, 20)).astype(np.float32)
+    budget = Budget(weight_bits=0.5)
+    found = [
+        compile(
+            Network("n", (Layer(first * each[:, None]), Layer(second / each))),
+            sample=x, cut=0, budget=budget,
+        )
+        for each in (np.ones(64), size)
+    ]  # fmt: skip
+    assert found[1].network.about["rescaled"]
+    assert found[1].score == pytest.approx(found[0].score, abs=0.03)
+    assert found[1].clean_score == 1

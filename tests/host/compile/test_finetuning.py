@@ -150,3 +150,33 @@ def test_what_cannot_be_trained_is_refused():
         finetuned(network(middle=("patches",)), 1.0, x, labels)
     with pytest.raises(RangeError, match="F² = 0"):
         finetuned(network(), 0.0, x, labels)
+
+
+@pytest.mark.parametrize("last", [(), ("softmax",)])
+def test_without_labels_it_learns_what_it_said_before(last):
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(1500, 20)).astype(np.float32)
+    size = 10 ** rng.uniform(-1.5, 1.5, 40)  # hidden units that use the light badly
+    layers = (
+        Layer(rng.normal(size=(40, 20)) * size[:, None]),
+        Layer(rng.normal(size=(3, 40)) / size),
+    )
+    between = [[], [Operation("relu")], [Operation(kind, {}) for kind in last]]
+    made = Network("n", layers, {}, chain([layer.shape for layer in layers], between))
+    better = finetuned(made, 2.0, x, None)
+    said = made.forward(x).argmax(axis=1)
+    agree = []
+    for one in (made, better):
+        outputs = noisy_outputs(one, one.plan.begin(x), 2.0, np.random.default_rng(1))
+        agree.append((outputs.argmax(axis=1) == said).mean())
+    assert agree[1] > agree[0] + 0.1
+
+
+def test_few_inputs_are_used_in_small_steps():
+    """120 inputs in steps of 128 would be one step an epoch, which does not get far."""
+    rng = np.random.default_rng(3)
+    labels = np.arange(120) % 3
+    x = np.eye(3)[labels] + 0.2 * rng.normal(size=(120, 3))
+    start = Network("n", (Layer(-np.eye(3)),))
+    better = finetuned(start, 1e4, x, labels, epochs=20)
+    assert (better.forward(x).argmax(axis=1) == labels).mean() > 0.95

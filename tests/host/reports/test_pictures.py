@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgba
 
-from shotveil.host.figures.style import COLOURS, style
+from shotveil.host.figures.style import COLOURS, new_figure, style
 from shotveil.host.leakage.data import data_leakage
 from shotveil.host.leakage.declared import network_leakage
 from shotveil.host.reports import pictures
@@ -285,3 +285,34 @@ def test_what_the_client_sees_of_a_typical_row(run, monkeypatch):
         assert axes.get_images()[0].get_clim() == pytest.approx((-largest, largest))
         assert axes.get_images()[0].get_cmap().name == "RdBu"
         assert list(axes.get_xticks()) == list(axes.get_yticks()) == []
+
+
+def taught(run, curve):
+    network = Network("taught", run.network.layers, {"learning_curve": curve})
+    return replace(run, network=network)
+
+
+def test_the_learning_curve_of_a_network_that_tells_it(run):
+    curve = [{"accuracy": a, "held_out": h} for a, h in ((0.5, 0.6), (0.7, 0.9), (0.8, 0.85))]
+    (axes,) = pictures.learning_curve(taught(run, curve)).axes
+    trained, held, kept = axes.lines
+    np.testing.assert_allclose(trained.get_ydata(), [50, 70, 80])
+    np.testing.assert_allclose(held.get_ydata(), [60, 90, 85])
+    assert kept.get_label() == "kept, epoch 2" and list(kept.get_xdata()) == [2, 2]
+
+
+@pytest.mark.parametrize(
+    "curve", [None, [], "text", [1], [{"accuracy": 1}], [{"accuracy": "x", "held_out": 1}],
+              [{"accuracy": 1, "held_out": None}]]
+)  # fmt: skip
+def test_what_is_no_learning_curve_is_not_drawn(run, curve):
+    assert pictures.epochs_of(taught(run, curve).network) is None
+
+
+def test_data_that_are_no_square_image_are_shown_as_well(run):
+    figure = new_figure(2, 2)
+    axes = figure.add_subplot()
+    pictures._picture(axes, np.arange(1.0, 8))
+    (image,) = axes.images
+    assert image.get_array().shape == (3, 3)
+    np.testing.assert_array_equal(image.get_array().compressed(), np.arange(1.0, 8))

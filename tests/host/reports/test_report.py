@@ -19,6 +19,7 @@ from shotveil.models.common.checks import RangeError
 from shotveil.models.link.channel import Channel
 from shotveil.models.link.detector import Detector
 from shotveil.models.link.optics import Link
+from shotveil.models.networks.network import Network
 
 LINK = Link(
     1.25,
@@ -231,3 +232,11 @@ def test_what_a_photon_counter_guesses_stands_beside_what_it_sees(plain, run):
     assert f"a blind guess is right for {100 * guess.chance:.1f} %" in said
     assert f"learns {guess.bits:.3g} bits of a label" in said
     assert _guess(replace(run, images=run.images[:1], labels=run.labels[:1])) is None
+
+
+def test_the_learning_curve_is_shown_where_a_network_has_one(plain, run):
+    assert "How the network was trained" not in report(run)
+    curve = [{"accuracy": 0.5, "held_out": 0.6}]
+    about = {"learning_curve": curve}
+    network = Network(run.network.name, run.network.layers, about, run.network.plan)
+    assert "How the network was trained" in report(replace(run, network=network))

@@ -67,7 +67,7 @@ def test_refuses(small_network):
         with pytest.raises(RangeError, match=f"images = {images} is outside \\[1, 10000\\]"):
             run(small_network, LINK, images=images)
     nine = Network("nine", (Layer(np.ones((9, 784))),))
-    with pytest.raises(RangeError, match="network nine has 9 outputs; allowed: at least 10"):
+    with pytest.raises(RangeError, match="label = 9 is no class of the network; allowed: 0, 1"):
         run(nine, LINK)
     with pytest.raises(RangeError, match="backend = 'none'"):
         run(small_network, LINK, images=1, backend="none")
