@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shotveil.host.leakage.certificate import ChannelEstimate
-from shotveil.host.leakage.declared import network_leakage
+from shotveil.host.leakage.declared import network_leakage, with_spectra
 from shotveil.host.run.inference import Inference
 from shotveil.host.verification.levels import FAILURE_PROBABILITY, FALSE_ALARM_PROBABILITY
 from shotveil.host.verification.verdict import Verification, verify
@@ -40,7 +40,7 @@ def summarise(
     images = len(labels)
     correct = int((inference.predictions == labels).sum())
     accuracy = correct / images
-    leakage = network_leakage(network, link, images)
+    leakage = with_spectra(network_leakage(network, link, images), network, link)
     links = links_of(link, len(network.layers))
     return {
         "network": network.name,
