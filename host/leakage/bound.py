@@ -105,6 +105,30 @@ class WeightBound(Bound):
         require("excess_noise", excess_noise, at_least=0)
         return self.function(inferences, modulation_variance, transmittance, excess_noise)
 
+    def over_lit(
+        self,
+        lit_share: float,
+        inferences: ArrayLike,
+        modulation_variance: ArrayLike,
+        transmittance: ArrayLike,
+        excess_noise: ArrayLike,
+    ) -> Real:
+        """Return the bound for rows of which only a share of the modes carries light.
+
+        lit_share: Share of the modes that carry light in any row, in (0, 1]. All light is in them,
+            and all noise that the server allows may be, that of the dark modes too. Dark modes tell
+            nothing of the weights, so zeros that are added to a row change no total.
+
+        The others are means over all modes, as in a call, and so is the result. Raises `RangeError`
+        for a value out of range.
+        """
+        require("lit share", lit_share, above=0, at_most=1)
+        require("modulation_variance", modulation_variance, at_least=0)
+        require("excess_noise", excess_noise, at_least=0)
+        light = np.asarray(modulation_variance, dtype=np.float64) / lit_share
+        noise = np.asarray(excess_noise, dtype=np.float64) / lit_share
+        return np.asarray(lit_share * self(inferences, light, transmittance, noise))[()]
+
 
 class SpectrumBound(Bound):
     """A bound on what leaks of the weights of a layer whose spectrum the client knows.

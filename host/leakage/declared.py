@@ -81,11 +81,17 @@ Leakage = TypeVar("Leakage", LayerLeakage, NetworkLeakage)
 
 
 def layer_leakage(
-    link: Link, rows: int, columns: int, inferences: int = 1, patches: int = 1
+    link: Link,
+    rows: int,
+    columns: int,
+    inferences: int = 1,
+    patches: int = 1,
+    lit_share: float = 1.0,
 ) -> LayerLeakage:
     """Return the leakage of a layer of `rows` × `columns` weights under the settings of `link`.
 
     patches: Number of times that the rows are sent for one inference, once for each patch.
+    lit_share: Share of the modes that carry light (`Layer.lit_share`).
 
     Raises `RangeError` unless rows, columns, inferences and patches are integers ≥ 1.
     """
@@ -97,7 +103,7 @@ def layer_leakage(
     channel = link.declared_transmittance_at(modes), link.declared_excess_noise(modes)
     once, after = (
         {
-            name: float(bound(k * patches, link.modulation_variance, *channel))
+            name: float(bound.over_lit(lit_share, k * patches, link.modulation_variance, *channel))
             for name, bound in WEIGHT_BOUNDS.items()
         }
         for k in (1, inferences)
@@ -145,7 +151,7 @@ def network_leakage(network: Network, link: Light, inferences: int = 1) -> Netwo
     '531 bits of an image under the bound holevo'
     """
     layers = tuple(
-        layer_leakage(each, layer.rows, layer.columns, inferences, layer.patches)
+        layer_leakage(each, layer.rows, layer.columns, inferences, layer.patches, layer.lit_share)
         for layer, each in zip(network.layers, links_of(link, len(network.layers)), strict=True)
     )
 

@@ -112,6 +112,7 @@ def verdicts(network: Network, link: Light, inference: Inference) -> tuple[Verif
             receiver=each.server_detector,
             failure_probability=FAILURE_PROBABILITY / len(network.layers),
             false_alarm_probability=FALSE_ALARM_PROBABILITY / len(network.layers),
+            lit_share=layer.lit_share,
         )
         for layer, each, statistics in zip(
             network.layers,
