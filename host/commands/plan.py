@@ -256,8 +256,7 @@ def plan(
     links = point.links(chosen)
     gains, light = [link.gain for link in links], [link.photons for link in links]
     even = all(link == links[0] for link in links)
-    # What binds each layer by itself is not worked out.
-    binds = binding(chosen, links[0], budgets, time) if even else {}
+    binds = binding(chosen, links, budgets, time)
     ratio = None if time is None else certified_ratio(chosen, links[0], time)
     leaks = {
         "weight_bits": float(budgeted_bits(chosen, links[0], budgets, gains, light)),

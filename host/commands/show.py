@@ -109,6 +109,7 @@ def _leaks(s: dict[str, Any]) -> list[tuple[str, str]]:
         DATA_BOUND,
         DATA_BOUNDS,
         FURTHER_WEIGHT_BOUNDS,
+        SPECTRUM_BOUNDS,
         WEIGHT_BOUND,
     )
 
@@ -131,7 +132,7 @@ def _leaks(s: dict[str, Any]) -> list[tuple[str, str]]:
     ]
     if s["inferences"] > 1:
         rows.append(("", weights_after(WEIGHT_BOUND)))
-    for name, weight_bound in FURTHER_WEIGHT_BOUNDS.items():
+    for name, weight_bound in (FURTHER_WEIGHT_BOUNDS | SPECTRUM_BOUNDS).items():
         rows.append(("", f"{weights(name)} ({weight_bound.described})"))
         if s["inferences"] > 1:
             rows.append(("", f"{weights_after(name)} ({name})"))

@@ -13,13 +13,12 @@ receiver's unit, is what a session of that length will certify.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from shotveil.host.design.operating_point import weight_bits
-from shotveil.host.leakage.bound import WeightBound
+from shotveil.host.design.operating_point import mean_over_weights, weight_bits
 from shotveil.host.leakage.catalogue import WEIGHT_BOUND, WEIGHT_BOUNDS
 from shotveil.host.leakage.certificate import ChannelEstimate, certified_channel
 from shotveil.models.common.checks import require
@@ -99,22 +98,20 @@ def certified_bits(
 ) -> Real:
     """Return the expected certified weight leakage in bits per weight, the mean over a network.
 
-    Each layer has decoys of its own, in the proportion of its symbols, so a layer's certificate is
-    earned in its share of the time. The arguments are those of `operating_point.weight_bits`.
+    Each layer has decoys of its own, in the proportion of its symbols in one inference, all its
+    patches counted, so a layer's certificate is earned in its share of the time. The arguments are
+    those of `operating_point.weight_bits`.
     """
-    of: WeightBound = WEIGHT_BOUNDS[bound]
+    counted = WEIGHT_BOUNDS[bound]
     photons = np.asarray(photons, np.float64)
-    sent = sum(layer.rows * layer.modes for layer in network.layers)
-    total: Real = np.zeros(np.broadcast_shapes(np.shape(gain), photons.shape))
-    for layer in network.layers:
-        share = layer.rows * layer.modes / sent
-        part = LineTime(
-            time.hours * share, time.decoy_share, time.symbol_rate, time.failure_probability
-        )
+    sent = [layer.rows * layer.patches * layer.modes for layer in network.layers]
+    bits = []
+    for layer, symbols in zip(network.layers, sent, strict=True):
+        part = replace(time, hours=time.hours * symbols / sum(sent))
         worst = expected_certificate(channel, gain, photons, layer.modes, part)
-        bits = of(inferences, 2 * photons, worst.transmittance, worst.excess_noise)
-        total = total + layer.weights.size * bits
-    return total / network.weights
+        times = inferences * layer.patches  # that each row travels
+        bits.append(counted.over_lit(layer.lit_share, times, 2 * photons, *worst))
+    return mean_over_weights(network, bits)
 
 
 def certifiable(

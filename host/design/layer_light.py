@@ -6,7 +6,9 @@ at which its weights leak least. The ratios are searched layer by layer on a gri
 that is measured at those ratios.
 
 No layer gets more gain than the data budget allows to a network with one gain. What leaks of the
-data rises with every gain, so the budget is kept however a bound adds layers up.
+data rises with every gain, so the budget is kept however a bound adds layers up. A loss imbalance
+returns some of the light as well: no layer then tells more of the data than it would at that gain
+without one.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from shotveil.host.design.operating_point import (
     best_gain,
     budgeted_bits,
     greatest_gain,
+    image_bits,
     layer_bits,
     photons_within,
 )
@@ -65,12 +68,12 @@ def best_light(
     def at(ratios: tuple[float, ...]) -> OperatingPoint | Infeasible:
         return _at_ratios(network, measure(ratios), channel, budgets, min_accuracy, aim)
 
+    if budgets.each_layer and min_accuracy is None:
+        # Every layer uses up its own budget. Less light in some layer is never better, even where
+        # the noise of two measured curves says so.
+        return at(full_ratios(network, channel, budgets))
     ratios = (1.0,) * len(network.layers)
     found = at(ratios)
-    if budgets.each_layer and min_accuracy is None:  # then every layer uses up its own budget
-        point = at(full_ratios(network, channel, budgets))
-        better = _better(point, found, network, channel, budgets, min_accuracy)
-        return point if better else found
     for layer in reversed(range(1, len(network.layers))):
         for ratio in RATIOS:
             if ratio == ratios[layer]:
@@ -94,7 +97,13 @@ def links_at(
     most = greatest_gain(network, budgets)
     links = []
     for layer, own in zip(network.layers, f2, strict=True):
-        gain = best_gain(_bits_at(layer, channel, own, budgets), most)
+        bits = _bits_at(layer, channel, own, budgets, most)
+        gain = best_gain(bits, most)
+        if np.isinf(bits(np.asarray(gain))):
+            raise RangeError(
+                f"F² = {own:.4g} is possible at no gain up to {most:.6g}: it takes light of which "
+                "a loss imbalance returns more than the data budget"
+            )
         links.append(Link.through(channel, gain, f2=own))
     return tuple(links)
 
@@ -111,6 +120,8 @@ def most_light_at(
     if limit is None:
         raise RangeError("weight budget is missing; without one F² has no limit")
     allowed = limit * (1 - INSIDE)
+    if budgets.limits_data and channel.loss_imbalance:
+        return _most_light_by_bisection(network, channel, ratios, budgets, allowed)
     links, f2 = links_at(network, channel, ratios, budgets), 1.0
     for _ in range(_ROUNDS):
         gains = [link.gain for link in links]
@@ -130,6 +141,30 @@ def most_light_at(
             break
         links = links_at(network, channel, [f2 * ratio for ratio in ratios], budgets)
     return lit
+
+
+def _most_light_by_bisection(
+    network: Network,
+    channel: Channel,
+    ratios: Sequence[float],
+    budgets: Budgets,
+    allowed: float,
+) -> tuple[Link, ...]:
+    """Return `most_light_at` where more light leaves less room for gain, so neither comes first."""
+    low, high = math.log(1 / MOST_PHOTONS), math.log(_MOST_F2)
+    found = links_at(network, channel, [math.exp(low) * ratio for ratio in ratios], budgets)
+    while high - low > 1e-6:
+        middle = (low + high) / 2
+        try:
+            links = links_at(network, channel, [math.exp(middle) * r for r in ratios], budgets)
+        except RangeError:  # no gain allows as much light
+            high = middle
+            continue
+        if _bits_of(network, channel, budgets, links) <= allowed:
+            low, found = middle, links
+        else:
+            high = middle
+    return found
 
 
 def full_ratios(network: Network, channel: Channel, budgets: Budgets) -> tuple[float, ...]:
@@ -207,9 +242,31 @@ def _bits_of(network: Network, channel: Channel, budgets: Budgets, links: Sequen
     return float(budgeted_bits(network, channel, budgets, gains, photons))
 
 
-def _bits_at(layer: Layer, channel: Channel, f2: float, budgets: Budgets) -> Callable[[Real], Real]:
+def _bits_at(
+    layer: Layer, channel: Channel, f2: float, budgets: Budgets, most: float
+) -> Callable[[Real], Real]:
+    """Return a function from gains to what a layer's weights leak at F²; infinite where the data
+    leak too much."""
+
     def bits(gain: Real) -> Real:
         photons = channel.photons_at(gain, np.asarray(f2))
-        return layer_bits(layer, channel, gain, photons, budgets.inferences, budgets.weight_bound)
+        leaks = layer_bits(layer, channel, gain, photons, budgets.inferences, budgets.weight_bound)
+        told, limit = _told(layer, channel, gain, photons, budgets, most)
+        return np.where(told <= limit, leaks, np.inf)
 
     return bits
+
+
+def _told(
+    layer: Layer, channel: Channel, gain: Real, photons: Real, budgets: Budgets, most: float
+) -> tuple[Real, float]:
+    """Return the bits of the data that a layer tells at gain and light, and how many it may.
+
+    It may tell as much as at the gain `most` without a loss imbalance. Without a budget of the
+    data, or without an imbalance, there is no limit beside that gain.
+    """
+    if not (budgets.limits_data and channel.loss_imbalance):
+        return np.zeros(np.broadcast_shapes(np.shape(gain), np.shape(photons))), np.inf
+    alone, bound = Network("layer", (layer,)), budgets.data_bound
+    told = image_bits(alone, gain, bound, 0.0, channel, photons)
+    return told, float(image_bits(alone, most, bound))

@@ -120,7 +120,7 @@ def weight_bits(
     The result is in bits per real weight under the bound called `bound`, as the mean over the
     network and for all K = `inferences` together.
     """
-    return _mean(
+    return mean_over_weights(
         network,
         [layer_bits(layer, channel, gain, photons, inferences, bound) for layer in network.layers],
     )
@@ -139,7 +139,8 @@ def layer_bits(
     excess = channel.declared_excess_noise_at(gain, photons, layer.modes)
     transmittance = channel.declared_transmittance_at(layer.modes)
     sent = inferences * layer.patches  # times that each row travels
-    bits = WEIGHT_BOUNDS[bound](sent, 2 * photons, transmittance, excess)
+    of = WEIGHT_BOUNDS[bound]
+    bits = of.over_lit(layer.lit_share, sent, 2 * photons, transmittance, excess)
     return np.asarray(bits, dtype=np.float64)
 
 
@@ -159,7 +160,7 @@ def budgeted_bits(
         layer_bits(layer, channel, g, mu, budgets.inferences, budgets.weight_bound)
         for layer, g, mu in _layers_lit(network, gain, photons)
     ]
-    return np.maximum.reduce(bits) if budgets.each_layer else _mean(network, bits)
+    return np.maximum.reduce(bits) if budgets.each_layer else mean_over_weights(network, bits)
 
 
 def _layers_lit(
@@ -386,7 +387,7 @@ def within_budgets(
     return most_light(network, channel, Budgets(weight_bits, data_bits, data_bound))
 
 
-def _mean(network: Network, bits: Sequence[Real]) -> Real:
+def mean_over_weights(network: Network, bits: Sequence[Real]) -> Real:
     """Return the mean over the network's weights of bits per weight of each layer."""
     total = np.zeros(np.broadcast_shapes(*(each.shape for each in bits)))
     for layer, each in zip(network.layers, bits, strict=True):

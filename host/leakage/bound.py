@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from shotveil.host.leakage.spectrum import Spectrum
 from shotveil.models.common.checks import require
 
 Real = NDArray[np.float64]
@@ -32,7 +33,7 @@ class Bound:
     """
 
     name: str
-    function: Callable[..., Real] = field(repr=False)
+    function: Callable[..., Any] = field(repr=False)
     label: str
     theorem: bool
     covers: str
@@ -104,6 +105,60 @@ class WeightBound(Bound):
         require("excess_noise", excess_noise, at_least=0)
         return self.function(inferences, modulation_variance, transmittance, excess_noise)
 
+    def over_lit(
+        self,
+        lit_share: float,
+        inferences: ArrayLike,
+        modulation_variance: ArrayLike,
+        transmittance: ArrayLike,
+        excess_noise: ArrayLike,
+    ) -> Real:
+        """Return the bound for rows of which only a share of the modes carries light.
+
+        lit_share: Share of the modes that carry light in any row, in (0, 1]. All light is in them,
+            and all noise that the server allows may be, that of the dark modes too. Dark modes tell
+            nothing of the weights, so zeros that are added to a row change no total.
+
+        The others are means over all modes, as in a call, and so is the result. Raises `RangeError`
+        for a value out of range.
+        """
+        require("lit share", lit_share, above=0, at_most=1)
+        require("modulation_variance", modulation_variance, at_least=0)
+        require("excess_noise", excess_noise, at_least=0)
+        light = np.asarray(modulation_variance, dtype=np.float64) / lit_share
+        noise = np.asarray(excess_noise, dtype=np.float64) / lit_share
+        return np.asarray(lit_share * self(inferences, light, transmittance, noise))[()]
+
+
+class SpectrumBound(Bound):
+    """A bound on what leaks of the weights of a layer whose spectrum the client knows.
+
+    It is in bits per real weight, as `WeightBound`, but depends on the weights themselves. It is
+    shown where a network is at hand, and no budget counts it.
+    """
+
+    def __call__(
+        self,
+        spectrum: Spectrum,
+        inferences: int,
+        modulation_variance: float,
+        transmittance: float,
+        excess_noise: float,
+    ) -> float:
+        """Return the bound in bits per real weight.
+
+        spectrum: Spectrum of the layer's weights. The others are numbers, as in `WeightBound`.
+
+        Raises `RangeError` for a value out of range.
+        """
+        require("inferences", inferences, at_least=0, integer=True)
+        require("modulation_variance", modulation_variance, at_least=0)
+        require("transmittance", transmittance, at_least=0, at_most=1)
+        require("excess_noise", excess_noise, at_least=0)
+        return float(
+            self.function(spectrum, inferences, modulation_variance, transmittance, excess_noise)
+        )
+
 
 def data_bound(**what: Any) -> Callable[[Callable[[Real, Real, Real, Real], Real]], DataBound]:
     """Return a decorator for a function (g, rows, modes, coherent) → bits per value: a `DataBound`.
@@ -120,6 +175,14 @@ def weight_bound(**what: Any) -> Callable[[Callable[..., Real]], WeightBound]:
     The bound has the function's name. what: The fields label, theorem, covers and order of `Bound`.
     """
     return lambda function: WeightBound(function.__name__, function, **what)
+
+
+def spectrum_bound(**what: Any) -> Callable[[Callable[..., float]], SpectrumBound]:
+    """Return a decorator that makes a `SpectrumBound` of (spectrum, K, V_A, T, ε) → bits.
+
+    The bound has the function's name. what: The fields label, theorem, covers and order of `Bound`.
+    """
+    return lambda function: SpectrumBound(function.__name__, function, **what)
 
 
 def half_log2_1p(y: Real) -> Real:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from shotveil.host.leakage.bound import DataBound, Kind, WeightBound
+from shotveil.host.leakage.bound import DataBound, Kind, SpectrumBound, WeightBound
 from shotveil.host.leakage.default_bounds import DATA_BOUND, WEIGHT_BOUND
 from shotveil.models.common.checks import RangeError
 from shotveil.models.common.registry import members
@@ -17,6 +17,7 @@ __all__ = [
     "DATA_BOUND",
     "DATA_BOUNDS",
     "FURTHER_WEIGHT_BOUNDS",
+    "SPECTRUM_BOUNDS",
     "WEIGHT_BOUND",
     "WEIGHT_BOUNDS",
     "data_bound",
@@ -36,6 +37,9 @@ FURTHER_WEIGHT_BOUNDS = {
     name: bound for name, bound in WEIGHT_BOUNDS.items() if name != WEIGHT_BOUND
 }
 """Those that are shown beside the one that budgets are held against."""
+
+SPECTRUM_BOUNDS = bounds_in("shotveil.host.leakage.weight_bounds", SpectrumBound)
+"""Those that depend on the weights, and are shown where a network is at hand."""
 
 
 def data_bound(name: str) -> DataBound:

@@ -8,10 +8,17 @@ of every layer carry data that come from the image, so the bits per image of all
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
-from shotveil.host.leakage.catalogue import DATA_BOUNDS, WEIGHT_BOUND, WEIGHT_BOUNDS
+from shotveil.host.leakage.catalogue import (
+    DATA_BOUNDS,
+    SPECTRUM_BOUNDS,
+    WEIGHT_BOUND,
+    WEIGHT_BOUNDS,
+)
 from shotveil.host.leakage.data import data_leakage, image_bits
+from shotveil.host.leakage.spectrum import spectrum_of
 from shotveil.models.common.checks import require
 from shotveil.models.link.encoding import modes_of
 from shotveil.models.link.light import Light, links_of
@@ -70,12 +77,21 @@ class NetworkLeakage:
     layers: tuple[LayerLeakage, ...]
 
 
+Leakage = TypeVar("Leakage", LayerLeakage, NetworkLeakage)
+
+
 def layer_leakage(
-    link: Link, rows: int, columns: int, inferences: int = 1, patches: int = 1
+    link: Link,
+    rows: int,
+    columns: int,
+    inferences: int = 1,
+    patches: int = 1,
+    lit_share: float = 1.0,
 ) -> LayerLeakage:
     """Return the leakage of a layer of `rows` × `columns` weights under the settings of `link`.
 
     patches: Number of times that the rows are sent for one inference, once for each patch.
+    lit_share: Share of the modes that carry light (`Layer.lit_share`).
 
     Raises `RangeError` unless rows, columns, inferences and patches are integers ≥ 1.
     """
@@ -87,7 +103,7 @@ def layer_leakage(
     channel = link.declared_transmittance_at(modes), link.declared_excess_noise(modes)
     once, after = (
         {
-            name: float(bound(k * patches, link.modulation_variance, *channel))
+            name: float(bound.over_lit(lit_share, k * patches, link.modulation_variance, *channel))
             for name, bound in WEIGHT_BOUNDS.items()
         }
         for k in (1, inferences)
@@ -135,7 +151,7 @@ def network_leakage(network: Network, link: Light, inferences: int = 1) -> Netwo
     '531 bits of an image under the bound holevo'
     """
     layers = tuple(
-        layer_leakage(each, layer.rows, layer.columns, inferences, layer.patches)
+        layer_leakage(each, layer.rows, layer.columns, inferences, layer.patches, layer.lit_share)
         for layer, each in zip(network.layers, links_of(link, len(network.layers)), strict=True)
     )
 
@@ -164,3 +180,50 @@ def network_leakage(network: Network, link: Light, inferences: int = 1) -> Netwo
         total("image_bits", DATA_BOUNDS),
         layers,
     )
+
+
+def with_spectra(leakage: NetworkLeakage, network: Network, link: Light) -> NetworkLeakage:
+    """Return `leakage`, what `network_leakage` gave, with the bounds that depend on the weights.
+
+    They are under their names in all fields of weights that hold bounds by name.
+    """
+    links = links_of(link, len(network.layers))
+    counts = {"": 1, "_after": leakage.inferences}
+    layers = []
+    for found, layer, each in zip(leakage.layers, network.layers, links, strict=True):
+        spectrum = spectrum_of(layer.weights)
+        channel = (
+            each.declared_transmittance_at(layer.modes),
+            each.declared_excess_noise(layer.modes),
+        )
+        for when, k in counts.items():
+            bits = {
+                name: bound(spectrum, k * layer.patches, each.modulation_variance, *channel)
+                for name, bound in SPECTRUM_BOUNDS.items()
+            }
+            total = {name: layer.rows * 2 * layer.modes * one for name, one in bits.items()}
+            found = _joined(found, when, bits, total)
+        layers.append(found)
+    whole = replace(leakage, layers=tuple(layers))
+    for when in counts:
+        bits = {
+            name: sum(
+                getattr(layer, f"weight_bounds_bits{when}")[name] * layer.rows * layer.columns
+                for layer in layers
+            )
+            / network.weights
+            for name in SPECTRUM_BOUNDS
+        }
+        total = {
+            name: sum(getattr(layer, f"total_weight_bits{when}")[name] for layer in layers)
+            for name in SPECTRUM_BOUNDS
+        }
+        whole = _joined(whole, when, bits, total)
+    return whole
+
+
+def _joined(to: Leakage, when: str, bits: dict[str, float], total: dict[str, float]) -> Leakage:
+    """Return `to` with further bounds, for one inference or, with "_after", for all."""
+    each, whole = f"weight_bounds_bits{when}", f"total_weight_bits{when}"
+    more: dict[str, Any] = {each: getattr(to, each) | bits, whole: getattr(to, whole) | total}
+    return replace(to, **more)

@@ -22,6 +22,7 @@ from shotveil.host.leakage.catalogue import (
     DATA_BOUND,
     DATA_BOUNDS,
     FURTHER_WEIGHT_BOUNDS,
+    SPECTRUM_BOUNDS,
     WEIGHT_BOUND,
 )
 from shotveil.host.reports import pictures as report_figures
@@ -93,7 +94,7 @@ def report(run: FinishedRun) -> str:
         bounds=DATA_BOUNDS,
         bound=DATA_BOUNDS[DATA_BOUND],
         weight_bound=WEIGHT_BOUND,
-        weight_bounds=FURTHER_WEIGHT_BOUNDS,
+        weight_bounds=FURTHER_WEIGHT_BOUNDS | SPECTRUM_BOUNDS,
         guess=_guess(run),
         widths="-".join(str(width) for width in widths),
         settings=_settings(run.links, summary["digest"]),

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shotveil.host.leakage.certificate import ChannelEstimate
-from shotveil.host.leakage.declared import network_leakage
+from shotveil.host.leakage.declared import network_leakage, with_spectra
 from shotveil.host.run.inference import Inference
 from shotveil.host.verification.levels import FAILURE_PROBABILITY, FALSE_ALARM_PROBABILITY
 from shotveil.host.verification.verdict import Verification, verify
@@ -39,7 +39,7 @@ def summarise(
     """
     images = len(labels)
     accuracy = network.plan.task.score(inference.outputs, labels)
-    leakage = network_leakage(network, link, images)
+    leakage = with_spectra(network_leakage(network, link, images), network, link)
     links = links_of(link, len(network.layers))
     return {
         "network": network.name,
@@ -111,6 +111,7 @@ def verdicts(network: Network, link: Light, inference: Inference) -> tuple[Verif
             receiver=each.server_detector,
             failure_probability=FAILURE_PROBABILITY / len(network.layers),
             false_alarm_probability=FALSE_ALARM_PROBABILITY / len(network.layers),
+            lit_share=layer.lit_share,
         )
         for layer, each, statistics in zip(
             network.layers,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from shotveil.host.leakage.catalogue import WEIGHT_BOUND, WEIGHT_BOUNDS
 from shotveil.host.leakage.certificate import (
     ChannelEstimate,
     certified_channel,
@@ -19,7 +20,6 @@ from shotveil.host.leakage.certificate import (
     standard_errors,
     transmittance_below,
 )
-from shotveil.host.leakage.majorant import majorant_after
 from shotveil.host.verification.levels import FAILURE_PROBABILITY, FALSE_ALARM_PROBABILITY
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.link.optics import Detector
@@ -77,6 +77,7 @@ def verify(
     inferences: int = 1,
     failure_probability: float = FAILURE_PROBABILITY,
     false_alarm_probability: float = FALSE_ALARM_PROBABILITY,
+    lit_share: float = 1.0,
 ) -> Verification:
     """Judge the channel by the symbols verified so far.
 
@@ -89,6 +90,7 @@ def verify(
     false_alarm_probability: Probability in (0, 1), half for each test, that an honest channel is
         rejected. A channel is rejected if its transmittance is too low or its excess noise too
         high to be due to chance at this level. A channel better than declared is accepted.
+    lit_share: Share of the modes that carry light (`WeightBound.over_lit`).
 
     Both probabilities hold for independent Gaussian noise and for a single look at the data. For
     several looks, they have to be split over the looks. Raises `RangeError` for a value out of
@@ -109,8 +111,10 @@ def verify(
     too_lossy = bool(transmittance_below(statistics, receiver, declared.transmittance, level))
     too_noisy = bool(excess_noise_above(statistics, receiver, declared.excess_noise, level))
 
+    counted = WEIGHT_BOUNDS[WEIGHT_BOUND]
+
     def leakage(channel: ChannelEstimate) -> float:
-        return float(majorant_after(inferences, modulation_variance, *channel))
+        return float(counted.over_lit(lit_share, inferences, modulation_variance, *channel))
 
     return Verification(
         accepted=not (too_lossy or too_noisy),

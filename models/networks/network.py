@@ -120,6 +120,12 @@ class Layer:
         return modes_of(self.columns)
 
     @property
+    def lit_share(self) -> float:
+        """Share of the modes that carry light in any row, in (0, 1]; the others stay dark."""
+        used = self.weights.any(axis=0)
+        return float(np.add.reduceat(used, np.arange(0, self.columns, 2)).astype(bool).mean())
+
+    @property
     def shape(self) -> LayerShape:
         """What a client knows of the layer."""
         return LayerShape(self.rows, self.columns, self.bias, self.patches)

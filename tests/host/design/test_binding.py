@@ -10,6 +10,7 @@ from shotveil.host.design.certify import LineTime
 from shotveil.host.design.operating_point import (
     Budgets,
     data_bits,
+    image_bits,
     most_light,
     photons_within,
     weight_bits,
@@ -66,3 +67,14 @@ def test_what_cannot_be_certified_in_time_is_told(network, accuracy):
     assert isinstance(found, Infeasible) and found.binding == "certificate"
     assert found.required > 2 == found.allowed
     assert "in 1 hours: it takes a higher gain, more time or more decoys" in found.reason
+
+
+def test_the_image_budget_and_light_for_each_layer(network):
+    link = Link(gain=1.01, photons=10)
+    told = float(image_bits(network, link.gain, "holevo"))
+    assert list(binding(network, link, Budgets(image_bits=told))) == ["image"]
+    assert list(binding(network, link, Budgets(image_bits=1.01 * told))) == []
+    pair = (link, replace(link, gain=3.0))
+    assert list(binding(network, pair, Budgets(image_bits=1.01 * told))) == ["image"]
+    each = Budgets(float(weight_bits(network, IDEAL, 1.01, 10)) / 2, each_layer=True)
+    assert list(binding(network, pair, each)) == ["weights"]

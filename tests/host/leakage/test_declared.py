@@ -6,6 +6,7 @@ from shotveil.host.leakage.declared import layer_leakage, network_leakage
 from shotveil.host.leakage.majorant import majorant_after
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.optics import Link
+from shotveil.models.networks.network import Layer, Network
 
 LINK = Link(1.3, 6, transmittance_out=0.9, transmittance_back=0.8, excess_noise=0.01)
 
@@ -121,3 +122,42 @@ def test_no_photon_counter_learns_more_of_one_bright_mode_than_an_image_leaks(ro
         assert learned == pytest.approx(0.72, abs=0.005)
         assert leaked["holevo"] == pytest.approx(0.75, abs=0.005)
         assert leaked["qcrb"] == pytest.approx(0.25, abs=0.005)
+
+
+@pytest.mark.parametrize("inferences", [1, 50])
+@pytest.mark.parametrize("transmittance", [1.0, 0.98])
+def test_columns_of_zeros_change_no_total(transmittance, inferences):
+    """The same light with seven times as many dark modes around it, or some among it."""
+    rng = np.random.default_rng(4)
+    weights = rng.normal(size=(30, 40))
+    gain, photons = 1.1, 30.0
+    plain = Network("plain", (Layer(weights),))
+    padded = Network("padded", (Layer(np.pad(weights, ((0, 0), (0, 280)))),))
+    mixed = np.zeros((30, 160))
+    mixed[:, (np.arange(20)[:, None] * 8 + [2, 3]).ravel()] = weights
+    seen = []
+    for network in (plain, padded, Network("mixed", (Layer(mixed),))):
+        own = Link(
+            gain=gain,
+            photons=photons * 20 / network.layers[0].modes,
+            transmittance_out=transmittance,
+        )
+        leaked = network_leakage(network, own, inferences)
+        seen.append((leaked.total_weight_bits, leaked.total_weight_bits_after))
+    for other in seen[1:]:
+        for mine, theirs in zip(seen[0], other, strict=True):
+            assert theirs == pytest.approx(mine, rel=1e-9)
+
+
+def test_noise_that_the_server_allows_in_dark_modes_counts():
+    """Technical noise is measured in all modes, and a client may put it where the light is."""
+    weights = np.random.default_rng(4).normal(size=(30, 40))
+    noisy = dict(gain=1.1, excess_noise=1e-3)
+    plain = network_leakage(Network("plain", (Layer(weights),)), Link(photons=30, **noisy))
+    wide = Network("padded", (Layer(np.pad(weights, ((0, 0), (0, 280)))),))
+    padded = network_leakage(wide, Link(photons=30 / 8, **noisy)).total_weight_bits["holevo"]
+    assert padded > 1.01 * plain.total_weight_bits["holevo"]
+    # As much noise as a row of 20 modes has in all, where 7 × 20 × 0.001 SNU come on top.
+    same = Link(photons=30, gain=1.1, excess_noise=8e-3)
+    moved = network_leakage(Network("plain", (Layer(weights),)), same)
+    assert padded == pytest.approx(moved.total_weight_bits["holevo"], rel=1e-9)

@@ -31,6 +31,7 @@ def test_functions_named_on_the_page_exist():
     import shotveil.host.leakage.declared as declared
     import shotveil.host.leakage.majorant as majorant
     import shotveil.host.leakage.published as published
+    import shotveil.host.leakage.spectrum as spectrum
     import shotveil.host.leakage.supporting_planes as supporting_planes
     import shotveil.host.verification.verdict as verification
     import shotveil.models.link.amplifier as amplifier
@@ -41,7 +42,7 @@ def test_functions_named_on_the_page_exist():
         f"{module.__name__}.{name}".removeprefix("shotveil."): True
         for module in (
             *(certificate, data, declared, reconstruction, published, weights, verification),
-            *(majorant, supporting_planes),
+            *(majorant, spectrum, supporting_planes),
             *(amplifier, detector, optics, statistics),
         )
         for name in vars(module)

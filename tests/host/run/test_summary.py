@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from shotveil.host.leakage.certificate import ChannelEstimate
-from shotveil.host.leakage.declared import network_leakage
+from shotveil.host.leakage.declared import network_leakage, with_spectra
 from shotveil.host.run.inference import Inference, infer
 from shotveil.host.run.summary import settings_of, summarise, verification_of
 from shotveil.host.verification.verdict import verify
@@ -30,7 +30,7 @@ def test_accuracy_leakage_and_settings(small_network, seen):
     assert summary["accuracy_error"] == pytest.approx(np.sqrt(0.75 * 0.25 / 8))
     assert summary["images"] == summary["inferences"] == 8
     assert (summary["seconds"], summary["images_per_second"], summary["seed"]) == (4.0, 2.0, 11)
-    leakage = network_leakage(small_network, LINK, 8)
+    leakage = with_spectra(network_leakage(small_network, LINK, 8), small_network, LINK)
     for name in (
         "weight_leakage_bits",
         "weight_leakage_bits_after",

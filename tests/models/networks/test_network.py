@@ -426,3 +426,10 @@ def test_tells_of_rounding(tmp_path):
     rewrite(path, header=as_header(), weights_0=np.array([[0.1, 0.2]]))
     with pytest.warns(UserWarning, match="layer 0 are float64 and were rounded to float32"):
         load_network(path)
+
+
+def test_the_share_of_modes_with_light():
+    weights = np.zeros((2, 7))
+    weights[0, 0] = weights[1, 3] = weights[0, 6] = 1.0  # modes 1, 2 and 4 of 4, the last odd
+    assert Layer(weights).lit_share == 3 / 4
+    assert Layer(np.ones((1, 5))).lit_share == 1
