@@ -210,6 +210,21 @@ def test_snapshots_that_follow_each_other_are_one():
         node._await_state("idle")
 
 
+@pytest.mark.parametrize(
+    "layout",
+    [
+        FrameLayout(row=144, pilot_spacing=9, vacuum=1),
+        FrameLayout(row=130, pilots=3, pilot_spacing=130, vacuum=255),
+        FrameLayout(row=416, pilots=2, pilot_spacing=26),
+        FrameLayout(row=512, pilots=4, pilot_spacing=52),
+    ],
+)
+def test_layouts_at_the_limits_run(layout):
+    pipe = NodePipe(SPEC, record=True)
+    drive = DriveSettings(layout=layout, reference=0.5)
+    assert_plays(configured(pipe, drive), pipe, rows_of(3, 8, layout), drive)
+
+
 def test_a_record_begins_anew_with_each_capture():
     class Ramp:
         def __init__(self):
