@@ -75,9 +75,9 @@ class BatchResult:
     bad: BoolArray
     faults: frozenset[str]
     flags: frozenset[str]
-    spoilt: frozenset[str]
     counters: Mapping[str, int]
     samples: IntArray | None = None
+    spoilt: frozenset[str] = frozenset()
 
     @property
     def refusals(self) -> tuple[str, ...]:
