@@ -39,6 +39,9 @@ test: .venv/.setup-test  ## linter, type check and all tests
 	$(BIN)/mypy
 	$(BIN)/pytest --numprocesses auto --dist loadfile
 
+test-ground: .venv/.setup-test  ## 10^5 damaged files at every reader (some minutes)
+	SHOTVEIL_MUTATIONS=100000 $(BIN)/pytest -n0 --timeout 0 tests/ground
+
 test-train: .venv/.setup-test-train  ## the tests that need PyTorch (a large download)
 	$(BIN)/pytest tests/host/run/test_training.py tests/host/commands/test_train.py \
 	    tests/host/design/test_bench.py

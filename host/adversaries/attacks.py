@@ -144,7 +144,7 @@ def _at_the_client(
     truth = (rows.x @ xi[0].real + rows.p @ xi[0].imag) / rows.scale
     # The client learns one product from each row: ½·log2(1 + SNR) bits, with the SNR as simulated.
     learned = -math.log2(1 - np.corrcoef(values, truth)[0, 1] ** 2) / 2
-    v, transmittance = 1 + link.modulation_variance, link.declared_transmittance
+    v, transmittance = 1 + link.modulation_variance, link.declared_transmittance_at(s.modes)
     if client.bound == "mode":
         # All of this is about the single mode that the client aimed at, and all of the client's
         # noise is in that mode.

@@ -23,8 +23,8 @@ MOST_BATCHES = 64  # most batches whose estimates are kept
 class CuriousTransmitter(SymbolTransmitter):
     """The transmitter of such a server.
 
-    server: The attack. link: The declared link. Raises `RangeError` for a link that is not at
-    symbol level.
+    server: The attack. link: The declared link of the first layer. Raises `RangeError` for a link
+    that is not at symbol level.
     """
 
     def __init__(

@@ -7,10 +7,13 @@ that covers every attack of its kind.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shotveil.host.leakage.weights import weight_leakage_after
+from shotveil.models.common.checks import require
 from shotveil.models.link.amplifier import inference_noise
 from shotveil.models.link.encoding import EncodedRows, Real, unpair
 from shotveil.models.link.optics import Link
@@ -22,21 +25,101 @@ def image_by_photon_counting(
 ) -> tuple[Real, int]:
     """Estimate the client's direction ξ, shape (N,), as a server that counts photons would.
 
-    The server displaces the returned light of `rows` rows back by what it sent. This leaves a
-    thermal state of n̄ = T_back·g/2 photons along ξ, and technical noise in every mode. It then
-    counts the photons in each mode. The counts are drawn from the Glauber–Sudarshan distribution:
-    Poisson counts of a circular Gaussian amplitude.
-
     Return the estimate of |x̂|, shape (columns,), and the number of clicks. Both pixels of a mode
     get the same value, because counting does not see the phase.
     """
-    quantum = link.transmittance_back * link.noise_quantum / 2
-    along = vacuum((rows, 1), rng, quantum / 2) * xi
-    everywhere = vacuum((rows, len(xi)), rng, link.excess_noise / 4)
-    intensity = (np.abs(along + everywhere) ** 2).sum(axis=0)
-    clicks = rng.poisson(link.server_detector.efficiency * intensity)
+    clicks = photon_counts(link, xi[None], rows, rng)[0]
     share = np.sqrt(clicks / max(1, clicks.sum()) / 2)
     return unpair(share + 1j * share, columns), int(clicks.sum())
+
+
+def photon_counts(
+    link: Link, xi: np.ndarray, rows: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Draw what a server that counts photons counts in each mode, in all `rows` rows together.
+
+    xi: Directions of the client's data, shape (images, N); the counts have the same shape.
+
+    The server displaces the returned light back by what it sent. This leaves a thermal state of
+    n̄ = T_back·g/2 photons along ξ, and technical noise of ε/2 photons in every mode. The counts
+    follow the Glauber–Sudarshan distribution: Poisson counts of a circular Gaussian amplitude. Of
+    the noise in the rows' amplitudes a of one mode, the part along a adds to ‖a‖·ξ_k, and its
+    energy elsewhere is a gamma variable, so no row has to be drawn on its own.
+    """
+    quantum = link.transmittance_back * link.noise_quantum / 2
+    along = np.sqrt(quantum * rng.standard_gamma(rows, (len(xi), 1)))
+    intensity = np.abs(along * xi + vacuum(xi.shape, rng, link.excess_noise / 4)) ** 2
+    intensity += link.excess_noise / 2 * rng.standard_gamma(rows - 1, xi.shape)
+    return rng.poisson(link.server_detector.efficiency * intensity)
+
+
+@dataclass(frozen=True)
+class GuessedLabels:
+    """What a server that counts photons learns of the labels of images.
+
+    images, known: Number of images that were guessed, and of others that the server knew.
+    right: Fraction of the labels that were guessed right.
+    chance: Fraction that a server without any light guesses right: always the commonest label.
+    bits: Bits learned of a label, as a mean: what the server's probabilities tell beyond the
+        frequencies of the labels. It is below 0 where the server trusts a wrong guess too much.
+    clicks: Mean number of photons that it counted for an image.
+    """
+
+    images: int
+    known: int
+    right: float
+    chance: float
+    bits: float
+    clicks: float
+
+
+def labels_by_photon_counting(
+    link: Link,
+    xi: np.ndarray,
+    labels: NDArray[np.integer],
+    rows: int,
+    rng: np.random.Generator,
+    most: int = 1000,
+) -> GuessedLabels:
+    """Guess the labels of images from the photons that return in a layer of `rows` rows.
+
+    xi: Directions of at least two images, shape (images, N). labels: Their labels, shape (images,).
+    most: Number of images to guess; they are the first.
+
+    The server knows all images but the one that it guesses, with their labels. It takes the
+    client's image to be like one of them: image j has the likelihood Π_k q_jk^{n_k} of counts n,
+    where q_jk is the share of mode k in the light expected from it. The probability of a label is
+    the sum over the images with that label, mixed with a little of the label's frequency. Every
+    share gets a hundredth of 1/N, so that a single photon in a place where an image is dark does
+    not rule that image out. Raises `RangeError` for less than two images.
+    """
+    require("images", len(xi), at_least=2)
+    counts = photon_counts(link, xi[:most], rows, rng)
+    guessed, modes = counts.shape
+    signal = link.transmittance_back * link.noise_quantum / 2
+    floor = link.excess_noise / 2 + 0.01 * signal / modes
+    rates = signal * np.abs(xi) ** 2 + floor
+    shares = np.log(rates / rates.sum(axis=1, keepdims=True))
+    likelihood = counts @ shares.T
+    own = np.arange(guessed)
+    likelihood[own, own] = -np.inf
+    likelihood = np.exp(likelihood - likelihood.max(axis=1, keepdims=True))
+    classes, label = np.unique(labels, return_inverse=True)
+    of_class = label[:, None] == np.arange(len(classes))
+    prior = of_class.mean(axis=0)
+    posterior = likelihood @ of_class / likelihood.sum(axis=1, keepdims=True)
+    # The image may be like none that the server knows, the more likely so the fewer it knows.
+    doubt = 1 / math.sqrt(len(xi))
+    posterior = (1 - doubt) * posterior + doubt * prior
+    truth = label[:guessed]
+    return GuessedLabels(
+        guessed,
+        len(xi) - 1,
+        float((posterior.argmax(axis=1) == truth).mean()),
+        float(np.bincount(truth).max() / guessed),
+        float(np.mean(np.log2(posterior[own, truth] / prior[truth]))),
+        float(counts.sum(axis=1).mean()),
+    )
 
 
 def image_by_homodyning(
@@ -105,7 +188,7 @@ def row_at_the_bound(
     bits = weight_leakage_after(
         inferences,
         link.modulation_variance,
-        link.declared_transmittance,
+        link.declared_transmittance_at(sent.modes),
         link.declared_excess_noise(sent.modes),
     )
     left = 2.0 ** (-2 * float(bits))

@@ -13,12 +13,14 @@ import click
 
 from shotveil.host.commands.options import (
     FILE,
+    channel_of,
     client_detector_options,
     data_bound_option,
     data_option,
     false_alarm_option,
     images_option,
     json_option,
+    max_image_bits_option,
 )
 from shotveil.host.commands.output import print_json
 from shotveil.host.commands.parties import (
@@ -40,6 +42,8 @@ from shotveil.host.commands.parties import (
 from shotveil.models.common.checks import RangeError, require
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from shotveil.host.parties.node_port import NodePort
     from shotveil.host.parties.rpc import RemoteClientPort
 
@@ -64,8 +68,20 @@ if TYPE_CHECKING:
     show_default="the one that is served",
     help="Network to be evaluated, by its name or its digest.",
 )
+@click.option(
+    "--part",
+    type=FILE,
+    help="The client's part of the network, which `shotveil compile` wrote; needed where the "
+    "client does more than ReLU between layers.",
+)
 @images_option
 @data_option
+@click.option(
+    "--inputs",
+    type=FILE,
+    help="NumPy file with inputs of one's own in place of MNIST's images: `.npy`, or `.npz` with "
+    "inputs x and labels y.",
+)
 @click.option(
     "--batch",
     type=int,
@@ -76,7 +92,7 @@ if TYPE_CHECKING:
     "--max-gain",
     type=float,
     show_default="what the server grants",
-    help="Largest power gain to amplify with (above 1).",
+    help="Largest power gain to amplify any layer with (above 1).",
 )
 @client_detector_options
 @click.option(
@@ -90,7 +106,11 @@ if TYPE_CHECKING:
     show_default="no limit",
     help="Most that may leak of a data element of any image over all time, in bits (0 or more).",
 )
-@data_bound_option("that --data-budget limits")
+@max_image_bits_option(
+    "Most that may leak of any image as a whole, in bits: in one inference, and over all time with "
+    "--ledger (0 or more)."
+)
+@data_bound_option("that --data-budget and --max-image-bits limit")
 @click.option(
     "--check-rate",
     type=float,
@@ -110,18 +130,20 @@ def ask(
     device: str | None,
     calibration: Path | None,
     network: str,
+    part: Path | None,
     images: int | None,
     data: Path | None,
+    inputs: Path | None,
     batch: int,
     max_gain: float | None,
-    client_efficiency: float,
-    client_electronic_noise: float,
     ledger: Path | None,
     data_budget: float | None,
+    max_image_bits: float | None,
     data_bound: str,
     check_rate: float,
     false_alarm_probability: float,
     json: bool,
+    **receiver: Any,
 ) -> None:
     """Classify images with a network that another process serves, as the data owner's process.
 
@@ -132,35 +154,48 @@ def ask(
     import numpy as np
 
     from shotveil.host.commands.show import progress_bar
+    from shotveil.host.compile.samples import load_samples
     from shotveil.host.ledger.data_ledger import DataLedger
     from shotveil.host.parties.calibration import ClientCalibration
     from shotveil.host.parties.client import DataClient
     from shotveil.host.parties.keys import CLIENT, read_keys, require_client_name
     from shotveil.host.parties.node_port import NodePort
     from shotveil.host.parties.rpc import RemoteClientPort, RemoteModel
-    from shotveil.models.link.optics import Detector
+    from shotveil.models.link.light import one_or_each
     from shotveil.models.networks.mnist import load_mnist
+    from shotveil.models.networks.network import load_client_part
+    from shotveil.models.networks.tasks import Task
 
-    own = "client_efficiency", "client_electronic_noise"
-    without = "link", "batch", "check_rate", "max_gain", *own
+    without = "link", "batch", "check_rate", "max_gain", *receiver
     require_node_options(context, device, calibration, without)
     if max_gain is not None:
         require("max gain", max_gain, above=1)
+    if max_image_bits is not None:
+        require("max image bits", max_image_bits, at_least=0)
     if data_budget is not None and ledger is None:
         raise RangeError("--data-budget is given without --ledger; allowed: both or neither")
     folder = folder_of(keys, demo)
     name = name or (DEMO_CLIENT if demo else "")
     require_client_name(name)
     own_keys = read_keys(folder, f"{CLIENT}-{name}")
-    pixels, labels = load_mnist(data, "test")
+    if inputs is not None and data is not None:
+        raise RangeError("--inputs is given with --data; allowed: one of them")
+    pixels: NDArray[Any]
+    labels: NDArray[Any] | None
+    if inputs is None:
+        pixels, labels = load_mnist(data, "test")
+    else:
+        pixels, labels = load_samples(inputs)
+        pixels = pixels.reshape(len(pixels), -1)
+    own_part = None if part is None else load_client_part(part)
     if images is not None:
         require("images", images, at_least=1, at_most=len(pixels))
-        pixels, labels = pixels[:images], labels[:images]
-    detector = Detector(client_efficiency, client_electronic_noise)
+        pixels, labels = pixels[:images], None if labels is None else labels[:images]
+    detector = channel_of(**receiver).client_detector
     known = None if calibration is None else ClientCalibration.load(calibration)
     if known is not None:
         detector, max_gain, batch, check_rate = known.receiver.receiver, known.gain, 1, 0.0
-    accounts = DataLedger(ledger, data_budget, data_bound) if ledger else None
+    accounts = DataLedger(ledger, data_budget, data_bound, max_image_bits) if ledger else None
     with refusals(), ExitStack() as stack:
         progress = stack.enter_context(progress_bar("images through the link"))
         light: NodePort | RemoteClientPort
@@ -180,7 +215,8 @@ def ask(
             # No seed is used here: a server that could predict the checks could send honest light
             # only for them.
             np.random.default_rng(secrets.randbits(128)),
-            network=network,
+            network=network or (own_part.digest if own_part else ""),
+            plan=own_part.plan if own_part else None,
             max_gain=math.inf if max_gain is None else max_gain,
             detector=detector,
             ledger=accounts,
@@ -188,22 +224,38 @@ def ask(
             false_alarm_probability=false_alarm_probability,
             **how,
         )
+        told = client.image_bits[data_bound]
+        gains = ", ".join(f"{gain:.6g}" for gain in dict.fromkeys(client.gains))
+        if not json:
+            click.echo(
+                f"an image leaks at most {told:.4g} bits in an inference ({data_bound}), "
+                f"at gain {gains}"
+            )
+        if max_image_bits is not None and told > max_image_bits:
+            client.close()
+            raise RangeError(
+                f"gain = {gains} leaks {told:.4g} bits of an image in an inference "
+                f"({data_bound}); allowed: at most {max_image_bits:g}, as --max-image-bits says"
+            )
         start = time.perf_counter()
         outputs = client.classify(pixels, batch, lambda done: progress(done, len(pixels)))
         seconds = time.perf_counter() - start
         client.close()
-    predictions = outputs.argmax(axis=1)
+    task = own_part.plan.task if own_part else Task()
+    predictions = task.of(outputs)
+    score = None if labels is None else task.score(outputs, labels)
     result = {
         "network": client.welcome.network,
         "images": len(pixels),
-        "accuracy": float((predictions == labels).mean()),
+        "accuracy": score,
         "predictions": predictions.tolist(),
-        "gain": client.gain,
-        "photons": client.welcome.photons,
+        "gain": one_or_each(client.gains),
+        "photons": one_or_each([layer.photons for layer in client.welcome.layers]),
         "decoy_rate": client.welcome.decoy_rate,
         "warnings": len(client.warnings),
         "probe_variance": client.check.variance if client.check.count else None,
         "probe_variance_expected": client.check.expected,
+        "image_bits": client.image_bits,
         "data_leakage_bits": accounts.leakage() if accounts else None,
         "seconds": seconds,
         "images_per_second": len(pixels) / seconds,
@@ -215,8 +267,9 @@ def ask(
         return
     rate = len(pixels) / seconds
     click.echo(
-        f"{result['network']}: {len(pixels):,} images, accuracy {result['accuracy']:.2%}, "
-        f"{f'{rate:,.0f}' if rate >= 10 else f'{rate:.2g}'} images a second"
+        f"{result['network']}: {len(pixels):,} images, "
+        + ("" if score is None else f"{task.measure} {score:.2%}, ")
+        + f"{f'{rate:,.0f}' if rate >= 10 else f'{rate:.2g}'} images a second"
     )
     if client.check.count:
         click.echo(

@@ -85,6 +85,7 @@ def attack(
     from shotveil.host.verification.monitor import MonitorSettings
     from shotveil.models.adversaries.adversary import Adversary, adversary
     from shotveil.models.common.checks import require
+    from shotveil.models.link.light import links_of
 
     if list:
         print_adversaries(json)
@@ -92,7 +93,8 @@ def attack(
     if name is None:
         raise click.UsageError("neither NAME nor --list is given; allowed: one of them")
     require("seed", seed, at_least=0)
-    link = link_of(gain, 6.0 if photons is None and f2 is None else photons, f2, **channel)
+    usual = 6.0 if photons is None and f2 is None else photons
+    (link,) = links_of(link_of(gain, usual, f2, **channel), 1)
     monitor = MonitorSettings(false_alarm_probability=false_alarm_probability)
     setting = HonestLayer(link, modes, rows, decoys, images, sessions, monitor)
     outcome = run_attack(name, strength, setting, seed)

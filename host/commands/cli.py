@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import os
+import platform
 import select
 import sys
+import traceback
+import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from importlib import metadata
+from typing import Any, NoReturn
 
 import click
 
@@ -16,7 +21,8 @@ from shotveil.host.commands.output import Failed
 from shotveil.host.commands.room import Room
 from shotveil.models.common.checks import RangeError
 
-FAILED, BAD_INPUT, INTERRUPTED, NOBODY_READS = 1, 2, 130, 141
+FAILED, BAD_INPUT, BUG, INTERRUPTED, NOBODY_READS = 1, 2, 70, 130, 141
+DOCTOR = "; `shotveil doctor` looks at this machine"
 
 
 class PipeBroken(Exception):
@@ -71,12 +77,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command line and exit.
 
     The exit code is 0 if all went well, 1 if the work was done and its answer is no, 2 for input
-    that is refused, 130 after Ctrl-C, 141 if what reads the output has closed it.
+    that is refused or a machine that cannot do it, 70 for a bug, 130 after Ctrl-C, 141 if what
+    reads the output has closed it.
     """
+    _settle_streams()
     try:
         with _told_apart():
             code = _run(arguments)
-            sys.stdout.flush()
+            _flush()
     except PipeBroken as error:
         if not _output_is_closed():
             _end(BAD_INPUT, str(error))
@@ -100,7 +108,71 @@ def _run(arguments: Sequence[str] | None) -> int:
     except (KeyboardInterrupt, click.Abort):
         print("shotveil: interrupted", file=sys.stderr)
         return INTERRUPTED
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _machine_refuses(error)
+    except MemoryError:
+        _end(BAD_INPUT, f"this needs more memory than there is{DOCTOR}")
+    except PipeBroken:
+        raise
+    except Exception as error:
+        _bug(error)
     return code if isinstance(code, int) else 0
+
+
+def _settle_streams() -> None:
+    """Let no letter that the terminal lacks lose a result, and notes be one line each."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace" if stream is sys.stdout else "backslashreplace")
+    warnings.showwarning = _note
+
+
+def _note(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+    print(f"shotveil: note: {one_line(str(message))}", file=sys.stderr)
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _divert_output()
+        _end(BAD_INPUT, f"standard output cannot be written: {error.strerror}; files are complete")
+
+
+def _machine_refuses(error: OSError) -> NoReturn:
+    """End with what the system says, such as a full disk or no more file handles."""
+    with suppress(OSError, ValueError):
+        os.fstat(sys.stdout.fileno())
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _divert_output()
+    place = f"{error.filename}: " if error.filename is not None else ""
+    _end(BAD_INPUT, f"{place}{error.strerror or error}{DOCTOR}")
+
+
+def _bug(error: Exception) -> NoReturn:
+    """End with how to report a bug; the traceback is printed only to those who ask for it."""
+    text = "".join(traceback.format_exception(error))
+    where = "set SHOTVEIL_TRACEBACK=1 to see where"
+    if os.environ.get("SHOTVEIL_TRACEBACK"):
+        print(text, file=sys.stderr)
+        where = "the lines above say where"
+    about = f"shotveil {metadata.version('shotveil')}, Python {platform.python_version()}, "
+    _end(
+        BUG,
+        f"a bug of Shotveil: {type(error).__name__}: {error}; {where}; please report it with the "
+        f"command and this: {about}{platform.platform()}",
+    )
+
+
+def _divert_output() -> None:
+    # Python writes the rest of its buffer when it exits, so that needs a place to go.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _output_is_closed() -> bool:
@@ -113,11 +185,16 @@ def _output_is_closed() -> bool:
     poll.register(output, select.POLLOUT)
     if not any(event & select.POLLERR for _, event in poll.poll(0)):
         return False
-    # Python writes the rest of its buffer when it exits, so that needs a place to go.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    _divert_output()
     return True
 
 
-def _end(code: int, message: str) -> None:
-    print("shotveil: " + " ".join(message.split()), file=sys.stderr)
+def _end(code: int, message: str) -> NoReturn:
+    print(f"shotveil: {one_line(message)}", file=sys.stderr)
     sys.exit(code)
+
+
+def one_line(text: str) -> str:
+    """The text on one line; letters that would command a terminal are shown by their codes."""
+    joined = " ".join(text.split())
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in joined)

@@ -6,14 +6,14 @@ paths are relative to the folder of the file.
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
 import click
 
-from shotveil.host.commands.options import FILE, PathOption
+from shotveil.host.commands.options import FILE, PathOption, PerLayer
 from shotveil.models.common.checks import RangeError
+from shotveil.models.common.foreign import ForeignFile
 
 DEFAULT_FILE = Path("shotveil.toml")
 
@@ -29,10 +29,7 @@ def read_config(context: click.Context, option: click.Parameter, given: Path | N
     path = given or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None)
     if path is None:
         return None
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RangeError(f"configuration file {path} cannot be read: {error}") from None
+    tables = ForeignFile("configuration file", path).toml()
     assert isinstance(context.command, click.Group)
     context.default_map = _tables(context.command, context, tables, path, ())
     return path
@@ -104,7 +101,7 @@ def _options(
         try:
             for item in placed:
                 option.type.convert(item, option, context)
-        except (click.BadParameter, RangeError) as error:
+        except (click.BadParameter, RangeError, OverflowError) as error:
             said = error.format_message() if isinstance(error, click.BadParameter) else error
             raise RangeError(f"{name}: {said}") from None
         assert option.name is not None
@@ -115,12 +112,18 @@ def _options(
 def _require_type(name: str, option: click.Option, value: Any) -> None:
     """Raise `RangeError` unless a value of the file has the type of the option."""
     kinds: tuple[type, ...]
+    if isinstance(option.type, PerLayer) and isinstance(value, list) and value:
+        for each in value:
+            _require_type(name, option, each)
+        return
     if option.is_flag:
         allowed, kinds = "true or false", (bool,)
     elif isinstance(option.type, click.types.IntParamType):
         allowed, kinds = "an integer", (int,)
     elif isinstance(option.type, click.types.FloatParamType):
         allowed, kinds = "a number", (int, float)
+    elif isinstance(option.type, PerLayer):
+        allowed, kinds = "a number, or a list with one for each layer", (int, float)
     else:
         allowed, kinds = "a text in quotation marks", (str,)
     if not isinstance(value, kinds) or (isinstance(value, bool) and not option.is_flag):

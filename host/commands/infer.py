@@ -62,7 +62,8 @@ def infer(
 ) -> None:
     """Classify test images, layer by layer, through the optical link.
 
-    The light is given by --gain and one of --photons and --f2.
+    The light is given by --gain and one of --photons and --f2. Each takes one value, or one for
+    each layer, as in --f2 0.7,40.
     """
     from shotveil.host.commands.show import progress_bar, show
     from shotveil.host.reports.report import check_writable, write_report

@@ -33,14 +33,16 @@ from shotveil.models.common.checks import require
 def leakage(modes: int, rows: int, inferences: int, json: bool, **options: Any) -> None:
     """Compute how much one layer leaks in both directions, under every bound.
 
-    Nothing is simulated: the bounds follow from the settings, in bits per weight and bits per data
-    element. The light is given by --gain and one of --photons and --f2.
+    Nothing is simulated: the bounds follow from the settings, in bits per weight and per data
+    element, and in bits of the whole layer and of one image. The light is given by --gain and one
+    of --photons and --f2.
     """
-    from shotveil.host.leakage.catalogue import FURTHER_WEIGHT_BOUNDS
+    from shotveil.host.leakage.catalogue import DATA_BOUNDS, FURTHER_WEIGHT_BOUNDS, WEIGHT_BOUND
     from shotveil.host.leakage.declared import layer_leakage
     from shotveil.host.run.summary import settings_of
+    from shotveil.models.link.light import links_of
 
-    link = link_of(**options)
+    (link,) = links_of(link_of(**options), 1)
     require("modes", modes, at_least=1)
     layer = layer_leakage(link, rows, 2 * modes, inferences)
     result = {
@@ -58,14 +60,21 @@ def leakage(modes: int, rows: int, inferences: int, json: bool, **options: Any) 
         f"F² = {link.f2:.4g} with G = {link.gain:.6g}, μ = {link.photons:.6g} photons per mode, "
         f"T = {link.transmittance:.4g}, ε = {result['declared_excess_noise']:.4g} SNU"
     )
-    click.echo(f"weights → client   {layer.weight_leakage_bits:.6g} bits per weight (Holevo)")
-    if inferences > 1:
-        after = layer.weight_leakage_bits_after
+    for name in (WEIGHT_BOUND, *FURTHER_WEIGHT_BOUNDS):
+        side = "weights → client" if name == WEIGHT_BOUND else ""
         click.echo(
-            f"                   {after:.6g} bits per weight after {inferences:,} inferences"
+            f"{side:<19}{layer.weight_bounds_bits[name]:.6g} bits per weight, "
+            f"{layer.total_weight_bits[name]:.6g} bits of all ({name})"
         )
-    for name in FURTHER_WEIGHT_BOUNDS:
-        bits = layer.weight_bounds_bits[name]
-        click.echo(f"                   {bits:.6g} bits per weight ({name})")
+        if inferences > 1:
+            click.echo(
+                f"{'':<19}{layer.weight_bounds_bits_after[name]:.6g} bits per weight, "
+                f"{layer.total_weight_bits_after[name]:.6g} bits of all ({name}) "
+                f"after {inferences:,} inferences"
+            )
     for name, bits in layer.data_leakage_bits.items():
-        click.echo(f"data → server      {bits:.6g} bits per data element ({name})")
+        kind = name if DATA_BOUNDS[name].theorem else f"{name}, an estimate"
+        click.echo(
+            f"{'data → server':<19}{bits:.6g} bits per data element, "
+            f"{layer.image_bits[name]:.6g} bits per image ({kind})"
+        )

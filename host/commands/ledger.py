@@ -41,6 +41,7 @@ def show(file: Path, plot: Path | None, network: str | None, json: bool) -> None
     certified, which holds with the failure probability that is printed.
     """
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from shotveil.host.ledger import odometer
@@ -64,7 +65,7 @@ def show(file: Path, plot: Path | None, network: str | None, json: bool) -> None
         bits = entry["leakage_bits"]
         budget = entry["budget"]
         console.print(
-            f"[bold]{entry['network']}[/bold] {entry['digest'][:16]}: "
+            f"[bold]{escape(entry['network'])}[/bold] {entry['digest'][:16]}: "
             f"{entry['row_copies_sent']:,} rows sent in {entry['sessions']} sessions, "
             f"{entry['row_copies_never_verified']:,} of them never verified"
         )
@@ -73,6 +74,11 @@ def show(file: Path, plot: Path | None, network: str | None, json: bool) -> None
             table.add_column(heading)
         limit = f"{budget['bits']:g} ({budget['sense']})" if budget else "none"
         table.add_row("  all clients", *(f"{bits[sense]:.5g}" for sense in SENSES), limit)
+        table.add_row(
+            "  bits of all weights",
+            *(f"{entry['total_bits'][sense]:,.6g}" for sense in SENSES),
+            f"{budget['bits'] * entry['weights']:,.6g}" if budget else "",
+        )
         left = entry["remaining_inferences"]
         if budget:
             texts = ("unknown" if left[s] is None else f"{left[s]:,}" for s in SENSES)

@@ -18,7 +18,9 @@ from shotveil.host.verification.levels import FALSE_ALARM_PROBABILITY
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.parameters import Parameter
 from shotveil.models.link.channel import Channel
-from shotveil.models.link.optics import Link
+from shotveil.models.link.labs import IDEAL, LABS
+from shotveil.models.link.labs import lab as lab_called
+from shotveil.models.link.light import Light, Values, light_through
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -105,11 +107,30 @@ class DeviceUrl(click.ParamType):
         return _starting(incomplete, self.BEGINNINGS)
 
 
+class PerLayer(click.ParamType):
+    """A number for all layers of a network, or one for each with commas between."""
+
+    name = "float[,float…]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return a float, or a tuple of floats; raise `RangeError` for anything else."""
+        parts = value if isinstance(value, (list, tuple)) else str(value).split(",")
+        try:
+            values = tuple(float(part) for part in parts)
+        except (TypeError, ValueError):
+            name = self.name if param is None else param.name
+            raise RangeError(
+                f"{name} = {value!r}; allowed: a number, or one for each layer with commas between"
+            ) from None
+        return values if len(values) > 1 else values[0]
+
+
 def _starting(incomplete: str, names: Iterable[str]) -> list[CompletionItem]:
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
 FILE, FOLDER, NETWORK, URL = PathOption("file"), PathOption("folder"), NetworkName(), DeviceUrl()
+PER_LAYER = PerLayer()
 
 
 # Options of many commands -----------------------------------------------------------------------
@@ -198,6 +219,11 @@ def data_bound_option(use: str, default: str = DATA_BOUND) -> Decorator:
     )
 
 
+def max_image_bits_option(help: str) -> Decorator:
+    """Add `--max-image-bits`; `help` says whose images it protects."""
+    return click.option("--max-image-bits", type=float, show_default="no limit", help=help)
+
+
 def weight_bound_option(use: str) -> Decorator:
     """Add `--weight-bound`; `use` says what the bound is for."""
     return click.option(
@@ -212,26 +238,43 @@ def weight_bound_option(use: str) -> Decorator:
 
 gain_option = click.option(
     "--gain",
-    type=float,
+    type=PER_LAYER,
     required=True,
-    help="Power gain of the client's amplifier (above 1).",
+    help="Power gain of the client's amplifier, for all layers, or one for each with commas "
+    "between (above 1).",
 )
 photons_option = click.option(
     "--photons",
-    type=float,
-    help="Mean number of photons per mode as the light leaves the server (above 0).",
+    type=PER_LAYER,
+    help="Mean number of photons per mode as the light leaves the server, for all layers, or one "
+    "for each with commas between (above 0).",
 )
 f2_option = click.option(
     "--f2",
-    type=float,
-    help="Optical signal-to-noise scale F² at the client, in place of --photons (above 0).",
+    type=PER_LAYER,
+    help="Optical signal-to-noise scale F² at the client, in place of --photons, for all layers, "
+    "or one for each with commas between (above 0).",
 )
 _LIGHT = (gain_option, photons_option, f2_option)
 
 
+lab_option = click.option(
+    "--lab",
+    type=OneOf("lab", lambda: LABS),
+    default=IDEAL.name,
+    help="Named set of imperfections of the link: `ideal` or `realistic`; options of the link that "
+    "are given explicitly replace its values.",
+)
+
+
 def _channel_option(each: Parameter) -> Decorator:
+    # No default here, so that a value that is given can be told from one of the lab.
+    default = None if each.default is None else f"{each.default:g}, or the lab's"
     return click.option(
-        f"--{each.name.replace('_', '-')}", type=float, default=each.default, help=each.described
+        f"--{each.name.replace('_', '-')}",
+        type=float,
+        show_default=default or False,
+        help=each.described,
     )
 
 
@@ -240,12 +283,12 @@ _CHANNEL = {each.name: _channel_option(each) for each in Channel.settings()}
 
 def channel_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that describe fibre and detectors."""
-    return _add(command, tuple(_CHANNEL.values()))
+    return _add(command, (lab_option, *_CHANNEL.values()))
 
 
 def link_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that describe the whole link: light, fibre, detectors."""
-    return _add(command, (*_LIGHT, *_CHANNEL.values()))
+    return _add(command, (*_LIGHT, lab_option, *_CHANNEL.values()))
 
 
 def client_detector_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -254,18 +297,18 @@ def client_detector_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return _add(command, tuple(own))
 
 
-def channel_of(**settings: float | None) -> Channel:
+def channel_of(lab: str = IDEAL.name, **settings: float | None) -> Channel:
     """Return the channel from the values of `channel_options`. Raises `RangeError`."""
-    return Channel.of(**settings)
+    return lab_called(lab).channel(**settings)
 
 
-def link_of(gain: float, photons: float | None, f2: float | None, **channel: Any) -> Link:
-    """Return the link from the values of `link_options`. Raises `RangeError`."""
+def link_of(gain: Values, photons: Values | None, f2: Values | None, **channel: Any) -> Light:
+    """Return the light from the values of `link_options`. Raises `RangeError`."""
     if (photons is None) == (f2 is None):
         given = "neither" if photons is None else "both"
         raise RangeError(f"{given} of --photons and --f2 given; allowed: exactly one of them")
     require("photons" if f2 is None else "f2", photons if f2 is None else f2, above=0)
-    return Link.through(channel_of(**channel), gain, photons=photons, f2=f2)
+    return light_through(channel_of(**channel), gain, photons=photons, f2=f2)
 
 
 def _add(command: Callable[..., Any], options: tuple[Any, ...]) -> Callable[..., Any]:

@@ -18,12 +18,14 @@ from shotveil.host.commands.adversaries import adversary_name, require_attack
 from shotveil.host.commands.demo import DATA_BUDGET, WEIGHT_BUDGET
 from shotveil.host.commands.options import (
     FILE,
+    PER_LAYER,
     channel_of,
     channel_options,
     f2_option,
     false_alarm_option,
     json_option,
     link_of,
+    max_image_bits_option,
     network_option,
     photons_option,
     sense_option,
@@ -48,15 +50,15 @@ from shotveil.host.commands.parties import (
     run_until_told,
     strength_option,
 )
-from shotveil.host.leakage.default_bounds import DATA_BOUND
 from shotveil.host.verification.levels import FAILURE_PROBABILITY
 from shotveil.models.common.checks import RangeError, require
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from shotveil.host.design.operating_point import Budgets
     from shotveil.host.ledger.accounts import Sense
-    from shotveil.models.link.optics import Link
+    from shotveil.models.link.light import Light, Values
     from shotveil.models.networks.network import Network
 
 DEMO_BUDGET = 8.0  # bits per weight; no weight of the demo's networks holds more
@@ -89,12 +91,24 @@ DEMO_BUDGET = 8.0  # bits per weight; no weight of the demo's networks holds mor
     show_default="as in the ledger",
     help="Most that may leak of each weight to any one client, in bits (0 or more).",
 )
+@click.option(
+    "--max-total-bits",
+    type=float,
+    show_default="no limit besides --budget",
+    help="Most that may leak of all weights together, to all clients and over all time, in bits "
+    "(above 0).",
+)
+@max_image_bits_option(
+    "Most that the gain granted may leak of a client's image in one inference, in bits, decoys "
+    "included (above 0)."
+)
 @sense_option
 @click.option(
     "--gain",
-    type=float,
-    show_default="that of 0.01 bit per weight and per pixel",
-    help="Power gain that clients are granted (above 1).",
+    type=PER_LAYER,
+    show_default="that of 0.05 bit per weight and 0.01 bit per pixel",
+    help="Power gain that clients are granted, for all layers, or one for each with commas between "
+    "(above 1).",
 )
 @photons_option
 @f2_option
@@ -139,10 +153,12 @@ def serve(
     ledger: Path | None,
     budget: float | None,
     client_budget: float | None,
+    max_total_bits: float | None,
+    max_image_bits: float | None,
     sense: str,
-    gain: float | None,
-    photons: float | None,
-    f2: float | None,
+    gain: Values | None,
+    photons: Values | None,
+    f2: Values | None,
     decoy_rate: float,
     false_alarm_probability: float,
     failure_probability: float,
@@ -171,6 +187,7 @@ def serve(
 
     from shotveil.host.adversaries.attacks import curious_server
     from shotveil.host.adversaries.curious_server import CuriousTransmitter
+    from shotveil.host.design.operating_point import Budgets, counted_weights
     from shotveil.host.ledger.budget import BudgetFilter
     from shotveil.host.parties.calibration import ServerCalibration
     from shotveil.host.parties.keys import SERVER, read_keys
@@ -179,10 +196,11 @@ def serve(
     from shotveil.host.parties.server import ModelServer, ServerSettings
     from shotveil.host.parties.transmitter import transmitter_for
     from shotveil.host.verification.monitor import MonitorSettings
+    from shotveil.models.link.light import links_of, one_or_each
     from shotveil.models.networks.network import load_network
 
     log_to_stderr()
-    receiver = "server_efficiency", "server_electronic_noise"
+    receiver = [name for name in channel if name.startswith("server_")]
     without = "link", "attack", "strength", "phase_error", *receiver
     require_node_options(context, device, calibration, without)
     folder = folder_of(keys, demo)
@@ -197,16 +215,25 @@ def serve(
         raise RangeError(
             "--gain is not given with --device; allowed: the gain that the client is set to"
         )
-    settings = ServerSettings(_declared(served, gain, photons, f2, **channel), decoy_rate, monitor)
+    if max_total_bits is not None:
+        require("max total bits", max_total_bits, above=0)
+    limits = Budgets(WEIGHT_BUDGET, DATA_BUDGET, image_bits=max_image_bits, decoy_rate=decoy_rate)
+    declared = _declared(served, limits, gain, photons, f2, **channel)
+    settings = ServerSettings(declared, decoy_rate, monitor)
     known = None if calibration is None else ServerCalibration.load(calibration)
     if known is not None:
-        own = known.distortion * settings.link.modulation_variance
         settings = replace(
             settings,
-            link=replace(
-                settings.link,
-                server_detector=known.receiver.receiver,
-                excess_noise=settings.link.excess_noise + own,
+            link=one_or_each(
+                [
+                    replace(
+                        link,
+                        server_detector=known.receiver.receiver,
+                        excess_noise=link.excess_noise
+                        + known.distortion * link.modulation_variance,
+                    )
+                    for link in links_of(settings.link, len(served.layers))
+                ]
             ),
             sessions=SESSIONS,
             idle=IDLE_SECONDS,
@@ -218,6 +245,10 @@ def serve(
             raise RangeError("neither --ledger nor --demo is given; allowed: a file as --ledger")
         ledger = folder / "ledger.db"
         budget = DEMO_BUDGET if budget is None else budget
+    if max_total_bits is not None:
+        # The ledger keeps the tighter of both limits, in bits per weight.
+        allowed = max_total_bits / counted_weights(served)
+        budget = allowed if budget is None else min(budget, allowed)
     child = _own_link(link) if demo and device is None else None
     try:
         with refusals(), ExitStack() as stack:
@@ -242,7 +273,8 @@ def serve(
                     return through
 
             if dishonest is not None:
-                transmitter = partial(CuriousTransmitter, server=dishonest, link=settings.link)
+                first = links_of(settings.link, len(served.layers))[0]
+                transmitter = partial(CuriousTransmitter, server=dishonest, link=first)
             # No seed is used here: a client that could predict the decoy rows could behave honestly
             # only on them.
             rng = np.random.default_rng(secrets.randbits(128))
@@ -272,18 +304,37 @@ def serve(
 
 
 def _declared(
-    network: Network, gain: float | None, photons: float | None, f2: float | None, **channel: Any
-) -> Link:
-    """Return the link from the options, or the demo's operating point if no light is given."""
-    from shotveil.host.design.operating_point import within_budgets
+    network: Network,
+    limits: Budgets,
+    gain: Values | None,
+    photons: Values | None,
+    f2: Values | None,
+    **channel: Any,
+) -> Light:
+    """Return the link from the options, or the brightest inside `limits` if no light is given.
+
+    Raises `RangeError` where an image would leak more than `limits` allow.
+    """
+    from shotveil.host.design.operating_point import image_bits, most_light
+    from shotveil.models.link.light import links_of
 
     if gain is None:
         if photons is not None or f2 is not None:
             raise RangeError("--photons or --f2 given without --gain; allowed: both or neither")
-        dark = channel_of(**channel)
-        return within_budgets(network, WEIGHT_BUDGET, DATA_BUDGET, DATA_BOUND, dark)
-    require("gain", gain, above=1)
-    return link_of(gain, photons, f2, **channel)
+        return most_light(network, channel_of(**channel), limits)
+    light = link_of(gain, photons, f2, **channel)
+    links = links_of(light, len(network.layers))
+    gains, brightness = [link.gain for link in links], [link.photons for link in links]
+    leaked = float(
+        image_bits(network, gains, limits.data_bound, limits.decoy_rate, links[0], brightness)
+    )
+    if limits.image_bits is not None and leaked > limits.image_bits:
+        raise RangeError(
+            f"gain = {', '.join(f'{each:g}' for each in gains)} leaks {leaked:.4g} bits of an "
+            f"image ({limits.data_bound}), decoys included; allowed: at most "
+            f"{limits.image_bits:g}, as --max-image-bits says"
+        )
+    return light
 
 
 def _own_link(address: str) -> subprocess.Popen[str]:

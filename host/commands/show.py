@@ -68,12 +68,13 @@ def _lines(description: str, console: Console) -> Callable[[int, int], None]:
 def show(summary: dict[str, Any]) -> None:
     """Print a summary for a person to read."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     console = Console(highlight=False)
     error = 100 * summary["accuracy_error"]
     console.print(
-        f"\n[bold]{summary['network']}[/bold]: [bold]{summary['accuracy']:.2%}[/bold] of "
+        f"\n[bold]{escape(summary['network'])}[/bold]: [bold]{summary['accuracy']:.2%}[/bold] of "
         f"{summary['images']:,} images right (± {error:.2f} counting error), "
         f"{summary['images_per_second']:,.0f} a second"
     )
@@ -86,35 +87,75 @@ def show(summary: dict[str, Any]) -> None:
 def _optics(s: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         ("", ""),
-        ("[bold]optics[/bold]", f"F² = {s['f2']:.4g} at the client"),
-        ("  gain of the client", f"G = {s['gain']:.7g}"),
-        ("  light of the server", f"μ = {s['photons']:.4g} photons per mode"),
+        ("[bold]optics[/bold]", f"F² = {per_layer(s['f2'], '.4g')} at the client"),
+        ("  gain of the client", f"G = {per_layer(s['gain'], '.7g')}"),
+        ("  light of the server", f"μ = {per_layer(s['photons'], '.4g')} photons per mode"),
         (
             "  loop",
             f"transmittance {s['transmittance']:.4g}, "
-            f"technical excess noise {s['excess_noise']:.4g} SNU",
+            f"technical excess noise {per_layer(s['excess_noise'], '.4g')} SNU",
         ),
     ]
 
 
+def per_layer(value: float | list[float], form: str) -> str:
+    """Return a value in the given format, or one for each layer with commas between."""
+    values = value if isinstance(value, list) else [value]
+    return ", ".join(format(each, form) for each in values)
+
+
 def _leaks(s: dict[str, Any]) -> list[tuple[str, str]]:
-    from shotveil.host.leakage.catalogue import DATA_BOUNDS, FURTHER_WEIGHT_BOUNDS
+    from shotveil.host.leakage.catalogue import (
+        DATA_BOUND,
+        DATA_BOUNDS,
+        FURTHER_WEIGHT_BOUNDS,
+        WEIGHT_BOUND,
+    )
+
+    def weights(name: str) -> str:
+        return (
+            f"{s['weight_bounds_bits'][name]:.3g} bits per weight and inference, "
+            f"{s['total_weight_bits'][name]:,.6g} bits in all"
+        )
+
+    def weights_after(name: str) -> str:
+        return (
+            f"{s['weight_bounds_bits_after'][name]:.3g} bits per weight after all "
+            f"{s['inferences']:,} inferences, {s['total_weight_bits_after'][name]:,.6g} bits in all"
+        )
 
     rows = [
         ("", ""),
-        ("[bold]leakage, declared[/bold]", "upper bounds that the settings imply"),
-        ("  weights → client", f"{s['weight_leakage_bits']:.3g} bits per weight and inference"),
+        ("[bold]leakage, declared[/bold]", "what the settings imply at most"),
+        ("  weights → client", weights(WEIGHT_BOUND)),
     ]
     if s["inferences"] > 1:
-        after, count = s["weight_leakage_bits_after"], s["inferences"]
-        rows.append(("", f"{after:.3g} bits per weight after all {count:,} inferences"))
+        rows.append(("", weights_after(WEIGHT_BOUND)))
     for name, weight_bound in FURTHER_WEIGHT_BOUNDS.items():
-        bits = s["weight_bounds_bits"][name]
-        rows.append(("", f"{bits:.3g} bits per weight ({weight_bound.described})"))
-    for i, (name, bound) in enumerate(DATA_BOUNDS.items()):
-        bits = s["data_leakage_bits"][name]
-        side = "" if i else "  data → server"
-        rows.append((side, f"{bits:.3g} bits per pixel ({bound.described})"))
+        rows.append(("", f"{weights(name)} ({weight_bound.described})"))
+        if s["inferences"] > 1:
+            rows.append(("", f"{weights_after(name)} ({name})"))
+    side = "  data → server"
+    for heading, theorem in (("", True), ("  estimates", False)):
+        side = heading or side
+        for name, bound in DATA_BOUNDS.items():
+            if bound.theorem == theorem:
+                element, image = s["data_leakage_bits"][name], s["image_bits"][name]
+                said = f"{image:.3g} bits per image, {element:.3g} bits per pixel"
+                rows.append((side, f"{said} ({bound.described})"))
+                side = ""
+    for number, layer in enumerate(s["layers"], 1):
+        said = (
+            f"weights {layer['weight_leakage_bits']:.3g} bits each, "
+            f"{layer['total_weight_bits'][WEIGHT_BOUND]:,.6g} in all"
+        )
+        if s["inferences"] > 1:
+            said += (
+                f"; after all inferences {layer['weight_leakage_bits_after']:.3g} and "
+                f"{layer['total_weight_bits_after'][WEIGHT_BOUND]:,.6g}"
+            )
+        image = layer["image_bits"][DATA_BOUND]
+        rows.append((f"  layer {number}", f"{said}; data {image:.3g} bits per image"))
     return rows
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import asdict, fields
+from json import dumps as to_json
 from pathlib import Path
 from typing import Any, cast
 
 import click
 
-from shotveil.host.commands.options import FOLDER, json_option, out_option
+from shotveil.host.commands.options import FILE, FOLDER, PER_LAYER, json_option, out_option
 from shotveil.host.commands.output import print_json
-from shotveil.host.run.training_settings import TrainingSettings
+from shotveil.host.run.training_settings import DIGIT_DISTORTIONS, TrainingSettings
 from shotveil.models.common.checks import RangeError
-
-DISTORTIONS = ("rotation", "scale", "shear", "shift", "elastic")
 
 
 def _widths(context: click.Context, option: click.Parameter, text: str) -> tuple[int, ...]:
@@ -33,7 +32,7 @@ def _setting_options(command: Any) -> Any:
         if setting.name == "hidden":
             how = {"default": ",".join(map(str, default)), "callback": _widths, "metavar": "WIDTHS"}
         elif setting.name == "f2":
-            how = {"type": float, "show_default": "train without noise"}
+            how = {"type": PER_LAYER, "show_default": "train without noise"}
         elif isinstance(default, bool):
             name += f"/--no-{setting.name}"
         command = click.option(name, help=setting.metadata["help"], **how)(command)
@@ -52,8 +51,15 @@ def _setting_options(command: Any) -> Any:
     "--name", show_default="that of the file", help="Name of the network in reports and ledgers."
 )
 @click.option(
-    "--no-distortion", is_flag=True, help="Train on the images as they are, without distortions."
+    "--distort",
+    is_flag=True,
+    help="Distort each image as suits digits, where no other size of a distortion is given.",
 )
+@click.option(
+    "--front-end", type=FILE, help="File of `shotveil features`: what clients do to images first."
+)
+@click.option("--classes", help="Names of the ten classes, with commas between.")
+@click.option("--metrics", type=FILE, help="File that gets a line of JSON after each epoch.")
 @_setting_options
 @json_option
 def train(
@@ -61,20 +67,26 @@ def train(
     download: bool,
     out: Path,
     name: str | None,
-    no_distortion: bool,
+    distort: bool,
+    front_end: Path | None,
+    classes: str | None,
+    metrics: Path | None,
     json: bool,
     **settings: Any,
 ) -> None:
     """Train a network on MNIST, with the loss taken through the noisy link.
 
-    The command needs the extra `train`.
+    The state after each epoch is kept beside the network, in a file that ends in `.state`. After
+    an interruption, the same command goes on from there, and ends with the same network. The
+    command needs the extra `train`.
     """
     from shotveil.host.run.training import Progress, fetch_mnist
     from shotveil.host.run.training import train as fit
-    from shotveil.models.networks.mnist import load_mnist
+    from shotveil.models.networks.features import load_front_end
+    from shotveil.models.networks.mnist import CLASSES, load_mnist
 
-    if no_distortion:
-        settings |= dict.fromkeys(DISTORTIONS, 0.0)
+    if distort:
+        settings |= {key: settings[key] or size for key, size in DIGIT_DISTORTIONS.items()}
     chosen = TrainingSettings(**settings)
     if out.is_dir() or not out.parent.is_dir():
         raise RangeError(f"out = {out} is no file in a folder that exists")
@@ -85,12 +97,26 @@ def train(
 
     def show(now: Progress) -> None:
         losses.append(now.loss)
+        held = "" if now.held_out is None else f", held out {now.held_out:.2%}"
         click.echo(
-            f"epoch {now.epoch}/{now.epochs}: loss {now.loss:.4f}, accuracy {now.accuracy:.2%}",
+            f"epoch {now.epoch}/{now.epochs}: loss {now.loss:.4f}, accuracy {now.accuracy:.2%}"
+            + held,
             err=True,
         )
+        if metrics is not None:
+            with metrics.open("a") as file:
+                file.write(to_json(asdict(now)) + "\n")
 
-    network = fit(chosen, images, labels, name=name or out.stem, progress=show)
+    network = fit(
+        chosen,
+        images,
+        labels,
+        name=name or out.stem,
+        classes=tuple(range(CLASSES)) if classes is None else tuple(classes.split(",")),
+        front_end=None if front_end is None else load_front_end(front_end),
+        resume=out.with_name(out.name + ".state"),
+        progress=show,
+    )
     network.save(out)
     if json:
         print_json(

@@ -19,12 +19,12 @@ import multiprocessing
 import os
 import signal
 import threading
-import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from importlib import metadata
+from math import prod
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,9 @@ from shotveil.host.run.inference import infer
 from shotveil.host.run.summary import summarise
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.files import write_atomically
+from shotveil.models.common.foreign import ForeignFile
 from shotveil.models.link.channel import Channel
+from shotveil.models.link.labs import IDEAL, lab
 from shotveil.models.link.optics import Link
 from shotveil.models.networks.mnist import load_mnist
 from shotveil.models.networks.network import Network, load_network
@@ -49,6 +51,7 @@ from shotveil.models.networks.network import Network, load_network
 Row = dict[str, Any]
 
 FORMAT = "shotveil sweep journal 1"
+MOST_POINTS = 1_000_000
 
 
 _KINDS: dict[str, type] = {"str": str, "int": int, "bool": bool}  # other types are real numbers
@@ -57,7 +60,12 @@ _KINDS: dict[str, type] = {"str": str, "int": int, "bool": bool}  # other types 
 def _number(name: str, value: Any) -> float:
     if type(value) not in (int, float):
         raise RangeError(f"{name} = {value!r}; allowed: a number")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise RangeError(
+            f"{name} is an integer of more than 308 digits; allowed: a number"
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -90,18 +98,18 @@ class Point:
     def of(cls, **settings: Any) -> Point:
         """Return the point with the given settings, by the names in `SETTINGS`.
 
-        Settings of the channel are given beside the others, as on the command line. Raises
+        Settings of the channel are given beside the others, as on the command line, and `lab` names
+        the laboratory whose imperfections they replace. Raises
         `RangeError` for an unknown name or an impossible value.
         """
         for name in settings:
-            if name not in SETTINGS:
-                raise RangeError(f"setting {name!r} is none of {', '.join(sorted(SETTINGS))}")
+            _require_setting(name)
         channel = {
             each.name: _number(each.name, settings.pop(each.name))
             for each in Channel.settings()
             if each.name in settings
         }
-        return cls(channel=Channel.of(**channel), **settings)
+        return cls(channel=lab(settings.pop("lab", IDEAL.name)).channel(**channel), **settings)
 
     def __post_init__(self) -> None:
         for each in fields(self):
@@ -140,6 +148,13 @@ SETTINGS = dict(_settings())
 """Names and types of all settings of a sweep, in the order of the columns."""
 
 
+def _require_setting(name: str) -> None:
+    """Raise `RangeError` unless a point can be given a setting of this `name`."""
+    known = {*SETTINGS, "lab"}
+    if name not in known:
+        raise RangeError(f"setting {name!r} is none of {', '.join(sorted(known))}")
+
+
 def read_points(path: Path) -> list[Point]:
     """Return the points of a TOML file, those of the grid first, in the order of the file.
 
@@ -147,12 +162,7 @@ def read_points(path: Path) -> list[Point]:
     TOML, an unknown setting, an impossible value, a file without points, and a point that occurs
     twice.
     """
-    try:
-        text = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RangeError(f"sweep {path} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RangeError(f"sweep {path} is no TOML: {error}") from None
+    text = ForeignFile("sweep", path).toml()
     settings, grid, further = text.get("settings", {}), text.get("grid", {}), text.get("points", [])
     unknown = text.keys() - {"settings", "grid", "points"}
     tables: list[Any] = [settings, grid, *(further if isinstance(further, list) else [None])]
@@ -162,11 +172,14 @@ def read_points(path: Path) -> list[Point]:
             "allowed: [settings], [grid] and [[points]]"
         )
     for name in itertools.chain(*tables):
-        if name not in SETTINGS:
-            raise RangeError(f"setting {name!r} is none of {', '.join(sorted(SETTINGS))}")
+        _require_setting(name)
     for name, values in grid.items():
         if not isinstance(values, list) or not values:
             raise RangeError(f"grid {name} = {values!r}; allowed: a list of at least one value")
+    # Four axes of a few kilobytes would otherwise make more points than memory holds.
+    require(
+        "points of the grid", prod(len(values) for values in grid.values()), at_most=MOST_POINTS
+    )
     combinations = itertools.product(*grid.values()) if grid else ()
     chosen = [dict(zip(grid, values, strict=True)) for values in combinations] + further
     points = [Point.of(**{**settings, **each}) for each in chosen]
@@ -205,6 +218,12 @@ def compute(point: Point, data: str | None = None, threads: int | None = None) -
         "weight_leakage_bits_after": leakage.weight_leakage_bits_after,
         **{f"weight_leakage_bits_{k}": bits for k, bits in leakage.weight_bounds_bits.items()},
         **{f"data_leakage_bits_{k}": bits for k, bits in leakage.data_leakage_bits.items()},
+        **{f"total_weight_bits_{k}": bits for k, bits in leakage.total_weight_bits.items()},
+        **{
+            f"total_weight_bits_after_{k}": bits
+            for k, bits in leakage.total_weight_bits_after.items()
+        },
+        **{f"image_bits_{k}": bits for k, bits in leakage.image_bits.items()},
     }
     if point.images == 0:
         return row
@@ -236,6 +255,9 @@ COLUMNS: dict[str, type] = {
     "weight_leakage_bits_after": float,
     **{f"weight_leakage_bits_{name}": float for name in WEIGHT_BOUNDS},
     **{f"data_leakage_bits_{name}": float for name in DATA_BOUNDS},
+    **{f"total_weight_bits_{name}": float for name in WEIGHT_BOUNDS},
+    **{f"total_weight_bits_after_{name}": float for name in WEIGHT_BOUNDS},
+    **{f"image_bits_{name}": float for name in DATA_BOUNDS},
     "accuracy": float,
     "accuracy_error": float,
     "accepted": bool,

@@ -36,6 +36,7 @@ from shotveil.host.verification.estimation import COLUMN, Calibration
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.files import write_atomically
 from shotveil.models.common.fixedpoint import IntArray
+from shotveil.models.common.foreign import ForeignFile
 from shotveil.models.digitiser.spec import DigitiserSettings, DigitiserSpec
 from shotveil.models.drive.spec import Arm
 
@@ -147,7 +148,7 @@ class NodeCalibration:
     def load(cls, path: Path) -> NodeCalibration:
         """Read what `save` wrote; raises `RangeError` for any other file."""
         try:
-            given = json.loads(path.read_text())
+            given = ForeignFile("calibration", path).json()
             receiver = dict(given["receiver"])
             receiver["scale"] = tuple(receiver["scale"])
             i, q = (
@@ -159,7 +160,10 @@ class NodeCalibration:
                 for name in ("quadrature", "delay", "phase", "drift")
             }
             return cls(Calibration(**receiver), (i, q), **rest)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except RangeError as error:
+            said = str(error).partition("; allowed")[0]
+            raise RangeError(f"{said}; allowed: a file that a calibration wrote") from None
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise RangeError(
                 f"calibration {path} cannot be read; allowed: a file that a calibration wrote"
             ) from None

@@ -25,6 +25,7 @@ from shotveil.host.devices.device import (
     require_no_plant,
 )
 from shotveil.models.common.checks import RangeError
+from shotveil.models.common.foreign import ForeignFile, shown
 from shotveil.models.node.chain import Plant
 from shotveil.models.node.ports import ReadPort, WritePort
 from shotveil.models.node.register import Register
@@ -32,6 +33,7 @@ from shotveil.models.node.spec import NodeSpec
 
 FORMAT = "shotveil session"
 VERSION = 1
+RECORD_LIMIT = 1 << 30  # bytes
 
 
 class ReplayError(DeviceError):
@@ -106,17 +108,28 @@ class ReplayDevice(Device):
     """
 
     def __init__(self, path: Path, spec: NodeSpec | None = None):
+        file = ForeignFile("record", path)
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-            entries = [json.loads(line) for line in lines]
-        except OSError as error:
-            raise RangeError(f"{path} cannot be read: {error.strerror}") from None
-        except ValueError:
-            raise RangeError(f"{path} is no record of a session") from None
+            lines = file.read(RECORD_LIMIT).splitlines()
+            entries = [file.decoded_json(line) for line in lines]
+        except RangeError as error:
+            raise RangeError(f"{path} is no record of a session: {error}") from None
+        if strange := [entry for entry in entries if not isinstance(entry, dict)]:
+            raise RangeError(f"{path} is no record of a session: it holds {shown(strange[0])}")
         head = entries[0] if entries and isinstance(entries[0], dict) else {}
         if head.get("format") != FORMAT or head.get("version") != VERSION:
             raise RangeError(f"{path} is no record of a session of version {VERSION}")
-        found = recognise(head["identity"], str(path), None if spec is None else [spec])
+        identity = head.get("identity")
+        needed = ("id", "version", "map_hash", "spec_hash")
+        if not (
+            isinstance(identity, dict)
+            and identity.keys() >= set(needed)
+            and all(type(value) is int for value in identity.values())
+        ):
+            raise file.refused(
+                f"has identity = {shown(identity)}", f"integers with the names {', '.join(needed)}"
+            )
+        found = recognise(identity, str(path), None if spec is None else [spec])
         super().__init__(found, f"replay:{path}")
         self._entries = entries[1:]
         self._next = 0
@@ -137,11 +150,16 @@ class ReplayDevice(Device):
             raise ReplayError(f"{self.name} line {line}: recorded was {before}, asked was {now}")
         self._next += 1
         if "error" in entry:
-            raise DeviceError(entry["error"])
+            raise DeviceError(str(entry["error"]))
+        if "answer" not in entry:
+            raise ReplayError(f"{self.name} line {line} holds neither an answer nor an error")
         return entry["answer"]
 
     def _read(self, registers: Sequence[Register]) -> list[int]:
-        return list(self._transact(_reading(registers)))
+        answer = self._transact(_reading(registers))
+        if not isinstance(answer, list) or not all(type(value) is int for value in answer):
+            raise self._no_answer(answer, "a list of integers")
+        return answer
 
     def _write(self, values: Sequence[tuple[Register, int]]) -> None:
         self._transact(_writing(values))
@@ -152,14 +170,26 @@ class ReplayDevice(Device):
 
     def receive(self, port: ReadPort, count: int) -> Words:
         """Return the words in the record."""
-        return np.array(self._transact(_receiving(port, count)), dtype=np.uint32)
+        answer = self._transact(_receiving(port, count))
+        try:
+            return np.array(answer, dtype=np.uint32)
+        except (TypeError, ValueError, OverflowError):
+            raise self._no_answer(answer, "a list of words of 32 bits") from None
 
     def wait(self, seconds: float) -> None:
         """Do nothing: no time passes on playback."""
 
     def room(self, port: WritePort) -> int:
         """Return the room in the record."""
-        return int(self._transact(_asking_room(port)))
+        answer = self._transact(_asking_room(port))
+        if type(answer) is not int:
+            raise self._no_answer(answer, "an integer")
+        return answer
+
+    def _no_answer(self, answer: Any, allowed: str) -> ReplayError:
+        return ReplayError(
+            f"{self.name} line {self._next + 1} has the answer {shown(answer)}; allowed: {allowed}"
+        )
 
     def close(self) -> None:
         """Do nothing: the file was read when it was opened."""
@@ -199,10 +229,10 @@ def _difference(recorded: dict[str, Any], asked: dict[str, Any]) -> tuple[str, s
             pairs = zip_longest(ours, theirs)
             k, pair = next((k, p) for k, p in enumerate(pairs) if p[0] != p[1])
             where = f"{next(iter(asked))} with {key}[{k}] = " if key == "words" else f"{key} "
-            return f"{where}{json.dumps(pair[0])}", f"{where}{json.dumps(pair[1])}"
+            return f"{where}{_shown(pair[0])}", f"{where}{_shown(pair[1])}"
     return _shown(recorded), _shown(asked)
 
 
-def _shown(entry: dict[str, Any]) -> str:
+def _shown(entry: Any) -> str:
     text = json.dumps(entry)
     return text if len(text) <= 120 else text[:117] + "..."

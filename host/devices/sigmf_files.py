@@ -15,6 +15,7 @@ from shotveil.models.node.register import Access
 from shotveil.models.node.spec import CLOCK_HZ
 
 EXTENSION = "shotveil"
+SUFFIXES = (".sigmf-data", ".sigmf-meta", ".sigmf")
 VERSION = "1.0.0"  # version of the fields that start with `shotveil:`
 
 
@@ -23,6 +24,8 @@ def names(path: Path) -> tuple[Path, Path]:
 
     Raises `RangeError` if one of them exists or the folder does not.
     """
+    if path.suffix in SUFFIXES:  # of a person who names one of the two files
+        path = path.with_suffix("")
     files = path.with_name(path.name + ".sigmf-data"), path.with_name(path.name + ".sigmf-meta")
     for file in files:
         if file.exists():

@@ -50,14 +50,19 @@ class DataBound(Bound):
     The server sent M rows of coherent light in N complex modes while the client's data, the unit
     vector x̂ of n = 2N real elements, stayed the same. Each row returns with a displacement that the
     server knows, a thermal state of n̄ = g/2 photons in the direction ξ, and vacuum in all other
-    directions. All lost light counts as received by the server.
+    directions. A loss imbalance of the client's optics adds coherent light in the direction ξ. All
+    lost light counts as received by the server.
     """
 
-    def __call__(self, g: ArrayLike, rows: ArrayLike, modes: ArrayLike) -> Real:
+    def __call__(
+        self, g: ArrayLike, rows: ArrayLike, modes: ArrayLike, coherent: ArrayLike = 0.0
+    ) -> Real:
         """Return the bound in bits per data element.
 
         g: Excess noise quantum g = 2(G − 1)/G ≥ 0, in SNU.
         rows, modes: Integers M ≥ 1 and N ≥ 1.
+        coherent: Mean number of photons ≥ 0 of coherent light that a row returns along ξ as well,
+            which the client's imperfections cause (`Channel.coherent_photons_at`).
 
         The arguments are broadcast; for numbers the result is a scalar. Raises `RangeError` for a
         value out of range.
@@ -65,7 +70,9 @@ class DataBound(Bound):
         require("excess noise quantum g", g, at_least=0)
         require("rows", rows, at_least=1, integer=True)
         require("modes", modes, at_least=1, integer=True)
-        return self.function(*(np.asarray(value, dtype=np.float64) for value in (g, rows, modes)))
+        require("coherent photons", coherent, at_least=0)
+        given = g, rows, modes, coherent
+        return self.function(*(np.asarray(value, dtype=np.float64) for value in given))
 
 
 class WeightBound(Bound):
@@ -98,8 +105,8 @@ class WeightBound(Bound):
         return self.function(inferences, modulation_variance, transmittance, excess_noise)
 
 
-def data_bound(**what: Any) -> Callable[[Callable[[Real, Real, Real], Real]], DataBound]:
-    """Return a decorator that makes a `DataBound` of a function (g, rows, modes) → bits per value.
+def data_bound(**what: Any) -> Callable[[Callable[[Real, Real, Real, Real], Real]], DataBound]:
+    """Return a decorator for a function (g, rows, modes, coherent) → bits per value: a `DataBound`.
 
     The bound has the function's name. The function gets float64 arrays in the ranges of
     `DataBound`. what: The fields label, theorem, covers and order of `Bound`.

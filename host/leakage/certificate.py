@@ -99,13 +99,17 @@ def certified_channel(
     """Return (T_min, ε_max); the true channel is no worse in either, except with probability δ.
 
     Half of `failure_probability` δ in (0, 1) goes to each limit. Since χ falls with T and grows
-    with ε, its value at (T_min, ε_max) bounds the leakage with the same δ. Raises `RangeError` for
+    with ε, its value at (T_min, ε_max) bounds the leakage with the same δ. Both allow for any drift
+    of the shot-noise unit that `receiver` states. Raises `RangeError` for
     another probability, fewer than 2 symbols or Σq² = 0.
     """
     require("failure_probability", failure_probability, above=0, below=1)
     share = np.asarray(failure_probability, dtype=np.float64) / 2
+    kappa = receiver.shot_noise_drift
     return _channel_behind(
-        receiver, slope_min(statistics, share), noise_variance_max(statistics, share)
+        receiver,
+        slope_min(statistics, share) / np.sqrt(1 + kappa),
+        noise_variance_max(statistics, share) / (1 - kappa),
     )
 
 
@@ -122,7 +126,8 @@ def transmittance_below(
     """
     require("false_alarm_probability", false_alarm_probability, above=0, below=0.5)
     allowed = stdtrit(_freedom(statistics), false_alarm_probability) * _slope_error(statistics)
-    return np.asarray(statistics.slope - receiver.slope(transmittance) < allowed)
+    shown = receiver.slope(transmittance) * np.sqrt(1 + receiver.shot_noise_drift)
+    return np.asarray(statistics.slope - shown < allowed)
 
 
 def excess_noise_above(
@@ -139,7 +144,8 @@ def excess_noise_above(
     require("false_alarm_probability", false_alarm_probability, above=0, below=0.5)
     _require_symbols(statistics)
     limit = 2 * gammainccinv(_freedom(statistics) / 2, false_alarm_probability)
-    return np.asarray(statistics.residual / receiver.noise_variance(excess_noise) > limit)
+    shown = receiver.noise_variance(excess_noise) * (1 - receiver.shot_noise_drift)
+    return np.asarray(statistics.residual / shown > limit)
 
 
 def _channel_behind(

@@ -1,10 +1,11 @@
 """The total leakage of the same weights when they were sent through several different channels.
 
-K copies of the same weights through one channel (T, ε) leak χ_K = χ(1 + K·V_A, T, ε), less than
-K·χ. For channels that differ, two upper bounds hold and so does any mixture of them:
+K copies of the same weights through one channel (T, ε) leak at most the majorant of χ at
+(K·V_A, T, ε), less than K times that of one. For channels that differ, two upper bounds hold and so
+does any mixture of them:
 
-* Joint: count all copies at the worst T and the worst ε among them, since χ falls with T and grows
-  with ε.
+* Joint: count all copies at the worst T and the worst ε among them, since the
+  majorant falls with T and grows with ε.
 * Sum: given the weights, what leaked from different copies is independent, so the total is at most
   the sum of the Holevo quantities (subadditivity of entropy).
 
@@ -24,7 +25,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from shotveil.host.leakage.weights import holevo_per_mode
+from shotveil.host.leakage.majorant import majorant_per_mode
 from shotveil.models.common.checks import RangeError, require
 
 STEPS_PER_DECADE = 8
@@ -83,7 +84,7 @@ def composed_leakage(
         for i in range(j):
             transmittance = min(channel.transmittance for channel in ordered[i:j])
             excess = max(channel.excess_noise for channel in ordered[i:j])
-            together = holevo_per_mode(1 + energy[i:j].sum(axis=0), transmittance, excess) / 2
+            together = majorant_per_mode(energy[i:j].sum(axis=0), transmittance, excess) / 2
             options.append(least[i] + together)
         least.append(np.min(options, axis=0))
     return np.asarray(least[-1])

@@ -3,5 +3,5 @@
 Their names are not in the catalogue, so that a command's help need not load the bounds themselves.
 """
 
-DATA_BOUND = "qcrb"
+DATA_BOUND = "holevo"
 WEIGHT_BOUND = "holevo"

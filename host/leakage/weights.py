@@ -61,7 +61,8 @@ def holevo_per_mode(
     Raises `RangeError` outside the ranges above.
     """
     require("variance", variance, at_least=1)
-    return _holevo(np.asarray(variance, dtype=np.float64) - 1, transmittance, excess_noise)
+    modulation = np.asarray(variance, dtype=np.float64) - 1
+    return holevo_of_modulation(modulation, transmittance, excess_noise)
 
 
 def weight_leakage(
@@ -92,7 +93,7 @@ def weight_leakage_after(
     require("inferences", inferences, at_least=0, integer=True)
     require("modulation_variance", modulation_variance, at_least=0)
     modulation = np.multiply(inferences, modulation_variance, dtype=np.float64)
-    return _holevo(modulation, transmittance, excess_noise) / 2
+    return holevo_of_modulation(modulation, transmittance, excess_noise) / 2
 
 
 def weight_leakage_limit(f2: ArrayLike, modes: ArrayLike) -> NDArray[np.float64]:
@@ -111,10 +112,14 @@ def weight_leakage_limit(f2: ArrayLike, modes: ArrayLike) -> NDArray[np.float64]
     return _thermal_nats(x / (np.sqrt(1 + x) + 1) / 2) / np.log(2)
 
 
-def _holevo(
+def holevo_of_modulation(
     modulation: NDArray[np.float64], transmittance: ArrayLike, excess_noise: ArrayLike
 ) -> NDArray[np.float64]:
-    """Return χ in bits per mode from V_A = V − 1, so that a small V_A keeps all its digits."""
+    """Return χ in bits per mode from V_A = V − 1, so that a small V_A keeps all its digits.
+
+    The arguments are those of `holevo_per_mode`, with V_A ≥ 0 in place of V; so are the errors, but
+    that V_A itself is not checked.
+    """
     require("transmittance", transmittance, at_least=0, at_most=1)
     require("excess_noise", excess_noise, at_least=0)
     t = np.asarray(transmittance, dtype=np.float64)

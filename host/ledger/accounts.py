@@ -145,11 +145,11 @@ class Budget:
 
 @dataclass
 class SessionAccount:
-    """One client's session: the channel of each layer, and its committed copies, (rows,) each."""
+    """One client's session: V_A (SNU), channel and committed copies, (rows,), of each layer."""
 
     network: str
     client: str
-    modulation_variance: float
+    modulation_variance: list[float]
     failure_probability: float
     channels: list[LayerChannel]
     committed: list[NDArray[np.int64]]
@@ -223,12 +223,19 @@ class Accounts:
             raise ValueError("the session is known already")
         if len(body["declared"]) != len(account.layers):
             raise ValueError("the session does not declare one channel a layer")
+        # Ledgers of earlier versions hold one number, for all layers.
+        given = body["modulation_variance"]
+        variances = [float(v) for v in given] if isinstance(given, list) else [float(given)]
+        if len(variances) == 1:
+            variances *= len(account.layers)
+        if len(variances) != len(account.layers):
+            raise ValueError("the session does not have one modulation variance a layer")
         for tally in (account.total, account.client(body["client"])):
             tally.disclosed = max(tally.disclosed, float(body.get("disclosed_bits", 0.0)))
         self.sessions[body["session"]] = SessionAccount(
             body["network"],
             body["client"],
-            float(body["modulation_variance"]),
+            variances,
             float(body["failure_probability"]),
             [LayerChannel(ChannelClass(*map(float, pair))) for pair in body["declared"]],
             [np.zeros(rows, dtype=np.int64) for rows, _ in account.layers],
@@ -289,7 +296,7 @@ class Accounts:
         for sense in SENSES:
             rated = getattr(channel, sense)
             for tally in (account.total, account.client(session.client)):
-                tally.add(sense, layer, rated, session.modulation_variance, copies)
+                tally.add(sense, layer, rated, session.modulation_variance[layer], copies)
 
     def find(self, network: str) -> tuple[str, NetworkAccount]:
         """Return the digest and the account of a network.

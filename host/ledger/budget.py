@@ -31,6 +31,7 @@ from shotveil.host.ledger.accounts import (
 )
 from shotveil.host.ledger.event_log import EventLog
 from shotveil.models.common.checks import RangeError, require
+from shotveil.models.link.light import one_or_each
 from shotveil.models.networks.network import Network
 
 
@@ -94,14 +95,15 @@ class BudgetFilter:
         session: str,
         network: str,
         client: str,
-        modulation_variance: float,
+        modulation_variance: float | Sequence[float],
         declared: Sequence[ChannelClass],
         failure_probability: float,
         disclosed_bits: float = 0.0,
     ) -> None:
         """Begin a session of `client` with one declared channel for each layer.
 
-        modulation_variance: V_A > 0 of the rows, in SNU.
+        modulation_variance: V_A > 0 of the rows, in SNU, for all layers or as a sequence with one
+            for each.
         failure_probability: δ in (0, 1) of all certificates of the session together.
         disclosed_bits: Bits that any session discloses of the network besides the light of its
             rows. They are charged only once for all sessions.
@@ -117,6 +119,14 @@ class BudgetFilter:
             # Checked before writing, because everything on disk has to be readable again.
             if session in self.accounts.sessions:
                 raise RangeError(f"session {session} is known already; allowed: a new one")
+            variances = modulation_variance
+            if not isinstance(variances, Sequence):
+                variances = [variances] * len(account.layers)
+            if len(variances) != len(account.layers):
+                raise RangeError(
+                    f"{len(variances)} modulation variances are given; allowed: "
+                    f"{len(account.layers)}, one for each layer"
+                )
             if len(declared) != len(account.layers):
                 raise RangeError(
                     f"{len(declared)} channels are declared; allowed: {len(account.layers)}, "
@@ -139,7 +149,7 @@ class BudgetFilter:
                     "session": session,
                     "network": network,
                     "client": client,
-                    "modulation_variance": modulation_variance,
+                    "modulation_variance": one_or_each(variances),
                     "declared": [list(channel) for channel in declared],
                     "failure_probability": failure_probability,
                     "composition": COMPOSITION,
@@ -247,7 +257,7 @@ class BudgetFilter:
             copies = self.accounts.copies_of(Reserve(0, session, layer, first, end, inferences))
             for budget, tally in limits:
                 extra = Tally(network.layers)
-                extra.add(budget.sense, layer, LOST, account.modulation_variance, copies)
+                extra.add(budget.sense, layer, LOST, account.modulation_variance[layer], copies)
                 if tally.bits(budget.sense, extra) > budget.bits:
                     return False
             return True
@@ -275,9 +285,11 @@ class BudgetFilter:
     def _explain(self, session: str, inferences: int) -> str:
         account = self.accounts.sessions[session]
         network = self.accounts.networks[account.network]
+        weights = sum(rows * columns for rows, columns in network.layers)
         parts = [
             f"{whose} has {tally.bits(budget.sense):.6g} of {budget.bits:g} bits per weight "
-            f"({budget.sense}) charged"
+            f"({budget.sense}) charged, {tally.bits(budget.sense) * weights:.6g} of "
+            f"{budget.bits * weights:.6g} bits of all weights"
             for whose, budget, tally in (
                 (f"network {network.name}", network.budget, network.total),
                 (
@@ -300,13 +312,13 @@ def remaining_inferences(
     tally: Tally,
     budget: Budget,
     channels: Sequence[ChannelClass],
-    modulation_variance: float,
+    modulation_variance: Sequence[float],
     most: int = 10**12,
 ) -> int:
     """Return how many more inferences keep a tally within a budget, at most `most`.
 
     channels: The channel of each layer, at which the inferences are charged.
-    modulation_variance: V_A of the rows, in SNU.
+    modulation_variance: V_A of each layer's rows, in SNU.
 
     The room that reserves need while light is on its way is not subtracted.
     """
@@ -315,7 +327,7 @@ def remaining_inferences(
         extra = Tally(account.layers)
         for layer, (channel, (rows, _)) in enumerate(zip(channels, account.layers, strict=True)):
             copies = np.full(rows, inferences, dtype=np.int64)
-            extra.add(budget.sense, layer, channel, modulation_variance, copies)
+            extra.add(budget.sense, layer, channel, modulation_variance[layer], copies)
         return tally.bits(budget.sense, extra) <= budget.bits
 
     if tally.bits(budget.sense) > budget.bits or not fits(1):

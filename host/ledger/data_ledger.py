@@ -4,7 +4,7 @@ The ledger identifies an image by a keyed hash, so the file does not tell which 
 Every row that meets an image adds to what a server may have learned of it. The ledger therefore
 counts rows for each image and layer, and takes the bound at their total (`host.leakage.data`). The
 activations of a hidden layer come from the image, so what leaks of them leaks of the image: the
-bits of all layers are added (chain rule) and divided by the number of elements of the image. An
+bits of all layers are added (chain rule). Per element, they are divided by the image's elements. An
 image is charged before the optics are set to it, for all rows that the server declared, decoys
 included. Nothing is ever credited back.
 """
@@ -21,10 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shotveil.host.leakage.catalogue import DATA_BOUND, DATA_BOUNDS, data_bound
+from shotveil.host.leakage.data import bits_of_vector
 from shotveil.host.ledger.event_log import EventLog
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.link.encoding import modes_of
+from shotveil.models.link.light import one_or_each
 from shotveil.models.link.optics import noise_quantum
+
+_Rows = dict[tuple[int, int], tuple[float, int]]
 
 
 class DataBudgetExhausted(RangeError):
@@ -35,21 +39,30 @@ class DataLedger:
     """The client's ledger at `path`, which is created if it does not exist.
 
     budget: Limit in bits per data element of an image, ≥ 0; None sets no limit.
-    bound: Name of the data bound that the budget is compared with.
+    bound: Name of the data bound that both budgets are compared with.
+    image_budget: Limit in bits of a whole image, ≥ 0; None sets no limit.
 
-    An image that was used at several gains counts at the highest of them. Raises `RangeError` for a
-    file that `EventLog` refuses or that is no data ledger, a negative budget or an unknown bound.
+    A layer that met an image at several gains counts at the highest of them. Raises `RangeError`
+    for a file that `EventLog` refuses or that is no data ledger, a negative budget or an unknown
+    bound.
     """
 
-    def __init__(self, path: Path, budget: float | None = None, bound: str = DATA_BOUND) -> None:
-        if budget is not None:
-            require("data budget", budget, at_least=0)
+    def __init__(
+        self,
+        path: Path,
+        budget: float | None = None,
+        bound: str = DATA_BOUND,
+        image_budget: float | None = None,
+    ) -> None:
+        for name, bits in (("data budget", budget), ("image budget", image_budget)):
+            if bits is not None:
+                require(name, bits, at_least=0)
         data_bound(bound)
-        self.budget, self.bound = budget, bound
+        self.budget, self.bound, self.image_budget = budget, bound, image_budget
         self._lock = threading.Lock()
         self._log = EventLog(path)
-        # For each image: the highest gain so far, and rows by (number of the layer, columns).
-        self._images: dict[str, tuple[float, dict[tuple[int, int], int]]] = {}
+        # For each image and (number of the layer, columns): the highest gain so far, and rows.
+        self._images: dict[str, _Rows] = {}
         try:
             for event in self._log.events():
                 if event.kind == "asked":
@@ -62,13 +75,13 @@ class DataLedger:
     def charge(
         self,
         images: NDArray[np.floating],
-        gain: float,
+        gain: float | Sequence[float],
         rows: Sequence[int],
         columns: Sequence[int],
     ) -> None:
         """Charge a batch of images, shape (n, inputs); on return the charge is on disk.
 
-        gain: Power gain G > 1 of the client's amplifier.
+        gain: Power gain G > 1 of the client's amplifier, for all layers or one for each.
         rows, columns: Number of rows that are sent, and of columns, of each layer.
 
         Raises `DataBudgetExhausted`, and charges nothing, if any image would exceed the budget, and
@@ -77,39 +90,49 @@ class DataLedger:
         require("gain", gain, above=1)
         with self._lock:
             names = [self._name(image) for image in images]
-            if self.budget is not None:
+            if self.budget is not None or self.image_budget is not None:
                 before = dict(self._images)
                 self._count(names, gain, rows, columns)
                 after, self._images = self._images, before
-                worst = max(_bits(*after[name], self.bound) for name in set(names))
-                if worst > self.budget:
-                    raise DataBudgetExhausted(
-                        f"data budget exhausted: an image would leak {worst:.4g} bits per element "
-                        f"({self.bound}) of {self.budget:g}; what has leaked stays leaked, so more "
-                        "is possible only with a lower gain or a higher budget"
-                    )
+                leaked = np.array([_bits(after[name], self.bound) for name in set(names)])
+                for budget, bits, unit in zip(
+                    (self.budget, self.image_budget),
+                    leaked.max(axis=0),
+                    ("bits per element", "bits in all"),
+                    strict=True,
+                ):
+                    if budget is not None and bits > budget:
+                        raise DataBudgetExhausted(
+                            f"data budget exhausted: an image would leak {bits:.4g} {unit} "
+                            f"({self.bound}) of {budget:g}; what has leaked stays leaked, so more "
+                            "is possible only with a lower gain or a higher budget"
+                        )
+            each = one_or_each(gain) if isinstance(gain, Sequence) else gain
             self._log.append(
                 "asked",
-                {"images": names, "gain": gain, "rows": list(rows), "columns": list(columns)},
+                {"images": names, "gain": each, "rows": list(rows), "columns": list(columns)},
             )
             self._count(names, gain, rows, columns)
 
     def leakage(self) -> dict[str, dict[str, float]]:
         """Return, for each bound, the mean and the largest leakage of an image so far.
 
-        Leakage is in bits per data element, under the keys "mean" and "most".
+        Leakage is in bits per data element under the keys "mean" and "most", and in bits of the
+        whole image under "image_mean" and "image_most".
         """
         found = {}
         for bound in DATA_BOUNDS:
             # Many images share a history, so the bits are computed once for each history.
-            histories = {
-                (gain, tuple(sorted(rows.items()))) for gain, rows in self._images.values()
+            histories = [tuple(sorted(rows.items())) for rows in self._images.values()]
+            bits = {history: _bits(dict(history), bound) for history in set(histories)}
+            each = np.array([bits[history] for history in histories] or [(0.0, 0.0)])
+            (mean, image_mean), (most, image_most) = each.mean(axis=0), each.max(axis=0)
+            found[bound] = {
+                "mean": float(mean),
+                "most": float(most),
+                "image_mean": float(image_mean),
+                "image_most": float(image_most),
             }
-            bits = {history: _bits(history[0], dict(history[1]), bound) for history in histories}
-            each = [
-                bits[gain, tuple(sorted(rows.items()))] for gain, rows in self._images.values()
-            ] or [0.0]
-            found[bound] = {"mean": float(np.mean(each)), "most": float(np.max(each))}
         return found
 
     @property
@@ -126,22 +149,29 @@ class DataLedger:
         return hmac.new(self._log.secret, data, hashlib.sha256).hexdigest()[:32]
 
     def _count(
-        self, names: Sequence[str], gain: float, rows: Sequence[int], columns: Sequence[int]
+        self,
+        names: Sequence[str],
+        gain: float | Sequence[float],
+        rows: Sequence[int],
+        columns: Sequence[int],
     ) -> None:
+        gains = gain if isinstance(gain, Sequence) else [gain] * len(rows)
         for name in names:
-            highest, old = self._images.get(name, (gain, {}))
-            new = dict(old)
-            for place, (number, width) in enumerate(zip(rows, columns, strict=True)):
-                new[place, int(width)] = new.get((place, int(width)), 0) + int(number)
-            self._images[name] = max(highest, gain), new
+            new = dict(self._images.get(name, {}))
+            for place, (own, number, width) in enumerate(zip(gains, rows, columns, strict=True)):
+                highest, before = new.get((place, int(width)), (own, 0))
+                new[place, int(width)] = max(highest, own), before + int(number)
+            self._images[name] = new
 
 
-def _bits(gain: float, rows: dict[tuple[int, int], int], bound: str) -> float:
-    """Return bits per element of the image: the bits of all layers over the first one's columns."""
-    g, total, elements = noise_quantum(gain), 0.0, 1
-    for (place, columns), number in rows.items():
-        bits = float(DATA_BOUNDS[bound](g, number, modes_of(columns)))
-        total += columns * bits
-        if place == 0:
-            elements = columns
-    return total / elements
+def _bits(rows: _Rows, bound: str) -> tuple[float, float]:
+    """Return the bits of an image that all layers together tell, per element and in all.
+
+    The elements are those of the narrowest first layer that the image met.
+    """
+    total = sum(
+        float(bits_of_vector(DATA_BOUNDS[bound], noise_quantum(gain), number, modes_of(columns)))
+        for (_, columns), (gain, number) in rows.items()
+    )
+    elements = min((columns for place, columns in rows if place == 0), default=1)
+    return total / elements, total

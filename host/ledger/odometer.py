@@ -86,18 +86,20 @@ def _network(accounts: Accounts, digest: str, account: NetworkAccount) -> dict[s
     ]
     last = sessions[-1] if sessions else None
     channels = last.channels if last else None
-    variance = last.modulation_variance if last else 0.0
+    variances = last.modulation_variance if last else []
+    weights = sum(rows * columns for rows, columns in account.layers)
     return {
         "network": account.name,
         "digest": digest,
-        "weights": sum(rows * columns for rows, columns in account.layers),
+        "weights": weights,
         "leakage_bits": _bits(account.total),
+        "total_bits": {sense: weights * bits for sense, bits in _bits(account.total).items()},
         "disclosed_bits": account.total.disclosed,
         "row_copies_sent": account.total.copies(),
         "row_copies_never_verified": sum((r.stop - r.first) * r.inferences for r in in_flight),
         "failure_probability": sum(s.failure_probability for s in sessions),
         "budget": asdict(account.budget) if account.budget else None,
-        "remaining_inferences": _remaining(account, account.budget, channels, variance),
+        "remaining_inferences": _remaining(account, account.budget, channels, variances),
         "sessions": len(sessions),
         "sessions_open": sum(not s.ended for s in sessions),
         "clients": [
@@ -120,7 +122,7 @@ def _remaining(
     account: NetworkAccount,
     budget: Budget | None,
     channels: list[LayerChannel] | None,
-    variance: float,
+    variances: list[float],
 ) -> dict[str, int | None]:
     """Return, for each sense, the inferences that still fit if the budget applied to that sense."""
     if budget is None or channels is None:
@@ -129,7 +131,7 @@ def _remaining(
     def in_sense(sense: Sense) -> int:
         rated = [getattr(channel, sense) for channel in channels]
         held = Budget(budget.bits, sense)
-        return remaining_inferences(account, account.total, held, rated, variance)
+        return remaining_inferences(account, account.total, held, rated, variances)
 
     return {sense: in_sense(sense) for sense in SENSES}
 

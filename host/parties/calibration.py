@@ -19,6 +19,7 @@ from typing import Any, Self
 from shotveil.host.verification.estimation import Calibration
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.files import write_atomically
+from shotveil.models.common.foreign import ForeignFile, shown
 from shotveil.models.drive.spec import Arm
 from shotveil.models.node.spec import QUADRATURES
 
@@ -37,12 +38,15 @@ class _Party:
         needed = QUADRATURES[self.role]
         if self.receiver.quadratures != needed or len(self.receiver.scale) != needed:
             raise RangeError(
-                f"quadratures = {self.receiver.quadratures}; allowed: {needed}, a {self.role}'s"
+                f"quadratures = {shown(self.receiver.quadratures)}; "
+                f"allowed: {needed}, a {self.role}'s"
             )
         require("receiver's shot variance", self.receiver.shot_variance, above=0)
         require("receiver's efficiency", self.receiver.efficiency, above=0, at_most=1)
         if len(set(self.receiver.scale)) != 1:
-            raise RangeError(f"scales = {self.receiver.scale}; allowed: the same for x and p")
+            raise RangeError(
+                f"scales = {shown(self.receiver.scale)}; allowed: the same for x and p"
+            )
 
     def save(self, path: Path) -> None:
         """Write the calibration as JSON; after a crash the file is either whole or unchanged."""
@@ -57,19 +61,25 @@ class _Party:
         to the other role or holds a value out of range.
         """
         try:
-            given = dict(json.loads(path.read_text()))
+            given = dict(ForeignFile("calibration", path).json())
             role = given.pop("role")
-        except (OSError, ValueError, KeyError, TypeError):
+        except RangeError as error:
+            said = str(error).partition("; allowed")[0]
+            raise RangeError(f"{said}; {HOW}") from None
+        except (ValueError, KeyError, TypeError):
             raise RangeError(f"calibration {path} cannot be read; {HOW}") from None
         if role != cls.role:
-            raise RangeError(f"calibration {path} is of a {role}; allowed: a {cls.role}'s")
+            kind = role if role in ("server", "client") else shown(role)
+            raise RangeError(f"calibration {path} is of a {kind}; allowed: a {cls.role}'s")
         try:
             receiver = dict(given.pop("receiver"))
             receiver["scale"] = tuple(receiver["scale"])
             i, q = (Arm(**arm) for arm in given.pop("arms"))
             return cls._of(Calibration(**receiver), (i, q), given)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise RangeError(f"calibration {path} does not hold: {error}; {HOW}") from None
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+            raise RangeError(
+                f"calibration {path} does not hold: {str(error)[:200]}; {HOW}"
+            ) from None
 
     @classmethod
     def _of(cls, receiver: Calibration, arms: tuple[Arm, Arm], rest: dict[str, Any]) -> Self:

@@ -11,11 +11,14 @@ import math
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shotveil.host.leakage.catalogue import DATA_BOUNDS
+from shotveil.host.leakage.data import image_bits
 from shotveil.host.ledger.data_ledger import DataLedger
 from shotveil.host.protocol import messages_pb2 as pb
 from shotveil.host.protocol.wire import (
@@ -45,8 +48,10 @@ from shotveil.host.verification.probe_check import (
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.link.channel import Channel
 from shotveil.models.link.detector import Detector
-from shotveil.models.link.encoding import Complex, Real
+from shotveil.models.link.encoding import Complex, Real, modes_of
+from shotveil.models.link.optics import noise_quantum
 from shotveil.models.networks.layers import through_layers
+from shotveil.models.networks.plan import ClientPlan, LayerShape, chain
 
 IN_FLIGHT = 3  # batches
 
@@ -82,8 +87,10 @@ class DataClient:
     rng: Secret generator. It draws which repetitions of a row are checks, and their direction.
     network: Name of the network that is asked for, or at least the first 8 digits of its digest;
         "" accepts any.
-    max_gain: Largest gain that this client uses, even if the server grants more. It limits how
-        much of the data leaks.
+    plan: The client's steps, from its part of the network. None means that the layers follow each
+        other with ReLU between them.
+    max_gain: Largest gain that this client uses in any layer, even if the server grants more. It
+        limits how much of the data leaks.
     ledger: Account of what leaked of each image. An image is charged before the optics are set to
         it. None keeps no account.
     check_rate: Number of extra repetitions of each row for each image, in [0, 1], by which the
@@ -105,6 +112,7 @@ class DataClient:
         rng: np.random.Generator,
         *,
         network: str = "",
+        plan: ClientPlan | None = None,
         max_gain: float = math.inf,
         detector: Detector | None = None,
         ledger: DataLedger | None = None,
@@ -122,18 +130,33 @@ class DataClient:
         self._check_rate = check_rate
         self.welcome = model.open(pb.Hello(version=VERSION, network=network))
         self._check_welcome(self.welcome)
+        self._plan = self._plan_for(self.welcome, plan)
         prepare(self.welcome)
-        self.gain = min(self.welcome.gain, max_gain)
-        self.check = ProbeCheck(self.gain, self._detector, false_alarm_probability)
+        self.gains = [min(layer.gain, max_gain) for layer in self.welcome.layers]
+        self.check = ProbeCheck(self.gains, self._detector, false_alarm_probability)
         self._secret = threading.Lock()
         self.warnings: list[str] = []
         self._next_batch = 0
 
     @property
+    def gain(self) -> float:
+        """Largest gain that this client uses in any layer."""
+        return max(self.gains)
+
+    @property
     def inputs(self) -> int:
         """Number of values in an image, as the network takes it."""
-        first = self.welcome.layers[0]
-        return int(first.columns) - first.bias
+        return self._plan.inputs
+
+    @property
+    def image_bits(self) -> dict[str, float]:
+        """Bits that one inference tells of an image, over all layers, decoys included, by bound."""
+        found = dict.fromkeys(DATA_BOUNDS, 0.0)
+        for layer, gain in zip(self._plan.layers, self.gains, strict=True):
+            rows, modes = self._most_slots(layer.rows), modes_of(layer.columns)
+            for name, bits in image_bits(noise_quantum(gain), rows, modes).items():
+                found[name] += layer.patches * float(bits)
+        return found
 
     def classify(
         self,
@@ -143,7 +166,8 @@ class DataClient:
     ) -> Real:
         """Return the network's outputs, shape (n, classes), for `images`, shape (n, inputs).
 
-        batch: Number of images that are sent together, 1 to `MOST_IMAGES`.
+        batch: Number of images that are sent together, 1 to `MOST_IMAGES`. Fewer are where a layer
+            meets many patches of each.
         progress: Function that is called with the number of images in each batch that is done.
 
         Raises `RangeError` for images that do not fit, and `ProtocolError` when the server refuses,
@@ -154,6 +178,8 @@ class DataClient:
             raise RangeError(
                 f"images of shape {images.shape} do not fit; allowed: (n, {self.inputs}), n ≥ 1"
             )
+        most = max(layer.patches for layer in self._plan.layers)
+        batch = max(1, min(batch, MOST_IMAGES // most))
         chunks = [images[i : i + batch] for i in range(0, len(images), batch)]
         jobs = [(self._number(), stream, chunk) for stream, chunk in enumerate(chunks)]
 
@@ -182,19 +208,25 @@ class DataClient:
 
     def _batch(self, number: int, stream: int, chunk: NDArray[np.float32]) -> Real:
         if self._ledger is not None:
-            rows = [self._most_slots(layer.rows) for layer in self.welcome.layers]
-            columns = [int(layer.columns) for layer in self.welcome.layers]
-            self._ledger.charge(chunk, self.gain, rows, columns)
+            # Each patch is data of its own, which meets all rows.
+            met = [
+                (layer, gain)
+                for layer, gain in zip(self._plan.layers, self.gains, strict=True)
+                for _ in range(layer.patches)
+            ]
+            rows = [self._most_slots(layer.rows) for layer, _ in met]
+            columns = [layer.columns for layer, _ in met]
+            self._ledger.charge(chunk, [gain for _, gain in met], rows, columns)
         # The client knows only this much of the channel; the rest does not affect its readings.
         channel = Channel(
             transmittance_out=self.welcome.transmittance_out, client_detector=self._detector
         )
 
         def read(index: int, xi: Complex) -> Real:
-            scale = channel.inference_scale_at(self.gain, self.welcome.layers[index].scale)
+            scale = channel.inference_scale_at(self.gains[index], self.welcome.layers[index].scale)
             return self._layer(number, stream, index, xi) * scale
 
-        return through_layers([layer.bias for layer in self.welcome.layers], chunk, read)
+        return through_layers(self._plan, chunk, read)
 
     def _layer(self, number: int, stream: int, index: int, xi: Complex) -> Real:
         """Return the quadratures (images, rows) of one layer; judge the checks among them."""
@@ -206,7 +238,7 @@ class DataClient:
             session=session,
             batch=number,
             layer=index,
-            gain=self.gain,
+            gain=self.gains[index],
             images=len(xi),
             modes=xi.shape[1],
             real=pack(xi.real),
@@ -233,7 +265,7 @@ class DataClient:
             session=session,
             batch=number,
             layer=index,
-            images=len(xi),
+            images=len(xi) // self._plan.layers[index].patches,
             checks=checks,
         )
         try:
@@ -248,9 +280,11 @@ class DataClient:
     ) -> Real:
         """Ask the server for a layer's light; return the quadratures read, (images, rows)."""
         index, checks = request.layer, request.checks
-        repetitions, shape = request.images + checks, self.welcome.layers[index]
+        shape = self._plan.layers[index]
+        images = request.images * shape.patches
+        repetitions = images + checks
         slots = self._most_slots(shape.rows)
-        values = np.empty((request.images, shape.rows))
+        values = np.empty((images, shape.rows))
         missing = np.ones(shape.rows, dtype=bool)
         seen = 0
         named_parts = self._model.run_layer(request)
@@ -271,7 +305,7 @@ class DataClient:
             mask = check_mask(places[seen : seen + len(named)], repetitions)
             used, checked = separate(read, mask)
             seen += len(named)
-            if checks and (found := self.check.add(checked)):
+            if checks and (found := self.check.add(checked, index)):
                 raise ProtocolError(Refusal.ABORTED, f"the server's light is refused: {found}")
             rows = named[named >= 0]
             if len(rows) != len(set(rows.tolist())) or np.any(rows >= shape.rows):
@@ -296,12 +330,30 @@ class DataClient:
             check_range("rows", layer.rows, 1, MOST_ROWS)
             check_range("columns", layer.columns, 1 + layer.bias, 2 * MOST_MODES)
             check_range("scale", layer.scale, 1 / MOST_MAGNITUDE, MOST_MAGNITUDE)
-        for before, after in zip(welcome.layers[:-1], welcome.layers[1:], strict=True):
-            if before.rows != after.columns - after.bias:
-                raise invalid(f"{before.rows} outputs do not fit {after.columns} columns")
-        check_range("gain", welcome.gain, 1 + 1e-9, 1e6)
+            check_range("patches", layer.patches, 0, MOST_IMAGES)
+            check_range("gain", layer.gain, 1 + 1e-9, 1e6)
         check_range("transmittance out", welcome.transmittance_out, 1e-9, 1)
         check_range("decoy rate", welcome.decoy_rate, 0, 1)
+
+    def _plan_for(self, welcome: pb.Welcome, plan: ClientPlan | None) -> ClientPlan:
+        """Return this client's plan, which has to fit the layers that the server declares."""
+        shapes = tuple(
+            LayerShape(int(layer.rows), int(layer.columns), layer.bias, int(layer.patches) or 1)
+            for layer in welcome.layers
+        )
+        if plan is not None:
+            if plan.layers != shapes:
+                raise invalid(f"the layers of {welcome.network} are not those of the client's part")
+            return plan
+        if welcome.planned:
+            raise ProtocolError(
+                Refusal.FAILED_PRECONDITION,
+                f"{welcome.network} has steps at the client; name the client's part of it",
+            )
+        for before, after in pairwise(shapes):
+            if before.rows != after.inputs:
+                raise invalid(f"{before.rows} outputs do not fit {after.columns} columns")
+        return chain(shapes)
 
 
 def _random_direction(modes: int, rng: np.random.Generator) -> Complex:

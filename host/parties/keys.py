@@ -10,17 +10,21 @@ from __future__ import annotations
 
 import datetime
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from shotveil.models.common.checks import RangeError, require
+from shotveil.models.common.foreign import ForeignFile
 
 AUTHORITY, SERVER, LINK, CLIENT = "authority", "server", "link", "client"
+PEM_LIMIT = 1 << 16
 DOMAIN = "shotveil.invalid"  # this domain never resolves: it names a role, not a machine
 
 
@@ -73,16 +77,70 @@ def read_keys(folder: Path, stem: str) -> tuple[bytes, bytes, bytes]:
     """Return the authority's certificate, the party's own certificate and its key, as PEM.
 
     stem: File name without its suffix, as `make_keys` wrote it. Raises `RangeError` where a file
-    cannot be read.
+    cannot be read, and for what `require_usable` refuses. A `UserWarning` tells of a key that other
+    users of the machine can read.
     """
     paths = folder / f"{AUTHORITY}.pem", folder / f"{stem}.pem", folder / f"{stem}.key"
     try:
-        authority, certificate, key = (path.read_bytes() for path in paths)
-    except OSError as error:
-        raise RangeError(
-            f"{error.filename} cannot be read; `shotveil keys {folder}` makes what is missing"
-        ) from None
+        authority, certificate, key = (
+            ForeignFile("key file" if path.suffix == ".key" else "certificate", path).read(
+                PEM_LIMIT
+            )
+            for path in paths
+        )
+    except RangeError as error:
+        raise RangeError(f"{error}; `shotveil keys {folder}` makes what is missing") from None
+    require_usable(folder, stem, authority, certificate, key)
+    if paths[2].stat().st_mode & 0o077:
+        warnings.warn(
+            f"key file {paths[2]} can be read by other users of this machine; `chmod 600` mends it",
+            stacklevel=2,
+        )
     return authority, certificate, key
+
+
+def require_usable(
+    folder: Path, stem: str, authority: bytes, certificate: bytes, key: bytes
+) -> None:
+    """Raise `RangeError` unless a party could identify itself with these files (PEM).
+
+    A peer only hangs up on a bad certificate, so whoever has it must say what is wrong: a file that
+    is no PEM, an encrypted key, a key of another certificate, a certificate that is not valid at
+    present, or one that another authority signed.
+    """
+    files = {name: folder / name for name in (f"{AUTHORITY}.pem", f"{stem}.pem", f"{stem}.key")}
+    issuer_path, own_path, key_path = files.values()
+    found = []
+    for path, data in ((issuer_path, authority), (own_path, certificate)):
+        try:
+            found.append(x509.load_pem_x509_certificate(data))
+            found[-1].public_key()
+        except (ValueError, UnsupportedAlgorithm):
+            raise RangeError(f"{path} is no certificate; allowed: PEM of X.509") from None
+    issuer, own = found
+    try:
+        secret = serialization.load_pem_private_key(key, password=None)
+    except TypeError:
+        raise RangeError(f"{key_path} is encrypted; allowed: a key without a password") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise RangeError(f"{key_path} is no private key; allowed: PEM without a password") from None
+    if secret.public_key() != own.public_key():
+        raise RangeError(f"{key_path} is not the key of {own_path}; allowed: a pair")
+    now = datetime.datetime.now(datetime.UTC)
+    for path, each in ((issuer_path, issuer), (own_path, own)):
+        begin, end = each.not_valid_before_utc, each.not_valid_after_utc
+        if not begin <= now <= end:
+            raise RangeError(
+                f"{path} is valid from {begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC, and it "
+                f"is {now:%Y-%m-%d %H:%M}; allowed: a valid one, which `shotveil keys {folder}` "
+                "makes where the old files have been moved away"
+            )
+    try:
+        own.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature):
+        raise RangeError(
+            f"{own_path} was not signed by {issuer_path}; allowed: files of one authority"
+        ) from None
 
 
 def _issue(

@@ -40,6 +40,8 @@ _OPTIONS = [
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
+    # Parties reach each other directly; gRPC would otherwise ask the proxy of http_proxy.
+    ("grpc.enable_http_proxy", 0),
 ]
 _SERVER_OPTIONS = [
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
@@ -103,6 +105,9 @@ def _serve(services: dict[str, dict[str, Any]], address: str, keys: Keys) -> tup
     server.add_generic_rpc_handlers(
         [grpc.method_handlers_generic_handler(name, methods) for name, methods in services.items()]
     )
+    number = address.rpartition(":")[2]
+    if number.isdecimal() and int(number) > 65535:  # gRPC would drop the upper bits
+        raise OSError(f"address {address} has port {number}; allowed: 0 to 65535")
     try:
         port = server.add_secure_port(address, credentials)
     except RuntimeError:

@@ -39,6 +39,7 @@ from shotveil.host.verification.monitor import MonitorSettings, SessionMonitor, 
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.link.decoys import RowMoments, decoy_rows
 from shotveil.models.link.encoding import EncodedRows, encode_rows
+from shotveil.models.link.light import Light, links_of
 from shotveil.models.link.optics import Link
 from shotveil.models.networks.network import Network
 
@@ -52,7 +53,8 @@ IDLE_SECONDS = 600.0
 class ServerSettings:
     """The settings of a server.
 
-    link: Link that the server declares, with its photon number (> 0) and the gain that it grants.
+    link: Link that the server declares, with its photon number (> 0) and the gain that it grants,
+        for all layers or as a sequence with one for each.
     decoy_rate: Number of decoy rows for each row of weights, in (0, 1].
     monitor: Settings of verification.
     patience: Seconds that the server waits for room in the budget before it gives up.
@@ -62,7 +64,7 @@ class ServerSettings:
     Raises `RangeError` for a value out of range.
     """
 
-    link: Link
+    link: Light
     decoy_rate: float = 1 / 16
     monitor: MonitorSettings = field(default_factory=MonitorSettings)
     patience: float = 10.0
@@ -72,7 +74,8 @@ class ServerSettings:
     def __post_init__(self) -> None:
         require("decoy rate", self.decoy_rate, above=0, at_most=1)
         require("sessions", self.sessions, at_least=1, at_most=MOST_SESSIONS, integer=True)
-        require("photons", self.link.photons, above=0)
+        for link in [self.link] if isinstance(self.link, Link) else self.link:
+            require("photons", link.photons, above=0)
 
 
 @dataclass(eq=False)
@@ -121,8 +124,12 @@ class ModelServer:
         # Why the last few sessions ended, for clients that still ask in one. The errors themselves
         # are not kept: their tracebacks would keep the calls and their streams alive.
         self._refused: dict[str, tuple[str, Refusal, str]] = {}
-        variance = settings.link.modulation_variance
-        self._rows = [encode_rows(layer.weights, variance) for layer in network.layers]
+        self._links = links_of(settings.link, len(network.layers))
+        self._rows = [
+            encode_rows(layer.weights, link.modulation_variance)
+            for layer, link in zip(network.layers, self._links, strict=True)
+        ]
+        self._patches = [layer.patches for layer in network.layers]
         name = secrets.token_hex(8)
         self._keys = [f"weights {name} {i}" for i in range(len(self._rows))]
         ledger.register(network)
@@ -144,7 +151,7 @@ class ModelServer:
                 f"network {name!r} is not served; allowed: {self._network.name}",
             )
         self._expire()
-        link, settings = self._settings.link, self._settings
+        links, settings = self._links, self._settings
         session_id = secrets.token_hex(16)
         with self._guard:
             if len(self._sessions) >= settings.sessions:
@@ -157,7 +164,7 @@ class ModelServer:
             layers = self._network.layers
             session = _Session(
                 client,
-                SessionMonitor(link, [layer.modes for layer in layers], settings.monitor),
+                SessionMonitor(links, [layer.modes for layer in layers], settings.monitor),
                 [f"decoys {session_id} {i}" for i in range(len(layers))],
                 rng,
             )
@@ -167,10 +174,12 @@ class ModelServer:
                 session_id,
                 digest,
                 client,
-                link.modulation_variance,
+                [link.modulation_variance for link in links],
                 [
-                    ChannelClass(link.declared_transmittance, link.declared_excess_noise(x.modes))
-                    for x in layers
+                    ChannelClass(
+                        link.declared_transmittance_at(x.modes), link.declared_excess_noise(x.modes)
+                    )
+                    for x, link in zip(layers, links, strict=True)
                 ],
                 settings.monitor.failure_probability,
                 disclosed_bits(self._rows),
@@ -194,14 +203,19 @@ class ModelServer:
             network=self._network.name,
             layers=[
                 pb.LayerShape(
-                    rows=layer.rows, columns=layer.columns, bias=layer.bias, scale=rows.scale
+                    rows=layer.rows,
+                    columns=layer.columns,
+                    bias=layer.bias,
+                    scale=rows.scale,
+                    patches=layer.patches,
+                    gain=link.gain,
+                    photons=link.photons,
                 )
-                for layer, rows in zip(layers, self._rows, strict=True)
+                for layer, rows, link in zip(layers, self._rows, links, strict=True)
             ],
-            gain=link.gain,
-            transmittance_out=link.transmittance_out,
+            transmittance_out=links[0].transmittance_out,
             decoy_rate=settings.decoy_rate,
-            photons=link.photons,
+            planned=not self._network.plan.plain,
         )
 
     def run_layer(self, request: pb.LayerRequest, client: str) -> Iterator[pb.Progress]:
@@ -213,6 +227,10 @@ class ModelServer:
         check_version(request)
         session = self._session(request.session, client)
         check_range("images", request.images, 1, MOST_IMAGES)
+        if request.layer < len(self._patches):  # `_begin` refuses another layer
+            check_range(
+                "images × patches", request.images * self._patches[request.layer], 1, MOST_IMAGES
+            )
         check_range("checks", request.checks, 0, MOST_IMAGES)
         self._begin(session, request)
         return self._parts(session, request)
@@ -265,7 +283,8 @@ class ModelServer:
         layer, finished = request.layer, False
         try:
             rows, decoys = self._rows[layer], self._decoys(layer)
-            plan = list(self._light.parts(rows, decoys, request.images, request.checks))
+            images = request.images * self._patches[layer]
+            plan = list(self._light.parts(rows, decoys, images, request.checks))
             send = self._in_rows if plan[0].decoys is None else self._whole
             yield from send(session, request, plan)
             finished = True
@@ -329,7 +348,7 @@ class ModelServer:
     def _reserve(self, request: pb.LayerRequest, first: int, stop: int) -> Reserve:
         """Reserve rows in the ledger. On return, the charge is on disk and the light may leave."""
         # Light for the client's checks carries the weights as well, so it is charged as well.
-        repetitions = request.images + request.checks
+        repetitions = request.images * self._patches[request.layer] + request.checks
         return self._ledger.reserve(
             request.session, request.layer, first, stop, repetitions, self._settings.patience
         )
@@ -355,7 +374,7 @@ class ModelServer:
                 batch=request.batch,
                 layer=layer,
                 part=number,
-                images=request.images + request.checks,
+                images=request.images * self._patches[layer] + request.checks,
                 weights=self._keys[layer],
                 decoys=session.decoys[layer],
                 first=first,

@@ -15,36 +15,40 @@ class Hello(_message.Message):
     def __init__(self, version: _Optional[int] = ..., network: _Optional[str] = ...) -> None: ...
 
 class LayerShape(_message.Message):
-    __slots__ = ("rows", "columns", "bias", "scale")
+    __slots__ = ("rows", "columns", "bias", "scale", "gain", "photons", "patches")
     ROWS_FIELD_NUMBER: _ClassVar[int]
     COLUMNS_FIELD_NUMBER: _ClassVar[int]
     BIAS_FIELD_NUMBER: _ClassVar[int]
     SCALE_FIELD_NUMBER: _ClassVar[int]
+    GAIN_FIELD_NUMBER: _ClassVar[int]
+    PHOTONS_FIELD_NUMBER: _ClassVar[int]
+    PATCHES_FIELD_NUMBER: _ClassVar[int]
     rows: int
     columns: int
     bias: bool
     scale: float
-    def __init__(self, rows: _Optional[int] = ..., columns: _Optional[int] = ..., bias: _Optional[bool] = ..., scale: _Optional[float] = ...) -> None: ...
+    gain: float
+    photons: float
+    patches: int
+    def __init__(self, rows: _Optional[int] = ..., columns: _Optional[int] = ..., bias: _Optional[bool] = ..., scale: _Optional[float] = ..., gain: _Optional[float] = ..., photons: _Optional[float] = ..., patches: _Optional[int] = ...) -> None: ...
 
 class Welcome(_message.Message):
-    __slots__ = ("version", "session", "network", "layers", "gain", "transmittance_out", "decoy_rate", "photons")
+    __slots__ = ("version", "session", "network", "layers", "transmittance_out", "decoy_rate", "planned")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     SESSION_FIELD_NUMBER: _ClassVar[int]
     NETWORK_FIELD_NUMBER: _ClassVar[int]
     LAYERS_FIELD_NUMBER: _ClassVar[int]
-    GAIN_FIELD_NUMBER: _ClassVar[int]
     TRANSMITTANCE_OUT_FIELD_NUMBER: _ClassVar[int]
     DECOY_RATE_FIELD_NUMBER: _ClassVar[int]
-    PHOTONS_FIELD_NUMBER: _ClassVar[int]
+    PLANNED_FIELD_NUMBER: _ClassVar[int]
     version: int
     session: str
     network: str
     layers: _containers.RepeatedCompositeFieldContainer[LayerShape]
-    gain: float
     transmittance_out: float
     decoy_rate: float
-    photons: float
-    def __init__(self, version: _Optional[int] = ..., session: _Optional[str] = ..., network: _Optional[str] = ..., layers: _Optional[_Iterable[_Union[LayerShape, _Mapping]]] = ..., gain: _Optional[float] = ..., transmittance_out: _Optional[float] = ..., decoy_rate: _Optional[float] = ..., photons: _Optional[float] = ...) -> None: ...
+    planned: bool
+    def __init__(self, version: _Optional[int] = ..., session: _Optional[str] = ..., network: _Optional[str] = ..., layers: _Optional[_Iterable[_Union[LayerShape, _Mapping]]] = ..., transmittance_out: _Optional[float] = ..., decoy_rate: _Optional[float] = ..., planned: _Optional[bool] = ...) -> None: ...
 
 class LayerRequest(_message.Message):
     __slots__ = ("version", "session", "batch", "layer", "images", "checks")

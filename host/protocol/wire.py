@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-VERSION = 1
+VERSION = 2  # since then each layer has a gain and a photon number of its own
 MOST_BYTES = 16 << 20  # bytes in one message; gRPC enforces this limit before parsing
 MOST_IMAGES = 1024  # images in one batch
 MOST_MODES = 1 << 16

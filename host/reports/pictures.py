@@ -24,7 +24,7 @@ from shotveil.host.leakage.declared import network_leakage
 from shotveil.host.run import curves
 from shotveil.host.run.run import FinishedRun
 from shotveil.models.link.encoding import directions, encode_rows
-from shotveil.models.link.optics import noise_quantum
+from shotveil.models.link.optics import Link, noise_quantum
 from shotveil.models.networks.mnist import SIDE
 
 # The paper's budgets in bits per real weight and in bits per data element, and its gain.
@@ -67,9 +67,10 @@ def digits(run: FinishedRun) -> Figure:
 def accuracy_curve(run: FinishedRun) -> Figure:
     """Accuracy against F², with this run marked."""
     f2 = np.geomspace(0.01, 100, 49)
+    ratios = [link.f2 / run.link.f2 for link in run.links]
     images, labels = run.images[:CURVE_IMAGES], run.labels[:CURVE_IMAGES]
     rng = np.random.default_rng([run.seed, 1])
-    accuracy = curves.accuracy_curve(run.network, images, labels, f2, rng)
+    accuracy = curves.accuracy_curve(run.network, images, labels, f2, rng, ratios=ratios)
     error = np.sqrt(accuracy * (1 - accuracy) / len(labels))
     figure = new_figure(6.4, 3.8)
     axes = figure.add_subplot()
@@ -93,6 +94,16 @@ def accuracy_curve(run: FinishedRun) -> Figure:
     return figure
 
 
+def _scaled(run: FinishedRun, first: Link) -> list[Link]:
+    """Return the run's links with `first` in the first layer, the others in proportion."""
+    rise, light = (first.gain - 1) / (run.link.gain - 1), first.photons / run.link.photons
+
+    def scaled(link: Link) -> Link:
+        return replace(link, gain=1 + (link.gain - 1) * rise, photons=link.photons * light)
+
+    return [first if link == run.link else scaled(link) for link in run.links]
+
+
 def leakages(run: FinishedRun) -> Figure:
     """Weight leakage against photons for several gains; data leakage against gain."""
     figure = new_figure(9.2, 3.9)
@@ -102,7 +113,7 @@ def leakages(run: FinishedRun) -> Figure:
     gains = sorted({1.01, 1.1, PAPER_GAIN, 2.0, link.gain})
     for gain, colour in zip(gains, COLOURS, strict=False):
         lit = [replace(link, gain=gain, photons=mu) for mu in photons]
-        curve = [network_leakage(run.network, one).weight_leakage_bits for one in lit]
+        curve = [network_leakage(run.network, _scaled(run, one)).weight_leakage_bits for one in lit]
         this = gain == link.gain
         left.plot(photons, curve, color=colour, lw=2.2 if this else 1.2, label=f"G = {gain:.6g}")
     left.axhline(PAPER_WEIGHT_BITS, color="0.3", ls="--", lw=1)

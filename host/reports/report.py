@@ -4,23 +4,36 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from shotveil.host.adversaries.reconstruction import (
+    GuessedLabels,
+    labels_by_photon_counting,
+)
 from shotveil.host.figures.style import rendered, style
-from shotveil.host.leakage.catalogue import DATA_BOUND, DATA_BOUNDS, FURTHER_WEIGHT_BOUNDS
+from shotveil.host.leakage.catalogue import (
+    DATA_BOUND,
+    DATA_BOUNDS,
+    FURTHER_WEIGHT_BOUNDS,
+    WEIGHT_BOUND,
+)
 from shotveil.host.reports import pictures as report_figures
 from shotveil.host.run.run import FinishedRun
 from shotveil.models.common.checks import RangeError
 from shotveil.models.common.files import write_atomically
 from shotveil.models.common.parameters import Parameter
 from shotveil.models.link.channel import Channel
+from shotveil.models.link.encoding import directions
 from shotveil.models.link.optics import Link
+
+MOST_KNOWN = 10_000  # most images that the server is taken to know
 
 PICTURES = (
     report_figures.digits,
@@ -54,6 +67,7 @@ def template(name: str) -> Template:
         loader=PackageLoader("shotveil.host.reports"), autoescape=True, undefined=StrictUndefined
     )
     environment.filters["figures"] = lambda value: f"{value:.3g}"
+    environment.filters["total"] = lambda value: f"{value:,.6g}"
     environment.filters["thousands"] = lambda value: f"{value:,}"
     return environment.get_template(name)
 
@@ -67,20 +81,40 @@ def report(run: FinishedRun) -> str:
         v=summary["verification"],
         bounds=DATA_BOUNDS,
         bound=DATA_BOUNDS[DATA_BOUND],
+        weight_bound=WEIGHT_BOUND,
         weight_bounds=FURTHER_WEIGHT_BOUNDS,
+        guess=_guess(run),
         widths="-".join(str(width) for width in widths),
-        settings=_settings(run.link, summary["digest"]),
+        settings=_settings(run.links, summary["digest"]),
         **{picture.__name__: embedded(picture, run) for picture in PICTURES},
     )
 
 
-def _settings(link: Link, digest: str) -> list[tuple[str, str]]:
+def _guess(run: FinishedRun) -> GuessedLabels | None:
+    """Return what a photon counter guesses of the labels, or None.
+
+    None stands for a single image, and for data that a public part of the network prepares.
+    """
+    if len(run.images) < 2 or not run.network.plan.plain:
+        return None
+    images, labels = run.images[:MOST_KNOWN], run.labels[:MOST_KNOWN]
+    layer = run.network.layers[0]
+    xi, _ = directions(layer.inputs_of(images))
+    rng = np.random.default_rng([run.seed, 4])
+    return labels_by_photon_counting(run.link, xi, labels, layer.rows, rng)
+
+
+def _settings(links: Sequence[Link], digest: str) -> list[tuple[str, str]]:
     """Return names and values of the run's settings; the channel's are named by its parameters."""
-    values = link.as_settings()
+    values = links[0].as_settings()
+
+    def each(form: str, of: list[float]) -> str:
+        return ", ".join(format(v, form) for v in (of[:1] if len(set(of)) == 1 else of))
+
     return [
-        ("F² at the client", f"{link.f2:.6g}"),
-        ("gain of the client's amplifier", f"{link.gain:.8g}"),
-        ("photons per mode at the server's output", f"{link.photons:.6g}"),
+        ("F² at the client", each(".6g", [link.f2 for link in links])),
+        ("gain of the client's amplifier", each(".8g", [link.gain for link in links])),
+        ("photons per mode at the server's output", each(".6g", [link.photons for link in links])),
         *(
             (f"{each.label}{_unit(each)}", f"{values[each.name]:.6g}")
             for each in Channel.settings()

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from shotveil.host.run.inference import Inference
 from shotveil.models.common.checks import RangeError
 from shotveil.models.common.registry import plugins
-from shotveil.models.link.optics import Link
+from shotveil.models.link.light import Light
 from shotveil.models.networks.network import Network
 
 GROUP = "shotveil.backends"
@@ -27,6 +27,7 @@ class InferenceTask:
     """The task of a backend: images to be run through a network over a link.
 
     images: The images, shape (n, inputs).
+    link: One link for all layers, or a sequence with one for each.
     seed: Seed of all randomness, ≥ 0.
     symbol_level: Whether to simulate every mode, where the backend has a choice.
     impairments: Name of a set of impairments, for a backend that simulates the optics sample by
@@ -36,7 +37,7 @@ class InferenceTask:
 
     network: Network
     images: NDArray[np.floating]
-    link: Link
+    link: Light
     seed: int
     symbol_level: bool = False
     impairments: str = "realistic"
@@ -47,13 +48,13 @@ class InferenceTask:
 class InferenceResult:
     """The result of a backend.
 
-    link: The link that the server declares.
+    link: The link that the server declares, for all layers or for each.
     symbol_level: Whether every mode was simulated.
     calibration: Calibration of the parties' devices as plain values; None without devices.
     """
 
     inference: Inference
-    link: Link
+    link: Light
     symbol_level: bool
     calibration: dict[str, Any] | None = None
 

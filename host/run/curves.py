@@ -17,7 +17,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,6 +31,14 @@ from scipy.optimize import curve_fit, isotonic_regression
 from threadpoolctl import threadpool_limits
 
 from shotveil.host.run.cache import cache_path
+from shotveil.host.run.noise import noisy_outputs
+from shotveil.host.run.shipped_curves import (
+    SHIPPED_POINTS,
+    PartialCounts,
+    data_digest,
+    points_within,
+    shipped_files,
+)
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.files import write_atomically
 from shotveil.models.link.normals import fill_normals
@@ -53,17 +61,22 @@ def accuracy_curve(
     f2: ArrayLike,
     rng: np.random.Generator,
     *,
+    ratios: Sequence[float] = (),
     shared_noise: bool = False,
+    counted: MutableMapping[int, NDArray[np.int64]] | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Real:
     """Return the fraction of images that is classified as labelled at each F², shape as `f2`.
 
     images: Images, shape (n, inputs).
     labels: Their classes, shape (n,).
-    f2: Values of F² ≥ 0; at 0 the readings are noise alone.
+    f2: Values of F² ≥ 0 in the first layer; at 0 the readings are noise alone.
+    ratios: F² of each layer over that of the first, > 0; without any, all layers have the same.
     shared_noise: Draw the noise once and use it at every point (common random numbers). This is
         faster. Each accuracy has the same distribution as with fresh noise, but the points are
         correlated: the curve is smooth, and its error has one sign over wide ranges of F².
+    counted: The counts of each chunk of images that is done, shape (points,), by its number. Chunks
+        that it holds are not measured again, and each new one is added to it.
     progress: Function that is called with the number of images done since the last call.
 
     The result depends on `rng` and, by rounding, on the type of processor, but not on the number of
@@ -78,17 +91,24 @@ def accuracy_curve(
     if labels.shape != images.shape[:1]:
         raise RangeError(f"labels of shape {labels.shape} do not fit; allowed: ({len(images)},)")
     amplitudes = np.sqrt(np.asarray(f2, dtype=np.float64)).astype(np.float32)
+    lifts = np.sqrt(_ratios(network, ratios)).astype(np.float32)
 
-    def count(chunk: slice, child: np.random.Generator) -> NDArray[np.int64]:
+    done = {} if counted is None else counted
+
+    def count(number: int, chunk: slice, child: np.random.Generator) -> NDArray[np.int64]:
         x = images[chunk].astype(np.float32)
-        correct = _count(network, x, labels[chunk], amplitudes.ravel(), child, shared_noise)
+        if number not in done:
+            done[number] = count_in(
+                network, x, labels[chunk], amplitudes.ravel(), lifts, child, shared_noise
+            )
         progress(len(x))
-        return correct
+        return done[number]
 
-    size = max(1, OUTPUTS_IN_CHUNK // max(layer.rows for layer in network.layers))
+    count_in = _count if network.plan.plain else _count_by_plan
+    size = max(1, OUTPUTS_IN_CHUNK // max(layer.rows * layer.patches for layer in network.layers))
     chunks = [slice(i, i + size) for i in range(0, len(images), size)]
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
-        counts = sum(pool.map(count, chunks, rng.spawn(len(chunks))))
+        counts = sum(pool.map(count, range(len(chunks)), chunks, rng.spawn(len(chunks))))
     return np.asarray(counts / len(images)).reshape(amplitudes.shape)
 
 
@@ -114,7 +134,9 @@ class AccuracyCurve:
 
     network, digest: Name and digest of the network.
     images: Number of images; the counting error of a point is √(A(1−A)/images).
-    f2, accuracy: Values of F² > 0, rising, and the accuracy at each, shape (points,).
+    f2, accuracy: Values of F² > 0 in the first layer, rising, and the accuracy at each, shape
+        (points,).
+    ratios: F² of each layer over that of the first; () stands for the same F² in all layers.
     """
 
     network: str
@@ -122,6 +144,11 @@ class AccuracyCurve:
     images: int
     f2: Real
     accuracy: Real
+    ratios: tuple[float, ...] = ()
+
+    def f2_of(self, layer: int, f2: ArrayLike) -> Real:
+        """Return the F² of a layer where the first layer has `f2`."""
+        return np.asarray(f2, dtype=np.float64) * (self.ratios[layer] if self.ratios else 1.0)
 
     @cached_property
     def monotone(self) -> Real:
@@ -184,43 +211,92 @@ def calibrated_curve(
     images: NDArray[np.floating],
     labels: NDArray[np.integer],
     *,
-    points: int = 512,
+    ratios: Sequence[float] = (),
+    points: int | None = None,
     seed: int = 1,
     cache: Path | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> AccuracyCurve:
     """Measure the accuracy at `points` values of F² from 10⁻³ to 10², or take it from the cache.
 
-    Each point has fresh noise. A curve in the cache is used only if it has the same network,
-    images, labels, points, seed and method.
+    Each point has fresh noise. A curve that ships, or one in the cache, is used only if it has the
+    same network, images, labels, ratios, points, seed and method. A calibration that was
+    interrupted is resumed from what the cache holds of it.
 
-    points: Number of points, ≥ 4.
+    ratios: F² of each layer over that of the first, > 0; without any, all layers have the same.
+        The points are values of the first layer's F².
+    points: Number of points, ≥ 4. By default, 512 if such a curve ships and `points_within` else.
     seed: Seed of the noise, ≥ 0.
     cache: Folder that keeps curves, by default the user's own (`host.run.cache`).
 
     Raises `RangeError` for a value out of range, or images that do not fit the network.
     """
-    require("points", points, at_least=4, integer=True)
+    if points is not None:
+        require("points", points, at_least=4, integer=True)
     require("seed", seed, at_least=0, integer=True)
-    data = hashlib.sha256(np.ascontiguousarray(images, "<f4").tobytes())
-    data.update(np.ascontiguousarray(labels, "<i8").tobytes())
-    key = {
+    ratios = tuple(_ratios(network, ratios).tolist())
+    if all(ratio == 1 for ratio in ratios):
+        ratios = ()  # the same measurement as without ratios, so it has the same key
+    key = curve_key(
+        network,
+        data_digest(images, labels),
+        SHIPPED_POINTS if points is None else points,
+        seed,
+        ratios,
+    )
+    accuracy = next(
+        (a for path in shipped_files("accuracy") if (a := _recall(path, key)) is not None), None
+    )
+    if accuracy is None and points is None:
+        key["points"] = points_within(network, len(images))
+    f2 = np.geomspace(1e-3, 1e2, key["points"])
+    name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
+    path = (cache_path() if cache is None else cache) / f"accuracy-{name}.json"
+    if accuracy is None:
+        accuracy = _recall(path, key)
+    if accuracy is None:
+        rng = np.random.default_rng(seed)
+        part = path.with_suffix(".part")
+        counted = PartialCounts(part, key)
+        try:
+            accuracy = accuracy_curve(
+                network,
+                images,
+                labels,
+                f2,
+                rng,
+                ratios=ratios,
+                counted=counted,
+                progress=progress,
+            )
+        finally:
+            counted.keep()
+        with suppress(RangeError):  # without a writable cache, the next call only takes longer
+            write_atomically(path, written(key, accuracy))
+        with suppress(OSError):  # not there, or in no folder at all
+            part.unlink()
+    return AccuracyCurve(network.name, network.digest, len(images), f2, accuracy, ratios)
+
+
+def curve_key(
+    network: Network, data: str, points: int, seed: int, ratios: Sequence[float] = ()
+) -> dict[str, Any]:
+    """Return what a kept curve belongs to; `data` is the digest of images and labels."""
+    key: dict[str, Any] = {
         "method": _METHOD,
         "digest": network.digest,
-        "data": data.hexdigest(),
+        "data": data,
         "points": points,
         "seed": seed,
     }
-    name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
-    path = (cache_path() if cache is None else cache) / f"accuracy-{name}.json"
-    f2 = np.geomspace(1e-3, 1e2, points)
-    accuracy = _recall(path, key)
-    if accuracy is None:
-        rng = np.random.default_rng(seed)
-        accuracy = accuracy_curve(network, images, labels, f2, rng, progress=progress)
-        with suppress(RangeError):  # without a writable cache, the next call only takes longer
-            write_atomically(path, json.dumps({**key, "accuracy": accuracy.tolist()}))
-    return AccuracyCurve(network.name, network.digest, len(images), f2, accuracy)
+    if ratios:
+        key["ratios"] = list(ratios)
+    return key
+
+
+def written(key: dict[str, Any], accuracy: Real) -> str:
+    """Return the JSON text that keeps a curve under its key."""
+    return json.dumps({**key, "accuracy": accuracy.tolist()})
 
 
 def _recall(path: Path, key: dict[str, Any]) -> Real | None:
@@ -234,15 +310,31 @@ def _recall(path: Path, key: dict[str, Any]) -> Real | None:
     return accuracy if whole else None
 
 
+def _ratios(network: Network, ratios: Sequence[float]) -> Real:
+    """Return F² of each layer over that of the first, shape (layers,). Raises `RangeError`."""
+    layers = len(network.layers)
+    if len(ratios) not in (0, layers):
+        raise RangeError(f"{len(ratios)} ratios of F² are given; allowed: {layers}, one a layer")
+    found = np.asarray(ratios or [1.0] * layers, dtype=np.float64)
+    require("ratio of F²", found, above=0)
+    if found[0] != 1:
+        raise RangeError(f"ratio of F² = {found[0]:g} in the first layer; allowed: 1")
+    return found
+
+
 def _count(
     network: Network,
     x: Single,
-    labels: NDArray[np.integer],
+    labels: NDArray[Any],
     amplitudes: Single,
+    lifts: Single,
     rng: np.random.Generator,
     shared_noise: bool,
 ) -> NDArray[np.int64]:
-    """Return how many images of a chunk are classified correctly at each F."""
+    """Return how many images of a chunk are classified correctly at each F of the first layer.
+
+    lifts: F of each layer over that of the first, shape (layers,).
+    """
     first = _Products.of(network.layers[0], x, np.ones(len(x), np.float32))
     noise = [np.empty((len(x), layer.rows), np.float32) for layer in network.layers]
     readings = [np.empty_like(array) for array in noise]
@@ -255,11 +347,33 @@ def _count(
         for k, layer in enumerate(network.layers):
             if k:
                 np.maximum(y, 0, out=y)
-                products = _Products.of(layer, y, products.one * (amplitude / products.unit))
+                before = amplitude * lifts[k - 1]
+                products = _Products.of(layer, y, products.one * (before / products.unit))
             if not shared_noise:
                 fill_normals(rng, noise[k])
-            y = products.read(amplitude, noise[k], readings[k])
+            y = products.read(amplitude * lifts[k], noise[k], readings[k])
         correct[i] = np.count_nonzero(y.argmax(axis=1) == labels)
+    return correct
+
+
+def _count_by_plan(
+    network: Network,
+    x: Single,
+    labels: NDArray[Any],
+    amplitudes: Single,
+    lifts: Single,
+    rng: np.random.Generator,
+    shared_noise: bool,
+) -> NDArray[np.int64]:
+    """Return the same as `_count` for any plan; the steps before the first layer are done once."""
+    values = network.plan.begin(x)
+    seed = rng.integers(1 << 63)
+    correct = np.empty(len(amplitudes), np.int64)
+    for i, amplitude in enumerate(amplitudes):
+        own = np.random.default_rng(seed) if shared_noise else rng
+        each = [float(amplitude * lift) ** 2 for lift in lifts]
+        outputs = noisy_outputs(network, values, each, own)
+        correct[i] = np.count_nonzero(network.plan.task.of(outputs) == labels)
     return correct
 
 

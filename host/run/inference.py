@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 from shotveil.host.run.schedule import IMAGES_IN_BATCH, block_of, generator, row_blocks
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.link.encoding import Complex, Real, encode_rows
-from shotveil.models.link.optics import Link
+from shotveil.models.link.light import Light, links_of
 from shotveil.models.link.statistics import SymbolStatistics
 from shotveil.models.link.sufficient import read_sufficient
 from shotveil.models.link.symbols import read_symbols
@@ -47,7 +47,7 @@ class Inference:
 def infer(
     network: Network,
     images: NDArray[np.floating],
-    link: Link,
+    link: Light,
     rng: np.random.Generator,
     *,
     symbol_level: bool = False,
@@ -57,6 +57,7 @@ def infer(
 ) -> Inference:
     """Run `images` (n, inputs) through every layer of `network` over the optical `link`.
 
+    link: One link for all layers, or a sequence with one for each.
     symbol_level: Simulate every mode instead of drawing from the sufficient statistics.
     verify: Collect the server's statistics of the light that returns, layer by layer.
     threads: Number of threads; None takes as many as there are processors.
@@ -64,11 +65,12 @@ def infer(
 
     The result depends on `rng` alone, not on the number of processors: the work is cut into parts
     of fixed size, each with a generator of its own (`host.run.schedule`). Raises `RangeError` when
-    the images do not fit the network or the link carries no light, and `TypeError` when `rng` was
-    not made from a seed.
+    the images or the links do not fit the network or a link carries no light, and `TypeError` when
+    `rng` was not made from a seed.
 
     >>> from shotveil import load_mnist, load_network
     >>> images, labels = load_mnist()
+    >>> from shotveil import Link
     >>> link, rng = Link(gain=1.02, photons=100), np.random.default_rng(seed=1)
     >>> seen = infer(load_network("mnist-paper"), images[:4], link, rng)
     >>> seen.outputs.shape, seen.predictions.tolist(), labels[:4].tolist()
@@ -78,10 +80,15 @@ def infer(
         raise RangeError(
             f"images of shape {images.shape} do not fit; allowed: (n, {network.inputs}), n ≥ 1"
         )
+    links = links_of(link, len(network.layers))
     # With less light the noise, in units of the weights, would leave the range of float32.
-    require("photons", link.photons, at_least=1e-12)
+    for each in links:
+        require("photons", each.photons, at_least=1e-12)
     read = read_symbols if symbol_level else read_sufficient
-    rows = [encode_rows(layer.weights, link.modulation_variance) for layer in network.layers]
+    rows = [
+        encode_rows(layer.weights, each.modulation_variance)
+        for layer, each in zip(network.layers, links, strict=True)
+    ]
 
     def run(
         batch: NDArray[np.floating], child: np.random.Generator, over: Callable[..., Iterable[Any]]
@@ -92,15 +99,15 @@ def infer(
         statistics: list[SymbolStatistics] = []
 
         def read_layer(number: int, xi: Complex) -> Real:
-            blocks = list(row_blocks(network.layers[number].rows, len(batch)))
+            blocks = list(row_blocks(network.layers[number].rows, len(xi)))
             sent = [block_of(rows[number], first, stop) for first, stop in blocks]
             random = [generator(seeds, number, first) for first, _ in blocks]
-            parts = list(over(lambda s, r: read(link, s, xi, r, verify), sent, random))
+            parts = list(over(lambda s, r: read(links[number], s, xi, r, verify), sent, random))
             if verify:
                 statistics.append(_pool(part.statistics for part in parts))
             return np.concatenate([part.values for part in parts], axis=1)
 
-        outputs = through_layers(network.biases, batch, read_layer)
+        outputs = through_layers(network.plan, batch, read_layer)
         progress(len(batch))
         return outputs, statistics
 

@@ -15,6 +15,7 @@ from shotveil.host.run.backends import InferenceTask, backend_named
 from shotveil.host.run.inference import Inference
 from shotveil.host.run.summary import summarise
 from shotveil.models.common.checks import RangeError, require
+from shotveil.models.link.light import Light, links_of
 from shotveil.models.link.optics import Link
 from shotveil.models.networks.mnist import load_mnist
 from shotveil.models.networks.network import Network
@@ -25,7 +26,7 @@ class FinishedRun:
     """A finished run.
 
     images, labels: The images, shape (n, pixels), and their classes, shape (n,).
-    link: The link that the backend declared.
+    links: The link of each layer, as the backend declared it.
     inference: The client's outputs and the server's statistics.
     summary: The results as plain values (`host.run.summary`).
     """
@@ -33,15 +34,20 @@ class FinishedRun:
     network: Network
     images: NDArray[np.float32]
     labels: NDArray[np.uint8]
-    link: Link
+    links: tuple[Link, ...]
     inference: Inference
     summary: dict[str, Any]
     seed: int
 
+    @property
+    def link(self) -> Link:
+        """The link of the first layer, which is the one that meets the images."""
+        return self.links[0]
+
 
 def run(
     network: Network,
-    link: Link,
+    link: Light,
     *,
     images: int | None = None,
     data: Path | None = None,
@@ -53,6 +59,7 @@ def run(
 ) -> FinishedRun:
     """Classify test images through a network over a link.
 
+    link: One link for all layers, or a sequence with one for each.
     images: Number of images, from the first on; None takes all.
     data: Folder with the test images; None takes those that come with Shotveil.
     seed: Seed of all randomness, ≥ 0.
@@ -63,7 +70,7 @@ def run(
     progress: Function that is called with the number of images done since the last call, and with
         the total number.
 
-    The link of the finished run is the one that the backend declares. Raises `RangeError` for a
+    The links of the finished run are those that the backend declares. Raises `RangeError` for a
     seed below 0, more images than there are, images that do not fit, or a backend that no package
     offers.
     """
@@ -94,4 +101,5 @@ def run(
     summary["backend"] = backend
     if result.calibration is not None:
         summary["calibration"] = result.calibration
-    return FinishedRun(network, pixels, labels, result.link, result.inference, summary, seed)
+    links = links_of(result.link, len(network.layers))
+    return FinishedRun(network, pixels, labels, links, result.inference, summary, seed)

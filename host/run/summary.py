@@ -15,6 +15,7 @@ from shotveil.host.run.inference import Inference
 from shotveil.host.verification.levels import FAILURE_PROBABILITY, FALSE_ALARM_PROBABILITY
 from shotveil.host.verification.verdict import Verification, verify
 from shotveil.models.common.checks import RangeError
+from shotveil.models.link.light import Light, links_of, one_or_each
 from shotveil.models.link.optics import Link
 from shotveil.models.networks.network import Network
 
@@ -22,7 +23,7 @@ from shotveil.models.networks.network import Network
 def summarise(
     network: Network,
     labels: NDArray[np.integer],
-    link: Link,
+    link: Light,
     inference: Inference,
     seconds: float,
     seed: int,
@@ -30,6 +31,7 @@ def summarise(
     """Return accuracy, settings, leakage under every bound and the server's verdict on a run.
 
     labels: Classes of the images, shape (n,).
+    link: The link that the server declared, for all layers or for each.
     seconds: Duration of the inference.
 
     Leakage is given for one inference, and for K inferences together with K = n, because the same
@@ -39,13 +41,14 @@ def summarise(
     correct = int((inference.predictions == labels).sum())
     accuracy = correct / images
     leakage = network_leakage(network, link, images)
+    links = links_of(link, len(network.layers))
     return {
         "network": network.name,
         "digest": network.digest,
         "images": images,
         "accuracy": accuracy,
         "accuracy_error": math.sqrt(accuracy * (1 - accuracy) / images),
-        "f2": link.f2,
+        "f2": one_or_each([each.f2 for each in links]),
         **settings_of(link),
         "inferences": leakage.inferences,
         "weight_leakage_bits": leakage.weight_leakage_bits,
@@ -53,7 +56,13 @@ def summarise(
         "weight_bounds_bits": leakage.weight_bounds_bits,
         "weight_bounds_bits_after": leakage.weight_bounds_bits_after,
         "data_leakage_bits": leakage.data_leakage_bits,
-        "layers": [asdict(layer) for layer in leakage.layers],
+        "total_weight_bits": leakage.total_weight_bits,
+        "total_weight_bits_after": leakage.total_weight_bits_after,
+        "image_bits": leakage.image_bits,
+        "layers": [
+            {"gain": each.gain, "photons": each.photons, "f2": each.f2, **asdict(layer)}
+            for layer, each in zip(leakage.layers, links, strict=True)
+        ],
         "verification": verification_of(network, link, inference),
         "seed": seed,
         "seconds": seconds,
@@ -61,12 +70,17 @@ def summarise(
     }
 
 
-def settings_of(link: Link) -> dict[str, Any]:
-    """Return the settings of a link, and its loop transmittance, as plain values."""
-    return {**asdict(link), "transmittance": link.transmittance}
+def settings_of(link: Light) -> dict[str, Any]:
+    """Return the settings of a link, and its loop transmittance, as plain values.
+
+    A setting that differs from layer to layer is a list with a value for each of them.
+    """
+    links = [link] if isinstance(link, Link) else link
+    each = [{**asdict(one), "transmittance": one.transmittance} for one in links]
+    return {name: one_or_each([one[name] for one in each]) for name in each[0]}
 
 
-def verdicts(network: Network, link: Link, inference: Inference) -> tuple[Verification, ...]:
+def verdicts(network: Network, link: Light, inference: Inference) -> tuple[Verification, ...]:
     """Return the server's verdict on the light of an inference, one for each layer.
 
     A verdict compares what came back with what `link` declares. Leakages are in bits per weight,
@@ -91,18 +105,24 @@ def verdicts(network: Network, link: Link, inference: Inference) -> tuple[Verifi
         verify(
             statistics,
             declared=ChannelEstimate(
-                link.declared_transmittance, link.declared_excess_noise(layer.modes)
+                each.declared_transmittance_at(layer.modes),
+                each.declared_excess_noise(layer.modes),
             ),
-            modulation_variance=link.modulation_variance,
-            receiver=link.server_detector,
+            modulation_variance=each.modulation_variance,
+            receiver=each.server_detector,
             failure_probability=FAILURE_PROBABILITY / len(network.layers),
             false_alarm_probability=FALSE_ALARM_PROBABILITY / len(network.layers),
         )
-        for layer, statistics in zip(network.layers, inference.statistics, strict=True)
+        for layer, each, statistics in zip(
+            network.layers,
+            links_of(link, len(network.layers)),
+            inference.statistics,
+            strict=True,
+        )
     )
 
 
-def verification_of(network: Network, link: Link, inference: Inference) -> dict[str, Any]:
+def verification_of(network: Network, link: Light, inference: Inference) -> dict[str, Any]:
     """Return the server's verdict on all layers together and on each; {} if nothing was verified.
 
     The error probabilities are split over the layers. For all layers together, transmittance and
@@ -111,6 +131,7 @@ def verification_of(network: Network, link: Link, inference: Inference) -> dict[
     layers = verdicts(network, link, inference)
     if not layers:
         return {}
+    links = links_of(link, len(network.layers))
     symbols = [layer.symbols for layer in layers]
     weights = [layer.weights.size for layer in network.layers]
 
@@ -124,9 +145,16 @@ def verification_of(network: Network, link: Link, inference: Inference) -> dict[
         "excess_noise": mean([layer.excess_noise for layer in layers], symbols),
         "transmittance_min": mean([layer.transmittance_min for layer in layers], symbols),
         "excess_noise_max": mean([layer.excess_noise_max for layer in layers], symbols),
-        "declared_transmittance": link.declared_transmittance,
+        "declared_transmittance": min(
+            link.declared_transmittance_at(layer.modes)
+            for layer, link in zip(network.layers, links, strict=True)
+        ),
         "declared_excess_noise": mean(
-            [link.declared_excess_noise(layer.modes) for layer in network.layers], symbols
+            [
+                each.declared_excess_noise(layer.modes)
+                for layer, each in zip(network.layers, links, strict=True)
+            ],
+            symbols,
         ),
         "false_alarm_probability": FALSE_ALARM_PROBABILITY,
         "failure_probability": FAILURE_PROBABILITY,

@@ -24,6 +24,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from shotveil.host.compile.classifier import ShotveilClassifier
+    from shotveil.host.compile.compiled import Budget, compile
     from shotveil.host.design.operating_point import within_budgets
     from shotveil.host.devices.opening import open_node
     from shotveil.host.leakage.declared import network_leakage
@@ -39,13 +41,16 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "Budget",
     "Channel",
     "Detector",
     "Layer",
     "Link",
     "Network",
     "RangeError",
+    "ShotveilClassifier",
     "__version__",
+    "compile",
     "infer",
     "load_mnist",
     "load_network",
@@ -57,12 +62,15 @@ __all__ = [
 
 # Where each name is defined; a type checker reads the imports above instead.
 _HOMES = {
+    "Budget": "shotveil.host.compile.compiled",
     "Channel": "shotveil.models.link.channel",
     "Detector": "shotveil.models.link.detector",
     "Layer": "shotveil.models.networks.network",
     "Link": "shotveil.models.link.optics",
     "Network": "shotveil.models.networks.network",
     "RangeError": "shotveil.models.common.checks",
+    "ShotveilClassifier": "shotveil.host.compile.classifier",
+    "compile": "shotveil.host.compile.compiled",
     "infer": "shotveil.host.run.inference",
     "load_mnist": "shotveil.models.networks.mnist",
     "load_network": "shotveil.models.networks.network",

@@ -14,6 +14,7 @@ covers all other directions. Phase errors count as Gaussian, which holds for sma
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -48,12 +49,14 @@ class HonestNoise:
     def declared(cls, link: Link, modes: int) -> HonestNoise:
         """Return the noise that the settings of `link` imply for a layer of N `modes`."""
         receiver = link.server_detector
-        concentrated = modes * (link.declared_excess_noise(modes) - link.excess_noise)
+        honest = link.honest_excess_noise_at(link.gain, link.photons, modes)
+        concentrated = modes * (honest - link.excess_noise)
+        most = 1 + receiver.shot_noise_drift  # of the record, while its unit is trusted to that
         return cls(
             modes,
-            float(receiver.slope(link.declared_transmittance)),
-            float(receiver.noise_variance(link.excess_noise)),
-            receiver.efficiency * concentrated,
+            float(receiver.slope(link.declared_transmittance_at(modes))) * math.sqrt(most),
+            float(receiver.noise_variance(link.excess_noise)) * most,
+            receiver.efficiency * concentrated * most,
         )
 
 

@@ -34,7 +34,7 @@ from shotveil.host.verification.evidence import (
 )
 from shotveil.host.verification.levels import FAILURE_PROBABILITY, FALSE_ALARM_PROBABILITY
 from shotveil.models.common.checks import require
-from shotveil.models.link.optics import Link
+from shotveil.models.link.light import Light, links_of
 from shotveil.models.link.statistics import SymbolStatistics
 
 FIRST_CERTIFICATE = 10_000  # decoy symbols; a certificate from fewer would be too loose to use
@@ -88,18 +88,20 @@ class Judgement:
 class SessionMonitor:
     """Collects the sums of all light that returns in a session, and judges them.
 
-    link: The link with its declared settings.
+    link: The link with its declared settings, for all layers or for each.
     modes: Number of modes N of each layer.
     """
 
     def __init__(
-        self, link: Link, modes: Sequence[int], settings: MonitorSettings | None = None
+        self, link: Light, modes: Sequence[int], settings: MonitorSettings | None = None
     ) -> None:
         self.settings = settings or MonitorSettings()
-        self._receiver = link.server_detector
-        self._noise = [HonestNoise.declared(link, n) for n in modes]
+        links = links_of(link, len(modes))
+        self._receivers = [each.server_detector for each in links]
+        self._noise = [HonestNoise.declared(each, n) for each, n in zip(links, modes, strict=True)]
         self._declared = [
-            ChannelClass(link.declared_transmittance, link.declared_excess_noise(n)) for n in modes
+            ChannelClass(each.declared_transmittance_at(n), each.declared_excess_noise(n))
+            for each, n in zip(links, modes, strict=True)
         ]
         self.weights = [SymbolStatistics(0, 0.0, 0.0, 0.0) for _ in modes]
         self.decoys = [
@@ -158,7 +160,9 @@ class SessionMonitor:
         pooled = self.weights[layer] + self.decoys[layer].pooled()
         known = LayerChannel(self._declared[layer])
         if pooled.count >= 2 and pooled.qq > 0:
-            estimated = channel_class(*map(float, estimated_channel(pooled, self._receiver)))
+            estimated = channel_class(
+                *map(float, estimated_channel(pooled, self._receivers[layer]))
+            )
             certified = self._certified[layer]
             known = LayerChannel(
                 self._declared[layer],
@@ -178,7 +182,7 @@ class SessionMonitor:
         self._certificates[layer] = int(decoys.count // FIRST_CERTIFICATE).bit_length()
         share = self.settings.failure_probability / len(self._noise)
         look = 6 / (math.pi * self._certificates[layer]) ** 2
-        self._certified[layer] = certified_channel(decoys, self._receiver, share * look)
+        self._certified[layer] = certified_channel(decoys, self._receivers[layer], share * look)
         return True
 
     def _limit(self, probability: float) -> float:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,8 @@ CHECK_RATE = 0.02  # default number of checks of a slot for each image
 class ProbeCheck:
     """Collects the checks of one session and tests their scatter. Threads may share it.
 
-    gain, detector: The client's own power gain G and detector.
+    gain: The client's own power gain G, for all layers or as a sequence with one for each.
+    detector: The client's own detector.
     false_alarm_probability: Probability in (0, 1) that honest light is refused, however often the
         test is read.
 
@@ -44,30 +46,37 @@ class ProbeCheck:
 
     def __init__(
         self,
-        gain: float,
+        gain: float | Sequence[float],
         detector: Detector,
         false_alarm_probability: float = FALSE_ALARM_PROBABILITY,
     ) -> None:
         require("false alarm probability", false_alarm_probability, above=0, below=1)
-        self.expected = Channel(client_detector=detector).inference_variance_at(gain)
+        channel = Channel(client_detector=detector)
+        gains = gain if isinstance(gain, Sequence) else [gain]
+        variances = [channel.inference_variance_at(each) for each in gains]
+        # What coherent light has depends on the gain, so the readings of every layer are scaled to
+        # what they would be at the first layer's gain.
+        self.expected = variances[0]
+        self._to_first = [variances[0] / each for each in variances]
         self.squares, self.count = 0.0, 0
         self._limit = -math.log(false_alarm_probability)
         self._lock = threading.Lock()
 
     @property
     def variance(self) -> float:
-        """Variance (SNU) of the readings so far; NaN before the first check."""
+        """Variance (SNU) of the readings so far, as at the first gain; NaN before any check."""
         return self.squares / self.count if self.count else math.nan
 
-    def add(self, readings: Real) -> str:
-        """Add the readings of one part, shape (checks, slots); return what is wrong, else "".
+    def add(self, readings: Real, layer: int = 0) -> str:
+        """Add readings of a part of a layer, (checks, slots); return what is wrong, else "".
 
         The readings of a slot share an unknown mean, so a part adds (checks − 1)·slots degrees of
         freedom. Raises `RangeError` for fewer than 2 checks.
         """
         require("checks of a slot", len(readings), at_least=2)
         with self._lock:
-            self.squares += float(np.sum((readings - readings.mean(axis=0)) ** 2))
+            squares = float(np.sum((readings - readings.mean(axis=0)) ** 2))
+            self.squares += squares * (self._to_first[layer] if len(self._to_first) > 1 else 1)
             self.count += (len(readings) - 1) * readings.shape[1]
             if variance_evidence(self.squares, self.count, self.expected) < self._limit:
                 return ""

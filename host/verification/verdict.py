@@ -19,7 +19,7 @@ from shotveil.host.leakage.certificate import (
     standard_errors,
     transmittance_below,
 )
-from shotveil.host.leakage.weights import weight_leakage_after
+from shotveil.host.leakage.majorant import majorant_after
 from shotveil.host.verification.levels import FAILURE_PROBABILITY, FALSE_ALARM_PROBABILITY
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.link.optics import Detector
@@ -110,7 +110,7 @@ def verify(
     too_noisy = bool(excess_noise_above(statistics, receiver, declared.excess_noise, level))
 
     def leakage(channel: ChannelEstimate) -> float:
-        return float(weight_leakage_after(inferences, modulation_variance, *channel))
+        return float(majorant_after(inferences, modulation_variance, *channel))
 
     return Verification(
         accepted=not (too_lossy or too_noisy),

@@ -53,7 +53,7 @@ def require(
 
     try:
         array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         array = None
     if array is not None:
         good = np.isfinite(array)
@@ -73,7 +73,7 @@ def require(
     if integer:
         allowed = f"the integers in {allowed}"
     if array is None:
-        raise RangeError(f"{name} = {value!r} is not a number; allowed: {allowed}")
+        raise RangeError(f"{name} = {value!r:.80} is not a number; allowed: {allowed}")
     raise RangeError(f"{name} = {array[~good].flat[0]:g} is outside {allowed}")
 
 

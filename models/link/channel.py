@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any
+from functools import cache
+from typing import Any, cast
 
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.parameters import Parameter, check, parameter, parameters
 from shotveil.models.link.amplifier import Gain, inference_noise, noise_quantum
-from shotveil.models.link.detector import Detector
+from shotveil.models.link.detector import MOST_CLIPPED, Detector
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +25,9 @@ class Channel:
         way back. This loss is not trusted: the client is assumed to hold the light that is lost.
     excess_noise: the technical part ε_tech of the excess noise (SNU), added on the way back.
     phase_error: rms of the phase error of each way (rad), drawn anew for every row.
+    loss_imbalance: d; the tapped mode returns with the amplitude 1 − d against the rest of a row.
     client_detector: its imperfections raise D.
-    server_detector: it is calibrated and trusted.
+    server_detector: it is calibrated and trusted, except that its unit may have drifted.
 
     Methods whose names end in `at` also depend on the light. Their gains, photon numbers and F² may
     be numbers or arrays that broadcast.
@@ -46,6 +48,7 @@ class Channel:
         "Technical excess noise of the returned light, beside that of the client's amplifier",
         "shot-noise units",
         at_least=0,
+        at_most=1e6,  # far beyond any receiver, and far below where the bounds would overflow
     )
     phase_error: float = parameter(
         0.0,
@@ -54,6 +57,13 @@ class Channel:
         "radians",
         at_least=0,
         at_most=math.pi,
+    )
+    loss_imbalance: float = parameter(
+        0.0,
+        "Share of its amplitude that the light of the client's amplifier and tap loses on its way "
+        "back into the row, against all other light of the row",
+        at_least=0,
+        below=1,
     )
     client_detector: Detector = field(default_factory=Detector)
     server_detector: Detector = field(default_factory=Detector)
@@ -76,8 +86,20 @@ class Channel:
 
     @property
     def declared_transmittance(self) -> float:
-        """Transmittance as the server sees it: power that phase errors blur counts as lost."""
-        return self.transmittance * self.coherence
+        """Declared transmittance of a row of very many modes: see `declared_transmittance_at`."""
+        kappa = self.server_detector.shot_noise_drift
+        return self.transmittance * self.coherence * ((1 - kappa) / (1 + kappa))
+
+    def declared_transmittance_at(self, modes: int) -> float:
+        """Transmittance that the server allows for N `modes`, in the worst case of its drift κ.
+
+        Power that phase errors blur counts as lost, and so does the factor (1 − d/N)² by which a
+        loss imbalance d of one mode lowers the mean. An honest record shows at least 1 − κ of this
+        and stands for at least 1/(1 + κ) of what it shows. Raises `RangeError` unless `modes` is an
+        integer ≥ 1.
+        """
+        require("modes", modes, at_least=1, integer=True)
+        return self.declared_transmittance * (1 - self.loss_imbalance / modes) ** 2
 
     def signal_at(self, gain: float) -> float:
         """Factor √(η·T_out·(G−1)) from s·w·x̂ to the client's homodyne value, both in √SNU."""
@@ -91,7 +113,7 @@ class Channel:
         """
         return 1 / (scale * self.signal_at(gain)) if scale else math.inf
 
-    def inference_variance_at(self, gain: float) -> float:
+    def inference_variance_at(self, gain: Gain) -> Gain:
         """Variance η·(G−1)·D (SNU) of the noise in the client's homodyne value."""
         return self.client_detector.efficiency * (gain - 1) * self.inference_noise_at(gain)
 
@@ -109,25 +131,105 @@ class Channel:
         return f2 * self.inference_noise_at(gain) / (2 * self.transmittance_out)
 
     def declared_excess_noise_at(self, gain: Gain, photons: Gain, modes: int) -> Gain:
-        """Excess noise ε = g/N + ε_tech + phase noise (SNU) that the server allows for N `modes`.
+        """Excess noise ε (SNU) that the server allows for N `modes`, at the worst drift.
 
+        It is `honest_excess_noise_at`, of which a record shows at most 1 + κ and which stands for
+        at most 1/(1 − κ) of what it shows, where κ is the drift of the server's shot-noise unit.
+        Raises `RangeError` unless `modes` is an integer ≥ 1.
+        """
+        receiver = self.server_detector
+        kappa = receiver.shot_noise_drift
+        excess = self.honest_excess_noise_at(gain, photons, modes)
+        if not kappa:
+            return excess
+        widened = (1 + receiver.electronic_noise) / receiver.efficiency + excess
+        return excess + 2 * kappa / (1 - kappa) * widened
+
+    def honest_excess_noise_at(self, gain: Gain, photons: Gain, modes: int) -> Gain:
+        """Excess noise ε = g/N + ε_tech + … (SNU) of an honest client, at most, at N `modes`.
+
+        Further terms are those of phase errors, loss imbalance and oscillator (docs/physics.md).
         The amplifier's part is counted as if there were no loss after it, because the server cannot
         know where in the loop the loss is. Raises `RangeError` unless `modes` is an integer ≥ 1.
         """
         return self._excess_noise(noise_quantum(gain), photons, modes)
 
     def returned_excess_noise_at(self, gain: Gain, photons: Gain, modes: int) -> Gain:
-        """Excess noise ε = T_back·g/N + ε_tech + phase noise (SNU) of light from an honest client.
+        """Excess noise ε = T_back·(1−d)²·g/N + ε_tech + … (SNU) of light from an honest client.
 
-        The declared excess noise is an upper bound of it; the two are equal for T_back = 1. Raises
-        `RangeError` unless `modes` is an integer ≥ 1.
+        `honest_excess_noise_at` is an upper bound of it; the two are equal for T_back = 1 without a
+        loss imbalance d. Raises `RangeError` unless `modes` is an integer ≥ 1.
         """
-        return self._excess_noise(self.transmittance_back * noise_quantum(gain), photons, modes)
+        amplifier = self.transmittance_back * self.returned_noise_quantum_at(gain)
+        return self._excess_noise(amplifier, photons, modes)
 
     def _excess_noise(self, amplifier: Gain, photons: Gain, modes: int) -> Gain:
         require("modes", modes, at_least=1, integer=True)
         blurred = (1 - self.coherence) * self.transmittance * (2 * photons)
-        return amplifier / modes + self.excess_noise + blurred
+        excess = amplifier / modes + self.excess_noise + blurred
+        d, receiver = self.loss_imbalance, self.server_detector
+        if d:
+            # What −d·ξ(ξ†a) leaves of a random row beside its part along the row itself.
+            excess = excess + d**2 * (1 - 1 / modes) / modes * self.transmittance * (2 * photons)
+        if receiver.oscillator_noise:
+            mean = self.transmittance * self.coherence * (1 - d / modes) ** 2 * (2 * photons)
+            recorded = (1 + receiver.electronic_noise) / receiver.efficiency + excess + mean
+            excess = excess + receiver.oscillator_variance * recorded
+        return excess
+
+    def returned_noise_quantum_at(self, gain: Gain) -> Gain:
+        """Variance (1−d)²·g (SNU) of the amplifier's noise in the light that leaves the client."""
+        return (1 - self.loss_imbalance) ** 2 * noise_quantum(gain)
+
+    def coherent_photons_at(self, photons: Gain, modes: int) -> Gain:
+        """Most photons d²·T_out·N·μ that a loss imbalance d returns along ξ in a row of N `modes`.
+
+        This is for rows of mean photon number `photons` μ that the server aims at the data. Rows
+        that know nothing of the data return an Nth of it on average.
+        """
+        require("modes", modes, at_least=1, integer=True)
+        return self.loss_imbalance**2 * self.transmittance_out * modes * photons
+
+    def most_photons_at(self, gain: Gain) -> Gain:
+        """Largest μ for which either converter clips at most `MOST_CLIPPED` of its symbols.
+
+        Rows count as Gaussian, and noise as if it were all in one mode. The result is infinite
+        where neither converter has a limited range, and 0 or less where noise alone exceeds one.
+        """
+        most = gain * math.inf
+        for detector, share, noise in self._recorded_at(gain):
+            if detector.converter_range:
+                variance = (detector.converter_range / _clipping_quantile()) ** 2
+                most = _least(most, (variance - noise) / (2 * share))
+        return most
+
+    def check_range_at(self, gain: float, photons: float) -> None:
+        """Raise `RangeError` if a converter clips more than `MOST_CLIPPED` of its symbols."""
+        for party, (detector, share, noise) in zip(
+            ("client", "server"), self._recorded_at(gain), strict=True
+        ):
+            deviation = math.sqrt(noise + share * 2 * photons)
+            if detector.clipped(deviation**2) > MOST_CLIPPED * (1 + 1e-9):
+                raise RangeError(
+                    f"{party}'s converter range = {detector.converter_range:g} √SNU clips "
+                    f"{detector.clipped(deviation**2):.2g} of all symbols; allowed: at most "
+                    f"{MOST_CLIPPED:g}, which takes {_clipping_quantile() * deviation:.4g} √SNU "
+                    f"for gain {gain:g} and {photons:g} photons per mode"
+                )
+
+    def _recorded_at(self, gain: Gain) -> tuple[tuple[Detector, Gain, Gain], ...]:
+        """Either party's detector, and what it records: signal per V_A, and noise (SNU) at most."""
+        client, server = self.client_detector, self.server_detector
+        louder = 1 + server.oscillator_variance
+        back = server.efficiency * self.transmittance * louder
+        noise = server.efficiency * (noise_quantum(gain) + self.excess_noise)
+        noise = (1 + server.electronic_noise + noise) * louder
+        louder = 1 + client.oscillator_variance
+        read = client.efficiency * self.transmittance_out * louder * (gain - 1)
+        return (
+            (client, read, self.inference_variance_at(gain) * louder),
+            (server, gain * 0 + back, noise),
+        )
 
     @staticmethod
     def settings() -> tuple[Parameter, ...]:
@@ -205,6 +307,30 @@ class Channel:
             else:
                 found[each.name] = value
         return found
+
+
+@cache
+def _clipping_quantile() -> float:
+    """Return z with erfc(z/√2) = `MOST_CLIPPED`: the range in standard deviations that is needed.
+
+    It is found by bisection, because help must not wait for SciPy.
+    """
+    low, high = 0.0, 40.0
+    while high - low > 1e-13:
+        middle = (low + high) / 2
+        low, high = (
+            (low, middle) if math.erfc(middle / math.sqrt(2)) < MOST_CLIPPED else (middle, high)
+        )
+    return high
+
+
+def _least(one: Gain, other: Gain) -> Gain:
+    """Return the smaller of two numbers or arrays, without NumPy for numbers."""
+    if isinstance(one, float) and isinstance(other, float):
+        return min(one, other)
+    import numpy as np
+
+    return cast(Gain, np.minimum(one, other))
 
 
 def split_transmittance(

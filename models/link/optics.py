@@ -54,6 +54,10 @@ class Link(Channel):
         at_most=MOST_PHOTONS,
     )
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_range_at(self.gain, self.photons)
+
     @classmethod
     def through(
         cls, channel: Channel, gain: float, *, photons: float | None = None, f2: float | None = None

@@ -26,9 +26,9 @@ def read_per_mode(link: Link, rows: EncodedRows, xi: Complex, rng: np.random.Gen
     whichever quadrature is measured. Given α and β, the noise z is white and independent from mode
     to mode. Its components along q and along the amplifier's noise, and its energy outside their
     span, are therefore sufficient. Phase errors turn signal into noise row by row, so with them
-    every symbol is drawn.
+    every symbol is drawn, and so it is with a loss imbalance or a noisy oscillator.
     """
-    if link.phase_error:
+    if link.phase_error or link.loss_imbalance or link.server_detector.oscillator_noise:
         return read_per_mode_symbols(link, rows, xi, rng)
     server = link.server_detector
     values = read_sufficient(link, rows, xi, rng, verify=False).values

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from shotveil.models.link.encoding import Complex, EncodedRows, Real
 from shotveil.models.link.optics import Link
 from shotveil.models.link.statistics import SymbolStatistics
-from shotveil.models.link.symbols import Readout
+from shotveil.models.link.symbols import Readout, oscillator_factor
 
 
 def read_sufficient(
@@ -43,6 +43,7 @@ def read_sufficient(
     noise = rng.standard_normal(signal.shape)
     noise *= scale * math.sqrt(link.inference_variance_at(link.gain))
     signal += noise
+    signal *= oscillator_factor(link.client_detector, signal.shape, rng)
     return Readout(signal, None)
 
 
@@ -79,7 +80,11 @@ def _read_both(link: Link, rows: EncodedRows, xi: Complex, rng: np.random.Genera
         gram if link.phase_error else gram[:3], math.sqrt(sigma2), rng
     )
     freedom = rows.modes * rows.rows - rank.sum(axis=1)
-    outside = 2 * sigma2 * rng.standard_gamma(freedom / 2)
+    outside = np.zeros(len(xi))
+    if server.oscillator_noise:  # it scales each row, whose energy has to be known by itself
+        energy = energy + 2 * sigma2 * rng.standard_gamma((rows.modes - rank) / 2)
+    else:
+        outside = 2 * sigma2 * rng.standard_gamma(freedom / 2)
 
     # ν is drawn in the client's phase reference; each way then turns the phase.
     spread = math.sqrt(link.noise_quantum)
@@ -89,17 +94,37 @@ def _read_both(link: Link, rows: EncodedRows, xi: Complex, rng: np.random.Genera
         cos_out, sin_out, cos_back, sin_back = np.cos(out), np.sin(out), np.cos(back), np.sin(back)
         cos_both, sin_both = np.cos(out + back), np.sin(out + back)
         signal = cos_out * (xp + pq) - sin_out * (pp - xq)
+        unread = sin_out * (xp + pq) + cos_out * (pp - xq)
         mean_f, mean_h = cos_both * cf - sin_both * ef, cos_both * ch - sin_both * eh
         mean_c, mean_z = cos_both * cc - sin_both * ce, cos_both * zc - sin_both * rest_z[0]
         mean_2 = cos_both**2 * cc - 2 * cos_both * sin_both * ce + sin_both**2 * ee
-        u_f, u_h = cos_back * nu_x - sin_back * nu_p, -(sin_back * nu_x + cos_back * nu_p)
         seen = cos_back * zf - sin_back * zh
         seen_2 = cos_back**2 * ff - 2 * cos_back * sin_back * fh + sin_back**2 * hh
     else:
-        signal = xp + pq
+        cos_back, sin_back = np.float64(1), np.float64(0)
+        signal, unread = xp + pq, pp - xq
         mean_f, mean_h, mean_c, mean_z, mean_2 = cf, ch, cc, zc, cc
-        u_f, u_h = nu_x, -nu_p
         seen, seen_2 = zf, ff
+
+    # The client's reading is correlated with the server's record: both contain ν and the vacuum
+    # of b, the mode that the client reads and that travels on to the server.
+    from_nu = (gain - 2) / (2 * math.sqrt(gain - 1))  # Cov(X_m − √(G−1)·X_b, X_ν)/g
+    rest = link.inference_variance_at(gain) / client.efficiency - from_nu**2 * link.noise_quantum
+    if link.loss_imbalance:
+        # A part of b itself is missing from the record, so its vacuum has to be known.
+        b_x, b_p = _vacuum_of_mode(zf, zh, (ff, fh, hh), (cos_back, sin_back), kappa2, sigma2, rng)
+        shared, rest = math.sqrt(gain - 1) * b_x, rest - (gain - 1)
+        amplitude = math.sqrt(link.transmittance_out)
+        back_x = _imbalanced(link.loss_imbalance, nu_x, amplitude * signal + b_x, rng)
+        back_p = _imbalanced(link.loss_imbalance, nu_p, amplitude * unread + b_p, rng)
+    else:
+        from_z = math.sqrt(gain - 1) * math.sqrt(kappa2) / sigma2
+        shared, rest = from_z * seen, rest - from_z**2 * sigma2 * seen_2
+        back_x, back_p = nu_x, nu_p
+    if link.phase_error:
+        u_f, u_h = cos_back * back_x - sin_back * back_p, -(sin_back * back_x + cos_back * back_p)
+    else:
+        u_f, u_h = back_x, -back_p
 
     # The record is y = t·mean + κ·u + z with u = u_f·f + u_h·h.
     t, kappa = math.sqrt(server.efficiency * link.transmittance), math.sqrt(kappa2)
@@ -109,18 +134,13 @@ def _read_both(link: Link, rows: EncodedRows, xi: Complex, rng: np.random.Genera
     yy += 2 * kappa * (u_f * zf + u_h * zh)
     qy = t * mean_c + kappa * (u_f * cf + u_h * ch) + zc
 
-    # The client's reading is correlated with the server's record: both contain ν and the vacuum
-    # of b, the mode that the client reads and that travels on to the server.
-    from_nu = (gain - 2) / (2 * math.sqrt(gain - 1))  # Cov(X_m − √(G−1)·X_b, X_ν)/g
-    from_z = math.sqrt(gain - 1) * kappa / sigma2
-    rest = (
-        link.inference_variance_at(gain) / client.efficiency
-        - from_nu**2 * link.noise_quantum
-        - from_z**2 * sigma2 * seen_2
-    )
     values = math.sqrt(gain - 1) * math.sqrt(link.transmittance_out) * signal
-    values += from_nu * nu_x + from_z * seen + np.sqrt(rest) * rng.standard_normal(shape)
+    values += from_nu * nu_x + shared + np.sqrt(rest) * rng.standard_normal(shape)
     values *= math.sqrt(client.efficiency) * link.inference_scale(rows.scale)
+    values *= oscillator_factor(client, shape, rng)
+    if server.oscillator_noise:
+        factor = oscillator_factor(server, shape, rng)
+        qy, yy = factor * qy, factor**2 * yy
     return Readout(
         values,
         SymbolStatistics(
@@ -130,6 +150,41 @@ def _read_both(link: Link, rows: EncodedRows, xi: Complex, rng: np.random.Genera
             yy.sum(axis=1) + outside,
         ),
     )
+
+
+def _vacuum_of_mode(
+    zf: Real,
+    zh: Real,
+    gram: tuple[Real, Real, Real],
+    back: tuple[Real | np.float64, Real | np.float64],
+    kappa2: float,
+    sigma2: float,
+    rng: np.random.Generator,
+) -> tuple[Real, Real]:
+    """Draw X and P of the vacuum in mode 1, given the components of the record's noise along it.
+
+    zf, zh: z·f and z·h. gram: f·f, f·h and h·h. back: cos and sin of the phase of the way back.
+    The record holds κ times the vacuum of every mode, so mode 1's has mean (κ/σ²)·z along it.
+    """
+    ff, fh, hh = gram
+    cosine, sine = back
+    share = math.sqrt(kappa2) / sigma2
+    # Mode 1 enters the record along cos·f − sin·h with its X and along −sin·f − cos·h with its P.
+    z_x, z_p = cosine * zf - sine * zh, -(sine * zf + cosine * zh)
+    xx = cosine**2 * ff - 2 * cosine * sine * fh + sine**2 * hh
+    pp = sine**2 * ff + 2 * sine * cosine * fh + cosine**2 * hh
+    xp = sine * cosine * (hh - ff) + (sine**2 - cosine**2) * fh
+    left = kappa2 / sigma2  # of a variance of 1, this much is known from z
+    (x, p), _, _ = project_noise([[1 - left * xx], [-left * xp, 1 - left * pp]], 1.0, rng)
+    return x + share * z_x, p + share * z_p
+
+
+def _imbalanced(d: float, nu: Real, mode: Real, rng: np.random.Generator) -> Real:
+    """What one quadrature of mode 1 gains if it returns with the amplitude 1 − d.
+
+    nu: what it gains without the loss. mode: its value before.
+    """
+    return (1 - d) * nu - d * mode + math.sqrt(d * (2 - d)) * rng.standard_normal(nu.shape)
 
 
 def project_noise(

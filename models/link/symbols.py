@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from shotveil.models.link.detector import Detector
 from shotveil.models.link.encoding import Complex, EncodedRows, Real
 from shotveil.models.link.optics import Link
 from shotveil.models.link.statistics import SymbolStatistics
@@ -40,7 +41,8 @@ class Transmission:
 
     inference: (...), X as the client's homodyne detector records it.
     returned: (..., N), amplitudes at the server's input, before its own detector.
-    added: (...), the noise ν that the client's amplifier added in the direction ξ.
+    added: (...), what the client's optics added in the direction ξ: the noise ν, and with a loss
+        imbalance what the tapped mode lost.
     """
 
     inference: Real
@@ -81,11 +83,14 @@ def pass_through(link: Link, light: Complex, xi: Complex, rng: np.random.Generat
     # the client only adds ξ·ν to the light, where ν is the change of mode 1.
     one = np.einsum("...k,...k->...", xi.conj(), light)
     tapped, kept = amplify_and_tap(one, link.gain, rng)
+    if link.loss_imbalance:
+        kept = _attenuate(kept, (1 - link.loss_imbalance) ** 2, 0.0, rng)
     nu = kept - one
     detector = link.client_detector
     noise = rng.standard_normal(light.shape[:-1])
     inference = math.sqrt(detector.efficiency) * tapped.real
     inference += math.sqrt(1 - detector.efficiency + detector.electronic_noise) * noise
+    inference *= oscillator_factor(detector, inference.shape, rng)
 
     light += xi * nu[..., None]
     light = _attenuate(light, link.transmittance_back, link.excess_noise, rng)
@@ -118,7 +123,21 @@ def homodyne(
     added = 1 - detector.efficiency + detector.electronic_noise
     if added:
         y += math.sqrt(added) * rng.standard_normal(y.shape)
+    if detector.oscillator_noise:
+        y *= oscillator_factor(detector, (*measure_p.shape, 1), rng)
     return y
+
+
+def oscillator_factor(
+    detector: Detector, shape: tuple[int, ...], rng: np.random.Generator
+) -> Real | float:
+    """Factors 1 + r/2 by which the oscillator's power scales the record of each row, of `shape`.
+
+    A quiet oscillator gives the number 1 and draws nothing.
+    """
+    if not detector.oscillator_noise:
+        return 1.0
+    return 1 + math.sqrt(detector.oscillator_variance) * rng.standard_normal(shape)
 
 
 def read_symbols(

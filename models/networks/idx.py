@@ -7,9 +7,8 @@ http://yann.lecun.com/exdb/mnist.
 
 from __future__ import annotations
 
-import gzip
 import struct
-import zlib
+import sys
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shotveil.models.common.checks import RangeError
+from shotveil.models.common.foreign import ForeignFile
 
 _TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-_GZIP_MAGIC = b"\x1f\x8b"
+_MOST_DIMENSIONS = 8  # data sets have 1 to 4
 
 
 def read_idx(path: str | Path) -> NDArray[Any]:
@@ -31,33 +31,36 @@ def read_idx(path: str | Path) -> NDArray[Any]:
     header says.
     """
     path = Path(path)
-    try:
-        data = path.read_bytes()
-        if data.startswith(_GZIP_MAGIC):
-            data = gzip.decompress(data)
-    except OSError as error:  # gzip.BadGzipFile is one
-        raise RangeError(f"IDX file {path} cannot be read: {error.strerror or error}") from None
-    except (EOFError, zlib.error) as error:
-        raise RangeError(f"IDX file {path} is a damaged gzip stream: {error}") from None
-
-    if len(data) < 4:
-        raise RangeError(f"IDX file {path} has {len(data)} bytes; allowed: at least 4, the header")
-    zero, code, dimensions = struct.unpack_from(">HBB", data)
-    if zero != 0 or code not in _TYPES or dimensions == 0:
-        raise RangeError(
-            f"IDX file {path} starts with 0x{data[:4].hex()}; allowed: 0x0000, an element type of "
-            f"{', '.join(f'0x{c:02x}' for c in _TYPES)}, and a number of dimensions of at least 1"
-        )
-    start = 4 + 4 * dimensions
-    if len(data) < start:
-        raise RangeError(f"IDX file {path} is truncated: {len(data)} of {start} header bytes")
-    shape = struct.unpack_from(f">{dimensions}I", data, 4)
-    dtype = np.dtype(_TYPES[code])
-    expected = start + prod(shape) * dtype.itemsize
-    if len(data) != expected:
-        kind = "truncated" if len(data) < expected else "too long"
-        raise RangeError(
-            f"IDX file {path} is {kind}: {len(data)} bytes where its header {shape} says {expected}"
-        )
-    array = np.frombuffer(data, dtype, offset=start).reshape(shape)
-    return array.astype(dtype.newbyteorder("="))
+    file = ForeignFile("IDX file", path)
+    with file.gunzipped() as (stream, most):
+        start = stream.read(4)
+        if len(start) < 4:
+            raise file.refused(f"has {len(start)} bytes", "at least 4, the header")
+        zero, code, dimensions = struct.unpack(">HBB", start)
+        if zero != 0 or code not in _TYPES or not 1 <= dimensions <= _MOST_DIMENSIONS:
+            raise file.refused(
+                f"starts with 0x{start.hex()}",
+                f"0x0000, an element type of {', '.join(f'0x{c:02x}' for c in _TYPES)}, and a "
+                f"number of dimensions from 1 to {_MOST_DIMENSIONS}",
+            )
+        header = 4 + 4 * dimensions
+        sizes = stream.read(4 * dimensions)
+        if len(sizes) < 4 * dimensions:
+            raise RangeError(
+                f"IDX file {path} is truncated: {4 + len(sizes)} of {header} header bytes"
+            )
+        shape = struct.unpack(f">{dimensions}I", sizes)
+        dtype = np.dtype(_TYPES[code])
+        expected = header + prod(shape) * dtype.itemsize
+        # NumPy counts the bytes of an empty array as if no dimension were 0.
+        if prod(n or 1 for n in shape) * dtype.itemsize > sys.maxsize:
+            raise file.refused(f"has a header {shape}", f"at most {sys.maxsize:,} bytes")
+        said = f"bytes where its header {shape} says {expected}"
+        if expected > most:
+            raise file.refused(f"is truncated: {most} {said}", f"at most {most}")
+        data = stream.read(expected - header)
+        found = header + len(data) + len(stream.read(1))
+        if found != expected:
+            kind = "truncated" if found < expected else "too long"
+            raise RangeError(f"IDX file {path} is {kind}: {found} {said}")
+    return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="))

@@ -1,14 +1,15 @@
-"""A client's way through a network, layer by layer, however the products are computed."""
+"""A client's way through a network's private layers, however the products are computed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shotveil.models.link.encoding import Complex, Real, directions
+from shotveil.models.networks.plan import ClientPlan
 
 
 def with_constant(data: NDArray[np.floating[Any]], bias: bool) -> NDArray[np.float32]:
@@ -18,22 +19,22 @@ def with_constant(data: NDArray[np.floating[Any]], bias: bool) -> NDArray[np.flo
 
 
 def through_layers(
-    biases: Sequence[bool],
+    plan: ClientPlan,
     images: NDArray[np.floating[Any]],
     read: Callable[[int, Complex], Real],
 ) -> Real:
-    """Outputs (n, classes) of a network for `images` (n, inputs), as its client reads them.
+    """Outputs (n, outputs) of a network for `images` (n, inputs), as its client reads them.
 
-    biases: whether each layer has a bias, first to last.
-    read: function of a layer's number and of unit directions ξ (n, N). It returns the products w·x̂
-        (n, rows) with all rows of the layer, in the unit of the weights.
+    plan: the client's steps; its operations are done here, in the clear.
+    read: function of a private layer's number and of unit directions ξ (n·patches, N). It returns
+        the products w·x̂ (n·patches, rows) with all rows of the layer, in the unit of the weights.
 
-    Only directions enter the optics. The client keeps the norms, multiplies its readings by them,
-    and applies ReLU between layers. Raises `RangeError` for images that are not a finite matrix.
+    Only directions enter the optics. The client keeps the norms, and multiplies its readings by
+    them. Raises `RangeError` for images that do not fit the plan or are not finite.
     """
-    data: NDArray[np.floating[Any]] = images
-    for number, bias in enumerate(biases):
-        xi, norms = directions(with_constant(data, bias))
-        outputs = read(number, xi) * norms[:, None]
-        data = np.maximum(outputs, 0)
-    return outputs
+
+    def products(number: int, x: NDArray[Any]) -> Real:
+        xi, norms = directions(with_constant(x, plan.layers[number].bias))
+        return read(number, xi) * norms[:, None]
+
+    return plan.run(images, products)

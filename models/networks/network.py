@@ -1,14 +1,19 @@
-"""Fully connected networks as the optical link runs them, and the file that stores them.
+"""Networks as the optical link runs them, and the files that store them.
 
-A layer is one real matrix; each of its rows travels as weak light. Between layers the client
-applies ReLU in the clear. After the last layer it applies nothing, and the largest output is the
-answer.
+A layer is one real matrix; each of its rows travels as weak light. What the client does in the
+clear before, between and after the layers is the network's plan (`models.networks.plan`). By
+default it applies ReLU between layers, and the largest output is the task.
 
-The file is a NumPy `.npz` without pickles. It holds `header`, a JSON text as bytes, and `weights_i`
+A file is a NumPy `.npz` without pickles. It holds `header`, a JSON text as bytes, and `weights_i`
 for each layer i. Weights are stored in the smallest type that reproduces them exactly: int8 with
 one power-of-two exponent per row (`exponents_i`, weights = int8 · 2^exponent), float16 or float32.
 Saving therefore never rounds; `Layer.rounded` does so beforehand. The weights in memory, in the
 light and in the file are the same.
+
+Version 1 of the format holds a dense network with ReLU, and such a network is still written so.
+Version 2 adds the plan with its arrays (`constant_i`), patches of layers, and the `part` that a
+file holds: the whole network, the server's part (weights, no plan) or the client's part (the plan
+and the shapes of layers, no weights).
 """
 
 from __future__ import annotations
@@ -16,34 +21,57 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from math import sqrt
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shotveil.models.common.checks import RangeError
+from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.files import write_atomically
+from shotveil.models.common.foreign import (
+    TEXT_LIMIT,
+    ForeignFile,
+    Npz,
+    require_text,
+    shown,
+    unpacked_limit,
+)
 from shotveil.models.link.encoding import modes_of
 from shotveil.models.networks.layers import with_constant
+from shotveil.models.networks.plan import (
+    ClientPlan,
+    LayerShape,
+    chain,
+    plan_as_dict,
+    plan_from_dict,
+    withheld,
+)
+from shotveil.models.networks.tasks import Task
 
 NETWORK_FOLDER = Path(__file__).with_name("data")
-_FORMAT, _VERSION = "shotveil network", 1
+_FORMAT, _VERSIONS = "shotveil network", (1, 2)
+_WHOLE, _SERVER, _CLIENT = "whole", "server", "client"
 _INT8_MAX = 127
+# Types that a plan's constants may have; a public part in ONNX is stored as bytes.
+_CONSTANTS = ("bool", "uint8", "int8", "int32", "int64", "float16", "float32", "float64")
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
 class Layer:
     """One matrix of real weights, `weights` of shape (rows, columns), float32 and read-only.
 
-    With `bias` the last column multiplies a constant 1 that the client appends to its data.
-    Raises `RangeError` unless the weights are a finite matrix that is not all zero (a layer of
-    zeros has no modulation variance, so no photon number could be given to it).
+    With `bias` the last column multiplies a constant 1 that the client appends to its data. Each
+    row meets `patches` vectors of an image, and is sent once for each of them. Raises `RangeError`
+    unless there is at least one patch and the weights are a finite matrix that is not all zero (a
+    layer of zeros has no modulation variance, so no photon number could be given to it).
 
     >>> layer = Layer(np.array([[0.5, -1, 2], [1, 0, 0.25]]), bias=True)
     >>> layer.rows, layer.columns, layer.inputs, layer.modes
@@ -52,8 +80,10 @@ class Layer:
 
     weights: NDArray[np.float32]
     bias: bool = False
+    patches: int = 1
 
     def __post_init__(self) -> None:
+        require("patches", self.patches, at_least=1, integer=True)
         weights = np.array(self.weights, dtype=np.float32, order="C")  # a copy of our own
         if weights.ndim != 2 or weights.size == 0:
             raise RangeError(f"layer weights have shape {weights.shape}; allowed: (rows, columns)")
@@ -67,10 +97,11 @@ class Layer:
         weights.setflags(write=False)
         object.__setattr__(self, "weights", weights)
         object.__setattr__(self, "bias", bool(self.bias))
+        object.__setattr__(self, "patches", int(self.patches))
 
     @property
     def rows(self) -> int:
-        """Number of outputs of the layer, and of rows sent per inference."""
+        """Number of outputs of the layer for each patch, and of rows sent for it."""
         return int(self.weights.shape[0])
 
     @property
@@ -87,6 +118,11 @@ class Layer:
     def modes(self) -> int:
         """Number N = ⌈n/2⌉ of complex modes per row; an odd row's last quadrature carries 0."""
         return modes_of(self.columns)
+
+    @property
+    def shape(self) -> LayerShape:
+        """What a client knows of the layer."""
+        return LayerShape(self.rows, self.columns, self.bias, self.patches)
 
     @property
     def rms(self) -> float:
@@ -115,14 +151,19 @@ class Layer:
         """
         exponents = _exponents(self.weights)
         steps = np.ldexp(np.float64(1), exponents)[:, None]
-        return Layer((np.rint(self.weights / steps) * steps).astype(np.float32), self.bias)
+        rounded = (np.rint(self.weights / steps) * steps).astype(np.float32)
+        return Layer(rounded, self.bias, self.patches)
 
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """Layers that fit each other, a name, and `about`: JSON data on how the network was made.
+    """Private layers, the client's plan, a name, and `about`: JSON data on how it was made.
 
-    Raises `RangeError` when there is no layer, or when a layer has another number of rows than the
+    plan: The client's steps. Without one, the layers follow each other with ReLU between them. The
+        server's part of a network has a plan that is withheld.
+
+    Raises `RangeError` when the name is no short printable text, when there is no layer, when the
+    plan is one of other layers, or when without a plan a layer has another number of rows than the
     next one has inputs.
 
     >>> rng = np.random.default_rng(1)
@@ -137,37 +178,40 @@ class Network:
     name: str
     layers: tuple[Layer, ...]
     about: Mapping[str, Any] = field(default_factory=dict)
+    plan: ClientPlan = None  # type: ignore[assignment]  # always set below
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", tuple(self.layers))
+        require_text("name of a network", self.name)
         if not self.layers:
             raise RangeError(f"network {self.name} has 0 layers; allowed: at least 1")
+        shapes = tuple(layer.shape for layer in self.layers)
+        if self.plan is not None:
+            if self.plan.layers != shapes:
+                raise RangeError(f"network {self.name}: its plan is one of other layers")
+            return
         for i, (first, second) in enumerate(pairwise(self.layers)):
             if first.rows != second.inputs:
                 raise RangeError(
                     f"network {self.name}: layer {i} has {first.rows} outputs but layer {i + 1} "
                     f"takes {second.inputs} inputs; allowed: the same number"
                 )
+        object.__setattr__(self, "plan", chain(shapes))
 
     @property
     def inputs(self) -> int:
-        """Number of input values of the first layer."""
-        return self.layers[0].inputs
+        """Number of values in one input."""
+        return self.plan.inputs
 
     @property
     def outputs(self) -> int:
-        """Number of output values, one per class."""
+        """Number of outputs of the last layer, for each of its patches."""
         return self.layers[-1].rows
 
     @property
     def weights(self) -> int:
         """Number of real weights in all layers, including biases."""
         return sum(layer.weights.size for layer in self.layers)
-
-    @property
-    def biases(self) -> tuple[bool, ...]:
-        """Whether each layer has a bias."""
-        return tuple(layer.bias for layer in self.layers)
 
     @property
     def digest(self) -> str:
@@ -183,10 +227,24 @@ class Network:
 
         Raises `RangeError` when the images have another shape.
         """
-        x = np.asarray(images, dtype=np.float32)
-        for layer in self.layers[:-1]:
-            x = np.maximum(layer.inputs_of(x) @ layer.weights.T, 0)
-        return self.layers[-1].inputs_of(x) @ self.layers[-1].weights.T
+        images = np.asarray(images, dtype=np.float32)
+        return np.asarray(self.plan.run(images, self.products), dtype=np.float32)
+
+    def products(self, number: int, x: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+        """Return the noiseless products (n, rows) of a layer with its inputs (n, inputs)."""
+        layer = self.layers[number]
+        return np.asarray(layer.inputs_of(x) @ layer.weights.T)
+
+    @property
+    def server_part(self) -> Network:
+        """The network without its plan: what the server needs, and nothing of the client's."""
+        plan = withheld([layer.shape for layer in self.layers])
+        return Network(self.name, self.layers, {}, plan)
+
+    @property
+    def client_part(self) -> ClientPart:
+        """The plan and the shapes of layers: what the client needs, and no private weight."""
+        return ClientPart(self.name, self.digest, self.plan)
 
     def save(self, path: str | Path) -> None:
         """Write the network to `path` in one step: an interruption leaves the old file intact.
@@ -194,20 +252,50 @@ class Network:
         The same network gives the same bytes. Raises `TypeError` when `about` cannot be written as
         JSON, and `RangeError` when the file cannot be written.
         """
-        path = Path(path)
-        header = {
+        header: dict[str, Any] = {
             "format": _FORMAT,
-            "version": _VERSION,
+            "version": 1,
             "name": self.name,
             "about": dict(self.about),
             "layers": [{"bias": layer.bias} for layer in self.layers],
         }
-        arrays = {"header": np.frombuffer(json.dumps(header, indent=1).encode(), np.uint8)}
+        constants: dict[str, NDArray[Any]] = {}
+        if not (self.plan.plain and self.plan.task == Task()):
+            header["version"] = 2
+            header["part"] = _SERVER if self.plan.withheld else _WHOLE
+            for own, layer in zip(header["layers"], self.layers, strict=True):
+                own["patches"] = layer.patches
+            if not self.plan.withheld:
+                header["plan"] = plan_as_dict(self.plan, constants)
         for i, layer in enumerate(self.layers):
-            arrays |= {f"{key}_{i}": array for key, array in _packed(layer.weights).items()}
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, allow_pickle=False, **arrays)
-        write_atomically(path, buffer.getvalue())
+            constants |= {f"{key}_{i}": array for key, array in _packed(layer.weights).items()}
+        _write(path, header, constants)
+
+
+@dataclass(frozen=True, eq=False)
+class ClientPart:
+    """A client's part of a network: its plan with the shapes of the layers, and no weights.
+
+    digest: Digest of the network that the plan belongs to.
+    """
+
+    name: str
+    digest: str
+    plan: ClientPlan
+
+    def save(self, path: str | Path) -> None:
+        """Write the part to `path` in one step. Raises `RangeError` as `Network.save`."""
+        constants: dict[str, NDArray[Any]] = {}
+        header = {
+            "format": _FORMAT,
+            "version": 2,
+            "part": _CLIENT,
+            "name": self.name,
+            "digest": self.digest,
+            "layers": [asdict(shape) for shape in self.plan.layers],
+            "plan": plan_as_dict(self.plan, constants),
+        }
+        _write(path, header, constants)
 
 
 def shipped_networks() -> tuple[str, ...]:
@@ -219,12 +307,13 @@ def load_network(name_or_path: str | Path) -> Network:
     """Return a shipped network by its name, or the one in a file that `Network.save` wrote.
 
     Raises `RangeError` when there is no such name or file, when the file is truncated or is not a
-    network, or when its layers do not fit each other.
+    network, or when its layers do not fit each other. Weights of other programs may be big-endian
+    or float64; a `UserWarning` tells of rounding to float32.
 
     >>> load_network("mnist-paper").layers[0].weights.shape
     (784, 784)
     >>> shipped_networks()
-    ('mnist', 'mnist-lossy', 'mnist-paper')
+    ('fashion-head', 'mnist', 'mnist-head', 'mnist-lossy', 'mnist-paper')
     """
     if str(name_or_path) in shipped_networks():
         path = NETWORK_FOLDER / f"{name_or_path}.npz"
@@ -235,33 +324,164 @@ def load_network(name_or_path: str | Path) -> Network:
             f"network {name_or_path} is not found; allowed: a file, or one of "
             f"{', '.join(shipped_networks())}"
         )
-    foreign = RangeError(
-        f"network file {path} is truncated or no network; allowed: a file that Shotveil wrote"
-    )
-    try:
-        buffer = io.BytesIO(path.read_bytes())
-        if not zipfile.is_zipfile(buffer):
-            raise foreign
-        with np.load(buffer, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
-    except Exception:  # damaged bytes make zipfile and NumPy raise a dozen unrelated types
-        raise foreign from None
-    try:
-        header = json.loads(arrays["header"].tobytes())
-        if (header["format"], header["version"]) != (_FORMAT, _VERSION):
+
+    def network(header: dict[str, Any], arrays: _Arrays) -> Network:
+        part = header.get("part", _WHOLE)
+        if part not in (_WHOLE, _SERVER):
             raise RangeError(
-                f"network file {path} is {header['format']!r} version {header['version']!r}; "
-                f"allowed: {_FORMAT!r} version {_VERSION}"
+                f"it holds the {part}'s part of a network; allowed: a whole network or the "
+                "server's part"
             )
         layers = tuple(
-            Layer(_unpacked(arrays[f"weights_{i}"], arrays.get(f"exponents_{i}")), layer["bias"])
+            Layer(arrays.weights(i), layer["bias"], layer.get("patches", 1))
             for i, layer in enumerate(header["layers"])
         )
-        return Network(header["name"], layers, header["about"])
+        shapes = [layer.shape for layer in layers]
+        if part == _SERVER:
+            return Network(header["name"], layers, header["about"], withheld(shapes))
+        if "plan" not in header:
+            return Network(header["name"], layers, header["about"])
+        plan = plan_from_dict(header["plan"], shapes, arrays.constants())
+        return Network(header["name"], layers, header["about"], plan)
+
+    return _read(path, network)
+
+
+def load_client_part(path: str | Path) -> ClientPart:
+    """Return the client's part of a network from a file that `ClientPart.save` wrote.
+
+    Raises `RangeError` when there is no such file, or when it holds something else.
+    """
+
+    def client(header: dict[str, Any], arrays: _Arrays) -> ClientPart:
+        part = header.get("part", _WHOLE)
+        if part != _CLIENT:
+            raise RangeError(
+                f"it holds {'a whole network' if part == _WHOLE else 'the server’s part'}; "
+                "allowed: the client's part"
+            )
+        shapes = [
+            LayerShape(int(s["rows"]), int(s["columns"]), bool(s["bias"]), int(s["patches"]))
+            for s in header["layers"]
+        ]
+        plan = plan_from_dict(header["plan"], shapes, arrays.constants())
+        return ClientPart(str(header["name"]), str(header["digest"]), plan)
+
+    path = Path(path)
+    if not path.is_file():
+        raise RangeError(f"network file {path} is not found; allowed: a file")
+    return _read(path, client)
+
+
+def _write(path: str | Path, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
+    text = np.frombuffer(json.dumps(header, indent=1).encode(), np.uint8)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **{"header": text, **arrays})
+    write_atomically(Path(path), buffer.getvalue())
+
+
+def _read(path: Path, make: Callable[[dict[str, Any], _Arrays], T]) -> T:
+    """Return what `make` builds from the header and the arrays of a network file.
+
+    Raises `RangeError` for any file that it cannot be built from.
+    """
+    file = ForeignFile("network file", path)
+    with file.npz() as archive:
+        if "header" not in archive:
+            raise file.refused("is no network", "a file that Shotveil wrote")
+        text = archive.array("header", ("uint8",), 1, at_most=TEXT_LIMIT).tobytes()
+        header = _described(file, file.decoded_json(text))
+        try:
+            return make(header, _Arrays(file, archive))
+        except RangeError as error:
+            if str(path) in str(error):
+                raise
+            raise RangeError(f"{file.what} {path}: {error}") from None
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            raise file.refused(
+                f"has a header that does not fit: {error}", "a file that Shotveil wrote"
+            ) from None
+
+
+class _Arrays:
+    """The arrays of a network file, which share one limit of what may be in memory."""
+
+    def __init__(self, file: ForeignFile, archive: Npz) -> None:
+        self._file, self._archive = file, archive
+        # What is in memory are floats, which also must not fill it.
+        self._most = unpacked_limit(file.path.stat().st_size) // 4
+
+    def weights(self, number: int) -> NDArray[np.float32]:
+        """The weights of a layer; those of other programs may be wider, and are then rounded."""
+        found = _weights(self._file, self._archive, number, self._most)
+        self._most -= found.size
+        return found
+
+    def constants(self) -> dict[str, NDArray[Any]]:
+        """All arrays that are no weights: the constants of a plan."""
+        found = {}
+        for name in self._archive.names:
+            if name != "header" and not name.startswith(("weights_", "exponents_")):
+                found[name] = self._archive.array(name, _CONSTANTS, None, self._most)
+                self._most -= found[name].size
+        return found
+
+
+def _described(file: ForeignFile, header: Any) -> dict[str, Any]:
+    """Return a header, which may be any JSON value, once it is what its version says."""
+    if not isinstance(header, dict) or "format" not in header or "version" not in header:
+        raise file.refused("is no network", "a file that Shotveil wrote")
+    told = header["format"], header["version"]
+    if told[0] != _FORMAT or told[1] not in _VERSIONS or type(told[1]) is not int:
+        raise file.refused(
+            f"is {shown(told[0])} version {shown(told[1])}",
+            f"{_FORMAT!r} version {' or '.join(map(str, _VERSIONS))}",
+        )
+    needed = {"format", "version", "name", "about", "layers"}
+    further = set() if told[1] == 1 else {"part", "plan", "digest"}
+    if header.get("part") == _CLIENT:
+        needed, further = needed - {"about"}, further | {"about"}
+    if unknown := (header.keys() - needed - further) | (needed - header.keys()):
+        raise file.refused(
+            f"has a header with {shown(sorted(unknown)[0])} missing or unknown",
+            "format, version, name, about and layers",
+        )
+    try:
+        require_text("name", header["name"])
     except RangeError as error:
-        raise RangeError(f"network file {path}: {error}") from None
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise foreign from None
+        raise RangeError(f"{file.what} {file.path}: {error}") from None
+    about, layers = header.get("about", {}), header["layers"]
+    if not isinstance(about, dict):
+        raise file.refused(f"has about = {shown(about)}", "a JSON object")
+    if not isinstance(layers, list) or not all(
+        isinstance(layer, dict) and type(layer.get("bias")) is bool for layer in layers
+    ):
+        raise file.refused(
+            f"has layers = {shown(layers)}", "a list of objects, each with bias true or false"
+        )
+    return header
+
+
+def _weights(file: ForeignFile, arrays: Npz, i: int, most: int) -> NDArray[np.float32]:
+    """The weights of layer i; those of other programs may be wider, and are then rounded."""
+    stored = arrays.array(f"weights_{i}", ("int8", "float16", "float32", "float64"), 2, most)
+    with np.errstate(over="ignore"):  # `Layer` rejects the infinite weights that result
+        if stored.dtype == np.int8:
+            exponents = arrays.array(f"exponents_{i}", ("int8",), 1)
+            if len(exponents) != len(stored):
+                raise file.refused(
+                    f"has {len(exponents)} exponents for {len(stored)} rows of layer {i}",
+                    "one for each row",
+                )
+            return np.ldexp(stored.astype(np.float32), exponents[:, None].astype(np.int32))
+        weights = stored.astype(np.float32)
+    if stored.dtype == np.float64 and not (weights == stored).all():
+        warnings.warn(
+            f"{file.what} {file.path}: the weights of layer {i} are float64 and were rounded to "
+            "float32, as the link uses them",
+            stacklevel=4,
+        )
+    return weights
 
 
 def _exponents(weights: NDArray[np.float32]) -> NDArray[np.int8]:
@@ -286,18 +506,3 @@ def _packed(weights: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
     with np.errstate(over="ignore"):
         half = weights.astype(np.float16)
     return {"weights": half if (half.astype(np.float32) == weights).all() else weights}
-
-
-def _unpacked(stored: NDArray[Any], exponents: NDArray[Any] | None) -> NDArray[np.float32]:
-    if stored.ndim != 2 or stored.dtype not in (np.int8, np.float16, np.float32):
-        raise RangeError(
-            f"stored weights are {stored.dtype} of shape {stored.shape}; "
-            "allowed: int8, float16 or float32 of shape (rows, columns)"
-        )
-    weights = stored.astype(np.float32)
-    if stored.dtype != np.int8:
-        return weights
-    if exponents is None or exponents.shape != stored.shape[:1] or exponents.dtype != np.int8:
-        raise RangeError("int8 weights come without one int8 exponent per row")
-    with np.errstate(over="ignore"):  # `Layer` rejects the infinite weights that result
-        return np.ldexp(weights, exponents[:, None].astype(np.int32))

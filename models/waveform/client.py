@@ -39,6 +39,7 @@ class ClientOptics:
 
     `mode` is the number of the row symbol whose place mode 1 takes at the client's detector. If
     `vacuum` is False there is no quantum noise; this is unphysical but shows distortions alone.
+    All amplified light returns with the amplitude 1 − `loss_imbalance` against the other light.
     Raises `RangeError` for a gain or a mode out of range.
     """
 
@@ -50,6 +51,7 @@ class ClientOptics:
         mode: int,
         rng: np.random.Generator,
         vacuum: bool = True,
+        loss_imbalance: float = 0.0,
     ) -> None:
         require("gain", gain, above=1)
         require("mode", mode, at_least=0, below=layout.row, integer=True)
@@ -58,7 +60,9 @@ class ClientOptics:
         (self._row,) = np.nonzero(slots == Slot.ROW)
         (self._references,) = np.nonzero((slots == Slot.PREAMBLE) | (slots == Slot.PILOT))
         self._mode = self._row[mode]
-        self._dark, self._idler, self._port = (Normals(child) for child in rng.spawn(3))
+        require("loss imbalance", loss_imbalance, at_least=0, below=1)
+        self._dark, self._idler, self._port, self._lost = (Normals(r) for r in rng.spawn(4))
+        self._loss = loss_imbalance
 
     @property
     def white(self) -> float:
@@ -84,11 +88,20 @@ class ClientOptics:
         tapped = math.sqrt(gain - 1) * output + (gain - 2) / (2 * math.sqrt(gain - 1)) * nu
 
         change = np.zeros(shape, np.complex128)
-        change[:, self._references] = nu[:, self._references]
-        change[:, self._row] = (mesh.spread(one + nu[:, self._mode], others) - row).T
+        gained = nu + self._imbalance(output, nu)
+        change[:, self._references] = gained[:, self._references]
+        change[:, self._row] = (mesh.spread(one + gained[:, self._mode], others) - row).T
         returned = self._pulses.synthesise(change)
         returned += light
         return self._pulses.synthesise(tapped), returned
+
+    def _imbalance(self, output: Complex, nu: NDArray[np.complex64]) -> Complex | float:
+        """What the amplified light, the mesh's output with ν, loses before it returns."""
+        d = self._loss
+        if not d:
+            return 0.0
+        vacuum = self._noise(self._lost, nu.shape)
+        return math.sqrt(d * (2 - d)) * vacuum - d * (output + nu)
 
     def _noise(self, normals: Normals, shape: tuple[int, ...]) -> NDArray[np.complex64]:
         if not self._vacuum:

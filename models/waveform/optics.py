@@ -139,7 +139,7 @@ class Optics:
         self._vacuum, self._server_white = (Normals(r) for r in others[:2])
         self.client = ClientOptics(
             s.layout, Pulses(s.layout.length, per_symbol, drive.taps, drive.rolloff),
-            s.gain, s.mode, client, s.vacuum,
+            s.gain, s.mode, client, s.vacuum, impaired.loss_imbalance,
         )  # fmt: skip
         self._server_detector = SampledDetector(
             s.server, impaired.detector_bandwidth, impaired.server_electronic_noise, s.step,

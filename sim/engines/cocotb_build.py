@@ -98,9 +98,11 @@ def _compile(
             log_file=log,
         )
     except (SystemExit, RuntimeError, subprocess.CalledProcessError) as error:
-        raise RuntimeError(f"verilator failed:\n{log.read_text()[-4000:]}") from error
+        raise RuntimeError(
+            f"verilator failed:\n{log.read_text(errors='replace')[-4000:]}"
+        ) from error
     try:
-        verilator.refuse_warnings(log.read_text())
+        verilator.refuse_warnings(log.read_text(errors="replace"))
     except RuntimeError:
         shutil.rmtree(folder)  # otherwise a second attempt would find it built, and not warn again
         raise

@@ -434,11 +434,15 @@ def _build(path: Path, texts: Mapping[str, str], versions: str, training: Traini
                 [str(command), *OPTIONS, *make, "-CFLAGS", f"-fPIC -fvisibility=hidden {flag}",
                  "-LDFLAGS", f"-shared {flag}", "-Mdir", "objects", "-o", "dut.so",
                  *(str(folder / file) for file in texts)],
-                cwd=folder, env={**os.environ, **extra}, capture_output=True, text=True,
+                cwd=folder, env={**os.environ, **extra},
+                capture_output=True, text=True, errors="replace",
             )  # fmt: skip
             log = done.stdout + done.stderr
             if done.returncode:
-                raise RuntimeError(f"verilator failed:\n{log[-4000:]}")
+                raise RangeError(
+                    f"verilator failed in {folder}: {verilator.cause(log)}; "
+                    "`shotveil doctor` looks at what it needs"
+                )
             verilator.refuse_warnings(log)
 
         if training is None:

@@ -116,6 +116,13 @@ def refuse_warnings(log: str) -> None:
         raise RuntimeError("verilator's lint objects:\n" + "\n".join(warnings))
 
 
+def cause(log: str) -> str:
+    """The first line of a build's log that names an error, or else its last line."""
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    found = next((line for line in lines if re.search(r"error|not found", line, re.I)), None)
+    return (found or (lines or ["nothing was said"])[-1])[:500]
+
+
 def fetch_runtime(runtime: Path, folder: Path) -> list[str]:
     """Copy the objects of an earlier build's runtime library into `folder`; return their names."""
     return [Path(shutil.copy(library, folder)).name for library in runtime.glob("*.o")]

@@ -134,7 +134,8 @@ def run_attack(
     link, calibration = settings.link, records.of_layer(0)
     (own,) = loop.back_to_back()
     declared = ChannelEstimate(
-        link.declared_transmittance, link.declared_excess_noise(layer.modes) + own.excess
+        link.declared_transmittance_at(layer.modes),
+        link.declared_excess_noise(layer.modes) + own.excess,
     )
     allowed = tolerated(declared, calibration, FALSE_ALARM_PROBABILITY / 2)
     look = _gateware if backend == "rtl" else _models

@@ -13,7 +13,7 @@ from shotveil.host.extras import import_extra
 from shotveil.host.run.backends import InferenceResult, InferenceTask
 from shotveil.host.run.inference import Inference
 from shotveil.models.common.checks import RangeError
-from shotveil.models.link.optics import Link
+from shotveil.models.link.light import Light, links_of, one_or_each
 from shotveil.models.networks.network import Network
 from shotveil.models.waveform.impairments import Impairments
 from shotveil.sim.loop import pool
@@ -31,12 +31,13 @@ RECORD_FRAMES = 2000  # frames of the vacuum and of the dark record: 850,000 sym
 class NodesOutcome:
     """The result of a run through the nodes.
 
-    `link` is the link to declare: it has the server's detectors as calibrated, and the technical
-    noise that the impairments cause. `calibration` was made before the run.
+    `link` is the link to declare, for all layers or for each: it has the server's detectors as
+    calibrated, and the technical noise that the impairments cause. `calibration` was made before
+    the run.
     """
 
     inference: Inference
-    link: Link
+    link: Light
     calibration: NodeCalibration
     loop: Loop
     seen: LoopInference
@@ -64,7 +65,7 @@ def _run(task: InferenceTask, backend: str) -> InferenceResult:
 def through_nodes(
     network: Network,
     images: NDArray[np.floating],
-    link: Link,
+    link: Light,
     seed: int,
     *,
     backend: str = "model",
@@ -86,10 +87,15 @@ def through_nodes(
         raise RangeError(f"impairments = {impairments!r} is none of {', '.join(PRESETS)}")
     # This comes first, so that a user who lacks a package need not wait for a calibration to know.
     rtl = import_extra("shotveil.sim.loop.rtl", "rtl") if backend == "rtl" else None
-    asked = LoopSettings.of(link, PRESETS[impairments], seed=seed)
+    links = links_of(link, len(network.layers))
+    asked = LoopSettings.of(links[0], PRESETS[impairments], seed=seed)
+    if any(asked.impairments.over(each) != asked.impairments for each in links):
+        raise RangeError(
+            "technical noise or detectors differ from layer to layer; allowed: one set"
+        )
     # The drive starts with the values of the modulator's data sheet and measures the true ones.
     settings, calibration = calibrated(asked, prepare(asked, network.layers[0]), asked.arms)
-    loop = Loop(network, settings)
+    loop = Loop(network, settings, light=links)
     records = loop.records(record_frames)
     player_of = pool.models
     if rtl is not None:
@@ -107,16 +113,21 @@ def through_nodes(
     )
 
 
-def declared(loop: Loop, records: Records) -> Link:
+def declared(loop: Loop, records: Records) -> Light:
     """The link as the server declares it.
 
     Its receiver is as calibrated, including the back-to-back response, and distortion counts as
-    technical noise. The values are those of the first layer, which is by far the largest.
+    technical noise. Both depend on the light. Layers with the same light share the values of the
+    first of them.
     """
-    link = loop.settings.link
-    first = loop.back_to_back()[0]
-    return replace(
-        link,
-        server_detector=records.of_layer(0).receiver,
-        excess_noise=link.excess_noise + first.excess,
+    own = loop.back_to_back()
+    return one_or_each(
+        [
+            replace(
+                link,
+                server_detector=records.of_layer(first).receiver,
+                excess_noise=link.excess_noise + own[first].excess,
+            )
+            for link, first in ((link, loop.links.index(link)) for link in loop.links)
+        ]
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from shotveil.host.reports.report import check_writable, embedded, template
@@ -20,7 +21,7 @@ def write_report(run: LoopRun, path: Path, backend: str) -> None:
         r=run,
         s=run.summary,
         v=run.summary["verification"],
-        f2=run.outcome.loop.settings.link.f2,
+        f2=run.outcome.loop.links[0].f2,
         nodes=NODES[backend],
         agree=int((run.outcome.inference.predictions == run.ideal).sum()),
         records=records.server.vacuum_count,
@@ -32,12 +33,18 @@ def write_report(run: LoopRun, path: Path, backend: str) -> None:
 
 
 def _settings(run: LoopRun) -> list[tuple[str, str]]:
-    link = run.outcome.loop.settings.link
+    links = run.outcome.loop.links
     rows = [
-        ("gain of the client's amplifier", f"{link.gain:g}"),
-        ("photons per mode at the server's output", f"{link.photons:.5g}"),
+        ("gain of the client's amplifier", _each(f"{link.gain:g}" for link in links)),
+        ("photons per mode at the server's output", _each(f"{link.photons:.5g}" for link in links)),
     ]
     for name, value in vars(run.impairments).items():
         text = ", ".join(f"{v:g}" for v in value) if isinstance(value, tuple) else f"{value:g}"
         rows.append((name.replace("_", " "), text))
     return rows
+
+
+def _each(values: Iterable[str]) -> str:
+    """The value that all layers share, or those of the layers with commas between."""
+    found = list(values)
+    return found[0] if len(set(found)) == 1 else ", ".join(found)

@@ -14,6 +14,7 @@ from shotveil.host.run.inference import infer
 from shotveil.host.run.summary import summarise
 from shotveil.host.verification.estimation import Estimate
 from shotveil.models.link.encoding import directions
+from shotveil.models.link.light import Values, light_through, links_of
 from shotveil.models.networks.network import Network
 from shotveil.models.waveform.impairments import Impairments
 from shotveil.sim.loop.backend import NodesOutcome, through_nodes
@@ -75,8 +76,8 @@ def loop_run(
     network: Network,
     images: NDArray[np.floating],
     labels: NDArray[np.integer],
-    gain: float,
-    f2: float,
+    gain: Values,
+    f2: Values,
     impairments: Impairments,
     preset: str,
     *,
@@ -89,10 +90,12 @@ def loop_run(
 ) -> LoopRun:
     """Classify images through both nodes, and analyse the run.
 
+    Gain and F² are for all layers, or sequences with one for each.
+
     The first `compare` images of gateware go through the models as well, from the same seed. Raises
     `Disagreement` if a bit of any sum or inference value differs.
     """
-    link = impairments.link(gain, f2=f2)
+    link = light_through(impairments.channel, gain, f2=f2)
     start = time.perf_counter()
     outcome = through_nodes(
         network, images, link, seed,
@@ -106,7 +109,7 @@ def loop_run(
         require_agreement(
             outcome.seen, infer_in_processes(loop, images[:compared], records, processes=processes)
         )
-    plain = Impairments().link(gain, f2=f2)
+    plain = light_through(Impairments().channel, gain, f2=f2)
     ideal = infer(network, images, plain, np.random.default_rng(seed), verify=False)
     loop, seen = outcome.loop, outcome.seen
     layers = range(len(network.layers))
@@ -130,8 +133,10 @@ def loop_run(
         channels=tuple(of_layer(number) for number in layers),
         true_transmittance=loop.settings.impairments.transmittance,
         true_excess=tuple(
-            link.returned_excess_noise(layer.modes) + each.excess
-            for layer, each in zip(network.layers, own, strict=True)
+            each.returned_excess_noise(layer.modes) + back.excess
+            for each, layer, back in zip(
+                links_of(link, len(network.layers)), network.layers, own, strict=True
+            )
         ),
         growing=growing,
         budget=budget(network, loop.settings),

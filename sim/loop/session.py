@@ -30,6 +30,7 @@ from shotveil.models.digitiser.spec import (
     DigitiserSpec,
 )
 from shotveil.models.link.encoding import directions, unpair
+from shotveil.models.link.light import Light, links_of
 from shotveil.models.link.statistics import SymbolStatistics
 from shotveil.models.networks.layers import through_layers
 from shotveil.models.networks.network import Layer, Network
@@ -107,8 +108,10 @@ class ModelPlayed(Played):
 class Loop:
     """Both nodes and the optics between them, for one network.
 
-    An `intruder` may sit on the fibre, and the client may amplify by a `true_gain` other than that
-    of the settings, which is the one it is granted.
+    `light` is what each layer is sent with: one link for all, or a sequence with one for each, of
+    which gain and photon number are taken. By default it is the link of the settings. An `intruder`
+    may sit on the fibre, and the client may amplify every layer by a `true_gain` other than the one
+    it is granted.
     """
 
     def __init__(
@@ -117,10 +120,17 @@ class Loop:
         settings: LoopSettings,
         intruder: Intruder | None = None,
         true_gain: float | None = None,
+        light: Light | None = None,
     ) -> None:
         self.network, self.settings = network, settings
-        self._intruder, self._gain = intruder, true_gain or settings.link.gain
-        self.layers = [prepare(settings, layer) for layer in network.layers]
+        self._intruder, self._gain = intruder, true_gain
+        self.links = tuple(
+            replace(settings.link, gain=link.gain, photons=link.photons)
+            for link in links_of(light or settings.link, len(network.layers))
+        )
+        self.layers = [
+            prepare(self._settings_of(number), layer) for number, layer in enumerate(network.layers)
+        ]
         self._light: dict[int, Complex] = {}
         chip = np.random.default_rng([settings.seed, 1])
         most = max(layer.modes for layer in network.layers)
@@ -129,7 +139,11 @@ class Loop:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The loop is pickled as its arguments, which are small.
-        return Loop, (self.network, self.settings, self._intruder, self._gain)
+        return Loop, (self.network, self.settings, self._intruder, self._gain, self.links)
+
+    def _settings_of(self, number: int) -> LoopSettings:
+        """The settings with the light of one layer."""
+        return replace(self.settings, link=self.links[number])
 
     def records(self, frames: int = 400) -> Records:
         """Vacuum and dark records of both receivers, each of `frames` frames of the first layer."""
@@ -198,9 +212,10 @@ class Loop:
         s = self.settings
         quiet = s.impairments.distortions()
         found = []
-        for layer in self.network.layers:
+        for number, layer in enumerate(self.network.layers):
             part = Network("part", (Layer(layer.weights[:rows], layer.bias),))
-            still = Loop(part, replace(s.with_impairments(quiet), vacuum=False))
+            own = self._settings_of(number)
+            still = Loop(part, replace(own.with_impairments(quiet), vacuum=False))
             xi, _ = directions(np.ones((1, layer.columns)))
             offsets = Records(
                 _nominal(s.server, s.step), _nominal(s.client, s.step), (still._null(0),), (1.0,)
@@ -227,7 +242,9 @@ class Loop:
 
     def optics(self, number: int, xi: Complex, rng: np.random.Generator) -> Optics:
         """Everything between both nodes' converters, for layer `number` and a client's ξ."""
-        setup = replace(self.layers[number].setup, gain=self._gain)
+        setup = self.layers[number].setup
+        if self._gain is not None:
+            setup = replace(setup, gain=self._gain)
         return Optics(setup, self.mesh(number, xi), rng, self._intruder)
 
     def play(
@@ -358,21 +375,25 @@ def infer_one(
     loop: Loop, index: int, image: NDArray[np.floating], records: Records, play: Player
 ) -> Seen:
     """Run one image (inputs,) through every layer; `index` chooses its noise."""
-    link = loop.settings.link
-    signal = link.signal_at(link.gain)
     sums, angles, read, carried = [], [], [], []
 
     def read_layer(number: int, xi: Complex) -> NDArray[np.float64]:
-        layer, light = loop.network.layers[number], loop.layers[number]
-        rng = np.random.default_rng([loop.settings.seed, 3, index, number])
-        played = play(number, xi[0], records, rng)
-        sums.append(played.sums)
-        angles.append(played.angles)
-        read.append(played.values)
-        carried.append(signal * light.scale * (layer.weights @ unpair(xi[0], layer.columns)))
-        return played.values[None] * link.inference_scale(light.scale)
+        layer, light, link = loop.network.layers[number], loop.layers[number], loop.links[number]
+        signal = link.signal_at(link.gain)
+        patches = []
+        for patch, direction in enumerate(xi):
+            # The first patch has the seed that a layer without patches has.
+            seed = [loop.settings.seed, 3, index, number, *([patch] if patch else [])]
+            patches.append(play(number, direction, records, np.random.default_rng(seed)))
+        sums.append(np.concatenate([played.sums for played in patches]))
+        angles.append(np.concatenate([played.angles for played in patches]))
+        values = np.array([played.values for played in patches])
+        read.append(values.ravel())
+        products = unpair(xi, layer.columns) @ layer.weights.T
+        carried.append(signal * light.scale * products.ravel())
+        return values * link.inference_scale(light.scale)
 
-    outputs = through_layers(loop.network.biases, image[None], read_layer)[0]
+    outputs = through_layers(loop.network.plan, image[None], read_layer)[0]
     return Seen(outputs, tuple(sums), tuple(angles), tuple(read), tuple(carried))
 
 
@@ -440,7 +461,8 @@ def pooled_channel(
 
 def verified(loop: Loop, seen: LoopInference, number: int) -> SymbolStatistics:
     """The sums of a layer over all images as the verifier takes them, in SNU."""
-    return loop.statistics(number, seen.sums[number], seen.records, len(seen.outputs))
+    sent = len(seen.outputs) * loop.network.layers[number].patches
+    return loop.statistics(number, seen.sums[number], seen.records, sent)
 
 
 def through(optics: Optics, modulated: Complex, starts: list[int]) -> tuple[Complex, IntArray]:

@@ -38,11 +38,11 @@ REALISTIC = Impairments.realistic()
 class LoopSettings:
     """Both nodes and the optics between them.
 
-    `link` sets gain and light; its losses and detectors must be those of `impairments` (`of` makes
-    sure of it). `arms` and `electrodes` are the settings of the server's and the client's drive.
-    `lead_in` is the number of frames of zeros in front of a layer, in which receivers lock. `step`
-    is the number of ADC steps per √SNU. With `vacuum` False there is no quantum noise, which shows
-    distortions alone.
+    `link` sets gain and light, which a `Loop` replaces by those of each layer; its losses and
+    detectors must be those of `impairments` (`of` makes sure of it). `arms` and `electrodes` are
+    the settings of the server's and the client's drive. `lead_in` is the number of frames of zeros
+    in front of a layer, in which receivers lock. `step` is the number of ADC steps per √SNU. With
+    `vacuum` False there is no quantum noise, which shows distortions alone.
     """
 
     link: Link

@@ -1,18 +1,20 @@
-"""The Holevo bound on the weights."""
+"""The Holevo bound on the weights for a client who may treat every mode in its own way."""
 
 from __future__ import annotations
 
 from numpy.typing import ArrayLike
 
 from shotveil.host.leakage.bound import Real, weight_bound
-from shotveil.host.leakage.weights import weight_leakage_after
+from shotveil.host.leakage.majorant import majorant_after
 
 
 @weight_bound(
-    label="collective attacks",
+    label="collective attacks, modes treated in any way",
     theorem=True,
-    covers="Collective attacks that leave V, T and ε as they are: all of them for Gaussian "
-    "weights, all Gaussian ones for weights of any distribution.",
+    covers="Collective attacks that leave the means of V, √T and ε over a row as they are, however "
+    "they split noise and loss over its modes in any basis, whatever second moments of the weights "
+    "the client knows, if no mode returns amplified. All of them for Gaussian weights, all "
+    "Gaussian ones for weights of any distribution.",
     order=10,
 )
 def holevo(
@@ -21,5 +23,8 @@ def holevo(
     transmittance: ArrayLike,
     excess_noise: ArrayLike,
 ) -> Real:
-    """Return χ(1 + K·V_A, T, ε)/2 (see `host.leakage.weights.weight_leakage_after`)."""
-    return weight_leakage_after(inferences, modulation_variance, transmittance, excess_noise)
+    """Return the least concave majorant of χ at K·V_A, √T and ε, per real weight.
+
+    See `host.leakage.majorant.majorant_after`.
+    """
+    return majorant_after(inferences, modulation_variance, transmittance, excess_noise)

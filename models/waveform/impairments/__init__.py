@@ -100,6 +100,7 @@ class Impairments:
             transmittance_out=self.transmittance_out,
             transmittance_back=self.transmittance_back,
             excess_noise=self.excess_noise,
+            loss_imbalance=self.loss_imbalance,
             client_detector=Detector(self.client_efficiency, self.client_electronic_noise),
             server_detector=Detector(self.server_efficiency, self.server_electronic_noise),
         )
@@ -111,8 +112,15 @@ class Impairments:
     def over(self, channel: Channel) -> Impairments:
         """The same with the loss, technical noise and detectors of a symbol-level channel.
 
-        Raises `RangeError` for a phase error, because here phase comes from laser and fibre.
+        Raises `RangeError` for a phase error, because here phase comes from laser and fibre, and
+        for a noisy oscillator, whose power is constant here.
         """
+        for detector in (channel.client_detector, channel.server_detector):
+            if detector.oscillator_noise:
+                raise RangeError(
+                    f"oscillator noise = {detector.oscillator_noise:g} is outside [0, 0]: at "
+                    "waveform level the oscillator's power is constant"
+                )
         if channel.phase_error:
             raise RangeError(
                 f"phase error = {channel.phase_error:g} is outside [0, 0]: at waveform level phase "
@@ -123,6 +131,7 @@ class Impairments:
             transmittance_out=channel.transmittance_out,
             transmittance_back=channel.transmittance_back,
             excess_noise=channel.excess_noise,
+            loss_imbalance=channel.loss_imbalance,
             client_efficiency=channel.client_detector.efficiency,
             server_efficiency=channel.server_detector.efficiency,
             client_electronic_noise=channel.client_detector.electronic_noise,

@@ -151,7 +151,7 @@ def transmitter_too(server, port=None):
 
 def shot_too(layer=0, batch=0, slots=(0, 1, 2, 3, -1), images=2, session="s", part=0):
     return pb.Shot(
-        version=1, session=session, batch=batch, layer=layer, part=part, images=images,
+        version=2, session=session, batch=batch, layer=layer, part=part, images=images,
         weights="weights", decoys="decoys", first=0, stop=4, slots=slots, last=True,
     )  # fmt: skip
 
@@ -161,7 +161,7 @@ def test_a_link_that_forms_the_sums_is_of_no_use():
         transmitter_too(Looker(), Port_too(symbol_level=False))
     port = Port_too()
     transmitter_too(Looker(), port)
-    assert [(d.version, d.everything) for d in port.dropped] == [(1, True)]
+    assert [(d.version, d.everything) for d in port.dropped] == [(2, True)]
 
 
 def test_what_is_known_is_taken_away_before_it_looks():

@@ -8,14 +8,19 @@ import pytest
 from shotveil.host.adversaries.reconstruction import (
     image_by_homodyning,
     image_by_photon_counting,
+    labels_by_photon_counting,
+    photon_counts,
     row_at_the_bound,
     row_by_amplifying,
 )
+from shotveil.host.leakage.data import image_bits
 from shotveil.host.leakage.data_bounds.crb_prx import crb_prx
 from shotveil.host.leakage.data_bounds.qcrb import qcrb
 from shotveil.host.leakage.weights import weight_leakage_after
+from shotveil.models.common.checks import RangeError
 from shotveil.models.link.encoding import directions, encode_rows
 from shotveil.models.link.optics import Link
+from shotveil.models.networks.mnist import load_mnist
 
 PIXELS = np.zeros((1, 40))
 PIXELS[0, 10:20] = 1  # five modes of twenty
@@ -96,3 +101,36 @@ def test_row_at_the_bound_holds_as_much_as_the_bound_says(inferences, rng):
 def test_counting_photons_beats_homodyning_where_the_bounds_say_so():
     # The gap that makes photon counting worth showing: at low gain g ≫ g².
     assert qcrb(0.0035, 1568, 392) > 100 * crb_prx(0.0035, 1568, 392)
+
+
+def test_counts_have_the_mean_and_variance_of_thermal_light(rng):
+    xi, _ = directions(PIXELS)
+    link = Link(1.3, 6, excess_noise=0.1)
+    counts = photon_counts(link, np.repeat(xi, 4000, axis=0), 30, rng)
+    # Each row gives a mode a Bose-Einstein number of photons, of this mean.
+    mean = link.noise_quantum / 2 * np.abs(xi[0]) ** 2 + 0.05
+    assert counts.mean(axis=0) == pytest.approx(30 * mean, rel=0.06)
+    assert counts.var(axis=0) == pytest.approx(30 * mean * (1 + mean), rel=0.15)
+
+
+def test_a_photon_counter_guesses_labels_but_learns_less_than_is_printed():
+    images, labels = load_mnist(None, "test")
+    xi, _ = directions(images[:5000])
+    link = Link(1.000873, 391)
+    guess = labels_by_photon_counting(link, xi, labels[:5000], 3136, np.random.default_rng(5))
+    printed = {
+        name: float(bits) for name, bits in image_bits(link.noise_quantum, 3136, 392).items()
+    }
+    assert (guess.images, guess.known) == (1000, 4999)
+    assert guess.clicks == pytest.approx(3136 * link.noise_quantum / 2, rel=0.1)
+    assert guess.right > 0.33 > 2 * guess.chance
+    assert 10 * printed["crb_prx"] < 0.5 < guess.bits < printed["holevo"]
+
+
+def test_no_light_no_label(rng):
+    xi, _ = directions(rng.normal(size=(40, 10)))
+    labels = np.arange(40) % 4
+    guess = labels_by_photon_counting(Link(1 + 1e-12, 6), xi, labels, 10, rng)
+    assert guess.clicks == 0 and guess.right <= 0.25 and guess.bits <= 1e-12
+    with pytest.raises(RangeError, match="images = 1 "):
+        labels_by_photon_counting(Link(1.1, 6), xi[:1], labels[:1], 10, rng)

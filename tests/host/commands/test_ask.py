@@ -54,8 +54,11 @@ def asked(monkeypatch):
     class Client:
         def __init__(self, model, light, rng, **how):
             self.model, self.light, self.draw, self.how = model, light, rng.random(), how
-            self.welcome = SimpleNamespace(network="small", photons=6.0, decoy_rate=0.0625)
-            self.gain, self.warnings, self.closed = 1.25, known.warnings, False
+            self.welcome = SimpleNamespace(
+                network="small", layers=[SimpleNamespace(photons=6.0)] * 2, decoy_rate=0.0625
+            )
+            self.gains, self.warnings, self.closed = [1.25, 1.25], known.warnings, False
+            self.image_bits = {"holevo": 7.891, "qcrb": 2.5, "crb_prx": 1.5, "crb_v1": 0.5}
             self.check = SimpleNamespace(count=known.checks, variance=1.23456, expected=1.1)
             known.clients.append(self)
 
@@ -86,7 +89,10 @@ def asked(monkeypatch):
 def test_what_is_asked_where_nothing_else_is_given(shotveil, asked, keys):
     code, out, err = shotveil(f"ask --keys {keys} --name alice")
     assert (code, err) == (0, "")
-    assert out == "small: 10,000 images, accuracy 99.99%, 5,000 images a second\n"
+    assert out == (
+        "an image leaks at most 7.891 bits in an inference (holevo), at gain 1.25\n"
+        "small: 10,000 images, accuracy 99.99%, 5,000 images a second\n"
+    )
     own = read_keys(keys, "client-alice")
     assert asked.reached == [
         ("RemoteModel", ("127.0.0.1:47101", own), {}),
@@ -97,6 +103,7 @@ def test_what_is_asked_where_nothing_else_is_given(shotveil, asked, keys):
     assert (client.batch, client.closed) == (256, True)
     assert client.how == {
         "network": "",
+        "plan": None,
         "max_gain": math.inf,
         "detector": Detector(),
         "ledger": None,
@@ -124,6 +131,7 @@ def test_every_option_reaches_the_client(shotveil, asked, keys, tmp_path, monkey
     assert (tmp_path / "data.db").exists()
     assert client.how == {
         "network": "other",
+        "plan": None,
         "max_gain": 1.5,
         "detector": Detector(0.9, 0.1),
         "check_rate": 0.25,
@@ -134,6 +142,7 @@ def test_every_option_reaches_the_client(shotveil, asked, keys, tmp_path, monkey
     predictions[0] = (predictions[0] + 1) % 10
     assert found == {
         "network": "small",
+        "image_bits": {"holevo": 7.891, "qcrb": 2.5, "crb_prx": 1.5, "crb_v1": 0.5},
         "images": 8,
         "accuracy": 7 / 8,
         "predictions": predictions,
@@ -171,13 +180,13 @@ def test_a_node_of_ones_own(shotveil, asked, keys, tmp_path):
 def test_the_rate_for_a_person(shotveil, asked, keys, seconds, said):
     asked.times[:] = [1.0, 1.0 + seconds]
     _, out, _ = shotveil(f"ask --keys {keys} --name alice --images 5")
-    assert out == f"small: 5 images, accuracy 80.00%, {said} images a second\n"
+    assert out.splitlines(True)[1] == f"small: 5 images, accuracy 80.00%, {said} images a second\n"
 
 
 def test_the_checks_of_the_light_for_a_person(shotveil, asked, keys):
     asked.checks = 1
     _, out, _ = shotveil(f"ask --keys {keys} --name alice --images 5")
-    assert out.splitlines()[1:] == ["probe check: variance 1.2346 SNU, coherent light has 1.1"]
+    assert out.splitlines()[2:] == ["probe check: variance 1.2346 SNU, coherent light has 1.1"]
 
 
 def test_what_was_not_measured_is_null(shotveil, asked, keys):
@@ -188,7 +197,7 @@ def test_what_was_not_measured_is_null(shotveil, asked, keys):
 
 def test_a_refusal_of_the_other_party_is_one_line_and_hangs_up(refused, asked, keys):
     asked.error = ProtocolError(Refusal.UNAVAILABLE, "the budget is spent")
-    refused("ask --keys keys --name alice --images 5", "the budget is spent")
+    refused("ask --keys keys --name alice --images 5 --json", "the budget is spent")
     assert sorted(asked.hung_up) == ["RemoteClientPort", "RemoteModel"]
     assert not asked.clients[0].closed
 

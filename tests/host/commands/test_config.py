@@ -118,9 +118,9 @@ def test_paths_start_at_the_file(run, tmp_path, small_network):
         ("[infer]\nreport = 1", "report of [infer] = 1 is of the wrong type; allowed: a text in"),
         ("[infer]\nimages = [1]", "images of [infer] = [1] is of the wrong type"),
         ("[keys]\nclient = [1]", "client of [keys] = 1 is of the wrong type; allowed: a text in"),
-        ('[plan]\ndata-bound = "x"', "data-bound of [plan]: data bound = 'x' is none of crb_v1"),
+        ('[plan]\ndata-bound = "x"', "data-bound of [plan]: data bound = 'x' is none of holevo"),
         ('[ledger.budget]\nsense = "x"', "sense of [ledger.budget]: "),
-        ("[infer", "mine.toml cannot be read: "),
+        ("[infer", "mine.toml is no TOML: "),
     ],
 )
 def test_what_no_command_takes_is_refused_whatever_is_run(run, tmp_path, text, said):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from shotveil.host.leakage.data import data_leakage
-from shotveil.host.leakage.weights import weight_leakage, weight_leakage_after
+from shotveil.host.leakage.majorant import majorant_after
 from shotveil.host.run.run import run
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.detector import Detector
@@ -43,10 +43,8 @@ def test_infer_json(shotveil):
     assert result["accuracy"] * 200 == pytest.approx(round(result["accuracy"] * 200))
     assert result["f2"] == pytest.approx(12 / 3.794871795)
     excess = 0.461538461538 / 392
-    assert result["weight_leakage_bits"] == pytest.approx(weight_leakage(13, 1, excess))
-    assert result["weight_leakage_bits_after"] == pytest.approx(
-        weight_leakage_after(200, 12, 1, excess)
-    )
+    assert result["weight_leakage_bits"] == pytest.approx(majorant_after(1, 12, 1, excess))
+    assert result["weight_leakage_bits_after"] == pytest.approx(majorant_after(200, 12, 1, excess))
     assert result["data_leakage_bits"] == pytest.approx(data_leakage(0.461538461538, 784, 392))
     assert [layer["rows"] for layer in result["layers"]] == [784, 10]
     verification = result["verification"]
@@ -223,7 +221,7 @@ def test_a_run_that_is_refused_leaves_no_report(refused, called, monkeypatch):
         (f"{LIGHT} --f2 1", "both of --photons and --f2 given"),
         (f"{LIGHT} --transmittance 0", "transmittance = 0 is outside (0, 1]"),
         (f"{LIGHT} --transmittance 1.2", "transmittance = 1.2 is outside (0, 1]"),
-        (f"{LIGHT} --excess-noise -1", "excess noise = -1 is outside [0, ∞)"),
+        (f"{LIGHT} --excess-noise -1", "excess noise = -1 is outside [0, 1e+06]"),
         (f"{LIGHT} --images 0", "images = 0 is outside [1, 10000]"),
         (f"{LIGHT} --images 10001", "images = 10001 is outside"),
         (f"{LIGHT} --seed -1", "seed = -1 is outside [0, ∞)"),
@@ -231,9 +229,30 @@ def test_a_run_that_is_refused_leaves_no_report(refused, called, monkeypatch):
         (f"{LIGHT} --server-efficiency 2", "detector efficiency = 2 is outside (0, 1]"),
         (f"{LIGHT} --backend light", "backend = 'light' is none of "),
         (f"{LIGHT} --impairments none", "'none' is not one of 'ideal', 'realistic'"),
-        ("--gain many --photons 6", "'many' is not a valid float"),
+        (
+            "--gain many --photons 6",
+            "gain = 'many'; allowed: a number, or one for each layer with commas between",
+        ),
         ("--photons 6", "Missing option '--gain'"),
     ],
 )
 def test_refuses(refused, options, message):
     refused(f"infer {options}", message)
+
+
+def test_each_layer_has_a_gain_and_light_of_its_own(shotveil):
+    line = "infer --network mnist-paper --images 3 --gain 1.3,1.05 --f2 2,40 --json"
+    code, out, _ = shotveil(line)
+    found = json.loads(out)
+    assert code == 0 and found["gain"] == [1.3, 1.05] and found["f2"] == pytest.approx([2, 40])
+    assert [layer["gain"] for layer in found["layers"]] == [1.3, 1.05]
+    declared = [layer["weight_leakage_bits"] for layer in found["layers"]]
+    one = json.loads(shotveil(line.replace("1.3,1.05", "1.3").replace("2,40", "2"))[1])
+    assert one["gain"] == 1.3 and [layer["gain"] for layer in one["layers"]] == [1.3, 1.3]
+    assert one["layers"][0]["weight_leakage_bits"] == declared[0] != declared[1]
+    code, out, _ = shotveil(line.replace(" --json", ""))
+    assert code == 0 and "G = 1.3, 1.05" in out
+    code, _, err = shotveil(line.replace("2,40", "2,40,1"))
+    assert code == 2 and "given for 2 and 3 layers" in err
+    code, _, err = shotveil("infer --network mnist-paper --images 3 --gain 1.3,1.1,1.2 --f2 2")
+    assert code == 2 and "given for 3 layers; allowed: for 2" in err

@@ -12,6 +12,8 @@ LIGHT = "--gain 1.3 --photons 6"
 LINES = {
     "attack": "tap --sessions 2",
     "demo": "--images 5 --out demo.html",
+    "doctor": None,  # test_doctor.py
+    "features": None,  # test_features.py
     "device capture": "model:server --out record --rows 1",
     "device info": "model:client",
     "device selftest": "model:client",
@@ -26,6 +28,7 @@ LINES = {
     "registers": "",
     "sweep": None,  # tests/host/design/test_sweep.py
     **dict.fromkeys(("ask", "link", "serve")),  # test_parties.py
+    "compile": None,  # test_compile.py
     **dict.fromkeys(("train",)),  # test_train.py
     **dict.fromkeys(("bench", "results")),  # half a minute each: the next test
 }

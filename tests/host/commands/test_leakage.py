@@ -5,7 +5,7 @@ import json
 import pytest
 
 from shotveil.host.leakage.declared import layer_leakage
-from shotveil.host.leakage.weights import weight_leakage
+from shotveil.host.leakage.majorant import majorant_after
 from shotveil.models.link.optics import Link
 
 LIGHT = "--gain 1.3 --photons 6"
@@ -18,8 +18,8 @@ def test_leakage_json(shotveil):
     result = json.loads(out)
     assert code == 0
     # Checkpoints: physics, "Points to check an implementation against", halved per real weight.
-    assert result["weight_leakage_bits"] == pytest.approx(0.065083 / 2, abs=1e-6)
-    assert result["weight_leakage_bits_after"] == pytest.approx(1.92 / 2, abs=5e-3)
+    assert result["weight_bounds_bits"]["holevo_mean"] == pytest.approx(0.065083 / 2, abs=1e-6)
+    assert result["weight_bounds_bits_after"]["holevo_mean"] == pytest.approx(1.92 / 2, abs=5e-3)
     assert result["data_leakage_bits"]["crb_prx"] == pytest.approx(0.186596, abs=1e-6)
     assert result["f2"] == pytest.approx(3.16216, abs=1e-5)
 
@@ -30,7 +30,7 @@ def test_leakage_with_loss_and_technical_noise(shotveil):
         "--excess-noise 0.01 --json"
     )
     assert json.loads(out)["weight_leakage_bits"] == pytest.approx(
-        weight_leakage(9, 0.5, 0.01 + 0.461538461538 / 392)
+        majorant_after(1, 8, 0.5, 0.01 + 0.461538461538 / 392)
     )
 
 
@@ -65,19 +65,27 @@ def test_the_lines_for_a_person(shotveil):
         f"F² = {link.f2:.4g} with G = 1.3, μ = 6 photons per mode, T = 0.25, ε = 0.001177 SNU"
     )
     assert weights == (
-        f"weights → client   {layer.weight_leakage_bits:.6g} bits per weight (Holevo)"
+        f"weights → client   {layer.weight_leakage_bits:.6g} bits per weight, "
+        f"{794 * 784 * layer.weight_leakage_bits:.6g} bits of all (holevo)"
     )
     rest = [(name, bits) for name, bits in layer.weight_bounds_bits.items() if name != "holevo"]
     assert [line.split() for line in others] == [
-        *([f"{bits:.6g}", "bits", "per", "weight", f"({name})"] for name, bits in rest),
         *(
-            f"data → server {bits:.6g} bits per data element ({name})".split()
+            f"{bits:.6g} bits per weight, {794 * 784 * bits:.6g} bits of all ({name})".split()
+            for name, bits in rest
+        ),
+        *(
+            f"data → server {bits:.6g} bits per data element, {784 * bits:.6g} bits per image "
+            f"({name if name == 'holevo' else name + ', an estimate'})".split()
             for name, bits in layer.data_leakage_bits.items()
         ),
     ]
     _, out, _ = shotveil(f"{line} --inferences 2")
-    after = layer_leakage(link, 794, 784, 2).weight_leakage_bits_after
-    assert out.splitlines()[2].strip() == f"{after:.6g} bits per weight after 2 inferences"
+    after = layer_leakage(link, 794, 784, 2)
+    assert out.splitlines()[2].strip() == (
+        f"{after.weight_leakage_bits_after:.6g} bits per weight, "
+        f"{after.total_weight_bits_after['holevo']:.6g} bits of all (holevo) after 2 inferences"
+    )
 
 
 @pytest.mark.parametrize(

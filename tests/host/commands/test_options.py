@@ -13,20 +13,11 @@ from shotveil.host.run.backends import backend_names
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.channel import Channel
 from shotveil.models.link.detector import Detector
+from shotveil.models.link.labs import LABS
 from shotveil.models.link.optics import Link
 from shotveil.models.networks.network import shipped_networks
 
-CHANNEL = {
-    "transmittance_out": None,
-    "transmittance_back": None,
-    "excess_noise": 0.0,
-    "phase_error": 0.0,
-    "client_efficiency": 1.0,
-    "client_electronic_noise": 0.0,
-    "server_efficiency": 1.0,
-    "server_electronic_noise": 0.0,
-    "transmittance": None,
-}
+CHANNEL = {each.name: None for each in Channel.settings()} | {"lab": "ideal"}
 
 
 def values(*decorators, line=()):
@@ -69,7 +60,7 @@ def help_of(decorate):
         (options.out_option("a/b", "Help."), "out", Path("a/b"), ("--out=c", Path("c"))),
         (options.photons_option, "photons", None, ("--photons=2", 2.0)),
         (options.f2_option, "f2", None, ("--f2=2", 2.0)),
-        (options.data_bound_option("x"), "data_bound", "qcrb", ("--data-bound=holevo", "holevo")),
+        (options.data_bound_option("x"), "data_bound", "holevo", ("--data-bound=qcrb", "qcrb")),
         (
             options.data_bound_option("x", "crb_v1"),
             "data_bound",
@@ -117,7 +108,7 @@ def test_names_of_bounds_and_backends():
     assert list(options.data_bounds()) == list(DATA_BOUNDS)
     assert list(options.weight_bounds()) == list(WEIGHT_BOUNDS)
     assert list(options.backends()) == list(backend_names())
-    with pytest.raises(RangeError, match="data bound = 'none' is none of crb_v1"):
+    with pytest.raises(RangeError, match="data bound = 'none' is none of holevo, crb_v1"):
         values(options.data_bound_option("x"), line=["--data-bound=none"])
     with pytest.raises(RangeError, match="weight bound = 'qcrb' is none of "):
         values(options.weight_bound_option("x"), line=["--weight-bound=qcrb"])
@@ -171,8 +162,10 @@ def test_devices():
 
 def test_options_of_the_channel():
     assert values(options.channel_options) == CHANNEL
-    given = {name: 0.25 + i / 64 for i, name in enumerate(CHANNEL)}
+    given = {name: 0.05 + i / 640 for i, name in enumerate(CHANNEL) if name != "lab"}
     line = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
+    given["lab"] = "realistic"
+    line += ["--lab=realistic"]
     assert values(options.channel_options, line=line) == given
 
 
@@ -182,10 +175,9 @@ def test_options_of_the_link():
 
 
 def test_options_of_the_clients_detector():
-    assert values(options.client_detector_options) == {
-        "client_efficiency": 1.0,
-        "client_electronic_noise": 0.0,
-    }
+    own = values(options.client_detector_options)
+    assert own == {name: None for name in CHANNEL if name.startswith("client_")}
+    assert options.channel_of(**own).client_detector == Detector()
 
 
 @pytest.mark.parametrize("add", [options.channel_options, options.link_options])
@@ -193,9 +185,11 @@ def test_help_lists_them_in_their_order_with_their_ranges(add):
     params = click.command()(add(lambda **_: None)).params
     names = [each.name for each in Channel.settings()]
     light = ["gain", "photons", "f2"] if add is options.link_options else []
-    assert [param.name for param in params] == [*light, *names]
-    for param, each in zip(params[len(light) :], Channel.settings(), strict=True):
+    assert [param.name for param in params] == [*light, "lab", *names]
+    for param, each in zip(params[len(light) + 1 :], Channel.settings(), strict=True):
         assert param.help == each.described
+        if each.default is not None:
+            assert param.show_default == f"{each.default:g}, or the lab's"
 
 
 def test_the_channel_of_its_options():
@@ -204,6 +198,9 @@ def test_the_channel_of_its_options():
     assert options.channel_of(**given) == Channel(
         transmittance_out=0.5, client_detector=Detector(0.75), excess_noise=0.125
     )
+    real = options.channel_of(lab="realistic", excess_noise=0.0)
+    assert real == LABS["realistic"].channel(excess_noise=0)
+    assert real.excess_noise == 0 and real.phase_error == 1e-3
     with pytest.raises(RangeError, match="excess noise = -1"):
         options.channel_of(**dict(CHANNEL, excess_noise=-1))
 

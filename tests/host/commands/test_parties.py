@@ -6,9 +6,13 @@ import socket
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
+from shotveil.host.compile.compiled import Budget, compile
+from shotveil.host.ledger.budget import BudgetFilter
 from shotveil.host.parties.keys import make_keys
+from tests.host.compile.models import convolutional, f32
 
 COMMAND = [sys.executable, "-c", "from shotveil.host.commands.cli import main; main()"]
 
@@ -90,3 +94,39 @@ def test_the_demonstration_starts_a_link_of_its_own(start, tmp_path, monkeypatch
     assert asked.returncode == 0, asked.stderr
     assert json.loads(asked.stdout)["images"] == 5
     assert stopped(server)["event"] == "stopped"
+
+
+def test_a_compiled_network_between_three_processes(start, tmp_path):
+    """The server holds no plan, the client no weights; patches of a convolution are charged."""
+    data = f32(40, 2, 6, 6, seed=20)
+    wide = Budget(weight_bits=12.0)
+    private = compile(convolutional(), sample=data, cut="conv3", budget=wide)
+    served, part = private.save(tmp_path / "server", tmp_path / "client")
+    assert [layer.patches for layer in private.network.layers] == [4, 1, 1]
+    np.savez(tmp_path / "mine.npz", x=data, y=private.network.forward(data).argmax(axis=1))
+    make_keys(tmp_path, ["alice"])
+    keys = ["--keys", tmp_path, "--json"]
+    link, at_link = start("link", *keys, "--address", "127.0.0.1:0")
+    where = ["--address", "127.0.0.1:0", "--link", at_link["link"]]
+    what = ["--network", served, "--ledger", tmp_path / "ledger.db"]
+    light = ["--gain", 2, "--photons", 1e6]
+    server, at_server = start("serve", *keys, *where, *what, *light)
+    there = ["--server", at_server["server"], "--link", at_link["link"], "--name", "alice"]
+
+    def ask(*options):
+        arguments = ["ask", *keys, *there, "--check-rate", 0, "--inputs", tmp_path / "mine.npz"]
+        return subprocess.run(
+            [*COMMAND, *map(str, [*arguments, *options])], capture_output=True, text=True
+        )
+
+    without = ask()
+    assert without.returncode == 2 and "name the client's part of it" in without.stderr
+    asked = ask("--part", part)
+    assert asked.returncode == 0, asked.stderr
+    assert json.loads(asked.stdout)["accuracy"] > 0.9
+    assert stopped(server)["event"] == "stopped"
+    with BudgetFilter(tmp_path / "ledger.db") as ledger:
+        (account,) = ledger.accounts.networks.values()
+        sent = account.total.copies()
+    assert sent == 40 * sum(layer.rows * layer.patches for layer in private.network.layers)
+    stopped(link)

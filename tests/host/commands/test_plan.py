@@ -8,10 +8,19 @@ import pytest
 
 from shotveil.host.commands.cli import main
 from shotveil.host.commands.plan import ATTEMPTS, INFEASIBLE, _agrees, _of
-from shotveil.host.design.operating_point import Budgets, budgeted_bits, data_bits
+from shotveil.host.design.binding import certified_ratio
+from shotveil.host.design.certify import LineTime
+from shotveil.host.design.operating_point import (
+    Budgets,
+    budgeted_bits,
+    counted_weights,
+    data_bits,
+    image_bits,
+)
 from shotveil.host.design.plan import Infeasible, OperatingPoint
 from shotveil.host.run.run import run as real_run
 from shotveil.models.link.channel import Channel
+from shotveil.models.link.labs import LABS
 from shotveil.models.link.optics import Link
 from shotveil.models.networks.mnist import load_mnist
 from shotveil.models.networks.network import Layer, Network
@@ -42,7 +51,7 @@ def small(tmp_path):
 
 
 def test_command(shotveil, small, tmp_path):
-    arguments = ("plan", "--network", small, "--images", 400, "--json")
+    arguments = ("plan", "--confirm", "--network", small, "--images", 400, "--json")
     budgets = ("--max-weight-bits", 0.2, "--max-data-bits", 0.05, "--data-bound", "crb_prx")
     code, out, _ = shotveil(*arguments, *budgets)
     found = json.loads(out)
@@ -67,7 +76,9 @@ def test_command(shotveil, small, tmp_path):
 
 
 def test_command_for_people(shotveil, small):
-    code, out, _ = shotveil("plan", "--network", small, "--images", 300, "--max-weight-bits", 0.2)
+    code, out, _ = shotveil(
+        "plan", "--confirm", "--network", small, "--images", 300, "--max-weight-bits", 0.2
+    )
     assert code == 0
     assert "from the calibrated curve" in out and "feasible region     reports/plan.png" in out
 
@@ -79,6 +90,9 @@ def test_command_for_people(shotveil, small):
         (("--max-weight-bits", -1), "weight budget = -1 is outside (0, ∞)"),
         (("--min-accuracy", 2), "min accuracy = 2 is outside (0, 1)"),
         (("--plot", "a.pdf"), "allowed: .png or .svg"),
+        (("--lab", "attic"), "lab = 'attic' is none of ideal, realistic"),
+        (("--certify-hours", 0), "certify hours = 0 is outside (0, ∞)"),
+        (("--decoy-share", 0.1), "--decoy-share or --symbol-rate is given without"),
         (("--images", 0), "images = 0 is outside [1, 10000]"),
         (("--transmittance", 0), "transmittance = 0 is outside (0, 1]"),
     ],
@@ -92,7 +106,9 @@ def test_command_refuses(shotveil, small, arguments, message):
 @pytest.fixture
 def planned(monkeypatch, small_network):
     """A plan whose points and runs a test writes down: `points` found, `accuracies` reached."""
-    known = SimpleNamespace(points=[], accuracies=[], found=[], runs=[], pictures=[], curves=[])
+    known = SimpleNamespace(
+        times=[], points=[], accuracies=[], found=[], runs=[], pictures=[], curves=[]
+    )
     curve = object()
     summary = real_run(small_network, Link(1.3, 6.0), images=5).summary
 
@@ -101,9 +117,10 @@ def planned(monkeypatch, small_network):
         progress(3)
         return curve
 
-    def find(network, given, channel, budgets, least, *aim):
+    def find(network, given, channel, budgets, least, *aim, time=None):
         assert given is curve
-        known.found.append((channel, budgets, least, *aim))
+        known.found.append((channel, budgets, least, *aim[:1]))
+        known.times.append(aim[1] if aim else time)
         return known.points.pop(0)
 
     def run(network, link, **how):
@@ -130,14 +147,14 @@ def point(accuracy, photons=6.0):
 def test_what_is_planned_where_nothing_else_is_asked_for(shotveil, planned, tmp_path, monkeypatch):
     monkeypatch.setattr("shotveil.host.commands.show.SECONDS_BETWEEN_LINES", 0.0)
     planned.points, planned.accuracies = [point(0.9)], [0.88]
-    code, out, err = shotveil("plan", "--json")
+    code, out, err = shotveil("plan", "--confirm", "--json")
     found = json.loads(out)
     first, second = err.splitlines()
     assert first.startswith("images of the calibration: 3 of 10,000, ")
     assert second.startswith("images through the link: 5 of 5, ")
     assert code == 0 and found["feasible"] is True and found["confirmed"] is True
     assert found["expected_accuracy"] == 0.9 and found["accuracy"] == 0.88
-    assert planned.found == [(Channel(), Budgets(None, None, "qcrb", 1, "holevo"), None)]
+    assert planned.found == [(Channel(), Budgets(), None, None)]
     assert planned.runs == [(Link(1.3, 6.0), {"images": None, "data": None, "seed": 1})]
     assert [count for _, *count in planned.curves] == [[10_000, 10_000]]
     assert found["plot"] == "reports/plan.png" and found["min_accuracy"] is None
@@ -149,24 +166,35 @@ def test_every_option_reaches_the_plan(shotveil, planned, small_network, tmp_pat
     small_network.save(tmp_path / "small.npz")
     planned.points, planned.accuracies = [point(0.9)], [0.9]
     line = (
-        "plan --network small.npz --max-weight-bits 0.3 --max-data-bits 0.2 --images 5 "
+        "plan --confirm --network small.npz --max-weight-bits 0.3 --max-data-bits 0.2 --images 5 "
         "--data-bound crb_prx --inferences 3 --min-accuracy 0.8 --transmittance-out 0.5 "
-        "--seed 7 --plot deep/er.svg"
+        "--lab realistic --certify-hours 2 --decoy-share 0.1 --symbol-rate 1e6 "
+        "--seed 7 --plot deep/er.svg --max-total-bits 9000 --max-image-bits 500"
     )
     code, out, _ = shotveil(*line.split())
-    budgets = Budgets(0.3, 0.2, "crb_prx", 3, "holevo")
+    budgets = Budgets(0.3, 0.2, "crb_prx", 3, total_bits=9000, image_bits=500)
     assert code == 0 and planned.curves == [(small_network.digest, 5, 5)]
-    assert planned.found == [(Channel(transmittance_out=0.5), budgets, 0.8)]
+    channel = LABS["realistic"].channel(transmittance_out=0.5)
+    assert planned.found == [(channel, budgets, 0.8, None)]
+    assert planned.times == [LineTime(2, 0.1, 1e6)]
     assert planned.runs[0][1] == {"images": 5, "data": None, "seed": 7}
     assert (tmp_path / "deep/er.svg").read_bytes() == b"svg"
     link = Link(1.3, 6.0)
     weights = float(budgeted_bits(small_network, link, budgets, 1.3, 6.0))
-    data = float(data_bits(small_network, 1.3, "crb_prx"))
+    data = float(data_bits(small_network, 1.3, "crb_prx", channel, 6.0))
     assert "90.00% of 5 images right" in out
-    assert out.splitlines()[-3:] == [
+    ratio = certified_ratio(small_network, link, planned.times[0])
+    image = float(image_bits(small_network, 1.3, "crb_prx", 0.0, channel, link.photons))
+    total = weights * counted_weights(small_network)
+    assert out.splitlines()[-6:] == [
         "expected accuracy   90.00% from the calibrated curve, 90.00% in the run above: confirmed",
         f"against the budgets {weights:.4g} bits per weight after 3 inferences of 0.3, "
         f"{data:.4g} bits per data element (crb_prx) of 0.2",
+        f"in all              {total:.6g} bits of the weights after 3 inferences of 9000, "
+        f"{image:.4g} bits per image (crb_prx) of 500",
+        "what binds          the accuracy that is asked for",
+        f"certificate         {ratio:.4g} × the declared leakage after 2 hours of line time, "
+        "7.2e+08 symbols on decoys",
         "feasible region     deep/er.svg",
     ]
 
@@ -174,11 +202,11 @@ def test_every_option_reaches_the_plan(shotveil, planned, small_network, tmp_pat
 def test_a_run_that_falls_short_is_repeated_with_a_little_more_light(shotveil, planned):
     planned.points = [point(0.9), point(0.92, 7.0), point(0.95, 8.0)]
     planned.accuracies = [0.88, 0.89, 0.9]
-    code, out, _ = shotveil("plan", "--min-accuracy", 0.9, "--json")
+    code, out, _ = shotveil("plan", "--confirm", "--min-accuracy", 0.9, "--json")
     assert code == 0 and json.loads(out)["photons"] and json.loads(out)["accuracy"] == 0.9
     assert [link.photons for link, _ in planned.runs] == [6, 7, 8]
     first, second, third = planned.found
-    assert len(first) == 3
+    assert first[3] is None
     assert second[3] == pytest.approx(0.9 + 0.02) and third[3] == pytest.approx(0.92 + 0.01)
     assert planned.pictures == [point(0.95, 8.0)] and json.loads(out)["expected_accuracy"] == 0.95
 
@@ -186,7 +214,7 @@ def test_a_run_that_falls_short_is_repeated_with_a_little_more_light(shotveil, p
 def test_after_five_runs_the_last_one_is_told_as_it_is(shotveil, planned):
     planned.points = [point((90 + i) / 100, 6.0 + i) for i in range(6)]
     planned.accuracies = [0.89] * 6
-    code, out, _ = shotveil("plan", "--min-accuracy", 0.9)
+    code, out, _ = shotveil("plan", "--confirm", "--min-accuracy", 0.9)
     assert code == 0 and len(planned.runs) == len(planned.found) == ATTEMPTS == 5
     assert "expected accuracy   94.00% from the calibrated curve, 89.00%" in out
     assert "in the run above: not confirmed\n" in out
@@ -198,12 +226,14 @@ def test_after_five_runs_the_last_one_is_told_as_it_is(shotveil, planned):
 def test_what_is_infeasible_ends_with_one(shotveil, planned, runs):
     no = Infeasible("weights", 2.0, 1.0, "not at all")
     planned.points, planned.accuracies = [*[point(0.9)] * runs, no], [0.5] * runs
-    code, out, _ = shotveil("plan", "--min-accuracy", 0.9)
+    code, out, _ = shotveil("plan", "--confirm", "--min-accuracy", 0.9)
     assert code == INFEASIBLE == 1
     assert out == "infeasible: not at all\n\nfeasible region: reports/plan.png\n"
     assert len(planned.runs) == runs and planned.pictures == [no]
     planned.points, planned.accuracies = [*[point(0.9)] * runs, no], [0.5] * runs
-    code, out, _ = shotveil("plan", "--min-accuracy", 0.9, "--max-weight-bits", 1, "--json")
+    code, out, _ = shotveil(
+        "plan", "--confirm", "--min-accuracy", 0.9, "--max-weight-bits", 1, "--json"
+    )
     found = json.loads(out)
     assert code == 1 and found["feasible"] is False and found["reason"] == "not at all"
     assert found["budgets"]["weight_bits"] == 1 and found["min_accuracy"] == 0.9
@@ -216,3 +246,17 @@ def test_a_run_agrees_within_three_counting_errors_and_with_what_was_asked():
     assert not _agrees(0.75 + 0.188, None, run) and not _agrees(0.75 - 0.188, None, run)
     assert _agrees(0.75, 0.75, run) and not _agrees(0.75, 0.751, run)
     assert _of(None) == "" and _of(0.5) == " of 0.5"
+
+
+def test_a_shipped_network_is_planned_from_its_curve_without_a_run(shotveil, monkeypatch):
+    def measured(*_, **__):
+        raise AssertionError("a curve was measured or a run was made")
+
+    monkeypatch.setattr("shotveil.host.run.curves.accuracy_curve", measured)
+    monkeypatch.setattr("shotveil.host.run.run.run", measured)
+    code, out, _ = shotveil("plan", "--max-weight-bits", 0.1, "--inferences", 100, "--json")
+    found = json.loads(out)
+    assert code == 0 and found["confirmed"] is None and found["expected_accuracy"] > 0.9
+    assert "possible after 100 inferences" in found["extraction"]
+    code, out, _ = shotveil("plan", "--max-weight-bits", 0.1)
+    assert code == 0 and "--confirm runs the images" in out and "a clone of " in out

@@ -25,7 +25,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("options, f2", [("--f2 20", 20), ("--no-distortion", None)])
+@pytest.mark.parametrize("options, f2", [("--f2 20 --distort", 20), ("--validation 0.1", None)])
 def test_trains_a_network_that_infer_takes(folder, capsys, options, f2):
     out = folder / "mine.npz"
     command = f"train --data {folder} {options} --hidden 48,32 --epochs 12 --batch 50 --out {out}"

@@ -6,7 +6,7 @@ import pytest
 from shotveil.host.design.operating_point import Budgets
 from shotveil.host.design.plan import OperatingPoint, find
 from shotveil.host.figures.plan import picture
-from shotveil.host.figures.style import rendered, style
+from shotveil.host.figures.style import BLACK, VERMILION, rendered, style
 from shotveil.host.run.curves import AccuracyCurve, Logistic
 from shotveil.models.link.channel import Channel
 from shotveil.models.networks.network import Layer, Network
@@ -46,4 +46,8 @@ def test_the_point_is_in_the_middle_of_what_is_shown(network):
     low, high = axes.get_ylim()
     assert low < excess < high and high <= 1000 * 1.05
     names = [text.get_text() for text in axes.figure.legends[0].get_texts()]
-    assert names[:2] == ["limit: 0.1 bit per weight", "limit: 0.05 bit per data element (qcrb)"]
+    trade = axes.figure.axes[2]
+    np.testing.assert_allclose(trade.lines[-3].get_xydata()[0][1], 0.1, rtol=1e-6)  # the star
+    assert [line.get_color() for line in trade.lines[-2:]] == [VERMILION, BLACK]
+    assert trade.get_xlabel() == "bits per data element (holevo)"
+    assert names[:2] == ["limit: 0.1 bit per weight", "limit: 0.05 bit per data element (holevo)"]

@@ -10,6 +10,7 @@ import pytest
 from mpmath import mpf
 
 from shotveil.host.figures import tables
+from shotveil.host.leakage.majorant import majorant_per_mode
 from shotveil.host.run.curves import AccuracyCurve, Logistic
 from shotveil.models.networks.network import Layer, Network
 
@@ -98,6 +99,7 @@ def test_leakage_against_dimension(gain, photons):
         assert (n[0], n[-1]) == (100, 10_000) and (np.diff(n) > 0).all()
         references = {
             "weight_leakage_bits": lambda n: chi(v, 1, g / (n / 2)) / 2,
+            "weight_leakage_holevo_mean_bits": lambda n: chi(v, 1, g / (n / 2)) / 2,
             "weight_leakage_v1_bits": lambda n: chi(v, 1, g / (n / 2)),
             "weight_leakage_prx_bits": lambda n: chi(v, 1, g / (n / 2)) / 2,
         }
@@ -105,7 +107,7 @@ def test_leakage_against_dimension(gain, photons):
             references[f"data_leakage_{bound.__name__}_bits"] = lambda n, bound=bound, rows=rows: (
                 bound(g, rows(n), n / 2)
             )
-        assert len(table) == (5 if convention == "published" else 6)
+        assert len(table) == (5 if convention == "published" else 7)
         for name, values in table.items():
             if name != "dimension":
                 assert_column(values, references[name], n)
@@ -188,7 +190,8 @@ def test_light_at_leakage_leaks_what_it_says(bound):
 
     def mean_weights(gain, photons):
         def of(modes):
-            return chi(1 + 2 * photons, 1, quantum(gain) / modes) / 2
+            noise = float(quantum(gain)) / modes
+            return majorant_per_mode(2 * float(photons), 1, noise) / 2
 
         return (1200 * of(20) + 300 * of(15)) / 1500
 

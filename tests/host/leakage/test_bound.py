@@ -10,10 +10,10 @@ WORDS = {"label": "somebody", "covers": "Somebody.", "order": 1}
 
 
 @data_bound(theorem=False, **WORDS)
-def plain(g, rows, modes):
+def plain(g, rows, modes, coherent):
     """Doc."""
-    assert all(each.dtype == np.float64 for each in (g, rows, modes))
-    return g + 10 * rows + 100 * modes
+    assert all(each.dtype == np.float64 for each in (g, rows, modes, coherent))
+    return g + 10 * rows + 100 * modes + 1000 * coherent
 
 
 @weight_bound(theorem=True, **WORDS)
@@ -33,6 +33,7 @@ def test_a_bound_bears_its_functions_name_and_says_what_it_is():
 def test_arguments_reach_the_formula_in_their_order():
     assert plain(1, 2, 3) == 321
     assert plain([0, 1], 2, 3).tolist() == [320, 321]
+    assert plain(1, 2, 3, 4) == 4321
     assert isinstance(plain(1, 2, 3), float)
     assert proved(2, 3, 0.5, 0.25) == 6 + 50 + 250
 

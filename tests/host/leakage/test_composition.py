@@ -15,7 +15,7 @@ from shotveil.host.leakage.composition import (
     channel_class,
     composed_leakage,
 )
-from shotveil.host.leakage.weights import holevo_per_mode, weight_leakage, weight_leakage_after
+from shotveil.host.leakage.majorant import majorant_after
 from shotveil.models.common.checks import RangeError
 
 V_A = 12.0
@@ -32,12 +32,12 @@ def composed(pairs):
 @pytest.mark.parametrize("number", [0, 1, 10, 1000])
 def test_one_channel_composes_by_chi_of_k(channel, number):
     assert composed([(ChannelClass(*channel), number)]) == pytest.approx(
-        float(weight_leakage_after(number, V_A, *channel)), rel=1e-12
+        float(majorant_after(number, V_A, *channel)), rel=1e-12
     )
 
 
 def test_the_documented_figures_for_k_copies():
-    for number, bits in ((1, 0.065), (10, 0.43), (100, 1.92), (1000, 4.77)):
+    for number, bits in ((1, 0.189), (10, 0.606), (100, 1.927), (1000, 4.812)):
         assert 2 * composed([(ChannelClass(1.0, 0.00118), number)]) == pytest.approx(bits, abs=5e-3)
 
 
@@ -45,8 +45,8 @@ def test_the_documented_figures_for_k_copies():
 def test_it_exceeds_neither_the_joint_nor_the_sum_rule(pairs):
     total = sum(k for _, k in pairs) * V_A
     worst = min(c.transmittance for c, _ in pairs), max(c.excess_noise for c, _ in pairs)
-    joint = float(weight_leakage(1 + total, *worst))
-    added = sum(float(weight_leakage_after(k, V_A, *c)) for c, k in pairs)
+    joint = float(majorant_after(1, total, *worst))
+    added = sum(float(majorant_after(k, V_A, *c)) for c, k in pairs)
     assert composed(pairs) <= min(joint, added) * (1 + 1e-12)
 
 
@@ -57,7 +57,7 @@ def test_it_grows_with_every_copy_and_does_not_depend_on_order(pairs, channel, n
     more = composed([*pairs, (channel, number)])
     assert more >= bits * (1 - 1e-12)
     # Never less than any one group leaks by itself.
-    assert more >= float(weight_leakage_after(number, V_A, *channel)) * (1 - 1e-12)
+    assert more >= float(majorant_after(number, V_A, *channel)) * (1 - 1e-12)
 
 
 def test_many_classes_are_merged_without_losing_any_leakage():
@@ -73,7 +73,7 @@ def test_many_classes_are_merged_without_losing_any_leakage():
         assert few >= composed(subset)
     total = sum(k for _, k in pairs) * V_A
     worst = min(c.transmittance for c, _ in pairs), max(c.excess_noise for c, _ in pairs)
-    assert few <= float(weight_leakage(1 + total, *worst)) * (1 + 1e-12)
+    assert few <= float(majorant_after(1, total, *worst)) * (1 + 1e-12)
 
 
 def test_one_lost_copy_does_not_spoil_the_rest():
@@ -81,13 +81,16 @@ def test_one_lost_copy_does_not_spoil_the_rest():
     assert composed([good, lost]) == pytest.approx(composed([good]) + composed([lost]))
 
 
-def test_chi_is_concave_in_the_modulation_variance():
+def test_the_bound_is_concave_in_the_modulation_variance_but_for_its_slack():
     """So rows sent a different number of times leak no more than their mean count says."""
     v = np.geomspace(1e-6, 1e7, 2000)
     for transmittance in (0, 0.3, 0.9, 0.999, 1):
         for excess in (0, 1e-5, 1e-2, 1):
-            slope = np.diff(holevo_per_mode(1 + v, transmittance, excess)) / np.diff(v)
-            assert (np.diff(slope) <= 1e-9 * slope[1:]).all()
+            few, many = v[:-200], v[200:]
+            halves = majorant_after(1, few, transmittance, excess)
+            halves = (halves + majorant_after(1, many, transmittance, excess)) / 2
+            middle = majorant_after(1, (few + many) / 2, transmittance, excess)
+            assert (halves <= 1.02 * middle).all()
 
 
 @given(st.floats(-1, 2), st.floats(-1, 5))
@@ -125,7 +128,7 @@ def _least(ordered):
     for first in range(1, len(ordered) + 1):
         group = ordered[:first]
         worst = min(c.transmittance for c, _ in group), max(c.excess_noise for c, _ in group)
-        together = float(weight_leakage_after(1, V_A * sum(k for _, k in group), *worst))
+        together = float(majorant_after(1, V_A * sum(k for _, k in group), *worst))
         found.append(together + _least(ordered[first:]))
     return min(found)
 
@@ -211,7 +214,7 @@ def test_a_worse_channel_never_leaks_less(pairs, loss, noise):
     channel, number = pairs[0]
     worse = ChannelClass(channel.transmittance * (1 - loss), channel.excess_noise + noise)
     alone = [composed([(c, number)]) for c in (channel, worse)]
-    assert alone[1] >= alone[0] * (1 - 1e-12)
+    assert alone[1] >= alone[0] * (1 - 0.02)  # the slack of the majorant's table
 
 
 @pytest.mark.parametrize("rows", [1, 3])

@@ -25,9 +25,13 @@ def test_checkpoint(call, printed):
 
 
 def test_functions_named_on_the_page_exist():
+    import shotveil.host.adversaries.reconstruction as reconstruction
     import shotveil.host.leakage.certificate as certificate
     import shotveil.host.leakage.data as data
+    import shotveil.host.leakage.declared as declared
+    import shotveil.host.leakage.majorant as majorant
     import shotveil.host.leakage.published as published
+    import shotveil.host.leakage.supporting_planes as supporting_planes
     import shotveil.host.verification.verdict as verification
     import shotveil.models.link.amplifier as amplifier
     import shotveil.models.link.detector as detector
@@ -36,7 +40,8 @@ def test_functions_named_on_the_page_exist():
     known = {
         f"{module.__name__}.{name}".removeprefix("shotveil."): True
         for module in (
-            *(certificate, data, published, weights, verification),
+            *(certificate, data, declared, reconstruction, published, weights, verification),
+            *(majorant, supporting_planes),
             *(amplifier, detector, optics, statistics),
         )
         for name in vars(module)

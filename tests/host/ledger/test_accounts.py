@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shotveil.host.leakage.composition import LOST, ChannelClass, composed_leakage
-from shotveil.host.leakage.weights import weight_leakage_after
+from shotveil.host.leakage.majorant import majorant_after
 from shotveil.host.ledger.accounts import (
     COMPOSITION,
     SENSES,
@@ -92,7 +92,7 @@ def bits(accounts, client=None):
 
 
 def chi(copies, through):
-    return float(weight_leakage_after(copies, V_A, *through))
+    return float(majorant_after(copies, V_A, *through))
 
 
 FIRST = 30 / 42  # of the weights that lie in layer 0
@@ -126,7 +126,7 @@ def test_rows_layers_clients_and_brightness_are_apart():
     )
     account = accounts.networks["d1"]
     of_a = 15 * chi(5, GOOD)  # 3 rows of 5
-    of_b = 12 * float(weight_leakage_after(7, 3.0, *GOOD))
+    of_b = 12 * float(majorant_after(7, 3.0, *GOOD))
     assert account.clients["alice"].bits("declared") == pytest.approx(of_a / 42)
     assert account.clients["bob"].bits("declared") == pytest.approx(of_b / 42)
     assert account.total.bits("declared") == pytest.approx((of_a + of_b) / 42)
@@ -136,7 +136,7 @@ def test_rows_layers_clients_and_brightness_are_apart():
     assert (a.network, a.client, a.modulation_variance, a.failure_probability, a.ended) == (
         "d1",
         "alice",
-        V_A,
+        [V_A, V_A],
         1e-10,
         "",
     )
@@ -151,7 +151,7 @@ def test_two_brightnesses_through_one_channel_add_their_energy():
         session(3, "b", v_a=5.0),
         *(reserve(4, "a", inferences=2), reserve(5, "b", inferences=4), commit(6, 4), commit(7, 5)),
     )
-    expected = FIRST * float(weight_leakage_after(1, 2 * 3.0 + 4 * 5.0, *GOOD))
+    expected = FIRST * float(majorant_after(1, 2 * 3.0 + 4 * 5.0, *GOOD))
     assert bits(accounts)[0] == pytest.approx(expected)
 
 
@@ -397,3 +397,18 @@ def test_the_order_of_different_sessions_does_not_matter(data):
             if kind == "commit":
                 assert new <= old * (1 + 1e-12)
         before = after
+
+
+def test_layers_of_one_session_have_variances_of_their_own_and_one_number_holds_for_all():
+    accounts = replayed(
+        network(), session(2, v_a=[3.0, 50.0]), reserve(3, layer=1, stop=2), session(4, "old")
+    )
+    assert accounts.sessions["s"].modulation_variance == [3.0, 50.0]
+    assert accounts.sessions["old"].modulation_variance == [V_A, V_A]
+    bits = accounts.networks["d1"].total.bits("declared")
+    rows, columns = LAYERS[1]
+    weights = sum(r * c for r, c in LAYERS)
+    alone = float(majorant_after(1, 50.0, *LOST))
+    assert bits == pytest.approx(alone * rows * columns / weights)
+    with pytest.raises(RangeError, match="one modulation variance a layer"):
+        replayed(network(), session(2, v_a=[3.0, 4.0, 5.0]))

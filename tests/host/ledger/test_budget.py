@@ -21,7 +21,7 @@ from hypothesis.stateful import (
 )
 
 from shotveil.host.leakage.composition import LOST, ChannelClass
-from shotveil.host.leakage.weights import weight_leakage_after
+from shotveil.host.leakage.majorant import majorant_after
 from shotveil.host.ledger.accounts import SENSES, Accounts, Budget, LayerChannel, Tally
 from shotveil.host.ledger.budget import BudgetExhausted, BudgetFilter, remaining_inferences
 from shotveil.host.ledger.event_log import EventLog
@@ -57,7 +57,7 @@ def total(ledger, sense="declared"):
 
 
 def chi(inferences, channel):
-    return float(weight_leakage_after(inferences, V_A, *channel))
+    return float(majorant_after(inferences, V_A, *channel))
 
 
 def test_a_reserve_counts_as_lost_light_until_it_is_committed(ledger):
@@ -246,9 +246,11 @@ def test_remaining_inferences_are_exactly_what_still_fits(ledger):
         ledger.commit(ledger.reserve("s", layer, 0, 40 if layer == 0 else 10, 20))
     account = ledger.accounts.networks[NETWORK.digest]
     budget = Budget(1.0, "declared")
-    left = remaining_inferences(account, account.total, budget, [GOOD, GOOD], V_A)
+    left = remaining_inferences(account, account.total, budget, [GOOD, GOOD], [V_A] * 2)
     assert chi(20 + left, GOOD) <= 1.0 < chi(21 + left, GOOD)
-    used = remaining_inferences(account, account.total, Budget(0.01, "declared"), [GOOD] * 2, V_A)
+    used = remaining_inferences(
+        account, account.total, Budget(0.01, "declared"), [GOOD] * 2, [V_A] * 2
+    )
     assert used == 0
 
 

@@ -32,8 +32,15 @@ def ledger(tmp_path):
 def expected(bound, gain, *layers):
     """Bits per element of an image that met (rows, columns) of each layer at a gain."""
     g = noise_quantum(gain)
-    total = sum(columns * float(bound(g, rows, -(-columns // 2))) for rows, columns in layers)
+    # A last mode that holds one value counts as full.
+    modes = [(rows, -(-columns // 2)) for rows, columns in layers]
+    total = sum(2 * count * float(bound(g, rows, count)) for rows, count in modes)
     return total / layers[0][1]
+
+
+def all_of(mean, most):
+    """What the ledger tells of images of 7 values with these bits per element."""
+    return {"mean": mean, "most": most, "image_mean": 7 * mean, "image_most": 7 * most}
 
 
 def most(ledger, bound="qcrb"):
@@ -42,10 +49,10 @@ def most(ledger, bound="qcrb"):
 
 @pytest.mark.parametrize("name, bound", [("qcrb", qcrb), ("crb_prx", crb_prx), ("holevo", holevo)])
 def test_layers_add_up_over_the_elements_of_the_image(ledger, name, bound):
-    assert ledger.leakage()[name] == {"mean": 0.0, "most": 0.0} and ledger.images == 0
+    assert ledger.leakage()[name] == all_of(0.0, 0.0) and ledger.images == 0
     ledger.charge(IMAGES[:1], 1.5, ROWS, COLUMNS)
     value = expected(bound, 1.5, (10, 7), (3, 10))
-    assert ledger.leakage()[name] == pytest.approx({"mean": value, "most": value})
+    assert ledger.leakage()[name] == pytest.approx(all_of(value, value))
 
 
 def test_rows_accumulate_per_image_layer_and_width(ledger):
@@ -55,7 +62,7 @@ def test_rows_accumulate_per_image_layer_and_width(ledger):
     one = expected(qcrb, 1.5, (15, 7), (5, 10))
     other = expected(qcrb, 1.5, (15, 7), (3, 10), (2, 20))
     found = ledger.leakage()["qcrb"]
-    assert found == pytest.approx({"mean": (one + other) / 2, "most": max(one, other)})
+    assert found == pytest.approx(all_of((one + other) / 2, max(one, other)))
     assert ledger.images == 2
 
 
@@ -97,7 +104,7 @@ def test_images_are_known_by_a_keyed_hash_of_what_they_hold(tmp_path):
 def test_a_budget_is_kept_to_the_row_and_a_refusal_charges_nothing(tmp_path):
     limit = expected(qcrb, 1.5, (10, 7), (3, 10))
     path = tmp_path / "data.db"
-    ledger = DataLedger(path, budget=limit)  # just that much is allowed
+    ledger = DataLedger(path, budget=limit, bound="qcrb")  # just that much is allowed
     ledger.charge(IMAGES[:2], 1.5, ROWS, COLUMNS)
     before, head = ledger.leakage(), ledger._log.head
     for images, gain, rows in (
@@ -222,3 +229,33 @@ def test_a_budget_holds_for_the_worst_image_and_to_the_last_bit(tmp_path, bound)
     # Neither image was charged.
     assert ledger.images == 1 and ledger.leakage()[bound]["most"] == budget
     ledger.close()
+
+
+def test_each_layer_counts_at_its_own_gain(tmp_path):
+    path = tmp_path / "data.db"
+    ledger = DataLedger(path, bound="qcrb")
+    ledger.charge(IMAGES[:1], [1.5, 3.0], ROWS, COLUMNS)
+    ledger.charge(IMAGES[:1], [1.2, 4.0], ROWS, COLUMNS)
+    bits = [
+        2 * ((columns + 1) // 2) * float(qcrb(noise_quantum(gain), 2 * rows, (columns + 1) // 2))
+        for gain, rows, columns in zip((1.5, 4.0), ROWS, COLUMNS, strict=True)
+    ]
+    assert most(ledger) == pytest.approx(sum(bits) / COLUMNS[0])
+    total = most(ledger)
+    ledger.close()
+    again = DataLedger(path, bound="qcrb")
+    assert most(again) == total
+    again.close()
+    with pytest.raises(RangeError, match="gain = 1 is outside"):
+        DataLedger(tmp_path / "b.db").charge(IMAGES[:1], [1.5, 1.0], ROWS, COLUMNS)
+
+
+def test_the_budget_of_a_whole_image(tmp_path):
+    limit = 7 * expected(holevo, 1.5, (10, 7), (3, 10))
+    ledger = DataLedger(tmp_path / "image.db", image_budget=limit * (1 + 1e-12))
+    ledger.charge(IMAGES[:1], 1.5, ROWS, COLUMNS)
+    with pytest.raises(DataBudgetExhausted, match=rf"bits in all \(holevo\) of {limit:g}"):
+        ledger.charge(IMAGES[:1], 1.5, [1, 1], COLUMNS)
+    ledger.close()
+    with pytest.raises(RangeError, match="image budget = -1"):
+        DataLedger(tmp_path / "other.db", image_budget=-1)

@@ -9,7 +9,7 @@ from matplotlib.dates import num2date
 from matplotlib.figure import Figure
 
 from shotveil.host.leakage.composition import LOST, ChannelClass
-from shotveil.host.leakage.weights import weight_leakage_after
+from shotveil.host.leakage.majorant import majorant_after
 from shotveil.host.ledger.accounts import Budget, LayerChannel
 from shotveil.host.ledger.budget import BudgetFilter, remaining_inferences
 from shotveil.host.ledger.odometer import Moment, history, plot, read_accounts, report
@@ -24,7 +24,7 @@ OTHER = Network("another", (Layer(RNG.normal(size=(3, 2))),))
 
 
 def chi(copies, through):
-    return float(weight_leakage_after(copies, V_A, *through))
+    return float(majorant_after(copies, V_A, *through))
 
 
 @pytest.fixture
@@ -66,6 +66,10 @@ def test_the_report_holds_what_left_of_each_network(path):
         "leakage_bits": {
             sense: account.total.bits(sense) for sense in ("declared", "estimated", "certified")
         },
+        "total_bits": {
+            sense: 42 * account.total.bits(sense)
+            for sense in ("declared", "estimated", "certified")
+        },
         "disclosed_bits": 84.0,
         "row_copies_sent": 6 * 5 + 2 * 3 + 3 * 4 + 7,
         "row_copies_never_verified": 3 * 4 + 7,
@@ -102,6 +106,7 @@ def test_the_report_holds_what_left_of_each_network(path):
         "digest": OTHER.digest,
         "weights": 6,
         "leakage_bits": nothing,
+        "total_bits": nothing,
         "disclosed_bits": 0.0,
         "row_copies_sent": 0,
         "row_copies_never_verified": 0,
@@ -120,7 +125,7 @@ def test_what_remains_is_by_the_last_sessions_channel_in_each_sense(path):
     entry = next(e for e in report(accounts) if e["network"] == "small")
     for sense, channel in (("declared", WORSE), ("estimated", GOOD), ("certified", WORSE)):
         expected = remaining_inferences(
-            account, account.total, Budget(9.0, sense), [channel] * 2, V_A
+            account, account.total, Budget(9.0, sense), [channel] * 2, [V_A] * 2
         )
         assert entry["remaining_inferences"][sense] == expected > 0
     assert len(set(entry["remaining_inferences"].values())) == 3

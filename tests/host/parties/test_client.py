@@ -36,12 +36,19 @@ class World:
         self._spoil = spoil
         self.settings, self.requests, self.closed, self.events = [], [], [], []
         shapes = [
-            pb.LayerShape(rows=layer.rows, columns=layer.columns, bias=layer.bias, scale=rows.scale)
+            pb.LayerShape(
+                rows=layer.rows,
+                columns=layer.columns,
+                bias=layer.bias,
+                scale=rows.scale,
+                gain=1.3,
+                photons=6.0,
+            )
             for layer, rows in zip(NETWORK.layers, self._rows, strict=True)
         ]
         self.welcome = pb.Welcome(
-            version=1, session="secret", network="small", layers=shapes, gain=1.3,
-            transmittance_out=0.8, decoy_rate=RATE, photons=6.0,
+            version=2, session="secret", network="small", layers=shapes,
+            transmittance_out=0.8, decoy_rate=RATE,
         )  # fmt: skip
         for name, value in welcome.items():
             setattr(self.welcome, name, value)
@@ -139,10 +146,10 @@ def test_layers_and_batches_are_asked_for_in_turn_and_named_alike():
     asked = client(world, in_flight=1, network="small", check_rate=0.5)
     asked.classify(IMAGES, 5)
     asked.classify(IMAGES[:3], 5)
-    assert (world.hello.version, world.hello.network) == (1, "small")
+    assert (world.hello.version, world.hello.network) == (2, "small")
     named = [(m.version, m.session, m.batch, m.layer, m.images, m.checks) for m in world.requests]
     batches = [(0, 5, 2), (1, 5, 2), (2, 2, 2), (3, 3, 2)]
-    assert named == [(1, "secret", b, layer, n, c) for b, n, c in batches for layer in (0, 1)]
+    assert named == [(2, "secret", b, layer, n, c) for b, n, c in batches for layer in (0, 1)]
     assert named == [
         (m.version, m.session, m.batch, m.layer, m.images, m.checks) for m in world.settings
     ]
@@ -274,10 +281,7 @@ def test_light_that_is_not_coherent_ends_the_session():
 @pytest.mark.parametrize(
     "fields, reason",
     [
-        ({"version": 2}, "version 2"),
-        ({"gain": 1.0}, "gain = 1 "),
-        ({"gain": 1.1e6}, "gain = 1"),
-        ({"gain": math.nan}, "gain = nan"),
+        ({"version": 3}, "version 3"),
         ({"transmittance_out": 0.0}, "transmittance out = 0 "),
         ({"transmittance_out": 1.01}, r"transmittance out = 1\.01"),
         ({"decoy_rate": -0.1}, r"decoy rate = -0\.1"),
@@ -300,6 +304,9 @@ def test_a_welcome_that_makes_no_sense_is_refused(fields, reason):
         (0, {"scale": 0.0}, "scale = 0"),
         (1, {"scale": math.inf}, "scale = inf"),
         (1, {"scale": -1.0}, "scale = -1"),
+        (0, {"gain": 1.0}, "gain = 1 "),
+        (1, {"gain": 1.1e6}, "gain = 1"),
+        (1, {"gain": math.nan}, "gain = nan"),
         (1, {"columns": 9}, "8 outputs do not fit 9 columns"),
         (1, {"columns": 9, "bias": True}, None),
     ],
@@ -358,7 +365,8 @@ def test_the_ledger_is_charged_for_decoys_too_and_before_any_light(tmp_path):
     client(world, ledger=ledger, in_flight=1).classify(IMAGES[:7], 4)
     ledger.close()
     # 8 rows and 2 decoys, 4 rows and 1.
-    assert told == [(4, 1.3, [10, 5], [6, 8], 0), (3, 1.3, [10, 5], [6, 8], 2)]
+    gains = [1.3, 1.3]
+    assert told == [(4, gains, [10, 5], [6, 8], 0), (3, gains, [10, 5], [6, 8], 2)]
 
 
 def test_a_session_is_prepared_for_and_closed():
@@ -367,4 +375,4 @@ def test_a_session_is_prepared_for_and_closed():
     assert seen == [("secret", [])]
     assert asked.close().images == 7
     (goodbye,) = world.closed
-    assert (goodbye.version, goodbye.session) == (1, "secret")
+    assert (goodbye.version, goodbye.session) == (2, "secret")

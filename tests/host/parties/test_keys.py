@@ -26,6 +26,11 @@ def folders(tmp_path_factory):
     return ours, theirs
 
 
+def unchecked(folder, stem):
+    """The files as somebody has them who does not look at them first."""
+    return tuple((folder / n).read_bytes() for n in ("authority.pem", f"{stem}.pem", f"{stem}.key"))
+
+
 @pytest.fixture(scope="module")
 def served(folders):
     shots = []
@@ -72,16 +77,16 @@ def test_a_good_certificate_is_let_in_its_own_role_only(folders, served, caplog)
         caplog.at_level(logging.WARNING),
         pytest.raises(ProtocolError, match="of a client, not of a server") as refused,
     ):
-        as_server.drop(pb.Dropped(version=1))
+        as_server.drop(pb.Dropped(version=2))
     assert refused.value.refusal is Refusal.PERMISSION_DENIED
     assert "refused" in caplog.text
     as_server.hang_up()
     port = RemoteServerPort(address, read_keys(folders[0], SERVER))
-    port.drop(pb.Dropped(version=1))
+    port.drop(pb.Dropped(version=2))
     port.hang_up()
     as_client = RemoteClientPort(address, read_keys(folders[0], SERVER))
     with pytest.raises(ProtocolError, match="of a server, not of a client"):
-        next(as_client.measure(pb.Settings(version=1)))
+        next(as_client.measure(pb.Settings(version=2)))
     as_client.hang_up()
     assert shots == []
 
@@ -91,7 +96,7 @@ def test_a_good_certificate_is_let_in_its_own_role_only(folders, served, caplog)
 )
 def test_a_wrong_or_expired_certificate_is_refused(folders, served, which, stem, capfd):
     authority, _, _ = read_keys(folders[0], LINK)
-    _, certificate, key = read_keys(folders[which], stem)
+    _, certificate, key = unchecked(folders[which], stem)
     with pytest.raises(ProtocolError, match="certificate was refused"):
         RemoteClientPort(served[0], (authority, certificate, key), patience=1.0)
     assert "Handshake failed" in capfd.readouterr().err  # logged, with the reason
@@ -115,3 +120,44 @@ def test_no_certificate_is_refused(folders, served):
 def test_a_link_cannot_pass_for_a_server(folders, served):
     with pytest.raises(ProtocolError, match="no server at"):
         RemoteModel(served[0], read_keys(folders[0], f"{CLIENT}-alice"), patience=1.0)
+
+
+def encrypted(folder):
+    from cryptography.hazmat.primitives import serialization as pem
+
+    key = pem.load_pem_private_key((folder / "link.key").read_bytes(), None)
+    return key.private_bytes(
+        pem.Encoding.PEM, pem.PrivateFormat.PKCS8, pem.BestAvailableEncryption(b"x")
+    )
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        ("link.key", encrypted, "link.key is encrypted"),
+        ("link.key", lambda f: (f / "server.key").read_bytes(), "is not the key of"),
+        ("link.key", lambda f: b"rubbish", "link.key is no private key"),
+        ("link.pem", lambda f: b"rubbish", "link.pem is no certificate"),
+        ("link.pem", lambda f: bytes(1 << 20), "has 1,048,576 bytes; allowed: at most 65,536"),
+        ("authority.pem", lambda f: (f / "server.pem").read_bytes(), "was not signed by"),
+    ],
+)
+def test_ones_own_files_are_refused_by_name_before_anything_connects(tmp_path, file, content, said):
+    make_keys(tmp_path, [])
+    (tmp_path / file).write_bytes(content(tmp_path))
+    with pytest.raises(RangeError, match=said):
+        read_keys(tmp_path, LINK)
+
+
+def test_ones_own_expired_certificate_and_another_authoritys_are_refused(folders):
+    ours, _ = folders
+    for stem in ("client-late", "client-early"):
+        with pytest.raises(RangeError, match=rf"{stem}.pem is valid from .* and it is"):
+            read_keys(ours, stem)
+
+
+def test_tells_of_a_key_that_others_can_read(tmp_path):
+    make_keys(tmp_path, [])
+    (tmp_path / "link.key").chmod(0o644)
+    with pytest.warns(UserWarning, match="can be read by other users of this machine"):
+        read_keys(tmp_path, LINK)

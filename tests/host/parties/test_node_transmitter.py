@@ -75,7 +75,7 @@ def transmitter(fibre=None, calibration=CALIBRATION, role="server"):
 
 
 def shot(slots):
-    return pb.Shot(version=1, images=1, weights="w", decoys="d", slots=slots)
+    return pb.Shot(version=2, images=1, weights="w", decoys="d", slots=slots)
 
 
 def test_parts_are_alike_and_hold_every_row_once():
@@ -177,7 +177,7 @@ def test_what_a_node_cannot_do_is_refused_before_any_light():
 
 def test_a_session_that_was_dropped_sends_nothing():
     light = transmitter()
-    light.drop(pb.Dropped(version=1, keys=["d"]))
+    light.drop(pb.Dropped(version=2, keys=["d"]))
     with pytest.raises(ProtocolError, match="the session has ended"):
         light.send(shot([0]))
 

@@ -20,19 +20,19 @@ XI, _ = directions(RNG.normal(size=(3, 2 * MODES)))
 
 
 def emission(key="weights", first=0, stop=ROWS, **other):
-    fields = {"version": 1, "key": key, "scale": 1.0, "rows": ROWS, "modes": MODES}
+    fields = {"version": 2, "key": key, "scale": 1.0, "rows": ROWS, "modes": MODES}
     x, p = pack(X[first:stop]), pack(P[first:stop])
     return pb.Emission(**(fields | {"first": first, "x": x, "p": p} | other))
 
 
 def settings(**other):
-    fields = {"version": 1, "session": "s", "gain": 1.3, "images": 3, "modes": MODES}
+    fields = {"version": 2, "session": "s", "gain": 1.3, "images": 3, "modes": MODES}
     parts = {"real": pack(XI.real), "imaginary": pack(XI.imag)}
     return pb.Settings(**(fields | parts | other))
 
 
 def shot(**other):
-    fields = {"version": 1, "session": "s", "images": 3, "weights": "weights", "stop": ROWS}
+    fields = {"version": 2, "session": "s", "images": 3, "weights": "weights", "stop": ROWS}
     return pb.Shot(**(fields | {"slots": [2, 0, 3, 1], "last": True} | other))
 
 
@@ -86,7 +86,7 @@ def test_rows_are_loaded_once_and_whole(link):
 @pytest.mark.parametrize(
     "bad, text",
     [
-        ({"version": 2}, "version 2"),
+        ({"version": 3}, "version 3"),
         ({"session": ""}, "session is not"),
         ({"gain": 1.0}, "gain = 1 is outside"),
         ({"gain": float("nan")}, "gain = nan"),
@@ -146,7 +146,7 @@ def test_dropping_a_session_lets_both_ends_go():
     link = SimulatedLink(LINK, 1, patience=30)
     link.load([emission()])
     readings = link.measure(settings())
-    dropped = pb.Dropped(version=1, session="s", refusal="RESOURCE_EXHAUSTED", reason="spent")
+    dropped = pb.Dropped(version=2, session="s", refusal="RESOURCE_EXHAUSTED", reason="spent")
     timer = threading.Timer(0.1, link.drop, [dropped])
     timer.start()
     calls = [
@@ -159,7 +159,7 @@ def test_dropping_a_session_lets_both_ends_go():
             call()
         assert found.value.refusal is Refusal.RESOURCE_EXHAUSTED
     timer.join()
-    link.drop(pb.Dropped(version=1, session="s"))
+    link.drop(pb.Dropped(version=2, session="s"))
     with refused("spent"):  # the first word stands
         link.emit(shot())
 
@@ -169,12 +169,12 @@ def test_dropping_a_session_lets_both_ends_go():
 )
 def test_bad_ends_are_refused(link, bad, text):
     with refused(text):
-        link.drop(pb.Dropped(version=1, session="s", **bad))
+        link.drop(pb.Dropped(version=2, session="s", **bad))
     link.measure(settings())
 
 
 def test_a_new_server_clears_what_the_last_one_left(link):
-    link.drop(pb.Dropped(version=1, everything=True))
+    link.drop(pb.Dropped(version=2, everything=True))
     with refused("no rows are held"):
         link.emit(shot())
     link.load([emission()])

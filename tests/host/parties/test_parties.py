@@ -8,7 +8,8 @@ import pytest
 
 from shotveil.host.leakage.composition import LOST
 from shotveil.host.leakage.data import data_leakage
-from shotveil.host.leakage.weights import weight_leakage_after
+from shotveil.host.leakage.declared import network_leakage
+from shotveil.host.leakage.majorant import majorant_after
 from shotveil.host.ledger.accounts import Accounts
 from shotveil.host.ledger.data_ledger import DataBudgetExhausted, DataLedger
 from shotveil.host.ledger.event_log import EventLog
@@ -195,7 +196,7 @@ def test_layers_go_in_order_once_each(tmp_path):
 
         def ask(batch, layer, images=5, name="alice", session=session):
             request = pb.LayerRequest(
-                version=1, session=session, batch=batch, layer=layer, images=images
+                version=2, session=session, batch=batch, layer=layer, images=images
             )
             return server.run_layer(request, name)
 
@@ -222,11 +223,11 @@ def test_layers_go_in_order_once_each(tmp_path):
 def test_a_client_that_vanishes_leaves_what_was_sent_charged(tmp_path):
     with parties(tmp_path) as (ledger, server, client):
         session = client().welcome.session
-        request = pb.LayerRequest(version=1, session=session, batch=0, layer=0, images=5)
+        request = pb.LayerRequest(version=2, session=session, batch=0, layer=0, images=5)
         with _Refused(Refusal.DEADLINE_EXCEEDED):  # it never sets its optics
             list(server.run_layer(request, "alice"))
         account = ledger.accounts.networks[NETWORK.digest]
-        lost = float(weight_leakage_after(5, LINK.modulation_variance, *LOST))
+        lost = float(majorant_after(5, LINK.modulation_variance, *LOST))
         share = NETWORK.layers[0].weights.size / NETWORK.weights
         told = account.total.disclosed / NETWORK.weights
         assert account.total.bits("declared") == pytest.approx(share * lost + told)
@@ -242,7 +243,7 @@ def test_the_session_is_charged_as_its_images_say(tmp_path):
         expected = sum(
             layer.weights.size
             * float(
-                weight_leakage_after(
+                majorant_after(
                     300, LINK.modulation_variance, 1.0, LINK.declared_excess_noise(layer.modes)
                 )
             )
@@ -325,14 +326,14 @@ def test_the_client_charges_its_images_and_keeps_its_budget(tmp_path):
         rows = NETWORK.layers[0].rows + 4
         one = data_leakage(LINK.noise_quantum, rows, 21)["qcrb"]
         two = data_leakage(LINK.noise_quantum, 10 + 1, 32)["qcrb"]
-        assert once["qcrb"]["most"] == pytest.approx(float(one + two * 64 / 41))
+        assert once["qcrb"]["most"] == pytest.approx(float(42 * one + 64 * two) / 41)
         assert twice["qcrb"]["most"] > once["qcrb"]["most"]
         assert twice["qcrb"]["mean"] < twice["qcrb"]["most"]
         assert ledger.images == 20
         ledger.close()
         # A new process, the same file: the account goes on.
         budget = (once["qcrb"]["most"] + twice["qcrb"]["most"]) / 2
-        ledger = DataLedger(tmp_path / "data.db", budget=budget)
+        ledger = DataLedger(tmp_path / "data.db", budget=budget, bound="qcrb")
         assert ledger.leakage() == twice
         again = client(ledger=ledger)
         with pytest.raises(DataBudgetExhausted, match="bits per element"):
@@ -408,3 +409,27 @@ def test_a_layer_that_is_sent_whole_or_not_at_all_is_refused_without_light(tmp_p
         with _Refused(Refusal.RESOURCE_EXHAUSTED, "of the 64 rows of a layer fit"):
             client().classify(IMAGES[:64], 64)
         assert not sent and ledger.accounts.outstanding
+
+
+def test_each_layer_has_its_own_gain_and_light(tmp_path):
+    links = (Link(1.3, 6.0), Link(1.05, 400.0))
+    expected = infer(NETWORK, IMAGES, links, np.random.default_rng(SEED))
+    with parties(tmp_path, declared=links) as (ledger, _, client):
+        asked = client(check_rate=0.0)
+        outputs = asked.classify(IMAGES, 256)
+        session = ledger.accounts.sessions[asked.welcome.session]
+        assert asked.gains == [1.3, 1.05] and asked.gain == 1.3
+        assert session.modulation_variance == [12.0, 800.0]
+        assert [c.declared.excess_noise for c in session.channels] == [
+            link.declared_excess_noise(layer.modes)
+            for link, layer in zip(links, NETWORK.layers, strict=True)
+        ]
+        declared = ledger.accounts.networks[NETWORK.digest].total.bits("declared")
+        leaked = network_leakage(NETWORK, links, len(IMAGES)).weight_leakage_bits_after
+        assert declared >= leaked * (1 - 1e-9)
+        # A cap holds for every layer, and the checks see coherent light at either gain.
+        capped = client(max_gain=1.1, check_rate=0.5)
+        assert capped.gains == [1.1, 1.05]
+        capped.classify(IMAGES, 256)
+        assert capped.check.variance == pytest.approx(capped.check.expected, rel=0.1)
+    np.testing.assert_allclose(outputs, expected.outputs, rtol=1e-12, atol=1e-12)

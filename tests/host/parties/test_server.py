@@ -97,16 +97,16 @@ class Setup:
     def account(self):
         return self.ledger.accounts.networks[NETWORK.digest]
 
-    def open(self, client="alice", network="", version=1):
+    def open(self, client="alice", network="", version=2):
         return self.server.open(pb.Hello(version=version, network=network), client)
 
-    def layer(self, session, layer, batch=0, images=5, checks=0, client="alice", version=1):
+    def layer(self, session, layer, batch=0, images=5, checks=0, client="alice", version=2):
         request = pb.LayerRequest(
             version=version, session=session, batch=batch, layer=layer, images=images, checks=checks
         )
         return self.server.run_layer(request, client)
 
-    def close(self, session, client="alice", version=1):
+    def close(self, session, client="alice", version=2):
         return self.server.close(pb.Goodbye(version=version, session=session), client)
 
 
@@ -126,16 +126,16 @@ def refused(kind, reason=""):
 
 def test_a_session_begins_with_what_the_client_has_to_know(at):
     welcome = at.open()
-    assert welcome.version == 1 and len(welcome.session) == 32 and welcome.network == "small"
+    assert welcome.version == 2 and len(welcome.session) == 32 and welcome.network == "small"
     assert [(s.rows, s.columns, s.bias, s.scale) for s in welcome.layers] == [
         (8, 6, True, ROWS[0].scale),
         (4, 8, False, ROWS[1].scale),
     ]
-    assert (welcome.gain, welcome.transmittance_out) == (1.3, 1.0)
-    assert (welcome.decoy_rate, welcome.photons) == (0.25, 6.0)
+    assert [(s.gain, s.photons) for s in welcome.layers] == [(1.3, 6.0)] * 2
+    assert (welcome.decoy_rate, welcome.transmittance_out) == (0.25, 1.0)
     session = at.ledger.accounts.sessions[welcome.session]
     assert (session.network, session.client) == (NETWORK.digest, "alice")
-    assert session.modulation_variance == 12.0 and session.failure_probability == 1e-10
+    assert session.modulation_variance == [12.0, 12.0] and session.failure_probability == 1e-10
     assert session.channels == [
         LayerChannel(ChannelClass(1.0, LINK.declared_excess_noise(modes))) for modes in (3, 4)
     ]
@@ -158,8 +158,8 @@ def test_networks_are_known_by_name_or_the_start_of_their_digest(at):
     for name in ("large", NETWORK.digest[:7], "x" + NETWORK.digest[1:], NETWORK.digest[1:]):
         with refused(Refusal.NOT_FOUND, "is not served; allowed: small"):
             at.open(network=name)
-    with refused(Refusal.INVALID_ARGUMENT, "version 2"):
-        at.open(version=2)
+    with refused(Refusal.INVALID_ARGUMENT, "version 1"):
+        at.open(version=1)
     assert len(at.ledger.accounts.sessions) == 4
 
 
@@ -180,7 +180,7 @@ def test_a_layer_is_reserved_before_its_light_and_committed_after(at):
     assert [sorted(s.slots) for s in (first, second)] == [[-1, 0, 1, 2, 3], [-2, 4, 5, 6, 7]]
     for shot, p in zip((first, second), progress, strict=True):
         assert [max(slot, -1) for slot in shot.slots] == list(p.slots)
-        assert (shot.version, shot.session, shot.batch, shot.layer) == (1, session, 0, 0)
+        assert (shot.version, shot.session, shot.batch, shot.layer) == (2, session, 0, 0)
         assert shot.images == 7 and shot.part == p.part
         assert at.light.held[shot.weights].rows == 8 and at.light.held[shot.decoys].rows == 2
     assert [(s.first, s.stop, s.last) for s in (first, second)] == [(0, 4, False), (4, 8, True)]
@@ -233,7 +233,7 @@ def test_layers_of_a_batch_come_once_each_in_turn(at):
         at.layer(session, 1)
     with refused(Refusal.INVALID_ARGUMENT, "layer 2"):
         at.layer(session, 2)
-    for fields in ({"images": 0}, {"images": 1025}, {"checks": 1025}, {"version": 2}):
+    for fields in ({"images": 0}, {"images": 1025}, {"checks": 1025}, {"version": 1}):
         with refused(Refusal.INVALID_ARGUMENT):
             at.layer(session, 0, batch=9, **fields)
     list(at.layer(session, 0, batch=9, images=1024, checks=1024))

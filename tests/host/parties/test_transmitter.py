@@ -38,7 +38,7 @@ class Port:
 
 
 def shot(slots=(1, 0, 2), **other):
-    return pb.Shot(**({"version": 1, "weights": "w", "images": 2, "slots": slots} | other))
+    return pb.Shot(**({"version": 2, "weights": "w", "images": 2, "slots": slots} | other))
 
 
 def record(rows=3, value=0.0):
@@ -83,7 +83,7 @@ def test_a_session_that_ended_sends_nothing():
     transmitter = SymbolTransmitter(port, RNG)
     transmitter.hold("w", ROWS)
     transmitter.hold("d", ROWS)
-    transmitter.drop(pb.Dropped(version=1, session="s", keys=["d"]))
+    transmitter.drop(pb.Dropped(version=2, session="s", keys=["d"]))
     with pytest.raises(ProtocolError, match="has ended"):
         transmitter.send(shot((1, 0, -1, 2), decoys="d"))
     assert port.lights == []

@@ -105,7 +105,8 @@ def test_accuracy_against_light_with_this_run(run, monkeypatch):
     asked = []
     curve = np.linspace(0.1, 0.9, 49)
 
-    def accuracy_curve(*what):
+    def accuracy_curve(*what, ratios):
+        assert ratios == [1.0] * len(run.links)
         asked.append(what)
         return curve
 
@@ -170,7 +171,9 @@ def test_leakage_of_weights_against_photons(run):
 
 @pytest.mark.parametrize("photons, ends", [(0.5, (0.05, 1000)), (500.0, (0.1, 5000))])
 def test_the_range_of_photons_holds_the_run(run, photons, ends):
-    left, _ = pictures.leakages(replace(run, link=replace(run.link, photons=photons))).axes
+    left, _ = pictures.leakages(
+        replace(run, links=(replace(run.link, photons=photons),) * len(run.links))
+    ).axes
     line = left.lines[0]
     assert (line.get_xdata()[0], line.get_xdata()[-1]) == pytest.approx(ends)
 
@@ -179,7 +182,9 @@ def test_the_range_of_photons_holds_the_run(run, photons, ends):
     "gain, ends", [(1.2, (1e-4, 2)), (1 + 1.5e-4, (5e-5, 2)), (3.0, (1e-4, 6))]
 )
 def test_leakage_of_data_against_gain(run, gain, ends):
-    _, right = pictures.leakages(replace(run, link=replace(run.link, gain=gain))).axes
+    _, right = pictures.leakages(
+        replace(run, links=(replace(run.link, gain=gain),) * len(run.links))
+    ).axes
     *pairs, budget = right.lines
     curves, dots = pairs[::2], pairs[1::2]
     bounds = run.summary["data_leakage_bits"]

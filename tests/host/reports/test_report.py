@@ -13,7 +13,7 @@ from markupsafe import Markup
 from shotveil.host.figures.style import new_figure, rendered, style
 from shotveil.host.leakage.catalogue import DATA_BOUNDS
 from shotveil.host.reports import report as module
-from shotveil.host.reports.report import check_writable, embedded, report, write_report
+from shotveil.host.reports.report import _guess, check_writable, embedded, report, write_report
 from shotveil.host.run.run import run as real_run
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.channel import Channel
@@ -63,12 +63,14 @@ def test_the_figures_of_the_run(plain, run):
     summary = dict(run.summary, inferences=1234567, seconds=3.14159)
     html = report(replace(run, summary=summary))
     said = text_of(html)
-    bits = summary["data_leakage_bits"]["qcrb"]
+    bits, image = summary["data_leakage_bits"]["holevo"], summary["image_bits"]["holevo"]
+    every = summary["total_weight_bits"]["holevo"]
     for part in (
         f"{100 * summary['accuracy']:.2f} % of the digits right "
         f"(± {100 * summary['accuracy_error']:.2f} counting error)",
         f"{summary['weight_leakage_bits']:.3g} bits per weight leak",
-        f"{bits:.3g} bits per pixel leak to the server, by {DATA_BOUNDS['qcrb'].label} ( qcrb )",
+        f"at most (declared): {every:,.6g} bits of all weights",
+        f"{image:.3g} bits of an image leak to the server, at most ( holevo ): {bits:.3g} bits per",
         f"from {summary['verification']['symbols']:,} symbols",
         "Network small (784-24-10), from sufficient statistics, seed 7, 3.1 s.",
         "after 1,234,567 inferences",
@@ -88,19 +90,30 @@ def test_the_figures_of_the_run(plain, run):
 
 def test_layers_and_bounds_in_their_tables(plain, run):
     rows = rows_of(report(run))
-    head, *layers = rows[: 1 + len(run.summary["layers"])]
-    others = [name for name in run.summary["weight_bounds_bits"] if name != "holevo"]
-    assert head[5:] == [*(f"per weight, {name}" for name in others), *DATA_BOUNDS]
-    for number, (cells, layer) in enumerate(zip(layers, run.summary["layers"], strict=True), 1):
-        assert cells == [
-            str(number),
-            str(layer["rows"]),
-            str(layer["modes"]),
-            f"{layer['weight_leakage_bits']:.3g}",
-            f"{layer['weight_leakage_bits_after']:.3g}",
-            *(f"{layer['weight_bounds_bits'][name]:.3g}" for name in others),
-            *(f"{bits:.3g}" for bits in layer["data_leakage_bits"].values()),
-        ]
+    parts = [*run.summary["layers"], run.summary]
+    head, *lines = rows[: 1 + len(parts)]
+    assert len(head) == 1 + 4 * len(run.summary["weight_bounds_bits"])
+    names = [
+        f"layer {i}: {p['rows']} rows, {p['modes']} modes" for i, p in enumerate(parts[:-1], 1)
+    ]
+    for cells, name, part in zip(lines, [*names, "network"], parts, strict=True):
+        shown = []
+        for bound in part["weight_bounds_bits"]:
+            for when in ("", "_after"):
+                shown.append(f"{part[f'weight_bounds_bits{when}'][bound]:.3g}")
+                shown.append(f"{part[f'total_weight_bits{when}'][bound]:,.6g}")
+        assert cells == [name, *shown]
+    head, *lines = rows[1 + len(parts) : 2 * (1 + len(parts))]
+    assert head[1::2] == [
+        f"per element, {name}{'' if bound.theorem else ' (estimate)'}"
+        for name, bound in DATA_BOUNDS.items()
+    ]
+    for cells, part in zip(lines, parts, strict=True):
+        shown = []
+        for bound in DATA_BOUNDS:
+            shown.append(f"{part['data_leakage_bits'][bound]:.3g}")
+            shown.append(f"{part['image_bits'][bound]:,.6g}")
+        assert cells[1:] == shown
     for name, bound in DATA_BOUNDS.items():
         assert [name, "theorem" if bound.theorem else "estimate"] in [row[:2] for row in rows]
 
@@ -119,7 +132,7 @@ def test_settings_in_words_with_units(plain, run):
     assert settings["photons per mode at the server's output"] == "6"
     values = list(settings.values())[3:-1]
     assert sorted(values) == sorted(
-        ["0.72", "0.9", "0.8", "0.01", "0.02", "0.7", "0.03", "0.6", "0.04"]
+        ["0.72", "0.9", "0.8", "0.01", "0.02", "0.7", "0.03", "0.6", "0.04", *["0"] * 7]
     )
     for each in Channel.settings():
         name = f"{each.label} ({each.unit})" if each.unit else each.label
@@ -210,3 +223,13 @@ def test_a_folder_of_somebody_else_is_refused(tmp_path, monkeypatch):
 def test_a_path_may_be_relative(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     check_writable(tmp_path.relative_to(tmp_path) / "reports" / "x.html")
+
+
+def test_what_a_photon_counter_guesses_stands_beside_what_it_sees(plain, run):
+    said = text_of(report(run))
+    guess = _guess(run)
+    assert guess is not None and guess.images == len(run.images)
+    assert f"guesses {100 * guess.right:.1f} % of the labels of 12 images" in said
+    assert f"a blind guess is right for {100 * guess.chance:.1f} %" in said
+    assert f"learns {guess.bits:.3g} bits of a label" in said
+    assert _guess(replace(run, images=run.images[:1], labels=run.labels[:1])) is None

@@ -19,7 +19,11 @@ ROOT = Path(__file__).parents[3]
 
 def test_the_names_are_those_of_this_package():
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
-    assert set(backend_names()) == set(declared[backends.GROUP]) == {"optics", "model", "rtl"}
+    assert (
+        set(backend_names())
+        == set(declared[backends.GROUP])
+        == {"optics", "model", "parties", "rtl"}
+    )
     assert backend_named("optics") is optics
 
 

@@ -188,3 +188,39 @@ def test_works_without_a_cache_that_can_be_written(tmp_path):
     (tmp_path / "file").write_text("in the way")
     curve = calibrated_curve(network, images, labels, points=4, cache=tmp_path / "file")
     assert curve.accuracy.shape == (4,)
+
+
+def test_layers_with_light_of_their_own_agree_with_the_link(tmp_path):
+    rng = np.random.default_rng(1)
+    network = made_up((8, 12, 4), (True, True), rng)
+    images, labels = data_for(network, 20_000, rng)
+    for ratio in (0.1, 30.0):
+        links = [LINK.with_f2(0.5), LINK.with_f2(0.5 * ratio)]
+        seen = infer(network, images, links, np.random.default_rng(2), verify=False)
+        direct = float((seen.predictions == labels).mean())
+        ours = float(accuracy_curve(network, images, labels, 0.5, rng, ratios=(1.0, ratio)))
+        even = float(accuracy_curve(network, images, labels, 0.5, rng))
+        assert abs(ours - direct) < 5 * math.sqrt(0.5 / len(images)) < abs(ours - even)
+
+
+def test_the_cache_knows_ratios_apart_and_even_light_from_none(tmp_path):
+    rng = np.random.default_rng(1)
+    network = made_up((8, 12, 4), (False, False), rng)
+    images, labels = data_for(network, 200, rng)
+    measured = []
+    for ratios in ((), (1.0, 1.0), (1.0, 4.0), (1.0, 16.0), (1.0, 4.0)):
+        done = []
+        curve = calibrated_curve(
+            network, images, labels, ratios=ratios, points=8, cache=tmp_path, progress=done.append
+        )
+        measured.append(bool(done))
+        assert curve.ratios == (() if set(ratios) <= {1.0} else ratios)
+        assert curve.f2_of(1, 2.0) == 2.0 * (ratios[1] if ratios else 1)
+    assert measured == [True, False, True, True, False]
+    for ratios, message in (
+        ((1.0,), "1 ratios of F² are given; allowed: 2"),
+        ((2.0, 1.0), "2 in the first layer"),
+        ((1.0, 0.0), "ratio of F² = 0"),
+    ):
+        with pytest.raises(RangeError, match=message):
+            accuracy_curve(network, images, labels, 0.5, rng, ratios=ratios)

@@ -135,3 +135,25 @@ def test_symbol_level_and_fast_path_agree_on_digits():
     seen = (slow.predictions == labels[:60]).mean()
     assert 0.7 < p < 0.9  # where a wrong noise would show
     assert abs(seen - p) < 4.5 * np.sqrt(p * (1 - p) / 60)
+
+
+@pytest.mark.parametrize("symbol_level", [False, True])
+def test_each_layer_has_the_light_of_its_own_link(small_network, symbol_level):
+    links = [Link(2.0, 1e14), Link(1.3, 5.0)]
+    runs = [
+        infer(small_network, IMAGES, light, np.random.default_rng(1), symbol_level=symbol_level)
+        for light in (links, links[0], links[1], [links[1], links[1]])
+    ]
+    each, bright, weak, also_weak = (seen.statistics for seen in runs)
+    # The sums say how bright the light of a layer was.
+    assert each[0].qq == bright[0].qq and each[1].qq == weak[1].qq != bright[1].qq
+    assert also_weak[0].qq == weak[0].qq
+    np.testing.assert_array_equal(runs[2].outputs, runs[3].outputs)
+    # Only the last layer is noisy: its reading is the noiseless product plus noise.
+    still = small_network.forward(IMAGES)
+    error = np.abs(runs[0].outputs - still).max()
+    assert np.abs(runs[1].outputs - still).max() < 1e-3 * error
+    with pytest.raises(RangeError, match="given for 3 layers; allowed: for 2"):
+        infer(small_network, IMAGES, [links[0]] * 3, np.random.default_rng(1))
+    with pytest.raises(RangeError, match="photons = 0"):
+        infer(small_network, IMAGES, [links[0], Link(1.3, 0.0)], np.random.default_rng(1))

@@ -1,5 +1,7 @@
 """The summary: means over what they are said to be of, and shares of error probabilities."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 
@@ -39,7 +41,7 @@ def test_accuracy_leakage_and_settings(small_network, seen):
         assert summary[name] == getattr(leakage, name)
     assert [layer["rows"] for layer in summary["layers"]] == [24, 10]
     assert summary["f2"] == LINK.f2 and summary["digest"] == small_network.digest
-    assert summary["server_detector"] == {"efficiency": 0.8, "electronic_noise": 0.05}
+    assert summary["server_detector"] == asdict(Detector(0.8, 0.05))
     assert settings_of(LINK)["transmittance"] == 0.9 and settings_of(LINK)["photons"] == 5
 
 

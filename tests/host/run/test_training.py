@@ -10,8 +10,10 @@ import pytest
 from shotveil.host.run import training
 from shotveil.host.run.inference import infer
 from shotveil.host.run.training import TrainingSettings, fetch_mnist, train
+from shotveil.host.run.training_settings import DIGIT_DISTORTIONS
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.optics import Link
+from shotveil.models.networks.features import learn_front_end
 from shotveil.models.networks.mnist import load_mnist
 from shotveil.models.networks.network import Layer, Network, load_network
 
@@ -162,7 +164,8 @@ class TestWithTorch:
         images, labels = load_mnist(None, "test")
         images, labels = images[:1000], labels[:1000]
         generator = torch.Generator().manual_seed(1)
-        distorted = training._distort(torch.from_numpy(images), TrainingSettings(), generator)
+        settings = TrainingSettings(**DIGIT_DISTORTIONS)
+        distorted = training._distort(torch.from_numpy(images), settings, generator)
         assert np.abs(distorted.numpy() - images).mean() > 0.03
         outputs = load_network("mnist").forward(distorted.numpy())
         assert (outputs.argmax(axis=1) == labels).mean() > 0.95
@@ -179,7 +182,7 @@ class TestWithTorch:
     )
     def test_refuses_data(self, images, labels, message):
         with pytest.raises(RangeError, match=message):
-            train(TrainingSettings(), images, labels)
+            train(TrainingSettings(**DIGIT_DISTORTIONS), images, labels)
 
     def test_divergence_is_told(self):
         images, labels = self.toy()
@@ -235,3 +238,112 @@ class TestFetch:
         _, url = mirror
         with pytest.raises(RangeError, match="cannot be fetched from"):
             fetch_mnist(tmp_path / "data", url + "nowhere/")
+
+
+def test_each_layer_may_have_noise_of_its_own():
+    even, listed = (
+        TrainingSettings(hidden=(8,), f2=0.7),
+        TrainingSettings(hidden=(8,), f2=(0.7, 0.7)),
+    )
+    assert even.f2_of_layers == listed.f2_of_layers == (0.7, 0.7)
+    assert TrainingSettings(f2=None).f2_of_layers == ()
+    for f2, message in (
+        ((0.7, 1, 2), "f2 is given for 3 layers; allowed: for 2"),
+        ((1, 0), "f2 = 0"),
+    ):
+        with pytest.raises(RangeError, match=message):
+            TrainingSettings(hidden=(8,), f2=f2)
+    pytest.importorskip("torch")
+    import torch
+
+    from shotveil.host.run.training import _forward
+
+    weights, x = [torch.ones(8, 4), torch.ones(3, 8)], torch.ones(2000, 4)
+
+    def spread(*f2):
+        settings = TrainingSettings(hidden=(8,), f2=f2)
+        return float(_forward(weights, x, settings, torch.Generator().manual_seed(1)).std())
+
+    # 8 inputs of 4 with a weight of 1 each: the last layer's noise is 4·√8/F.
+    assert spread(1e12, 4.0) == pytest.approx(4 * 8**0.5 / 2, rel=0.05)
+    assert spread(1e12, 1e12) < 1e-3 and spread(4.0, 1e12) > 1
+
+
+class TestCourse:
+    """From one epoch to the next, and what travels with the network."""
+
+    @pytest.fixture(autouse=True)
+    def torch(self):
+        return pytest.importorskip("torch")
+
+    def held_out(self, **changes):
+        base = {"hidden": (16,), "f2": 5.0, "epochs": 6, "batch": 50, "validation": 0.2}
+        return TrainingSettings(**base | {"threads": 1} | changes)
+
+    def test_goes_on_after_a_kill_and_ends_with_the_same_network(self, tmp_path):
+        images, labels = TestWithTorch.toy()
+        settings, state = self.held_out(), tmp_path / "state"
+        whole = train(settings, images, labels)
+
+        def die(now):
+            if now.epoch == 3:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            train(settings, images, labels, resume=state, progress=die)
+        seen = []
+        again = train(settings, images, labels, resume=state, progress=seen.append)
+        assert [now.epoch for now in seen] == [4, 5, 6]
+        assert again.digest == whole.digest
+        assert again.about == whole.about
+        assert not state.exists()
+
+    def test_does_not_go_on_from_other_settings_or_damaged_files(self, tmp_path):
+        images, labels = TestWithTorch.toy()
+        state = tmp_path / "state"
+
+        def die(now):
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            train(self.held_out(), images, labels, resume=state, progress=die)
+        with pytest.raises(RangeError, match="other settings or data"):
+            train(self.held_out(seed=2), images, labels, resume=state)
+        state.write_bytes(b"nothing of the kind")
+        with pytest.raises(RangeError, match="no state of training"):
+            train(self.held_out(), images, labels, resume=state)
+
+    def test_keeps_the_best_epoch_and_stops_when_it_gets_no_better(self):
+        images, labels = TestWithTorch.toy()
+        ended = []
+        network = train(self.held_out(epochs=40, patience=2), images, labels, progress=ended.append)
+        curve = [now.held_out for now in ended]
+        assert len(curve) < 40
+        assert max(curve) == curve[-3]
+        shorter = train(
+            self.held_out(epochs=40, patience=1), images, labels, progress=lambda _: None
+        )
+        seen = [each["held_out"] for each in network.about["learning_curve"]]
+        assert seen == curve
+        best = max(each["held_out"] for each in shorter.about["learning_curve"])
+        assert best <= max(curve)
+
+    def test_inputs_of_any_size_and_names_travel_with_the_network(self):
+        images, labels = TestWithTorch.toy()
+        settings = TrainingSettings(
+            hidden=(), f2=None, bias=True, normalise=True, epochs=30, batch=20, learning_rate=0.02
+        )
+        names = tuple("abcdefghij")
+        network = train(settings, 1000 * images - 300, labels, classes=names)
+        said = network.plan.task.of(network.forward(1000 * images - 300))
+        assert (said == np.array(names)[labels]).mean() > 0.9
+
+    def test_a_front_end_travels_with_the_network(self):
+        images, labels = load_mnist()
+        front_end = learn_front_end(images[:300], dictionary=8)
+        settings = TrainingSettings(hidden=(), f2=20, bias=True, epochs=6, learning_rate=5e-3)
+        network = train(settings, images[:2000], labels[:2000], front_end=front_end)
+        assert network.inputs == 784
+        assert network.layers[0].inputs == front_end.features
+        right = network.forward(images[2000:3000]).argmax(axis=1) == labels[2000:3000]
+        assert right.mean() > 0.85

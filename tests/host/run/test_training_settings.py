@@ -61,14 +61,17 @@ def test_what_is_trained_where_nothing_else_is_asked_for():
         "epochs": 30,
         "batch": 256,
         "learning_rate": 8e-3,
+        "validation": 0.0,
+        "patience": 0,
+        "normalise": False,
         "weight_decay": 0.0,
         "dropout": 0.0,
         "label_smoothing": 0.0,
-        "rotation": 10.0,
-        "scale": 0.1,
-        "shear": 0.1,
-        "shift": 1.5,
-        "elastic": 0.5,
+        "rotation": 0.0,
+        "scale": 0.0,
+        "shear": 0.0,
+        "shift": 0.0,
+        "elastic": 0.0,
         "bfloat16": False,
         "int8": True,
         "seed": 1,
@@ -112,9 +115,8 @@ def test_widths_from_a_file_are_a_tuple():
 
 @pytest.mark.parametrize("one", ["rotation", "scale", "shear", "shift", "elastic"])
 def test_one_distortion_is_enough(one):
-    none = dict.fromkeys(("rotation", "scale", "shear", "shift", "elastic"), 0.0)
-    assert TrainingSettings().augments and not TrainingSettings(**none).augments
-    assert TrainingSettings(**{**none, one: 0.5}).augments
+    assert not TrainingSettings().augments
+    assert TrainingSettings(**{one: 0.5}).augments
 
 
 def test_each_setting_says_what_it_is():

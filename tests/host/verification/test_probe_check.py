@@ -14,6 +14,7 @@ from shotveil.host.verification.probe_check import (
 )
 from shotveil.models.adversaries.squeezing_server import Squeezer
 from shotveil.models.common.checks import RangeError
+from shotveil.models.link.channel import Channel
 from shotveil.models.link.optics import Detector, Link
 from tests.host.parties.parties import IMAGES, parties
 
@@ -140,3 +141,15 @@ def test_the_last_place_is_drawn_too_and_all_may_be():
     np.testing.assert_array_equal(draw_places(4, 3, 3, rng), [[0, 1, 2]] * 4)
     mask = check_mask(np.array([[0, 2], [1, 2]]), 3)
     assert mask.tolist() == [[True, False, True], [False, True, True]]
+
+
+def test_readings_of_each_layer_are_held_against_its_own_gain():
+    rng, detector = np.random.default_rng(1), Detector(0.9, 0.1)
+    channel = Channel(client_detector=detector)
+    check = ProbeCheck([1.5, 1.02], detector)
+    for layer, gain in enumerate((1.5, 1.02)):
+        sigma = np.sqrt(channel.inference_variance_at(gain))
+        assert check.add(rng.normal(0, sigma, (40, 500)), layer) == ""
+    assert check.variance == pytest.approx(check.expected, rel=0.03)
+    mistaken = ProbeCheck([1.5, 1.02], detector)
+    assert mistaken.add(rng.normal(0, sigma, (40, 500)), 0)  # as if the first layer's

@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import binom
 
 from shotveil.host.leakage.certificate import ChannelEstimate
-from shotveil.host.leakage.weights import weight_leakage, weight_leakage_after
+from shotveil.host.leakage.majorant import majorant_after
 from shotveil.host.verification.verdict import verify
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.optics import Detector
@@ -57,19 +57,19 @@ def test_honest_session():
     assert abs(v.transmittance - 1) < 4 * v.transmittance_error < 0.01
     assert abs(v.excess_noise - DECLARED.excess_noise) < 4 * v.excess_noise_error < 0.02
     assert v.transmittance_min < v.transmittance and v.excess_noise_max > v.excess_noise
-    assert v.weight_leakage.declared == weight_leakage(1 + V_A, *DECLARED)
+    assert v.weight_leakage.declared == majorant_after(1, V_A, *DECLARED)
     nearest = min(1.0, v.transmittance), max(0.0, v.excess_noise)
-    assert v.weight_leakage.estimated == weight_leakage(1 + V_A, *nearest)
+    assert v.weight_leakage.estimated == majorant_after(1, V_A, *nearest)
     worst = v.transmittance_min, v.excess_noise_max
-    assert v.weight_leakage.certified == weight_leakage(1 + V_A, *worst)
-    assert v.weight_leakage.certified > 5 * v.weight_leakage.declared
+    assert v.weight_leakage.certified == majorant_after(1, V_A, *worst)
+    assert v.weight_leakage.certified > 4 * v.weight_leakage.declared
     assert json.loads(json.dumps(dataclasses.asdict(v)))["weight_leakage"]["declared"] > 0
 
 
 def test_leakage_of_many_inferences():
     one = symbols(np.random.default_rng(31), 300_000)
     v = verdict(one, inferences=100)
-    assert v.weight_leakage.declared == weight_leakage_after(100, V_A, *DECLARED)
+    assert v.weight_leakage.declared == majorant_after(100, V_A, *DECLARED)
     assert v.weight_leakage.certified > 3 * verdict(one).weight_leakage.certified
 
 
@@ -154,11 +154,11 @@ def test_signs_are_reported_and_the_leakage_rule_applies():
     lucky = SymbolStatistics(10_000, 120_000.0, 114_500.0, 118_000.0)
     v = verdict(lucky)
     assert v.transmittance > 1 and v.excess_noise < 0
-    assert v.weight_leakage.estimated == weight_leakage(1 + V_A, 1, 0) == 0
+    assert v.weight_leakage.estimated == majorant_after(1, V_A, 1, 0) == 0
     assert v.weight_leakage.certified > 0
     lost = verdict(SymbolStatistics(10_000, 120_000.0, 0.0, 10_000.0))
     assert lost.transmittance_min < 0 and not lost.accepted
-    assert lost.weight_leakage.certified == weight_leakage(1 + V_A, 0, lost.excess_noise_max)
+    assert lost.weight_leakage.certified == majorant_after(1, V_A, 0, lost.excess_noise_max)
 
 
 @pytest.mark.parametrize(

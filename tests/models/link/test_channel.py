@@ -17,6 +17,13 @@ from shotveil.models.link.detector import Detector
 from shotveil.models.link.optics import Link
 
 ROOT = Path(__file__).parents[3]
+DETECTOR = (
+    "efficiency",
+    "electronic_noise",
+    "oscillator_noise",
+    "shot_noise_drift",
+    "converter_range",
+)
 REAL = Channel(
     transmittance_out=0.8,
     transmittance_back=0.5,
@@ -72,7 +79,7 @@ def test_arrays_give_what_numbers_give():
     [
         ({"transmittance_out": 0}, r"transmittance out = 0 is outside \(0, 1\]"),
         ({"transmittance_back": 1.1}, r"transmittance back = 1.1 is outside \(0, 1\]"),
-        ({"excess_noise": -0.01}, r"excess noise = -0.01 is outside \[0, ∞\)"),
+        ({"excess_noise": -0.01}, r"excess noise = -0.01 is outside \[0, 1e"),
         ({"phase_error": 4}, r"phase error = 4 is outside \[0, 3.14159\]"),
         ({"phase_error": -0.1}, r"phase error = -0.1 is outside"),
     ],
@@ -96,10 +103,9 @@ def test_settings_name_every_number_once_and_build_the_channel():
         "transmittance_back",
         "excess_noise",
         "phase_error",
-        "client_efficiency",
-        "client_electronic_noise",
-        "server_efficiency",
-        "server_electronic_noise",
+        "loss_imbalance",
+        *(f"client_{name}" for name in DETECTOR),
+        *(f"server_{name}" for name in DETECTOR),
     ]
     flat = REAL.as_settings()
     assert list(flat) == names
@@ -125,7 +131,7 @@ def test_settings_say_what_they_mean():
 @pytest.mark.parametrize(
     "settings, message",
     [
-        ({"excess": 0.1}, "setting 'excess' is none of client_efficiency, client_elec"),
+        ({"excess": 0.1}, "setting 'excess' is none of client_converter_range, client_eff"),
         ({"transmittance": 1.5}, r"transmittance = 1.5 is outside \(0, 1\]"),
         ({"server_efficiency": 2}, "detector efficiency = 2"),
     ],
@@ -219,3 +225,46 @@ def test_a_new_setting_is_one_field(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_declared_figures_of_an_imbalanced_drifting_receiver():
+    channel = Channel(
+        transmittance_out=0.9,
+        excess_noise=0.01,
+        loss_imbalance=0.2,
+        server_detector=Detector(0.5, 0.1, shot_noise_drift=0.02, oscillator_noise=0.04),
+    )
+    honest = 1 / 4 + 0.01 + 0.04 * (1 - 1 / 4) / 4 * 0.9 * 12  # d²·(1 − 1/N)/N of T·V_A
+    mean = 0.9 * (1 - 0.05) ** 2 * 12
+    honest += 0.04**2 / 4 * (1.1 / 0.5 + honest + mean)
+    assert channel.honest_excess_noise_at(2.0, 6.0, 4) == pytest.approx(honest)
+    # A record is in the calibrated unit. Whatever an honest link shows at most must be allowed,
+    # and what may hide behind it is larger once more.
+    shown = 1.02 * (1.1 + 0.5 * honest)
+    declared = channel.declared_excess_noise_at(2.0, 6.0, 4)
+    assert 0.98 * (1.1 + 0.5 * declared) == pytest.approx(shown)
+    assert channel.declared_transmittance_at(4) == pytest.approx(0.9 * 0.95**2 * 0.98 / 1.02)
+    assert channel.declared_transmittance_at(10**9) == pytest.approx(channel.declared_transmittance)
+
+
+def test_range_of_a_converter_limits_the_light():
+    receiver = Detector(0.8, 0.1, converter_range=30)
+    channel = Channel(excess_noise=0.1, client_detector=receiver, server_detector=receiver)
+    for gain, party in ((1.1, "server"), (6.0, "client")):
+        most = channel.most_photons_at(gain)
+        assert most == pytest.approx(float(channel.most_photons_at(np.array([gain]))[0]))
+        Link.through(channel, gain, photons=most)
+        with pytest.raises(RangeError, match=f"{party}'s converter range = 30 √SNU clips 1"):
+            Link.through(channel, gain, photons=most * 1.01)
+    assert Channel().most_photons_at(2.0) == math.inf
+    assert Channel(server_detector=Detector(converter_range=2)).most_photons_at(1.1) < 0
+    assert receiver.clipped(9.0) == pytest.approx(math.erfc(10 / math.sqrt(2)))
+    assert Detector().clipped(1e30) == 0
+
+
+def test_imbalance_returns_light_along_the_data():
+    channel = Channel(loss_imbalance=1 - 10**-0.005, transmittance_out=0.8)
+    assert channel.coherent_photons_at(5.0, 400) == pytest.approx((1 - 10**-0.005) ** 2 * 1600)
+    # 0.1 dB at the demo's light returns 161 photons an image of 3,136 rows of random weights.
+    whole = Channel(loss_imbalance=1 - 10**-0.005).coherent_photons_at(391.2, 392)
+    assert 3136 * whole / 392 == pytest.approx(161, rel=0.01)

@@ -1,6 +1,7 @@
 """The fast path against the symbol-level path: one distribution. Limits as in test_symbols."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -30,7 +31,17 @@ LINKS = {
     "server's detector": Link(3.0, 3, server_detector=Detector(0.6, 0.3)),
     "technical noise": Link(1.3, 3, excess_noise=0.5, server_detector=Detector(0.6)),
     "phase": Link(3.0, 3, phase_error=0.6),
+    "imbalance": Link(3.0, 3, loss_imbalance=0.3, transmittance_back=0.8),
+    "noisy oscillators": Link(
+        3.0, 3, client_detector=Detector(0.8, 0.1, 0.1), server_detector=Detector(0.7, 0.1, 0.1)
+    ),
     "all": ALL,
+    "all and more": replace(
+        ALL,
+        loss_imbalance=0.4,
+        client_detector=Detector(0.8, 0.1, 0.1),
+        server_detector=Detector(0.85, 0.05, 0.1),
+    ),
 }
 
 
@@ -71,7 +82,13 @@ def assert_same_distribution(one, other):
 
 
 @pytest.mark.parametrize(
-    "name, modes", [*((name, 3) for name in LINKS), ("all", 1), ("all", 2), ("all", 6)]
+    "name, modes",
+    [
+        *((name, 3) for name in LINKS),
+        *(("all", modes) for modes in (1, 2, 6)),
+        *(("imbalance", modes) for modes in (1, 6)),
+        *(("all and more", modes) for modes in (1, 2, 6)),
+    ],
 )
 def test_same_joint_distribution_as_symbol_level(name, modes):
     # Few modes make the shared directions a large part of all: the hardest case, and with fewer

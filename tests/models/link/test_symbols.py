@@ -146,3 +146,42 @@ def test_one_seed_one_result_and_another_seed_another():
 def test_without_verification_the_server_measures_nothing(rng):
     rows = encode_rows(np.eye(4), 8.0)
     assert read_symbols(LOSSY, rows, directions(np.ones((2, 4)))[0], rng, False).statistics is None
+
+
+def test_statistics_of_random_rows_are_the_ones_that_the_channel_states(rng):
+    # Everything that widens the noise at once: the server's slope and residual of random rows.
+    link = Link(
+        gain=2.5,
+        photons=20,
+        transmittance_out=0.8,
+        transmittance_back=0.9,
+        excess_noise=0.05,
+        loss_imbalance=0.4,
+        server_detector=Detector(0.7, 0.1, oscillator_noise=0.1),
+    )
+    modes = 4
+    sent = vacuum((SHOTS, modes), rng, link.modulation_variance)
+    xi, _ = directions(rng.normal(size=(1, 2 * modes)))
+    returned = transmit(link, sent, xi[0], rng).returned
+    y = homodyne(link, returned, np.zeros(SHOTS, bool), rng)
+    q = sent.real
+    slope = math.sqrt(0.7 * link.declared_transmittance_at(modes))
+    agree((q * (y - slope * q)).mean(axis=1), 0)
+    variance = 1 + 0.1 + 0.7 * link.returned_excess_noise(modes)
+    agree(((y - slope * q) ** 2).mean(axis=1), variance)
+    assert variance < 1 + 0.1 + 0.7 * link.declared_excess_noise(modes)
+
+
+def test_an_imbalance_returns_coherent_light_along_xi(rng):
+    link = Link(1.3, 6, loss_imbalance=0.3, transmittance_out=0.7)
+    sent, xi, seen = light(link, rng)
+    lost = seen.returned - math.sqrt(link.transmittance) * sent
+    along = lost @ xi.conj()
+    expected = -0.3 * math.sqrt(0.7) * np.vdot(xi, sent[0])
+    agree(along.real, expected.real)
+    agree(along.imag, expected.imag)
+    agree((along - expected).real ** 2, 1 + 0.7**2 * link.noise_quantum)
+    # A server that aims its rows at the data gets back all photons that the channel states.
+    aimed = math.sqrt(4 * 3 * link.photons) * xi  # 3 modes of μ photons, |A|² = 4 photons
+    mean = 0.3 * math.sqrt(0.7) * np.linalg.norm(aimed)
+    assert mean**2 / 4 == pytest.approx(link.coherent_photons_at(link.photons, 3))

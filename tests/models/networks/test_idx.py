@@ -47,8 +47,13 @@ GOOD = encode(0x08, np.arange(12, dtype="u1").reshape(3, 4))
         (b"\0\0\x07" + GOOD[3:], "starts with 0x00000702"),
         (b"\0\0\x08\0", "starts with 0x00000800"),
         (gzip.compress(GOOD, mtime=0)[:-9], "damaged gzip"),
-        (gzip.compress(GOOD, mtime=0)[:15] + b"\xff" * 20, "damaged gzip"),
-        (b"\x1f\x8bnonsense", "cannot be read"),
+        (gzip.compress(GOOD, mtime=0)[:15] + b"\xff" * 20, "truncated: .* at most"),
+        (b"\x1f\x8bnonsense", "damaged gzip"),
+        (gzip.compress(GOOD, mtime=0)[:-8] + bytes(8), "damaged gzip"),
+        (struct.pack(">HBB70I", 0, 8, 70, *[1] * 70) + b"1", "starts with 0x00000846"),
+        (struct.pack(">HBB4I", 0, 8, 4, 0, *[2**32 - 1] * 3), "has a header"),
+        (struct.pack(">HBB3I", 0, 8, 3, *[2**32 - 1] * 3) + bytes(10), "has a header"),
+        (gzip.compress(struct.pack(">HBB3I", 0, 8, 3, *[2**11] * 3)), "allowed: at most 6"),
     ],
 )
 def test_refuses_damaged_files(tmp_path, data, message):

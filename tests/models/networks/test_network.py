@@ -14,7 +14,16 @@ from hypothesis.extra.numpy import arrays
 from shotveil.models.common.checks import RangeError
 from shotveil.models.networks import network as module
 from shotveil.models.networks.mnist import load_mnist
-from shotveil.models.networks.network import Layer, Network, load_network, shipped_networks
+from shotveil.models.networks.network import (
+    Layer,
+    Network,
+    load_client_part,
+    load_network,
+    shipped_networks,
+)
+from shotveil.models.networks.operations import Operation
+from shotveil.models.networks.plan import chain
+from shotveil.models.networks.tasks import Task
 
 
 def random_network(widths, bias=False, seed=1, **kw):
@@ -81,7 +90,7 @@ def test_refuses_layers_that_do_not_fit():
 
 
 def test_refuses_images_of_another_size():
-    with pytest.raises(RangeError, match=r"shape \(2, 5\); allowed: \(n, 4\)"):
+    with pytest.raises(RangeError, match=r"shape \(2, 5\) do not fit; allowed: \(n, 4\)"):
         random_network([4, 3]).forward(np.zeros((2, 5)))
 
 
@@ -166,7 +175,7 @@ def test_every_truncation_is_refused_with_one_sentence(tmp_path):
     data = path.read_bytes()
     for length in range(0, len(data), 7):
         path.write_bytes(data[:length])
-        with pytest.raises(RangeError, match="truncated or no network") as caught:
+        with pytest.raises(RangeError, match="truncated or no archive") as caught:
             load_network(path)
         assert "\n" not in str(caught.value)
 
@@ -202,12 +211,15 @@ def as_header(**fields):
     [
         ({"header": None}, "no network"),
         ({"header": np.frombuffer(b"[]", np.uint8)}, "no network"),
-        ({"header": as_header(layers=3)}, "no network"),
+        ({"header": as_header(layers=3)}, "layers = 3; allowed: a list"),
         ({"header": as_header(layers=[])}, "0 layers"),
-        ({"header": as_header(version=2)}, r"version 2; allowed: 'shotveil network' version 1"),
-        ({"header": as_header(layers=[{"bias": False}] * 2)}, "no network"),
-        ({"weights_0": np.ones((2, 2))}, "stored weights are float64"),
-        ({"weights_0": np.ones((2, 2), np.int8)}, "without one int8 exponent per row"),
+        (
+            {"header": as_header(version=3)},
+            r"version 3; allowed: 'shotveil network' version 1 or 2",
+        ),
+        ({"header": as_header(layers=[{"bias": False}] * 2)}, "no array weights_1"),
+        ({"weights_0": np.ones((2, 2), np.longdouble)}, "'longdouble'|'float128'"),
+        ({"weights_0": np.ones((2, 2), np.int8)}, "no array exponents_0"),
         (
             {"weights_0": np.full((1, 2), 2, np.int8), "exponents_0": np.array([127], np.int8)},
             "contain inf",
@@ -236,15 +248,17 @@ def test_never_unpickles(tmp_path):
 
     path = tmp_path / "net.npz"
     np.savez(path, header=as_header(), weights_0=np.array([Bomb()], dtype=object))
-    with pytest.raises(RangeError, match="no network"):
+    with pytest.raises(RangeError, match="'object'"):
         load_network(path)
     np.save(tmp_path / "bare.npy", np.ones(3))
-    with pytest.raises(RangeError, match="no network"):
+    with pytest.raises(RangeError, match="no archive"):
         load_network(tmp_path / "bare.npy")
 
 
 def test_missing_network_names_the_shipped_ones(tmp_path):
-    with pytest.raises(RangeError, match=r"is not found; .* mnist, mnist-lossy, mnist-paper"):
+    with pytest.raises(
+        RangeError, match=r"is not found; .* mnist, mnist-head, mnist-lossy, mnist-paper"
+    ):
         load_network("nonesuch")
     with pytest.raises(RangeError, match="is not found"):
         load_network(tmp_path)
@@ -276,7 +290,13 @@ def test_shipped_files_are_those_the_readme_lists():
     for name, path in files.items():
         assert hashlib.sha256(path.read_bytes()).hexdigest() == listed[name]
         assert path.stat().st_size < 3_000_000
-    assert shipped_networks() == ("mnist", "mnist-lossy", "mnist-paper")
+    assert shipped_networks() == (
+        "fashion-head",
+        "mnist",
+        "mnist-head",
+        "mnist-lossy",
+        "mnist-paper",
+    )
     assert zipfile.is_zipfile(files["mnist.npz"])
 
 
@@ -295,3 +315,114 @@ def test_the_step_is_the_smallest_that_holds_the_largest_weight(peak, step):
     np.testing.assert_array_equal(
         Layer(weights).rounded().weights, [[np.rint(peak / step) * step, step, step]]
     )
+
+
+def with_plan():
+    """Two layers with a tanh between them, data in a shape of their own, classes with names."""
+    rng = np.random.default_rng(5)
+    layers = Layer(rng.normal(size=(6, 5)), bias=True), Layer(rng.normal(size=(2, 3)), patches=2)
+    scale = {"scale": np.array([1.0, 2.0, 0.5, 1.5]), "shift": np.array([0.25])}
+    between = [
+        [Operation("reshape", {"shape": [4]}), Operation("affine", {}, scale)],
+        [Operation("tanh"), Operation("reshape", {"shape": [2, 3]})],
+        [Operation("reshape", {"shape": [4]})],
+    ]
+    plan = chain([x.shape for x in layers], between, (2, 2), Task(names=("a", "b", "c", "d")))
+    return Network("planned", layers, {"made": "here"}, plan)
+
+
+def test_a_plan_is_saved_with_its_network(tmp_path):
+    network, data = with_plan(), np.random.default_rng(6).normal(size=(3, 2, 2))
+    w, v = (layer.weights.astype(float) for layer in network.layers)
+    x = data.reshape(3, 4) * [1, 2, 0.5, 1.5] + 0.25
+    hidden = np.tanh(x @ w[:, :4].T + w[:, 4]).reshape(3, 2, 3)
+    expected = (hidden @ v.T).reshape(3, 4)
+    np.testing.assert_allclose(network.forward(data), expected, atol=1e-5)
+    network.save(tmp_path / "n.npz")
+    again = load_network(tmp_path / "n.npz")
+    np.testing.assert_array_equal(again.forward(data), network.forward(data))
+    assert again.plan.task == network.plan.task and again.about == network.about
+    assert again.layers[1].patches == 2 and again.digest == network.digest
+    again.save(tmp_path / "m.npz")
+    assert (tmp_path / "m.npz").read_bytes() == (tmp_path / "n.npz").read_bytes()
+
+
+def test_neither_part_holds_what_is_the_others(tmp_path):
+    network = with_plan()
+    network.server_part.save(tmp_path / "server.npz")
+    network.client_part.save(tmp_path / "client.npz")
+    with np.load(tmp_path / "server.npz") as server, np.load(tmp_path / "client.npz") as client:
+        # Every array is looked at, and its numbers, not only its name.
+        held, seen = ({key: file[key] for key in file.files} for file in (server, client))
+    assert {key.rpartition("_")[0] for key in held} == {"", "weights"}
+    assert {key.rpartition("_")[0] for key in seen} == {"", "constant"}
+    secret = {float(w) for layer in network.layers for w in layer.weights.ravel()}
+    assert secret <= {float(w) for key in held if key != "header" for w in held[key].ravel()}
+    assert not secret & {float(v) for key in seen if key != "header" for v in seen[key].ravel()}
+    assert b"tanh" in seen["header"].tobytes() and b"tanh" not in held["header"].tobytes()
+
+    server, client = (
+        load_network(tmp_path / "server.npz"),
+        load_client_part(tmp_path / "client.npz"),
+    )
+    assert server.digest == client.digest == network.digest and server.plan.withheld
+    assert client.plan.layers == tuple(layer.shape for layer in network.layers)
+    data = np.random.default_rng(7).normal(size=(2, 4))
+    together = client.plan.run(data.astype(np.float32), server.products)
+    np.testing.assert_array_equal(together.astype(np.float32), network.forward(data))
+    with pytest.raises(RangeError, match="its client holds the plan"):
+        server.forward(data)
+    with pytest.raises(RangeError, match="client's part of a network; allowed: a whole"):
+        load_network(tmp_path / "client.npz")
+    with pytest.raises(RangeError, match="the server’s part; allowed: the client's part"):
+        load_client_part(tmp_path / "server.npz")
+    with pytest.raises(RangeError, match="is not found"):
+        load_client_part(tmp_path / "nowhere.npz")
+
+
+def test_a_dense_network_is_written_in_the_old_format(tmp_path, small_network):
+    small_network.save(tmp_path / "n.npz")
+    with np.load(tmp_path / "n.npz") as file:
+        assert json.loads(file["header"].tobytes())["version"] == 1
+
+
+def test_a_plan_of_other_layers_is_refused(small_network):
+    with pytest.raises(RangeError, match="plan is one of other layers"):
+        Network("x", small_network.layers, {}, with_plan().plan)
+    with pytest.raises(RangeError, match="patches = 0"):
+        Layer(np.ones((2, 2)), patches=0)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        *({"name": name} for name in (5, None, [1], "", "a" * 10**6, "a\n\x1b[31mb")),
+        *({"about": about} for about in ([1], None, "x")),
+        *({"layers": [{"bias": bias}]} for bias in ("false", 0, None)),
+        *({"version": version} for version in (True, 1.0, "1")),
+        {"layers": {"bias": False}},
+        {"surprise": 1},
+    ],
+    ids=lambda fields: str(fields)[:30],
+)
+def test_refuses_a_header_that_is_not_as_described(tmp_path, fields):
+    path = tmp_path / "net.npz"
+    rewrite(path, header=as_header(**fields))
+    with pytest.raises(RangeError, match="; allowed: ") as caught:
+        load_network(path)
+    assert str(caught.value).isprintable() and len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("dtype", [">f4", ">f2", "<f8", ">f8"])
+def test_takes_weights_of_other_programs(tmp_path, dtype):
+    path = tmp_path / "net.npz"
+    want = np.array([[0.5, -2, 3]], np.float32)
+    rewrite(path, header=as_header(), weights_0=want.astype(dtype))
+    np.testing.assert_array_equal(load_network(path).layers[0].weights, want)
+
+
+def test_tells_of_rounding(tmp_path):
+    path = tmp_path / "net.npz"
+    rewrite(path, header=as_header(), weights_0=np.array([[0.1, 0.2]]))
+    with pytest.warns(UserWarning, match="layer 0 are float64 and were rounded to float32"):
+        load_network(path)

@@ -262,6 +262,7 @@ ORDINARY = {
     "sampling": ((0, 0.99), (-0.01, 1)),
     "quadrature_error": ((-1.57, 1.57), (-math.pi / 2, math.pi / 2)),
     "excess_noise": ((0, 5.0), (-1e-9,)),
+    "loss_imbalance": ((0, 0.5), (-1e-9, 1.0)),
     "linewidth": ((0, 5.0), (-1e-9,)),
     "angle_error": ((0, math.pi), (-1e-9, 3.15)),
     "adc_offset": ((-50.0, 50.0), (math.nan, math.inf)),

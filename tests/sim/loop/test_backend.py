@@ -55,7 +55,7 @@ def test_the_declared_link_has_the_calibrated_receiver_and_counts_distortion_as_
     receiver = Detector(0.8, 0.05)
     layers = {0: SimpleNamespace(receiver=receiver), 1: None}
     loop = SimpleNamespace(
-        settings=SimpleNamespace(link=LINK),
+        links=(LINK, LINK),
         back_to_back=lambda: (BackToBack(0.9, 0.003), BackToBack(0.5, 1.0)),
     )
     declared = backend.declared(loop, SimpleNamespace(of_layer=layers.__getitem__))

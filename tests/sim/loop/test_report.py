@@ -21,7 +21,7 @@ def run():
         summary={"verification": {"accepted": True}},
         outcome=SimpleNamespace(
             seen=SimpleNamespace(records=records),
-            loop=SimpleNamespace(settings=SimpleNamespace(link=link)),
+            loop=SimpleNamespace(settings=SimpleNamespace(link=link), links=[link]),
             inference=SimpleNamespace(predictions=np.array([1, 2, 3])),
         ),
         ideal=np.array([1, 2, 4]),

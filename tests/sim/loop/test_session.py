@@ -10,6 +10,8 @@ from shotveil.models.link.encoding import directions
 from shotveil.models.link.optics import Link
 from shotveil.models.networks.mnist import load_mnist
 from shotveil.models.networks.network import Layer, Network, load_network
+from shotveil.models.networks.operations import Operation
+from shotveil.models.networks.plan import chain
 from shotveil.sim.loop.session import Loop, channel, infer, verified
 from shotveil.sim.loop.settings import LoopSettings, realistic
 
@@ -72,6 +74,28 @@ def test_the_client_reads_with_the_noise_of_the_optics_model(part, image):
     assert abs(noise.mean()) < 4 * np.sqrt(expected / noise.size)
 
 
+def test_a_plan_with_patches_goes_through_the_loop():
+    """Each patch is a run of its own, and the verifier counts it; sigmoid is the client's."""
+    rng = np.random.default_rng(1)
+    layers = Layer(rng.normal(size=(5, 40)), patches=3), Layer(rng.normal(size=(4, 15)))
+    between = [
+        [Operation("reshape", {"shape": [3, 40]})],
+        [Operation("sigmoid"), Operation("reshape", {"shape": [15]})],
+        [],
+    ]
+    plan = chain([layer.shape for layer in layers], between, (120,))
+    network = Network("planned", layers, {}, plan)
+    data = rng.random((2, 120))
+    loop = Loop(network, ideal(vacuum=False))
+    seen = infer(loop, data, loop.records())
+    for number, sent in enumerate((2 * 3 * 5 * 20, 2 * 4 * 8)):
+        assert verified(loop, seen, number).count == 2 * sent  # both quadratures
+        np.testing.assert_allclose(seen.read[number], seen.carried[number], atol=0.03)
+    assert seen.read[0].shape == (2, 15)
+    clean = network.forward(data)
+    assert np.corrcoef(seen.outputs.ravel(), clean.ravel())[0, 1] > 0.99
+
+
 def test_realistic_impairments_show_their_transmittance(part, image):
     loop = Loop(part, realistic(GAIN, F2))
     seen = infer(loop, np.repeat(image, 2, axis=0), loop.records(200))
@@ -131,3 +155,21 @@ def test_sums_of_other_rows_are_refused(part, image):
     other = Loop(Network("other", (odd,)), ideal())
     with pytest.raises(RangeError, match="compared the light with"):
         other.statistics(0, sums, records)
+
+
+def test_each_layer_goes_through_the_loop_with_its_own_light(image):
+    first, second = (Layer(layer.weights[:8, :30]) for layer in load_network("mnist-paper").layers)
+    network = Network("two", (first, Layer(second.weights[:6, :8])))
+    links = (Link(GAIN, 20.0), Link(1.05, 60.0))
+    loop = Loop(network, LoopSettings.of(links[0], vacuum=False), light=links)
+    assert loop.links == links and [light.setup.gain for light in loop.layers] == [GAIN, 1.05]
+    again = Loop(*loop.__reduce__()[1])
+    assert again.links == links
+    seen = infer(loop, image[:, 300:330], loop.records())
+    for number, link in enumerate(links):
+        sums = verified(loop, seen, number)
+        assert sums.qq / sums.count == pytest.approx(link.modulation_variance, rel=0.05)
+        np.testing.assert_allclose(seen.read[number], seen.carried[number], atol=0.05)
+    np.testing.assert_allclose(
+        seen.outputs, network.forward(image[:, 300:330]), atol=0.05 * np.abs(seen.outputs).max()
+    )

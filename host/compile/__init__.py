@@ -1,0 +1,1 @@
+"""Networks from elsewhere: import, the cut between public and private, and `compile`."""

@@ -1,0 +1,67 @@
+"""`shotveil compile`, and three processes' parts of what it wrote."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shotveil.host.commands.cli import main
+from shotveil.models.networks.network import load_client_part, load_network
+from tests.host.compile.models import f32, onnx_model
+from tests.host.compile.test_onnx_graph import node
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    nodes = [
+        node("Gemm", ["x", "w"], ["a"], "first", transB=1),
+        node("Tanh", ["a"], ["b"], "tanh"),
+        node("Gemm", ["b", "v"], ["y"], "last", transB=1),
+    ]
+    Path("m.onnx").write_bytes(onnx_model(nodes, (40,), (3,), w=f32(30, 40), v=f32(3, 30, seed=2)))
+    x = f32(200, 40, seed=3)
+    np.savez("s.npz", x=x, y=(np.tanh(x @ f32(30, 40).T) @ f32(3, 30, seed=2).T).argmax(axis=1))
+    return tmp_path
+
+
+def run(line, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(line.split())
+    said = capsys.readouterr()
+    return end.value.code, said.out, said.err
+
+
+def test_a_table_a_page_and_two_files(folder, capsys):
+    line = "compile m.onnx --samples s.npz --weight-budget 1 --data-budget 0.5 --report r.html"
+    code, out, _ = run(line, capsys)
+    assert code == 0
+    for part in ("private from", "what limits the light", "first", "last", "server/server.npz"):
+        assert part in out
+    page = Path("r.html").read_text()
+    assert "Where it could be cut" in page and "last (Gemm)" in page and "http" not in page
+    server, client = load_network("server/server.npz"), load_client_part("client/client.npz")
+    assert server.digest == client.digest and server.plan.withheld
+
+    code, out, _ = run(f"{line} --cut last --finetune s.npz --json", capsys)
+    found = json.loads(out)
+    assert code == 0 and found["cut"] == "last" and found["weights"] == 90
+    assert found["score"] > 0.5 and found["weight_bits"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--samples s.npz --cut nowhere", "cut = 'nowhere' is none of auto, first, last"),
+        ("--samples s.npz --weight-budget 0", "weight budget = 0"),
+        ("--samples none.npz", "none.npz are not found"),
+        ("--samples s.npz --lab attic", "laboratory = 'attic'"),
+        ("--samples s.npz --finetune x.npy", "no labels y"),
+    ],
+)
+def test_wrong_options_are_told_in_one_line(folder, capsys, options, message):
+    np.save("x.npy", np.ones((3, 40)))
+    code, out, err = run(f"compile m.onnx {options}", capsys)
+    assert code == 2 and message in err and not out
+    assert len(err.strip().splitlines()) == 1

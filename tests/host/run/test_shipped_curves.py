@@ -1,0 +1,46 @@
+"""Shipped curves, and calibrations that are bounded and resumed."""
+
+import numpy as np
+import pytest
+
+from shotveil.host.run.curves import accuracy_curve
+from shotveil.host.run.shipped_curves import PartialCounts, points_within, shipped_files
+from shotveil.models.networks.network import Layer, Network, shipped_networks
+
+
+def test_every_network_ships_with_both_curves():
+    for kind in ("accuracy", "extraction"):
+        names = {path.name.removesuffix(f".{kind}.json") for path in shipped_files(kind)}
+        assert names == {name for name in shipped_networks() if not name.endswith("-head")}
+
+
+def test_wide_networks_get_fewer_points():
+    small, wide = (
+        Network("s", (Layer(np.ones((4, 4))),)),
+        Network("w", (Layer(np.ones((4000, 4))),)),
+    )
+    assert points_within(small, 100) == 512
+    assert points_within(wide, 10_000) == 75 and points_within(wide, 10**7) == 32
+
+
+def test_an_interrupted_calibration_is_resumed_with_the_same_result(tmp_path):
+    rng = np.random.default_rng(1)
+    network = Network("wide", (Layer(rng.normal(size=(1 << 15, 6))),))
+    images, labels = rng.normal(size=(20, 6)), rng.integers(0, 9, 20)
+    key, path, f2 = {"points": 2}, tmp_path / "a.part", [1.0, 9.0]
+
+    def stopped(_):
+        raise KeyboardInterrupt
+
+    whole = accuracy_curve(network, images, labels, f2, np.random.default_rng(2))
+    counted = PartialCounts(path, key)
+    with pytest.raises(KeyboardInterrupt):
+        accuracy_curve(
+            network, images, labels, f2, np.random.default_rng(2), counted=counted, progress=stopped
+        )
+    counted.keep()
+    again = PartialCounts(path, key)
+    assert again
+    resumed = accuracy_curve(network, images, labels, f2, np.random.default_rng(2), counted=again)
+    assert (resumed == whole).all()
+    assert not PartialCounts(path, {"points": 3})
