@@ -55,8 +55,18 @@ dist: .venv/.setup-test  ## build wheel and source distribution into dist/
 figures: .venv/.setup  ## draw the paper's figures into reports/figures (PNG, SVG and the numbers as CSV)
 	$(BIN)/shotveil figures --out reports/figures
 
-bench: .venv/.setup-train  ## time accuracy curves against dense forward passes in PyTorch (a minute)
+bench-training: .venv/.setup-train  ## time accuracy curves against dense forward passes in PyTorch (a minute)
 	$(BIN)/shotveil bench
+
+bench: .venv/.setup-test  ## a block's cocotb bench: make bench BLOCK=dac [SIM=icarus] [WAVES=1] [SEED=2]
+	@$(if $(BLOCK),,echo "make bench needs BLOCK=…; make benches lists them" >&2; exit 2)
+	env -u WAVES $(BIN)/shotveil lab bench $(BLOCK) --sim $(or $(SIM),verilator) --seed $(or $(SEED),1) $(if $(WAVES),--waves)
+
+benches: .venv/.setup-test  ## list the cocotb benches and what each shows; make bench-all runs them
+	@$(BIN)/shotveil lab bench
+
+bench-all: .venv/.setup-test  ## run all cocotb benches, as [SIM=icarus] (many minutes)
+	env -u WAVES $(BIN)/shotveil lab bench --all --sim $(or $(SIM),verilator) --seed $(or $(SEED),1)
 
 results: .venv/.setup  ## reprint the README's table of results (half a minute)
 	$(BIN)/shotveil results
