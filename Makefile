@@ -119,6 +119,12 @@ protocol: .venv/.setup-protocol  ## regenerate the messages between the parties 
 grants: .venv/.setup-test  ## 10^5 random hosts against the transmitter's gateware: no row beyond the grant
 	$(BIN)/shotveil lab grants --scripts 100000
 
+layouts: .venv/.setup-test  ## 50 random layouts on each compiled receiver: equal to the model, nothing lost
+	$(BIN)/shotveil lab layouts
+
+mutations: .venv/.setup-test  ## plant 40 changes in gateware and models, which their tests have to find (many minutes)
+	$(BIN)/shotveil lab mutations $(FILE)
+
 soak: .venv/.setup-test  ## the long floors: 500 kills, 10^5 malformed messages at each party, 10^4 sessions (an hour)
 	SHOTVEIL_SOAK=1 $(BIN)/pytest -s --timeout 0 tests/host/parties/test_soak.py
 
