@@ -19,7 +19,7 @@ from shotveil.models.digitiser.channel import SimulatedChannel
 from shotveil.models.digitiser.spec import PREAMBLE, DigitiserSettings, DigitiserSpec
 from shotveil.models.signal.frame import FrameLayout
 from shotveil.sim.cases.digitiser import light, receiver_cases
-from shotveil.sim.engines.equality import AnyBench, check
+from shotveil.sim.engines.equality import AnyBench, Case, check
 from shotveil.sim.engines.shared_library import LibraryBench
 
 FRAMES = 4  # of each layout: waits that are not caught up pile up from frame to frame
@@ -72,6 +72,17 @@ def receiver(quadratures: int) -> tuple[DigitiserSpec, AnyBench]:
     return spec, LibraryBench(Receiver(spec), f"receiver_{quadratures}")
 
 
+def unasked(case: Case) -> Case:
+    """A case of the receiver in which nobody asks for the sums of the session.
+
+    A long frame takes so long to be found that a snapshot would be sent before its first symbol.
+    """
+    due = {name: n for name, n in case.run.due.items() if name not in ("session", "modes")}
+    settings = {**case.run.settings, "snapshot": 0}
+    expected = {name: samples for name, samples in case.expected.items() if name in due}
+    return replace(case, run=replace(case.run, due=due, settings=settings), expected=expected)
+
+
 def run(
     count: int,
     rng: np.random.Generator,
@@ -94,7 +105,9 @@ def run(
             shown = replace(given.settings, mode=settings.mode, mode_shift=settings.mode_shift)
             shown.validate(spec)
             try:
-                check(bench, receiver_cases(spec, shown, given.codes, given.q))
+                check(
+                    bench, [unasked(c) for c in receiver_cases(spec, shown, given.codes, given.q)]
+                )
             except AssertionError as error:
                 raise AssertionError(f"{settings.layout}: {error}") from error
             refused += more
