@@ -34,7 +34,7 @@ def layouts(count: int, seed: int, json: bool) -> None:
     with progress_bar("layouts") as progress:
         try:
             seen = run(
-                count, np.random.default_rng(seed), progress=lambda done: progress(done, 2 * count)
+                count, np.random.default_rng(seed), progress=lambda more: progress(more, 2 * count)
             )
         except AssertionError as error:
             raise Failed(str(error)) from None

@@ -87,10 +87,11 @@ def run(
     count: int,
     rng: np.random.Generator,
     of: Callable[[int], tuple[DigitiserSpec, AnyBench]] = receiver,
-    progress: Callable[[int], None] = lambda done: None,
+    progress: Callable[[int], None] = lambda more: None,
 ) -> LayoutsSeen:
     """Play light of `count` accepted layouts on each receiver and compare all that comes out.
 
+    `progress` is called with 1 after each layout.
     Raises `AssertionError` where receiver and model differ, or where a flag says that symbols or
     sums were lost; `RangeError` for a count below 1.
     """
@@ -113,5 +114,5 @@ def run(
             refused += more
             longest = max(longest, settings.layout.row)
             done += 1
-            progress(done)
+            progress(1)
     return LayoutsSeen(done, refused, longest)

@@ -48,3 +48,24 @@ def test_a_load_that_stopped_short_is_told_and_the_next_one_lands_in_place(taken
             *rest,
         ],
     )
+
+
+def test_a_frame_that_begins_within_a_symbol_takes_nothing_of_it():
+    """Symbols from the mark on are what they would be without the samples before it."""
+    spec = bit_true.SPECS[1]
+    rng = np.random.default_rng(2)
+    n, before = 160, 6
+    samples = rng.integers(-4000, 4000, before + n)
+    phase = np.concatenate([np.arange(before) % 4, np.arange(n) % 4])
+    mark = (np.arange(before + n) == before).astype(np.int64)
+    due = (n - MatchedFilter.latency) // 4
+    got = []
+    for start, more in ((before, 0), (0, 1)):  # one symbol ends before the mark
+        component = MatchedFilter(spec)
+        fields = {"x": samples[start:], "phase": phase[start:], "mark": mark[start:]}
+        given = bit_true.zeros(component, len(samples[start:]), **fields)
+        result = bit_true.play(component, given, due + more)
+        begins = int(np.nonzero(result.outputs["o"]["mark"])[0][0])
+        got.append(result.outputs["o"]["x"][begins:])
+    assert len(got[0]) > 20
+    np.testing.assert_array_equal(got[0], got[1])
