@@ -59,8 +59,18 @@ dist: .venv/.setup-test  ## build wheel and source distribution into dist/
 figures: .venv/.setup  ## draw the paper's figures into reports/figures (PNG, SVG and the numbers as CSV)
 	$(BIN)/shotveil figures --out reports/figures
 
-bench: .venv/.setup-train  ## time accuracy curves against dense forward passes in PyTorch (a minute)
+bench-training: .venv/.setup-train  ## time accuracy curves against dense forward passes in PyTorch (a minute)
 	$(BIN)/shotveil bench
+
+bench: .venv/.setup-test  ## a block's cocotb bench: make bench BLOCK=dac [SIM=icarus] [WAVES=1] [SEED=2]
+	@$(if $(BLOCK),,echo "make bench needs BLOCK=…; make benches lists them" >&2; exit 2)
+	env -u WAVES $(BIN)/shotveil lab bench $(BLOCK) --sim $(or $(SIM),verilator) --seed $(or $(SEED),1) $(if $(WAVES),--waves)
+
+benches: .venv/.setup-test  ## list the cocotb benches and what each shows; make bench-all runs them
+	@$(BIN)/shotveil lab bench
+
+bench-all: .venv/.setup-test  ## run all cocotb benches, as [SIM=icarus] (many minutes)
+	env -u WAVES $(BIN)/shotveil lab bench --all --sim $(or $(SIM),verilator) --seed $(or $(SEED),1)
 
 results: .venv/.setup  ## reprint the README's table of results (half a minute)
 	$(BIN)/shotveil results
@@ -112,6 +122,12 @@ protocol: .venv/.setup-protocol  ## regenerate the messages between the parties 
 
 grants: .venv/.setup-test  ## 10^5 random hosts against the transmitter's gateware: no row beyond the grant
 	$(BIN)/shotveil lab grants --scripts 100000
+
+layouts: .venv/.setup-test  ## 50 random layouts on each compiled receiver: equal to the model, nothing lost
+	$(BIN)/shotveil lab layouts
+
+mutations: .venv/.setup-test  ## plant 40 changes in gateware and models, which their tests have to find (many minutes)
+	$(BIN)/shotveil lab mutations $(FILE)
 
 soak: .venv/.setup-test  ## the long floors: 500 kills, 10^5 malformed messages at each party, 10^4 sessions (an hour)
 	SHOTVEIL_SOAK=1 $(BIN)/pytest -s --timeout 0 tests/host/parties/test_soak.py

@@ -27,6 +27,7 @@ class Accumulators(wiring.Component):
     * `session`, `modes`: sums since the last `snapshot`, sent at the next frame's end after the
       level of `snapshot` changed, or at once where `QUIET` clocks went by without a symbol; all of
       them belong to the same whole frames. `mode_shift`: 2^this row symbols share a mode.
+    * `pending`: a `snapshot` was asked for and has not been taken.
     * `wipe`: if held for 4·`modes` clocks, it clears all sums some clocks later, even in reset.
     * `late`: sticky; a frame's sums were not fetched in time and continued in the next frame's.
     * All sums are exact. It takes 4 multipliers.
@@ -51,6 +52,7 @@ class Accumulators(wiring.Component):
                 "wipe": In(1),
                 "clear": In(1),
                 "late": Out(1),
+                "pending": Out(1),
             }
         )
 
@@ -202,7 +204,11 @@ class Accumulators(wiring.Component):
             m.d.sync += quiet.eq(0)
         with m.Elif(~quiet[-1]):
             m.d.sync += quiet.eq(quiet + 1)
-        m.d.comb += [asked.eq(self.snapshot != seen), frames.swap.eq(ending[-1])]
+        m.d.comb += [
+            asked.eq(self.snapshot != seen),
+            self.pending.eq(asked),
+            frames.swap.eq(ending[-1]),
+        ]
         with m.If((ending[-1] | quiet[-1]) & asked):
             m.d.comb += [session.swap.eq(1), modes.swap.eq(1)]
             m.d.sync += seen.eq(self.snapshot)

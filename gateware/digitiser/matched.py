@@ -27,6 +27,8 @@ class MatchedFilter(wiring.Component):
       steps from a symbol's last sample.
     * Sums are exact, then rounded half to even to `spec.filtered`, which holds any sum.
     * `coefficients`: 64 × 32 taps, fraction by fraction, in `spec.coefficient`; load whole sets.
+      `rewind`: the next tap is the first. `partial`: the last set is not complete; a reset does not
+      change that.
     * It takes 8 multipliers per quadrature, and 8 memories of 256 taps.
     """
 
@@ -45,6 +47,8 @@ class MatchedFilter(wiring.Component):
                 "coefficients": In(
                     stream.Signature(fixedpoint.shape(spec.coefficient), always_ready=True)
                 ),
+                "rewind": In(1),
+                "partial": Out(1),
             }
         )
 
@@ -58,6 +62,8 @@ class MatchedFilter(wiring.Component):
         # Taps: the memory of tap group k holds h[4k + phase] of all fractions.
         table = spec.coefficients().reshape(spec.fractions, span, 4)
         place = Signal(11)
+        partial = Signal(reset_less=True)
+        m.d.comb += self.partial.eq(partial)
         # The memories are written a clock later, from registers: they lie far from each other.
         loaded = Signal(fixedpoint.shape(spec.coefficient), reset_less=True)
         where = Signal(11, reset_less=True)
@@ -68,7 +74,9 @@ class MatchedFilter(wiring.Component):
             loads.eq(Mux(self.coefficients.valid, 1 << place[2:5], 0)),
         ]
         with m.If(self.coefficients.valid):
-            m.d.sync += place.eq(place + 1)
+            m.d.sync += [place.eq(place + 1), partial.eq(~place.all())]
+        with m.If(self.rewind):
+            m.d.sync += place.eq(0)
         taps = []
         for k in range(span):
             m.submodules[f"taps_{k}"] = memory = Memory(

@@ -29,6 +29,7 @@ class Drive(wiring.Component):
 
     * `i`: rows of symbols from the host; `o`: DAC codes, one pair per clock, always valid.
     * `coefficients` (taps of the pulse) and `angles` (the table) are accepted only while disarmed.
+      `rewind` and `partial`: see `Shaping`.
       In angle mode load the taps of a hold (`DriveSpec.hold`) and set `scale` to 1.
     * `run` lets frames start, unless `hold` is high; `arm` lets them reach the DAC. `hold`,
       `blank`, `flush`, `started`, `taken`, `symbol`, `buffered`: see `DriveFraming`. All other
@@ -61,6 +62,8 @@ class Drive(wiring.Component):
                 "clear": In(1),
                 "angle": In(1),
                 "clear_angles": In(1),
+                "rewind": In(1),
+                "partial": Out(1),
                 "stop_on_fault": In(1),
                 "stop_on_saturation": In(1),
                 **{name: In(spec.length_width) for name in LENGTHS},
@@ -142,6 +145,8 @@ class Drive(wiring.Component):
         ]
         m.d.comb += [
             self.coefficients.ready.eq(~self.arm),
+            shaping.rewind.eq(self.rewind),
+            self.partial.eq(shaping.partial),
             angles.i.valid.eq(self.angles.valid & ~self.arm),
             angles.i.payload.eq(self.angles.payload),
             self.angles.ready.eq(angles.i.ready & ~self.arm),

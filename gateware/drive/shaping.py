@@ -25,7 +25,8 @@ class Shaping(wiring.Component):
       `models.signal.pulse.coefficients` makes never saturate. A saturated sample, and the samples
       of a faulty symbol, leave with `fault`.
     * `coefficients`: the taps h[0], h[1], … in `spec.coefficient`. They replace each other as they
-      come, so load whole sets, and only while nothing is sent. The pulse of the spec is there from
+      come, so load whole sets, and only while nothing is sent. `rewind`: the next tap is h[0].
+      `partial`: the last set is not complete. The pulse of the spec is there from
       the start.
     * It takes 2 · `spec.span` multipliers, and for each pair of them a distributed memory of L
       taps.
@@ -40,6 +41,8 @@ class Shaping(wiring.Component):
                 "coefficients": In(
                     stream.Signature(fixedpoint.shape(spec.coefficient), always_ready=True)
                 ),
+                "rewind": In(1),
+                "partial": Out(1),
             }
         )
 
@@ -126,8 +129,13 @@ class Shaping(wiring.Component):
         row = Signal(range(spec.span))
         with m.If(self.coefficients.valid):
             m.d.sync += column.eq(column + 1)
+            m.d.sync += self.partial.eq(1)
             with m.If(column == length - 1):
                 m.d.sync += [column.eq(0), row.eq(Mux(row == spec.span - 1, 0, row + 1))]
+                with m.If(row == spec.span - 1):
+                    m.d.sync += self.partial.eq(0)
+        with m.If(self.rewind):
+            m.d.sync += [column.eq(0), row.eq(0)]
         taps: list[Value] = []
         for j in range(spec.span):
             m.submodules[f"taps_{j}"] = memory = Memory(

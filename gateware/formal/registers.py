@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from amaranth.hdl import Assert, Cat, Cover, Module, Signal
+from amaranth.hdl import Assert, C, Cat, Cover, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
@@ -36,6 +36,7 @@ class RegisterBankBench(wiring.Component):
                 "data": In(WORD),
                 "write": In(1),
                 "read": In(1),
+                "locked": In(1),
                 "shown": In(MAP["shown"].width),
                 **{f"{name}_staged": In(register.width) for name, register in SETTINGS.items()},
                 **{f"{name}_chosen": In(r.words) for name, r in SETTINGS.items()},
@@ -56,7 +57,10 @@ class RegisterBankBench(wiring.Component):
             dut.bus.w_strobe.eq(self.write),
             dut.bus.r_strobe.eq(self.read & ~self.write),
             dut.status["shown"].eq(self.shown),
+            dut.locked.eq(self.locked),
         ]
+        was_locked = Signal()
+        m.d.sync += was_locked.eq(self.locked)
         written, place, data = Signal(), Signal(ADDRESS_BITS), Signal(WORD)
         m.d.sync += [written.eq(self.write), place.eq(self.address), data.eq(self.data)]
         staged = {
@@ -87,7 +91,8 @@ class RegisterBankBench(wiring.Component):
             before = Signal(register.width, name=f"before_{name}", init=register.reset)
             wanted = Signal(register.width, name=f"wanted_{name}", init=register.reset)
             m.d.sync += [before.eq(setting), wanted.eq(staged[name])]
-            with m.If(dut.strobes["commit"]):
+            free = C(1) if register.live else ~was_locked
+            with m.If(dut.strobes["commit"] & free):
                 m.d.comb += Assert(setting == wanted)
             with m.Else():
                 m.d.comb += Assert(setting == before)
@@ -121,8 +126,13 @@ PROOF = Proof(
     bugs=(
         Bug(
             "a setting acts as soon as it is written",
-            'with m.If(decoded["commit"]):',
-            "with m.If(write):",
+            'takes.eq(decoded["commit"] & ~self.locked)',
+            "takes.eq(write & ~self.locked)",
+        ),
+        Bug(
+            "a setting changes during a batch",
+            "if register.live else takes",
+            "if register.width > 1 else takes",
         ),
         Bug(
             "a strobe acts for a read too",

@@ -213,8 +213,6 @@ class Endpoint(wiring.Component):
                     beyond.eq(request.target[:12] + request.count[: payloads.COUNT]),
                     to_port.eq(_below(request.target, self._write_ports)),
                     from_port.eq(_below(request.target, self._read_ports)),
-                    room.eq(Array(rooms)[_index(request.target, rooms)]),
-                    level.eq(Array(availables)[_index(request.target, availables)]),
                     greeting.eq(
                         (request.op == Op.HELLO) & (request.words == 1) & (request.count == 1)
                     ),
@@ -234,7 +232,9 @@ class Endpoint(wiring.Component):
                     ),
                     repeated.eq((behind != 0) & (behind <= stored)),
                     is_next.eq(behind == 0),
-                    Cat(rest, fewer).eq(level - request.count),
+                    # The ports are far away, so this is the last clock in which it can be done.
+                    room.eq(_chosen(rooms, chosen_write)),
+                    level.eq(_chosen(availables, chosen_read)),
                     same.eq(session & (self.words.p == nonce)),
                     response.seq.eq(request.seq),
                     response.op.eq(request.op),
@@ -249,6 +249,7 @@ class Endpoint(wiring.Component):
                 with m.If(~greeting | self.words.valid):
                     m.next = "DECIDE"
             with m.State("DECIDE"):
+                m.d.sync += Cat(rest, fewer).eq(level - request.count)
                 with m.If(greeting & ~same):
                     m.next = "OPEN"
                 with m.Elif(session & repeated):
@@ -399,6 +400,14 @@ class Endpoint(wiring.Component):
 def _index(target: Value, ports: Sequence[Any]) -> Value:
     """The bits of a request's target that are needed to tell the ports apart."""
     return target[: max(1, (len(ports) - 1).bit_length())]
+
+
+def _chosen(values: Sequence[Value], which: Value) -> Value:
+    """The value whose bit in `which` is high, or zero if none is."""
+    found: Value = C(0)
+    for value, bit in zip(values, which, strict=True):
+        found = found | Mux(bit, value, 0)
+    return found
 
 
 def _below(value: Value, limit: int) -> Value:

@@ -128,6 +128,14 @@ class NodeCore(wiring.Component):
                 elif member.is_port and member.flow is Out and key in status:
                     m.d.comb += status[key].eq(getattr(part, name))
 
+        # Settings stay as they are while light may leave.
+        held = Signal()
+        m.d.sync += [
+            bank.locked.eq(transmitter.on),
+            held.eq((held | bank.held) & ~strobes["clear"]),
+        ]
+        m.d.comb += status["settings_held"].eq(held)
+
         wire("drive", transmitter)
         wire("digitiser", receiver)
         for name in (n for n in status if n.startswith("link_")):
@@ -141,12 +149,27 @@ class NodeCore(wiring.Component):
         # The sequencer, and the conditions that hold frames back.
         alive, lost = Signal(), Signal()
         m.d.sync += [alive.eq(link.alive), lost.eq(link.fault)]
+        # Rows that wait belong to the host that sent them, and only to its next batch. A load of
+        # taps belongs to one host too.
+        was_armed, drop, rewind, partial = Signal(), Signal(), Signal(), Signal()
+        m.d.sync += [
+            was_armed.eq(settings["arm"]),
+            drop.eq(lost | strobes["restart"] | (was_armed & ~settings["arm"])),
+            rewind.eq(lost | strobes["rewind"]),
+            partial.eq(transmitter.partial | receiver.partial),
+        ]
+        m.d.comb += [
+            transmitter.drop.eq(drop),
+            transmitter.rewind.eq(rewind),
+            receiver.rewind.eq(rewind),
+            status["tables_partial"].eq(partial),
+        ]
         m.d.comb += [
             *(
                 getattr(transmitter, name).eq(settings[name])
                 for name in ("arm", "grant", "lead_in", "watchdog", "triggered", "trigger_delay")
             ),
-            transmitter.start.eq(strobes["start"]),
+            transmitter.start.eq(strobes["start"] & ~partial),
             transmitter.stop.eq(strobes["stop"] | strobes["restart"]),
             transmitter.alive.eq(alive),
             transmitter.link_fault.eq(lost),
@@ -192,14 +215,15 @@ class NodeCore(wiring.Component):
         m.d.comb += transmitter.hold.eq(hold)
 
         # A request during a restart is carried out after it.
-        snapshot, asked, loading = Signal(), Signal(), Signal()
+        snapshot, asked, loading, pending = Signal(), Signal(), Signal(), Signal()
         m.d.sync += [
+            pending.eq(receiver.pending),
             asked.eq(strobes["snapshot"] | (asked & (wanted | resetting))),
             loading.eq(strobes["load_offset"] | (loading & (wanted | resetting))),
         ]
         with m.If(resetting):
             m.d.sync += snapshot.eq(0)
-        with m.Elif(asked & ~wanted):
+        with m.Elif(asked & ~wanted & ~pending):  # once more is the same request
             m.d.sync += snapshot.eq(~snapshot)
         m.d.comb += [
             receiver.snapshot.eq(snapshot),
@@ -209,11 +233,12 @@ class NodeCore(wiring.Component):
             capture.on_frame.eq(settings["capture_on_frame"]),
             capture.frame.eq(transmitter.sent),
         ]
-        self._write_ports(m, link, transmitter, receiver, settings["drive_angle"], resetting)
+        busy = wanted | resetting
+        self._write_ports(m, link, transmitter, receiver, settings["drive_angle"], busy, drop)
         # A restart drops words. Hide them from requests that follow it, or the link would wait for
         # them for ever.
         hide = strobes["restart"] | wanted | resetting
-        self._read_ports(m, link, receiver, capture, resetting, hide)
+        self._read_ports(m, link, receiver, capture, resetting, hide, strobes["capture"])
         return m
 
     def _looped(self, code: Value) -> Value:
@@ -222,7 +247,14 @@ class NodeCore(wiring.Component):
         return code << finer if finer >= 0 else code >> -finer
 
     def _write_ports(
-        self, m: Module, link: Any, transmitter: Any, receiver: Any, angle: Value, resetting: Value
+        self,
+        m: Module,
+        link: Any,
+        transmitter: Any,
+        receiver: Any,
+        angle: Value,
+        busy: Value,
+        drop: Value,
     ) -> None:
         capacity = self.spec.drive.row_capacity
         symbols = {WritePort.ROWS: transmitter.i, WritePort.ANGLES: transmitter.angles}
@@ -231,7 +263,7 @@ class NodeCore(wiring.Component):
             WritePort.ROWS: Mux(angle, 0, capacity - transmitter.buffered),
             WritePort.ANGLES: Mux(transmitter.on, 0, capacity - transmitter.angles_loaded),
             WritePort.PULSE: Mux(transmitter.on, 0, ALWAYS),
-            WritePort.FILTER: Mux(resetting, 0, ALWAYS),
+            WritePort.FILTER: Mux(busy, 0, ALWAYS),
         }
         for port in WritePort:
             source = getattr(link, f"write_{port.value}")
@@ -240,7 +272,10 @@ class NodeCore(wiring.Component):
             # A sink's `ready` is too far away for the link to react to it in one clock. A stage is
             # fast enough, because a word takes four clocks on the line.
             bits = len(Value.cast(sink.payload))
-            m.submodules[f"{port.name.lower()}_stage"] = stage = Stage(bits)
+            stage = Stage(bits)
+            m.submodules[f"{port.name.lower()}_stage"] = (
+                ResetInserter(drop)(stage) if port is WritePort.ROWS else stage
+            )
             m.d.comb += [
                 stage.i.valid.eq(source.valid),
                 stage.i.payload.eq(source.payload),
@@ -257,7 +292,14 @@ class NodeCore(wiring.Component):
                 m.d.comb += sink.payload.eq(stage.o.payload)
 
     def _read_ports(
-        self, m: Module, link: Any, receiver: Any, capture: Any, resetting: Value, hide: Value
+        self,
+        m: Module,
+        link: Any,
+        receiver: Any,
+        capture: Any,
+        resetting: Value,
+        hide: Value,
+        begin: Value,
     ) -> None:
         words = self.spec.digitiser.words * 16
         reset: Value = resetting
@@ -265,7 +307,8 @@ class NodeCore(wiring.Component):
             sink = getattr(link, f"read_{port.value}")
             available = getattr(link, f"available_{port.value}")
             if port is ReadPort.CAPTURE:
-                m.submodules.capture_words = stage = Stage(WORD)
+                stage = Stage(WORD)
+                m.submodules.capture_words = ResetInserter(begin)(stage)
                 connect(m, capture.o, stage.i)
                 connect(m, stage.o, sink)
                 m.d.sync += available.eq(capture.available + stage.o.valid)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from amaranth.hdl import C, Cat, Module, Shape, Signal, Value
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In
+from amaranth.lib.wiring import In, Out
 
 from shotveil.gateware.host_link.register_bus import RegisterBus
 from shotveil.models.host_link.packet import WORD
@@ -23,6 +23,9 @@ class RegisterBank(wiring.Component):
     * A write changes nothing but one staged word. The strobe `commit` moves all staged settings to
       `settings` in one clock, the one in which `strobes["commit"]` goes high. Settings and strobes
       go all over the device, so there is a register between the decoder and them.
+    * While `locked` is high, `commit` leaves settings alone that are not `live`: they stay staged
+      until a later commit. `held` is high for a clock if that happens to a setting that was
+      written since the last commit that put it into effect.
     * Strobes last one clock, `write_latency` clocks after the write. Writes act in order.
     * A read answers after `latency` clocks. In each clock, every `PACE` words are narrowed to one,
       because one wide multiplexer for all registers would limit the clock. Strobes and addresses
@@ -40,7 +43,7 @@ class RegisterBank(wiring.Component):
 
     def __init__(self, registers: RegisterMap):
         self._map = registers
-        super().__init__({"bus": In(RegisterBus())})
+        super().__init__({"bus": In(RegisterBus()), "locked": In(1), "held": Out(1)})
 
         def signals(access: Access) -> dict[str, Signal]:
             return {name: _signal(register) for name, register in registers.of(access).items()}
@@ -73,6 +76,23 @@ class RegisterBank(wiring.Component):
             return write & (address == at)
 
         decoded = {name: Signal(name=f"{name}_decoded") for name in self._map.of(Access.STROBE)}
+        # Whether a setting that is not live was written. The settings' addresses follow each other.
+        takes, touched, changed = Signal(), Signal(), Signal()
+        settings = self._map.of(Access.SETTING)
+        live = [self._map.address(name) for name, setting in settings.items() if setting.live]
+        places = [self._map.address(name) + s.words - 1 for name, s in settings.items()]
+        first, last = min(map(self._map.address, settings)), max(places)
+        m.d.comb += takes.eq(decoded["commit"] & ~self.locked)
+        m.d.sync += [
+            touched.eq(
+                write
+                & (address >= first)
+                & (address <= last)
+                & ~Cat(address == at for at in live).any()
+            ),
+            changed.eq(touched | (changed & ~takes)),
+            self.held.eq(decoded["commit"] & self.locked & changed),
+        ]
         words: list[Value] = []
         for register in self._map:
             name, base = register.name, self._map.address(register.name)
@@ -93,7 +113,7 @@ class RegisterBank(wiring.Component):
                     m.d.sync += chosen[k].eq(written(base + k))
                     with m.If(chosen[k]):
                         m.d.sync += staged[WORD * k : WORD * (k + 1)].eq(word)
-                with m.If(decoded["commit"]):
+                with m.If(decoded["commit"] if register.live else takes):
                     m.d.sync += self.settings[name].eq(staged)
             else:
                 readable = Value.cast(self.status[name])

@@ -33,11 +33,14 @@ class Replay(wiring.Component):
     * `q`: the rows that came back, symbol by symbol. `room`: there is room for another row.
     * `matched`, `missed`: numbers of rows that came back and that did not; `clear` sets them to
       zero.
+    * Times wrap after 2^`time_bits` clocks. A frame has to be judged, one way or the other, within
+      that time of its departure.
     * It takes block RAM for `spec.replay` symbols, and one block RAM for times.
     """
 
-    def __init__(self, spec: NodeSpec):
+    def __init__(self, spec: NodeSpec, time_bits: int = TIME_BITS):
         self._spec = spec
+        self._time_bits = time_bits
         count = spec.drive.counter_bits
         super().__init__(
             {
@@ -65,8 +68,8 @@ class Replay(wiring.Component):
         depth = spec.replay
 
         # Times of departure, and whether the oldest is due.
-        times = DeepFifo(width=TIME_BITS + 1, depth=FLIGHTS)
-        now = Signal(TIME_BITS)
+        times = DeepFifo(width=self._time_bits + 1, depth=FLIGHTS)
+        now = Signal(self._time_bits)
         lead = Signal(LEAD_BITS)
         drop_all = Signal()  # that is of the batch before
         m.submodules.times = ResetInserter(drop_all)(times)
@@ -83,8 +86,8 @@ class Replay(wiring.Component):
         with m.Elif(self.sent & lead.any()):
             m.d.sync += lead.eq(lead - 1)
         m.d.sync += drop_all.eq(self.begin)
-        head = Signal(TIME_BITS + 1, reset_less=True)
-        age = Signal(TIME_BITS)
+        head = Signal(self._time_bits + 1, reset_less=True)
+        age = Signal(self._time_bits)
         early, late, blank = Signal(), Signal(), Signal()
         known = Signal(DECISION)  # how long the head has been the same
         came = Signal()  # a clock late, which leaves `skip` time to be looked at

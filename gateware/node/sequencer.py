@@ -101,10 +101,13 @@ class Sequencer(wiring.Component):
             with m.Elif(more):
                 m.d.sync += self.left.eq(self.left - 1)
 
-        ends = Signal()
-        m.d.comb += ends.eq((phase == BatchPhase.ENDING) & (timer == self._drain))
+        ends, over = Signal(), Signal()
+        m.d.comb += [
+            ends.eq((phase == BatchPhase.ENDING) & (timer == self._drain)),
+            over.eq((phase == BatchPhase.DONE) | (phase == BatchPhase.STOPPED)),
+        ]
         m.d.sync += [
-            self.flush.eq(ends | ((phase == BatchPhase.STOPPED) & self.arm)),
+            self.flush.eq(ends | (over & self.arm)),
             fresh.eq(~self.arm | ((phase == BatchPhase.OFF) & fresh)),
             timer.eq(timer + 1),
         ]

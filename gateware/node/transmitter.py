@@ -25,6 +25,8 @@ class BatchTransmitter(wiring.Component):
 
     * It has the streams, settings and status of `Drive`, except those that the sequencer sets; the
       ports of `Sequencer` for the host; and `trigger`, `triggered`, `trigger_delay` of `Trigger`.
+    * `drop`: between batches, rows that wait are dropped. During a batch it does nothing, since the
+      end of the batch drops them.
     * `hold`: while high, no frame starts. `on`: high during a batch, until its last code has left.
     * `sent`: high when a frame's first code leaves at `o`.
     """
@@ -41,6 +43,7 @@ class BatchTransmitter(wiring.Component):
                 "trigger": In(1),
                 "triggered": In(1),
                 "trigger_delay": In(DELAY_BITS),
+                "drop": In(1),
                 "hold": In(1),
                 "on": Out(1),
                 "sent": Out(1),
@@ -73,7 +76,7 @@ class BatchTransmitter(wiring.Component):
             sequencer.busy.eq(drive.busy),
             drive.run.eq(sequencer.run),
             drive.blank.eq(sequencer.blank),
-            drive.flush.eq(sequencer.flush),
+            drive.flush.eq(sequencer.flush | (self.drop & ~sequencer.arm_drive)),
             drive.arm.eq(sequencer.arm_drive),
             drive.hold.eq(self.hold | trigger.hold),
             trigger.trigger.eq(self.trigger),

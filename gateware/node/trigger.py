@@ -19,14 +19,15 @@ class Trigger(wiring.Component):
     * `triggered`: 0 lets all frames pass and drops edges. `delay` may change only meanwhile.
     * `hold` goes to the drive, `started` comes from it. The latency at a delay of 0 is `LATENCY` of
       the model, ± 1 clock for an edge that falls between two clocks.
+    * `delay_bits`: the width of delays. Times wrap after twice the longest delay.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, delay_bits: int = DELAY_BITS) -> None:
         super().__init__(
             {
                 "trigger": In(1),
                 "triggered": In(1),
-                "delay": In(DELAY_BITS),
+                "delay": In(delay_bits),
                 "started": In(1),
                 "hold": Out(1),
             }
@@ -35,7 +36,7 @@ class Trigger(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         seen = Signal(3)  # two registers against metastability, one to see the edge
-        now = Signal(DELAY_BITS + 1)
+        now = Signal(len(self.delay) + 1)
         m.d.sync += [seen.eq(Cat(self.trigger, seen)), now.eq(now + 1)]
         # A register holds the next time, because the FIFO's output is slow. Edges are at least two
         # clocks apart, which is long enough to fill the register again.

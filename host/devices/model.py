@@ -90,6 +90,9 @@ class ModelDevice(Device):
         self._state = "idle"
         self._faults: set[str] = set()
         self._disarmed = False  # after a stop, until `arm` was set to 0
+        self._changed = False  # whether a setting waits for `commit` that is not live
+        self._held = False  # whether such a setting was to change during a batch
+        self._partial: set[WritePort] = set()  # tables of which only some taps were replaced
         self._granted = self._lead_in = 0
         self._place = 0  # position in the table of angles
         self._edges = 0  # edges at the trigger input that started no frame yet
@@ -122,17 +125,31 @@ class ModelDevice(Device):
         for register, raw in values:
             if register.access is Access.SETTING:
                 self._staged[register.name] = raw
+                self._changed |= not register.live
             elif register.name == COMMIT:
                 self._advance()
-                self._set = dict(self._staged)
+                armed = self._set["arm"]
+                self._commit()
                 self._disarmed &= bool(self._set["arm"])
                 if not self._set["arm"]:
                     if self._state in ON:
                         self._faults.add("stop")
                         self._end("stopped")
                     self._state = "idle"
+                    if armed:
+                        self._rows.clear()
             else:
                 getattr(self, f"_do_{register.name}")()
+
+    def _commit(self) -> None:
+        """Put the staged settings into effect; during a batch only the live ones."""
+        if self._state in ON:
+            self._held |= self._changed
+            live = (n for n, r in self.map.of(Access.SETTING).items() if r.live)
+            self._set |= {name: self._staged[name] for name in live}
+            return
+        self._set = dict(self._staged)
+        self._changed = False
 
     def _read(self, registers: Sequence[Register]) -> list[int]:
         self._advance()
@@ -158,6 +175,8 @@ class ModelDevice(Device):
             "frames_matched": lambda: int(np.count_nonzero(self._heard().flights.belongs >= 0)),
             "frames_missed": lambda: self._heard().flights.missed,
             "fault": lambda: sum(1 << FAULTS.index(fault) for fault in self._faults),
+            "settings_held": lambda: int(self._held),
+            "tables_partial": lambda: int(bool(self._partial)),
             "drive_buffered": lambda: len(self._rows),
             "drive_armed": lambda: int(bool(self._set["arm"]) and not self._disarmed),
             "drive_tripped": lambda: int("tripped" in self._faults),
@@ -197,7 +216,7 @@ class ModelDevice(Device):
     # Strobes
 
     def _do_start(self) -> None:
-        if not self._set["arm"] or self._state != "idle":
+        if not self._set["arm"] or self._state != "idle" or self._partial:
             return
         self._granted, self._lead_in = self._set["grant"], self._set["lead_in"]
         self._place = 0
@@ -212,13 +231,20 @@ class ModelDevice(Device):
 
     def _do_clear(self) -> None:
         self._faults.clear()
+        self._held = False
         for counters in (self._counts, self._events):
             counters.update(dict.fromkeys(counters, 0))
 
     def _do_restart(self) -> None:
         self._do_stop()
+        self._rows.clear()
+        self._loading[WritePort.FILTER].clear()
         self._finish_record()
         self._forget()
+
+    def _do_rewind(self) -> None:
+        for taps in self._loading.values():
+            taps.clear()
 
     def _do_snapshot(self) -> None:
         self._advance()
@@ -232,6 +258,7 @@ class ModelDevice(Device):
 
     def _do_capture(self) -> None:
         self._advance()
+        self._waiting[ReadPort.CAPTURE].clear()
         self._wants_frame = bool(self._set["capture_on_frame"])
         self._record_from = None if self._wants_frame else self._samples
 
@@ -261,7 +288,8 @@ class ModelDevice(Device):
         pairs = [(_signed(int(w) & 0xFFFF, 16), _signed(int(w) >> 16, 16)) for w in given]
         if port is WritePort.ROWS:
             self._require_room(len(self._rows), len(pairs), port)
-            self._rows.extend(pairs)
+            if self._state not in ("done", "stopped"):  # then rows are dropped until `arm` is 0
+                self._rows.extend(pairs)
         elif port is WritePort.ANGLES:
             self._require_room(len(self._table), len(pairs), port)
             self._table.extend(pairs)
@@ -272,7 +300,11 @@ class ModelDevice(Device):
             size = (
                 spec.drive.taps if port is WritePort.PULSE else spec.digitiser.coefficients().size
             )
+            if len(given):
+                self._partial.add(port)
             while len(taps) >= size:
+                if len(taps) == size:
+                    self._partial.discard(port)
                 whole = np.array(taps[:size], dtype=np.int64)
                 del taps[:size]
                 if port is WritePort.PULSE:

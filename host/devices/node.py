@@ -42,6 +42,7 @@ from shotveil.models.signal.frame import FrameLayout
 PORTION = 4096
 CLEAR = 10.0  # least height of a correlation peak, in rms of the correlation
 OVER = ("done", "stopped")
+OVERRANGE = 1e-3  # share of the samples at an end of the ADC's range that spoils a batch
 PAUSE = 60e-6  # seconds between two polls of a node that needs nothing: some frames
 LOOKS = 8  # the state of a node without room for rows is polled once in this many waits
 WATCHED = ("state", "rows_granted_left", "rows_sent", "frames_sent")  # neighbours, so one request
@@ -59,6 +60,8 @@ class BatchResult:
     bad: Marks of the values that must not be used, shape (frames received,).
     faults: Names of the faults that stopped emission early.
     flags: Names of everything else that went wrong.
+    spoilt: Those of them that make the results worthless: the register map gives them the role
+        `spoils`. The overrange is one of them if it befell more than `OVERRANGE` of the samples.
     counters: All counters of the node, by name.
     samples: The raw record from the first frame on, as `Node.capture` returns it; None if it was
         not asked for.
@@ -74,6 +77,12 @@ class BatchResult:
     flags: frozenset[str]
     counters: Mapping[str, int]
     samples: IntArray | None = None
+    spoilt: frozenset[str] = frozenset()
+
+    @property
+    def refusals(self) -> tuple[str, ...]:
+        """Names of all that forbids the use of the results, sorted; empty if they may be used."""
+        return tuple(sorted(self.faults | self.spoilt))
 
     def last(self, rows: int) -> tuple[IntArray, BoolArray]:
         """Return `inference` and `bad` of the last `rows` frames that carried light.
@@ -191,8 +200,10 @@ class Node:
                     f"offset = {offset}; allowed: {spec.digitiser.quadratures} numbers"
                 )
             values |= {f"digitiser_offset_{a}": int(o) for a, o in zip("xp", offset, strict=False)}
+        # The node takes settings and tables only between batches.
+        self._end_batch()
         self.device.write(**values)
-        # The node accepts tables only while the light is off.
+        self.device.strobe("rewind")
         self.device.send(WritePort.PULSE, raw.coefficients)
         self._layout, self._drive, self._offset = drive.layout, raw, offset
         return {n: self.device.map[n].to_physical(value) for n, value in values.items()}
@@ -277,8 +288,12 @@ class Node:
     ) -> BatchResult:
         device = self.device
         require("rows", count, at_least=1, at_most=device.map["grant"].highest, integer=True)
-        device.write(arm=0)
-        self._await_state("idle")
+        self._end_batch()
+        if device.read("tables_partial"):
+            raise DeviceError(
+                f"the node at {device.name} holds taps of which only a part was loaded: call "
+                "Node.configure, and load the whole matched filter if it was being loaded"
+            )
         # The node takes the offset only after the restart.
         calibrated = () if self._offset is None else ("load_offset",)
         device.strobe("restart", "clear", *calibrated)
@@ -299,6 +314,7 @@ class Node:
         self._disarm()
         status = device.read_all(device.map.of(Access.STATUS))
         values, bad = unpack_marked(np.concatenate(inference), spec.symbol.width)
+        notable = device.map.of(RegisterRole.FLAG) | device.map.of(RegisterRole.SPOILS)
         shape = (-1, spec.quadratures)
         lanes = session.reshape(spec.words, 4, 4).swapaxes(1, 2).reshape(spec.words, len(NAMES))
         return BatchResult(
@@ -309,7 +325,8 @@ class Node:
             inference=values.reshape(shape),
             bad=np.asarray(bad.reshape(shape).any(axis=1)),
             faults=self._faults(status),
-            flags=frozenset(n for n in device.map.of(RegisterRole.FLAG) if status[n]),
+            flags=frozenset(n for n in notable if status[n]),
+            spoilt=self._spoilt(status),
             counters={name: status[name] for name in device.map.of(RegisterRole.COUNTER)},
             samples=self._record() if capture else None,
         )
@@ -373,6 +390,11 @@ class Node:
             taken.append(self.device.receive(port, PORTION))
         return np.concatenate(taken)
 
+    def _end_batch(self) -> None:
+        """Switch the light off, and wait until the last frame has left."""
+        self.device.write(arm=0)
+        self._await_state("idle")
+
     def _await_state(self, name: str) -> None:
         moved = time.monotonic()
         while (state := self.registers.state.get()) != name:
@@ -401,6 +423,14 @@ class Node:
     def _sums(self, port: ReadPort, shape: tuple[int, int]) -> IntArray:
         words = self._await(port, 2 * shape[0] * shape[1])
         return words.astype("<u4").view("<i8").astype(np.int64).reshape(shape)
+
+    def _spoilt(self, status: Mapping[str, int]) -> frozenset[str]:
+        """Return the names of the flags that make the results of the batch worthless."""
+        found = {n for n in self.device.map.of(RegisterRole.SPOILS) if status[n]}
+        samples = status["frames_sent"] * self.device.read("digitiser_period")
+        if status["digitiser_overrange_count"] > OVERRANGE * samples:
+            found.add("digitiser_overrange")
+        return frozenset(found)
 
     def _faults(self, status: Mapping[str, int]) -> frozenset[str]:
         """Return the names of all faults, which tell why emission stopped."""

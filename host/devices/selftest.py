@@ -103,7 +103,8 @@ def _batches(got: BatchResult, due: BatchResult, beside: Container[str]) -> list
     pairs = zip(got.last(rows), due.last(rows), strict=True)
     wrong = sum(int(np.count_nonzero(ours != theirs)) for ours, theirs in pairs)
     checks.append(_check("inference", not wrong, f"{wrong} values or flags differ"))
-    for name in ("faults", "flags"):
+    checks.append(_check("usable", not got.refusals, ", ".join(got.refusals)))
+    for name in ("faults", "flags", "spoilt"):
         ours, theirs = getattr(got, name), getattr(due, name)
         checks.append(_check(name, ours == theirs, f"{ours}, the models say {theirs}"))
     for name, theirs in due.counters.items():

@@ -203,6 +203,9 @@ class Transport:
         require("number of words", len(given), at_most=MAX_WORDS)
         require("address", address, at_least=0, at_most=ADDRESSES - len(given), integer=True)
         self._wait(self._submit(Op.WRITE, address, len(given), given.tolist()))
+        # A register can close a port or empty what is behind it, so the room is asked for again.
+        self._limits = {port: self._given.get(port, 0) for port in self._limits}
+        self._queried.clear()
 
     def send(self, port: int, words: npt.ArrayLike, patience: float = 5.0) -> None:
         """Send words to a write port; wait for room, but not for the last answers.
@@ -407,9 +410,19 @@ class Transport:
             behind = list(self._on_way)[place:]
             self._unsent = deque([p for p in self._unsent if p not in behind] + behind)
             return
-        if place >= len(self._on_way) or not self._answers(self._on_way[place], response):
+        try:
+            answers = place < len(self._on_way) and self._answers(self._on_way[place], response)
+        except Refused:
+            # The device has dealt with the request, so later calls do not meet its refusal again.
+            self._answered(place, response)
+            raise
+        if not answers:
             self.traffic.stale += 1
             return
+        self._answered(place, response)
+
+    def _answered(self, place: int, response: Response) -> None:
+        """Take a response for the request at a place among those on their way."""
         self._on_way[place].answer = response
         self._silent_since = self._clock()
         self._silences = 0

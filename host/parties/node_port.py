@@ -165,8 +165,8 @@ class _Listening:
         if self._error is not None:
             raise _lost(self._error)
         assert self._batch is not None
-        if self._batch.faults:
-            why = ", ".join(sorted(self._batch.faults))
+        if self._batch.refusals:
+            why = ", ".join(self._batch.refusals)
             raise ProtocolError(Refusal.UNAVAILABLE, f"the client's node stopped early: {why}")
         return self._batch
 

@@ -115,10 +115,10 @@ class NodeTransmitter:
             ]
             rows = row_symbols(self.spec.drive, np.array(amplitudes), unit)
             batch = self._play(rows, scale)
-            if batch.faults:
+            if batch.refusals:
                 raise ProtocolError(
                     Refusal.UNAVAILABLE,
-                    f"the server's node stopped early: {', '.join(sorted(batch.faults))}",
+                    f"the server's node stopped early: {', '.join(batch.refusals)}",
                 )
             try:
                 if (slots >= 0).any():

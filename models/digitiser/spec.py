@@ -12,6 +12,7 @@ import numpy as np
 
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.fixedpoint import IntArray, Q
+from shotveil.models.digitiser.pace import longest_wait
 from shotveil.models.signal import pulse
 from shotveil.models.signal.frame import FRANK, FrameLayout, diagonal
 
@@ -180,6 +181,13 @@ class DigitiserSettings:
         require("pilot groups", layout.groups - 1, at_least=1, at_most=spec.segments)
         require("vacuum", layout.vacuum, at_least=1, at_most=255, integer=True)
         require("guard", layout.guard, at_least=spec.span)
+        wait = longest_wait(spec.quadratures, spec.iterations, spec.symbol_fifo, layout)
+        if wait >= spec.symbol_fifo:
+            raise RangeError(
+                f"pilots = {layout.pilots} in each of {layout.groups} groups, "
+                f"{layout.pilot_spacing} row symbols apart, come faster than their phases can be "
+                f"measured: {wait} symbols would wait; allowed: below {spec.symbol_fifo}"
+            )
         # The sums of a frame, 16 for each word, must be sent before the next frame's sums are due.
         require("samples in a frame", self.period, at_least=28 * spec.words + 40)
         require("offset_binary", self.offset_binary, at_least=0, at_most=1, integer=True)

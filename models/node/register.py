@@ -2,7 +2,8 @@
 
 * A *constant* is fixed when the node is built.
 * A *setting* is staged when it is written. The next `commit` puts all staged settings into effect
-  at once. Reading a setting gives the staged value.
+  at once; during a batch, only the `live` ones, while the others stay staged. Reading a setting
+  gives the staged value.
 * A *strobe* acts once for each write, whatever value is written.
 * A *status* shows what the node is doing. Reading the first word of a status with several words
   latches the others, so the words belong together if they are read in order.
@@ -45,6 +46,7 @@ class RegisterRole(enum.Enum):
     MEASUREMENT = "measurement"  # it holds a measured value
     COUNTER = "counter"  # it counts events since `clear` and saturates at its largest value
     FLAG = "flag"  # something went wrong; it stays set until `clear`
+    SPOILS = "spoils"  # results of the batch are wrong or missing; it stays set until `clear`
     NOTICE = "notice"  # ordinary batches set it as well; it stays set until `clear`
     FAULT = "fault"  # it tells why emission stopped; it stays set until `clear`
 
@@ -59,6 +61,7 @@ ROLES_OF = {
         RegisterRole.MEASUREMENT,
         RegisterRole.COUNTER,
         RegisterRole.FLAG,
+        RegisterRole.SPOILS,
         RegisterRole.NOTICE,
         RegisterRole.FAULT,
     ),
@@ -71,7 +74,8 @@ class Register:
 
     `quantum` is the physical value of one step, in `unit`; it is None for a plain number. `reset`
     is the value of a setting after reset, and the fixed value of a constant. `choices` name the
-    values 0, 1, … of an enumeration; `flags` name the bits, from the lowest. The default `role` is
+    values 0, 1, … of an enumeration; `flags` name the bits, from the lowest. A `live` setting takes
+    effect during a batch, all others only between batches. The default `role` is
     the first that `ROLES_OF` lists for `access`.
 
     Raises `RangeError` for a width, a range or a reset value that is impossible, and for a role
@@ -91,6 +95,7 @@ class Register:
     reset: int = 0
     choices: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
+    live: bool = False
     # The role is left out of `repr`, and so of `map_hash`: it changes how a host interprets the
     # register, not its bits.
     role: RegisterRole = field(default=None, repr=False)  # type: ignore[assignment]

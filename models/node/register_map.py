@@ -107,7 +107,7 @@ def _dimensions(spec: NodeSpec) -> tuple[Register, ...]:
 
 def _strobes() -> tuple[Register, ...]:
     does = {
-        "commit": "all staged settings take effect, in one clock",
+        "commit": "all staged settings take effect in one clock; only `live` ones in a batch",
         "start": "begin the batch",
         "stop": "end the batch after the frame on its way",
         "clear": "sticky flags and counters back to zero",
@@ -115,6 +115,7 @@ def _strobes() -> tuple[Register, ...]:
         "snapshot": "sums of the session and of the modes are sent at the next frame's end",
         "capture": "record the next ADC words",
         "clear_angles": "empty the table of angles",
+        "rewind": "taps are loaded from the first one on again",
         "load_offset": "the receiver takes the offsets that are set as settled",
     }
     return tuple(Register(name, 1, Access.STROBE, doc, "strobes") for name, doc in does.items())
@@ -132,7 +133,12 @@ def _node_settings(spec: NodeSpec) -> tuple[Register, ...]:
         return _setting(name, width, doc, "batch", **more)
 
     return (
-        setting("arm", 1, "1 lets light out, once started; after a stop it has to go low first"),
+        setting(
+            "arm",
+            1,
+            "1 lets light out, once started; after a stop it has to go low first",
+            live=True,
+        ),
         setting("grant", GRANT_BITS, "rows (client: frames) that the batch may send", unit="rows"),
         setting("lead_in", LEAD_BITS, "frames of zeros sent before the rows", unit="frames"),
         setting(
@@ -159,7 +165,12 @@ def _node_settings(spec: NodeSpec) -> tuple[Register, ...]:
             unit="samples",
             high=symbol * spec.replay - 1,
         ),
-        setting("capture_on_frame", 1, "1: a raw record begins with a frame's first DAC code"),
+        setting(
+            "capture_on_frame",
+            1,
+            "1: a raw record begins with a frame's first DAC code",
+            live=True,
+        ),
     )
 
 
@@ -345,6 +356,17 @@ def _node_status() -> tuple[Register, ...]:
             flags=FAULTS,
             role=RegisterRole.FAULT,
         ),
+        status(
+            "settings_held",
+            1,
+            "sticky: a setting was to change during the batch, and waits for its end",
+            role=RegisterRole.FLAG,
+        ),
+        status(
+            "tables_partial",
+            1,
+            "a load of taps stopped short; `start` does nothing until all are loaded",
+        ),
     )
 
 
@@ -387,7 +409,7 @@ def _digitiser_status(spec: DigitiserSpec) -> tuple[Register, ...]:
     steady = (status("steady", 1, "the phase lock is steady"),)
     # The receiver gives up where the frames of a batch end, and copies of symbols and phases find
     # no room unless somebody fetches them.
-    usual = RegisterRole.NOTICE
+    usual, spoils = RegisterRole.NOTICE, RegisterRole.SPOILS
     return (
         status("locked", 1, "frames are being found"),
         flag("loss", "the frames were lost", usual),
@@ -395,10 +417,10 @@ def _digitiser_status(spec: DigitiserSpec) -> tuple[Register, ...]:
         _count(
             "digitiser_overrange_count", WORD, "samples at an end of the ADC's range", "digitiser"
         ),
-        flag("backlog", "symbols came faster than they could be handled"),
-        flag("late", "a frame's sums were not fetched in time"),
+        flag("backlog", "symbols came faster than they could be handled", spoils),
+        flag("late", "a frame's sums were not fetched in time", spoils),
         flag("symbols_lost", "symbols found no room on their way to the host", usual),
-        flag("inference_lost", "inference values found no room"),
+        flag("inference_lost", "inference values found no room", spoils),
         flag("phases_lost", "phases found no room", usual),
         measured(
             "theta",

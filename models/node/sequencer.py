@@ -4,8 +4,7 @@ The model works clock by clock, because the sequencer makes promises about time.
 `start` if `arm` is high and has been low since the last batch; it then latches `grant` and
 `lead_in`. The sequencer asks for frames until `lead_in` blank ones and `grant` others have started,
 or until a fault or the host halts the batch. After the last frame the drive is disarmed, and the
-rows left in the row buffer are dropped. After a halt, rows that still arrive are dropped too, until
-`arm` goes low.
+rows left in the row buffer are dropped, and so are rows that still arrive until `arm` goes low.
 
 `run` follows the count of frames by two clocks, and the drive follows `run` by one. A frame starts
 at least `MARGIN` clocks after the one before, so no extra frame can start.
@@ -144,7 +143,8 @@ class SequencerModel:
         self.waiting = int(not i.busy)
         self.run = int(on and counts and not causes)
         self.blank = int(self.lead != 0)
-        self.flush = int(ends or (self.phase == BatchPhase.STOPPED and bool(i.arm)))
+        over = self.phase in (BatchPhase.DONE, BatchPhase.STOPPED)
+        self.flush = int(ends or (over and bool(i.arm)))
         if i.alive or not on:
             self.tick, self.ticks = 0, i.watchdog
         else:

@@ -255,7 +255,7 @@ def matched_cases(spec: DigitiserSpec, size: int, rng: np.random.Generator) -> l
     taps[8:] //= 16
     samples = wide(spec.sample, (spec.quadratures, n), rng)
     fraction = np.repeat(rng.integers(0, spec.fractions, n // 80 + 1), 80)[:n]
-    over, mark, lost = (rng.random(n) < 0.01 for _ in range(3))
+    over, mark, lost = (rng.random(n) < share for share in (0.01, 0.05, 0.5))
     mark &= np.arange(n) % 4 == 0
     mark[0] = True
     lead = 4 * (spec.span - 1)

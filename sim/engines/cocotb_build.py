@@ -13,6 +13,7 @@ from typing import Any
 from cocotb_tools.runner import Verilator
 
 from shotveil.sim.engines import verilator
+from shotveil.sim.engines.waiting import waiting
 
 
 class BlockRunner(Verilator):
@@ -45,30 +46,39 @@ class BlockRunner(Verilator):
 
 
 def build(
-    name: str, top: str, sources: Mapping[str, str], *, public: tuple[str, ...], fast: bool = True
+    name: str,
+    top: str,
+    sources: Mapping[str, str],
+    *,
+    public: tuple[str, ...],
+    fast: bool = True,
+    waves: bool = False,
 ) -> tuple[BlockRunner, Path]:
     """Compile Verilog texts (file name → text) with module `top`; return the runner and the folder.
 
     `public` are the variables of `top` that cocotb may access. `fast` skips the randomised start
-    values, which only help to find reads of uninitialised registers. A file named generated_*.v is
-    exempt from the lint rules on style, and a file named library_*.v, which others wrote, from all
-    lint rules. The folder's name contains a hash of all inputs, and an earlier build of the same
-    inputs is used again.
+    values, which only help to find reads of uninitialised registers. With `waves`, a run can write
+    the waves of all signals, as FST where zlib and lz4 have their headers, else as VCD. A file
+    named generated_*.v is exempt from the lint rules on style, and a file named library_*.v, which
+    others wrote, from all lint rules. The folder's name contains a hash of all inputs, and an
+    earlier build of the same inputs is used again.
     """
     control = verilator.waivers()
     control += "".join(f'public_flat_rw -module "{top}" -var "{v}"\n' for v in public)
     options = ["-O3", "--timing", "-Wall", "-Wno-fatal"]
     if fast:
         options += ["--x-assign", "fast", "--x-initial", "fast"]
+    if waves:
+        options += ["--trace-fst" if verilator.writes_fst() else "--trace", "--trace-structs"]
     command, _ = verilator.executable()
     texts = {**sources, "bench.vlt": control}
     versions = f"{command} {verilator.version(str(command))} {importlib.metadata.version('cocotb')}"
     hashed = verilator.digest(top, *options, versions, *texts.keys(), *texts.values())
     folder = verilator.builds() / f"{name}-{hashed}"
     runner = BlockRunner()
-    with verilator.alone(folder):
+    with waiting(f"Verilator to build {name}"), verilator.alone(folder):
         if not (folder / "finished").exists():
-            _compile(runner, top, texts, options, versions, folder)
+            _compile(runner, top, texts, options, versions, folder, waves)
     return runner, folder
 
 
@@ -79,13 +89,15 @@ def _compile(
     options: list[str],
     versions: str,
     folder: Path,
+    waves: bool,
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for file, text in texts.items():
         (folder / file).write_text(text)
     log = folder / "build.log"
     # Verilator's runtime library is the same for every design and most of the compile time.
-    runtime = verilator.builds() / f"runtime-{verilator.digest(versions)}"
+    kind = ("waves", *options) if waves else ()  # objects that can trace are others
+    runtime = verilator.builds() / f"runtime-{verilator.digest(versions, *kind)}"
     runner.reused += verilator.fetch_runtime(runtime, folder)
     try:
         runner.build(
@@ -95,6 +107,7 @@ def _compile(
             build_args=options,
             timescale=("1ns", "1ps"),
             always=True,
+            waves=waves,
             log_file=log,
         )
     except (SystemExit, RuntimeError, subprocess.CalledProcessError) as error:

@@ -39,19 +39,24 @@ def check(bench: AnyBench, cases: Sequence[Case]) -> list[Result]:
     """Play cases and compare. Raises `AssertionError` where design and model differ."""
     results = bench.run(*(case.run for case in cases))
     for number, (case, result) in enumerate(zip(cases, results, strict=True)):
-        for name, expected in case.expected.items():
-            got = result.outputs[name]
-            if case.framed:
-                got = _frames(got, case)
-            if isinstance(expected, Mapping):
-                for part, values in expected.items():
-                    _same(f"run {number}, stream {name}, {part}", got[part], values)
-            else:
-                _same(f"run {number}, stream {name}", got, expected)
-        for name, value in case.status.items():
-            found = result.status[name]
-            assert found == value, f"run {number}: {name} is {found}, the model says {value}"
+        compare(case, result, number)
     return results
+
+
+def compare(case: Case, result: Result, number: int = 0) -> None:
+    """Compare one result with its case. Raises `AssertionError` where they differ."""
+    for name, expected in case.expected.items():
+        got = result.outputs[name]
+        if case.framed:
+            got = _frames(got, case)
+        if isinstance(expected, Mapping):
+            for part, values in expected.items():
+                _same(f"run {number}, stream {name}, {part}", got[part], values)
+        else:
+            _same(f"run {number}, stream {name}", got, expected)
+    for name, value in case.status.items():
+        found = result.status[name]
+        assert found == value, f"run {number}: {name} is {found}, the model says {value}"
 
 
 def _frames(samples: Mapping[str, np.ndarray], case: Case) -> dict[str, np.ndarray]:

@@ -44,6 +44,7 @@ from shotveil.sim.engines.run import (
     unpack,
 )
 from shotveil.sim.engines.verilog import emit
+from shotveil.sim.engines.waiting import waiting
 
 PRIMITIVES = Path(__file__).parent / "primitives"
 
@@ -408,7 +409,7 @@ def _compile(name: str, sources: Mapping[str, str], training: Training | None) -
     parts = (*OPTIONS, versions, control, *(TRAINED if trained else ()), *sources.keys(),
              *sources.values())  # fmt: skip
     path = verilator.builds() / f"library-{name}-{verilator.digest(*parts)}.so"
-    with verilator.alone(path):
+    with waiting(f"Verilator to build {name}"), verilator.alone(path):
         if not path.exists():
             texts = {"waivers.vlt": control, **sources}
             _build(path, texts, versions, training if trained else None)
@@ -451,7 +452,8 @@ def _build(path: Path, texts: Mapping[str, str], versions: str, training: Traini
         else:
             watched, informed = TRAINED
             build(watched)
-            training(fresh)
+            with waiting("the run that shows the compiler what to make fast"):
+                training(fresh)
             for made in objects.iterdir():  # all compiled files, but not the recorded profile
                 if made.suffix in (".o", ".a", ".so", ".gch"):
                     made.unlink()

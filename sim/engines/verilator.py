@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import importlib.metadata
 import os
@@ -121,6 +122,18 @@ def cause(log: str) -> str:
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     found = next((line for line in lines if re.search(r"error|not found", line, re.I)), None)
     return (found or (lines or ["nothing was said"])[-1])[:500]
+
+
+@functools.cache
+def writes_fst() -> bool:
+    """Whether the headers are there without which Verilator's FST files cannot be compiled."""
+    compiler = os.environ.get("CXX", "c++")
+    if shutil.which(compiler) is None:
+        return False
+    asked = "#include <lz4.h>\n#include <zlib.h>\n"
+    done = subprocess.run([compiler, "-E", "-x", "c++", "-"], input=asked, text=True,
+                          capture_output=True, check=False)  # fmt: skip
+    return done.returncode == 0
 
 
 def fetch_runtime(runtime: Path, folder: Path) -> list[str]:

@@ -156,8 +156,8 @@ def _clearing(spec: NodeSpec) -> int:
 
 
 def _require_sound(party: str, batch: BatchResult) -> None:
-    if batch.faults:
-        raise RangeError(f"{party}'s node reports {', '.join(sorted(batch.faults))}")
+    if batch.refusals:
+        raise RangeError(f"{party}'s node reports {', '.join(batch.refusals)}")
 
 
 def node_specs(loop: Loop) -> dict[str, NodeSpec]:

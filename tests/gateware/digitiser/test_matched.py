@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 
 from shotveil.gateware.digitiser.matched import MatchedFilter
+from shotveil.sim.engines.amaranth_bench import AmaranthBench
+from shotveil.sim.engines.equality import Case, check
+from shotveil.sim.engines.run import Run
 from tests.gateware.digitiser import bit_true
 
 
@@ -28,3 +31,41 @@ def test_a_symbol_every_fourth_clock():
     # The first symbol ends with the fourth sample.
     assert result.first["o"] - result.first["i"] == 3 + MatchedFilter.latency
     assert result.last["o"] - result.first["o"] == 4 * ((n - MatchedFilter.latency) // 4 - 1)
+
+
+@pytest.mark.parametrize("taken", [1, 700])
+def test_a_load_that_stopped_short_is_told_and_the_next_one_lands_in_place(taken):
+    """`partial` stays high through a `rewind`, until all taps have been loaded."""
+    spec = bit_true.SPECS[1]
+    whole, *rest = bit_true.cases("matched", 40, spec)
+    some = np.asarray(whole.run.inputs["coefficients"])[:taken]
+    check(
+        AmaranthBench(MatchedFilter(spec)),
+        [
+            Case(Run({"rewind": 0}, {"coefficients": some}), status={"partial": 1}),
+            Case(Run({"rewind": 1}), status={"partial": 1}),
+            Case(Run({"rewind": 0}, whole.run.inputs), status={"partial": 0}),
+            *rest,
+        ],
+    )
+
+
+def test_a_frame_that_begins_within_a_symbol_takes_nothing_of_it():
+    """Symbols from the mark on are what they would be without the samples before it."""
+    spec = bit_true.SPECS[1]
+    rng = np.random.default_rng(2)
+    n, before = 160, 6
+    samples = rng.integers(-4000, 4000, before + n)
+    phase = np.concatenate([np.arange(before) % 4, np.arange(n) % 4])
+    mark = (np.arange(before + n) == before).astype(np.int64)
+    due = (n - MatchedFilter.latency) // 4
+    got = []
+    for start, more in ((before, 0), (0, 1)):  # one symbol ends before the mark
+        component = MatchedFilter(spec)
+        fields = {"x": samples[start:], "phase": phase[start:], "mark": mark[start:]}
+        given = bit_true.zeros(component, len(samples[start:]), **fields)
+        result = bit_true.play(component, given, due + more)
+        begins = int(np.nonzero(result.outputs["o"]["mark"])[0][0])
+        got.append(result.outputs["o"]["x"][begins:])
+    assert len(got[0]) > 20
+    np.testing.assert_array_equal(got[0], got[1])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from shotveil.gateware.digitiser.phase import Phase
-from shotveil.models.digitiser.spec import ROW
+from shotveil.models.digitiser.spec import ROW, DigitiserSpec
 from tests.gateware.digitiser import bit_true
 
 
@@ -29,3 +29,10 @@ def test_a_row_passes_and_a_pilot_pauses_it():
     assert result.first["o"] - result.first["i"] >= component.latency + 2
     assert result.last["i"] - result.first["i"] == component.pause + 20
     assert result.last["o"] - result.first["o"] <= component.pause + 2 * 20 + 2
+
+
+def test_its_pauses_are_those_that_the_pace_of_symbols_counts_with():
+    """`models.digitiser.pace` gives a measurement 11 clocks more than the CORDIC has iterations."""
+    for iterations in (8, 16, 20):
+        phase = Phase(DigitiserSpec(iterations=iterations))
+        assert (phase.latency, phase.pause) == (iterations + 8, iterations + 11)

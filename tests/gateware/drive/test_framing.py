@@ -108,3 +108,25 @@ def test_as_verilog():
 
 def test_an_empty_design_fails(monkeypatch):
     bit_true.fails_if_empty("framing", monkeypatch)
+
+
+def test_no_frame_starts_while_it_is_held():
+    given = rows(1)
+    waits = Run({**settings(LAYOUT), "hold": 1}, {"i": both(given)}, linger=100)
+    leaves = Run({"hold": 0}, {}, {"o": LAYOUT.length})
+    due = both(framing.model(SPEC, LAYOUT, given))
+    check(
+        bench(),
+        [
+            Case(waits, status={"busy": 0, "buffered": LAYOUT.row}),
+            Case(leaves, {"o": due}, {"buffered": 0}),
+        ],
+    )
+
+
+def test_a_blank_frame_carries_zeros_and_leaves_the_row_where_it_is():
+    given = rows(1)
+    loaded = Run({**settings(LAYOUT, run=0), "blank": 1}, {"i": both(given)})
+    blank = Run({"run": 1}, {}, {"o": LAYOUT.length}, linger=0)
+    due = both(framing.model(SPEC, LAYOUT, 0 * given))
+    check(bench(), [Case(loaded), Case(blank, {"o": due}, {"buffered": LAYOUT.row})])

@@ -2,8 +2,11 @@
 
 import numpy as np
 
+from shotveil.gateware.node.replay import Replay
 from shotveil.models.node import replay
-from shotveil.sim.cases.node import SMALL
+from shotveil.sim.cases.node import SMALL, Clocked, replay_cases
+from shotveil.sim.engines.amaranth_bench import AmaranthBench
+from shotveil.sim.engines.equality import check
 from tests.gateware.node import bit_true
 
 
@@ -31,3 +34,13 @@ def test_pace():
                   taken=100 + 4 * np.arange(48), received=[100 + delay])  # fmt: skip
     assert result.first["q"] - result.first["o"] - (100 + delay) <= 8
     assert result.last["q"] - result.first["q"] <= 3 * 47
+
+
+def test_frames_are_matched_while_times_wrap():
+    """The node's times wrap after 2 s; these wrap after 4,096 clocks, while frames are on their way
+    and others have been lost."""
+    late = replay_cases(0, np.random.default_rng(3))[1]
+    assert late.run.due["o"] > 2 * 4096 and late.status["missed"] > 0
+    ports = ("lead_in", "row", "period", "loop_delay")
+    component = Clocked(Replay(SMALL, time_bits=12), ports, ("matched", "missed"))
+    check(AmaranthBench(component), [late])

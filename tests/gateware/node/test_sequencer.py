@@ -36,7 +36,7 @@ def test_pace():
     out = result.outputs["o"]
     assert np.nonzero(out["run"])[0].tolist() == list(range(12, begun + 2))
     assert np.nonzero(out["arm_drive"])[0].tolist() == list(range(11, ended + DRAIN + 1))
-    assert np.nonzero(out["flush"])[0].tolist() == [ended + DRAIN + 1]
+    assert np.nonzero(out["flush"])[0].tolist() == list(range(ended + DRAIN + 1, n))
     assert out["state"][-1] == sequencer.SequencerState.DONE
     with pytest.raises(RangeError, match="drain = 0"):
         Sequencer(0)

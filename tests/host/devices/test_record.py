@@ -39,7 +39,7 @@ def test_a_deviation_from_the_session_is_an_error(tmp_path):
     ):
         node.play(other)
     with pytest.raises(
-        ReplayError, match=r"2: recorded was write .\"drive_scale\", 19661., asked was write .*131"
+        ReplayError, match=r"4: recorded was write .\"drive_scale\", 19661., asked was write .*131"
     ):
         configured(ReplayDevice(tmp_path / "session"), scale=0.2)
     lines = (tmp_path / "session").read_text().splitlines()

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[3]
 SPECS = {role: NodeSpec(role) for role in ROLES}
 # Ports between parts of the node, and strobes.
 OWN = {"run", "hold", "blank", "flush", "arm", "clear", "clear_angles", "load", "snapshot", "skip",
-       "wipe", "started", "taken", "symbol",
+       "wipe", "started", "taken", "symbol", "rewind", "partial", "pending",
        "symbols_level", "inference_level", "phases_level"}  # fmt: skip
 
 
@@ -106,8 +106,11 @@ def test_roles(role):
     }  # fmt: skip
     assert set(known.of(RegisterRole.FLAG)) == {
         *(f"drive_{event}_flag" for event in events),
-        *(f"digitiser_{name}" for name in ("overrange", "backlog", "late", "inference_lost")),
+        "digitiser_overrange",
+        "settings_held",
     }
+    spoil = {f"digitiser_{name}" for name in ("backlog", "late", "inference_lost")}
+    assert set(known.of(RegisterRole.SPOILS)) == spoil
     notices = {f"digitiser_{name}" for name in ("loss", "symbols_lost", "phases_lost")}
     assert set(known.of(RegisterRole.NOTICE)) == notices
     assert set(known.of(RegisterRole.FAULT)) == {"fault"}
@@ -121,8 +124,8 @@ def test_roles(role):
 def test_a_role_changes_no_bitstream():
     """How a host reads a bit is no matter of the node, whose identity it therefore is not in."""
     assert {r: register_map(s).identity["map_hash"] for r, s in SPECS.items()} == {
-        "server": 0x706FAEA2,
-        "client": 0x911094FC,
+        "server": 0x581BE4B2,
+        "client": 0xD08B2BA9,
     }
 
 

@@ -1,0 +1,1 @@
+"""Benches in cocotb, one file for each block: drivers, golden values from the model, coverage."""

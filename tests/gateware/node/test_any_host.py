@@ -1,0 +1,247 @@
+"""Whatever a host does: a batch on the node's Verilog plays the rows of its own host, with the
+settings and tables that it asked for, or it does not begin."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from shotveil.host.devices.device import DeviceError
+from shotveil.host.devices.link import LinkDevice
+from shotveil.host.devices.node import Node, pack_pairs
+from shotveil.host.devices.transport import Transport
+from shotveil.models.digitiser.correlator import threshold
+from shotveil.models.digitiser.spec import DigitiserSettings
+from shotveil.models.drive.spec import DriveSettings
+from shotveil.models.host_link.packet import Op
+from shotveil.models.node import chain
+from shotveil.models.node.ports import ReadPort, WritePort
+from shotveil.models.node.spec import NodeSpec
+from shotveil.models.signal.frame import FrameLayout
+from shotveil.sim.loop.node_device import NodePipe
+
+SPEC = NodeSpec(role="server")
+LAYOUT = FrameLayout()
+DRIVE = DriveSettings(layout=LAYOUT, reference=0.5)
+TAPS = SPEC.digitiser.coefficients().ravel() & 0xFFFFFFFF
+SESSION_WORDS = 2 * 16 * SPEC.digitiser.words
+
+
+def receiver_settings(layout=LAYOUT):
+    return DigitiserSettings(
+        layout=layout,
+        mode=min(17, layout.row - 1),
+        pilot=1 << 14,
+        minimum=threshold(SPEC.digitiser, 160.0),
+    )
+
+
+def rows_of(count, seed, layout=LAYOUT):
+    rng = np.random.default_rng(seed)
+    symbols = np.rint(rng.normal(0, 8000, (count, 2, layout.row)))
+    return np.clip(symbols, -(1 << 15), (1 << 15) - 1).astype(np.int64)
+
+
+def words_of(rows):
+    return pack_pairs(rows.swapaxes(0, 1).reshape(2, -1))
+
+
+def opened(pipe):
+    return Node(LinkDevice(Transport(pipe), "rtl:server", SPEC), patience=60)
+
+
+def configured(pipe, drive=DRIVE):
+    node = opened(pipe)
+    node.configure(drive, receiver_settings(drive.layout), loop_delay=pipe.block)
+    return node
+
+
+def model_of(pipe, rows, drive=DRIVE):
+    setup = chain.NodeSetup.of(
+        SPEC, drive, digitiser=receiver_settings(drive.layout), loop_delay=pipe.block
+    )
+    return chain.play(SPEC, setup, rows, chain.Loopback(SPEC, pipe.block))
+
+
+def assert_plays(node, pipe, rows, drive=DRIVE):
+    """The next batch sends what the model sends for these rows, and measures what it measures."""
+    pipe.recorded.clear()
+    batch = node.play(rows)
+    due = model_of(pipe, rows, drive)
+    starts = np.nonzero(pipe.record("frame")[0])[0]
+    clocks = (len(rows) + 2) * drive.layout.length * SPEC.drive.samples_per_symbol
+    assert len(starts) == len(rows) + 2
+    np.testing.assert_array_equal(
+        pipe.record("codes")[:, starts[0] : starts[0] + clocks],
+        due.codes[:, due.first : due.first + clocks],
+    )
+    np.testing.assert_array_equal(batch.session, due.heard.received.sums.session)
+    np.testing.assert_array_equal(batch.modes, due.heard.received.sums.modes)
+    np.testing.assert_array_equal(batch.inference.T, due.heard.inference)
+    assert batch.refusals == ()
+
+
+def test_rows_of_a_dead_host_are_never_sent():
+    pipe = NodePipe(SPEC, record=True)
+    node = configured(pipe)
+    for number, symbols in enumerate((1, 100, 392, 1000)):
+        node.device.send(WritePort.ROWS, words_of(rows_of(3, 77))[:symbols])
+        node = opened(pipe)
+        assert node.device.read("drive_buffered") == 0
+        node.configure(DRIVE, receiver_settings(), loop_delay=pipe.block)
+        assert_plays(node, pipe, rows_of(2, number))
+
+
+def test_rows_that_wait_are_dropped_with_arm_and_by_a_restart():
+    pipe = NodePipe(SPEC)
+    device = configured(pipe).device
+    words = words_of(rows_of(1, 5))
+    device.send(WritePort.ROWS, words)
+    assert device.read("drive_buffered") == len(words)
+    device.strobe("restart")
+    assert device.read("drive_buffered") == 0
+    device.send(WritePort.ROWS, words)
+    device.write(arm=1)
+    assert device.read("drive_buffered") == len(words)
+    device.write(arm=0)
+    assert device.read("drive_buffered") == 0
+
+
+@pytest.mark.parametrize(("rows", "grant"), [(30, 12), (30, 2), (12, 11)])
+def test_rows_beyond_the_grant_are_not_left_for_the_next_batch(rows, grant):
+    pipe = NodePipe(SPEC, record=True)
+    node = configured(pipe)
+    assert node.play(rows_of(rows, 3), grant=grant).rows_sent == grant
+    assert_plays(node, pipe, rows_of(3, 4))
+
+
+def begin(node, rows):
+    device = node.device
+    device.strobe("restart", "clear")
+    device.send(WritePort.ROWS, words_of(rows))
+    device.write(arm=1, grant=len(rows))
+    device.strobe("start")
+
+
+CHANGES = {
+    "drive_scale": 1 << 14,
+    "drive_half_wave_i": 30000,
+    "drive_row": 100,
+    "drive_angle": 1,
+    "drive_guard": 40,
+    "digitiser_scale_x": 3,
+    "lead_in": 9,
+}
+
+
+@pytest.mark.parametrize(("name", "value"), CHANGES.items())
+def test_a_setting_that_is_committed_during_a_batch_waits_for_its_end(name, value):
+    pipe = NodePipe(SPEC, record=True)
+    node = configured(pipe)
+    rows = rows_of(8, 6)
+    device = node.device
+    begin(node, rows)
+    while device.read("frames_sent") < 3:
+        pass
+    device.write(**{name: value})
+    assert device.read("settings_held") == 1
+    while node.registers.state.get() not in ("done", "stopped"):
+        pass
+    status = device.read_all(["fault", "rows_sent", "frames_missed"])
+    assert status == {"fault": 0, "rows_sent": 8, "frames_missed": 0}
+    due = model_of(pipe, rows)
+    first = np.nonzero(pipe.record("frame")[0])[0][0]
+    clocks = 10 * LAYOUT.length * SPEC.drive.samples_per_symbol
+    np.testing.assert_array_equal(
+        pipe.record("codes")[:, first : first + clocks],
+        due.codes[:, due.first : due.first + clocks],
+    )
+    device.strobe("clear")
+    assert device.read("settings_held") == 0
+
+
+def test_a_table_that_was_loaded_in_part_starts_no_batch_and_the_next_load_lands_in_place():
+    pipe = NodePipe(SPEC, record=True)
+    node = configured(pipe)
+    pulse = SPEC.drive.pulse()[:10] & 0xFFFFFFFF
+    for port, some in ((WritePort.PULSE, pulse), (WritePort.FILTER, TAPS[:256])):
+        for again in (False, True):  # another host, or the same one
+            node.device.send(port, some)
+            assert node.device.read("tables_partial") == 1
+            with pytest.raises(DeviceError, match="only a part was loaded"):
+                node.play(rows_of(1, 1))
+            begin(node, rows_of(1, 1))
+            assert node.registers.state.get() == "idle"
+            node = node if again else opened(pipe)
+            node.configure(DRIVE, receiver_settings(), loop_delay=pipe.block)
+            if port is WritePort.FILTER:
+                assert node.device.read("tables_partial") == 1
+                node.device.send(WritePort.FILTER, TAPS)
+            assert_plays(node, pipe, rows_of(2, 9))
+
+
+def test_a_filter_is_taken_after_restarts():
+    pipe = NodePipe(SPEC, record=True)
+    node = configured(pipe)
+    for _ in range(3):
+        node.device.send(WritePort.FILTER, TAPS)
+        node.device.strobe("restart")
+    node.device.send(WritePort.FILTER, TAPS)
+    assert_plays(node, pipe, rows_of(2, 12))
+
+
+def test_snapshots_that_follow_each_other_are_one():
+    pipe = NodePipe(SPEC)
+    node = configured(pipe)
+    for count in (1, 2, 3):
+        begin(node, rows_of(6, count))
+        while node.device.read("frames_sent") < 3:
+            pass
+        # Requests that are on their way together arrive within one frame.
+        link, place = node.device._transport, node.device.map.address("snapshot")
+        asked = [link._submit(Op.WRITE, place, 1, (1,)) for _ in range(count)]
+        for one in asked:
+            link.result(one)
+        got = node._await(ReadPort.SESSION, SESSION_WORDS)
+        node._await(ReadPort.MODES, 2 * 4 * SPEC.digitiser.modes)
+        assert len(got) == SESSION_WORDS
+        assert len(node.device.receive(ReadPort.SESSION, SESSION_WORDS)) == 0
+        node.device.write(arm=0)
+        node._await_state("idle")
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [
+        FrameLayout(row=144, pilot_spacing=9, vacuum=1),
+        FrameLayout(row=130, pilots=3, pilot_spacing=130, vacuum=255),
+        FrameLayout(row=416, pilots=2, pilot_spacing=26),
+        FrameLayout(row=512, pilots=4, pilot_spacing=52),
+    ],
+)
+def test_layouts_at_the_limits_run(layout):
+    pipe = NodePipe(SPEC, record=True)
+    drive = DriveSettings(layout=layout, reference=0.5)
+    assert_plays(configured(pipe, drive), pipe, rows_of(3, 8, layout), drive)
+
+
+def test_a_record_begins_anew_with_each_capture():
+    class Ramp:
+        def __init__(self):
+            self.time = itertools.count()
+
+        def __call__(self, codes):
+            words = [next(self.time) & 0x1FFF for _ in range(codes.shape[1])]
+            return np.array([words, words])
+
+    pipe = NodePipe(SPEC, Ramp())
+    device = configured(pipe).device
+    device.strobe("capture")
+    while not len(device.receive(ReadPort.CAPTURE, 10)):
+        pass
+    device.strobe("capture")
+    words = []
+    for _ in range(40):
+        words += (device.receive(ReadPort.CAPTURE, 4096).astype(np.int64) & 0x3FFF).tolist()
+    assert len(words) == SPEC.capture
+    assert (np.diff(words) % 0x2000 == 1).all()

@@ -1,0 +1,37 @@
+import pytest
+
+from shotveil.models.common.checks import RangeError
+from shotveil.models.digitiser.pace import longest_wait
+from shotveil.models.digitiser.spec import DigitiserSettings, DigitiserSpec
+from shotveil.models.signal.frame import FrameLayout
+
+
+def wait(quadratures=2, **lengths):
+    spec = DigitiserSpec(quadratures)
+    return longest_wait(quadratures, spec.iterations, spec.symbol_fifo, FrameLayout(**lengths))
+
+
+def test_layouts_that_lost_symbols_in_the_gateware_are_told():
+    """Those with `fits` lost none there; `tests/gateware/node/test_any_host.py` plays some."""
+    for pilots, spacing, runs, fits in (
+        (1, 8, 16, False), (2, 16, 16, False), (2, 16, 8, False), (8, 64, 2, False),
+        (6, 84, 16, False), (8, 256, 2, False),
+        (1, 9, 16, True), (1, 12, 16, True), (4, 52, 16, True), (4, 64, 16, True),
+    ):  # fmt: skip
+        layout = {"row": spacing * runs, "pilots": pilots, "pilot_spacing": spacing}
+        assert (wait(**layout) < 64) == fits, layout
+        settings = DigitiserSettings(FrameLayout(**layout), mode_shift=3)
+        if fits:
+            settings.validate(DigitiserSpec())
+        else:
+            with pytest.raises(RangeError, match=f"pilots = {pilots} in each of {runs + 1} groups"):
+                settings.validate(DigitiserSpec())
+
+
+def test_homodyne_measures_once_a_frame():
+    assert wait(1, row=512, pilots=8, pilot_spacing=64) < 10
+
+
+def test_a_longer_gap_between_frames_lets_the_sums_catch_up():
+    tight = wait(row=128, pilot_spacing=8, guard=8)
+    assert wait(row=128, pilot_spacing=8, guard=200) < tight

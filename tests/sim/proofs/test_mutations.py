@@ -1,0 +1,39 @@
+"""The mutations fit the sources, and a planted one is found by tests that are not fooled."""
+
+import pytest
+
+from shotveil.models.common.checks import RangeError
+from shotveil.sim.proofs import mutations
+from shotveil.sim.proofs.mutations import MUTATIONS, ROOT, Mutation, outcomes, planted, tried
+
+
+def test_each_mutation_fits_its_file_once_and_changes_it():
+    assert len(MUTATIONS) >= 40
+    for mutation in MUTATIONS:
+        text = (ROOT / mutation.file).read_text(encoding="utf-8")
+        assert text.count(mutation.old) == 1, mutation
+        assert mutation.old != mutation.new
+        assert (ROOT / mutation.tests).exists(), mutation.tests
+        compile(text.replace(mutation.old, mutation.new), mutation.file, "exec")
+
+
+def test_a_mutation_that_does_not_fit_is_refused(tmp_path):
+    stray = Mutation("gateware/drive/dac.py", "no such text", "")
+    with pytest.raises(RangeError, match="0 times; allowed: once"):
+        planted(stray, tmp_path)
+
+
+def test_a_mutation_is_found_by_the_tests_of_its_file():
+    """Of a small file, in the copy alone."""
+    (one, _) = (m for m in MUTATIONS if "counter" in m.file)
+    assert tried(one, one.tests).found
+    assert not tried(None, one.tests).found
+
+
+def test_tests_that_fail_anyway_prove_nothing(monkeypatch):
+    outcome = mutations.MutationOutcome(None, True, "broken before")
+    monkeypatch.setattr(mutations, "tried", lambda *given: outcome)
+    with pytest.raises(RangeError, match="fails without a mutation"):
+        next(outcomes("counter"))
+    with pytest.raises(RangeError, match="'nothing' has no mutations"):
+        next(outcomes("nothing"))
