@@ -82,8 +82,8 @@ class World:
                 self.detector.efficiency * self.welcome.transmittance_out * (settings.gain - 1)
             )
             for part, slots in enumerate(self.slots(settings.layer)):
-                x = np.where(slots[:, None] >= 0, rows.x[slots], 77.0)
-                p = np.where(slots[:, None] >= 0, rows.p[slots], 55.0)
+                x = np.where(slots[:, None] >= 0, rows.x[slots], 3.0)
+                p = np.where(slots[:, None] >= 0, rows.p[slots], -3.5)
                 values = amplitude * (xi.real @ x.T + xi.imag @ p.T)
                 if settings.checks:
                     one = (settings.modes,)

@@ -173,6 +173,7 @@ REASONS = {
     "tap": (0.05, "less transmittance"),
     "intercept-resend": (0.1, "more excess noise"),
     "entangling-cloner": (0.05, "more excess noise|less transmittance"),
+    "receiver-saturation": (1.0, "more excess noise"),
 }
 
 
