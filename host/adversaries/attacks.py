@@ -11,32 +11,55 @@ import math
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from shotveil.host.leakage.catalogue import DATA_BOUNDS
-from shotveil.host.leakage.weights import weight_leakage
-from shotveil.host.verification.evidence import HonestNoise, excess_evidence, loss_evidence
+from shotveil.host.adversaries.detection import (
+    Noticed,
+    Record,
+    Sums,
+    drawn,
+    judged,
+    looks,
+    sampled,
+)
+from shotveil.host.adversaries.reconstruction import labels_by_photon_counting
+from shotveil.host.leakage.catalogue import (
+    DATA_BOUND,
+    DATA_BOUNDS,
+    WEIGHT_BOUND,
+    WEIGHT_BOUNDS,
+)
+from shotveil.host.leakage.weights import holevo_of_modulation, weight_leakage
+from shotveil.host.parties.client_checks import MOST_GAIN
+from shotveil.host.verification.brightness import BrightnessCheck
+from shotveil.host.verification.evidence import HonestNoise
 from shotveil.host.verification.monitor import MonitorSettings, SessionMonitor, Verdict
 from shotveil.host.verification.probe_check import CHECK_RATE, ProbeCheck, checks_for
 from shotveil.models.adversaries.adversary import (
     Adversary,
     ClientAdversary,
+    ComponentAdversary,
     FibreAdversary,
+    GuessingAdversary,
     LinkAdversary,
     ServerAdversary,
     adversary,
 )
-from shotveil.models.adversaries.channels import mutual_information
+from shotveil.models.adversaries.channels import Fibre, mutual_information
 from shotveil.models.adversaries.clients import DishonestClient
+from shotveil.models.adversaries.components import Play
 from shotveil.models.adversaries.interference import Interference
+from shotveil.models.adversaries.saturation import Saturator
 from shotveil.models.adversaries.servers import CuriousServer, ProbingServer, fisher_bits
 from shotveil.models.common.checks import require
 from shotveil.models.link.decoys import decoy_rows
-from shotveil.models.link.encoding import EncodedRows
+from shotveil.models.link.encoding import EncodedRows, Real, encode_rows
 from shotveil.models.link.optics import Link
 from shotveil.models.link.per_mode import read_per_mode
 from shotveil.models.link.statistics import SymbolStatistics
-from shotveil.models.link.symbols import read_symbols, vacuum
+from shotveil.models.link.symbols import homodyne, pass_through, read_symbols, vacuum
+from shotveil.models.networks.network import Layer
+
+BATCH = 256  # images that a client sends together
 
 
 @dataclass(frozen=True)
@@ -49,8 +72,11 @@ class HonestLayer:
     images: Largest number of images in a session.
     sessions: Number of sessions that are simulated.
     monitor: Settings of verification.
+    spectrum: Energies (N,) of the principal components of its rows, relative to each other and
+        descending, for clients that treat components in their own ways; None takes the weights that
+        suit such a client best.
 
-    Raises `RangeError` for a number below 1, or a link without light.
+    Raises `RangeError` for a number below 1, a link without light, or a spectrum of other length.
     """
 
     link: Link
@@ -60,29 +86,44 @@ class HonestLayer:
     images: int = 10_000
     sessions: int = 1000
     monitor: MonitorSettings = field(default_factory=MonitorSettings)
+    spectrum: Real | None = None
 
     def __post_init__(self) -> None:
         for name in ("modes", "rows", "decoys", "images", "sessions"):
             require(name, getattr(self, name), at_least=1, integer=True)
         require("photons", self.link.photons, above=0)
+        if self.spectrum is not None:
+            require(
+                "energies in the spectrum",
+                len(self.spectrum),
+                at_least=self.modes,
+                at_most=self.modes,
+            )
 
 
 @dataclass(frozen=True)
 class AttackOutcome:
-    """The result of an attack.
+    """The result of an attack. All bits are bits of the same thing, `of`.
 
     attack: Name of the adversary.
-    learned_bits: Bits learned for each real weight, or each data element and image.
-    bound_bits: The bound on these bits, in the same unit.
+    of: What the bits are counted by, such as "weight" or "image".
+    learned_bits: Bits that the adversary's own measurements tell.
+    held_bits: Bits that the best measurement of all the light that it holds could tell (Holevo's
+        theorem), for the very split over modes that it chose; None where this is not computed.
+    declared_bits: The bound at what the settings declare, which is what reports print.
+    bound_bits: The bound at what the adversary really does; NaN if no bound covers it.
     bound: Name of that bound; "" if no bound covers the attack.
     detected: Fraction of the sessions in which the attack was noticed.
-    images_median, images_most: Median and largest number of images until the attack was noticed;
-        None if it never was.
+    images_median, images_most: Median and largest number of images until the attack was noticed, 0
+        where it is refused before any light; None if it never was.
     by: The check that noticed it.
     """
 
     attack: str
+    of: str
     learned_bits: float
+    held_bits: float | None
+    declared_bits: float
     bound_bits: float
     bound: str
     detected: float
@@ -97,7 +138,8 @@ def run_attack(name: str, strength: float | None, setting: HonestLayer, seed: in
     strength: Strength of the attack; None takes the adversary's usual strength.
     seed: Seed of all randomness, ≥ 0.
 
-    Raises `RangeError` for an unknown name or a strength out of range.
+    Raises `RangeError` for an unknown name or a strength out of range, and for a number of modes
+    that the attack cannot take.
     """
     who = adversary(name, Adversary)
     rng = np.random.default_rng(seed)
@@ -105,8 +147,45 @@ def run_attack(name: str, strength: float | None, setting: HonestLayer, seed: in
         return _on_the_fibre(who, strength, setting, rng)
     if isinstance(who, ClientAdversary):
         return _at_the_client(who, strength, setting, rng)
+    if isinstance(who, ComponentAdversary):
+        return _by_components(who, strength, setting, rng)
+    if isinstance(who, GuessingAdversary):
+        return _guessing(who, strength, setting, rng)
     assert isinstance(who, ServerAdversary)
     return _at_the_server(who, strength, setting, rng)
+
+
+def spectrum_of(layer: Layer) -> Real:
+    """Return the energies (N,) of the principal components of a layer's rows, descending."""
+    rows = encode_rows(layer.weights, 1.0)
+    amounts = np.linalg.svd(rows.x + 1j * rows.p, compute_uv=False)
+    found = np.zeros(rows.modes)
+    found[: len(amounts)] = amounts**2
+    return found
+
+
+def weight_bound(modulation_variance: float, transmittance: float, excess_noise: float) -> float:
+    """Return the bound that weight budgets use, for one inference, in bits per real weight."""
+    bound = WEIGHT_BOUNDS[WEIGHT_BOUND]
+    return float(bound(1, modulation_variance, transmittance, excess_noise))
+
+
+def data_bound(link: Link, rows: int, modes: int) -> float:
+    """Return the bound that data budgets use, for `rows` rows, in bits per data element."""
+    g, coherent = (
+        link.returned_noise_quantum_at(link.gain),
+        link.coherent_photons_at(link.photons, modes),
+    )
+    return float(DATA_BOUNDS[DATA_BOUND](g, rows, modes, coherent))
+
+
+def _declared(s: HonestLayer) -> float:
+    n = s.modes
+    return weight_bound(
+        s.link.modulation_variance,
+        s.link.declared_transmittance_at(n),
+        s.link.declared_excess_noise(n),
+    )
 
 
 def _on_the_fibre(
@@ -117,18 +196,46 @@ def _on_the_fibre(
     sent = vacuum((256, s.modes), rng, s.link.modulation_variance)
     taken = channel.pass_on(sent, rng)
     learned = mutual_information(sent, taken.record, taken.touched)
-    bound = weight_leakage(
-        1 + s.link.modulation_variance, channel.transmittance, channel.excess_noise
+    bound = weight_bound(s.link.modulation_variance, channel.transmittance, channel.excess_noise)
+    if isinstance(channel, Saturator):
+        noticed = _saturated(s, channel, rng)
+    else:
+        touched = channel.touched
+        true = replace(s.link, transmittance_back=s.link.transmittance_back * channel.transmittance)
+        extra = s.link.server_detector.efficiency * channel.excess_noise
+        actual = HonestNoise.declared(true, s.modes)
+        record = Record(actual, actual, extra / touched if touched else 0.0, touched)
+        noticed = _sessions(s, record, rng)
+    return _outcome(who, "weight", learned, _declared(s), bound, noticed)
+
+
+def _saturated(s: HonestLayer, fibre: Fibre, rng: np.random.Generator) -> Noticed:
+    """Play it symbol by symbol, against a receiver that leaves out what lies beyond its range.
+
+    A symbol that is left out counts as vacuum, as `host.verification.estimation` says.
+    """
+    receiver = s.link.server_detector
+    most = receiver.converter_range or math.inf
+
+    def image() -> Sums:
+        sent = vacuum((s.rows + s.decoys, s.modes), rng, s.link.modulation_variance)
+        xi = vacuum((s.modes,), rng)
+        light = fibre.pass_on(sent, rng).returned
+        back = pass_through(s.link, light, xi / np.linalg.norm(xi), rng).returned
+        in_p = rng.random(len(sent)) < 0.5
+        y = homodyne(s.link, back, in_p, rng)
+        beyond = np.abs(y) > most
+        y[beyond] = math.sqrt(1 + receiver.electronic_noise) * rng.standard_normal(beyond.sum())
+        q = np.where(in_p[:, None], sent.imag, sent.real)
+        return SymbolStatistics.of(q[~in_p], y[~in_p]), SymbolStatistics.of(q[in_p], y[in_p])
+
+    declared, sessions = HonestNoise.declared(s.link, s.modes), min(s.sessions, 5)
+    return judged(
+        sampled(image, min(s.images, 20), sessions),
+        declared,
+        sessions,
+        s.monitor.false_alarm_probability,
     )
-    touched = channel.touched
-    found = _sessions(
-        s,
-        rng,
-        replace(s.link, transmittance_back=s.link.transmittance_back * channel.transmittance),
-        channel.excess_noise / touched if touched else 0.0,
-        touched,
-    )
-    return _outcome(who.name, learned, float(bound), who.covered_by, found, "excess noise or loss")
 
 
 def _at_the_client(
@@ -144,23 +251,24 @@ def _at_the_client(
     truth = (rows.x @ xi[0].real + rows.p @ xi[0].imag) / rows.scale
     # The client learns one product from each row: ½·log2(1 + SNR) bits, with the SNR as simulated.
     learned = -math.log2(1 - np.corrcoef(values, truth)[0, 1] ** 2) / 2
-    v, transmittance = 1 + link.modulation_variance, link.declared_transmittance_at(s.modes)
+    declared = _declared(s)
+    variance, transmittance = link.modulation_variance, link.declared_transmittance_at(s.modes)
     if client.bound == "mode":
         # All of this is about the single mode that the client aimed at, and all of the client's
         # noise is in that mode.
-        bound = 2 * weight_leakage(v, transmittance, link.noise_quantum + link.excess_noise)
-        found, by = _single_modes(client, s, rng), "single modes"
+        mode_noise = link.noise_quantum + link.excess_noise
+        bound = 2 * float(weight_leakage(1 + variance, transmittance, mode_noise))
+        noticed, of = _single_modes(client, s, rng), "weight of that mode"
+        declared *= s.modes  # the bits of the whole row may all be about this mode
     else:
         learned /= 2 * s.modes
-        bound = weight_leakage(v, transmittance, link.declared_excess_noise(s.modes))
-        found, by = _sessions(s, rng, link, 0.0, 0.0), "excess noise"
-    return _outcome(who.name, learned, float(bound), who.covered_by, found, by)
+        bound = weight_bound(variance, transmittance, link.declared_excess_noise(s.modes))
+        actual, of = HonestNoise.declared(link, s.modes), "weight"
+        noticed = _sessions(s, Record(actual, actual), rng)
+    return _outcome(who, of, learned, declared, bound, noticed)
 
 
-def _single_modes(
-    client: DishonestClient, s: HonestLayer, rng: np.random.Generator
-) -> NDArray[np.float64]:
-    """Return the number of images until each session's monitor aborts; ∞ if it never does."""
+def _single_modes(client: DishonestClient, s: HonestLayer, rng: np.random.Generator) -> Noticed:
     found = []
     layer = _gaussian_rows(s, s.decoys, rng)
     for _ in range(min(s.sessions, 20)):
@@ -168,7 +276,7 @@ def _single_modes(
         decoys = decoy_rows(layer, s.decoys, rng)
         found.append(math.inf)
         done = 0
-        for images in _looks(s.images):
+        for images in looks(s.images):
             asked = client.directions(images - done, s.modes)
             assert asked is not None
             done = images
@@ -176,7 +284,109 @@ def _single_modes(
             if monitor.add(0, None, seen).verdict is Verdict.ABORT:
                 found[-1] = images
                 break
-    return np.array(found)
+    return Noticed(np.array(found), "single modes")
+
+
+def _by_components(
+    who: ComponentAdversary, strength: float | None, s: HonestLayer, rng: np.random.Generator
+) -> AttackOutcome:
+    client, n = who.of(strength), s.modes
+    relative = client.weights(n) if s.spectrum is None else np.asarray(s.spectrum, np.float64)
+    energies = s.link.modulation_variance * relative * (n / relative.sum())
+    play = client.play(s.link, energies)
+    noise = (play.noise_x + play.noise_p) / 2
+    # A mode that returns amplified holds no more than if its surplus were lost: this loss, and no
+    # gain, is what its bound takes.
+    slope = float(energies @ np.sqrt(np.minimum(play.transmittance, 1)) / energies.sum())
+    bound = weight_bound(s.link.modulation_variance, min(1.0, slope**2), float(noise.mean()))
+    held = float(np.sum(held_per_mode(energies, play.transmittance, noise))) / (2 * n)
+    learned = play.read_bits / (2 * n)
+    noticed = _sessions(s, _record(s.link, play), rng)
+    return _outcome(who, "weight", learned, _declared(s), bound, noticed, held)
+
+
+def held_per_mode(energies: Real, transmittance: Real, noise: Real) -> Real:
+    """Return χ, in bits, of modes of which some may return amplified, arrays (N,).
+
+    energies: V_A (SNU). transmittance: T ≥ 0. noise: ε (SNU), at least 2(T − 1).
+
+    Where T is above 1, the result is an upper bound: losing light until T = 1 leaves the noise ε/T,
+    and can only add to what the client holds.
+    """
+    gain = np.maximum(transmittance, 1.0)
+    return holevo_of_modulation(energies, transmittance / gain, noise / gain)
+
+
+def _record(link: Link, play: Play) -> Record:
+    """Return what the server's receiver records of rows that a client treats by components."""
+    n, receiver = len(play.energies), link.server_detector
+    amplitude = np.sqrt(play.transmittance)
+    mean = float(amplitude @ play.energies / play.energies.sum())
+    # The slope that the server fits leaves this much of the others' slopes in its residual.
+    spread = float(((amplitude - mean) ** 2) @ play.energies)
+    scale = math.sqrt(receiver.efficiency * play.unit)
+    found = []
+    for noise in (play.noise_x, play.noise_p):
+        total = float(noise.sum())
+        white = min(link.excess_noise, total / n)
+        found.append(
+            HonestNoise(
+                n,
+                mean * scale,
+                float(receiver.noise_variance(white)) * play.unit,
+                receiver.efficiency * (total - n * white + spread) * play.unit,
+            )
+        )
+    order = np.argsort(play.energies)[::-1]
+    return Record(
+        found[0], found[1], energies=play.energies[order], slopes=amplitude[order] * scale
+    )
+
+
+def _guessing(
+    who: GuessingAdversary, strength: float | None, s: HonestLayer, rng: np.random.Generator
+) -> AttackOutcome:
+    server = who.of(strength)
+    link, data, rows = server.link(s.link), server.data(s.modes, rng), s.rows + s.decoys
+    # Of the photons of all rows along the data, this many come back because of the imbalance.
+    coherent = rows * link.coherent_photons_at(link.photons, s.modes) * server.aim(data)
+    guessed = labels_by_photon_counting(
+        link, data.directions, data.labels, rows, rng, coherent=coherent
+    )
+    declared, bound = (2 * s.modes * data_bound(each, rows, s.modes) for each in (s.link, link))
+    if link.gain > max(MOST_GAIN, s.link.gain):
+        noticed = Noticed(np.zeros(s.sessions), "the client's cap on the gain, before any light")
+    elif link.photons > s.link.photons:
+        noticed = _too_bright(link, s, rng)
+    else:
+        noticed = _unseen(s)
+    return _outcome(who, "image", max(0.0, guessed.bits), declared, bound, noticed)
+
+
+def _too_bright(link: Link, s: HonestLayer, rng: np.random.Generator) -> Noticed:
+    """Return when the client's check of brightness refuses the light of the true `link`."""
+    found = []
+    slots, checks = s.rows + s.decoys, checks_for(BATCH, CHECK_RATE)
+    noise = math.sqrt(link.inference_variance_at(link.gain))
+    for _ in range(min(s.sessions, 20)):
+        check = BrightnessCheck(
+            s.link, [s.link.gain], [s.link.photons], s.monitor.false_alarm_probability
+        )
+        found.append(math.inf)
+        for number in range(1, max(2, s.images // BATCH)):
+            means = link.signal_at(link.gain) * rng.normal(
+                0, math.sqrt(link.modulation_variance), slots
+            )
+            readings = means + noise * rng.standard_normal((checks, slots))
+            if check.add(float(np.sum(readings**2)), readings.size, 0):
+                found[-1] = number * BATCH
+                break
+    return Noticed(np.array(found), f"brightness check ({checks} in {BATCH} images)")
+
+
+def _unseen(s: HonestLayer) -> Noticed:
+    # Such a server follows the protocol and only analyses what it receives.
+    return Noticed(np.full(s.sessions, math.inf), "nothing: it is within its bound")
 
 
 def _at_the_server(
@@ -184,39 +394,26 @@ def _at_the_server(
 ) -> AttackOutcome:
     server = who.of(strength)
     learned = _reconstruction(server, s, rng)
-    bound = math.nan
-    if who.covered_by:
-        limit = DATA_BOUNDS[who.covered_by]
-        bound = float(limit(s.link.noise_quantum, s.rows + s.decoys, s.modes))
-    if isinstance(server, ProbingServer):
-        found, by = _checked(server, s, rng)
-    else:
-        # This server follows the protocol and only analyses what it receives, so nobody can notice.
-        found, by = np.full(s.sessions, math.inf), "nothing: it is within its bound"
-    return _outcome(who.name, learned, bound, who.covered_by, found, by)
+    declared = data_bound(s.link, s.rows + s.decoys, s.modes)
+    bound = declared if who.covered_by else math.nan
+    noticed = _checked(server, s, rng) if isinstance(server, ProbingServer) else _unseen(s)
+    return _outcome(who, "data element", learned, declared, bound, noticed)
 
 
-def _checked(
-    server: ProbingServer, s: HonestLayer, rng: np.random.Generator
-) -> tuple[NDArray[np.float64], str]:
-    """Return the images until each client's check finds the server out, and the check's name.
-
-    The number of images is ∞ where the check never does.
-    """
+def _checked(server: ProbingServer, s: HonestLayer, rng: np.random.Generator) -> Noticed:
     found = []
-    slots, batch = s.rows + s.decoys, 256
-    checks = checks_for(batch, CHECK_RATE)
+    slots, checks = s.rows + s.decoys, checks_for(BATCH, CHECK_RATE)
     for _ in range(min(s.sessions, 20)):
         check = ProbeCheck(s.link.gain, s.link.client_detector, s.monitor.false_alarm_probability)
         found.append(math.inf)
-        for number in range(1, max(2, s.images // batch)):
+        for number in range(1, max(2, s.images // BATCH)):
             direction = vacuum((s.modes,), rng)
             direction /= np.linalg.norm(direction)
             means = rng.normal(0, math.sqrt(s.link.modulation_variance), slots)
             if check.add(server.readings(s.link, direction, means, checks, rng)):
-                found[-1] = number * batch
+                found[-1] = number * BATCH
                 break
-    return np.array(found), f"probe check ({checks} in {batch} images)"
+    return Noticed(np.array(found), f"probe check ({checks} in {BATCH} images)")
 
 
 def _reconstruction(server: CuriousServer, s: HonestLayer, rng: np.random.Generator) -> float:
@@ -231,74 +428,11 @@ def _reconstruction(server: CuriousServer, s: HonestLayer, rng: np.random.Genera
     return fisher_bits(np.array(estimates), np.array(truth), 1 / s.modes**2) / 2
 
 
-def _sessions(
-    s: HonestLayer, rng: np.random.Generator, true: Link, extra: float, touched: float
-) -> NDArray[np.float64]:
-    """Return the number of images until each session is aborted; ∞ where it never is.
-
-    true: The link as the adversary made it.
-    extra: White noise (SNU) that it adds to a fraction `touched` of the rows.
-    """
-    noise, actual = HonestNoise.declared(s.link, s.modes), HonestNoise.declared(true, s.modes)
-    eta = s.link.server_detector.efficiency
-    spike = eta * true.transmittance_back * true.noise_quantum
-    limit = math.log(3 / s.monitor.false_alarm_probability)
-    found = np.full(s.sessions, math.inf)
-    total = SymbolStatistics(np.zeros(s.sessions, int), *np.zeros((3, s.sessions)))
-    done = 0
-    for images in _looks(s.images):
-        rows = (images - done) * (s.rows + s.decoys)
-        done = images
-        total += session_sums(
-            rng, actual, s.link.modulation_variance, rows, s.sessions, spike, eta * extra, touched
-        )
-        part = [(noise, total)]
-        evidence = np.maximum(excess_evidence(part), loss_evidence(part))
-        found[(evidence >= limit) & np.isinf(found)] = images
-        if np.isfinite(found).all():
-            break
-    return found
-
-
-def session_sums(
-    rng: np.random.Generator,
-    noise: HonestNoise,
-    modulation_variance: float,
-    rows: int,
-    sessions: int,
-    spike: float,
-    extra: float = 0.0,
-    touched: float = 0.0,
-) -> SymbolStatistics:
-    """Draw the sums over `rows` rows in each session from their distributions, arrays (sessions,).
-
-    noise: Slope and white noise of the actual channel.
-    modulation_variance: V_A of the Gaussian rows, in SNU.
-    spike: Additional noise variance (SNU) in one direction. It is taken to be orthogonal to q,
-        which is a good approximation with hundreds of modes.
-    extra: Additional variance (SNU) in all modes of a random fraction `touched` of the rows.
-
-    The draws are Σq², the noise along q, and the energy of the noise in all other directions.
-    """
-    hit = rng.binomial(rows, touched, sessions) if touched else np.zeros(sessions, dtype=int)
-    n = noise.modes * rows
-    qq = modulation_variance * rng.chisquare(n, sessions)
-    energy = np.zeros(sessions)
-    for number, white in ((rows - hit, noise.white), (hit, noise.white + extra)):
-        energy += 2 * white * rng.standard_gamma(number * (noise.modes - 1) / 2)
-        energy += 2 * (white + spike) * rng.standard_gamma(number / 2)
-    along = np.sqrt(noise.white + extra * hit / rows) * rng.standard_normal(sessions)
-    cross = along * np.sqrt(qq)
-    yy = noise.slope**2 * qq + 2 * noise.slope * cross + energy + along**2
-    return SymbolStatistics(np.full(sessions, n), qq, noise.slope * qq + cross, yy)
-
-
-def _looks(images: int) -> list[int]:
-    """Return the numbers of images after which to test: each a tenth more than the last."""
-    looks = [1]
-    while looks[-1] < images:
-        looks.append(min(images, max(looks[-1] + 1, math.ceil(looks[-1] * 1.1))))
-    return looks
+def _sessions(s: HonestLayer, record: Record, rng: np.random.Generator) -> Noticed:
+    """Return when the server's verification refuses sessions with such a record."""
+    sums = drawn(record, s.link.modulation_variance, s.rows + s.decoys, s.images, s.sessions, rng)
+    declared = HonestNoise.declared(s.link, s.modes)
+    return judged(sums, declared, s.sessions, s.monitor.false_alarm_probability)
 
 
 def _gaussian_rows(s: HonestLayer, number: int, rng: np.random.Generator) -> EncodedRows:
@@ -307,18 +441,27 @@ def _gaussian_rows(s: HonestLayer, number: int, rng: np.random.Generator) -> Enc
 
 
 def _outcome(
-    name: str, learned: float, bound_bits: float, bound: str, found: NDArray[np.float64], by: str
+    who: Adversary,
+    of: str,
+    learned: float,
+    declared: float,
+    bound: float,
+    noticed: Noticed,
+    held: float | None = None,
 ) -> AttackOutcome:
-    seen = found[np.isfinite(found)]
+    seen = noticed.images[np.isfinite(noticed.images)]
     return AttackOutcome(
-        name,
+        who.name,
+        of,
         learned,
-        bound_bits,
+        held,
+        declared,
         bound,
-        float(np.isfinite(found).mean()),
+        who.covered_by,
+        float(np.isfinite(noticed.images).mean()),
         float(np.median(seen)) if len(seen) else None,
         float(seen.max()) if len(seen) else None,
-        by,
+        noticed.by,
     )
 
 
@@ -333,6 +476,12 @@ def curious_server(name: str, strength: float | None) -> CuriousServer:
 
 
 def interference_bound(adversary: Interference) -> float:
-    """Return the Holevo bound, in bits, on what an adversary inside a link reports as `learned`."""
-    bits = float(weight_leakage(1 + adversary.variance(), *adversary.channel()))
-    return 2 * bits if adversary.bound == "mode" else bits
+    """Return the bound, in bits, on what an adversary inside a link reports as `learned`.
+
+    It is the bound that budgets use, for all weights of a row alike; for the two weights of one
+    mode it is χ of that mode.
+    """
+    variance, channel = adversary.variance(), adversary.channel()
+    if adversary.bound == "mode":
+        return 2 * float(weight_leakage(1 + variance, *channel))
+    return weight_bound(variance, *channel)

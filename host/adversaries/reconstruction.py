@@ -34,20 +34,31 @@ def image_by_photon_counting(
 
 
 def photon_counts(
-    link: Link, xi: np.ndarray, rows: int, rng: np.random.Generator
+    link: Link,
+    xi: np.ndarray,
+    rows: int,
+    rng: np.random.Generator,
+    coherent: float | Real = 0.0,
 ) -> NDArray[np.int64]:
     """Draw what a server that counts photons counts in each mode, in all `rows` rows together.
 
     xi: Directions of the client's data, shape (images, N); the counts have the same shape.
+    coherent: Photons, a number or shape (images,), that leave the client along ξ in all rows
+        together because of its loss imbalance.
 
     The server displaces the returned light back by what it sent. This leaves a thermal state of
-    n̄ = T_back·g/2 photons along ξ, and technical noise of ε/2 photons in every mode. The counts
-    follow the Glauber–Sudarshan distribution: Poisson counts of a circular Gaussian amplitude. Of
-    the noise in the rows' amplitudes a of one mode, the part along a adds to ‖a‖·ξ_k, and its
-    energy elsewhere is a gamma variable, so no row has to be drawn on its own.
+    n̄ = T_back·g/2 photons along ξ, on that coherent light, and technical noise of ε/2 photons in
+    every mode. The counts follow the Glauber–Sudarshan distribution: Poisson counts of a circular
+    Gaussian amplitude. Of the noise in the rows' amplitudes a of one mode, the part along a adds to
+    ‖a‖·ξ_k, and its energy elsewhere is a gamma variable, so no row has to be drawn on its own.
     """
-    quantum = link.transmittance_back * link.noise_quantum / 2
-    along = np.sqrt(quantum * rng.standard_gamma(rows, (len(xi), 1)))
+    quantum = link.transmittance_back * link.returned_noise_quantum_at(link.gain) / 2
+    shift = link.transmittance_back * np.broadcast_to(coherent, (len(xi),))[:, None]
+    if np.any(shift):
+        # |a|² of complex Gaussians about means: half of a noncentral χ², by their number.
+        along = np.sqrt(quantum / 2 * rng.noncentral_chisquare(2 * rows, 2 * shift / quantum))
+    else:
+        along = np.sqrt(quantum * rng.standard_gamma(rows, (len(xi), 1)))
     intensity = np.abs(along * xi + vacuum(xi.shape, rng, link.excess_noise / 4)) ** 2
     intensity += link.excess_noise / 2 * rng.standard_gamma(rows - 1, xi.shape)
     return rng.poisson(link.server_detector.efficiency * intensity)
@@ -80,11 +91,13 @@ def labels_by_photon_counting(
     rows: int,
     rng: np.random.Generator,
     most: int = 1000,
+    coherent: float | Real = 0.0,
 ) -> GuessedLabels:
     """Guess the labels of images from the photons that return in a layer of `rows` rows.
 
     xi: Directions of at least two images, shape (images, N). labels: Their labels, shape (images,).
     most: Number of images to guess; they are the first.
+    coherent: Photons along each image that a loss imbalance returns, as `photon_counts` takes them.
 
     The server knows all images but the one that it guesses, with their labels. It takes the
     client's image to be like one of them: image j has the likelihood Π_k q_jk^{n_k} of counts n,
@@ -94,9 +107,11 @@ def labels_by_photon_counting(
     not rule that image out. Raises `RangeError` for less than two images.
     """
     require("images", len(xi), at_least=2)
-    counts = photon_counts(link, xi[:most], rows, rng)
+    coherent = np.broadcast_to(coherent, (len(xi),))
+    counts = photon_counts(link, xi[:most], rows, rng, coherent[:most])
     guessed, modes = counts.shape
-    signal = link.transmittance_back * link.noise_quantum / 2
+    signal = link.returned_noise_quantum_at(link.gain) / 2 + float(coherent.mean()) / rows
+    signal *= link.transmittance_back
     floor = link.excess_noise / 2 + 0.01 * signal / modes
     rates = signal * np.abs(xi) ** 2 + floor
     shares = np.log(rates / rates.sum(axis=1, keepdims=True))

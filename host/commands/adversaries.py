@@ -20,6 +20,11 @@ def adversary_name(*seats: str) -> OneOf:
     return OneOf("attack", lambda: [who.name for who in seated(seats)])
 
 
+def session_adversary_name(*seats: str) -> OneOf:
+    """The same for adversaries that can act in real sessions."""
+    return OneOf("attack", lambda: [who.name for who in seated(seats) if who.in_sessions])
+
+
 def seated(seats: tuple[str, ...]) -> list[Any]:
     """Return all adversaries in one of the seats."""
     from shotveil.models.adversaries.adversary import Adversary, adversaries

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import secrets
 import time
 from contextlib import ExitStack
@@ -92,8 +91,9 @@ if TYPE_CHECKING:
 @click.option(
     "--max-gain",
     type=float,
-    show_default="what the server grants",
-    help="Largest power gain to amplify any layer with (above 1).",
+    show_default="what the server grants, up to 2 + √2",
+    help="Largest power gain to amplify any layer with (above 1). Without it, a server that grants "
+    "more than 2 + √2 is refused.",
 )
 @client_detector_options
 @click.option(
@@ -115,7 +115,7 @@ if TYPE_CHECKING:
 )
 @max_image_bits_option(
     "Most that may leak of any image as a whole, in bits: in one inference, and over all time with "
-    "--ledger (0 or more)."
+    "--ledger (0 or more). Without it, an inference may tell 8 bits of each element (holevo)."
 )
 @data_bound_option("that --data-budget and --max-image-bits limit")
 @click.option(
@@ -126,6 +126,12 @@ if TYPE_CHECKING:
     "there are none (from 0 to 1).",
 )
 @false_alarm_option
+@click.option(
+    "--accept-changes",
+    is_flag=True,
+    help="Accept, and remember from now on, what the server declares of its network, light and "
+    "decoys, although it declared something else when it was first used.",
+)
 @json_option
 def ask(
     context: click.Context,
@@ -150,6 +156,7 @@ def ask(
     data_bound: str,
     check_rate: float,
     false_alarm_probability: float,
+    accept_changes: bool,
     json: bool,
     **receiver: Any,
 ) -> None:
@@ -168,6 +175,7 @@ def ask(
     from shotveil.host.parties.kept_receipts import KeptReceipts
     from shotveil.host.parties.keys import CLIENT, read_keys, require_client_name
     from shotveil.host.parties.node_port import NodePort
+    from shotveil.host.parties.pins import Pins
     from shotveil.host.parties.rpc import RemoteClientPort, RemoteModel
     from shotveil.host.run.samples import load_samples
     from shotveil.models.link.light import one_or_each
@@ -189,6 +197,7 @@ def ask(
     samples = load_samples(data, "test", label).first(images)
     pixels, labels = samples.flat, samples.labels
     own_part = None if part is None else load_client_part(part)
+    pins = Pins(folder / f"{CLIENT}-{name}.servers.json")
     detector = channel_of(**receiver).client_detector
     known = None if calibration is None else ClientCalibration.load(calibration)
     if known is not None:
@@ -199,15 +208,23 @@ def ask(
         progress = stack.enter_context(progress_bar("images through the link"))
         light: NodePort | RemoteClientPort
         how: dict[str, Any] = {}
+        prepare = []
         if device is None or known is None:
             model = RemoteModel(server, own_keys)
             light = RemoteClientPort(link, own_keys)
         else:
             model = RemoteModel(server, own_keys, deadline=LAYER_SECONDS)
             light = NodePort(reach(device), known)
-            how = {"in_flight": 1, "prepare": light.prepare, "late": True}
+            how = {"in_flight": 1, "late": True}
+            prepare.append(light.prepare)
         stack.callback(model.hang_up)
         stack.callback(light.hang_up)
+
+        def welcomed(welcome: Any) -> None:
+            pins.check(server, welcome, accept_changes)
+            for step in prepare:
+                step(welcome)
+
         client = DataClient(
             model,
             light,
@@ -216,12 +233,15 @@ def ask(
             np.random.default_rng(secrets.randbits(128)),
             network=network or (own_part.digest if own_part else ""),
             plan=own_part.plan if own_part else None,
-            max_gain=math.inf if max_gain is None else max_gain,
+            max_gain=max_gain,
+            max_image_bits=max_image_bits,
+            data_bound=data_bound,
             detector=detector,
             ledger=accounts,
             check_rate=check_rate,
             false_alarm_probability=false_alarm_probability,
             checkpoint="" if kept is None else kept.last,
+            prepare=welcomed,
             **how,
         )
         told = client.image_bits[data_bound]
@@ -230,12 +250,6 @@ def ask(
             click.echo(
                 f"an image leaks at most {told:.4g} bits in an inference ({data_bound}), "
                 f"at gain {gains}"
-            )
-        if max_image_bits is not None and told > max_image_bits:
-            client.close()
-            raise RangeError(
-                f"gain = {gains} leaks {told:.4g} bits of an image in an inference "
-                f"({data_bound}); allowed: at most {max_image_bits:g}, as --max-image-bits says"
             )
         start = time.perf_counter()
         outputs = client.classify(pixels, batch, lambda done: progress(done, len(pixels)))
@@ -260,6 +274,7 @@ def ask(
         "checkpoint": receipt.checkpoint,
         "probe_variance": client.check.variance if client.check.count else None,
         "probe_variance_expected": client.check.expected,
+        "brightness": client.brightness.ratio if client.brightness.layers else None,
         "image_bits": client.image_bits,
         "data_leakage_bits": accounts.leakage() if accounts else None,
         "seconds": seconds,
@@ -279,5 +294,6 @@ def ask(
     if client.check.count:
         click.echo(
             f"probe check: variance {client.check.variance:.5g} SNU, "
-            f"coherent light has {client.check.expected:.5g}"
+            f"coherent light has {client.check.expected:.5g}; brightness "
+            f"{client.brightness.ratio:.3g} of what is declared"
         )

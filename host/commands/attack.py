@@ -10,6 +10,7 @@ import click
 
 from shotveil.host.commands.adversaries import adversary_name, print_adversaries
 from shotveil.host.commands.options import (
+    NETWORK,
     channel_options,
     f2_option,
     false_alarm_option,
@@ -55,6 +56,13 @@ from shotveil.host.commands.output import print_json
 @click.option(
     "--decoys", type=int, default=98, help="Number of decoy rows for an image (1 or more)."
 )
+@click.option(
+    "--network",
+    type=NETWORK,
+    show_default="weights that suit the attack best",
+    help="Network whose first layer has the components of the weights, for attacks on components: "
+    "the name of one that comes with Shotveil, or a file.",
+)
 @false_alarm_option
 @seed_option
 @json_option
@@ -70,6 +78,7 @@ def attack(
     modes: int,
     rows: int,
     decoys: int,
+    network: str | None,
     false_alarm_probability: float,
     seed: int,
     json: bool,
@@ -77,15 +86,16 @@ def attack(
 ) -> None:
     """Run the attack NAME against an honest counterpart.
 
-    The output is what the adversary learned, the bound on it, and how soon it was noticed. With
-    --list, the names of all attacks are printed. Without --photons and --f2 the light has 6 photons
-    per mode.
+    The output is what the adversary learned, what the bound allows at the declared settings and at
+    what the adversary really does, and how soon it was noticed. With --list, the names of all
+    attacks are printed. Without --photons and --f2 the light has 6 photons per mode.
     """
-    from shotveil.host.adversaries.attacks import HonestLayer, run_attack
+    from shotveil.host.adversaries.attacks import HonestLayer, run_attack, spectrum_of
     from shotveil.host.verification.monitor import MonitorSettings
     from shotveil.models.adversaries.adversary import Adversary, adversary
     from shotveil.models.common.checks import require
     from shotveil.models.link.light import links_of
+    from shotveil.models.networks.network import load_network
 
     if list:
         print_adversaries(json)
@@ -96,7 +106,9 @@ def attack(
     usual = 6.0 if photons is None and f2 is None else photons
     (link,) = links_of(link_of(gain, usual, f2, **channel), 1)
     monitor = MonitorSettings(false_alarm_probability=false_alarm_probability)
-    setting = HonestLayer(link, modes, rows, decoys, images, sessions, monitor)
+    spectrum = None if network is None else spectrum_of(load_network(network).layers[0])
+    modes = modes if spectrum is None else len(spectrum)
+    setting = HonestLayer(link, modes, rows, decoys, images, sessions, monitor, spectrum)
     outcome = run_attack(name, strength, setting, seed)
     result = asdict(outcome)
     if math.isnan(outcome.bound_bits):
@@ -107,10 +119,19 @@ def attack(
     who = adversary(name, Adversary)
     meant = f", {who.strength.meaning} {who.strong(strength):g}" if who.strength else ""
     click.echo(name + meant)
-    bound = f"of {outcome.bound_bits:.5g} ({outcome.bound})" if outcome.bound else "(no bound)"
-    click.echo(f"learned per element and image: {outcome.learned_bits:.5g} bits {bound}")
+    held = "" if outcome.held_bits is None else f", {outcome.held_bits:.5g} with a quantum memory"
+    click.echo(f"learned of each {outcome.of}: {outcome.learned_bits:.5g} bits{held}")
+    covered = (
+        f"{outcome.bound_bits:.5g} at what it does ({outcome.bound})"
+        if outcome.bound
+        else "no bound at what it does"
+    )
+    click.echo(f"allowed: {outcome.declared_bits:.5g} bits at what is declared, {covered}")
     if outcome.images_median is None:
         click.echo(f"noticed in no session, by {outcome.by}")
+        return
+    if not outcome.images_most:
+        click.echo(f"refused in {outcome.detected:.2%} of the sessions, by {outcome.by}")
         return
     click.echo(
         f"noticed in {outcome.detected:.2%} of the sessions, after {outcome.images_median:,.0f} "

@@ -20,6 +20,7 @@ from shotveil.host.commands.config import config_option
 from shotveil.host.commands.output import Failed
 from shotveil.host.commands.room import Room, with_help
 from shotveil.models.common.checks import RangeError
+from shotveil.models.common.text import one_line
 
 FAILED, BAD_INPUT, BUG, INTERRUPTED, NOBODY_READS = 1, 2, 70, 130, 141
 NARROWEST = 20  # letters in a line of the terminal
@@ -209,9 +210,3 @@ def _output_is_closed() -> bool:
 def _end(code: int, message: str) -> NoReturn:
     print(f"shotveil: {one_line(message)}", file=sys.stderr)
     sys.exit(code)
-
-
-def one_line(text: str) -> str:
-    """The text on one line; letters that would command a terminal are shown by their codes."""
-    joined = " ".join(text.split())
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in joined)

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from shotveil.host.commands.adversaries import adversary_name, require_attack
+from shotveil.host.commands.adversaries import require_attack, session_adversary_name
 from shotveil.host.commands.options import (
     FILE,
     channel_of,
@@ -44,7 +44,7 @@ from shotveil.models.common.checks import require
 )
 @click.option(
     "--attack",
-    type=adversary_name("fibre", "client"),
+    type=session_adversary_name("fibre", "client"),
     help="Adversary to put inside, for a test of the honest parties; implies --symbol-level.",
 )
 @strength_option

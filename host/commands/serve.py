@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from shotveil.host.commands.adversaries import adversary_name, require_attack
+from shotveil.host.commands.adversaries import require_attack, session_adversary_name
 from shotveil.host.commands.demo import DATA_BUDGET, WEIGHT_BUDGET
 from shotveil.host.commands.options import (
     FILE,
@@ -159,7 +159,7 @@ DEMO_BUDGET = 8.0  # bits per weight; no weight of the demo's networks holds mor
 )
 @click.option(
     "--attack",
-    type=adversary_name("server"),
+    type=session_adversary_name("server"),
     help="Dishonest server to play, for a test of the clients; needs `shotveil link "
     "--symbol-level`.",
 )

@@ -11,6 +11,7 @@ import math
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import pairwise
 from typing import Protocol
 
@@ -19,24 +20,23 @@ from numpy.typing import NDArray
 
 from shotveil.host.leakage.catalogue import DATA_BOUNDS
 from shotveil.host.leakage.data import image_bits
+from shotveil.host.leakage.default_bounds import DATA_BOUND
 from shotveil.host.ledger.data_ledger import DataLedger
+from shotveil.host.parties.client_checks import check_image_bits, check_welcome, used_gains
 from shotveil.host.protocol import messages_pb2 as pb
 from shotveil.host.protocol.wire import (
     MOST_BYTES,
     MOST_IMAGES,
-    MOST_MAGNITUDE,
-    MOST_MODES,
-    MOST_ROWS,
     VERSION,
     ProtocolError,
     Refusal,
     check_range,
-    check_version,
     invalid,
     pack,
     unpack,
 )
 from shotveil.host.run.schedule import IMAGES_IN_BATCH
+from shotveil.host.verification.brightness import BrightnessCheck
 from shotveil.host.verification.levels import FALSE_ALARM_PROBABILITY
 from shotveil.host.verification.probe_check import (
     ProbeCheck,
@@ -46,6 +46,7 @@ from shotveil.host.verification.probe_check import (
     separate,
 )
 from shotveil.models.common.checks import RangeError, require
+from shotveil.models.common.text import one_line
 from shotveil.models.link.channel import Channel
 from shotveil.models.link.detector import Detector
 from shotveil.models.link.encoding import Complex, Real, modes_of
@@ -90,13 +91,18 @@ class DataClient:
     plan: The client's steps, from its part of the network. None means that the layers follow each
         other with ReLU between them.
     max_gain: Largest gain that this client uses in any layer, even if the server grants more. It
-        limits how much of the data leaks.
+        limits how much of the data leaks. None means 2 + √2; then a server that grants more is
+        refused.
+    max_image_bits: Most bits that one inference may tell of an image, under the bound `data_bound`;
+        a server under which it tells more is refused. None means 8 bits for each element of an
+        image, under `holevo`.
     ledger: Account of what leaked of each image. An image is charged before the optics are set to
         it. None keeps no account.
     check_rate: Number of extra repetitions of each row for each image, in [0, 1], by which the
-        client checks that the server's light is coherent. Unless the rate is 0, every batch has
-        at least two.
-    false_alarm_probability: Probability that the check refuses an honest server, in (0, 1).
+        client checks that the server's light is coherent and no brighter than declared. Unless the
+        rate is 0, every batch has at least two.
+    false_alarm_probability: Probability, in (0, 1), that either of these two checks refuses an
+        honest server.
     in_flight: Number of batches that are sent at the same time, ≥ 1.
     prepare: Function that is called with the server's welcome before any optics are set.
     checkpoint: The last checkpoint that a receipt of this server's ledger had; the server refuses
@@ -115,7 +121,9 @@ class DataClient:
         *,
         network: str = "",
         plan: ClientPlan | None = None,
-        max_gain: float = math.inf,
+        max_gain: float | None = None,
+        max_image_bits: float | None = None,
+        data_bound: str = DATA_BOUND,
         detector: Detector | None = None,
         ledger: DataLedger | None = None,
         check_rate: float = 0.0,
@@ -132,11 +140,26 @@ class DataClient:
         self._detector = detector or Detector()
         self._check_rate = check_rate
         self.welcome = model.open(pb.Hello(version=VERSION, network=network, checkpoint=checkpoint))
-        self._check_welcome(self.welcome)
-        self._plan = self._plan_for(self.welcome, plan)
-        prepare(self.welcome)
-        self.gains = [min(layer.gain, max_gain) for layer in self.welcome.layers]
+        try:
+            check_welcome(self.welcome)
+            self._plan = self._plan_for(self.welcome, plan)
+            self.gains = used_gains([layer.gain for layer in self.welcome.layers], max_gain)
+            bound = DATA_BOUND if max_image_bits is None else data_bound
+            check_image_bits(self.image_bits[bound], self.inputs, max_image_bits, bound)
+            prepare(self.welcome)
+        except BaseException:
+            with suppress(ProtocolError):
+                self.close()
+            raise
+        # The client knows only this much of the channel; the rest does not affect its readings.
+        self._channel = Channel(
+            transmittance_out=self.welcome.transmittance_out, client_detector=self._detector
+        )
         self.check = ProbeCheck(self.gains, self._detector, false_alarm_probability)
+        photons = [layer.photons for layer in self.welcome.layers]
+        self.brightness = BrightnessCheck(
+            self._channel, self.gains, photons, false_alarm_probability
+        )
         self._secret = threading.Lock()
         self.warnings: list[str] = []
         self._next_batch = 0
@@ -220,13 +243,11 @@ class DataClient:
             rows = [self._most_slots(layer.rows) for layer, _ in met]
             columns = [layer.columns for layer, _ in met]
             self._ledger.charge(chunk, [gain for _, gain in met], rows, columns)
-        # The client knows only this much of the channel; the rest does not affect its readings.
-        channel = Channel(
-            transmittance_out=self.welcome.transmittance_out, client_detector=self._detector
-        )
 
         def read(index: int, xi: Complex) -> Real:
-            scale = channel.inference_scale_at(self.gains[index], self.welcome.layers[index].scale)
+            scale = self._channel.inference_scale_at(
+                self.gains[index], self.welcome.layers[index].scale
+            )
             return self._layer(number, stream, index, xi) * scale
 
         return through_layers(self._plan, chunk, read)
@@ -289,7 +310,7 @@ class DataClient:
         slots = self._most_slots(shape.rows)
         values = np.empty((images, shape.rows))
         missing = np.ones(shape.rows, dtype=bool)
-        seen = 0
+        seen, squares, checked_readings = 0, 0.0, 0
         named_parts = self._model.run_layer(request)
         if self._late:  # hear the server out first: it may refuse, and then no reading comes
             named_parts = iter(list(named_parts))
@@ -310,6 +331,8 @@ class DataClient:
             seen += len(named)
             if checks and (found := self.check.add(checked, index)):
                 raise ProtocolError(Refusal.ABORTED, f"the server's light is refused: {found}")
+            squares += float(np.sum(checked**2))
+            checked_readings += checked.size
             rows = named[named >= 0]
             if len(rows) != len(set(rows.tolist())) or np.any(rows >= shape.rows):
                 raise invalid("a row is named that does not exist or came twice")
@@ -318,25 +341,17 @@ class DataClient:
             missing[rows] = False
             values[:, rows] = used[:, named >= 0]
             if progress.warning:
-                self.warnings.append(progress.reason)
+                self.warnings.append(one_line(progress.reason))
+        if checked_readings:
+            bright = self.brightness.add(squares, checked_readings, index)
+            if bright:
+                raise ProtocolError(Refusal.ABORTED, f"the server's light is refused: {bright}")
         if missing.any():
             raise invalid(f"{int(missing.sum())} rows of layer {index} never came")
         return values
 
     def _most_slots(self, rows: int) -> int:
         return int(rows) + math.ceil(self.welcome.decoy_rate * rows)
-
-    def _check_welcome(self, welcome: pb.Welcome) -> None:
-        check_version(welcome)
-        check_range("number of layers", len(welcome.layers), 1, 1000)
-        for layer in welcome.layers:
-            check_range("rows", layer.rows, 1, MOST_ROWS)
-            check_range("columns", layer.columns, 1 + layer.bias, 2 * MOST_MODES)
-            check_range("scale", layer.scale, 1 / MOST_MAGNITUDE, MOST_MAGNITUDE)
-            check_range("patches", layer.patches, 0, MOST_IMAGES)
-            check_range("gain", layer.gain, 1 + 1e-9, 1e6)
-        check_range("transmittance out", welcome.transmittance_out, 1e-9, 1)
-        check_range("decoy rate", welcome.decoy_rate, 0, 1)
 
     def _plan_for(self, welcome: pb.Welcome, plan: ClientPlan | None) -> ClientPlan:
         """Return this client's plan, which has to fit the layers that the server declares."""

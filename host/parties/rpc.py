@@ -26,11 +26,13 @@ from shotveil.host.parties.server import ModelServer
 from shotveil.host.protocol import messages_pb2 as pb
 from shotveil.host.protocol.wire import (
     MOST_BYTES,
+    MOST_REASON,
     VERSION,
     ProtocolError,
     Refusal,
     check_version,
 )
+from shotveil.models.common.text import one_line
 
 log = logging.getLogger("shotveil.rpc")
 
@@ -384,7 +386,8 @@ class _Connection:
             code, details = error.code(), error.details()
             known = code.name in Refusal.__members__
             refusal = Refusal[code.name] if known else Refusal.UNAVAILABLE
-            raise ProtocolError(refusal, f"{self._to}: {details or code.name}") from None
+            said = one_line(details or code.name)[:MOST_REASON]
+            raise ProtocolError(refusal, f"{self._to}: {said}") from None
 
 
 class RemoteModel(_Connection):

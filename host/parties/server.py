@@ -231,6 +231,7 @@ class ModelServer:
             transmittance_out=links[0].transmittance_out,
             decoy_rate=settings.decoy_rate,
             planned=not self._network.plan.plain,
+            digest=self._network.digest,
         )
 
     def run_layer(self, request: pb.LayerRequest, client: str) -> Iterator[pb.Progress]:

@@ -20,6 +20,7 @@ from shotveil.host.parties.receipts import evidence, is_about
 from shotveil.host.protocol import messages_pb2 as pb
 from shotveil.host.protocol.wire import VERSION, ProtocolError, Refusal, invalid, pack, unpack
 from shotveil.host.run.schedule import Part, row_blocks
+from shotveil.host.verification.assumptions import Components, FineSums
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.encoding import EncodedRows, Real
 from shotveil.models.link.statistics import SymbolStatistics
@@ -200,10 +201,18 @@ class SymbolTransmitter(LinkTransmitter):
         self._rng = rng
         self._guard = threading.Lock()
         self._held: dict[str, EncodedRows] = {}
+        self._components: dict[str, Components] = {}
 
     def hold(self, key: str, rows: EncodedRows) -> None:
         with self._guard:
             self._held[key] = rows
+
+    def components(self, key: str) -> Components:
+        """Return the principal components of weights that are held."""
+        with self._guard:
+            if key not in self._components:
+                self._components[key] = Components(self._held[key])
+            return self._components[key]
 
     def parts(self, rows: EncodedRows, decoys: int, images: int, checks: int) -> Iterator[Part]:
         return blocks(rows, images)
@@ -252,7 +261,8 @@ class SymbolTransmitter(LinkTransmitter):
                 )
 
         records = self._port.send(lights())
-        pooled = np.zeros(3)
+        pooled = np.zeros((2, 3))  # over the slots of weights, in X and in P
+        often, summed = np.zeros((2, len(slots))), np.zeros((2, *x.shape))
         per_mode = np.zeros((3, weights.modes))
         for repetition, block in blocks:
             record = next(records, None)
@@ -264,7 +274,11 @@ class SymbolTransmitter(LinkTransmitter):
             y = self.received(shot, repetition, q, y)
             hidden = is_decoy[block]
             squares = q * q, q * y, y * y
-            pooled += [np.sum(part[~hidden]) for part in squares]
+            in_p = measure_p[repetition, block]
+            for quadrature, chosen in enumerate((~in_p, in_p)):
+                often[quadrature, block] += chosen
+                summed[quadrature, block] += y * chosen[:, None]
+                pooled[quadrature] += [np.sum(part[chosen & ~hidden]) for part in squares]
             per_mode += [np.sum(part[hidden], axis=0) for part in squares]
         # The stream is read to its end, so that the link knows that every record arrived.
         if next(records, None) is not None:
@@ -272,7 +286,14 @@ class SymbolTransmitter(LinkTransmitter):
         number = shot.images * int(np.sum(is_decoy))
         counted = np.full(weights.modes, number, dtype=np.int64)
         try:
-            sent = SymbolStatistics(shot.images * int(np.sum(~is_decoy)) * weights.modes, *pooled)
+            by_x, by_p = (
+                SymbolStatistics(int(np.sum(each[~is_decoy])) * weights.modes, *sums)
+                for each, sums in zip(often, pooled, strict=True)
+            )
+            groups = self.components(shot.weights).sums(
+                slots[~is_decoy], often[:, ~is_decoy], summed[:, ~is_decoy]
+            )
+            sent = FineSums.of_both(by_x, by_p, groups)
             return sent, SymbolStatistics(counted, *per_mode) if number else None
         except RangeError as error:
             raise invalid(f"the link's record is impossible: {error}") from None
@@ -296,6 +317,7 @@ class SymbolTransmitter(LinkTransmitter):
         with self._guard:
             for key in dropped.keys:
                 self._held.pop(key, None)
+                self._components.pop(key, None)
         self._port.drop(dropped)
 
 

@@ -3,8 +3,10 @@
 After every part the server accepts, warns or aborts. Three tests run side by side, each with a
 third of the false-alarm probability of the whole session. They look for too much excess noise and
 too little transmittance, both over all rows that returned, and for too much noise in single modes,
-over the decoy rows, whose modes are recorded one by one. The tests are sequential
-(`host.verification.evidence`), so they may be read after every part and stopped at any time.
+over the decoy rows, whose modes are recorded one by one. Where the receiver forms finer sums, the
+two tests of `host.verification.assumptions` join them, and each has a fifth. The tests are
+sequential (`host.verification.evidence`), so they may be read after every part and stopped at any
+time.
 
 Certificates come from decoy rows alone. These carry no weights, and the client cannot tell them
 from the other rows. A layer gets a certificate whenever the number of its decoy symbols has
@@ -26,6 +28,7 @@ import numpy as np
 from shotveil.host.leakage.certificate import ChannelEstimate, certified_channel, estimated_channel
 from shotveil.host.leakage.composition import ChannelClass, channel_class
 from shotveil.host.ledger.accounts import LayerChannel
+from shotveil.host.verification.assumptions import AssumptionTests, FineSums
 from shotveil.host.verification.evidence import (
     HonestNoise,
     excess_evidence,
@@ -108,6 +111,7 @@ class SessionMonitor:
             SymbolStatistics(np.zeros(n, np.int64), np.zeros(n), np.zeros(n), np.zeros(n))
             for n in modes
         ]
+        self._assumptions = AssumptionTests()
         self._certificates = [0 for _ in modes]
         self._certified: list[ChannelEstimate | None] = [None for _ in modes]
         self._refused = False
@@ -122,6 +126,8 @@ class SessionMonitor:
         """
         if weights is not None:
             self.weights[layer] += weights
+            if isinstance(weights, FineSums):
+                self._assumptions.add(layer, self._noise[layer], weights)
         if decoys is not None:
             self.decoys[layer] += decoys
         judgement = self.judge()
@@ -145,11 +151,13 @@ class SessionMonitor:
             float(np.max(flatness_evidence(noise, decoys, self.settings.peak))) - modes
             for noise, decoys in zip(self._noise, self.decoys, strict=True)
         )
-        limit = self._limit(self.settings.false_alarm_probability)
+        evidence |= self._assumptions.evidence()
+        tests = len(evidence)
+        limit = self._limit(self.settings.false_alarm_probability, tests)
         worst = max(evidence, key=lambda name: evidence[name])
         if evidence[worst] >= limit:
             verdict = Verdict.ABORT
-        elif evidence[worst] >= self._limit(self.settings.warning_probability):
+        elif evidence[worst] >= self._limit(self.settings.warning_probability, tests):
             verdict = Verdict.WARN
         else:
             verdict = Verdict.ACCEPT
@@ -185,8 +193,8 @@ class SessionMonitor:
         self._certified[layer] = certified_channel(decoys, self._receivers[layer], share * look)
         return True
 
-    def _limit(self, probability: float) -> float:
-        return math.log(3 / probability)
+    def _limit(self, probability: float, tests: int) -> float:
+        return math.log(tests / probability)
 
     def _reason(self, verdict: Verdict, worst: str) -> str:
         if verdict is Verdict.ACCEPT:
@@ -200,5 +208,7 @@ class SessionMonitor:
             "excess noise": "more excess noise than declared",
             "loss": "less transmittance than declared",
             "single modes": "noise concentrated in single modes",
+            "one quadrature": "more noise or loss in one quadrature than declared",
+            "amplified components": "a component of the weights came back amplified",
         }[worst]
         return f"{found} (an honest session shows it with probability {level:g} at most)"

@@ -13,6 +13,8 @@ from typing import ClassVar, Generic, TypeVar
 
 from shotveil.models.adversaries.channels import Fibre
 from shotveil.models.adversaries.clients import DishonestClient
+from shotveil.models.adversaries.components import ComponentClient
+from shotveil.models.adversaries.guessing import GuessingServer
 from shotveil.models.adversaries.interference import Interference, OnTheFibre, WithItsOptics
 from shotveil.models.adversaries.servers import CuriousServer
 from shotveil.models.common.checks import RangeError, require
@@ -60,6 +62,7 @@ class Adversary(Generic[B]):
     """
 
     seat: ClassVar[str]
+    in_sessions: ClassVar[bool] = True  # it can act in a real session, not only in a simulated one
 
     name: str
     says: str
@@ -124,6 +127,22 @@ class ServerAdversary(Adversary[CuriousServer]):
     """A model owner that wants to learn the data."""
 
     seat = "server"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComponentAdversary(Adversary[ComponentClient]):
+    """A data owner with optics for every principal component of the weights."""
+
+    seat = "client"
+    in_sessions = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuessingAdversary(Adversary[GuessingServer]):
+    """A model owner that guesses which of the data that it knows the client has."""
+
+    seat = "server"
+    in_sessions = False
 
 
 A = TypeVar("A", bound=Adversary)

@@ -37,6 +37,6 @@ COUNTING_SERVER = ServerAdversary(
     name="counting-server",
     says="measures the light that returns for the client's data, by counting photons",
     strength=None,
-    covered_by="qcrb",
+    covered_by="holevo",
     make=lambda _: PhotonCounter(),
 )

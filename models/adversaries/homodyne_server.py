@@ -33,6 +33,6 @@ HOMODYNE_SERVER = ServerAdversary(
     name="homodyne-server",
     says="measures the light that returns for the client's data, by homodyning",
     strength=None,
-    covered_by="crb_prx",
+    covered_by="holevo",
     make=lambda _: Homodyner(),
 )

@@ -4,7 +4,6 @@ The processes are in test_parties.py and in tests/host/parties/test_processes.py
 """
 
 import json
-import math
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,6 +14,7 @@ pytest.importorskip("grpc")
 from shotveil.host.ledger.data_ledger import DataLedger
 from shotveil.host.parties.calibration import ClientCalibration
 from shotveil.host.parties.keys import make_keys, read_keys
+from shotveil.host.protocol import messages_pb2 as pb
 from shotveil.host.protocol.wire import ProtocolError, Refusal
 from shotveil.host.verification.estimation import Calibration
 from shotveil.models.drive.spec import Arm
@@ -38,7 +38,15 @@ def keys(tmp_path):
 def asked(monkeypatch):
     """The parties that are reached, and the client: it reads all images right but the first."""
     known = SimpleNamespace(
-        reached=[], hung_up=[], clients=[], checks=0, warnings=[], error=None, times=[5.0, 7.0]
+        reached=[],
+        hung_up=[],
+        clients=[],
+        checks=0,
+        warnings=[],
+        error=None,
+        times=[5.0, 7.0],
+        digest="ab" * 32,
+        prepared=[],
     )
 
     class End:
@@ -49,7 +57,7 @@ def asked(monkeypatch):
             known.hung_up.append(type(self).__name__)
 
         def prepare(self, welcome):
-            pass
+            known.prepared.append(welcome)
 
     class Client:
         def __init__(self, model, light, rng, **how):
@@ -60,6 +68,8 @@ def asked(monkeypatch):
             self.gains, self.warnings, self.closed = [1.25, 1.25], known.warnings, False
             self.image_bits = {"holevo": 7.891, "qcrb": 2.5, "crb_prx": 1.5, "crb_v1": 0.5}
             self.check = SimpleNamespace(count=known.checks, variance=1.23456, expected=1.1)
+            self.brightness = SimpleNamespace(layers=known.checks, ratio=1.02)
+            how.pop("prepare")(pb.Welcome(network="small", digest=known.digest))
             known.clients.append(self)
 
         def classify(self, pixels, batch, progress):
@@ -104,7 +114,9 @@ def test_what_is_asked_where_nothing_else_is_given(shotveil, asked, keys):
     assert client.how == {
         "network": "",
         "plan": None,
-        "max_gain": math.inf,
+        "max_gain": None,
+        "max_image_bits": None,
+        "data_bound": "holevo",
         "detector": Detector(),
         "ledger": None,
         "check_rate": 0.02,
@@ -133,6 +145,8 @@ def test_every_option_reaches_the_client(shotveil, asked, keys, tmp_path, monkey
         "network": "other",
         "plan": None,
         "max_gain": 1.5,
+        "max_image_bits": None,
+        "data_bound": "crb_prx",
         "detector": Detector(0.9, 0.1),
         "check_rate": 0.25,
         "false_alarm_probability": 0.001,
@@ -152,6 +166,7 @@ def test_every_option_reaches_the_client(shotveil, asked, keys, tmp_path, monkey
         "warnings": 2,
         "probe_variance": 1.23456,
         "probe_variance_expected": 1.1,
+        "brightness": 1.02,
         "data_leakage_bits": ledger.leakage(),
         "seconds": 2.0,
         "images_per_second": 4.0,
@@ -170,7 +185,7 @@ def test_a_node_of_ones_own(shotveil, asked, keys, tmp_path):
     assert client.batch == 1 and client.how["check_rate"] == 0
     assert client.how["max_gain"] == 1.4 and client.how["detector"].efficiency == 0.8
     assert client.how["in_flight"] == 1 and client.how["late"] is True
-    assert client.how["prepare"] == client.light.prepare
+    assert [welcome.network for welcome in asked.prepared] == ["small"]
     assert sorted(asked.hung_up) == ["NodePort", "RemoteModel"]
 
 
@@ -186,13 +201,37 @@ def test_the_rate_for_a_person(shotveil, asked, keys, seconds, said):
 def test_the_checks_of_the_light_for_a_person(shotveil, asked, keys):
     asked.checks = 1
     _, out, _ = shotveil(f"ask --keys {keys} --name alice --images 5")
-    assert out.splitlines()[2:] == ["probe check: variance 1.2346 SNU, coherent light has 1.1"]
+    assert out.splitlines()[2:] == [
+        "probe check: variance 1.2346 SNU, coherent light has 1.1; brightness 1.02 of what is "
+        "declared"
+    ]
 
 
 def test_what_was_not_measured_is_null(shotveil, asked, keys):
     found = json.loads(shotveil(f"ask --keys {keys} --name alice --images 5 --json")[1])
     assert found["probe_variance"] is None and found["data_leakage_bits"] is None
-    assert found["probe_variance_expected"] == 1.1
+    assert found["probe_variance_expected"] == 1.1 and found["brightness"] is None
+
+
+def test_a_server_that_is_not_as_it_was(shotveil, refused, asked, keys):
+    assert shotveil(f"ask --keys {keys} --name alice --images 5")[0] == 0
+    assert (keys / "client-alice.servers.json").stat().st_mode & 0o777 == 0o600
+    first, asked.digest = asked.digest, "cd" * 32
+    asked.times[:] = [1.0, 2.0] * 3
+    refused(
+        "ask --keys keys --name alice --images 5",
+        f"127.0.0.1:47101 is not as it was when it was first used: digest was '{first[:56]}",
+    )
+    for options in ("--accept-changes", "", "--server other:1"):
+        asked.hung_up.clear()
+        assert shotveil(f"ask --keys {keys} --name alice --images 5 {options}")[0] == 0
+
+
+def test_limits_of_ones_own_reach_the_client(shotveil, asked, keys):
+    options = "--max-image-bits 12 --data-bound qcrb"
+    assert shotveil(f"ask --keys {keys} --name alice --images 5 {options}")[0] == 0
+    how = asked.clients[0].how
+    assert (how["max_image_bits"], how["data_bound"]) == (12, "qcrb")
 
 
 def test_a_refusal_of_the_other_party_is_one_line_and_hangs_up(refused, asked, keys):

@@ -3,6 +3,7 @@
 import json
 import math
 
+import numpy as np
 import pytest
 
 from shotveil.host.adversaries.attacks import AttackOutcome, HonestLayer
@@ -12,8 +13,11 @@ from shotveil.models.adversaries.adversary import SEATS
 from shotveil.models.link.detector import Detector
 from shotveil.models.link.optics import Link
 
-NOTICED = AttackOutcome("tap", 0.0123456, 0.0234567, "holevo", 0.98765, 1234.4, 5678.6, "loss")
-UNNOTICED = AttackOutcome("x", 0.5, math.nan, "", 0.0, None, None, "nothing")
+NOTICED = AttackOutcome(
+    "tap", "weight", 0.0123456, 0.02, 0.01, 0.0234567, "holevo", 0.98765, 1234.4, 5678.6, "loss"
+)
+UNNOTICED = AttackOutcome("x", "image", 0.5, None, 0.25, math.nan, "", 0.0, None, None, "nothing")
+REFUSED = AttackOutcome("x", "image", 0.5, None, 0.25, 1.0, "holevo", 1.0, 0.0, 0.0, "its cap")
 
 
 @pytest.fixture
@@ -88,7 +92,8 @@ def test_what_was_learned_and_noticed(shotveil, runs):
     _, out, _ = shotveil("attack tap")
     assert out.splitlines() == [
         "tap, fraction of the light 0.01",
-        "learned per element and image: 0.012346 bits of 0.023457 (holevo)",
+        "learned of each weight: 0.012346 bits, 0.02 with a quantum memory",
+        "allowed: 0.01 bits at what is declared, 0.023457 at what it does (holevo)",
         "noticed in 98.77% of the sessions, after 1,234 images (median), 5,679 at most, by loss",
     ]
     assert shotveil("attack tap --strength 0.3")[1].startswith("tap, fraction of the light 0.3\n")
@@ -102,10 +107,25 @@ def test_what_no_bound_covers_and_nobody_notices(shotveil, runs):
     _, out, _ = shotveil("attack homodyne-server")
     assert out.splitlines() == [
         "homodyne-server",
-        "learned per element and image: 0.5 bits (no bound)",
+        "learned of each image: 0.5 bits",
+        "allowed: 0.25 bits at what is declared, no bound at what it does",
         "noticed in no session, by nothing",
     ]
-    assert json.loads(shotveil("attack homodyne-server --json")[1])["bound_bits"] is None
+    found = json.loads(shotveil("attack homodyne-server --json")[1])
+    assert found["bound_bits"] is None and found["held_bits"] is None
+
+
+def test_what_is_refused_before_any_light(shotveil, runs):
+    runs.answer = REFUSED
+    _, out, _ = shotveil("attack greedy-server")
+    assert out.splitlines()[-1] == "refused in 100.00% of the sessions, by its cap"
+
+
+def test_the_components_of_a_network(shotveil, runs):
+    assert shotveil("attack eigenbasis-amplification --network mnist-paper --modes 7")[0] == 0
+    setting = runs[0][2]
+    assert setting.modes == len(setting.spectrum) == 392
+    assert (np.diff(setting.spectrum) <= 0).all() and setting.spectrum.min() >= 0
 
 
 @pytest.mark.parametrize(

@@ -82,8 +82,8 @@ class World:
                 self.detector.efficiency * self.welcome.transmittance_out * (settings.gain - 1)
             )
             for part, slots in enumerate(self.slots(settings.layer)):
-                x = np.where(slots[:, None] >= 0, rows.x[slots], 77.0)
-                p = np.where(slots[:, None] >= 0, rows.p[slots], 55.0)
+                x = np.where(slots[:, None] >= 0, rows.x[slots], 3.0)
+                p = np.where(slots[:, None] >= 0, rows.p[slots], -3.5)
                 values = amplitude * (xi.real @ x.T + xi.imag @ p.T)
                 if settings.checks:
                     one = (settings.modes,)
@@ -351,6 +351,70 @@ def test_the_client_amplifies_no_more_than_either_wants():
     world = World()
     np.testing.assert_allclose(client(world, max_gain=1.1).classify(IMAGES), expected(), atol=1e-5)
     assert {m.gain for m in world.settings} == {1.1}
+
+
+def granting(gain):
+    world = World()
+    for layer in world.welcome.layers:
+        layer.gain = gain
+    return world
+
+
+def test_a_server_that_grants_far_too_much_is_refused_before_any_light():
+    world = granting(1e4)
+    with pytest.raises(ProtocolError, match=r"grants gain 10000; allowed: at most 3\.414"):
+        client(world)
+    assert [goodbye.session for goodbye in world.closed] == ["secret"]
+    assert not world.settings and not world.requests
+    assert client(granting(1e4), max_gain=1.2).gain == 1.2
+
+
+def test_an_image_tells_no_more_than_its_owner_allows():
+    told = client(World()).image_bits
+    world = World()
+    with pytest.raises(ProtocolError, match=r"bits in an inference \(qcrb\); allowed: at most 1,"):
+        client(world, max_image_bits=1.0, data_bound="qcrb")
+    assert world.closed and not world.settings
+    client(World(), max_image_bits=told["qcrb"], data_bound="qcrb")
+    # Rows without end would tell all of an image: 8 bits of each of its 5 elements by default.
+    greedy = World(decoy_rate=1.0)
+    greedy.welcome.layers[0].rows = 2000
+    greedy.welcome.layers[1].columns = 2000
+    with pytest.raises(ProtocolError, match=r"\(holevo\); allowed: at most 40,"):
+        client(greedy)
+
+
+def test_what_prepares_may_refuse_and_the_session_is_closed():
+    def refuse(welcome):
+        raise RangeError(f"not {welcome.network}")
+
+    world = World()
+    with pytest.raises(RangeError, match="not small"):
+        client(world, prepare=refuse)
+    assert world.closed and not world.settings
+
+
+def test_light_brighter_than_declared_is_refused():
+    honest, loud = World(), World()
+    asked = client(honest, check_rate=0.5)
+    asked.classify(np.repeat(IMAGES, 5, axis=0), 5)
+    assert asked.brightness.layers == 24 and 0.3 < asked.brightness.ratio < 3
+    for layer in loud.welcome.layers:
+        layer.photons = 6e-4
+    with pytest.raises(ProtocolError, match=r"light is refused: it is .* times as bright") as found:
+        client(loud, check_rate=0.5).classify(np.repeat(IMAGES, 10, axis=0), 5)
+    assert found.value.refusal is Refusal.ABORTED
+
+
+def test_what_a_server_says_commands_no_terminal():
+    def spoil(kind, index, message):
+        if kind == "progress":
+            message.warning, message.reason = True, "\x1b[31mred\nalert"
+        return message
+
+    asked = client(World(spoil))
+    asked.classify(IMAGES[:1])
+    assert asked.warnings and set(asked.warnings) == {"\\x1b[31mred alert"}
 
 
 def test_the_ledger_is_charged_for_decoys_too_and_before_any_light(tmp_path):

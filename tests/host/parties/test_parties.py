@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -459,6 +460,25 @@ def test_the_client_charges_its_images_and_keeps_its_budget(tmp_path):
         again.classify(IMAGES[20:30])
         assert ledger.images == 30
         ledger.close()
+
+
+def test_light_far_brighter_than_declared_is_refused_in_the_first_batch(tmp_path):
+    bright = replace(LINK, photons=LINK.photons * 1e4)
+    with parties(tmp_path, true_link=bright, declared=bright) as (_, server, client):
+        honest = server.open
+
+        def lie(hello, name):
+            welcome = honest(hello, name)
+            for layer in welcome.layers:
+                layer.photons = LINK.photons
+            return welcome
+
+        server.open = lie
+        asked = client(check_rate=0.05)
+        with pytest.raises(ProtocolError, match=r"light is refused: it is .* times as bright"):
+            asked.classify(IMAGES[:128], 128)
+        server.open = honest
+        client(check_rate=0.05).classify(IMAGES[:128], 128)
 
 
 def test_a_lower_gain_of_the_client_is_respected(tmp_path):

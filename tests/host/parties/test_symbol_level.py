@@ -14,7 +14,7 @@ from shotveil.host.adversaries.curious_server import CuriousTransmitter
 from shotveil.host.leakage.data_bounds.qcrb import qcrb
 from shotveil.host.parties.client import DataClient
 from shotveil.host.protocol import messages_pb2 as pb
-from shotveil.host.protocol.wire import ProtocolError, Refusal
+from shotveil.host.protocol.wire import ProtocolError, Refusal, pack
 from shotveil.host.verification.monitor import MonitorSettings
 from shotveil.models.adversaries.adversary import (
     LinkAdversary,
@@ -173,6 +173,7 @@ REASONS = {
     "tap": (0.05, "less transmittance"),
     "intercept-resend": (0.1, "more excess noise"),
     "entangling-cloner": (0.05, "more excess noise|less transmittance"),
+    "receiver-saturation": (1.0, "more excess noise"),
 }
 
 
@@ -189,6 +190,48 @@ def test_an_adversary_within_the_link_is_refused_and_learns_less_than_its_bound(
         assert found.value.refusal is Refusal.ABORTED
         assert "ABORTED" in ledger.accounts.sessions[asked.welcome.session].ended
     assert 0 < adversary.learned() < interference_bound(adversary)
+
+
+class _Amplifying:
+    """A link on whose way back one component of the weights is amplified."""
+
+    def __init__(self, link, direction, gain):
+        self._link, self._direction, self._gain = link, direction, gain
+
+    def __getattr__(self, name):
+        return getattr(self._link, name)
+
+    def send(self, lights):
+        latest = []
+
+        def seen():
+            for light in lights:
+                latest.append(light)
+                yield light
+
+        for record in self._link.send(seen()):
+            light = latest[-1]
+            shape = -1, light.modes
+            x, p, y = (np.frombuffer(v).reshape(shape) for v in (light.x, light.p, record.values))
+            if light.layer == 0:
+                part = ((x + 1j * p) @ self._direction.conj())[:, None] * self._direction
+                in_p = np.frombuffer(light.measure_p, np.uint8)[:, None]
+                y = y + self._gain * np.where(in_p, part.imag, part.real)
+            yield pb.Record(values=pack(y))
+
+
+@pytest.mark.parametrize("gain, refused", [(0.0, False), (0.05, True)])
+def test_an_amplified_component_is_refused(tmp_path, gain, refused):
+    rows = encode_rows(NETWORK.layers[0].weights, LINK.modulation_variance)
+    _, _, components = np.linalg.svd(rows.x + 1j * rows.p, full_matrices=False)
+    amplifying = partial(_Amplifying, direction=components[0], gain=gain)
+    with parties(tmp_path, symbol_level=True, tap=amplifying) as (_, _, client):
+        asked = client()
+        if not refused:
+            asked.classify(IMAGES[:100], 50)
+            return
+        with pytest.raises(ProtocolError, match="a component of the weights came back amplified"):
+            asked.classify(IMAGES, 50)
 
 
 @pytest.mark.parametrize("name", ["tap", "basis-vector"])

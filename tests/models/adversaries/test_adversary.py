@@ -7,7 +7,9 @@ import pytest
 from shotveil.models.adversaries.adversary import (
     Adversary,
     ClientAdversary,
+    ComponentAdversary,
     FibreAdversary,
+    GuessingAdversary,
     LinkAdversary,
     ServerAdversary,
     Strength,
@@ -26,11 +28,21 @@ def made(strength=None, kind=ServerAdversary, make=lambda value: value):
 def test_they_are_listed_by_their_seats():
     seats = [who.seat for who in adversaries(Adversary).values()]
     assert seats == sorted(seats, key=("fibre", "client", "server").index)
-    assert set(adversaries(FibreAdversary)) == {"entangling-cloner", "intercept-resend", "tap"}
+    on_fibre = {"entangling-cloner", "intercept-resend", "receiver-saturation", "tap"}
+    assert set(adversaries(FibreAdversary)) == on_fibre
     assert set(adversaries(ClientAdversary)) == {"basis-vector", "over-amplification"}
+    assert set(adversaries(LinkAdversary)) == on_fibre | set(adversaries(ClientAdversary))
     servers = {"counting-server", "homodyne-server", "squeezing-server"}
     assert set(adversaries(ServerAdversary)) == servers
-    assert set(adversaries(LinkAdversary)) == set(adversaries(Adversary)) - servers
+    assert set(adversaries(ComponentAdversary)) == {
+        "amplified-component", "eigenbasis-amplification", "phase-sensitive-client",
+        "shot-noise-drift",
+    }  # fmt: skip
+    assert set(adversaries(GuessingAdversary)) == {
+        "chosen-rows", "counting-classifier", "greedy-server", "loud-server", "one-hot-data"
+    }  # fmt: skip
+    in_sessions = {name for name, who in adversaries(Adversary).items() if who.in_sessions}
+    assert in_sessions == set(adversaries(LinkAdversary)) | servers
     for name, who in adversaries(Adversary).items():
         assert who.name == name and who.says
 

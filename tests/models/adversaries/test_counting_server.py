@@ -30,7 +30,7 @@ def test_its_estimate_is_the_power_of_each_mode():
 
 
 def test_it_says_what_it_is():
-    assert COUNTING_SERVER.of() == PhotonCounter() and COUNTING_SERVER.covered_by == "qcrb"
+    assert COUNTING_SERVER.of() == PhotonCounter() and COUNTING_SERVER.covered_by == "holevo"
     assert PhotonCounter().variance == 1 and PhotonCounter().counts
     with pytest.raises(RangeError, match="allowed with counting-server: none"):
         COUNTING_SERVER.of(1.0)

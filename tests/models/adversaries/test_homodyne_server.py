@@ -37,7 +37,7 @@ def test_half_of_the_rows_are_measured_in_each_quadrature():
 
 
 def test_it_says_what_it_is():
-    assert HOMODYNE_SERVER.of() == Homodyner() and HOMODYNE_SERVER.covered_by == "crb_prx"
+    assert HOMODYNE_SERVER.of() == Homodyner() and HOMODYNE_SERVER.covered_by == "holevo"
     assert Homodyner().variance == 1 and not Homodyner().counts
     with pytest.raises(RangeError, match="allowed with homodyne-server: none"):
         HOMODYNE_SERVER.of(1.0)

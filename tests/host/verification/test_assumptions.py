@@ -1,0 +1,158 @@
+"""What `holevo` supposes, tested: X and P alike, and no component amplified."""
+
+import math
+
+import numpy as np
+import pytest
+
+from shotveil.host.verification.assumptions import (
+    MOST_COMPONENTS,
+    AssumptionTests,
+    Components,
+    FineSums,
+    GroupSums,
+    group_starts,
+    quadrature_evidence,
+    rise_evidence,
+)
+from shotveil.host.verification.evidence import HonestNoise, excess_evidence
+from shotveil.host.verification.monitor import SessionMonitor, Verdict
+from shotveil.models.link.encoding import EncodedRows
+from shotveil.models.link.optics import Link
+from shotveil.models.link.statistics import SymbolStatistics
+from shotveil.models.link.symbols import homodyne, transmit, vacuum
+
+LINK, MODES = Link(1.3, 6.0), 30
+DECLARED = HonestNoise.declared(LINK, MODES)
+LIMIT = math.log(1e6)
+
+
+def layer(seed=1, strong=6.0):
+    """Rows of which one component has far more energy than the others."""
+    rng = np.random.default_rng(seed)
+    light = vacuum((60, MODES), rng, 6.0)
+    direction = vacuum((MODES,), rng)
+    direction /= np.linalg.norm(direction)
+    light += strong * vacuum((60, 1), rng, 6.0) * direction
+    return EncodedRows(light.real.copy(), light.imag.copy(), 1.0), direction
+
+
+def sums_of(rows, components, rng, images=20, gain=0.0, direction=None, in_p=0.0):
+    """Fine sums of rows that an honest client saw, whose components then grew or got noise in P."""
+    sent = rows.x + 1j * rows.p
+    often, records = np.zeros((2, rows.rows)), np.zeros((2, *sent.shape))
+    parts = [[], []]
+    for _ in range(images):
+        xi = vacuum((MODES,), rng)
+        light = transmit(LINK, sent, xi / np.linalg.norm(xi), rng).returned
+        if direction is not None:
+            light += gain * (light @ direction.conj())[:, None] * direction
+        light += 1j * math.sqrt(in_p) * rng.standard_normal(light.shape)
+        measure_p = rng.random(rows.rows) < 0.5
+        y = homodyne(LINK, light, measure_p, rng)
+        for k, chosen in enumerate((~measure_p, measure_p)):
+            often[k] += chosen
+            records[k] += y * chosen[:, None]
+            parts[k].append(((rows.p if k else rows.x)[chosen], y[chosen]))
+    x, p = (SymbolStatistics.of(*map(np.concatenate, zip(*each, strict=True))) for each in parts)
+    return FineSums.of_both(x, p, components.sums(np.arange(rows.rows), often, records))
+
+
+def test_groups_add_up_to_the_whole_and_know_their_slopes():
+    rows, direction = layer()
+    components = Components(rows)
+    sums = sums_of(rows, components, np.random.default_rng(2), gain=0.2, direction=direction)
+    assert sums.groups.sq.sum() == pytest.approx(sums.qq)
+    assert sums.groups.sy.sum() == pytest.approx(sums.qy)
+    slopes = sums.groups.sy / np.where(sums.groups.sq > 0, sums.groups.sq, 1)
+    assert slopes[0] == pytest.approx(1.2, abs=0.02)
+    assert slopes[1:5] == pytest.approx([1] * 4, abs=0.1)
+
+
+def test_the_sums_of_some_rows_are_those_of_these_rows():
+    rows, _ = layer()
+    components, some = Components(rows), np.array([3, 40, 7])
+    often = np.array([[1.0, 0, 2], [0, 1.0, 1]])
+    records = np.random.default_rng(3).normal(size=(2, 3, MODES)) * (often > 0)[..., None]
+    found = components.sums(some, often, records)
+    q = np.stack([rows.x[some], rows.p[some]])
+    assert found.sq.sum() == pytest.approx(np.sum(often * np.sum(q * q, axis=2)))
+    assert found.sy.sum() == pytest.approx(np.sum(q * records))
+
+
+@pytest.mark.parametrize("count", [1, 5, 16, 17, 60, MOST_COMPONENTS])
+def test_strong_components_are_alone(count):
+    starts = group_starts(count)
+    assert starts[: min(16, count)] == list(range(min(16, count)))
+    assert starts == sorted(set(starts)) and starts[-1] < count
+
+
+def test_more_rows_than_components_in_groups():
+    rng = np.random.default_rng(4)
+    light = vacuum((200, MOST_COMPONENTS + 9), rng)
+    found = Components(EncodedRows(light.real.copy(), light.imag.copy(), 1.0)).sums(
+        np.arange(200), np.ones((2, 200)), np.zeros((2, 200, light.shape[1]))
+    )
+    assert found.ss.shape == (len(group_starts(MOST_COMPONENTS)) + 1,) and (found.ss > 0).all()
+
+
+def test_an_honest_client_is_accepted_and_an_amplified_component_is_not():
+    rows, direction = layer()
+    components = Components(rows)
+    for gain, noticed in ((0.0, False), (0.03, True)):
+        tests = AssumptionTests()
+        assert tests.evidence() == {}
+        for seed in range(4):
+            rng = np.random.default_rng(seed)
+            tests.add(0, DECLARED, sums_of(rows, components, rng, 40, gain, direction))
+        evidence = tests.evidence()
+        assert (evidence["amplified components"] > LIMIT) == noticed
+        assert evidence["one quadrature"] < LIMIT
+
+
+def test_noise_in_one_quadrature_is_noticed_where_the_mean_is_as_declared():
+    rng = np.random.default_rng(5)
+    rows = 30_000
+
+    def sums(noise):
+        q = rng.normal(0, 3, (rows, MODES))
+        energy = noise * rng.standard_normal((rows, 1)) ** 2
+        residual = energy + np.sum(rng.standard_normal((rows, MODES)) ** 2, axis=1)[:, None]
+        qq = float(np.sum(q * q))
+        return SymbolStatistics(q.size, qq, qq, qq + float(residual.sum()))
+
+    g = LINK.noise_quantum
+    x, p = sums(0.0), sums(2 * g)
+    assert float(excess_evidence([(DECLARED, x + p)])) < 5
+    assert float(quadrature_evidence([(DECLARED, x)], [(DECLARED, p)])) > LIMIT
+    x, p = sums(g), sums(g)
+    assert float(quadrature_evidence([(DECLARED, x)], [(DECLARED, p)])) < 5
+
+
+def test_false_alarms_stay_below_their_level():
+    """E of honest light has a mean of at most 1: also with all noise along the component."""
+    rng = np.random.default_rng(6)
+    variance = DECLARED.white + DECLARED.spike
+    ss = rng.uniform(0, 1e4, (20_000, 3))
+    sy = DECLARED.slope * ss + np.sqrt(variance * ss) * rng.standard_normal(ss.shape)
+    evidence = rise_evidence(DECLARED, GroupSums(ss, ss, sy))
+    assert evidence.shape == (20_000,)
+    assert np.mean(np.exp(np.minimum(evidence, 20))) <= 1.1
+    assert np.mean(evidence >= math.log(20)) <= 0.05
+
+
+def test_a_session_monitor_judges_fine_sums_as_well():
+    rows, direction = layer()
+    components = Components(rows)
+    monitor = SessionMonitor(LINK, [MODES])
+    plain = monitor.judge()
+    assert set(plain.evidence) == {"excess noise", "loss", "single modes"}
+    rng = np.random.default_rng(7)
+    fine = monitor.add(0, sums_of(rows, components, rng), None)
+    assert set(fine.evidence) - set(plain.evidence) == {"one quadrature", "amplified components"}
+    assert fine.verdict is Verdict.ACCEPT
+    assert fine.limit == pytest.approx(plain.limit + math.log(5 / 3))
+    for _ in range(20):
+        judgement = monitor.add(0, sums_of(rows, components, rng, 20, 0.02, direction), None)
+    assert judgement.verdict is Verdict.ABORT
+    assert "component" in judgement.reason or "noise" in judgement.reason
