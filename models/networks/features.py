@@ -265,12 +265,12 @@ def load_front_end(path: str | Path) -> FrontEnd:
     with file.npz() as archive:
         text = archive.array("header", ("uint8",), 1, at_most=TEXT_LIMIT).tobytes()
         header = file.decoded_json(text)
-        told = header if isinstance(header, dict) else {}
-        if (told.pop("format", None), told.pop("version", None)) != (_FORMAT, _VERSION):
+        made: dict[str, Any] = header if isinstance(header, dict) else {}
+        if (made.pop("format", None), made.pop("version", None)) != (_FORMAT, _VERSION):
             raise file.refused("is no front end", f"{_FORMAT!r} version {_VERSION}")
-        arrays = {name: archive.array(name, ("float32",), None) for name in _ARRAYS}
+        made |= {name: archive.array(name, ("float32",), None) for name in _ARRAYS}
     try:
-        return FrontEnd(**told, **arrays)
+        return FrontEnd(**made)
     except RangeError as error:
         raise RangeError(f"{file.what} {path}: {error}") from None
     except (TypeError, ValueError, AttributeError, OverflowError) as error:
