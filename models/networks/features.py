@@ -35,6 +35,7 @@ from numpy.typing import NDArray
 
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.files import write_atomically
+from shotveil.models.common.foreign import TEXT_LIMIT, ForeignFile
 from shotveil.models.networks.operations import Operation
 
 _FORMAT, _VERSION = "shotveil front end", 1
@@ -260,19 +261,21 @@ def load_front_end(path: str | Path) -> FrontEnd:
     path = Path(path)
     if not path.is_file():
         raise RangeError(f"front end {path} is not found; allowed: a file")
+    file = ForeignFile("front end file", path)
+    with file.npz() as archive:
+        text = archive.array("header", ("uint8",), 1, at_most=TEXT_LIMIT).tobytes()
+        header = file.decoded_json(text)
+        made: dict[str, Any] = header if isinstance(header, dict) else {}
+        if (made.pop("format", None), made.pop("version", None)) != (_FORMAT, _VERSION):
+            raise file.refused("is no front end", f"{_FORMAT!r} version {_VERSION}")
+        made |= {name: archive.array(name, ("float32",), None) for name in _ARRAYS}
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
-            header = json.loads(file["header"].tobytes())
-            arrays = {name: file[name] for name in _ARRAYS}
-        if (header.pop("format"), header.pop("version")) != (_FORMAT, _VERSION):
-            raise ValueError
-        return FrontEnd(**header, **arrays)
+        return FrontEnd(**made)
     except RangeError as error:
-        raise RangeError(f"front end file {path}: {error}") from None
-    except Exception:  # damaged bytes make zipfile and NumPy raise a dozen unrelated types
-        raise RangeError(
-            f"front end file {path} is damaged or no front end; allowed: a file of version "
-            f"{_VERSION} that Shotveil wrote"
+        raise RangeError(f"{file.what} {path}: {error}") from None
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise file.refused(
+            f"has a header that does not fit: {error}", "a file that Shotveil wrote"
         ) from None
 
 

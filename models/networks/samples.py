@@ -126,7 +126,7 @@ def _require_names(file: ForeignFile, labels: Array) -> None:
             require_text("label", name)
     except RangeError as error:
         raise RangeError(f"{file.what} {file.path}: {error}") from None
-    except ValueError:  # what is stored need not be Unicode
+    except (ValueError, SystemError):  # what is stored need not be Unicode
         raise file.refused(
             f"holds labels such as {shown(labels[:1].tobytes())}", "printable names"
         ) from None

@@ -18,6 +18,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +31,9 @@ from shotveil.host.devices.opening import open_device
 from shotveil.host.devices.record import ReplayDevice
 from shotveil.host.parties.calibration import ClientCalibration, ServerCalibration
 from shotveil.host.parties.keys import make_keys, require_usable
+from shotveil.host.run.samples import load_samples
 from shotveil.models.common.checks import RangeError
+from shotveil.models.networks.features import learn_front_end, load_front_end
 from shotveil.models.networks.idx import read_idx
 from shotveil.models.networks.network import Layer, Network, load_network
 
@@ -85,6 +88,7 @@ def readers(folder: Path) -> dict[str, Reader]:
         "network": Reader(load_network, (folder / "net.npz").read_bytes(), _bytes_or(_npz_parts)),
         "idx": Reader(read_idx, idx, _bytes_or(_idx_header)),
         "idx.gz": Reader(read_idx, gzip.compress(idx, mtime=0), _bytes_or(_gzipped_idx)),
+        **_data_readers(folder),
         "record": Reader(
             lambda path: _play(path, registers), (folder / "record").read_bytes(), _bytes_or(_lines)
         ),
@@ -105,6 +109,52 @@ def readers(folder: Path) -> dict[str, Reader]:
             pems[2],
             _bytes,
         ),
+    }
+
+
+def _data_readers(folder: Path) -> dict[str, Reader]:
+    """Readers of data of one's own, and of front ends."""
+    import pyarrow
+    from PIL import Image
+    from pyarrow import parquet
+
+    x = np.arange(24.0).reshape(6, 4)
+    np.savez_compressed(folder / "x.npz", x=x, y=list("abcabc"))
+    np.save(folder / "x.npy", x)
+    table = b"a,b,label\n1,2,x\n3.5,-4e2,y\n0,1,x\n"
+    columns = {"a": [1, 2, 3], "b": [0.5, 1.5, 2.5], "label": ["x", "y", "x"]}
+    parquet.write_table(pyarrow.table(columns), folder / "x.parquet")
+    pixels = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    Image.fromarray(pixels).save(folder / "x.png")
+    learn_front_end(np.random.default_rng(1).random((20, 64)), patch=4, dictionary=3, pool=2).save(
+        folder / "x.features"
+    )
+
+    def as_named(suffix: str) -> Callable[[Path], Any]:
+        def read(path: Path) -> Any:
+            named = path.with_name(f"mutated{suffix}")
+            named.write_bytes(path.read_bytes())
+            return load_samples(named)
+
+        return read
+
+    def picture(path: Path) -> Any:
+        inside = path.with_name("classes") / "a"
+        inside.mkdir(parents=True, exist_ok=True)
+        (inside / "x.png").write_bytes(path.read_bytes())
+        return load_samples(inside.parent)
+
+    def stored(name: str) -> bytes:
+        return (folder / name).read_bytes()
+
+    return {
+        "samples": Reader(as_named(".npz"), stored("x.npz"), _bytes_or(_npz_parts)),
+        "array": Reader(as_named(".npy"), stored("x.npy"), _bytes),
+        "csv": Reader(as_named(".csv"), table, _bytes),
+        "csv.gz": Reader(as_named(".csv.gz"), gzip.compress(table, mtime=0), _bytes),
+        "parquet": Reader(as_named(".parquet"), stored("x.parquet"), _bytes),
+        "picture": Reader(picture, stored("x.png"), _bytes),
+        "front end": Reader(load_front_end, stored("x.features"), _bytes_or(_npz_parts)),
     }
 
 

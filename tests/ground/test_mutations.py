@@ -11,6 +11,7 @@ COUNT = int(os.environ.get("SHOTVEIL_MUTATIONS", "2000"))
 NAMES = (
     *("network", "idx", "idx.gz", "record", "calibration", "server's calibration"),
     *("client's calibration", "sweep", "config", "certificate", "key"),
+    *("samples", "array", "csv", "csv.gz", "parquet", "picture", "front end"),
 )
 
 

@@ -79,7 +79,7 @@ def test_refuses_what_does_not_fit(front_end, images, tmp_path):
     with pytest.raises(RangeError, match="contrast"):
         learn_front_end(np.zeros((5, 64)), patch=3, dictionary=2, pool=2)
     (tmp_path / "bad").write_bytes(b"PK nothing")
-    with pytest.raises(RangeError, match="damaged"):
+    with pytest.raises(RangeError, match="no archive"):
         load_front_end(tmp_path / "bad")
     with pytest.raises(RangeError, match="not found"):
         load_front_end(tmp_path / "none")

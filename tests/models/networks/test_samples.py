@@ -62,3 +62,9 @@ def test_classes_are_numbered_in_their_order():
     ):
         with pytest.raises(RangeError, match=message):
             class_numbers(labels)
+
+
+def test_names_that_are_no_unicode_are_refused():
+    broken = np.frombuffer(b"\xff" * 12, "<U1")
+    with pytest.raises(RangeError, match="holds labels such as"):
+        samples_of(FILE, X, broken)
