@@ -69,8 +69,8 @@ if TYPE_CHECKING:
 @click.option(
     "--part",
     type=FILE,
-    help="The client's part of the network, which `shotveil compile` wrote; needed where the "
-    "client does more than ReLU between layers.",
+    help="The client's part of the network, which `shotveil compile` wrote, or the name of a "
+    "shipped network; needed where the client does more than ReLU between layers.",
 )
 @images_option
 @click.option(

@@ -357,7 +357,8 @@ def load_network(name_or_path: str | Path) -> Network:
 def load_client_part(path: str | Path) -> ClientPart:
     """Return the client's part of a network from a file that `ClientPart.save` wrote.
 
-    Raises `RangeError` when there is no such file, or when it holds something else.
+    The name of a shipped network gives the client's part of that one. Raises `RangeError` when
+    there is no such file, or when it holds something else.
     """
 
     def client(header: dict[str, Any], arrays: _Arrays) -> ClientPart:
@@ -374,6 +375,8 @@ def load_client_part(path: str | Path) -> ClientPart:
         plan = plan_from_dict(header["plan"], shapes, arrays.constants())
         return ClientPart(str(header["name"]), str(header["digest"]), plan)
 
+    if str(path) in shipped_networks():
+        return load_network(path).client_part
     path = Path(path)
     if not path.is_file():
         raise RangeError(f"network file {path} is not found; allowed: a file")

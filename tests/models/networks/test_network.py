@@ -378,6 +378,8 @@ def test_neither_part_holds_what_is_the_others(tmp_path):
         load_client_part(tmp_path / "server.npz")
     with pytest.raises(RangeError, match="is not found"):
         load_client_part(tmp_path / "nowhere.npz")
+    shipped = load_client_part("mnist-head")
+    assert shipped.digest == load_network("mnist-head").digest and not shipped.plan.withheld
 
 
 def test_a_dense_network_is_written_in_the_old_format(tmp_path, small_network):

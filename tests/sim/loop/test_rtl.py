@@ -7,9 +7,12 @@ import pytest
 
 from shotveil.host.devices.node import Node
 from shotveil.models.common.checks import RangeError
+from shotveil.models.drive.spec import registers
 from shotveil.models.link.encoding import directions
 from shotveil.models.networks.mnist import load_mnist
 from shotveil.models.networks.network import Layer, Network, load_network
+from shotveil.models.node.chain import NodeSetup
+from shotveil.models.node.spec import NodeSpec
 from shotveil.sim.loop import rtl
 from shotveil.sim.loop.session import Loop
 from shotveil.sim.loop.settings import realistic
@@ -51,6 +54,21 @@ def short_loop():
     loop = Loop(Network("part", (Layer(weights),)), realistic(1.3, 2.4))
     (xi,), _ = directions(load_mnist(None, "test")[0][:1])
     return loop, xi
+
+
+@pytest.mark.parametrize(("columns", "replay"), [(784, 8192), (6145, 16_384)])
+def test_the_server_keeps_its_rows_until_their_light_is_back(columns, replay):
+    weights = np.random.default_rng(1).normal(size=(1, columns)).astype(np.float32)
+    loop = Loop(Network("long", (Layer(weights),)), realistic(2.0, 1.0))
+    specs = rtl.node_specs(loop)
+    assert specs["server"].replay == replay and specs["client"].replay == NodeSpec.replay
+    light = loop.layers[0]
+    setup = NodeSetup(
+        registers(loop.settings.drive, light.drive),
+        light.server,
+        loop_delay=light.setup.to_server + rtl.blocks_of(light)[0],
+    )
+    setup.validate(specs["server"])
 
 
 @pytest.mark.parametrize("slow", ["server", "client"])
