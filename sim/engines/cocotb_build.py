@@ -78,7 +78,7 @@ def build(
     runner = BlockRunner()
     with waiting(f"Verilator to build {name}"), verilator.alone(folder):
         if not (folder / "finished").exists():
-            _compile(runner, top, texts, options, versions, folder, waves)
+            _compile(runner, top, texts, options, versions, folder)
     return runner, folder
 
 
@@ -89,8 +89,8 @@ def _compile(
     options: list[str],
     versions: str,
     folder: Path,
-    waves: bool,
 ) -> None:
+    waves = any(option.startswith("--trace") for option in options)
     folder.mkdir(parents=True, exist_ok=True)
     for file, text in texts.items():
         (folder / file).write_text(text)
