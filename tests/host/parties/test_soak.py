@@ -221,7 +221,7 @@ def test_malformed_messages_harm_nobody(tmp_path, monkeypatch):
     logging.getLogger("shotveil").setLevel(logging.ERROR)
     make_keys(tmp_path, ["alice"])
     shots = []
-    link = SimulatedLink(SETTINGS, SEED, patience=0.05, record=shots.append)
+    link = SimulatedLink(SETTINGS, SEED, patience=0.3, record=shots.append)
     link_server, link_port = serve_link(link, "127.0.0.1:0", read_keys(tmp_path, LINK))
     at_link = f"127.0.0.1:{link_port}"
     server_port = RemoteServerPort(at_link, read_keys(tmp_path, SERVER))
