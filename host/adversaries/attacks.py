@@ -164,9 +164,14 @@ def spectrum_of(layer: Layer) -> Real:
     return found
 
 
-def weight_bound(modulation_variance: float, transmittance: float, excess_noise: float) -> float:
-    """Return the bound that weight budgets use, for one inference, in bits per real weight."""
-    bound = WEIGHT_BOUNDS[WEIGHT_BOUND]
+def weight_bound(
+    modulation_variance: float,
+    transmittance: float,
+    excess_noise: float,
+    name: str = WEIGHT_BOUND,
+) -> float:
+    """Return a bound for one inference, in bits per real weight; by default that of budgets."""
+    bound = WEIGHT_BOUNDS[name]
     return float(bound(1, modulation_variance, transmittance, excess_noise))
 
 
@@ -295,10 +300,13 @@ def _by_components(
     energies = s.link.modulation_variance * relative * (n / relative.sum())
     play = client.play(s.link, energies)
     noise = (play.noise_x + play.noise_p) / 2
-    # A mode that returns amplified holds no more than if its surplus were lost: this loss, and no
-    # gain, is what its bound takes.
-    slope = float(energies @ np.sqrt(np.minimum(play.transmittance, 1)) / energies.sum())
-    bound = weight_bound(s.link.modulation_variance, min(1.0, slope**2), float(noise.mean()))
+    seen, spread = _slope(play)
+    bound = weight_bound(
+        s.link.modulation_variance,
+        min(1.0, seen**2),
+        float(noise.mean()) + spread / n,
+        who.covered_by,
+    )
     held = float(np.sum(held_per_mode(energies, play.transmittance, noise))) / (2 * n)
     learned = play.read_bits / (2 * n)
     noticed = _sessions(s, _record(s.link, play), rng)
@@ -320,10 +328,7 @@ def held_per_mode(energies: Real, transmittance: Real, noise: Real) -> Real:
 def _record(link: Link, play: Play) -> Record:
     """Return what the server's receiver records of rows that a client treats by components."""
     n, receiver = len(play.energies), link.server_detector
-    amplitude = np.sqrt(play.transmittance)
-    mean = float(amplitude @ play.energies / play.energies.sum())
-    # The slope that the server fits leaves this much of the others' slopes in its residual.
-    spread = float(((amplitude - mean) ** 2) @ play.energies)
+    mean, spread = _slope(play)
     scale = math.sqrt(receiver.efficiency * play.unit)
     found = []
     for noise in (play.noise_x, play.noise_p):
@@ -339,8 +344,18 @@ def _record(link: Link, play: Play) -> Record:
         )
     order = np.argsort(play.energies)[::-1]
     return Record(
-        found[0], found[1], energies=play.energies[order], slopes=amplitude[order] * scale
+        found[0],
+        found[1],
+        energies=play.energies[order],
+        slopes=np.sqrt(play.transmittance[order]) * scale,
     )
+
+
+def _slope(play: Play) -> tuple[float, float]:
+    """Return the slope that a server fits to a row, and what the spread adds to its residual."""
+    amplitude = np.sqrt(play.transmittance)
+    mean = float(amplitude @ play.energies / play.energies.sum())
+    return mean, float(((amplitude - mean) ** 2) @ play.energies)
 
 
 def _guessing(

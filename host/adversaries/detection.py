@@ -15,9 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shotveil.host.verification.assumptions import (
-    MOST_COMPONENTS,
     GroupSums,
-    group_starts,
+    component_groups,
     quadrature_evidence,
     rise_evidence,
 )
@@ -166,18 +165,17 @@ def session_sums(
 def _group_sums(rng: np.random.Generator, record: Record, rows: int, sessions: int) -> GroupSums:
     """Draw the sums for each group of components, arrays (sessions, groups)."""
     assert record.energies is not None and record.slopes is not None
-    modes = len(record.energies)
-    starts = group_starts(min(modes, MOST_COMPONENTS))
-    ends = [*starts[1:], min(modes, MOST_COMPONENTS), modes]
-    found = []
-    for first, stop in zip([*starts, ends[-2]], ends, strict=True):
-        energies, slopes = record.energies[first:stop], record.slopes[first:stop]
-        energy = float(energies.sum())
-        slope = float(slopes @ energies) / energy if energy else 0.0
-        ss = energy * rng.chisquare(rows, sessions)
-        noise = math.sqrt(record.x.white + record.x.spike) * rng.standard_normal(sessions)
-        found.append((ss, ss, slope * ss + noise * np.sqrt(ss)))
-    return GroupSums(*(np.stack(each, axis=-1) for each in zip(*found, strict=True)))
+    groups = component_groups(len(record.energies))
+    kept = max(stop for _, stop in groups)
+    energies, slopes = record.energies[:kept], record.slopes[:kept]
+    ss = energies * rng.chisquare(rows, (sessions, kept))
+    noise = math.sqrt(record.x.white + record.x.spike) * rng.standard_normal(ss.shape)
+    # Components are orthogonal, so those of a group add up.
+    each = [
+        np.stack([part[:, first:stop].sum(axis=1) for first, stop in groups], axis=-1)
+        for part in (ss, ss, slopes * ss + noise * np.sqrt(ss))
+    ]
+    return GroupSums(*each)
 
 
 def sampled(

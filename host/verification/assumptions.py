@@ -7,8 +7,8 @@ same record: those of X and of P apart, and how much of each group of principal 
 weights came back. Two sequential tests judge them, as `host.verification.evidence` explains.
 
 A client may lose light of one component and amplify another; the slope over all, weighted by
-energy, is then as declared. So the strongest components, which such an attack needs, are groups of
-their own; the groups of weaker ones are wider.
+energy, is then as declared. Such an attack needs strong components, one or several, so each of the
+strongest is a group of its own, and so are the strongest two, three and so on together.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from shotveil.host.verification.evidence import HonestNoise, excess_evidence, lo
 from shotveil.models.link.encoding import Complex, EncodedRows, Real
 from shotveil.models.link.statistics import SymbolStatistics
 
-SINGLE = 16  # components that are groups of their own; wider groups of 16, 32, 64, … follow
-MOST_COMPONENTS = 112  # in groups; all further ones together are the last group
+SINGLE = 16  # components that are groups of their own
+TOGETHER = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96)  # the strongest that are also one group
 
 _RISES = np.geomspace(1e-6, 1.0, 25)  # relative rises of a slope that the test looks for
 
@@ -35,6 +35,8 @@ Part = tuple[HonestNoise, SymbolStatistics]
 @dataclass(frozen=True)
 class GroupSums:
     """Sums over rows for each group of components, arrays (..., groups), in SNU.
+
+    Groups overlap.
 
     Of a row's measured quadrature q and its record y, s is the part of q in the group:
     ss = Σ s², sq = Σ s·q, sy = Σ s·y.
@@ -70,22 +72,18 @@ class Components:
         amplitudes = rows.x + 1j * rows.p
         # a = Σ_k c_k·v_k for the components v_k, which are the right singular vectors.
         _, _, adjoint = np.linalg.svd(amplitudes, full_matrices=False)
-        kept = min(len(adjoint), MOST_COMPONENTS)
+        self._groups = component_groups(len(adjoint))
+        kept = max(stop for _, stop in self._groups)
         self._vectors: Complex = np.ascontiguousarray(adjoint[:kept].T)
         self._amounts: Complex = amplitudes @ self._vectors.conj()
-        self._starts = group_starts(kept)
-        # Of each row, in X and in P and for each group, s·s and s·q; shape (2, 2, rows, groups).
+        # Of each row, in X and in P and for each group, s·s and s·q; shape (2, rows, groups).
         quadratures = np.stack([rows.x, rows.p])
-        rest = quadratures.copy()
         found = []
-        for first, stop in zip(self._starts, [*self._starts[1:], kept], strict=True):
+        for first, stop in self._groups:
             part = self._amounts[:, first:stop] @ self._vectors[:, first:stop].T
             s = np.stack([part.real, part.imag])
-            rest -= s
             found.append((np.sum(s * s, axis=2), np.sum(s * quadratures, axis=2)))
-        found.append((np.sum(rest * rest, axis=2), np.sum(rest * quadratures, axis=2)))
         self._ss, self._sq = (np.stack(each, axis=-1) for each in zip(*found, strict=True))
-        self._quadratures = quadratures
 
     def sums(self, rows: NDArray[np.integer], often: Real, records: Real) -> GroupSums:
         """Sums over what came back of some `rows`, (n,).
@@ -97,9 +95,10 @@ class Components:
         sq = np.einsum("kn,kng->g", often, self._sq[:, rows])
         along = (records @ self._vectors) * self._amounts[rows]
         by_component = along[0].real.sum(axis=0) + along[1].imag.sum(axis=0)
-        known = np.add.reduceat(by_component, self._starts)
-        whole = float(np.vdot(records, self._quadratures[:, rows]))
-        return GroupSums(ss, sq, np.append(known, whole - known.sum()))
+        reached = np.concatenate([[0.0], np.cumsum(by_component)])
+        return GroupSums(
+            ss, sq, np.array([reached[stop] - reached[first] for first, stop in self._groups])
+        )
 
 
 class AssumptionTests:
@@ -157,11 +156,7 @@ def rise_evidence(noise: HonestNoise, sums: GroupSums) -> NDArray[np.float64]:
     return np.asarray(logsumexp(logarithms, axis=(-2, -1)) - np.log(number))
 
 
-def group_starts(components: int) -> list[int]:
-    """Return the first component of each group, for 1 to `MOST_COMPONENTS` components in groups."""
-    starts = list(range(min(SINGLE, components)))
-    first, width = SINGLE, SINGLE
-    while first < components:
-        starts.append(first)
-        first, width = first + width, 2 * width
-    return starts
+def component_groups(components: int) -> list[tuple[int, int]]:
+    """Return the groups of 1 or more `components`, each from its first to before its last."""
+    alone = [(k, k + 1) for k in range(min(SINGLE, components))]
+    return [*alone, *((0, stop) for stop in TOGETHER if stop <= components)]

@@ -10,6 +10,8 @@ from shotveil.models.adversaries.adversary import GuessingAdversary
 from shotveil.models.adversaries.counting_classifier import CountingClassifier
 from shotveil.models.adversaries.guessing import KnownData
 
+REPEATED = 16  # times that each vector is among the data; the server knows all but the client's
+
 
 @dataclass(frozen=True)
 class OneHotCounter(CountingClassifier):
@@ -20,10 +22,8 @@ class OneHotCounter(CountingClassifier):
     """
 
     def data(self, modes: int, rng: np.random.Generator) -> KnownData:
-        # Each twice, as the server knows all vectors but the client's.
-        return KnownData(
-            np.tile(np.eye(modes, dtype=np.complex128), (2, 1)), np.arange(modes * 2) % modes
-        )
+        every = np.tile(np.eye(modes, dtype=np.complex128), (REPEATED, 1))
+        return KnownData(every, np.arange(REPEATED * modes) % modes)
 
 
 ONE_HOT = GuessingAdversary(

@@ -172,7 +172,7 @@ def test_order_and_kinds_of_the_bounds():
     assert list(catalogue.DATA_BOUNDS) == ["holevo", "crb_v1", "crb_prx", "qcrb"]
     theorems = [name for name, bound in catalogue.DATA_BOUNDS.items() if bound.theorem]
     assert theorems == ["holevo"]
-    assert list(catalogue.WEIGHT_BOUNDS) == ["holevo", "holevo_mean"]
+    assert list(catalogue.WEIGHT_BOUNDS) == ["holevo", "holevo_amplified", "holevo_mean"]
     assert catalogue.DATA_BOUND in catalogue.DATA_BOUNDS
     assert catalogue.WEIGHT_BOUND in catalogue.WEIGHT_BOUNDS
     assert {

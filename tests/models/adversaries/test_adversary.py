@@ -35,7 +35,7 @@ def test_they_are_listed_by_their_seats():
     servers = {"counting-server", "homodyne-server", "squeezing-server"}
     assert set(adversaries(ServerAdversary)) == servers
     assert set(adversaries(ComponentAdversary)) == {
-        "amplified-component", "eigenbasis-amplification", "phase-sensitive-client",
+        "amplified-components", "eigenbasis-amplification", "phase-sensitive-client",
         "shot-noise-drift",
     }  # fmt: skip
     assert set(adversaries(GuessingAdversary)) == {
