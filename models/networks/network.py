@@ -24,6 +24,7 @@ import json
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from math import sqrt
 from pathlib import Path
@@ -119,7 +120,7 @@ class Layer:
         """Number N = ⌈n/2⌉ of complex modes per row; an odd row's last quadrature carries 0."""
         return modes_of(self.columns)
 
-    @property
+    @cached_property
     def lit_share(self) -> float:
         """Share of the modes that carry light in any row, in (0, 1]; the others stay dark."""
         used = self.weights.any(axis=0)
