@@ -111,6 +111,7 @@ def _leaks(s: dict[str, Any]) -> list[tuple[str, str]]:
         FURTHER_WEIGHT_BOUNDS,
         WEIGHT_BOUND,
     )
+    from shotveil.host.run.extraction_curve import PossibleClone
 
     def weights(name: str) -> str:
         return (
@@ -156,6 +157,8 @@ def _leaks(s: dict[str, Any]) -> list[tuple[str, str]]:
             )
         image = layer["image_bits"][DATA_BOUND]
         rows.append((f"  layer {number}", f"{said}; data {image:.3g} bits per image"))
+    if s["extraction"]:
+        rows.append(("  by plain use", str(PossibleClone(**s["extraction"]))))
     return rows
 
 

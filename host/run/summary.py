@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from shotveil.host.leakage.certificate import ChannelEstimate
 from shotveil.host.leakage.declared import network_leakage
+from shotveil.host.run.extraction_curve import clone_of
 from shotveil.host.run.inference import Inference
 from shotveil.host.verification.levels import FAILURE_PROBABILITY, FALSE_ALARM_PROBABILITY
 from shotveil.host.verification.verdict import Verification, verify
@@ -35,13 +36,15 @@ def summarise(
     seconds: Duration of the inference.
 
     Leakage is given for one inference, and for K inferences together with K = n, because the same
-    weights were sent once for each image.
+    weights were sent once for each image. So is the clone that is possible by plain use, where the
+    network has a curve of it.
     """
     images = len(labels)
     correct = int((inference.predictions == labels).sum())
     accuracy = correct / images
     leakage = network_leakage(network, link, images)
     links = links_of(link, len(network.layers))
+    clone = clone_of(network.digest, images, [each.f2 for each in links])
     return {
         "network": network.name,
         "digest": network.digest,
@@ -63,6 +66,7 @@ def summarise(
             {"gain": each.gain, "photons": each.photons, "f2": each.f2, **asdict(layer)}
             for layer, each in zip(leakage.layers, links, strict=True)
         ],
+        "extraction": None if clone is None else asdict(clone),
         "verification": verification_of(network, link, inference),
         "seed": seed,
         "seconds": seconds,
