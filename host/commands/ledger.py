@@ -253,5 +253,8 @@ def budget(
             }
         )
         return
-    limit = "none" if bits is None else f"{bits:g} bits per weight ({sense})"
+    weights = sum(rows * columns for rows, columns in account.layers)
+    limit = "none"
+    if bits is not None:
+        limit = f"{bits:g} bits per weight ({sense}), {bits * weights:,.6g} bits of all weights"
     click.echo(f"{account.name}: budget of {whose} is {limit}")

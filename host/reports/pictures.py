@@ -5,6 +5,7 @@ The report uses the docstring of a picture as its alternative text.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -22,10 +23,11 @@ from shotveil.host.figures.style import COLOURS, line_styles, new_figure
 from shotveil.host.leakage.data import data_leakage
 from shotveil.host.leakage.declared import network_leakage
 from shotveil.host.run import curves
+from shotveil.host.run.counting import wilson
 from shotveil.host.run.run import FinishedRun
 from shotveil.models.link.encoding import directions, encode_rows
 from shotveil.models.link.optics import Link, noise_quantum
-from shotveil.models.networks.mnist import SIDE
+from shotveil.models.networks.network import Network
 
 # The paper's budgets in bits per real weight and in bits per data element, and its gain.
 PAPER_WEIGHT_BITS, PAPER_DATA_BITS, PAPER_GAIN = 0.1, 0.01, 1.3
@@ -71,15 +73,16 @@ def accuracy_curve(run: FinishedRun) -> Figure:
     images, labels = run.images[:CURVE_IMAGES], run.labels[:CURVE_IMAGES]
     rng = np.random.default_rng([run.seed, 1])
     accuracy = curves.accuracy_curve(run.network, images, labels, f2, rng, ratios=ratios)
-    error = np.sqrt(accuracy * (1 - accuracy) / len(labels))
+    low, high = wilson(accuracy, len(labels))
     figure = new_figure(6.4, 3.8)
     axes = figure.add_subplot()
-    axes.fill_between(f2, 100 * (accuracy - error), 100 * (accuracy + error), alpha=0.25, lw=0)
+    axes.fill_between(f2, 100 * low, 100 * high, alpha=0.25, lw=0)
     axes.plot(f2, 100 * accuracy, label=f"{run.network.name}, {len(labels):,} images")
+    reached, interval = run.summary["accuracy"], np.array(run.summary["accuracy_interval"])
     axes.errorbar(
         run.link.f2,
-        100 * run.summary["accuracy"],
-        100 * run.summary["accuracy_error"],
+        100 * reached,
+        100 * np.abs(interval[:, None] - reached),
         fmt="o",
         color=COLOURS[1],
         label=f"this run, {len(run.labels):,} images",
@@ -140,7 +143,7 @@ def leakages(run: FinishedRun) -> Figure:
     right.set(
         xscale="log",
         yscale="log",
-        ylim=(1e-7, 10),
+        ylim=(min(1e-7, 0.3 * min(run.summary["data_leakage_bits"].values())), 10),
         xlabel="gain − 1",
         ylabel="data leakage (bits per pixel)",
     )
@@ -150,12 +153,14 @@ def leakages(run: FinishedRun) -> Figure:
 
 def what_the_server_sees(run: FinishedRun) -> Figure:
     """One client image as a curious server reconstructs it, at this run's gain and the paper's."""
-    image = run.images[0]
     layer = run.network.layers[0]
-    xi, _ = directions(layer.inputs_of(image[None]))
+    image = first_inputs(run.network, run.images[:1])[0]
+    xi, _ = directions(image[None])
     rows = encode_rows(layer.weights, run.link.modulation_variance)
-    panels = [("the client's image", image)]
-    for number, gain in enumerate((run.link.gain, PAPER_GAIN)):
+    image = image[: layer.inputs]
+    of = "the client's image" if run.network.plan.plain else "the features of an image"
+    panels = [(of, image)]
+    for number, gain in enumerate(_gains(run)):
         link = replace(run.link, gain=gain)
         rng = np.random.default_rng([run.seed, 2, number])
         guess = image_by_homodyning(link, rows, xi[0], layer.columns, rng)
@@ -169,6 +174,24 @@ def what_the_server_sees(run: FinishedRun) -> Figure:
     return figure
 
 
+def _gains(run: FinishedRun) -> tuple[float, ...]:
+    """Return this run's gain and the paper's, or one of them where both are the same."""
+    return tuple(dict.fromkeys((run.link.gain, PAPER_GAIN)))
+
+
+def gains_said(run: FinishedRun) -> str:
+    """Return which gains `what_the_server_sees` shows."""
+    if len(_gains(run)) == 1:
+        return f"The gain is that of this run and of the paper, G = {PAPER_GAIN:g}."
+    return f"Left: this run's gain; right: the paper's, G = {PAPER_GAIN:g}."
+
+
+def first_inputs(network: Network, images: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Return what meets the first private layer, shape (n·patches, columns), for images (n, …)."""
+    plan = network.plan
+    return network.layers[0].inputs_of(plan.taken(plan.begin(images)))
+
+
 def what_the_client_sees(run: FinishedRun) -> Figure:
     """One weight row as a client reconstructs it after 1, 10 and 100 inferences."""
     layer = run.network.layers[0]
@@ -176,10 +199,11 @@ def what_the_client_sees(run: FinishedRun) -> Figure:
     row = int(np.abs(np.square(layer.weights).mean(axis=1) - layer.rms**2).argmin())
     sent = encode_rows(layer.weights, run.link.modulation_variance)
     weights = layer.weights[row]
+    drawn = layer.inputs
     figure = new_figure(7.4, 3.9)
     grid = figure.add_gridspec(2, 1 + len(INFERENCES))
     truth = figure.add_subplot(grid[:, 0])
-    _picture(truth, weights[: SIDE**2], signed=True)
+    _picture(truth, weights[:drawn], signed=True)
     truth.set_title(f"row {row} of the server's\nfirst layer", fontsize=9)
     for line, (name, guess) in enumerate(
         (("amplifying client", row_by_amplifying), ("at the Holevo bound", row_at_the_bound))
@@ -187,9 +211,9 @@ def what_the_client_sees(run: FinishedRun) -> Figure:
         for column, count in enumerate(INFERENCES):
             rng = np.random.default_rng([run.seed, 3, line, column])
             axes = figure.add_subplot(grid[line, 1 + column])
-            pixels = guess(run.link, sent, row, layer.columns, count, rng)[: SIDE**2]
+            pixels = guess(run.link, sent, row, layer.columns, count, rng)[:drawn]
             _picture(axes, pixels, signed=True)
-            like = np.corrcoef(weights[: SIDE**2], pixels)[0, 1]
+            like = np.corrcoef(weights[:drawn], pixels)[0, 1]
             title = f"{count} inference{'s' if count > 1 else ''}\n" if line == 0 else ""
             axes.set_title(f"{title}correlation {like:.2f}", fontsize=9)
             if column == 0:
@@ -202,10 +226,15 @@ def _name_budget(axes: Axes, x: float, bits: float, side: str) -> None:
 
 
 def _picture(axes: Axes, pixels: NDArray[np.floating], signed: bool = False) -> None:
-    """Show pixels as a square, in grey from 0 or in red to blue around 0, up to the largest one."""
-    square = pixels.reshape(SIDE, SIDE)
+    """Show pixels as a square, in grey from 0 or in red to blue around 0, up to the largest one.
+
+    Data that are no square image are shown line by line in a square, whose rest stays empty.
+    """
+    side = math.ceil(math.sqrt(pixels.size))
+    square = np.full((side, side), np.nan)
+    square.flat[: pixels.size] = pixels
     if signed:
-        largest = float(np.abs(square).max())
+        largest = float(np.nanmax(np.abs(square)))
         axes.imshow(square, cmap="RdBu", vmin=-largest, vmax=largest)
     else:
         axes.imshow(square, cmap="gray_r", vmin=0)

@@ -90,6 +90,7 @@ def test_budgets_are_set_for_all_for_each_and_for_one(path, capsys):
     for options in (("--bits", 5), ("--each-client", "--bits", 3), ("--client", "bob")):
         code, out, _ = run(capsys, "ledger", "budget", path, "--network", "small", *options)
         assert code == 0 and "budget of" in out
+        assert ("bits of all weights" in out) == ("--bits" in options)
     _, out, _ = run(capsys, "ledger", "show", path, "--json")
     (entry,) = json.loads(out)["networks"]
     assert entry["budget"]["bits"] == 5
