@@ -275,7 +275,7 @@ def ask(
     elements = pixels.shape[1]
     click.echo(
         f"leaked of each image: at most {told:.4g} bits ({data_bound}), {told / elements:.4g} bits "
-        f"for each of its {elements:,} elements; of all images {told * len(pixels):,.4g} bits"
+        f"for each of its {elements:,} elements; of all images {told * len(pixels):,.6g} bits"
     )
     others = ", ".join(
         f"{bits:.4g} ({name})"
