@@ -150,8 +150,11 @@ def image_by_homodyning(
     """
     means = sent.x + 1j * sent.p
     noise = (transmit(link, means, xi, rng).returned - math.sqrt(link.transmittance) * means).real
-    _, vectors = np.linalg.eigh(noise.T @ noise)
-    share = np.sqrt((vectors[:, -2:] ** 2).sum(axis=1) / 4)
+    if len(noise) < sent.modes:  # the same vectors, from far fewer numbers
+        plane = np.linalg.svd(noise, full_matrices=False)[2][:2].T
+    else:
+        plane = np.linalg.eigh(noise.T @ noise)[1][:, -2:]
+    share = np.sqrt((plane**2).sum(axis=1) / 4)
     return unpair(share + 1j * share, columns)
 
 

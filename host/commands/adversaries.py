@@ -25,6 +25,17 @@ def session_adversary_name(*seats: str) -> OneOf:
     return OneOf("attack", lambda: [who.name for who in seated(seats) if who.in_sessions])
 
 
+def attack_name() -> OneOf:
+    """An argument's type: the name of an adversary, or of what a client learns by plain use."""
+
+    def names() -> list[str]:
+        from shotveil.models.adversaries.adversary import SEATS, plain_uses
+
+        return [*(who.name for who in seated(SEATS)), *plain_uses()]
+
+    return OneOf("attack", names)
+
+
 def seated(seats: tuple[str, ...]) -> list[Any]:
     """Return all adversaries in one of the seats."""
     from shotveil.models.adversaries.adversary import Adversary, adversaries
@@ -34,9 +45,9 @@ def seated(seats: tuple[str, ...]) -> list[Any]:
 
 def print_adversaries(json: bool) -> None:
     """Print all adversaries with their seat, what they do and their usual strength."""
-    from shotveil.models.adversaries.adversary import SEATS
+    from shotveil.models.adversaries.adversary import SEATS, plain_uses
 
-    found = seated(SEATS)
+    found = [*seated(SEATS), *plain_uses().values()]
     if json:
         print_json(
             {

@@ -169,6 +169,7 @@ def ask(
     import numpy as np
 
     from shotveil.host.commands.show import progress_bar
+    from shotveil.host.leakage.catalogue import DATA_BOUNDS
     from shotveil.host.ledger.data_ledger import DataLedger
     from shotveil.host.parties.calibration import ClientCalibration
     from shotveil.host.parties.client import DataClient
@@ -291,6 +292,17 @@ def ask(
         + ("" if score is None else f"{task.measure} {score:.2%}, ")
         + f"{f'{rate:,.0f}' if rate >= 10 else f'{rate:.2g}'} images a second"
     )
+    elements = pixels.shape[1]
+    click.echo(
+        f"leaked of each image: at most {told:.4g} bits ({data_bound}), {told / elements:.4g} bits "
+        f"for each of its {elements:,} elements; of all images {told * len(pixels):,.6g} bits"
+    )
+    others = ", ".join(
+        f"{bits:.4g} ({name})"
+        for name, bits in client.image_bits.items()
+        if name != data_bound and not DATA_BOUNDS[name].theorem
+    )
+    click.echo(f"estimates: {others} bits of an image")
     if client.check.count:
         click.echo(
             f"probe check: variance {client.check.variance:.5g} SNU, "

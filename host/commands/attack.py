@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from shotveil.host.commands.adversaries import adversary_name, print_adversaries
+from shotveil.host.commands.adversaries import attack_name, print_adversaries
 from shotveil.host.commands.options import (
     NETWORK,
     channel_options,
+    data_option,
     f2_option,
     false_alarm_option,
     json_option,
@@ -21,9 +23,12 @@ from shotveil.host.commands.options import (
 )
 from shotveil.host.commands.output import print_json
 
+if TYPE_CHECKING:
+    from shotveil.models.link.optics import Link
+
 
 @click.command()
-@click.argument("name", required=False, type=adversary_name("fibre", "client", "server"))
+@click.argument("name", required=False, type=attack_name())
 @click.option(
     "--list",
     is_flag=True,
@@ -59,10 +64,11 @@ from shotveil.host.commands.output import print_json
 @click.option(
     "--network",
     type=NETWORK,
-    show_default="weights that suit the attack best",
-    help="Network whose first layer has the components of the weights, for attacks on components: "
-    "the name of one that comes with Shotveil, or a file.",
+    show_default="weights that suit the attack best; mnist for extraction",
+    help="Network whose first layer has the components of the weights, for attacks on components, "
+    "or that extraction clones: the name of one that comes with Shotveil, or a file.",
 )
+@data_option
 @false_alarm_option
 @seed_option
 @json_option
@@ -79,6 +85,7 @@ def attack(
     rows: int,
     decoys: int,
     network: str | None,
+    data: Path | None,
     false_alarm_probability: float,
     seed: int,
     json: bool,
@@ -89,10 +96,14 @@ def attack(
     The output is what the adversary learned, what the bound allows at the declared settings and at
     what the adversary really does, and how soon it was noticed. With --list, the names of all
     attacks are printed. Without --photons and --f2 the light has 6 photons per mode.
+
+    Extraction is played against a network, not a single layer: a client that keeps to the protocol
+    clones the network from what it reads of data of its choice. It is told apart from no other
+    client, so only the number of inferences limits it.
     """
     from shotveil.host.adversaries.attacks import HonestLayer, run_attack, spectrum_of
     from shotveil.host.verification.monitor import MonitorSettings
-    from shotveil.models.adversaries.adversary import Adversary, adversary
+    from shotveil.models.adversaries.adversary import Adversary, adversary, plain_uses
     from shotveil.models.common.checks import require
     from shotveil.models.link.light import links_of
     from shotveil.models.networks.network import load_network
@@ -105,6 +116,9 @@ def attack(
     require("seed", seed, at_least=0)
     usual = 6.0 if photons is None and f2 is None else photons
     (link,) = links_of(link_of(gain, usual, f2, **channel), 1)
+    if name in plain_uses():
+        _extraction(network or "mnist", link, strength, data, seed, json)
+        return
     monitor = MonitorSettings(false_alarm_probability=false_alarm_probability)
     spectrum = None if network is None else spectrum_of(load_network(network).layers[0])
     modes = modes if spectrum is None else len(spectrum)
@@ -137,3 +151,34 @@ def attack(
         f"noticed in {outcome.detected:.2%} of the sessions, after {outcome.images_median:,.0f} "
         f"images (median), {outcome.images_most:,.0f} at most, by {outcome.by}"
     )
+
+
+def _extraction(
+    name: str, link: Link, inferences: float | None, data: Path | None, seed: int, json: bool
+) -> None:
+    """Clone a network, and print how good the clone is and what its readings hold."""
+    from shotveil.host.run.cloning import extract
+    from shotveil.host.run.curves import require_own_images
+    from shotveil.models.networks.mnist import load_mnist
+    from shotveil.models.networks.network import load_network
+
+    network, (images, labels) = load_network(name), load_mnist(data, "test")
+    if data is None:
+        require_own_images(network, images, labels)
+    outcome = extract(network, link, inferences, images, labels, seed)
+    if json:
+        print_json(asdict(outcome))
+        return
+    click.echo(f"{outcome.attack}, number of inferences {outcome.inferences:,}")
+    expected = "" if outcome.curve is None else f"; its curve says {outcome.curve:.1%}"
+    click.echo(
+        f"clone of {outcome.network}: {outcome.accuracy:.1%} of {outcome.images:,} images right at "
+        f"F² = {outcome.f2:.4g}, the original {outcome.original:.1%}{expected}"
+    )
+    for number, each in enumerate([*outcome.layers, outcome.bits], 1):
+        whose = f"layer {number}" if number <= len(outcome.layers) else "network"
+        click.echo(
+            f"learned, {whose}: {each.learned:.4g} bits per weight of {each.bound:.4g} "
+            f"({outcome.bound}), {each.total_learned:,.6g} of {each.total_bound:,.6g} bits in all"
+        )
+    click.echo("noticed in no session: the client keeps to the protocol")

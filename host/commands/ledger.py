@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from json import loads
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +14,9 @@ from shotveil.host.commands.output import print_json
 from shotveil.host.commands.parties import refusals
 from shotveil.models.common.checks import RangeError
 from shotveil.models.common.foreign import ForeignFile
+
+if TYPE_CHECKING:
+    from shotveil.host.run.extraction_curve import PossibleClone
 
 RECEIPT_LIMIT = 1 << 24  # bytes
 PLOT_FORMATS = (".png", ".svg", ".pdf")
@@ -157,19 +162,39 @@ def show(file: Path, plot: Path | None, network: str | None, json: bool) -> None
     from rich.markup import escape
     from rich.table import Table
 
+    from shotveil.host.figures.ledger import leakage_over_time
+    from shotveil.host.figures.style import rendered, style
     from shotveil.host.ledger import odometer
     from shotveil.host.ledger.accounts import SENSES
+    from shotveil.host.run.extraction_curve import PossibleClone
+    from shotveil.models.common.files import write_atomically
 
     accounts = odometer.read_accounts(file)
     networks = odometer.report(accounts)
+    for entry in networks:
+        clone = _clone(entry)
+        entry["extraction"] = None if clone is None else asdict(clone)
     if plot is not None:
         if plot.suffix not in PLOT_FORMATS:
             raise RangeError(f"plot = {plot}; allowed: a name in {', '.join(PLOT_FORMATS)}")
         if network is None and len(networks) == 1:
             network = networks[0]["digest"]
         digest, account = accounts.find(network or "")
-        title = f"{account.name}: all clients together"
-        odometer.plot(odometer.history(file, digest), account.budget, title, plot)
+        (entry,) = (each for each in networks if each["digest"] == digest)
+        sense = account.budget.sense if account.budget else "declared"
+        with style():
+            moments = odometer.history(file, digest, sense=sense)
+            figure = leakage_over_time(
+                [moment.time for moment in moments],
+                [getattr(moment, sense) for moment in moments],
+                [moment.in_flight for moment in moments],
+                sense=sense,
+                budget=account.budget.bits if account.budget else None,
+                weights=entry["weights"],
+                inferences_left=entry["remaining_inferences"][sense],
+                title=f"{account.name}: all clients together",
+            )
+            write_atomically(plot, rendered(figure, plot.suffix[1:]))
     if json:
         print_json({"networks": networks})
         return
@@ -192,6 +217,14 @@ def show(file: Path, plot: Path | None, network: str | None, json: bool) -> None
             *(f"{entry['total_bits'][sense]:,.6g}" for sense in SENSES),
             f"{budget['bits'] * entry['weights']:,.6g}" if budget else "",
         )
+        once = _one_inference(entry)
+        if once is not None:
+            table.add_row("  one inference", f"{once:.5g}", "", "", "")
+            table.add_row("    in all", f"{once * entry['weights']:,.6g}", "", "", "")
+        for number, layer in enumerate(entry["layers"], 1):
+            bits, total = layer["leakage_bits"], layer["total_bits"]
+            table.add_row(f"  layer {number}", *(f"{bits[sense]:.5g}" for sense in SENSES), "")
+            table.add_row("    in all", *(f"{total[sense]:,.6g}" for sense in SENSES), "")
         left = entry["remaining_inferences"]
         if budget:
             texts = ("unknown" if left[s] is None else f"{left[s]:,}" for s in SENSES)
@@ -208,12 +241,49 @@ def show(file: Path, plot: Path | None, network: str | None, json: bool) -> None
             console.print(f"budgets were raised {entry['budget_raised']} times")
         for member in entry["networks"][1:]:
             console.print(f"also charged here: {escape(member['network'])} {member['digest'][:16]}")
+        if entry["extraction"]:
+            console.print(f"by plain use, {PossibleClone(**entry['extraction'])}")
         if entry["disclosed_bits"]:
             told = entry["disclosed_bits"] / entry["weights"]
             console.print(f"of each total {told:.3g} are for the layers' scales and for decoys")
         console.print(
             f"certified totals fail with probability ≤ {entry['failure_probability']:.3g}"
         )
+
+
+def _one_inference(entry: dict[str, Any]) -> float | None:
+    """Return the declared bits per weight of one inference with the last session's light."""
+    from shotveil.host.leakage.catalogue import WEIGHT_BOUND, WEIGHT_BOUNDS
+
+    if not entry["light"]:
+        return None
+    total = sum(
+        layer["rows"]
+        * layer["columns"]
+        * float(
+            WEIGHT_BOUNDS[WEIGHT_BOUND](
+                1, light["modulation_variance"], light["transmittance"], light["excess_noise"]
+            )
+        )
+        for light, layer in zip(entry["light"], entry["layers"], strict=True)
+    )
+    return float(total / entry["weights"])
+
+
+def _clone(entry: dict[str, Any]) -> PossibleClone | None:
+    """Return the clone that is possible after all inferences in a network's account."""
+    from shotveil.host.design.clone_budget import clone_of_light
+    from shotveil.models.link.encoding import modes_of
+
+    rows = sum(layer["rows"] for layer in entry["layers"])
+    inferences = -(-entry["row_copies_sent"] // rows)
+    if not inferences or not entry["light"]:
+        return None
+    light = [
+        (each["modulation_variance"], each["excess_noise"], modes_of(layer["columns"]))
+        for each, layer in zip(entry["light"], entry["layers"], strict=True)
+    ]
+    return clone_of_light(entry["digest"], inferences, light)
 
 
 @ledger.command()
@@ -325,5 +395,8 @@ def budget(
             }
         )
         return
-    limit = "none" if bits is None else f"{bits:g} bits per weight ({sense})"
+    weights = sum(rows * columns for rows, columns in account.layers)
+    limit = "none"
+    if bits is not None:
+        limit = f"{bits:g} bits per weight ({sense}), {bits * weights:,.6g} bits of all weights"
     click.echo(f"{account.name}: budget of {whose} is {limit}")

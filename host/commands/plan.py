@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -25,6 +25,9 @@ from shotveil.host.commands.options import (
 )
 from shotveil.host.commands.output import print_json
 from shotveil.models.common.checks import RangeError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 INFEASIBLE = 1
 POINTS_PER_RATIO = 128  # points of a curve with uneven light; its regression averages neighbours
@@ -160,10 +163,20 @@ def plan(
     from shotveil.host.design.plan import Infeasible, OperatingPoint, find
     from shotveil.host.figures.plan import picture
     from shotveil.host.figures.style import rendered, style
-    from shotveil.host.run.curves import AccuracyCurve, calibrated_curve
-    from shotveil.host.run.extraction_curve import clone_line
+    from shotveil.host.run.curves import (
+        AccuracyCurve,
+        calibrated_curve,
+        require_own_images,
+        shipped_accuracy,
+    )
+    from shotveil.host.run.extraction_curve import clone_of
     from shotveil.host.run.run import classified, run
     from shotveil.host.run.samples import load_samples
+    from shotveil.host.run.shipped_curves import (
+        LEAST_POINTS,
+        images_within,
+        points_within,
+    )
     from shotveil.host.run.summary import settings_of
     from shotveil.models.common.files import write_atomically
     from shotveil.models.link.light import one_or_each
@@ -196,14 +209,32 @@ def plan(
         share = DECOY_SHARE if decoy_share is None else decoy_share
         time = LineTime(certify_hours, share, SYMBOL_RATE if symbol_rate is None else symbol_rate)
     chosen = load_network(network)
-    pixels, labels = classified(chosen, load_samples(data, "test", label).first(images))
+    known = shipped_accuracy(chosen) if data is None and images is None else None
+
+    @cache
+    def samples() -> tuple[NDArray[Any], NDArray[Any]]:
+        pixels, labels = classified(chosen, load_samples(data, "test", label).first(images))
+        if data is None and images is None:
+            require_own_images(chosen, pixels, labels)
+        return pixels, labels
+
+    if known is None or confirm:
+        samples()  # so that what is wrong with them is said at once
 
     @cache
     def measure(ratios: tuple[float, ...] = ()) -> AccuracyCurve:
+        if known is not None and all(ratio == 1 for ratio in ratios):
+            return known
+        pixels, labels = samples()
+        most = images_within(chosen, LEAST_POINTS)
+        pixels, labels = pixels[:most], labels[:most]
         whose = f", F² as {':'.join(f'{ratio:.3g}' for ratio in ratios)}" if ratios else ""
         # The curve with one F² for all layers is kept for other plans too, so it has more points.
         uneven = any(ratio != 1 for ratio in ratios)
-        how: dict[str, Any] = {"ratios": ratios, "points": POINTS_PER_RATIO} if uneven else {}
+        how: dict[str, Any] = {}
+        if uneven:
+            points = min(POINTS_PER_RATIO, points_within(chosen, len(pixels)))
+            how = {"ratios": ratios, "points": points}
         with progress_bar(f"images of the calibration{whose}") as progress:
             return calibrated_curve(
                 chosen,
@@ -268,7 +299,7 @@ def plan(
         budgeted_bits(chosen, links[0], mean, gains, light)
     )
     agrees = _agrees(point.accuracy, min_accuracy, confirmed) if confirmed else None
-    clone = clone_line(chosen.digest, inferences, links[0].f2) if even else None
+    clone = clone_of(chosen.digest, inferences, [link.f2 for link in links])
     if json:
         f2 = one_or_each([link.f2 for link in links])
         settings = {"network": chosen.name, "digest": chosen.digest, "f2": f2}
@@ -279,9 +310,11 @@ def plan(
             "against_budgets": leaks,
             "binding": sorted(binds),
             "certified_over_declared": ratio,
-            "extraction": clone,
         }
-        print_json({**settings, **settings_of(point.link), **found, **asked, **confirmed})
+        # A run has a clone of its own, after as many inferences as it has images.
+        planned = {"extraction": None if clone is None else asdict(clone)}
+        how = settings_of(point.link)
+        print_json({**settings, **how, **found, **asked, **confirmed, **planned})
         return 0
     if confirmed:
         show(confirmed)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,8 +59,10 @@ from shotveil.models.common.checks import RangeError, require
 if TYPE_CHECKING:
     import numpy as np
 
+    from shotveil.host.design.clone_budget import CloneBudget
     from shotveil.host.design.operating_point import Budgets
-    from shotveil.host.ledger.accounts import Sense
+    from shotveil.host.ledger.accounts import Budget, Sense
+    from shotveil.host.run.extraction_curve import PossibleClone
     from shotveil.models.link.light import Light, Values
     from shotveil.models.networks.network import Network
 
@@ -98,7 +100,8 @@ DEMO_BUDGET = 8.0  # bits per weight; no weight of the demo's networks holds mor
 @click.option(
     "--budget",
     type=float,
-    show_default="as in the ledger",
+    show_default="as in the ledger; for a network that is new to it, what leaks before a clone is "
+    "as good as the network",
     help="Most that may leak of each weight to all clients together, in bits (0 or more).",
 )
 @click.option(
@@ -200,6 +203,11 @@ def serve(
     Every row is charged to the ledger before its light leaves. With --demo a link is started as
     well, and the ledger lies in the demonstration's folder.
 
+    Any client can clone the network from what it reads. Where a curve that ships with the network
+    tells how good a clone is, the budget of a network that is new to the ledger ends where a clone
+    is as good as the network to within a point; what follows is said in a line. --demo has a budget
+    of its own, and with --device there is none, since a node needs room for whole layers.
+
     With --device the light leaves through this party's own node, and what returns is judged by the
     sums of its receiver, in the units of --calibration.
 
@@ -214,6 +222,7 @@ def serve(
 
     from shotveil.host.adversaries.attacks import curious_server
     from shotveil.host.adversaries.curious_server import CuriousTransmitter
+    from shotveil.host.design.clone_budget import clone_budget, inferences_within
     from shotveil.host.design.operating_point import Budgets, counted_weights
     from shotveil.host.ledger.budget import BudgetFilter
     from shotveil.host.parties.calibration import ServerCalibration
@@ -222,6 +231,7 @@ def serve(
     from shotveil.host.parties.rpc import RemoteServerPort, serve_model
     from shotveil.host.parties.server import ModelServer, ServerSettings
     from shotveil.host.parties.transmitter import transmitter_for
+    from shotveil.host.run.extraction_curve import clone_of
     from shotveil.host.verification.monitor import MonitorSettings
     from shotveil.models.link.light import links_of, one_or_each
     from shotveil.models.networks.network import load_network
@@ -287,6 +297,11 @@ def serve(
         with refusals(), ExitStack() as stack:
             accounts = stack.enter_context(BudgetFilter(ledger, create=demo_ledger))
             account = accounts.register(served, lineage=lineage, new_account=new_account)
+            follows = None
+            if budget is None and account.budget is None and device is None:
+                follows = clone_budget(served, settings.link)
+                if follows is not None:
+                    accounts.set_budget(served.digest, follows.bits, "declared")
             in_sense: Sense = "certified" if sense == "certified" else "declared"
             for bits, whose in ((budget, None), (client_budget, "")):
                 if bits is not None:
@@ -323,12 +338,25 @@ def serve(
 
             at = f"{address.rpartition(':')[0]}:{port}"
             ready = {"network": served.name, "digest": served.digest, "server": at}
+            limit = accounts.accounts.networks[served.digest].budget
+            fitting = None if limit is None else inferences_within(served, declared, limit.bits)
+            lights = [link.f2 for link in links_of(declared, len(served.layers))]
+            clone = clone_of(served.digest, fitting, lights) if fitting else None
+            if not json:
+                click.echo(_budget_line(limit, follows, fitting, clone))
             run_until_told(
                 f"{served.name} ready at {at}, ledger {ledger}"
                 + (f", light through {device}" if device else "")
                 + (f", under the attack {attack}" if attack else ""),
                 stop,
-                {**ready, "ledger": str(ledger), "device": device, "attack": attack},
+                {
+                    **ready,
+                    "ledger": str(ledger),
+                    "device": device,
+                    "attack": attack,
+                    "budget": None if limit is None else asdict(limit),
+                    "extraction": None if clone is None else asdict(clone),
+                },
                 json,
             )
     finally:
@@ -337,6 +365,25 @@ def serve(
             child.wait()
     if json:
         print_event("stopped", ledger=str(ledger))
+
+
+def _budget_line(
+    budget: Budget | None,
+    follows: CloneBudget | None,
+    inferences: int | None,
+    clone: PossibleClone | None,
+) -> str:
+    """Return what a server says of its budget, and of the clone that is possible within it.
+
+    follows: The budget that followed from the network's curve, where none was given.
+    inferences: Number of inferences that a budget allows from the first one on.
+    """
+    if follows is not None:
+        return f"budget {follows}; --budget sets another"
+    if budget is None or inferences is None:
+        return "no budget: any number of inferences, and so any clone, is allowed"
+    said = f"budget {budget.bits:.4g} bits per weight ({budget.sense}), {inferences:,} inferences"
+    return said if clone is None else f"{said}: {clone}"
 
 
 def _declared(

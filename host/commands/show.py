@@ -72,10 +72,10 @@ def show(summary: dict[str, Any]) -> None:
     from rich.table import Table
 
     console = Console(highlight=False)
-    error = 100 * summary["accuracy_error"]
+    low, high = summary["accuracy_interval"]
     console.print(
         f"\n[bold]{escape(summary['network'])}[/bold]: [bold]{summary['accuracy']:.2%}[/bold] of "
-        f"{summary['images']:,} images right (± {error:.2f} counting error), "
+        f"{summary['images']:,} images right ({low:.2%} to {high:.2%} by counting), "
         f"{summary['images_per_second']:,.0f} a second"
     )
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
@@ -112,6 +112,7 @@ def _leaks(s: dict[str, Any]) -> list[tuple[str, str]]:
         SPECTRUM_BOUNDS,
         WEIGHT_BOUND,
     )
+    from shotveil.host.run.extraction_curve import PossibleClone
 
     def weights(name: str) -> str:
         return (
@@ -157,7 +158,15 @@ def _leaks(s: dict[str, Any]) -> list[tuple[str, str]]:
             )
         image = layer["image_bits"][DATA_BOUND]
         rows.append((f"  layer {number}", f"{said}; data {image:.3g} bits per image"))
+    if s["extraction"]:
+        rows.append(("  by plain use", str(PossibleClone(**s["extraction"]))))
     return rows
+
+
+def _in_senses(bits: dict[str, float], unit: str) -> str:
+    """Return bits in the three senses, as in the line for one weight."""
+    said = ", ".join(f"{value:,.6g} {sense}" for sense, value in bits.items())
+    return f"{said} ({unit})"
 
 
 def _verdict(v: dict[str, Any]) -> list[tuple[str, str]]:
@@ -179,8 +188,10 @@ def _verdict(v: dict[str, Any]) -> list[tuple[str, str]]:
         (
             "  weights → client",
             f"{bits['declared']:.3g} declared, {bits['estimated']:.3g} estimated, "
-            f"{bits['certified']:.3g} certified (bits)",
+            f"{bits['certified']:.3g} certified (bits per weight)",
         ),
+        ("", _in_senses(v["total_weight_bits"], "bits in all")),
+        ("", _in_senses(v["total_weight_bits_after"], "bits in all after all inferences")),
     ]
     if not v["accepted"]:
         rows += [("", layer["reason"]) for layer in v["layers"] if not layer["accepted"]]

@@ -22,7 +22,7 @@ from shotveil.host.figures.style import (
     over_image,
 )
 from shotveil.host.figures.tables import Columns, Convention
-from shotveil.host.leakage.catalogue import DATA_BOUNDS, FURTHER_WEIGHT_BOUNDS
+from shotveil.host.leakage.catalogue import DATA_BOUNDS, FURTHER_WEIGHT_BOUNDS, WEIGHT_BOUND
 from shotveil.host.run.curves import AccuracyCurve
 
 ACCURACIES = (50, 80, 90, 95, 97, 98, 98.5, 99)
@@ -34,9 +34,12 @@ NETWORKS_BY_LOSS = ((3.0, "local area"), (6.0, "metropolitan"))
 def _lines() -> dict[str, tuple[str, str, Any]]:
     """Return label, colour and dash of each quantity, which are the same in all figures."""
     named = {
-        "weight_leakage_bits": "weights, χ/2",
-        **{f"data_leakage_{name}_bits": f"data, {name}" for name in DATA_BOUNDS},
-        "weight_leakage_bits_at_fixed_f2": "weights, χ/2, F² held",
+        "weight_leakage_bits": f"weights, {WEIGHT_BOUND}",
+        **{
+            f"data_leakage_{name}_bits": f"data, {name}{'' if bound.theorem else ' (estimate)'}"
+            for name, bound in DATA_BOUNDS.items()
+        },
+        "weight_leakage_bits_at_fixed_f2": f"weights, {WEIGHT_BOUND}, F² held",
         "weight_leakage_v1_bits": "weights, χ (arXiv v1)",
         **{f"weight_leakage_{name}_bits": f"weights, {name}" for name in FURTHER_WEIGHT_BOUNDS},
     }
@@ -180,7 +183,7 @@ def leakage_over_loss_and_noise(
     axes.set(
         xlabel="channel loss, untrusted (dB)",
         ylabel="technical excess noise (SNU)",
-        title=f"Weight leakage, {_named(convention)}\n"
+        title=f"Weight leakage{_under(convention)}, {_named(convention)}\n"
         f"G = {gain:g}, μ = {photons:g}, N = 392, {_transmittance(convention)}",
     )
     return figure
@@ -188,6 +191,10 @@ def leakage_over_loss_and_noise(
 
 def _named(convention: Convention) -> str:
     return f"{convention} convention"
+
+
+def _under(convention: Convention) -> str:
+    return "" if convention == "published" else f" ({WEIGHT_BOUND})"
 
 
 def _argument(convention: Convention) -> str:
@@ -241,7 +248,7 @@ def _leakage_lines(columns: Columns, across: str) -> tuple[Figure, Axes]:
     figure = new_figure(7.2, 4.6)
     axes = figure.add_subplot()
     for name, values in columns.items():
-        if name != across:
+        if name in LINES:  # totals are in other units, and in the file alone
             label, colour, dash = LINES[name]
             axes.plot(columns[across], values, label=label, color=colour, linestyle=dash)
     axes.set_ylabel("leakage (bits per real weight or data element)")

@@ -90,8 +90,10 @@ def over_image(axes: Axes) -> None:
 
 
 def rendered(figure: Figure, kind: str) -> bytes:
-    """Return the bytes of a file of `kind` png or svg; they are the same for the same figure."""
+    """Return the bytes of a file of `kind` png, svg or pdf, the same for the same figure."""
     buffer = io.BytesIO()
-    metadata = {"Date": None} if kind == "svg" else {"Software": None}
+    metadata = {
+        "png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}
+    }[kind]  # fmt: skip
     figure.savefig(buffer, format=kind, metadata=metadata)
     return buffer.getvalue()

@@ -15,8 +15,14 @@ from numpy.typing import NDArray
 
 from shotveil.host.design.bisection import greatest
 from shotveil.host.design.operating_point import weight_bits
-from shotveil.host.leakage.catalogue import DATA_BOUNDS, FURTHER_WEIGHT_BOUNDS
-from shotveil.host.leakage.data import data_leakage
+from shotveil.host.leakage.catalogue import (
+    DATA_BOUND,
+    DATA_BOUNDS,
+    FURTHER_WEIGHT_BOUNDS,
+    WEIGHT_BOUND,
+    WEIGHT_BOUNDS,
+)
+from shotveil.host.leakage.data import data_leakage, image_bits
 from shotveil.host.leakage.data_bounds.crb_prx import crb_prx
 from shotveil.host.leakage.data_bounds.crb_v1 import crb_v1
 from shotveil.host.leakage.published import (
@@ -144,8 +150,8 @@ def leakage_against_loss(
     if convention == "consistent":
         excess = noise_quantum(gain) / MODES
         more = photons / np.sqrt(transmittance)
-        columns["weight_leakage_bits_at_fixed_f2"] = weight_leakage(
-            1 + 2 * more, transmittance, excess
+        columns["weight_leakage_bits_at_fixed_f2"] = WEIGHT_BOUNDS[WEIGHT_BOUND](
+            1, 2 * more, transmittance, excess
         )
     return columns
 
@@ -155,11 +161,24 @@ def leakage_over_loss_and_noise(
 ) -> Columns:
     """Return the weight leakage at 0 to 8 dB of channel loss and 0 to 0.2 SNU of excess noise."""
     loss, noise = _grid(np.linspace(0, 8, points), np.linspace(0, 0.2, points))
-    transmittance = 10 ** (-loss / 10)
+    columns: Columns = {"loss_db": loss, "technical_noise_snu": noise}
+    transmittance, excess = 10 ** (-loss / 10), noise_quantum(gain) / MODES + noise
     if convention == "published":
-        transmittance = loss_transmittance(transmittance)
-    bits = weight_leakage(1 + 2 * photons, transmittance, noise_quantum(gain) / MODES + noise)
-    return {"loss_db": loss, "technical_noise_snu": noise, "weight_leakage_bits": bits}
+        bits = weight_leakage(1 + 2 * photons, loss_transmittance(transmittance), excess)
+        return columns | {"weight_leakage_bits": bits}
+    return columns | _weight_bounds(photons, transmittance, excess)
+
+
+def _weight_bounds(
+    photons: float, transmittance: NDArray[np.float64] | float, excess: NDArray[np.float64] | float
+) -> Columns:
+    """Return the bound that budgets are held against, then each further one under its name."""
+    return {
+        f"weight_leakage{'' if name == WEIGHT_BOUND else f'_{name}'}_bits": WEIGHT_BOUNDS[name](
+            1, 2 * photons, transmittance, excess
+        )
+        for name in (WEIGHT_BOUND, *FURTHER_WEIGHT_BOUNDS)
+    }
 
 
 def _leakage(
@@ -170,7 +189,11 @@ def _leakage(
     input_rows: NDArray[np.float64],
     transmittance: NDArray[np.float64] | float,
 ) -> Columns:
-    """Return the leakage of weights and data in bits, under each bound of that convention."""
+    """Return the leakage of weights and data in bits, under each bound of that convention.
+
+    In the consistent convention, the last two columns are the bits of all weights of the input
+    layer and of a whole image, both under the bounds that budgets are held against.
+    """
     g, variance = noise_quantum(gain), 1 + 2 * photons
     if convention == "published":
         channel = loss_transmittance(transmittance), g / modes
@@ -183,14 +206,14 @@ def _leakage(
                 for bound in (crb_v1, crb_prx)
             },
         }
-    data = data_leakage(g, input_rows, modes)
+    data, images = data_leakage(g, input_rows, modes), image_bits(g, input_rows, modes)
+    weights = _weight_bounds(photons, transmittance, g / modes)
+    every = input_rows * 2 * modes
     return {
-        "weight_leakage_bits": weight_leakage(variance, transmittance, g / modes),
-        **{
-            f"weight_leakage_{name}_bits": bound(1, 2 * photons, transmittance, g / modes)
-            for name, bound in FURTHER_WEIGHT_BOUNDS.items()
-        },
+        **weights,
         **{f"data_leakage_{name}_bits": bits for name, bits in data.items()},
+        "weights_in_all_bits": every * weights["weight_leakage_bits"],
+        "image_bits": images[DATA_BOUND],
     }
 
 

@@ -108,6 +108,10 @@ class Tally:
         disclosed = max(self.disclosed, extra.disclosed if extra is not None else 0.0)
         return float((total + disclosed) / sum(weights))
 
+    def layer_bits(self, sense: Sense, layer: int) -> float:
+        """Return the Holevo bound in bits per real weight of one layer."""
+        return self._layer(sense, layer, None)
+
     def copies(self, sense: Sense = "declared") -> int:
         """Return the number of rows sent, each counted as often as it was sent."""
         return int(

@@ -6,12 +6,11 @@ the accounts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from shotveil.host.leakage.composition import LOST
 from shotveil.host.ledger.accounts import (
     SENSES,
     Accounts,
@@ -28,12 +27,17 @@ from shotveil.host.ledger.snapshots import restore
 
 @dataclass(frozen=True)
 class Moment:
-    """A network's total leakage in bits per weight, at a `time` in seconds since 1970."""
+    """A network's total leakage in bits per weight, at a `time` in seconds since 1970.
+
+    in_flight: The part of the total, in the sense that was asked for, that is charged for light on
+        its way, as if all of it were lost.
+    """
 
     time: float
     declared: float
     estimated: float
     certified: float
+    in_flight: float = 0.0
 
 
 def read_accounts(path: Path) -> Accounts:
@@ -45,8 +49,10 @@ def read_accounts(path: Path) -> Accounts:
         return restore(log)
 
 
-def history(path: Path, network: str, points: int = 200) -> list[Moment]:
+def history(path: Path, network: str, points: int = 200, sense: Sense = "declared") -> list[Moment]:
     """Return the totals of `network` (a digest) at about `points` moments of its history.
+
+    sense: The sense of `Moment.in_flight`.
 
     Raises `RangeError` as `read_accounts`.
     """
@@ -60,17 +66,37 @@ def history(path: Path, network: str, points: int = 200) -> list[Moment]:
                 (event.sequence - 1) % step == 0 or event.sequence == last
             ):
                 total = accounts.networks[network].total
-                moments.append(Moment(event.time, *(total.bits(sense) for sense in SENSES)))
+                moments.append(
+                    Moment(
+                        event.time,
+                        total.bits("declared"),
+                        total.bits("estimated"),
+                        total.bits("certified"),
+                        _in_flight(accounts, network, sense),
+                    )
+                )
     return moments
+
+
+def _in_flight(accounts: Accounts, network: str, sense: Sense) -> float:
+    """Return the bits per weight that a network's total holds for light that is on its way."""
+    total = accounts.networks[network].total
+    back = Tally(total.layers)
+    for reserve in accounts.outstanding.values():
+        session = accounts.sessions[reserve.session]
+        if session.network == network and not session.ended:
+            variance = session.modulation_variance[reserve.layer]
+            back.add(sense, reserve.layer, LOST, variance, -accounts.copies_of(reserve))
+    return total.bits(sense) - total.bits(sense, back)
 
 
 def report(accounts: Accounts) -> list[dict[str, Any]]:
     """Return what leaked of each network, with its budgets, clients and sessions, as plain values.
 
-    The keys are stable. `remaining_inferences` holds, for each sense, how many inferences through
-    the last session's channel still fit the budget, or None without a budget or a session.
-    `failure_probability`, of the certified totals, is the sum over all sessions, since each of them
-    may fail.
+    The keys are stable. `light` is what the last session declared of each layer's light.
+    `remaining_inferences` holds, for each sense, how many inferences through the last session's
+    channel still fit the budget, or None without a budget or a session. `failure_probability`, of
+    the certified totals, is the sum over all sessions, since each of them may fail.
     """
     return [
         _network(accounts, digest, account) for digest, account in sorted(accounts.networks.items())
@@ -94,6 +120,11 @@ def _network(accounts: Accounts, digest: str, account: NetworkAccount) -> dict[s
         "weights": weights,
         "leakage_bits": _bits(account.total),
         "total_bits": {sense: weights * bits for sense, bits in _bits(account.total).items()},
+        "layers": _layers(account),
+        "light": [
+            {"modulation_variance": variance, **channel.declared._asdict()}
+            for variance, channel in zip(variances, channels or [], strict=True)
+        ],
         "disclosed_bits": account.total.disclosed,
         "row_copies_sent": account.total.copies(),
         "row_copies_never_verified": account.never_verified
@@ -117,6 +148,16 @@ def _network(accounts: Accounts, digest: str, account: NetworkAccount) -> dict[s
     }
 
 
+def _layers(account: NetworkAccount) -> list[dict[str, Any]]:
+    """Return rows, columns and leakage of each layer, per weight and of all its weights."""
+    found = []
+    for number, (rows, columns) in enumerate(account.layers):
+        bits = {sense: account.total.layer_bits(sense, number) for sense in SENSES}
+        total = {sense: rows * columns * each for sense, each in bits.items()}
+        found.append({"rows": rows, "columns": columns, "leakage_bits": bits, "total_bits": total})
+    return found
+
+
 def _bits(tally: Tally) -> dict[str, float]:
     return {sense: tally.bits(sense) for sense in SENSES}
 
@@ -137,25 +178,3 @@ def _remaining(
         return remaining_inferences(account, account.total, held, rated, variances)
 
     return {sense: in_sense(sense) for sense in SENSES}
-
-
-def plot(moments: Iterable[Moment], budget: Budget | None, title: str, out: Path) -> None:
-    """Draw the totals, in bits per weight, over time into the image `out` (png, svg or pdf)."""
-    from matplotlib.dates import AutoDateFormatter, AutoDateLocator, date2num
-    from matplotlib.figure import Figure
-
-    listed = list(moments)
-    times = date2num([datetime.fromtimestamp(moment.time, UTC) for moment in listed])
-    figure = Figure(figsize=(8, 4.5), layout="constrained")
-    axes = figure.subplots()
-    for sense in SENSES:
-        values = [getattr(moment, sense) for moment in listed]
-        axes.step(times, values, where="post", label=sense)
-    if budget is not None:
-        axes.axhline(budget.bits, color="black", linestyle="--", label=f"budget ({budget.sense})")
-    locator = AutoDateLocator()
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(AutoDateFormatter(locator))
-    axes.set(ylabel="leaked, bits per weight", title=title, ylim=(0, None))
-    axes.legend()
-    figure.savefig(out)

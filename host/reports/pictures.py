@@ -23,6 +23,7 @@ from shotveil.host.figures.style import COLOURS, line_styles, new_figure
 from shotveil.host.leakage.data import data_leakage
 from shotveil.host.leakage.declared import network_leakage
 from shotveil.host.run import curves
+from shotveil.host.run.counting import wilson
 from shotveil.host.run.run import FinishedRun
 from shotveil.models.link.encoding import directions, encode_rows
 from shotveil.models.link.optics import Link, noise_quantum
@@ -74,15 +75,16 @@ def accuracy_curve(run: FinishedRun) -> Figure:
     images, labels = run.images[:CURVE_IMAGES], run.labels[:CURVE_IMAGES]
     rng = np.random.default_rng([run.seed, 1])
     accuracy = curves.accuracy_curve(run.network, images, labels, f2, rng, ratios=ratios)
-    error = np.sqrt(accuracy * (1 - accuracy) / len(labels))
+    low, high = wilson(accuracy, len(labels))
     figure = new_figure(6.4, 3.8)
     axes = figure.add_subplot()
-    axes.fill_between(f2, 100 * (accuracy - error), 100 * (accuracy + error), alpha=0.25, lw=0)
+    axes.fill_between(f2, 100 * low, 100 * high, alpha=0.25, lw=0)
     axes.plot(f2, 100 * accuracy, label=f"{run.network.name}, {len(labels):,} images")
+    reached, interval = run.summary["accuracy"], np.array(run.summary["accuracy_interval"])
     axes.errorbar(
         run.link.f2,
-        100 * run.summary["accuracy"],
-        100 * run.summary["accuracy_error"],
+        100 * reached,
+        100 * np.abs(interval[:, None] - reached),
         fmt="o",
         color=COLOURS[1],
         label=f"this run, {len(run.labels):,} images",
@@ -172,7 +174,7 @@ def leakages(run: FinishedRun) -> Figure:
     right.set(
         xscale="log",
         yscale="log",
-        ylim=(1e-7, 10),
+        ylim=(min(1e-7, 0.3 * min(run.summary["data_leakage_bits"].values())), 10),
         xlabel="gain − 1",
         ylabel="data leakage (bits per pixel)",
     )
@@ -182,12 +184,14 @@ def leakages(run: FinishedRun) -> Figure:
 
 def what_the_server_sees(run: FinishedRun) -> Figure:
     """One client image as a curious server reconstructs it, at this run's gain and the paper's."""
-    image = run.images[0]
     layer = run.network.layers[0]
-    xi, _ = directions(layer.inputs_of(image[None]))
+    image = first_inputs(run.network, run.images[:1])[0]
+    xi, _ = directions(image[None])
     rows = encode_rows(layer.weights, run.link.modulation_variance)
-    panels = [("the client's image", image)]
-    for number, gain in enumerate((run.link.gain, PAPER_GAIN)):
+    image = image[: layer.inputs]
+    of = "the client's image" if run.network.plan.plain else "the features of an image"
+    panels = [(of, image)]
+    for number, gain in enumerate(_gains(run)):
         link = replace(run.link, gain=gain)
         rng = np.random.default_rng([run.seed, 2, number])
         guess = image_by_homodyning(link, rows, xi[0], layer.columns, rng)
@@ -199,6 +203,24 @@ def what_the_server_sees(run: FinishedRun) -> Figure:
         _picture(axes, pixels)
         axes.set_title(title, fontsize=9)
     return figure
+
+
+def _gains(run: FinishedRun) -> tuple[float, ...]:
+    """Return this run's gain and the paper's, or one of them where both are the same."""
+    return tuple(dict.fromkeys((run.link.gain, PAPER_GAIN)))
+
+
+def gains_said(run: FinishedRun) -> str:
+    """Return which gains `what_the_server_sees` shows."""
+    if len(_gains(run)) == 1:
+        return f"The gain is that of this run and of the paper, G = {PAPER_GAIN:g}."
+    return f"Left: this run's gain; right: the paper's, G = {PAPER_GAIN:g}."
+
+
+def first_inputs(network: Network, images: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Return what meets the first private layer, shape (n·patches, columns), for images (n, …)."""
+    plan = network.plan
+    return network.layers[0].inputs_of(plan.taken(plan.begin(images)))
 
 
 def what_the_client_sees(run: FinishedRun) -> Figure:

@@ -26,6 +26,8 @@ from shotveil.host.leakage.catalogue import (
     WEIGHT_BOUND,
 )
 from shotveil.host.reports import pictures as report_figures
+from shotveil.host.reports.pictures import first_inputs
+from shotveil.host.run.extraction_curve import PossibleClone
 from shotveil.host.run.run import FinishedRun
 from shotveil.models.common.checks import RangeError
 from shotveil.models.common.docstrings import docstring
@@ -96,6 +98,8 @@ def report(run: FinishedRun) -> str:
         weight_bound=WEIGHT_BOUND,
         weight_bounds=FURTHER_WEIGHT_BOUNDS | SPECTRUM_BOUNDS,
         guess=_guess(run),
+        gains_seen=report_figures.gains_said(run),
+        clone=PossibleClone(**summary["extraction"]) if summary["extraction"] else None,
         widths="-".join(str(width) for width in widths),
         settings=_settings(run.links, summary["digest"]),
         learning_curve=(
@@ -110,13 +114,13 @@ def report(run: FinishedRun) -> str:
 def _guess(run: FinishedRun) -> GuessedLabels | None:
     """Return what a photon counter guesses of the labels, or None.
 
-    None stands for a single image, and for data that a public part of the network prepares.
+    None stands for a single image, and for a first layer that meets several patches of an image.
     """
-    if len(run.images) < 2 or not run.network.plan.plain:
+    layer = run.network.layers[0]
+    if len(run.images) < 2 or layer.patches > 1:
         return None
     images, labels = run.images[:MOST_KNOWN], run.labels[:MOST_KNOWN]
-    layer = run.network.layers[0]
-    xi, _ = directions(layer.inputs_of(images))
+    xi, _ = directions(first_inputs(run.network, images))
     rng = np.random.default_rng([run.seed, 4])
     return labels_by_photon_counting(run.link, xi, labels, layer.rows, rng)
 

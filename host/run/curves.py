@@ -31,7 +31,7 @@ from scipy.optimize import curve_fit, isotonic_regression
 from threadpoolctl import threadpool_limits
 
 from shotveil.host.run.cache import cache_path
-from shotveil.host.run.noise import noisy_outputs
+from shotveil.host.run.noise import Readings
 from shotveil.host.run.shipped_curves import (
     SHIPPED_POINTS,
     PartialCounts,
@@ -43,6 +43,7 @@ from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.files import write_atomically
 from shotveil.models.link.normals import fill_normals
 from shotveil.models.networks.network import Layer, Network
+from shotveil.models.networks.tasks import Task
 
 # Number of outputs of the widest layer that a thread handles at once. An array then has 512 KiB, so
 # the three or four that a point uses fit the processor's cache, and the interpreter's share of the
@@ -137,6 +138,7 @@ class AccuracyCurve:
     f2, accuracy: Values of F² > 0 in the first layer, rising, and the accuracy at each, shape
         (points,).
     ratios: F² of each layer over that of the first; () stands for the same F² in all layers.
+    data: Digest of the images and their labels.
     """
 
     network: str
@@ -145,6 +147,7 @@ class AccuracyCurve:
     f2: Real
     accuracy: Real
     ratios: tuple[float, ...] = ()
+    data: str = ""
 
     def f2_of(self, layer: int, f2: ArrayLike) -> Real:
         """Return the F² of a layer where the first layer has `f2`."""
@@ -249,7 +252,7 @@ def calibrated_curve(
     )
     if accuracy is None and points is None:
         key["points"] = points_within(network, len(images))
-    f2 = np.geomspace(1e-3, 1e2, key["points"])
+    f2 = _points(key)
     name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
     path = (cache_path() if cache is None else cache) / f"accuracy-{name}.json"
     if accuracy is None:
@@ -272,10 +275,58 @@ def calibrated_curve(
         finally:
             counted.keep()
         with suppress(RangeError):  # without a writable cache, the next call only takes longer
-            write_atomically(path, written(key, accuracy))
+            write_atomically(path, written(key, accuracy, len(images)))
         with suppress(OSError):  # not there, or in no folder at all
             part.unlink()
-    return AccuracyCurve(network.name, network.digest, len(images), f2, accuracy, ratios)
+    return AccuracyCurve(
+        network.name, network.digest, len(images), f2, accuracy, ratios, key["data"]
+    )
+
+
+def shipped_accuracy(network: Network) -> AccuracyCurve | None:
+    """Return the curve that ships with a network, on the images that it was made for; or None."""
+    for path in shipped_files("accuracy"):
+        kept = json.loads(path.read_bytes())
+        if kept["digest"] == network.digest and kept["method"] == _METHOD:
+            accuracy = np.array(kept["accuracy"])
+            return AccuracyCurve(
+                network.name,
+                network.digest,
+                kept["images"],
+                _points(kept),
+                accuracy,
+                data=kept["data"],
+            )
+    return None
+
+
+def require_own_images(
+    network: Network, images: NDArray[np.floating], labels: NDArray[Any]
+) -> None:
+    """Raise `RangeError` if a shipped network's curves were measured on other images than these."""
+    known = shipped_accuracy(network)
+    if known is not None and known.data != data_digest(images, labels):
+        raise RangeError(
+            f"network {network.name} is made for other images than those that are shipped; "
+            "allowed: --data with images of its kind"
+        )
+
+
+def right_answers(
+    network: Network, outputs: NDArray[np.floating], labels: NDArray[Any]
+) -> NDArray[np.bool_]:
+    """Return which outputs (n, outputs) answer as labelled, shape (n,).
+
+    labels: Classes, shape (n,): their numbers, or their names where the task has names.
+    """
+    task = network.plan.task
+    if labels.dtype.kind in "iu" and any(isinstance(name, str) for name in task.names):
+        task = Task(task.kind, task.threshold)
+    return np.asarray(task.of(outputs) == labels)
+
+
+def _points(key: dict[str, Any]) -> Real:
+    return np.geomspace(1e-3, 1e2, key["points"])
 
 
 def curve_key(
@@ -294,9 +345,9 @@ def curve_key(
     return key
 
 
-def written(key: dict[str, Any], accuracy: Real) -> str:
-    """Return the JSON text that keeps a curve under its key."""
-    return json.dumps({**key, "accuracy": accuracy.tolist()})
+def written(key: dict[str, Any], accuracy: Real, images: int) -> str:
+    """Return the JSON text that keeps a curve of a number of images under its key."""
+    return json.dumps({**key, "images": images, "accuracy": accuracy.tolist()})
 
 
 def _recall(path: Path, key: dict[str, Any]) -> Real | None:
@@ -304,6 +355,7 @@ def _recall(path: Path, key: dict[str, Any]) -> Real | None:
     try:
         kept = json.loads(path.read_bytes())
         accuracy = np.array(kept.pop("accuracy"), dtype=np.float64)
+        kept.pop("images", None)  # the digest of the data tells them apart
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     whole = kept == key and accuracy.shape == (key["points"],) and np.isfinite(accuracy).all()
@@ -365,15 +417,15 @@ def _count_by_plan(
     rng: np.random.Generator,
     shared_noise: bool,
 ) -> NDArray[np.int64]:
-    """Return the same as `_count` for any plan; the steps before the first layer are done once."""
-    values = network.plan.begin(x)
+    """Return the same as `_count` for any plan; what comes before the first noise is done once."""
+    readings = Readings.of(network, network.plan.begin(x))
     seed = rng.integers(1 << 63)
     correct = np.empty(len(amplitudes), np.int64)
     for i, amplitude in enumerate(amplitudes):
         own = np.random.default_rng(seed) if shared_noise else rng
         each = [float(amplitude * lift) ** 2 for lift in lifts]
-        outputs = noisy_outputs(network, values, each, own)
-        correct[i] = np.count_nonzero(network.plan.task.of(outputs) == labels)
+        outputs = readings.outputs(each, own)
+        correct[i] = np.count_nonzero(right_answers(network, outputs, labels))
     return correct
 
 

@@ -10,22 +10,26 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import RegularGridInterpolator
+from scipy.interpolate import PchipInterpolator
 
-from shotveil.host.run.extraction import Extraction, clone_accuracy
+from shotveil.host.run.extraction import Extraction, accuracy_of
 from shotveil.host.run.shipped_curves import shipped_files
 from shotveil.models.common.checks import require
 from shotveil.models.networks.network import Network
+from shotveil.models.networks.plan import Values
 
-METHOD = 1  # to be raised whenever the same network and images would give another curve
+METHOD = 2  # to be raised whenever the same network and images would give another curve
 INFERENCES = (1, 3, 10, 17, 30, 55, 100, 173, 300, 1000)
-F2 = (0.0625, 0.15, 0.4, 1.0, 2.5, 6.0, 15.0)
+F2 = (0.0625, 0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+ERROR = 0.003  # standard error of an accuracy at which no more clones are drawn
+MOST_DRAWS = 16
+MARGIN = 0.01  # a clone that falls this short of the original is as good as the original
 
 Real = NDArray[np.float64]
 
@@ -49,8 +53,9 @@ class ExtractionCurve:
     def at(self, inferences: int, f2: float) -> float:
         """Return the accuracy of a clone after K `inferences` ≥ 1 at F² > 0.
 
-        Between measured points, it is linear in ln K and ln F². Beyond the most K, and below the
-        least F², the product K·F² decides; above the most F², the noise no longer matters.
+        Between measured points, it is a monotone cubic in ln K and in ln F². Beyond the most K, and
+        below the least F², the product K·F² decides; above the most F², the noise no longer
+        matters.
         Raises `RangeError` for a value out of range.
         """
         require("inferences", inferences, at_least=1)
@@ -60,10 +65,10 @@ class ExtractionCurve:
             k, f = max(k * f / self.f2[0], 1.0), float(self.f2[0])
         if k > self.inferences[-1]:
             f, k = min(k * f / self.inferences[-1], float(self.f2[-1])), float(self.inferences[-1])
-        axes = np.log(self.inferences), np.log(self.f2)
         # More readings or more light never hurt a client, so the true accuracy never falls.
         rising = np.maximum.accumulate(np.maximum.accumulate(self.accuracy, axis=0), axis=1)
-        return float(RegularGridInterpolator(axes, rising)([[math.log(k), math.log(f)]])[0])
+        lit = PchipInterpolator(np.log(self.f2), rising, axis=1)(math.log(f))
+        return float(PchipInterpolator(np.log(self.inferences), lit)(math.log(k)))
 
     def inferences_for(self, accuracy: float, f2: float) -> int | None:
         """Return the least K with a clone of `accuracy` at F²; None where no K ≤ 10⁹ has one."""
@@ -81,31 +86,53 @@ def measured(
     images: NDArray[np.floating],
     labels: NDArray[np.integer],
     *,
-    draws: int = 2,
+    draws: int = 4,
     seed: int = 1,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> ExtractionCurve:
     """Clone a network at each K and F² of the grid, with axes from the first half of the images.
 
-    The clones are judged on the second half. Raises `RangeError` for fewer than two images.
+    The clones are judged on the second half. An accuracy is the mean of at least `draws` clones,
+    and of more, up to `MOST_DRAWS`, until its standard error is at most `ERROR`. Raises
+    `RangeError` for fewer than two images or draws.
     """
     require("images", len(images), at_least=2)
-    require("draws", draws, at_least=1, integer=True)
+    require("draws", draws, at_least=2, at_most=MOST_DRAWS, integer=True)
     half = len(images) // 2
     attack, rng = Extraction(network, images[:half]), np.random.default_rng(seed)
+    judged, truth = network.plan.begin(images[half:].astype(np.float32)), labels[half:]
     accuracy = np.zeros((len(INFERENCES), len(F2)))
     for i, k in enumerate(INFERENCES):
         for j, f2 in enumerate(F2):
-            found = [
-                clone_accuracy(attack, images[half:], labels[half:], f2, k, rng)
-                for _ in range(draws)
-            ]
-            accuracy[i, j] = np.mean(found)
+            accuracy[i, j] = mean_accuracy(attack, judged, truth, f2, k, rng, draws)
             progress(1, len(INFERENCES) * len(F2))
-    original = float((network.forward(images[half:]).argmax(axis=1) == labels[half:]).mean())
+    original = accuracy_of(network, network.products, judged, truth)
     return ExtractionCurve(
         np.array(INFERENCES, float), np.array(F2), accuracy, original, len(images) - half
     )
+
+
+def mean_accuracy(
+    attack: Extraction,
+    judged: Values,
+    labels: NDArray[np.integer],
+    f2: float,
+    inferences: int,
+    rng: np.random.Generator,
+    draws: int,
+) -> float:
+    """Return the mean accuracy of at least `draws` clones, to `ERROR` (see `measured`).
+
+    judged: What the plan begins with for the images that clones are judged on.
+    """
+    found: list[float] = []
+    while len(found) < draws or (
+        len(found) < MOST_DRAWS and np.var(found, ddof=1) > ERROR**2 * len(found)
+    ):
+        found.append(
+            accuracy_of(attack.network, attack.clone(f2, inferences, rng).products, judged, labels)
+        )
+    return float(np.mean(found))
 
 
 def written(curve: ExtractionCurve, network: Network, data: str) -> str:
@@ -138,11 +165,51 @@ def shipped_curve(digest: str) -> ExtractionCurve | None:
     return None
 
 
-def clone_line(digest: str, inferences: int, f2: float) -> str | None:
-    """Return a sentence on the clone after K inferences; None where no curve ships."""
+@dataclass(frozen=True)
+class PossibleClone:
+    """What clone is possible after a number of `inferences`, by the curve of a network.
+
+    accuracy, original: Accuracy of the clone and of the network itself.
+    as_good_after: Number of inferences after which a clone falls short of the original by no more
+        than `MARGIN`; None where none does.
+    hedge: What to say before the accuracy, such as "at least ", where F² is not known exactly.
+    """
+
+    inferences: int
+    accuracy: float
+    original: float
+    as_good_after: int | None
+    hedge: str = ""
+
+    def __str__(self) -> str:
+        """A sentence for people."""
+        said = (
+            f"a clone of {self.hedge}{self.accuracy:.1%} is possible after "
+            f"{_counted(self.inferences)} (original {self.original:.1%})"
+        )
+        if self.as_good_after is not None:
+            said += f", one within {100 * MARGIN:g} point of it after {self.as_good_after:,}"
+        return said
+
+
+def clone_of(digest: str, inferences: int, f2: Sequence[float]) -> PossibleClone | None:
+    """Return the clone that is possible after K `inferences`; None where no curve ships.
+
+    digest: Digest of the network. f2: F² of its layers, or of all of them. Where they differ, the
+        least one counts, and the clone may be better.
+    """
     curve = shipped_curve(digest)
     if curve is None:
         return None
-    accuracy = curve.at(inferences, f2)
-    after = "1 inference" if inferences == 1 else f"{inferences:,} inferences"
-    return f"a clone of {accuracy:.1%} is possible after {after} (original {curve.original:.1%})"
+    least = min(f2)
+    return PossibleClone(
+        inferences,
+        curve.at(inferences, least),
+        curve.original,
+        curve.inferences_for(curve.original - MARGIN, least),
+        "at least " if max(f2) > least * (1 + 1e-9) else "",
+    )
+
+
+def _counted(inferences: int) -> str:
+    return "1 inference" if inferences == 1 else f"{inferences:,} inferences"

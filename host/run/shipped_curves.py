@@ -20,8 +20,12 @@ from shotveil.models.networks.network import NETWORK_FOLDER, Network
 
 SHIPPED_POINTS = 512
 LEAST_POINTS = 32
-# Outputs of layers that a calibration may draw: about half a minute on two cores.
+LEAST_IMAGES = 256
+# Outputs of layers that a calibration may draw: about half a minute on two cores. So many products
+# of two numbers take the time of one output, and an input of a later layer takes this share of it.
 MOST_OUTPUTS = 3e9
+PRODUCTS_OF_OUTPUT = 200
+INPUT_OF_OUTPUT = 0.25
 SECONDS_BETWEEN_COPIES = 3.0
 
 
@@ -30,17 +34,39 @@ def shipped_files(kind: str) -> list[Path]:
     return sorted(NETWORK_FOLDER.glob(f"*.{kind}.json"))
 
 
-def data_digest(images: NDArray[np.floating], labels: NDArray[np.integer]) -> str:
-    """Return the SHA-256, in hex, of images and labels."""
+def data_digest(images: NDArray[np.floating], labels: NDArray[Any]) -> str:
+    """Return the SHA-256, in hex, of images and labels, which are numbers or names of classes."""
     digest = hashlib.sha256(np.ascontiguousarray(images, "<f4").tobytes())
-    digest.update(np.ascontiguousarray(labels, "<i8").tobytes())
+    if labels.dtype.kind in "iub":
+        digest.update(np.ascontiguousarray(labels, "<i8").tobytes())
+    else:
+        digest.update("\n".join(map(str, labels)).encode())
     return digest.hexdigest()
+
+
+def outputs_of(network: Network) -> float:
+    """Return the work of one point of a curve for one image, in outputs of layers.
+
+    The products of the first layer are the same at every point, and do not count.
+    """
+    work = 0.0
+    for number, layer in enumerate(network.layers):
+        each = float(layer.rows)
+        if number:
+            each += layer.columns * (layer.rows / PRODUCTS_OF_OUTPUT + INPUT_OF_OUTPUT)
+        work += layer.patches * each
+    return work
 
 
 def points_within(network: Network, images: int) -> int:
     """Return the number of points of a calibration that is bounded in time, from 32 to 512."""
-    outputs = images * sum(layer.rows for layer in network.layers)
-    return int(min(SHIPPED_POINTS, max(LEAST_POINTS, MOST_OUTPUTS // max(1, outputs))))
+    points = MOST_OUTPUTS / (images * outputs_of(network))
+    return int(min(SHIPPED_POINTS, max(LEAST_POINTS, points)))
+
+
+def images_within(network: Network, points: int) -> int:
+    """Return the most images of a calibration that is bounded in time, at least 256."""
+    return int(max(LEAST_IMAGES, MOST_OUTPUTS / (points * outputs_of(network))))
 
 
 class PartialCounts(UserDict[int, NDArray[np.int64]]):

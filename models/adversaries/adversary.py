@@ -145,6 +145,28 @@ class GuessingAdversary(Adversary[GuessingServer]):
     in_sessions = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class PlainUse:
+    """What a data owner that keeps to the protocol learns of a network from what it reads.
+
+    No party can notice it, and no light is simulated for it, so it is no `Adversary` of a link or a
+    session. The strength is a number of inferences; the other fields are as in `Adversary`.
+    """
+
+    seat: ClassVar[str] = "client"
+
+    name: str
+    says: str
+    strength: Strength
+    covered_by: str
+
+    def strong(self, strength: float | None = None) -> int:
+        """The number of inferences; None means the usual one. Raises `RangeError`."""
+        value = self.strength.usual if strength is None else strength
+        self.strength.check(value)
+        return int(value)
+
+
 A = TypeVar("A", bound=Adversary)
 
 
@@ -160,3 +182,8 @@ def adversary(name: str, kind: type[A]) -> A:
     if name not in found:
         raise RangeError(f"attack = {name!r} is none of {', '.join(found)}")
     return found[name]
+
+
+def plain_uses() -> dict[str, PlainUse]:
+    """All that a client learns by plain use of a network, by name."""
+    return members(ROOM, PlainUse)

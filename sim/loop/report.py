@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from shotveil.host.leakage.catalogue import DATA_BOUNDS
 from shotveil.host.reports.report import check_writable, embedded, template
 from shotveil.models.common.files import write_atomically
 from shotveil.sim.loop.pictures import PICTURES
@@ -21,6 +22,7 @@ def write_report(run: LoopRun, path: Path, backend: str) -> None:
         r=run,
         s=run.summary,
         v=run.summary["verification"],
+        bounds=DATA_BOUNDS,
         f2=run.outcome.loop.links[0].f2,
         nodes=NODES[backend],
         agree=int((run.outcome.inference.predictions == run.ideal).sum()),

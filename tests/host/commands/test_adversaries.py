@@ -16,7 +16,13 @@ from shotveil.host.commands.adversaries import (
 )
 from shotveil.host.commands.link import link
 from shotveil.host.commands.serve import serve
-from shotveil.models.adversaries.adversary import SEATS, Adversary, adversaries, adversary
+from shotveil.models.adversaries.adversary import (
+    SEATS,
+    Adversary,
+    adversaries,
+    adversary,
+    plain_uses,
+)
 from shotveil.models.common.checks import RangeError
 
 
@@ -55,7 +61,7 @@ def test_the_list_tells_deed_and_strength(capsys):
     assert "basis-vector The client asks for the weights of one mode alone; its strength" in said
     print_adversaries(json=True)
     listed = json.loads(capsys.readouterr().out)
-    assert list(listed) == list(adversaries(Adversary))
+    assert list(listed) == [*adversaries(Adversary), *plain_uses()]
     tap = adversary("tap", Adversary)
     assert listed["tap"] == {
         "seat": "fibre",

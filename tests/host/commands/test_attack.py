@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from shotveil.host.adversaries.attacks import AttackOutcome, HonestLayer
 from shotveil.host.commands.adversaries import seated
 from shotveil.host.verification.monitor import MonitorSettings
-from shotveil.models.adversaries.adversary import SEATS
+from shotveil.models.adversaries.adversary import SEATS, plain_uses
 from shotveil.models.link.detector import Detector
 from shotveil.models.link.optics import Link
 
@@ -43,7 +44,7 @@ def test_all_attacks(shotveil, runs):
     assert code == 0
     assert found["tap"]["strength"] == 0.01 and found["tap"]["means"] == "fraction of the light"
     code, out, _ = shotveil("attack tap --list")
-    assert code == 0 and out.count("\n    ") == len(seated(SEATS))
+    assert code == 0 and out.count("\n    ") == len(seated(SEATS)) + len(plain_uses())
     assert runs == []
 
 
@@ -128,9 +129,30 @@ def test_the_components_of_a_network(shotveil, runs):
     assert (np.diff(setting.spectrum) <= 0).all() and setting.spectrum.min() >= 0
 
 
+def test_extraction_clones_a_network(shotveil, runs):
+    code, out, _ = shotveil("attack extraction --network mnist-lossy --f2 0.2 --strength 30")
+    first, clone, layer, _, network, noticed = out.splitlines()
+    assert code == 0 and first == "extraction, number of inferences 30"
+    assert re.fullmatch(
+        r"clone of mnist-lossy: \d\d.\d% of 5,000 images right at F² = 0.2, the original 98.1%; "
+        r"its curve says \d\d.\d%",
+        clone,
+    )
+    assert layer.startswith("learned, layer 1: ") and "bits per weight of " in network
+    assert network.startswith("learned, network: ") and network.endswith(" bits in all")
+    assert noticed == "noticed in no session: the client keeps to the protocol"
+    code, out, _ = shotveil("attack extraction --network mnist-lossy --f2 0.2 --strength 30 --json")
+    found = json.loads(out)
+    assert f"{found['accuracy']:.1%} of 5,000" in clone and f"{found['curve']:.1%}" in clone
+    assert 0 < found["bits"]["learned"] < found["bits"]["bound"] and len(found["layers"]) == 2
+    assert runs == []
+
+
 @pytest.mark.parametrize(
     "options, message",
     [
+        ("extraction --strength 0", "number of inferences) = 0 is outside"),
+        ("extraction --network fashion-head", "is made for other images than those that are"),
         ("", "neither NAME nor --list is given; allowed: one of them"),
         ("phone", "attack = 'phone' is none of "),
         ("tap --seed -1", "seed = -1 is outside [0, ∞)"),

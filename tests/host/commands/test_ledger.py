@@ -7,7 +7,13 @@ import sqlite3
 import pytest
 
 from shotveil.host.commands.cli import main
+from shotveil.host.leakage.composition import ChannelClass
+from shotveil.host.leakage.declared import network_leakage
+from shotveil.host.ledger.budget import BudgetFilter
 from shotveil.host.ledger.event_log import EventLog
+from shotveil.host.run.extraction_curve import clone_of
+from shotveil.models.link.optics import Link
+from shotveil.models.networks.network import load_network
 from tests.host.parties.parties import IMAGES, NETWORK, parties
 
 
@@ -36,10 +42,32 @@ def test_show_reports_three_senses_budgets_and_what_is_left(path, tmp_path, caps
     assert left["declared"] > 0 and left["certified"] == 0
     assert entry["row_copies_sent"] == 2 * 50 * 74 and entry["row_copies_never_verified"] == 0
     assert {c["client"] for c in entry["clients"]} == {"alice", "bob"}
-    assert picture.read_text().startswith("<?xml") and "certified" in picture.read_text()
+    assert picture.read_text().startswith("<?xml") and "(declared)" in picture.read_text()
     code, out, _ = run(capsys, "ledger", "show", path)
     assert code == 0 and "client alice" in out and "inferences left" in out
     assert entry["disclosed_bits"] > 0 and "for decoys" in out
+    assert "one inference" in out and "layer 2" in out and entry["extraction"] is None
+
+
+def test_show_tells_of_the_clone_that_is_possible_by_plain_use(tmp_path, capsys):
+    network, link = load_network("mnist"), Link(1.0436, 1.0).with_f2(0.7)
+    with BudgetFilter(tmp_path / "a.db") as ledger:
+        ledger.register(network)
+        channels = [
+            ChannelClass(1.0, link.declared_excess_noise(layer.modes)) for layer in network.layers
+        ]
+        ledger.open_session("s", network.digest, "alice", link.modulation_variance, channels, 1e-9)
+        for layer, each in enumerate(network.layers):
+            ledger.commit(ledger.reserve("s", layer, 0, each.rows, 40))
+    _, out, _ = run(capsys, "ledger", "show", tmp_path / "a.db", "--json")
+    (entry,) = json.loads(out)["networks"]
+    clone = clone_of(network.digest, 40, [0.7])
+    assert entry["extraction"]["accuracy"] == pytest.approx(clone.accuracy)
+    _, out, _ = run(capsys, "ledger", "show", tmp_path / "a.db")
+    said = " ".join(out.split())
+    assert f"by plain use, a clone of up to {clone.accuracy:.1%} is possible after 40" in said
+    once = network_leakage(network, link).weight_leakage_bits
+    assert f"one inference {once:.5g} in all {once * network.weights:,.6g} layer 1 " in said
 
 
 def test_verify_prints_a_head_and_takes_one(path, capsys):
@@ -75,6 +103,7 @@ def test_budgets_are_set_for_all_for_each_and_for_one(path, capsys):
     ):
         code, out, _ = run(capsys, "ledger", "budget", path, "--network", "small", *options)
         assert code == 0 and "budget of" in out
+        assert ("bits of all weights" in out) == ("--bits" in options)
     _, out, _ = run(capsys, "ledger", "show", path, "--json")
     (entry,) = json.loads(out)["networks"]
     assert entry["budget"]["bits"] == 5

@@ -5,8 +5,9 @@ The processes are in test_parties.py and in tests/host/parties/test_processes.py
 
 import functools
 import json
+import re
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,6 +18,7 @@ pytest.importorskip("grpc")
 from shotveil.host.adversaries.attacks import curious_server
 from shotveil.host.adversaries.curious_server import CuriousTransmitter
 from shotveil.host.commands.serve import DEMO_BUDGET
+from shotveil.host.design.clone_budget import clone_budget
 from shotveil.host.design.operating_point import within_budgets
 from shotveil.host.ledger.accounts import Budget
 from shotveil.host.ledger.budget import BudgetFilter
@@ -25,6 +27,7 @@ from shotveil.host.parties.calibration import ServerCalibration
 from shotveil.host.parties.keys import make_keys, read_keys
 from shotveil.host.parties.server import ServerSettings
 from shotveil.host.parties.transmitter import transmitter_for
+from shotveil.host.run.extraction_curve import clone_of
 from shotveil.host.verification.estimation import Calibration
 from shotveil.host.verification.monitor import MonitorSettings
 from shotveil.models.drive.spec import Arm
@@ -120,7 +123,7 @@ def built(monkeypatch):
 
 
 def test_what_is_served_where_nothing_else_is_asked_for(shotveil, built, keys):
-    assert shotveil("serve --keys keys --ledger a.db") == (0, "", "")
+    code, out, err = shotveil("serve --keys keys --ledger a.db")
     (server,) = built.servers
     network = load_network("mnist")
     assert server.network.digest == network.digest
@@ -139,6 +142,13 @@ def test_what_is_served_where_nothing_else_is_asked_for(shotveil, built, keys):
         "device": None,
         "attack": None,
     }
+    # Nothing but what a clone takes limits a network that is new to the ledger.
+    follows = clone_budget(network, link)
+    assert (code, out, err) == (0, f"budget {follows}; --budget sets another\n", "")
+    ready["budget"] = {"bits": follows.bits, "sense": "declared"}
+    clone = clone_of(network.digest, follows.inferences, [link.f2])
+    ready["extraction"] = asdict(clone)
+    assert clone.as_good_after == follows.inferences
     assert built.ready == [("mnist ready at 127.0.0.1:1234, ledger a.db", ready, False)]
     assert built.events == [
         "log",
@@ -148,8 +158,30 @@ def test_what_is_served_where_nothing_else_is_asked_for(shotveil, built, keys):
         "hung up",
     ]
     account = read_accounts(keys.parent / "a.db").networks[network.digest]
-    assert account.budget is account.default_client_budget is None
+    assert account.budget == Budget(follows.bits, "declared")
+    assert account.default_client_budget is None
     assert built.children == []
+
+
+def test_what_a_server_says_of_its_budget(shotveil, built, keys, network_file, small_network):
+    """Only a network that is new to the ledger, and has a curve, gets a budget by itself."""
+    light = f"serve --keys keys {LIGHT}"
+    _, out, _ = shotveil(f"{light} --ledger a.db --network {network_file}")
+    assert out == "no budget: any number of inferences, and so any clone, is allowed\n"
+    _, out, _ = shotveil(f"{light} --ledger a.db --budget 3 --network {network_file}")
+    assert re.fullmatch(r"budget 3 bits per weight \(declared\), [\d,]+ inferences\n", out)
+    _, out, _ = shotveil(f"{light} --ledger b.db --budget 3")
+    assert re.fullmatch(
+        r"budget 3 bits per weight \(declared\), ([\d,]+) inferences: a clone of 9\d.\d% is "
+        r"possible after \1 inferences \(original 99.6%\), one within 1 point of it after [\d,]+\n",
+        out,
+    )
+    # A budget that the owner lifted stays lifted.
+    with BudgetFilter(keys.parent / "b.db") as ledger:
+        ledger.set_budget(load_network("mnist").digest, None, "declared")
+    _, out, _ = shotveil(f"{light} --ledger b.db")
+    assert out.startswith("no budget: ")
+    assert built.ready[-1][1]["budget"] is built.ready[-1][1]["extraction"] is None
 
 
 def test_every_option_reaches_the_server(shotveil, built, keys, network_file, small_network):

@@ -10,6 +10,7 @@ from shotveil.host.figures.style import COLOURS, new_figure, style
 from shotveil.host.leakage.data import data_leakage
 from shotveil.host.leakage.declared import network_leakage
 from shotveil.host.reports import pictures
+from shotveil.host.run.counting import wilson
 from shotveil.host.run.inference import Inference
 from shotveil.host.run.run import run as real_run
 from shotveil.models.link.encoding import directions, encode_rows
@@ -128,12 +129,10 @@ def test_accuracy_against_light_with_this_run(run, monkeypatch):
     assert texts == ["small, 20 images", "this run, 30 images"]
     band, bar = axes.collections
     ends = band.get_paths()[0].get_extents()
-    error = 100 * np.sqrt(curve * (1 - curve) / 20)
-    np.testing.assert_allclose(
-        [ends.y0, ends.y1], [(100 * curve - error).min(), (100 * curve + error).max()]
-    )
+    low, high = 100 * wilson(curve, 20)
+    np.testing.assert_allclose([ends.y0, ends.y1], [low.min(), high.max()])
     (low, high) = bar.get_segments()[0][:, 1]
-    assert high - low == pytest.approx(200 * run.summary["accuracy_error"])
+    assert [low, high] == pytest.approx([100 * end for end in run.summary["accuracy_interval"]])
     assert axes.get_xscale() == "log" and axes.get_ylabel() == "accuracy (%)"
 
 

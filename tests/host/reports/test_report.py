@@ -3,7 +3,7 @@
 import base64
 import html as entities
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -14,12 +14,13 @@ from shotveil.host.figures.style import new_figure, rendered, style
 from shotveil.host.leakage.catalogue import DATA_BOUNDS
 from shotveil.host.reports import report as module
 from shotveil.host.reports.report import _guess, check_writable, embedded, report, write_report
+from shotveil.host.run.extraction_curve import clone_of
 from shotveil.host.run.run import run as real_run
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.channel import Channel
 from shotveil.models.link.detector import Detector
 from shotveil.models.link.optics import Link
-from shotveil.models.networks.network import Network
+from shotveil.models.networks.network import Network, load_network
 
 LINK = Link(
     1.25,
@@ -68,7 +69,8 @@ def test_the_figures_of_the_run(plain, run):
     every = summary["total_weight_bits"]["holevo"]
     for part in (
         f"{100 * summary['accuracy']:.2f} % of the digits right "
-        f"(± {100 * summary['accuracy_error']:.2f} counting error)",
+        f"({100 * summary['accuracy_interval'][0]:.2f} to "
+        f"{100 * summary['accuracy_interval'][1]:.2f} % by counting)",
         f"{summary['weight_leakage_bits']:.3g} bits per weight leak",
         f"at most (declared): {every:,.6g} bits of all weights",
         f"{image:.3g} bits of an image leak to the server, at most ( holevo ): {bits:.3g} bits per",
@@ -228,9 +230,9 @@ def test_what_a_photon_counter_guesses_stands_beside_what_it_sees(plain, run):
     said = text_of(report(run))
     guess = _guess(run)
     assert guess is not None and guess.images == len(run.images)
-    assert f"guesses {100 * guess.right:.1f} % of the labels of 12 images" in said
+    assert f"{100 * guess.right:.1f} % of the labels are guessed right" in said
     assert f"a blind guess is right for {100 * guess.chance:.1f} %" in said
-    assert f"learns {guess.bits:.3g} bits of a label" in said
+    assert f"{guess.bits:.3g} bits of a label are learned" in said
     assert _guess(replace(run, images=run.images[:1], labels=run.labels[:1])) is None
 
 
@@ -240,3 +242,36 @@ def test_the_learning_curve_is_shown_where_a_network_has_one(plain, run):
     about = {"learning_curve": curve}
     network = Network(run.network.name, run.network.layers, about, run.network.plan)
     assert "How the network was trained" in report(replace(run, network=network))
+
+
+def test_what_was_verified_in_bits_of_a_weight_and_of_all(plain, run):
+    rows = {}
+    for name, *cells in rows_of(report(run)):
+        rows.setdefault(name, []).append(cells)
+    v = run.summary["verification"]
+    senses = ("declared", "estimated", "certified")
+    once, after = (
+        [f"{v[f'weight_leakage_bits{when}'][s]:.3g}" for s in senses] for when in ("", "_after")
+    )
+    assert rows["weights → client, one inference (bits per weight)"] == [once]
+    assert rows["after all K inferences (bits per weight)"] == [after]
+    assert rows["… bits of all weights"] == [
+        [f"{v[f'total_weight_bits{when}'][s]:,.6g}" for s in senses] for when in ("", "_after")
+    ]
+    # Row lengths are odd in the first layer, and a mode that is half filled counts as full.
+    of_layers = sum(layer["total_weight_bits_after"]["declared"] for layer in v["layers"])
+    assert v["total_weight_bits_after"]["declared"] == pytest.approx(of_layers)
+    assert of_layers == pytest.approx(run.summary["total_weight_bits_after"]["holevo"])
+    assert v["total_weight_bits"]["declared"] == pytest.approx(
+        run.summary["total_weight_bits"]["holevo"]
+    )
+    assert len(rows["… bits of all its weights"]) == 2 * len(v["layers"])
+
+
+def test_the_clone_that_is_possible_is_told_where_there_is_a_curve(plain, run):
+    assert "By plain use" not in text_of(report(run))
+    clone = clone_of(load_network("mnist").digest, 12, [1.0])
+    known = dict(run.summary, extraction=asdict(clone))
+    assert f"without any attack on the light, {clone}." in text_of(
+        report(replace(run, summary=known))
+    )

@@ -7,6 +7,7 @@ import pytest
 
 from shotveil.host.leakage.certificate import ChannelEstimate
 from shotveil.host.leakage.declared import network_leakage, with_spectra
+from shotveil.host.run.counting import wilson
 from shotveil.host.run.inference import Inference, infer
 from shotveil.host.run.summary import settings_of, summarise, verification_of
 from shotveil.host.verification.verdict import verify
@@ -27,7 +28,9 @@ def test_accuracy_leakage_and_settings(small_network, seen):
     labels[:2] = (labels[:2] + 1) % 10
     summary = summarise(small_network, labels, LINK, seen, 4.0, 11)
     assert summary["accuracy"] == 0.75
-    assert summary["accuracy_error"] == pytest.approx(np.sqrt(0.75 * 0.25 / 8))
+    low, high = wilson(0.75, 8)
+    assert summary["accuracy_interval"] == [low, high]
+    assert summary["accuracy_error"] == pytest.approx((high - low) / 2)
     assert summary["images"] == summary["inferences"] == 8
     assert (summary["seconds"], summary["images_per_second"], summary["seed"]) == (4.0, 2.0, 11)
     leakage = with_spectra(network_leakage(small_network, LINK, 8), small_network, LINK)
