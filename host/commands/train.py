@@ -82,8 +82,8 @@ def _setting_options(command: Any) -> Any:
     "--weight-budget",
     type=float,
     show_default="no limit",
-    help="Most that may leak of a weight in one inference, in bits (above 0); without --f2 the "
-    "light is as much as that allows.",
+    help="Most that may leak of a weight in one inference, in bits; without --f2 the light is as "
+    "much as that allows (above 0).",
 )
 @weight_bound_option("that --weight-budget limits")
 @click.option("--metrics", type=FILE, help="File that gets a line of JSON after each epoch.")
