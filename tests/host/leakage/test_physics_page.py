@@ -33,6 +33,7 @@ def test_functions_named_on_the_page_exist():
     import shotveil.host.leakage.published as published
     import shotveil.host.leakage.spectrum as spectrum
     import shotveil.host.leakage.supporting_planes as supporting_planes
+    import shotveil.host.verification.assumptions as assumptions
     import shotveil.host.verification.verdict as verification
     import shotveil.models.link.amplifier as amplifier
     import shotveil.models.link.detector as detector
@@ -42,7 +43,7 @@ def test_functions_named_on_the_page_exist():
         f"{module.__name__}.{name}".removeprefix("shotveil."): True
         for module in (
             *(certificate, data, declared, reconstruction, published, weights, verification),
-            *(majorant, spectrum, supporting_planes),
+            *(majorant, spectrum, supporting_planes, assumptions),
             *(amplifier, detector, optics, statistics),
         )
         for name in vars(module)
