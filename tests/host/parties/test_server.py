@@ -467,12 +467,12 @@ def test_settings_are_checked():
     assert settings.monitor == MonitorSettings()
     for fields in (
         *({"decoy_rate": rate} for rate in (0.0, 1.01, math.nan)),
-        *({"sessions": number} for number in (0, 65, 1.5)),
+        *({"sessions": number} for number in (0, 257, 1.5)),
         {"link": Link(1.3, 0.0)},
     ):
         with pytest.raises(RangeError, match=r"decoy rate|sessions|photons"):
             ServerSettings(**{"link": LINK, **fields})
-    ServerSettings(LINK, decoy_rate=1.0, sessions=64)
+    ServerSettings(LINK, decoy_rate=1.0, sessions=256)
     ServerSettings(LINK, sessions=1)
 
 

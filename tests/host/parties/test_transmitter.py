@@ -33,6 +33,9 @@ class Port:
         self.lights = list(lights)
         return iter(self.records)
 
+    def drop(self, dropped):
+        return pb.Loaded()
+
     def claim(self):
         return pb.Loaded(symbol_level=self.symbol_level, epoch="first")
 
