@@ -28,7 +28,7 @@ SEED = 1
 
 
 @dataclass(frozen=True)
-class Point:
+class Showcase:
     """A shipped network in a laboratory, with the most light inside two budgets for one inference.
 
     total_bits: Budget of the weights, in bits of all of them; None leaves it to `weight_bits`.
@@ -56,11 +56,11 @@ class Point:
 
 
 POINTS = (
-    Point("mnist-head", "ideal", total_bits=1800),
-    Point("mnist-head", "realistic", weight_bits=0.1),
-    Point("mnist", "ideal", weight_bits=0.05),
-    Point("mnist", "realistic", weight_bits=0.1, data_bits=None),
-    Point("mnist-paper", "ideal", weight_bits=0.1),
+    Showcase("mnist-head", "ideal", total_bits=1800),
+    Showcase("mnist-head", "realistic", weight_bits=0.1),
+    Showcase("mnist", "ideal", weight_bits=0.05),
+    Showcase("mnist", "realistic", weight_bits=0.1, data_bits=None),
+    Showcase("mnist-paper", "ideal", weight_bits=0.1),
 )
 HEAD = (
     "network and laboratory",

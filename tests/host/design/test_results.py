@@ -60,7 +60,7 @@ def test_a_row_for_each_point_is_inside_its_budget(few):
 def test_a_row_says_what_its_link_gives(few):
     images, labels = few
     point = results.POINTS[2]
-    assert point == results.Point("mnist", "ideal", weight_bits=0.05)
+    assert point == results.Showcase("mnist", "ideal", weight_bits=0.05)
     network = load_network("mnist")
     link = within_budgets(network, 0.05, 0.01, "holevo", Channel())
     leakage = network_leakage(network, link)
