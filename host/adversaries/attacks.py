@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from shotveil.host.leakage.catalogue import DATA_BOUNDS
 from shotveil.host.leakage.weights import weight_leakage
 from shotveil.host.verification.evidence import HonestNoise, excess_evidence, loss_evidence
-from shotveil.host.verification.monitor import MonitorSettings, SessionMonitor, Verdict
+from shotveil.host.verification.monitor import ClientMonitor, MonitorSettings, Verdict
 from shotveil.host.verification.probe_check import CHECK_RATE, ProbeCheck, checks_for
 from shotveil.models.adversaries.adversary import (
     Adversary,
@@ -164,7 +164,7 @@ def _single_modes(
     found = []
     layer = _gaussian_rows(s, s.decoys, rng)
     for _ in range(min(s.sessions, 20)):
-        monitor = SessionMonitor(s.link, [s.modes], s.monitor)
+        monitor = ClientMonitor(s.link, [s.modes], s.monitor)
         decoys = decoy_rows(layer, s.decoys, rng)
         found.append(math.inf)
         done = 0

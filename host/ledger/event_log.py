@@ -6,6 +6,9 @@ which event is the last. So without the key no event, not even the last one, can
 or moved. The key is a file beside the log that only its owner can read. An old copy of the whole
 log can still be put back. Only a head that was written down elsewhere reveals that, and `verify`
 accepts such a head.
+
+Beside the events lie *records*, for values that change with every event and would make the log too
+long. A record is written in the transaction of an event, which has to name its digest.
 """
 
 from __future__ import annotations
@@ -47,6 +50,10 @@ CREATE TRIGGER IF NOT EXISTS events_are_final BEFORE UPDATE ON events
     BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
 CREATE TRIGGER IF NOT EXISTS events_stay BEFORE DELETE ON events
     BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
+CREATE TABLE IF NOT EXISTS records (
+    name TEXT PRIMARY KEY,
+    value BLOB NOT NULL
+);
 """
 
 
@@ -150,12 +157,18 @@ class EventLog:
         """A secret key for hashes that only the log's owner can compute."""
         return hmac.new(self._key, b"names", hashlib.sha256).digest()
 
-    def append(self, kind: str, body: Mapping[str, Any]) -> Event:
-        """Write one event and return it; on return it is on disk."""
-        return self.append_all([(kind, body)])[0]
+    def append(
+        self, kind: str, body: Mapping[str, Any], records: Mapping[str, bytes] | None = None
+    ) -> Event:
+        """Write one event and return it; on return it is on disk, with its `records`."""
+        return self.append_all([(kind, body)], records)[0]
 
-    def append_all(self, events: Iterable[tuple[str, Mapping[str, Any]]]) -> list[Event]:
-        """Write all events or none, and return them; on return they are on disk."""
+    def append_all(
+        self,
+        events: Iterable[tuple[str, Mapping[str, Any]]],
+        records: Mapping[str, bytes] | None = None,
+    ) -> list[Event]:
+        """Write all events and records or none, and return the events; then they are on disk."""
         with self._guard:
             head, written = self._head, []
             for kind, body in events:
@@ -174,6 +187,9 @@ class EventLog:
                     "INSERT OR REPLACE INTO head VALUES (1, ?, ?, ?)",
                     (head.sequence, head.digest, self._seal(head)),
                 )
+                self._database.executemany(
+                    "INSERT OR REPLACE INTO records VALUES (?, ?)", (records or {}).items()
+                )
                 self._database.execute("COMMIT")
             except BaseException:
                 if self._database.in_transaction:
@@ -181,6 +197,14 @@ class EventLog:
                 raise
             self._head = head
             return [event for event, _ in written]
+
+    def record(self, name: str) -> bytes | None:
+        """Return the record called `name`, as it lies in the file; None if there is none."""
+        with self._guard:
+            row = self._database.execute(
+                "SELECT value FROM records WHERE name = ?", (name,)
+            ).fetchone()
+        return None if row is None else bytes(row[0])
 
     def events(self) -> Iterator[Event]:
         """Yield all events in order, each checked against the chain.

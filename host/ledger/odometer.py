@@ -69,8 +69,9 @@ def report(accounts: Accounts) -> list[dict[str, Any]]:
 
     The keys are stable. `remaining_inferences` holds, for each sense, how many inferences through
     the last session's channel still fit the budget, or None without a budget or a session.
-    `failure_probability`, of the certified totals, is the sum over all sessions, since each of them
-    may fail.
+    `failure_probability`, of the certified totals, is the sum over all standings (one for all
+    sessions of a client under the same terms), since the certificates of each of them may fail.
+    `refused` says why a client is refused, and is "" where it is not.
     """
     return [
         _network(accounts, digest, account) for digest, account in sorted(accounts.networks.items())
@@ -97,7 +98,9 @@ def _network(accounts: Accounts, digest: str, account: NetworkAccount) -> dict[s
         "disclosed_bits": account.total.disclosed,
         "row_copies_sent": account.total.copies(),
         "row_copies_never_verified": sum((r.stop - r.first) * r.inferences for r in in_flight),
-        "failure_probability": sum(s.failure_probability for s in sessions),
+        "failure_probability": sum(
+            {s.standing or id(s): s.failure_probability for s in sessions}.values()
+        ),
         "budget": asdict(account.budget) if account.budget else None,
         "remaining_inferences": _remaining(account, account.budget, channels, variances),
         "sessions": len(sessions),
@@ -108,6 +111,7 @@ def _network(accounts: Accounts, digest: str, account: NetworkAccount) -> dict[s
                 "leakage_bits": _bits(tally),
                 "row_copies_sent": tally.copies(),
                 "budget": asdict(budget) if (budget := account.budget_of(client)) else None,
+                "refused": accounts.clients[client].refused if client in accounts.clients else "",
             }
             for client, tally in sorted(account.clients.items())
         ],

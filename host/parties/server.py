@@ -13,6 +13,7 @@ import math
 import secrets
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,7 +36,7 @@ from shotveil.host.protocol.wire import (
     invalid,
 )
 from shotveil.host.run.schedule import Part
-from shotveil.host.verification.monitor import MonitorSettings, SessionMonitor, Verdict
+from shotveil.host.verification.monitor import ClientMonitor, MonitorSettings, Verdict
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.link.decoys import RowMoments, decoy_rows
 from shotveil.models.link.encoding import EncodedRows, encode_rows
@@ -81,7 +82,7 @@ class ServerSettings:
 @dataclass(eq=False)
 class _Session:
     client: str
-    monitor: SessionMonitor
+    monitor: ClientMonitor
     decoys: list[str]
     rng: np.random.Generator
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -124,6 +125,10 @@ class ModelServer:
         # Why the last few sessions ended, for clients that still ask in one. The errors themselves
         # are not kept: their tracebacks would keep the calls and their streams alive.
         self._refused: dict[str, tuple[str, Refusal, str]] = {}
+        # One monitor for all open sessions of a client; what it knows lies in the ledger.
+        self._monitors: weakref.WeakValueDictionary[str, ClientMonitor] = (
+            weakref.WeakValueDictionary()
+        )
         self._links = links_of(settings.link, len(network.layers))
         self._rows = [
             encode_rows(layer.weights, link.modulation_variance)
@@ -140,7 +145,8 @@ class ModelServer:
     def open(self, hello: pb.Hello, client: str) -> pb.Welcome:
         """Begin a session with `client`, the name in its certificate.
 
-        Raises `ProtocolError` for an unknown network, too many sessions or an exhausted budget.
+        Raises `ProtocolError` for an unknown network, a client that is refused, too many sessions
+        or an exhausted budget.
         """
         check_version(hello)
         name = hello.network
@@ -150,6 +156,7 @@ class ModelServer:
                 Refusal.NOT_FOUND,
                 f"network {name!r} is not served; allowed: {self._network.name}",
             )
+        self._require_admitted(client)
         self._expire()
         links, settings = self._links, self._settings
         session_id = secrets.token_hex(16)
@@ -164,7 +171,7 @@ class ModelServer:
             layers = self._network.layers
             session = _Session(
                 client,
-                SessionMonitor(links, [layer.modes for layer in layers], settings.monitor),
+                self._monitor(client),
                 [f"decoys {session_id} {i}" for i in range(len(layers))],
                 rng,
             )
@@ -183,6 +190,7 @@ class ModelServer:
                 ],
                 settings.monitor.failure_probability,
                 disclosed_bits(self._rows),
+                session.monitor.standing,
             )
         except BaseException as error:
             with self._guard:
@@ -246,6 +254,29 @@ class ModelServer:
         """End all sessions."""
         for session_id, session in list(self._sessions.items()):
             self._end(session_id, session, "the server shut down")
+
+    def _require_admitted(self, client: str) -> None:
+        if reason := self._ledger.refusal(client):
+            raise ProtocolError(
+                Refusal.PERMISSION_DENIED,
+                f"client {client} is refused until the owner readmits it: {reason}",
+            )
+
+    def _require_accepted(self, client: str) -> None:
+        """Raise `ProtocolError` if verification refused a client since its session began."""
+        if reason := self._ledger.refusal(client):
+            raise ProtocolError(Refusal.ABORTED, f"verification refused: {reason}")
+
+    def _monitor(self, client: str) -> ClientMonitor:
+        """Return what verification knows of a client, from the ledger if it has no open session."""
+        monitor = self._monitors.get(client)
+        if monitor is None:
+            modes = [layer.modes for layer in self._network.layers]
+            known = self._ledger.evidence(client)
+            settings, digest = self._settings.monitor, self._network.digest
+            monitor = ClientMonitor(self._links, modes, settings, digest, known)
+            self._monitors[client] = monitor
+        return monitor
 
     def _session(self, session_id: str, client: str) -> _Session:
         with self._guard:
@@ -320,6 +351,7 @@ class ModelServer:
         for part in plan:
             first = part.first
             while first < part.stop:
+                self._require_accepted(session.client)
                 reserve = self._reserve(request, first, part.stop)
                 own = [d for d in range(decoys) if first <= d * rows // decoys < reserve.stop]
                 sent = Part(first, reserve.stop, tuple(own))
@@ -335,6 +367,7 @@ class ModelServer:
         parts hold weights. Raises `BudgetExhausted` unless the whole layer fits the budget.
         """
         rows = self._rows[request.layer].rows
+        self._require_accepted(session.client)
         reserve = self._reserve(request, 0, rows)
         if reserve.stop < rows:
             raise BudgetExhausted(
@@ -364,6 +397,7 @@ class ModelServer:
         """Send and judge a part that is already reserved; commit `reserve` if it is accepted."""
         layer, first, stop = request.layer, part.first, part.stop
         assert part.decoys is not None
+        self._require_accepted(session.client)
         mixed = [*range(first, stop), *(-1 - d for d in part.decoys)]
         with session.lock:
             slots = session.rng.permutation(mixed)
@@ -383,22 +417,25 @@ class ModelServer:
                 last=stop == self._rows[layer].rows,
             )
         )
-        with session.lock:
-            judgement = session.monitor.add(layer, weights, per_mode)
+        monitor, client = session.monitor, session.client
+        with monitor.lock:
+            judgement = monitor.add(layer, weights, per_mode)
+            evidence = monitor.record(layer)
             if judgement.verdict is Verdict.ABORT:
+                self._ledger.refuse(client, judgement.reason, evidence)
                 for i in range(len(self._rows)):
-                    self._ledger.restate(request.session, i, session.monitor.channel(i))
-            else:
-                if reserve is not None:
-                    self._ledger.commit(reserve)
-                if session.monitor.new_certificate(layer):
-                    self._ledger.restate(request.session, layer, session.monitor.channel(layer))
+                    self._ledger.restate(request.session, i, monitor.channel(i))
+            elif reserve is not None:
+                # The new channel first: the rows that are committed then never count for less.
+                if (channel := monitor.new_certificate(layer)) is not None:
+                    self._ledger.restate(request.session, layer, channel)
+                self._ledger.commit(reserve, evidence)
         if judgement.verdict is Verdict.ABORT:
-            log.warning("client %s is refused: %s", session.client, judgement.reason)
+            log.warning("client %s is refused: %s", client, judgement.reason)
             raise ProtocolError(Refusal.ABORTED, f"verification refused: {judgement.reason}")
         warning = judgement.verdict is Verdict.WARN
         if warning:
-            log.warning("client %s: %s", session.client, judgement.reason)
+            log.warning("client %s: %s", client, judgement.reason)
         return pb.Progress(
             part=number,
             slots=np.maximum(slots, -1).tolist(),

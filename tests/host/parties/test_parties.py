@@ -399,7 +399,8 @@ def test_a_layer_that_is_sent_whole_or_not_at_all_is_refused_without_light(tmp_p
         client().classify(IMAGES[:2], 2)
         assert ledger.accounts.networks[NETWORK.digest].total.copies() == 2 * 74
         # One reserve a layer: nothing between two parts tells whether weights come next.
-        assert [e.kind for e in ledger._log.events()][-4:] == ["reserve", "commit"] * 2
+        kinds = [e.kind for e in ledger._log.events() if e.kind != "channel"]
+        assert kinds[-4:] == ["reserve", "commit"] * 2
     assert sent[:3] == [(0, 32, 32), (32, 32, 4), (32, 64, 32)]
     del sent[:]
     weights = sum(layer.weights.size for layer in NETWORK.layers)

@@ -80,7 +80,8 @@ class Setup:
             self.ledger.register(NETWORK)
             self.ledger.set_budget(NETWORK.digest, budget, "declared")
         settings.setdefault("decoy_rate", 0.25)
-        self.settings = ServerSettings(LINK, patience=0.0, **settings)
+        link = settings.pop("link", LINK)
+        self.settings = ServerSettings(link, patience=0.0, **settings)
         self.server = ModelServer(
             NETWORK, self.settings, self.ledger, "port", np.random.default_rng(3), self.make
         )
@@ -169,9 +170,9 @@ def test_a_layer_is_reserved_before_its_light_and_committed_after(at):
     parts = at.layer(session, 0, images=5, checks=2)
     assert len(at.ledger_events) == before, "nothing is charged before it is asked for"
     progress = next(parts)
-    assert at.ledger_events[before:] == ["reserve", "commit"]
+    assert at.ledger_events[before:] == ["reserve", "channel", "commit"]
     progress = [progress, *parts]
-    assert at.ledger_events[before:] == ["reserve", "commit"] * 2
+    assert at.ledger_events[before:] == ["reserve", "channel", "commit"] * 2
     assert [p.part for p in progress] == [0, 1]
     assert not any(p.warning for p in progress) and "agrees" in progress[0].reason
     # Every row once, in the part it belongs to, and each decoy once.
@@ -272,8 +273,10 @@ def test_a_refusal_ends_the_session_and_is_remembered(at, caplog):
     account = at.ledger.accounts.sessions[session]
     assert account.ended.startswith("ABORTED: verification refused")
     # Not committed, and what was declared is not believed: in no layer.
-    assert at.ledger.accounts.outstanding and [c.declared for c in account.channels] == [LOST] * 2
-    assert at.ledger_events[-3:] == ["channel", "channel", "end"]
+    assert at.ledger.accounts.outstanding
+    assert [c.declared for c in account.channels] == [c.certified for c in account.channels]
+    assert account.channels[0].certified.excess_noise > 8 and account.channels[1].certified == LOST
+    assert at.ledger_events[-4:] == ["refused", "channel", "channel", "end"]
     (dropped,) = at.light.dropped
     assert dropped.session == session and dropped.refusal == "ABORTED"
     assert dropped.reason.startswith("verification refused: more excess noise")
@@ -321,9 +324,82 @@ def test_a_certificate_restates_the_channel_of_its_layer(at):
     account = at.ledger.accounts.sessions[session]
     assert account.channels[1].certified != LOST and account.channels[0].certified == LOST
     assert account.channels[1].declared == (1.0, LINK.declared_excess_noise(4))
-    assert at.ledger_events.count("channel") == 1
-    # What is restated holds for the part that was committed just before, too.
-    assert at.ledger_events[-3:] == ["reserve", "commit", "channel"]
+    # It is restated before the part is committed: nothing ever counts at the better channel.
+    assert at.ledger_events[-3:] == ["reserve", "channel", "commit"]
+    before = at.ledger_events.count("channel")
+    at.light.symbols = 1
+    list(at.layer(session, 0, batch=1))
+    assert at.ledger_events.count("channel") == before, "hardly more light tells nothing new"
+
+
+def test_evidence_goes_on_over_sessions_and_restarts(tmp_path):
+    """Noise that no session shows by itself is found over all of them, and the refusal stays."""
+    setup, sessions = Setup(tmp_path), 0
+    with refused(Refusal.ABORTED, "more excess noise"):
+        while sessions < 200:
+            setup.light.variance, setup.light.symbols = 1.7, 5
+            session = setup.open().session
+            list(setup.layer(session, 0))
+            setup.close(session)
+            sessions += 1
+            if sessions % 5 == 0:
+                setup.ledger.close()
+                setup = Setup(tmp_path)
+    assert sessions > 5, "over a restart"
+    for restart in (False, True):
+        if restart:
+            setup.ledger.close()
+            setup = Setup(tmp_path)
+        with refused(Refusal.PERMISSION_DENIED, "until the owner readmits it: more excess noise"):
+            setup.open()
+        setup.close(setup.open("bob").session, "bob")  # of bob nothing is known
+    charged = setup.account.total.bits("certified")
+    setup.ledger.readmit("alice")
+    assert setup.account.total.bits("certified") == charged
+    # A new beginning: evidence is gathered again, beside light that stays charged as it was.
+    setup.light.variance = 1.0
+    session = setup.open().session
+    list(setup.layer(session, 0))
+    assert setup.account.total.bits("certified") > charged
+    setup.ledger.close()
+
+
+def test_all_sessions_of_a_client_have_one_channel(tmp_path):
+    """The light of earlier sessions is charged at what is known now, and of one client alone."""
+    setup = Setup(tmp_path)
+    charged = []
+    for symbols in (1000, 10_000, 100_000):
+        setup.light.symbols = symbols
+        session = setup.open().session
+        list(setup.layer(session, 0))
+        setup.close(session)
+        channels = {id(s.channels) for s in setup.ledger.accounts.sessions.values()}
+        assert len(channels) == 1
+        charged.append(setup.ledger.accounts.sessions[session].channels[0].certified.excess_noise)
+    assert charged[0] > charged[1] > charged[2]
+    first = setup.account.total.bits("certified")
+    bobs = setup.ledger.accounts.sessions[setup.open("bob").session]
+    assert bobs.channels[0].certified == LOST
+    # Other terms begin anew.
+    setup.ledger.close()
+    other = Setup(tmp_path, link=Link(1.3, 7.0))
+    assert other.account.total.bits("certified") == pytest.approx(first)
+    later = other.ledger.accounts.sessions[other.open().session]
+    assert later.channels[0].certified == LOST and later.standing
+    other.ledger.close()
+
+
+def test_a_client_that_is_refused_in_one_session_gets_no_light_in_another(at):
+    bad, beside = (at.open().session for _ in range(2))
+    parts = at.layer(beside, 0)
+    next(parts)
+    at.light.variance, at.light.symbols = 9.0, 100_000
+    with refused(Refusal.ABORTED):
+        list(at.layer(bad, 0))
+    shots = len(at.light.shots)
+    with refused(Refusal.ABORTED, "verification refused: more excess noise"):
+        next(parts)
+    assert len(at.light.shots) == shots
 
 
 def test_a_budget_lets_out_as_many_rows_as_fit(tmp_path):
@@ -377,7 +453,7 @@ def test_a_layer_sent_whole_is_one_reserve(at):
     assert sorted(first.slots) == [-1, -1, 0, 1, 2, 3]
     (last,) = parts
     assert sorted(last.slots) == [4, 5, 6, 7] and (first.part, last.part) == (0, 1)
-    assert at.ledger_events[before:] == ["reserve", "commit"]
+    assert at.ledger_events[before:] == ["reserve", "channel", "commit"]
     assert [(s.first, s.stop, s.last) for s in at.light.shots] == [(0, 4, False), (4, 8, True)]
 
 

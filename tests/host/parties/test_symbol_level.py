@@ -78,8 +78,8 @@ def test_the_servers_estimates_are_those_of_the_channel(tmp_path):
     with parties(tmp_path, **options) as (_, server, client):
         client().classify(IMAGES[:300])
         (session,) = server._sessions.values()
-        weights = session.monitor.weights[0]
-        decoys = session.monitor.decoys[0].pooled()
+        period = session.monitor.period(0)
+        weights, decoys = period.weights, period.decoys.pooled()
     for seen in (weights, decoys):
         assert float(seen.slope) == pytest.approx(np.sqrt(0.8), rel=0.01)
         excess = float(seen.residual) / float(seen.count) - 1
