@@ -25,6 +25,7 @@ from shotveil.host.ledger.accounts import Reserve
 from shotveil.host.ledger.budget import BudgetExhausted, BudgetFilter
 from shotveil.host.parties.transmitter import Transmitter, transmitter_for
 from shotveil.host.protocol import messages_pb2 as pb
+from shotveil.host.protocol.order import draw_order, pack_order
 from shotveil.host.protocol.wire import (
     MOST_IMAGES,
     MOST_REASON,
@@ -34,11 +35,12 @@ from shotveil.host.protocol.wire import (
     check_range,
     check_version,
     invalid,
+    pack,
 )
 from shotveil.host.run.schedule import Part
 from shotveil.host.verification.monitor import ClientMonitor, MonitorSettings, Verdict
 from shotveil.models.common.checks import RangeError, require
-from shotveil.models.link.decoys import RowMoments, decoy_rows
+from shotveil.models.link.decoys import RowMoments
 from shotveil.models.link.encoding import EncodedRows, encode_rows
 from shotveil.models.link.light import Light, links_of
 from shotveil.models.link.optics import Link
@@ -83,7 +85,6 @@ class ServerSettings:
 class _Session:
     client: str
     monitor: ClientMonitor
-    decoys: list[str]
     rng: np.random.Generator
     lock: threading.Lock = field(default_factory=threading.Lock)
     # For each batch: its number of images and the layer that comes next, len(layers) when done.
@@ -91,6 +92,14 @@ class _Session:
     running: set[int] = field(default_factory=set)
     used: float = field(default_factory=time.monotonic)
     images: int = 0
+
+
+@dataclass(eq=False)
+class _Hidden:
+    """What nobody knows of a layer's light in a batch: its decoys, and the order of its slots."""
+
+    decoys: EncodedRows
+    rng: np.random.Generator
 
 
 class ModelServer:
@@ -134,6 +143,7 @@ class ModelServer:
             encode_rows(layer.weights, link.modulation_variance)
             for layer, link in zip(network.layers, self._links, strict=True)
         ]
+        self._moments = [RowMoments.of(rows) for rows in self._rows]
         self._patches = [layer.patches for layer in network.layers]
         name = secrets.token_hex(8)
         self._keys = [f"weights {name} {i}" for i in range(len(self._rows))]
@@ -172,7 +182,6 @@ class ModelServer:
             session = _Session(
                 client,
                 self._monitor(client),
-                [f"decoys {session_id} {i}" for i in range(len(layers))],
                 rng,
             )
             self._sessions[session_id] = session
@@ -197,12 +206,6 @@ class ModelServer:
                 del self._sessions[session_id]
             if isinstance(error, BudgetExhausted):
                 raise ProtocolError(Refusal.RESOURCE_EXHAUSTED, str(error)) from None
-            raise
-        try:
-            for layer, (key, rows) in enumerate(zip(session.decoys, self._rows, strict=True)):
-                self._light.hold(key, decoy_rows(rows, self._decoys(layer), rng))
-        except BaseException as error:
-            self._end(session_id, session, f"it could not begin: {error}")
             raise
         log.info("session %s of client %s begins", session_id[:8], client)
         return pb.Welcome(
@@ -229,7 +232,8 @@ class ModelServer:
     def run_layer(self, request: pb.LayerRequest, client: str) -> Iterator[pb.Progress]:
         """Send one layer's rows for a batch.
 
-        Return an iterator that tells, part by part, which slot carried which row. It raises
+        Return an iterator that tells, part by part, which slot of which repetition carried which
+        row, once the light of the part has returned. It raises
         `ProtocolError` where the budget is exhausted or verification refuses the client.
         """
         check_version(request)
@@ -316,8 +320,13 @@ class ModelServer:
             rows, decoys = self._rows[layer], self._decoys(layer)
             images = request.images * self._patches[layer]
             plan = list(self._light.parts(rows, decoys, images, request.checks))
+            with session.lock:
+                rng = session.rng.spawn(1)[0]
+            variance = self._links[layer].modulation_variance
+            drawn = self._moments[layer].draw(variance, rows.scale, decoys, rng)
+            fresh = _Hidden(drawn, rng)
             send = self._in_rows if plan[0].decoys is None else self._whole
-            yield from send(session, request, plan)
+            yield from send(session, request, plan, fresh)
             finished = True
         except (RangeError, ProtocolError) as error:
             if isinstance(error, BudgetExhausted):
@@ -340,7 +349,7 @@ class ModelServer:
                     session.images += request.images
 
     def _in_rows(
-        self, session: _Session, request: pb.LayerRequest, plan: Sequence[Part]
+        self, session: _Session, request: pb.LayerRequest, plan: Sequence[Part], fresh: _Hidden
     ) -> Iterator[pb.Progress]:
         """Send parts that may be cut anywhere: as many rows at a time as the budget allows.
 
@@ -355,11 +364,11 @@ class ModelServer:
                 reserve = self._reserve(request, first, part.stop)
                 own = [d for d in range(decoys) if first <= d * rows // decoys < reserve.stop]
                 sent = Part(first, reserve.stop, tuple(own))
-                yield self._part(session, request, next(number), sent, reserve)
+                yield self._part(session, request, next(number), sent, reserve, fresh)
                 first = reserve.stop
 
     def _whole(
-        self, session: _Session, request: pb.LayerRequest, plan: Sequence[Part]
+        self, session: _Session, request: pb.LayerRequest, plan: Sequence[Part], fresh: _Hidden
     ) -> Iterator[pb.Progress]:
         """Send a layer whose parts cannot be cut.
 
@@ -376,7 +385,7 @@ class ModelServer:
             )
         for number, part in enumerate(plan):
             last = number == len(plan) - 1
-            yield self._part(session, request, number, part, reserve if last else None)
+            yield self._part(session, request, number, part, reserve if last else None, fresh)
 
     def _reserve(self, request: pb.LayerRequest, first: int, stop: int) -> Reserve:
         """Reserve rows in the ledger. On return, the charge is on disk and the light may leave."""
@@ -393,14 +402,16 @@ class ModelServer:
         number: int,
         part: Part,
         reserve: Reserve | None,
+        fresh: _Hidden,
     ) -> pb.Progress:
         """Send and judge a part that is already reserved; commit `reserve` if it is accepted."""
         layer, first, stop = request.layer, part.first, part.stop
         assert part.decoys is not None
         self._require_accepted(session.client)
-        mixed = [*range(first, stop), *(-1 - d for d in part.decoys)]
-        with session.lock:
-            slots = session.rng.permutation(mixed)
+        repetitions = request.images * self._patches[layer] + request.checks
+        drawn, own = fresh.decoys, list(part.decoys)
+        names = np.concatenate([np.arange(first, stop), -1 - np.arange(len(own))])
+        order = pack_order(draw_order(names, repetitions, fresh.rng))
         weights, per_mode = self._light.send(
             pb.Shot(
                 version=VERSION,
@@ -408,12 +419,14 @@ class ModelServer:
                 batch=request.batch,
                 layer=layer,
                 part=number,
-                images=request.images * self._patches[layer] + request.checks,
+                images=repetitions,
                 weights=self._keys[layer],
-                decoys=session.decoys[layer],
                 first=first,
                 stop=stop,
-                slots=slots.tolist(),
+                order=order,
+                decoy_x=pack(drawn.x[own]),
+                decoy_p=pack(drawn.p[own]),
+                decoy_peak=float(max(np.abs(drawn.x).max(), np.abs(drawn.p).max())),
                 last=stop == self._rows[layer].rows,
             )
         )
@@ -438,13 +451,13 @@ class ModelServer:
             log.warning("client %s: %s", client, judgement.reason)
         return pb.Progress(
             part=number,
-            slots=np.maximum(slots, -1).tolist(),
+            order=order,
             warning=warning,
             reason=judgement.reason,
         )
 
     def _decoys(self, layer: int) -> int:
-        """Return the number of decoys that a session has for a layer."""
+        """Return the number of decoys that a layer has, for each batch anew."""
         return math.ceil(self._settings.decoy_rate * self._rows[layer].rows)
 
     def _end(
@@ -463,7 +476,7 @@ class ModelServer:
                     del self._refused[next(iter(self._refused))]
         log.info("session %s of client %s ends: %s", session_id[:8], session.client, reason)
         self._ledger.end_session(session_id, reason)
-        dropped = pb.Dropped(version=VERSION, session=session_id, keys=session.decoys)
+        dropped = pb.Dropped(version=VERSION, session=session_id)
         dropped.reason = f"the session was ended: {reason}"
         if refusal is not None:
             # A client may hear from the link first, so the link gives the server's own reason.

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shotveil.host.protocol import messages_pb2 as pb
-from shotveil.host.protocol.wire import VERSION, ProtocolError, Refusal, invalid, pack, unpack
+from shotveil.host.protocol.order import unpack_order
+from shotveil.host.protocol.wire import VERSION, invalid, pack, unpack
 from shotveil.host.run.schedule import Part, row_blocks
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.encoding import EncodedRows, Real
@@ -75,6 +76,12 @@ def transmitter_for(port: ServerPort, rng: np.random.Generator) -> Transmitter:
     """
     symbol_level = port.drop(pb.Dropped(version=VERSION, everything=True)).symbol_level
     return SymbolTransmitter(port, rng) if symbol_level else RepeatingTransmitter(port)
+
+
+def decoys_of(shot: pb.Shot, rows: EncodedRows) -> tuple[Real, Real]:
+    """Return the amplitudes x and p of the decoys in a shot, (decoys, modes) each."""
+    shape = len(shot.decoy_x) // (8 * rows.modes), rows.modes
+    return unpack("decoys", shot.decoy_x, shape), unpack("decoys", shot.decoy_p, shape)
 
 
 def blocks(rows: EncodedRows, images: int) -> Iterator[Part]:
@@ -143,28 +150,25 @@ class SymbolTransmitter:
 
     def send(self, shot: pb.Shot) -> Sums:
         with self._guard:
-            weights, decoys = self._held[shot.weights], self._held.get(shot.decoys)
-        slots = np.array(shot.slots, dtype=np.int64)
-        is_decoy = slots < 0
-        x, p = (np.empty((len(slots), weights.modes)) for _ in range(2))
-        x[~is_decoy], p[~is_decoy] = weights.x[slots[~is_decoy]], weights.p[slots[~is_decoy]]
-        if is_decoy.any():
-            if decoys is None:
-                raise ProtocolError(Refusal.FAILED_PRECONDITION, "the session has ended")
-            drawn = -1 - slots[is_decoy]
-            x[is_decoy], p[is_decoy] = decoys.x[drawn], decoys.p[drawn]
+            weights = self._held[shot.weights]
+        order = unpack_order(shot.order, shot.images)
+        # Negative numbers count from the end: decoy d lies at −1 − d.
+        x, p = (
+            np.concatenate([own, decoys[::-1]])
+            for own, decoys in zip((weights.x, weights.p), decoys_of(shot, weights), strict=True)
+        )
+        number = order.shape[1]
         step = max(1, NUMBERS_IN_MESSAGE // weights.modes)
-        measure_p = self.local_oscillator((shot.images, len(slots)))
+        measure_p = self.local_oscillator((shot.images, number))
         blocks = [
-            (repetition, slice(first, min(first + step, len(slots))))
+            (repetition, slice(first, min(first + step, number)))
             for repetition in range(shot.images)
-            for first in range(0, len(slots), step)
+            for first in range(0, number, step)
         ]
-        packed = {(b.start, b.stop): (pack(x[b]), pack(p[b])) for _, b in blocks}
 
         def lights() -> Iterator[pb.Light]:
             for repetition, block in blocks:
-                of_x, of_p = packed[block.start, block.stop]
+                sent = order[repetition, block]
                 yield pb.Light(
                     version=VERSION,
                     session=shot.session,
@@ -172,13 +176,13 @@ class SymbolTransmitter:
                     layer=shot.layer,
                     part=shot.part,
                     repetitions=shot.images,
-                    slots=len(slots),
+                    slots=number,
                     last=shot.last,
                     repetition=repetition,
                     first=block.start,
                     modes=weights.modes,
-                    x=of_x,
-                    p=of_p,
+                    x=pack(x[sent]),
+                    p=pack(p[sent]),
                     measure_p=measure_p[repetition, block].astype(np.uint8).tobytes(),
                     squeezing=self.squeezing,
                     count=self.count,
@@ -193,20 +197,21 @@ class SymbolTransmitter:
                 raise invalid("the link returned less light than was sent")
             shape = block.stop - block.start, weights.modes
             y = unpack("returned light", record.values, shape)
-            q = np.where(measure_p[repetition, block, None], p[block], x[block])
+            sent = order[repetition, block]
+            q = np.where(measure_p[repetition, block, None], p[sent], x[sent])
             y = self.received(shot, repetition, q, y)
-            hidden = is_decoy[block]
+            hidden = sent < 0
             squares = q * q, q * y, y * y
             pooled += [np.sum(part[~hidden]) for part in squares]
             per_mode += [np.sum(part[hidden], axis=0) for part in squares]
         # The stream is read to its end, so that the link knows that every record arrived.
         if next(records, None) is not None:
             raise invalid("the link returned more light than was sent")
-        number = shot.images * int(np.sum(is_decoy))
-        counted = np.full(weights.modes, number, dtype=np.int64)
+        decoys = int(np.sum(order < 0))
+        counted = np.full(weights.modes, decoys, dtype=np.int64)
         try:
-            sent = SymbolStatistics(shot.images * int(np.sum(~is_decoy)) * weights.modes, *pooled)
-            return sent, SymbolStatistics(counted, *per_mode) if number else None
+            total = SymbolStatistics((order.size - decoys) * weights.modes, *pooled)
+            return total, SymbolStatistics(counted, *per_mode) if decoys else None
         except RangeError as error:
             raise invalid(f"the link's record is impossible: {error}") from None
 

@@ -129,6 +129,7 @@ class ClientMonitor:
                 self._periods[name] = Period(HonestNoise.declared(each, n), place)
         self._issued: list[tuple[ChannelClass, int] | None] = [None for _ in modes]
         self._refused = False
+        self._flatness: dict[str, float] = {}  # of periods that did not change since
 
     @property
     def standing(self) -> str:
@@ -156,6 +157,7 @@ class ClientMonitor:
             period.weights += weights
         if decoys is not None:
             period.decoys += decoys
+        self._flatness.pop(self._names[layer], None)
         judgement = self.judge()
         self._refused = self._refused or judgement.verdict is Verdict.ABORT
         return judgement
@@ -174,11 +176,12 @@ class ClientMonitor:
             evidence["excess noise"] = float(excess_evidence(parts))
             evidence["loss"] = float(loss_evidence(parts))
         # The modes of the j-th period share 6/(πj)² of the level; these shares sum to 1.
-        evidence["single modes"] = max(
-            float(np.max(flatness_evidence(period.noise, period.decoys, self.settings.peak)))
-            - math.log(period.noise.modes * (math.pi * period.place) ** 2 / 6)
-            for period in periods
-        )
+        for name, period in self._periods.items():
+            if name not in self._flatness:
+                found = flatness_evidence(period.noise, period.decoys, self.settings.peak)
+                share = period.noise.modes * (math.pi * period.place) ** 2 / 6
+                self._flatness[name] = float(np.max(found)) - math.log(share)
+        evidence["single modes"] = max(self._flatness.values())
         limit = self._limit(self.settings.false_alarm_probability)
         worst = max(evidence, key=lambda name: evidence[name])
         if evidence[worst] >= limit:
