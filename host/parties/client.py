@@ -21,7 +21,7 @@ from shotveil.host.leakage.catalogue import DATA_BOUNDS
 from shotveil.host.leakage.data import image_bits
 from shotveil.host.ledger.data_ledger import DataLedger
 from shotveil.host.protocol import messages_pb2 as pb
-from shotveil.host.protocol.order import as_named, names_of, unpack_order
+from shotveil.host.protocol.order import Order
 from shotveil.host.protocol.wire import (
     MOST_BYTES,
     MOST_IMAGES,
@@ -295,14 +295,14 @@ class DataClient:
             reading = next(readings, None)
             if reading is None or reading.part != part or progress.part != part:
                 raise invalid(f"part {part} of layer {index} is missing or out of order")
-            order = unpack_order(progress.order, repetitions)
-            named = names_of(order)
+            order = Order.from_bytes(progress.order, repetitions, progress.mixed)
+            named = order.listed
             if reading.slots != len(named):
                 raise invalid(f"{len(named)} slots are named but {reading.slots} were read")
             if seen + len(named) > slots:
                 raise invalid("the server sends more rows than it declared")
             read = unpack("readings", reading.values, (repetitions, len(named)))
-            used, checked = separate(as_named(order, read), check_mask(places[seen], repetitions))
+            used, checked = separate(order.named(read), check_mask(places[seen], repetitions))
             seen += len(named)
             if checks and (found := self.check.add(checked, index)):
                 raise ProtocolError(Refusal.ABORTED, f"the server's light is refused: {found}")

@@ -22,7 +22,7 @@ from shotveil.host.devices.node import BatchResult, Node, of_role
 from shotveil.host.parties.calibration import ServerCalibration
 from shotveil.host.parties.transmitter import Sums, decoys_of
 from shotveil.host.protocol import messages_pb2 as pb
-from shotveil.host.protocol.order import unpack_order
+from shotveil.host.protocol.order import Order
 from shotveil.host.protocol.wire import ProtocolError, Refusal
 from shotveil.host.run.schedule import Part
 from shotveil.host.verification.estimation import mode_statistics, statistics
@@ -56,6 +56,8 @@ class NodeTransmitter:
 
     Raises `RangeError` if the node is not a server's node.
     """
+
+    mixes = False  # a node sums what it sends, and could not tell decoys from weights in its sums
 
     def __init__(
         self, reach: Callable[[], Node], rng: np.random.Generator, calibration: ServerCalibration
@@ -103,7 +105,7 @@ class NodeTransmitter:
     def send(self, shot: pb.Shot) -> Sums:
         with self._guard:
             weights = self._held[shot.weights]
-            (slots,) = unpack_order(shot.order, shot.images)
+            (slots,) = Order.from_bytes(shot.order, shot.images, shot.mixed).names
             x, p = decoys_of(shot, weights)
             amplitudes = [
                 (weights.x[s], weights.p[s]) if s >= 0 else (x[-1 - s], p[-1 - s]) for s in slots

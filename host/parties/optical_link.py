@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from shotveil.host.parties.transmitter import decoys_of
 from shotveil.host.protocol import messages_pb2 as pb
-from shotveil.host.protocol.order import as_played, names_of, unpack_order
+from shotveil.host.protocol.order import Order
 from shotveil.host.protocol.wire import (
     MOST_BYTES,
     MOST_IMAGES,
@@ -263,8 +263,8 @@ class SimulatedLink:
         if not shot.first < shot.stop <= weights.rows:
             raise invalid(f"rows [{shot.first}, {shot.stop}) are outside [0, {weights.rows}]")
         check_range("images", shot.images, 1, 2 * MOST_IMAGES)
-        order = unpack_order(shot.order, shot.images)
-        names = names_of(order)
+        order = Order.from_bytes(shot.order, shot.images, shot.mixed)
+        names = order.listed
         if not np.array_equal(names[names >= 0], np.arange(shot.first, shot.stop)):
             raise invalid("slots do not hold each of the rows once")
         decoys = EncodedRows(*decoys_of(shot, weights), weights.scale)
@@ -286,7 +286,7 @@ class SimulatedLink:
         if exchange.checks:
             rng = generator(seeds, shot.layer, shot.first, 2)
             parts.append(read_sufficient(link, block, checks, rng))
-        values = np.empty(order.shape)  # a column for each name: the decoys come first
+        values = np.empty(order.names.shape)  # a column for each name: the decoys come first
         values[:, decoys.rows :] = np.concatenate([part.values for part in parts])
         sums = SymbolStatistics(0, 0.0, 0.0, 0.0)
         for part in parts:
@@ -311,7 +311,7 @@ class SimulatedLink:
         # The client's detector shows a quadrature; only the client rescales it to a product.
         values /= link.inference_scale(weights.scale)
         values = interleave(values, exchange.mask(first_slot))
-        self._show(exchange, shot, as_played(order, values))
+        self._show(exchange, shot, order.played(values))
         return returned
 
     def send(self, lights: Iterable[pb.Light]) -> Iterator[pb.Record]:

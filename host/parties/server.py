@@ -25,7 +25,7 @@ from shotveil.host.ledger.accounts import Reserve
 from shotveil.host.ledger.budget import BudgetExhausted, BudgetFilter
 from shotveil.host.parties.transmitter import Transmitter, transmitter_for
 from shotveil.host.protocol import messages_pb2 as pb
-from shotveil.host.protocol.order import draw_order, pack_order
+from shotveil.host.protocol.order import Order
 from shotveil.host.protocol.wire import (
     MOST_IMAGES,
     MOST_REASON,
@@ -411,7 +411,8 @@ class ModelServer:
         repetitions = request.images * self._patches[layer] + request.checks
         drawn, own = fresh.decoys, list(part.decoys)
         names = np.concatenate([np.arange(first, stop), -1 - np.arange(len(own))])
-        order = pack_order(draw_order(names, repetitions, fresh.rng))
+        mixed = self._light.mixes
+        order = Order.draw(names, repetitions, mixed, fresh.rng).to_bytes()
         weights, per_mode = self._light.send(
             pb.Shot(
                 version=VERSION,
@@ -424,6 +425,7 @@ class ModelServer:
                 first=first,
                 stop=stop,
                 order=order,
+                mixed=mixed,
                 decoy_x=pack(drawn.x[own]),
                 decoy_p=pack(drawn.p[own]),
                 decoy_peak=float(max(np.abs(drawn.x).max(), np.abs(drawn.p).max())),
@@ -452,6 +454,7 @@ class ModelServer:
         return pb.Progress(
             part=number,
             order=order,
+            mixed=mixed,
             warning=warning,
             reason=judgement.reason,
         )

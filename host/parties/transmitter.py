@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shotveil.host.protocol import messages_pb2 as pb
-from shotveil.host.protocol.order import unpack_order
+from shotveil.host.protocol.order import Order
 from shotveil.host.protocol.wire import VERSION, invalid, pack, unpack
 from shotveil.host.run.schedule import Part, row_blocks
 from shotveil.models.common.checks import RangeError
@@ -49,8 +49,12 @@ class ServerPort(Protocol):
 class Transmitter(Protocol):
     """Sends rows over a link and returns the sums of what comes back. Threads may share one.
 
+    mixes: Whether slots may carry mixtures of rows and decoys (`host.protocol.order`).
+
     A call raises `ProtocolError` where the link refuses or its answer makes no sense.
     """
+
+    mixes: bool
 
     def hold(self, key: str, rows: EncodedRows) -> None:
         """Keep `rows` ready under `key`."""
@@ -92,6 +96,8 @@ def blocks(rows: EncodedRows, images: int) -> Iterator[Part]:
 class RepeatingTransmitter:
     """The transmitter for a link that holds rows, repeats them on command and forms the sums."""
 
+    mixes = True
+
     def __init__(self, port: ServerPort) -> None:
         self._port = port
         self._modes: dict[str, int] = {}
@@ -130,11 +136,12 @@ class RepeatingTransmitter:
 class SymbolTransmitter:
     """The transmitter for a link at symbol level.
 
-    rng: Secret generator. It draws which quadrature of a slot is measured.
+    rng: Secret generator. It draws which quadrature of a repetition is measured.
     """
 
     squeezing = 0.0  # variance (SNU) of X in the light that is sent; 0 means coherent light
     count = False  # whether the server counts photons instead of measuring quadratures
+    mixes = True
 
     def __init__(self, port: ServerPort, rng: np.random.Generator) -> None:
         self._port, self._rng = port, rng
@@ -151,72 +158,74 @@ class SymbolTransmitter:
     def send(self, shot: pb.Shot) -> Sums:
         with self._guard:
             weights = self._held[shot.weights]
-        order = unpack_order(shot.order, shot.images)
+        order = Order.from_bytes(shot.order, shot.images, shot.mixed)
+        listed = order.listed
         # Negative numbers count from the end: decoy d lies at −1 − d.
         x, p = (
-            np.concatenate([own, decoys[::-1]])
+            np.concatenate([own, decoys[::-1]])[listed]
             for own, decoys in zip((weights.x, weights.p), decoys_of(shot, weights), strict=True)
         )
-        number = order.shape[1]
+        number = len(listed)
         step = max(1, NUMBERS_IN_MESSAGE // weights.modes)
-        measure_p = self.local_oscillator((shot.images, number))
-        blocks = [
-            (repetition, slice(first, min(first + step, number)))
-            for repetition in range(shot.images)
-            for first in range(0, number, step)
-        ]
+        # Slots that are mixed have to be measured alike, so that the mixing can be undone.
+        measure_p = self.local_oscillator((shot.images, 1))[:, 0]
+        blocks = [slice(first, min(first + step, number)) for first in range(0, number, step)]
 
         def lights() -> Iterator[pb.Light]:
-            for repetition, block in blocks:
-                sent = order[repetition, block]
-                yield pb.Light(
-                    version=VERSION,
-                    session=shot.session,
-                    batch=shot.batch,
-                    layer=shot.layer,
-                    part=shot.part,
-                    repetitions=shot.images,
-                    slots=number,
-                    last=shot.last,
-                    repetition=repetition,
-                    first=block.start,
-                    modes=weights.modes,
-                    x=pack(x[sent]),
-                    p=pack(p[sent]),
-                    measure_p=measure_p[repetition, block].astype(np.uint8).tobytes(),
-                    squeezing=self.squeezing,
-                    count=self.count,
-                )
+            for repetition in range(shot.images):
+                sent_x, sent_p = (order.played_rows(repetition, part) for part in (x, p))
+                for block in blocks:
+                    size = block.stop - block.start
+                    yield pb.Light(
+                        version=VERSION,
+                        session=shot.session,
+                        batch=shot.batch,
+                        layer=shot.layer,
+                        part=shot.part,
+                        repetitions=shot.images,
+                        slots=number,
+                        last=shot.last,
+                        repetition=repetition,
+                        first=block.start,
+                        modes=weights.modes,
+                        x=pack(sent_x[block]),
+                        p=pack(sent_p[block]),
+                        measure_p=bytes([int(measure_p[repetition])]) * size,
+                        squeezing=self.squeezing,
+                        count=self.count,
+                    )
 
         records = self._port.send(lights())
         pooled = np.zeros(3)
         per_mode = np.zeros((3, weights.modes))
-        for repetition, block in blocks:
-            record = next(records, None)
-            if record is None:
-                raise invalid("the link returned less light than was sent")
-            shape = block.stop - block.start, weights.modes
-            y = unpack("returned light", record.values, shape)
-            sent = order[repetition, block]
-            q = np.where(measure_p[repetition, block, None], p[sent], x[sent])
-            y = self.received(shot, repetition, q, y)
-            hidden = sent < 0
+        hidden = listed < 0
+        for repetition in range(shot.images):
+            q = p if measure_p[repetition] else x
+            sent, got = order.played_rows(repetition, q), np.empty_like(q)
+            for block in blocks:
+                record = next(records, None)
+                if record is None:
+                    raise invalid("the link returned less light than was sent")
+                shape = block.stop - block.start, weights.modes
+                y = unpack("returned light", record.values, shape)
+                got[block] = self.received(shot, repetition, sent[block], y)
+            y = order.named_rows(repetition, got)
             squares = q * q, q * y, y * y
             pooled += [np.sum(part[~hidden]) for part in squares]
             per_mode += [np.sum(part[hidden], axis=0) for part in squares]
         # The stream is read to its end, so that the link knows that every record arrived.
         if next(records, None) is not None:
             raise invalid("the link returned more light than was sent")
-        decoys = int(np.sum(order < 0))
+        decoys, rows = (shot.images * int(np.sum(which)) for which in (hidden, ~hidden))
         counted = np.full(weights.modes, decoys, dtype=np.int64)
         try:
-            total = SymbolStatistics((order.size - decoys) * weights.modes, *pooled)
+            total = SymbolStatistics(rows * weights.modes, *pooled)
             return total, SymbolStatistics(counted, *per_mode) if decoys else None
         except RangeError as error:
             raise invalid(f"the link's record is impossible: {error}") from None
 
     def local_oscillator(self, shape: tuple[int, int]) -> NDArray[np.bool_]:
-        """Draw whether P (true) or X is measured, shape (repetitions, slots).
+        """Draw whether P (true) or X is measured, as an array of `shape`.
 
         The choice is secret, so nobody can hide noise in the quadrature that is not measured.
         """

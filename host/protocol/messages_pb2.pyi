@@ -67,16 +67,18 @@ class LayerRequest(_message.Message):
     def __init__(self, version: _Optional[int] = ..., session: _Optional[str] = ..., batch: _Optional[int] = ..., layer: _Optional[int] = ..., images: _Optional[int] = ..., checks: _Optional[int] = ...) -> None: ...
 
 class Progress(_message.Message):
-    __slots__ = ("part", "warning", "reason", "order")
+    __slots__ = ("part", "warning", "reason", "order", "mixed")
     PART_FIELD_NUMBER: _ClassVar[int]
     WARNING_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     ORDER_FIELD_NUMBER: _ClassVar[int]
+    MIXED_FIELD_NUMBER: _ClassVar[int]
     part: int
     warning: bool
     reason: str
     order: bytes
-    def __init__(self, part: _Optional[int] = ..., warning: _Optional[bool] = ..., reason: _Optional[str] = ..., order: _Optional[bytes] = ...) -> None: ...
+    mixed: bool
+    def __init__(self, part: _Optional[int] = ..., warning: _Optional[bool] = ..., reason: _Optional[str] = ..., order: _Optional[bytes] = ..., mixed: _Optional[bool] = ...) -> None: ...
 
 class Goodbye(_message.Message):
     __slots__ = ("version", "session")
@@ -123,7 +125,7 @@ class Loaded(_message.Message):
     def __init__(self, rows: _Optional[int] = ..., symbol_level: _Optional[bool] = ...) -> None: ...
 
 class Shot(_message.Message):
-    __slots__ = ("version", "session", "batch", "layer", "part", "images", "weights", "first", "stop", "last", "order", "decoy_x", "decoy_p", "decoy_peak")
+    __slots__ = ("version", "session", "batch", "layer", "part", "images", "weights", "first", "stop", "last", "order", "decoy_x", "decoy_p", "mixed", "decoy_peak")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     SESSION_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
@@ -137,6 +139,7 @@ class Shot(_message.Message):
     ORDER_FIELD_NUMBER: _ClassVar[int]
     DECOY_X_FIELD_NUMBER: _ClassVar[int]
     DECOY_P_FIELD_NUMBER: _ClassVar[int]
+    MIXED_FIELD_NUMBER: _ClassVar[int]
     DECOY_PEAK_FIELD_NUMBER: _ClassVar[int]
     version: int
     session: str
@@ -151,8 +154,9 @@ class Shot(_message.Message):
     order: bytes
     decoy_x: bytes
     decoy_p: bytes
+    mixed: bool
     decoy_peak: float
-    def __init__(self, version: _Optional[int] = ..., session: _Optional[str] = ..., batch: _Optional[int] = ..., layer: _Optional[int] = ..., part: _Optional[int] = ..., images: _Optional[int] = ..., weights: _Optional[str] = ..., first: _Optional[int] = ..., stop: _Optional[int] = ..., last: _Optional[bool] = ..., order: _Optional[bytes] = ..., decoy_x: _Optional[bytes] = ..., decoy_p: _Optional[bytes] = ..., decoy_peak: _Optional[float] = ...) -> None: ...
+    def __init__(self, version: _Optional[int] = ..., session: _Optional[str] = ..., batch: _Optional[int] = ..., layer: _Optional[int] = ..., part: _Optional[int] = ..., images: _Optional[int] = ..., weights: _Optional[str] = ..., first: _Optional[int] = ..., stop: _Optional[int] = ..., last: _Optional[bool] = ..., order: _Optional[bytes] = ..., decoy_x: _Optional[bytes] = ..., decoy_p: _Optional[bytes] = ..., mixed: _Optional[bool] = ..., decoy_peak: _Optional[float] = ...) -> None: ...
 
 class Sums(_message.Message):
     __slots__ = ("count", "qq", "qy", "yy")

@@ -9,7 +9,7 @@ import pytest
 
 from shotveil.host.adversaries.curious_server import MOST_BATCHES, CuriousTransmitter
 from shotveil.host.protocol import messages_pb2 as pb
-from shotveil.host.protocol.order import pack_order
+from shotveil.host.protocol.order import Order
 from shotveil.host.protocol.wire import pack, unpack
 from shotveil.models.adversaries.counting_server import PhotonCounter
 from shotveil.models.adversaries.homodyne_server import Homodyner
@@ -151,9 +151,10 @@ def transmitter_too(server, port=None):
 
 def shot_too(layer=0, batch=0, slots=(0, 1, 2, 3, -1), images=2, session="s", part=0):
     own = sum(slot < 0 for slot in slots)
+    order = Order(np.tile(slots, (images, 1)), np.ones((images, len(slots)), int), False)
     return pb.Shot(
         version=3, session=session, batch=batch, layer=layer, part=part, images=images,
-        weights="weights", first=0, stop=4, order=pack_order(np.tile(slots, (images, 1))),
+        weights="weights", first=0, stop=4, order=order.to_bytes(),
         decoy_x=pack(ROWS.x[:own]), decoy_p=pack(ROWS.p[:own]), last=True,
     )  # fmt: skip
 

@@ -8,7 +8,7 @@ import pytest
 from shotveil.host.ledger.data_ledger import DataLedger
 from shotveil.host.parties.client import DataClient
 from shotveil.host.protocol import messages_pb2 as pb
-from shotveil.host.protocol.order import pack_order
+from shotveil.host.protocol.order import Order
 from shotveil.host.protocol.wire import ProtocolError, Refusal, pack, unpack
 from shotveil.host.verification.probe_check import check_mask, interleave
 from shotveil.models.common.checks import RangeError
@@ -23,6 +23,11 @@ NETWORK = Network(
 )
 IMAGES = RNG.uniform(size=(12, 5)).astype(np.float32)
 RATE = 0.25
+
+
+def packed(names):
+    """An order without a mixing, as bytes."""
+    return Order(np.array(names), np.ones_like(names), False).to_bytes()
 
 
 class World:
@@ -119,7 +124,7 @@ class World:
         for part, slots in enumerate(self.slots(request.layer)):
             self.events.append("named")
             repetitions = request.images + request.checks
-            order = pack_order(slots[self.turns(part, repetitions, slots)])
+            order = packed(slots[self.turns(part, repetitions, slots)])
             progress = self._spoil("progress", part, pb.Progress(part=part, order=order))
             if progress is not None:
                 yield progress
@@ -203,7 +208,7 @@ def changed(message, **fields):
 
 
 def named(progress):
-    return np.frombuffer(progress.order, "<i4").reshape(2, -1)  # of two images
+    return np.frombuffer(progress.order, "<i4").reshape(2, -1) >> 1  # of two images
 
 
 def resized(kind):
@@ -215,7 +220,7 @@ def resized(kind):
         if name == "progress":
             order = named(message)
             more = np.tile(kind, (len(order), 1))
-            return changed(message, order=pack_order(np.concatenate([order, more], axis=1)))
+            return changed(message, order=packed(np.concatenate([order, more], axis=1)))
         values = np.frombuffer(message.values).reshape(2, -1)
         values = np.concatenate([values, np.zeros((2, len(kind)))], axis=1)
         return changed(message, slots=message.slots + len(kind), values=pack(values))
@@ -240,7 +245,7 @@ def renamed(old, new):
     def spoil(name, index, message):
         if name == "progress" and old in named(message):
             order = named(message)
-            return changed(message, order=pack_order(np.where(order == old, new, order)))
+            return changed(message, order=packed(np.where(order == old, new, order)))
         return message
 
     return spoil
@@ -254,7 +259,7 @@ def renamed(old, new):
         (without("reading", 1), "part 1 of layer 0 is missing or out of order"),
         (without("progress", 1), "4 rows of layer 0 never came"),
         (one("reading", 1, slots=4), "5 slots are named but 4 were read"),
-        (one("progress", 1, order=pack_order(np.tile([4, 5, 6], (2, 1)))), "3 slots are named but"),
+        (one("progress", 1, order=packed(np.tile([4, 5, 6], (2, 1)))), "3 slots are named but"),
         (one("progress", 1, order=b""), "an order has 0 bytes"),
         (resized([-2]), "the server sends more rows than it declared"),
         (one("reading", 1, values=b"short"), "readings has 5 bytes"),

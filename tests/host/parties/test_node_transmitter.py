@@ -11,7 +11,7 @@ from shotveil.host.devices.node import Node
 from shotveil.host.parties.calibration import ServerCalibration
 from shotveil.host.parties.node_transmitter import NodeTransmitter
 from shotveil.host.protocol import messages_pb2 as pb
-from shotveil.host.protocol.order import pack_order
+from shotveil.host.protocol.order import Order
 from shotveil.host.protocol.wire import ProtocolError, Refusal, pack
 from shotveil.host.verification.estimation import Calibration
 from shotveil.models.common.checks import RangeError
@@ -82,7 +82,7 @@ def shot(slots, drawn=DRAWN):
         version=3,
         images=1,
         weights="w",
-        order=pack_order(np.array([order])),
+        order=Order(np.array([order]), np.ones((1, len(order)), int), False).to_bytes(),
         decoy_x=pack(drawn.x[own]),
         decoy_p=pack(drawn.p[own]),
         decoy_peak=float(max(np.abs(drawn.x).max(), np.abs(drawn.p).max())),

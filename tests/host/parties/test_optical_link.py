@@ -8,7 +8,7 @@ import pytest
 
 from shotveil.host.parties.optical_link import SimulatedLink
 from shotveil.host.protocol import messages_pb2 as pb
-from shotveil.host.protocol.order import pack_order
+from shotveil.host.protocol.order import Order
 from shotveil.host.protocol.wire import ProtocolError, Refusal, pack, unpack
 from shotveil.models.link.encoding import directions
 from shotveil.models.link.optics import Link
@@ -33,9 +33,15 @@ def settings(**other):
     return pb.Settings(**(fields | parts | other))
 
 
+def packed(names):
+    """An order without a mixing, as bytes."""
+    return Order(np.array(names), np.ones_like(names), False).to_bytes()
+
+
 def shot(**other):
     fields = {"version": 3, "session": "s", "images": 3, "weights": "weights", "stop": ROWS}
-    order = pack_order(ORDER if "order" not in other else np.array(other.pop("order")))
+    order = other.pop("order", ORDER)
+    order = order.to_bytes() if isinstance(order, Order) else packed(order)
     return pb.Shot(**(fields | {"order": order, "last": True} | other))
 
 
@@ -70,7 +76,8 @@ def test_slots_are_where_the_server_put_the_rows():
     np.testing.assert_allclose(values, expected, atol=10)
 
 
-def test_decoys_and_checks_are_where_the_server_and_the_client_put_them():
+@pytest.mark.parametrize("mixed", [False, True])
+def test_decoys_and_checks_are_where_the_server_and_the_client_put_them(mixed):
     """Two decoys of the part's own; of four repetitions, the second is a check."""
     rng = np.random.default_rng(2)
     link = SimulatedLink(Link(1.3, 1e9), 1)
@@ -80,15 +87,15 @@ def test_decoys_and_checks_are_where_the_server_and_the_client_put_them():
     places = np.tile([[1]], (6, 1)).astype("<i4").tobytes()
     of_check = {"check_real": pack(check.real), "check_imaginary": pack(check.imag)}
     readings = link.measure(settings(checks=1, places=places, **of_check))
-    order = rng.permuted(np.tile([-2, -1, 0, 1, 2, 3], (4, 1)), axis=1)
+    order = Order.draw(np.arange(-2, 4), 4, mixed, rng)
     decoys = {"decoy_x": pack(own[0]), "decoy_p": pack(own[1])}
-    returned = link.emit(shot(images=4, order=order, **decoys))
+    returned = link.emit(shot(images=4, order=order, mixed=mixed, **decoys))
     assert returned.decoy_count == 4 * 2 and returned.weights.count == 4 * ROWS * MODES
     values = unpack("values", next(readings).values, (4, 6))
-    x, p = (np.concatenate([1e5 * rows, own[i][::-1]]) for i, rows in enumerate((X, P)))
+    x, p = (np.concatenate([own[i][::-1], 1e5 * rows]) for i, rows in enumerate((X, P)))
     met = np.insert(XI, 1, check[0], axis=0)
     products = (met.real @ x.T + met.imag @ p.T) * np.sqrt(0.3)
-    np.testing.assert_allclose(values, np.take_along_axis(products, order % 6, axis=1), atol=10)
+    np.testing.assert_allclose(values, order.played(products), atol=10)
 
 
 def test_rows_are_loaded_once_and_whole(link):

@@ -18,7 +18,7 @@ from shotveil.host.parties.local import LocalModel
 from shotveil.host.parties.server import disclosed_bits
 from shotveil.host.parties.transmitter import SymbolTransmitter
 from shotveil.host.protocol import messages_pb2 as pb
-from shotveil.host.protocol.order import unpack_order
+from shotveil.host.protocol.order import Order
 from shotveil.host.protocol.wire import ProtocolError, Refusal
 from shotveil.host.run.inference import infer
 from shotveil.host.run.schedule import Part
@@ -181,12 +181,14 @@ def test_decoys_look_like_weights_to_the_client(tmp_path):
     reading = next(m for _, _, m in messages if isinstance(m, pb.Reading))
     progress = next(m for _, _, m in messages if isinstance(m, pb.Progress))
     values = np.frombuffer(reading.values).reshape(600, reading.slots)
-    decoy = unpack_order(progress.order, 600) < 0
-    assert (decoy.sum(axis=1) == 32).all()
-    # Each slot carries a decoy in about a third of the repetitions.
-    assert np.abs(decoy.mean(axis=0) - 1 / 3).max() < 5 * np.sqrt(2 / 9 / 600)
-    spread = np.sqrt([(values[decoy] ** 2).mean(), (values[~decoy] ** 2).mean()])
-    assert 0.7 < spread[0] / spread[1] < 1.4
+    order = Order.from_bytes(progress.order, 600, progress.mixed)
+    assert progress.mixed and (order.listed < 0).sum() == 32
+    # Every slot holds as much of the decoys as any other, so all of them read alike.
+    spread = np.sqrt((values**2).mean(axis=0))
+    assert spread.max() / spread.min() < 1.5
+    decoy = np.where(order.listed < 0, 1.0, 0.0)
+    share = np.mean(order.played(np.tile(decoy, (600, 1))) ** 2, axis=0)
+    assert np.abs(share - 1 / 3).max() < 5 * np.sqrt(2 / 9 / 600)
 
 
 def test_layers_go_in_order_once_each(tmp_path):
@@ -390,7 +392,13 @@ def test_a_layer_that_is_sent_whole_or_not_at_all_is_refused_without_light(tmp_p
             yield Part(middle, rows.rows, ())
 
         def send(self, shot):
-            sent.append((shot.first, shot.stop, unpack_order(shot.order, shot.images).shape[1]))
+            sent.append(
+                (
+                    shot.first,
+                    shot.stop,
+                    Order.from_bytes(shot.order, shot.images, shot.mixed).names.shape[1],
+                )
+            )
             return super().send(shot)
 
     told = disclosed_bits([encode_rows(layer.weights, 1.0) for layer in NETWORK.layers])

@@ -21,6 +21,7 @@ from shotveil.host.parties.server import (
     disclosed_bits,
 )
 from shotveil.host.protocol import messages_pb2 as pb
+from shotveil.host.protocol.order import Order
 from shotveil.host.protocol.wire import MOST_REASON, ProtocolError, Refusal, unpack
 from shotveil.host.run.schedule import Part
 from shotveil.host.verification.monitor import MonitorSettings
@@ -42,6 +43,8 @@ ROWS = [encode_rows(layer.weights, LINK.modulation_variance) for layer in NETWOR
 
 class Light:
     """A transmitter whose light comes back as declared, or with the noise `variance`."""
+
+    mixes = True
 
     def __init__(self):
         self.held, self.shots, self.dropped = {}, [], []
@@ -183,7 +186,8 @@ def test_a_layer_is_reserved_before_its_light_and_committed_after(at):
 
 
 def orders(message, repetitions=5):
-    return np.frombuffer(message.order, "<i4").reshape(repetitions, -1)
+    assert message.mixed
+    return Order.from_bytes(message.order, repetitions, True).names
 
 
 def test_order_and_decoys_are_drawn_anew_for_each_repetition_and_part(at):

@@ -343,7 +343,7 @@ def raw_calls(folder, at_server, at_link):
             weights=f"fuzz {number(rng)}",
             first=first,
             stop=stop,
-            order=np.arange(first, stop, dtype="<i4").tobytes(),
+            order=np.arange(2 * first, 2 * stop, 2, dtype="<i4").tobytes(),
             last=True,
         )
 

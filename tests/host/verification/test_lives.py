@@ -9,11 +9,13 @@ import os
 
 import numpy as np
 import pytest
+from scipy.stats import rankdata
 
 from shotveil.host.adversaries.attacks import session_sums
 from shotveil.host.leakage.certificate import certified_channel
 from shotveil.host.leakage.composition import LOST, channel_class
 from shotveil.host.leakage.majorant import majorant_after
+from shotveil.host.protocol.order import Order
 from shotveil.host.verification.confidence import channel_at_any_time, worse
 from shotveil.host.verification.evidence import HonestNoise, excess_evidence, loss_evidence
 from shotveil.host.verification.levels import FAILURE_PROBABILITY, FALSE_ALARM_PROBABILITY
@@ -21,11 +23,13 @@ from shotveil.host.verification.monitor import ClientMonitor, Verdict
 from shotveil.models.adversaries.basis_vector import BASIS_VECTOR
 from shotveil.models.link.decoys import decoy_rows
 from shotveil.models.link.detector import Detector
-from shotveil.models.link.encoding import EncodedRows
-from shotveil.models.link.optics import Link
+from shotveil.models.link.encoding import EncodedRows, encode_rows
+from shotveil.models.link.optics import Link, inference_noise
 from shotveil.models.link.per_mode import read_per_mode
 from shotveil.models.link.statistics import SymbolStatistics
 from shotveil.models.link.symbols import vacuum
+from shotveil.models.networks.mnist import load_mnist
+from shotveil.models.networks.network import load_network
 
 SOAK = bool(os.environ.get("SHOTVEIL_SOAK"))
 DEMO, MODES, ROWS, DECOYS = Link(1.000873, 391.2), 392, 3136, 196
@@ -213,3 +217,35 @@ def test_basis_vectors_one_image_a_session_are_noticed_within_thirty():
         after.append(after_all)
     print(f"\nbasis vectors: noticed after {np.median(after):g} sessions, at most {max(after):g}")
     assert max(after) <= 30
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_a_client_cannot_tell_where_decoys_are(mixed):
+    """It knows the weights, and what decoys are on average, and reads 64 repetitions.
+
+    In every slot it compares what it reads along a direction of its choice with both kinds. Without
+    the mixing it would know at once: along the data, weights of images differ much from decoys.
+    """
+    rng = np.random.default_rng(7)
+    rows = encode_rows(load_network("mnist").layers[0].weights[:256], V_A)
+    drawn = decoy_rows(rows, 16, rng)
+    light = np.concatenate([drawn.x + 1j * drawn.p, rows.x + 1j * rows.p])
+    image = load_mnist(None, "test")[0][5].astype(float)
+    along = (image[0::2] + 1j * image[1::2]) / np.linalg.norm(image)
+    many = decoy_rows(rows, 4000, rng)
+    usual = [np.mean(((a.conj() @ along).real) ** 2) for a in (many.x + 1j * many.p, light[16:])]
+    order = Order.draw(np.arange(-16, 256), 64, mixed, rng)
+    noise = inference_noise(DEMO.gain)
+    seen = order.played(np.tile((light.conj() @ along).real, (64, 1)))
+    seen += math.sqrt(noise) * rng.normal(size=seen.shape)
+    guess = seen**2 * (1 if usual[0] > usual[1] else -1)
+    # A slot's share of the decoys, by the energy of each of them in it.
+    share = np.zeros(seen.shape)
+    for decoy in range(16):
+        share += order.played(np.tile(np.arange(272) == decoy, (64, 1)).astype(float)) ** 2
+    more = share > np.mean(share)
+    ranks = rankdata(guess).reshape(guess.shape)[more]
+    count, rest = len(ranks), guess.size - len(ranks)
+    auc = (ranks.sum() - count * (count + 1) / 2) / count / rest
+    print(f"\nrecognising decoys, slots {'mixed' if mixed else 'not mixed'}: AUC {auc:.3f}")
+    assert auc < 0.55 if mixed else auc > 0.8

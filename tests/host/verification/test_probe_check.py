@@ -50,7 +50,8 @@ def test_checks_leave_the_results_as_they_are(tmp_path):
         folder.mkdir()
         with parties(folder) as (_, _, client):
             outputs.append(client(check_rate=rate).classify(IMAGES[:100], 50))
-    np.testing.assert_array_equal(*outputs)
+    # But for rounding: what is mixed is undone with other numbers.
+    np.testing.assert_allclose(*outputs, rtol=1e-12, atol=1e-12)
 
 
 def test_checks_are_charged_like_images(tmp_path):
