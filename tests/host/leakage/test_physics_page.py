@@ -32,6 +32,7 @@ def test_functions_named_on_the_page_exist():
     import shotveil.host.leakage.majorant as majorant
     import shotveil.host.leakage.published as published
     import shotveil.host.leakage.supporting_planes as supporting_planes
+    import shotveil.host.verification.confidence as confidence
     import shotveil.host.verification.verdict as verification
     import shotveil.models.link.amplifier as amplifier
     import shotveil.models.link.detector as detector
@@ -41,7 +42,7 @@ def test_functions_named_on_the_page_exist():
         f"{module.__name__}.{name}".removeprefix("shotveil."): True
         for module in (
             *(certificate, data, declared, reconstruction, published, weights, verification),
-            *(majorant, supporting_planes),
+            *(majorant, supporting_planes, confidence),
             *(amplifier, detector, optics, statistics),
         )
         for name in vars(module)
