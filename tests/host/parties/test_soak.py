@@ -248,6 +248,7 @@ def test_malformed_messages_harm_nobody(tmp_path, monkeypatch):
                     thrown["server" if place < 3 else "link"] += 1
                 for status in pool.map(lambda job: throw(*job), jobs):
                     statuses[status] = statuses.get(status, 0) + 1
+                server.shut_down()  # of the sessions that messages opened by chance
                 # Nobody is tired.
                 client = DataClient(model, light, rng)
                 assert client.classify(IMAGES[:5]).shape == expected
