@@ -151,14 +151,15 @@ DEMO_BUDGET = 8.0  # bits per weight; no weight of the demo's networks holds mor
     "--failure-probability",
     type=float,
     default=FAILURE_PROBABILITY,
-    help="Probability that any certificate of a session is wrong (between 0 and 1).",
+    help="Probability that any certificate of the light to a client is ever wrong (between 0 and "
+    "1).",
 )
 @click.option(
     "--peak",
     type=float,
     default=64.0,
-    help="Largest share of the excess noise that one of the N modes of a row may have over a "
-    "session, in units of 1/N (1 or more).",
+    help="Largest share of the excess noise that one of the N modes of a row may have over all "
+    "sessions of a client, in units of 1/N (1 or more).",
 )
 @click.option(
     "--attack",

@@ -24,6 +24,7 @@ from shotveil.host.leakage.default_bounds import DATA_BOUND
 from shotveil.host.ledger.data_ledger import DataLedger
 from shotveil.host.parties.client_checks import check_image_bits, check_welcome, used_gains
 from shotveil.host.protocol import messages_pb2 as pb
+from shotveil.host.protocol.order import Order
 from shotveil.host.protocol.wire import (
     MOST_BYTES,
     MOST_IMAGES,
@@ -61,8 +62,8 @@ class ModelPort(Protocol):
     """The client's end of the classical channel, to a server in this process or another.
 
     `open` begins a session, `run_layer` asks for the light of a layer and tells, part by part,
-    which slot carried which row, and `close` ends the session. All raise `ProtocolError` where the
-    server refuses.
+    which slot of which repetition carried which row, and `close` ends the session. All raise
+    `ProtocolError` where the server refuses.
     """
 
     def open(self, hello: pb.Hello) -> pb.Welcome: ...
@@ -85,7 +86,7 @@ class ClientPort(Protocol):
 class DataClient:
     """A session of a data owner with a model server.
 
-    rng: Secret generator. It draws which repetitions of a row are checks, and their direction.
+    rng: Secret generator. It draws which repetitions of a part are checks, and their direction.
     network: Name of the network that is asked for, or at least the first 8 digits of its digest;
         "" accepts any.
     plan: The client's steps, from its part of the network. None means that the layers follow each
@@ -318,25 +319,21 @@ class DataClient:
             reading = next(readings, None)
             if reading is None or reading.part != part or progress.part != part:
                 raise invalid(f"part {part} of layer {index} is missing or out of order")
-            named = np.array(progress.slots, dtype=np.int64)
+            order = Order.from_bytes(progress.order, repetitions, progress.mixed)
+            named = order.listed
             if reading.slots != len(named):
                 raise invalid(f"{len(named)} slots are named but {reading.slots} were read")
-            if not len(named):
-                raise invalid(f"part {part} of layer {index} is empty")
             if seen + len(named) > slots:
                 raise invalid("the server sends more rows than it declared")
             read = unpack("readings", reading.values, (repetitions, len(named)))
-            mask = check_mask(places[seen : seen + len(named)], repetitions)
-            used, checked = separate(read, mask)
+            used, checked = separate(order.named(read), check_mask(places[seen], repetitions))
             seen += len(named)
             if checks and (found := self.check.add(checked, index)):
                 raise ProtocolError(Refusal.ABORTED, f"the server's light is refused: {found}")
             squares += float(np.sum(checked**2))
             checked_readings += checked.size
             rows = named[named >= 0]
-            if len(rows) != len(set(rows.tolist())) or np.any(rows >= shape.rows):
-                raise invalid("a row is named that does not exist or came twice")
-            if np.any(named < -1) or not missing[rows].all():
+            if np.any(rows >= shape.rows) or not missing[rows].all():
                 raise invalid("a row is named that does not exist or came twice")
             missing[rows] = False
             values[:, rows] = used[:, named >= 0]
