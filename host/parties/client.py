@@ -208,11 +208,11 @@ class DataClient:
         most = max(layer.patches for layer in self._plan.layers)
         batch = max(1, min(batch, MOST_IMAGES // most))
         chunks = [images[i : i + batch] for i in range(0, len(images), batch)]
-        jobs = [(self._number(), stream, chunk) for stream, chunk in enumerate(chunks)]
+        jobs = [(self._number(), chunk) for chunk in chunks]
 
-        def run(job: tuple[int, int, NDArray[np.floating]]) -> Real:
-            number, stream, chunk = job
-            outputs = self._batch(number, stream, np.asarray(chunk, dtype=np.float32))
+        def run(job: tuple[int, NDArray[np.floating]]) -> Real:
+            number, chunk = job
+            outputs = self._batch(number, np.asarray(chunk, dtype=np.float32))
             progress(len(chunk))
             return outputs
 
@@ -233,7 +233,7 @@ class DataClient:
         self._next_batch += 1
         return self._next_batch - 1
 
-    def _batch(self, number: int, stream: int, chunk: NDArray[np.float32]) -> Real:
+    def _batch(self, number: int, chunk: NDArray[np.float32]) -> Real:
         if self._ledger is not None:
             # Each patch is data of its own, which meets all rows.
             met = [
@@ -249,11 +249,11 @@ class DataClient:
             scale = self._channel.inference_scale_at(
                 self.gains[index], self.welcome.layers[index].scale
             )
-            return self._layer(number, stream, index, xi) * scale
+            return self._layer(number, index, xi) * scale
 
         return through_layers(self._plan, chunk, read)
 
-    def _layer(self, number: int, stream: int, index: int, xi: Complex) -> Real:
+    def _layer(self, number: int, index: int, xi: Complex) -> Real:
         """Return the quadratures (images, rows) of one layer; judge the checks among them."""
         session, shape = self.welcome.session, self.welcome.layers[index]
         checks = checks_for(len(xi), self._check_rate)
@@ -268,7 +268,7 @@ class DataClient:
             modes=xi.shape[1],
             real=pack(xi.real),
             imaginary=pack(xi.imag),
-            stream=stream,
+            stream=number,  # light that is sent later has noise of its own
         )
         slots = self._most_slots(shape.rows)
         places = np.zeros((slots, 0), dtype=np.int64)

@@ -12,6 +12,7 @@ noise as it is, since that is white over the slots.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -66,7 +67,7 @@ class Order:
             listed[-1], MOST_ROWS - 1
         ):
             # Each name has one column, and each repetition has to fill all columns.
-            np.put_along_axis(filled, order._columns(names), True, axis=1)
+            np.put_along_axis(filled, order._columns, True, axis=1)
         if not filled.all():
             raise invalid("an order does not hold the same rows and decoys once in each repetition")
         if not mixed and np.any(order.signs < 0):
@@ -77,26 +78,26 @@ class Order:
         """Return the order as little-endian int32: twice the name, and 1 more for a sign of −1."""
         return (2 * self.names + (self.signs < 0)).astype("<i4").tobytes()
 
-    @property
+    @cached_property
     def listed(self) -> Integers:
         """The names in the part, (slots,), ascending: decoys first."""
         return np.sort(self.names[0])
 
     def played(self, by_name: NDArray[Any]) -> NDArray[Any]:
         """Return what slots hold, (repetitions, slots), of values with a column for each listed."""
-        placed = np.take_along_axis(by_name, self._columns(self.names), axis=1)
+        placed = np.take_along_axis(by_name, self._columns, axis=1)
         return self._mix(self.signs * placed, 1) if self.mixed else placed
 
     def named(self, played: NDArray[Any]) -> NDArray[Any]:
         """Undo `played`: return values with a column for each name listed."""
         placed = self.signs * idct(played, axis=1, norm="ortho") if self.mixed else played
         values = np.empty_like(placed)
-        np.put_along_axis(values, self._columns(self.names), placed, axis=1)
+        np.put_along_axis(values, self._columns, placed, axis=1)
         return values
 
     def played_rows(self, repetition: int, by_name: NDArray[Any]) -> NDArray[Any]:
         """Return what slots hold in one repetition, (slots, modes), of a row for each listed."""
-        placed = by_name[self._columns(self.names[repetition])]
+        placed = by_name[self._columns[repetition]]
         return self._mix(self.signs[repetition][:, None] * placed, 0) if self.mixed else placed
 
     def named_rows(self, repetition: int, played: NDArray[Any]) -> NDArray[Any]:
@@ -105,18 +106,19 @@ class Order:
         if self.mixed:
             placed = self.signs[repetition][:, None] * idct(played, axis=0, norm="ortho")
         rows = np.empty_like(placed)
-        rows[self._columns(self.names[repetition])] = placed
+        rows[self._columns[repetition]] = placed
         return rows
 
     @staticmethod
     def _mix(placed: NDArray[Any], axis: int) -> NDArray[Any]:
         return np.asarray(dct(placed, axis=axis, norm="ortho"))
 
-    def _columns(self, names: Integers) -> Integers:
-        """Return the place of each name among those listed; 0 for one that is not."""
+    @cached_property
+    def _columns(self) -> Integers:
+        """The place of each name among those listed, (repetitions, slots)."""
         listed = self.listed
         lowest = min(int(listed[0]), 0)
         # A table is much faster than a search.
         table = np.zeros(int(listed[-1]) - lowest + 1, dtype=np.int64)
         table[listed - lowest] = np.arange(len(listed))
-        return np.asarray(table[names - lowest])
+        return np.asarray(table[self.names - lowest])

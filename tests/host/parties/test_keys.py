@@ -83,6 +83,7 @@ def test_a_good_certificate_is_let_in_its_own_role_only(folders, served, caplog)
     assert "refused" in caplog.text
     as_server.hang_up()
     port = RemoteServerPort(address, read_keys(folders[0], SERVER))
+    port.claim()
     port.drop(pb.Dropped(version=3))
     port.hang_up()
     as_client = RemoteClientPort(address, read_keys(folders[0], SERVER))
