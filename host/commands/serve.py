@@ -302,6 +302,7 @@ def serve(
             if budget is None and account.budget is None and device is None:
                 follows = clone_budget(served, settings.link)
                 if follows is not None:
+                    # A clone comes of plain use, whose readings tell what is declared.
                     accounts.set_budget(served.digest, follows.bits, "declared")
             in_sense: Sense = "certified" if sense == "certified" else "declared"
             for bits, whose in ((budget, None), (client_budget, "")):
@@ -383,7 +384,10 @@ def _budget_line(
         return f"budget {follows}; --budget sets another"
     if budget is None or inferences is None:
         return "no budget: any number of inferences, and so any clone, is allowed"
-    said = f"budget {budget.bits:.4g} bits per weight ({budget.sense}), {inferences:,} inferences"
+    # They are counted at the declared channel, and the certified one is never better.
+    most = "at most " if budget.sense == "certified" else ""
+    said = f"budget {budget.bits:.4g} bits per weight ({budget.sense}), "
+    said += f"{most}{inferences:,} inferences"
     return said if clone is None else f"{said}: {clone}"
 
 

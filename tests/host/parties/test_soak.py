@@ -504,6 +504,9 @@ class Liar:
         self._guard = threading.Lock()
         self.lies = 0
 
+    def close(self, goodbye):
+        return pb.Receipt()
+
     def _told(self, messages):
         for message in messages:
             with self._guard:
