@@ -111,7 +111,7 @@ def test_kills_at_random_moments_under_load(tmp_path, monkeypatch):
             early += 1
         else:
             with os.fdopen(os.dup(reader.fileno())) as lines:
-                ready = lines.readline()
+                ready = next(line for line in lines if " ready at " in line)
             at_server = ready.split(" ready at ")[1].split(",")[0]
             threads = [threading.Thread(target=load, args=[at_server]) for _ in range(2)]
             for thread in threads:
