@@ -132,6 +132,9 @@ mutations: .venv/.setup-test  ## plant 40 changes in gateware and models, which 
 soak: .venv/.setup-test  ## the long floors: 500 kills, 10^5 malformed messages at each party, 10^4 sessions (an hour)
 	SHOTVEIL_SOAK=1 $(BIN)/pytest -s --timeout 0 tests/host/parties/test_soak.py
 
+soak-evidence: .venv/.setup-test  ## whole lives of 10^4 clients: who is noticed, who is refused, what is charged (half an hour)
+	SHOTVEIL_SOAK=1 $(BIN)/pytest -s -n0 --timeout 0 tests/host/verification/test_lives.py
+
 soak-link: .venv/.setup-test  ## 10^6 packets over a wire that damages, loses and repeats them (two minutes)
 	$(BIN)/shotveil lab link-soak
 

@@ -32,7 +32,7 @@ from shotveil.host.leakage.weights import holevo_of_modulation, weight_leakage
 from shotveil.host.parties.client_checks import MOST_GAIN
 from shotveil.host.verification.brightness import BrightnessCheck
 from shotveil.host.verification.evidence import HonestNoise
-from shotveil.host.verification.monitor import MonitorSettings, SessionMonitor, Verdict
+from shotveil.host.verification.monitor import ClientMonitor, MonitorSettings, Verdict
 from shotveil.host.verification.probe_check import CHECK_RATE, ProbeCheck, checks_for
 from shotveil.models.adversaries.adversary import (
     Adversary,
@@ -277,7 +277,7 @@ def _single_modes(client: DishonestClient, s: HonestLayer, rng: np.random.Genera
     found = []
     layer = _gaussian_rows(s, s.decoys, rng)
     for _ in range(min(s.sessions, 20)):
-        monitor = SessionMonitor(s.link, [s.modes], s.monitor)
+        monitor = ClientMonitor(s.link, [s.modes], s.monitor)
         decoys = decoy_rows(layer, s.decoys, rng)
         found.append(math.inf)
         done = 0

@@ -243,6 +243,11 @@ def show(file: Path, plot: Path | None, network: str | None, json: bool) -> None
             console.print(f"also charged here: {escape(member['network'])} {member['digest'][:16]}")
         if entry["extraction"]:
             console.print(f"by plain use, {PossibleClone(**entry['extraction'])}")
+        for client in entry["clients"]:
+            if client["refused"]:
+                console.print(
+                    f"client {escape(client['client'])} is refused: {escape(client['refused'])}"
+                )
         if entry["disclosed_bits"]:
             told = entry["disclosed_bits"] / entry["weights"]
             console.print(f"of each total {told:.3g} are for the layers' scales and for decoys")
@@ -400,3 +405,26 @@ def budget(
     if bits is not None:
         limit = f"{bits:g} bits per weight ({sense}), {bits * weights:,.6g} bits of all weights"
     click.echo(f"{account.name}: budget of {whose} is {limit}")
+
+
+@ledger.command()
+@file_argument
+@click.option("--client", metavar="NAME", required=True, help="Client to admit again, by its name.")
+@json_option
+def readmit(file: Path, client: str, json: bool) -> None:
+    """Admit a refused client again in the ledger FILE, while no server has it open.
+
+    Verification refuses a client for good, on all networks. Readmitting is an event in the ledger.
+    The evidence on the client then begins anew, and what has leaked to it stays charged.
+    """
+    from shotveil.host.ledger.budget import BudgetFilter
+
+    if not file.is_file():
+        raise RangeError(f"ledger {file} is not found; allowed: a file that Shotveil wrote")
+    with BudgetFilter(file) as accounts:
+        reason = accounts.refusal(client)
+        accounts.readmit(client)
+    if json:
+        print_json({"client": client, "reason": reason})
+        return
+    click.echo(f"client {client} is admitted again; it was refused: {reason}")

@@ -168,14 +168,16 @@ false_alarm_option = click.option(
     "--false-alarm-probability",
     type=float,
     default=FALSE_ALARM_PROBABILITY,
-    help="Probability that a session with an honest party is refused (between 0 and 1).",
+    help="Probability that an honest party is ever refused: a client over all its sessions, a "
+    "server in one session (between 0 and 1).",
 )
 
 sense_option = click.option(
     "--sense",
     type=click.Choice(["declared", "certified"]),
-    default="declared",
-    help="Which total a budget limits: the one that the settings declare, or the certified one.",
+    default="certified",
+    help="Which total a budget limits: the certified one, at the worst channel that the light so "
+    "far does not exclude, or the one that the settings declare, on trust.",
 )
 
 

@@ -151,14 +151,15 @@ DEMO_BUDGET = 8.0  # bits per weight; no weight of the demo's networks holds mor
     "--failure-probability",
     type=float,
     default=FAILURE_PROBABILITY,
-    help="Probability that any certificate of a session is wrong (between 0 and 1).",
+    help="Probability that any certificate of the light to a client is ever wrong (between 0 and "
+    "1).",
 )
 @click.option(
     "--peak",
     type=float,
     default=64.0,
-    help="Largest share of the excess noise that one of the N modes of a row may have over a "
-    "session, in units of 1/N (1 or more).",
+    help="Largest share of the excess noise that one of the N modes of a row may have over all "
+    "sessions of a client, in units of 1/N (1 or more).",
 )
 @click.option(
     "--attack",
@@ -301,6 +302,7 @@ def serve(
             if budget is None and account.budget is None and device is None:
                 follows = clone_budget(served, settings.link)
                 if follows is not None:
+                    # A clone comes of plain use, whose readings tell what is declared.
                     accounts.set_budget(served.digest, follows.bits, "declared")
             in_sense: Sense = "certified" if sense == "certified" else "declared"
             for bits, whose in ((budget, None), (client_budget, "")):
@@ -382,7 +384,10 @@ def _budget_line(
         return f"budget {follows}; --budget sets another"
     if budget is None or inferences is None:
         return "no budget: any number of inferences, and so any clone, is allowed"
-    said = f"budget {budget.bits:.4g} bits per weight ({budget.sense}), {inferences:,} inferences"
+    # They are counted at the declared channel, and the certified one is never better.
+    most = "at most " if budget.sense == "certified" else ""
+    said = f"budget {budget.bits:.4g} bits per weight ({budget.sense}), "
+    said += f"{most}{inferences:,} inferences"
     return said if clone is None else f"{said}: {clone}"
 
 

@@ -12,10 +12,15 @@ senses, when the first session begins.
 A session has one channel for each layer, in three senses. The *declared* channel is what the
 settings imply, the *estimated* one what the data suggest, and the *certified* one the worst that
 the data allow at the session's failure probability. As data accumulate, a `channel` event replaces
-all three, for the rows that the session has committed and for those still to come. This assumes
-that a session has a single channel (i.i.d., collective attack). Until there is an estimate or a
-certificate, those two senses count the light as lost. After a refusal the declared sense takes the
-certified channel as well, because the declaration was found to be wrong.
+all three, for the rows that the session has committed and for those still to come. Until there is
+an estimate or a certificate, those two senses count the light as lost. After a refusal the declared
+sense takes the certified channel as well, because the declaration was found to be wrong.
+
+Sessions with the same *standing* have one channel and one count of committed rows together: they
+are sessions of one client under the same terms, whose evidence goes on from one to the next. What
+verification knows lies beside the events, as records (`host.ledger.event_log`), and the events name
+their digests. A refused client stays refused until its owner readmits it. Then its evidence begins
+anew, and what leaked before stays charged as it was.
 
 Light that provably never left is not charged at all: a *settle* event takes a reserve back, and
 keeps the evidence for that, which is the statement of a link or of the owner.
@@ -195,7 +200,10 @@ class Budget:
 
 @dataclass
 class SessionAccount:
-    """One client's session: V_A (SNU), channel and committed copies, (rows,), of each layer."""
+    """One client's session: V_A (SNU), channel and committed copies, (rows,), of each layer.
+
+    Sessions with the same `standing` share the lists of channels and of committed copies.
+    """
 
     network: str
     client: str
@@ -204,6 +212,7 @@ class SessionAccount:
     channels: list[LayerChannel]
     committed: list[NDArray[np.int64]]
     ended: str = ""
+    standing: str = ""
 
 
 @dataclass
@@ -234,10 +243,26 @@ class NetworkAccount:
         return self.client_budgets.get(client, self.default_client_budget)
 
 
+@dataclass
+class ClientStanding:
+    """What the ledger knows of a client as a party, on all networks.
+
+    refused: Why the client is refused; "" if it is not.
+    admissions: How often it was admitted again; its evidence begins anew each time.
+    evidence: Digest of each record of its evidence since then, by name.
+    """
+
+    refused: str = ""
+    admissions: int = 0
+    evidence: dict[str, str] = field(default_factory=dict)
+
+
 class Accounts:
     """The totals, sessions and outstanding reserves that a ledger's events add up to."""
 
     def __init__(self) -> None:
+        self.clients: dict[str, ClientStanding] = {}
+        self._standings: dict[str, SessionAccount] = {}  # the first session of each
         self.networks: dict[str, NetworkAccount] = {}
         self.sessions: dict[str, SessionAccount] = {}
         self.outstanding: dict[int, Reserve] = {}
@@ -257,6 +282,8 @@ class Accounts:
         try:
             self._now = event.time
             handler(event.sequence, event.body)
+            for client, digests in event.body.get("records", {}).items():
+                self.client(client).evidence.update(digests)
         except (KeyError, TypeError, IndexError, ValueError) as error:
             raise RangeError(
                 f"ledger event {event.sequence} ({event.kind}) makes no sense: {error}"
@@ -316,17 +343,26 @@ class Accounts:
             raise ValueError("the session does not have one modulation variance a layer")
         for tally in (account.total, account.client(body["client"])):
             tally.disclosed = max(tally.disclosed, float(body.get("disclosed_bits", 0.0)))
-        self.sessions[body["session"]] = SessionAccount(
+        session = SessionAccount(
             network,
             body["client"],
             variances,
             float(body["failure_probability"]),
             [LayerChannel(ChannelClass(*map(float, pair))) for pair in body["declared"]],
             [np.zeros(rows, dtype=np.int64) for rows, _ in account.layers],
+            standing=body.get("standing", ""),
         )
+        # The certificates of a standing hold for all of its sessions together.
+        if not session.standing or session.standing not in self._standings:
+            account.failure_probability += session.failure_probability
+        if session.standing:
+            first = self._standings.setdefault(session.standing, session)
+            terms = first.network, first.client, first.modulation_variance
+            if terms != (session.network, session.client, variances):
+                raise ValueError("the session's standing is one of other light")
+            session.channels, session.committed = first.channels, first.committed
+        self.sessions[body["session"]] = account.last_session = session
         account.sessions += 1
-        account.failure_probability += float(body["failure_probability"])
-        account.last_session = self.sessions[body["session"]]
 
     def _on_reserve(self, sequence: int, body: Mapping[str, Any]) -> None:
         reserve = Reserve(
@@ -388,6 +424,19 @@ class Accounts:
             if session not in in_use:
                 del self.sessions[session]
         self._ended = [*kept, *recent]
+
+    def _on_refused(self, _: int, body: Mapping[str, Any]) -> None:
+        self.client(body["client"]).refused = body["reason"] or "refused"
+
+    def _on_readmitted(self, _: int, body: Mapping[str, Any]) -> None:
+        known = self.client(body["client"])
+        if not known.refused:
+            raise ValueError("the client is not refused")
+        self.clients[body["client"]] = ClientStanding(admissions=known.admissions + 1)
+
+    def client(self, name: str) -> ClientStanding:
+        """Return the standing of a client, which is opened if it is new."""
+        return self.clients.setdefault(name, ClientStanding())
 
     def copies_of(self, reserve: Reserve) -> NDArray[np.int64]:
         """Return the copies, shape (rows,), that a reserve charges.

@@ -7,6 +7,8 @@ than were asked for, if only those fit.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import sqlite3
 import threading
 import time
@@ -23,6 +25,7 @@ from shotveil.host.ledger.accounts import (
     COMPOSITION,
     SENSES,
     Budget,
+    ClientStanding,
     Emission,
     LayerChannel,
     NetworkAccount,
@@ -169,6 +172,7 @@ class BudgetFilter:
         declared: Sequence[ChannelClass],
         failure_probability: float,
         disclosed_bits: float = 0.0,
+        standing: str = "",
     ) -> None:
         """Begin a session of `client` with one declared channel for each layer.
 
@@ -177,6 +181,8 @@ class BudgetFilter:
         failure_probability: δ in (0, 1) of all certificates of the session together.
         disclosed_bits: Bits that any session discloses of the network besides the light of its
             rows. They are charged only once for all sessions.
+        standing: Name of the client's light under these terms. Sessions with the same name have one
+            channel together; "" means a channel of its own.
 
         Raises `BudgetExhausted` where the disclosed bits alone do not fit the budget, and
         `RangeError` for a session that exists already or has no channel for some layer.
@@ -224,6 +230,7 @@ class BudgetFilter:
                     "failure_probability": failure_probability,
                     "composition": COMPOSITION,
                     "disclosed_bits": disclosed_bits,
+                    **({"standing": self._standing(client, standing)} if standing else {}),
                 },
             )
 
@@ -269,15 +276,17 @@ class BudgetFilter:
                     raise BudgetExhausted(self._explain(session, inferences))
                 self._changed.wait(left)
 
-    def commit(self, reserve: Reserve) -> None:
+    def commit(self, reserve: Reserve, evidence: Mapping[str, bytes] | None = None) -> None:
         """Charge a reserve at its session's channel, since verification accepted its light.
 
-        Raises `RangeError` for a reserve that is not outstanding.
+        evidence: Records of the client's evidence that its light changed, by name; they are kept in
+            the same step. Raises `RangeError` for a reserve that is not outstanding.
         """
         with self._changed:
             if reserve.sequence not in self.accounts.outstanding:
                 raise RangeError(f"reserve {reserve.sequence} is not outstanding")
-            self._write("commit", {"reserve": reserve.sequence})
+            client = self.accounts.sessions[reserve.session].client
+            self._write("commit", {"reserve": reserve.sequence}, client, evidence)
             self._changed.notify_all()
 
     def settle(self, reserve: int, evidence: Mapping[str, Any]) -> None:
@@ -291,6 +300,47 @@ class BudgetFilter:
                 raise RangeError(f"reserve {reserve} is not outstanding")
             self._write("settle", {"reserve": reserve, "evidence": dict(evidence)})
             self._changed.notify_all()
+
+    def evidence(self, client: str) -> dict[str, bytes]:
+        """Return the records of a client's evidence since it was admitted last, by name.
+
+        Raises `RangeError` for a record that is missing or was changed.
+        """
+        with self._changed:
+            found = {}
+            known = self.accounts.clients.get(client, ClientStanding())
+            for name, digest in known.evidence.items():
+                value = self._log.record(self._standing(client, name))
+                if value is None or hashlib.sha256(value).hexdigest() != digest:
+                    raise RangeError(
+                        f"ledger {self._log.path}: the evidence on client {client!r} is missing or "
+                        "was changed"
+                    )
+                found[name] = value
+            return found
+
+    def refuse(self, client: str, reason: str, evidence: Mapping[str, bytes]) -> None:
+        """Refuse a client, in all sessions to come, until `readmit`; keep its evidence."""
+        with self._changed:
+            self._write("refused", {"client": client, "reason": reason}, client, evidence)
+
+    def refusal(self, client: str) -> str:
+        """Return why a client is refused; "" if it is not."""
+        with self._changed:
+            return self.accounts.clients.get(client, ClientStanding()).refused
+
+    def readmit(self, client: str) -> None:
+        """Admit a refused client again. Its evidence begins anew; what leaked stays charged.
+
+        Raises `RangeError` for a client that is not refused.
+        """
+        with self._changed:
+            if not self.refusal(client):
+                refused = sorted(c for c, known in self.accounts.clients.items() if known.refused)
+                raise RangeError(
+                    f"client = {client!r} is not refused; allowed: {', '.join(refused) or 'none'}"
+                )
+            self._write("readmitted", {"client": client})
 
     def restate(self, session: str, layer: int, channel: LayerChannel) -> None:
         """Replace the channel of a layer, and charge the session's committed rows at the new one.
@@ -331,14 +381,26 @@ class BudgetFilter:
     ) -> None:
         self.close()
 
-    def _write(self, kind: str, body: Mapping[str, Any]) -> int:
+    def _write(
+        self,
+        kind: str,
+        body: Mapping[str, Any],
+        client: str = "",
+        evidence: Mapping[str, bytes] | None = None,
+    ) -> int:
         """Try an event on the accounts, write it to disk, and return its sequence number.
 
         The log keeps only what the accounts take. Where either refuses, the accounts are read from
-        the file again, so they never hold anything else than the file.
+        the file again, so they never hold anything else than the file. Records of the evidence on
+        a client are written in the same step, and the event names their digests.
         """
+        records = {}
+        if evidence:
+            digests = {name: hashlib.sha256(data).hexdigest() for name, data in evidence.items()}
+            body = {**body, "records": {client: digests}}
+            records = {self._standing(client, name): data for name, data in evidence.items()}
         try:
-            (written,) = self._log.append_all([(kind, body)], accept=self.accounts.apply)
+            (written,) = self._log.append_all([(kind, body)], records, self.accounts.apply)
         except BaseException:
             self.accounts = restore(self._log)
             raise
@@ -346,6 +408,11 @@ class BudgetFilter:
             keep(self._log, self.accounts)
             self._kept = written.sequence
         return written.sequence
+
+    def _standing(self, client: str, name: str) -> str:
+        """Return a name for what is known of a client since it was admitted last."""
+        admissions = self.accounts.clients.get(client, ClientStanding()).admissions
+        return json.dumps([client, admissions, name])
 
     def _account(self, network: str) -> NetworkAccount:
         account = self.accounts.account_of(network)

@@ -13,6 +13,9 @@ file that was written last, is refused and never begun anew.
 So that a log of any age opens quickly, `save` keeps a *snapshot*: what the events so far add up to,
 in the reader's own form, and a seal over the rows of the file up to there. `resume` compares those
 rows with the seal, which takes two microseconds an event, and follows the chain only from there on.
+
+Beside the events lie *records*, for values that change with every event and would make the log too
+long. A record is written in the transaction of an event, which has to name its digest.
 """
 
 from __future__ import annotations
@@ -35,7 +38,7 @@ from typing import Any
 
 from shotveil.models.common.checks import RangeError
 
-FORMAT = 2  # since then the head says in which file it lies, and there are snapshots
+FORMAT = 2  # since then the head says in which file it lies; there are snapshots and records
 KEY_BYTES = 32
 SEGMENT = 4096  # events that one seal of a snapshot covers
 
@@ -59,10 +62,11 @@ CREATE TRIGGER events_are_final BEFORE UPDATE ON events
 CREATE TRIGGER events_stay BEFORE DELETE ON events
     BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
 """
-_SNAPSHOTS = (
+_SINCE_2 = (
     "CREATE TABLE segments (last INTEGER PRIMARY KEY, seal BLOB NOT NULL)",
     "CREATE TABLE snapshot (one INTEGER PRIMARY KEY CHECK (one = 1), last INTEGER NOT NULL, "
     "version TEXT NOT NULL, state BLOB NOT NULL, seal BLOB NOT NULL)",
+    "CREATE TABLE records (name TEXT PRIMARY KEY, value BLOB NOT NULL)",
 )
 
 
@@ -203,7 +207,7 @@ class EventLog:
         database.execute("BEGIN IMMEDIATE")
         for statement in (
             "ALTER TABLE head ADD COLUMN place INTEGER NOT NULL DEFAULT 0",
-            *_SNAPSHOTS,
+            *_SINCE_2,
         ):
             database.execute(statement)
         self._format = FORMAT
@@ -226,17 +230,21 @@ class EventLog:
         """A secret seed, 32 bytes, of the key that signs this log's checkpoints."""
         return hmac.new(self._key, b"checkpoints", hashlib.sha256).digest()
 
-    def append(self, kind: str, body: Mapping[str, Any]) -> Event:
-        """Write one event and return it; on return it is on disk."""
-        return self.append_all([(kind, body)])[0]
+    def append(
+        self, kind: str, body: Mapping[str, Any], records: Mapping[str, bytes] | None = None
+    ) -> Event:
+        """Write one event and return it; on return it is on disk, with its `records`."""
+        return self.append_all([(kind, body)], records)[0]
 
     def append_all(
         self,
         events: Iterable[tuple[str, Mapping[str, Any]]],
+        records: Mapping[str, bytes] | None = None,
         accept: Callable[[Event], None] = lambda event: None,
     ) -> list[Event]:
-        """Write all events or none, and return them; on return they are on disk.
+        """Write all events and records or none; return the events, which are on disk then.
 
+        records: Values by name; each replaces the one that had its name before.
         accept: Function that is called with each event before the transaction ends. Where it
             raises, nothing is written.
 
@@ -257,6 +265,9 @@ class EventLog:
                 database.executemany(
                     "INSERT INTO events VALUES (?, ?, ?, ?, ?)",
                     [(e.sequence, e.time, e.kind, text, e.digest) for e, text in written],
+                )
+                database.executemany(
+                    "INSERT OR REPLACE INTO records VALUES (?, ?)", (records or {}).items()
                 )
                 self._write_head(head)
                 for event, _ in written:
@@ -292,6 +303,16 @@ class EventLog:
                 "is written, and no light leaves"
             )
         self._size = status.st_size
+
+    def record(self, name: str) -> bytes | None:
+        """Return the record called `name`, as it lies in the file; None if there is none."""
+        with self._guard:
+            row = (
+                self._open_database()
+                .execute("SELECT value FROM records WHERE name = ?", (name,))
+                .fetchone()
+            )
+        return None if row is None else bytes(row[0])
 
     def events(self, after: Head | None = None) -> Iterator[Event]:
         """Yield all events in order, or those `after` a head, each checked against the chain.
@@ -571,7 +592,7 @@ def _write_empty(path: Path, key: bytes) -> None:
     log = EventLog.__new__(EventLog)
     log.path, log._key, log._format, log._place = path, key, FORMAT, path.stat().st_ino
     log._lock_file, log._database = None, sqlite3.connect(path)
-    log._database.executescript(_EVENTS + ";".join(_SNAPSHOTS))
+    log._database.executescript(_EVENTS + ";".join(_SINCE_2))
     log._database.execute(f"PRAGMA user_version = {FORMAT}")
     log._write_head(Head(0, b""))
     log._database.commit()

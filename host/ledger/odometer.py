@@ -96,7 +96,9 @@ def report(accounts: Accounts) -> list[dict[str, Any]]:
     The keys are stable. `light` is what the last session declared of each layer's light.
     `remaining_inferences` holds, for each sense, how many inferences through the last session's
     channel still fit the budget, or None without a budget or a session. `failure_probability`, of
-    the certified totals, is the sum over all sessions, since each of them may fail.
+    the certified totals, is the sum over all standings (one for all sessions of a client under the
+    same terms), since the certificates of each of them may fail. `refused` says why a client is
+    refused, and is "" where it is not.
     """
     return [
         _network(accounts, digest, account) for digest, account in sorted(accounts.networks.items())
@@ -142,6 +144,7 @@ def _network(accounts: Accounts, digest: str, account: NetworkAccount) -> dict[s
                 "leakage_bits": _bits(tally),
                 "row_copies_sent": tally.copies(),
                 "budget": asdict(budget) if (budget := account.budget_of(client)) else None,
+                "refused": accounts.clients[client].refused if client in accounts.clients else "",
             }
             for client, tally in sorted(account.clients.items())
         ],

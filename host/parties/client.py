@@ -24,6 +24,7 @@ from shotveil.host.leakage.default_bounds import DATA_BOUND
 from shotveil.host.ledger.data_ledger import DataLedger
 from shotveil.host.parties.client_checks import check_image_bits, check_welcome, used_gains
 from shotveil.host.protocol import messages_pb2 as pb
+from shotveil.host.protocol.order import Order
 from shotveil.host.protocol.wire import (
     MOST_BYTES,
     MOST_IMAGES,
@@ -61,8 +62,8 @@ class ModelPort(Protocol):
     """The client's end of the classical channel, to a server in this process or another.
 
     `open` begins a session, `run_layer` asks for the light of a layer and tells, part by part,
-    which slot carried which row, and `close` ends the session. All raise `ProtocolError` where the
-    server refuses.
+    which slot of which repetition carried which row, and `close` ends the session. All raise
+    `ProtocolError` where the server refuses.
     """
 
     def open(self, hello: pb.Hello) -> pb.Welcome: ...
@@ -85,7 +86,7 @@ class ClientPort(Protocol):
 class DataClient:
     """A session of a data owner with a model server.
 
-    rng: Secret generator. It draws which repetitions of a row are checks, and their direction.
+    rng: Secret generator. It draws which repetitions of a part are checks, and their direction.
     network: Name of the network that is asked for, or at least the first 8 digits of its digest;
         "" accepts any.
     plan: The client's steps, from its part of the network. None means that the layers follow each
@@ -207,11 +208,11 @@ class DataClient:
         most = max(layer.patches for layer in self._plan.layers)
         batch = max(1, min(batch, MOST_IMAGES // most))
         chunks = [images[i : i + batch] for i in range(0, len(images), batch)]
-        jobs = [(self._number(), stream, chunk) for stream, chunk in enumerate(chunks)]
+        jobs = [(self._number(), chunk) for chunk in chunks]
 
-        def run(job: tuple[int, int, NDArray[np.floating]]) -> Real:
-            number, stream, chunk = job
-            outputs = self._batch(number, stream, np.asarray(chunk, dtype=np.float32))
+        def run(job: tuple[int, NDArray[np.floating]]) -> Real:
+            number, chunk = job
+            outputs = self._batch(number, np.asarray(chunk, dtype=np.float32))
             progress(len(chunk))
             return outputs
 
@@ -232,7 +233,7 @@ class DataClient:
         self._next_batch += 1
         return self._next_batch - 1
 
-    def _batch(self, number: int, stream: int, chunk: NDArray[np.float32]) -> Real:
+    def _batch(self, number: int, chunk: NDArray[np.float32]) -> Real:
         if self._ledger is not None:
             # Each patch is data of its own, which meets all rows.
             met = [
@@ -248,11 +249,11 @@ class DataClient:
             scale = self._channel.inference_scale_at(
                 self.gains[index], self.welcome.layers[index].scale
             )
-            return self._layer(number, stream, index, xi) * scale
+            return self._layer(number, index, xi) * scale
 
         return through_layers(self._plan, chunk, read)
 
-    def _layer(self, number: int, stream: int, index: int, xi: Complex) -> Real:
+    def _layer(self, number: int, index: int, xi: Complex) -> Real:
         """Return the quadratures (images, rows) of one layer; judge the checks among them."""
         session, shape = self.welcome.session, self.welcome.layers[index]
         checks = checks_for(len(xi), self._check_rate)
@@ -267,7 +268,7 @@ class DataClient:
             modes=xi.shape[1],
             real=pack(xi.real),
             imaginary=pack(xi.imag),
-            stream=stream,
+            stream=number,  # light that is sent later has noise of its own
         )
         slots = self._most_slots(shape.rows)
         places = np.zeros((slots, 0), dtype=np.int64)
@@ -318,25 +319,21 @@ class DataClient:
             reading = next(readings, None)
             if reading is None or reading.part != part or progress.part != part:
                 raise invalid(f"part {part} of layer {index} is missing or out of order")
-            named = np.array(progress.slots, dtype=np.int64)
+            order = Order.from_bytes(progress.order, repetitions, progress.mixed)
+            named = order.listed
             if reading.slots != len(named):
                 raise invalid(f"{len(named)} slots are named but {reading.slots} were read")
-            if not len(named):
-                raise invalid(f"part {part} of layer {index} is empty")
             if seen + len(named) > slots:
                 raise invalid("the server sends more rows than it declared")
             read = unpack("readings", reading.values, (repetitions, len(named)))
-            mask = check_mask(places[seen : seen + len(named)], repetitions)
-            used, checked = separate(read, mask)
+            used, checked = separate(order.named(read), check_mask(places[seen], repetitions))
             seen += len(named)
             if checks and (found := self.check.add(checked, index)):
                 raise ProtocolError(Refusal.ABORTED, f"the server's light is refused: {found}")
             squares += float(np.sum(checked**2))
             checked_readings += checked.size
             rows = named[named >= 0]
-            if len(rows) != len(set(rows.tolist())) or np.any(rows >= shape.rows):
-                raise invalid("a row is named that does not exist or came twice")
-            if np.any(named < -1) or not missing[rows].all():
+            if np.any(rows >= shape.rows) or not missing[rows].all():
                 raise invalid("a row is named that does not exist or came twice")
             missing[rows] = False
             values[:, rows] = used[:, named >= 0]

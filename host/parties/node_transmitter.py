@@ -21,8 +21,9 @@ from shotveil.host.devices.device import DeviceError
 from shotveil.host.devices.node import BatchResult, Node, of_role
 from shotveil.host.ledger.accounts import Reserve
 from shotveil.host.parties.calibration import ServerCalibration
-from shotveil.host.parties.transmitter import Sums
+from shotveil.host.parties.transmitter import Sums, decoys_of
 from shotveil.host.protocol import messages_pb2 as pb
+from shotveil.host.protocol.order import Order
 from shotveil.host.protocol.wire import ProtocolError, Refusal
 from shotveil.host.run.schedule import Part
 from shotveil.host.verification.estimation import mode_statistics, statistics
@@ -57,6 +58,8 @@ class NodeTransmitter:
     Raises `RangeError` if the node is not a server's node.
     """
 
+    mixes = False  # a node sums what it sends, and could not tell decoys from weights in its sums
+
     def __init__(
         self, reach: Callable[[], Node], rng: np.random.Generator, calibration: ServerCalibration
     ) -> None:
@@ -75,7 +78,7 @@ class NodeTransmitter:
     def hold(self, key: str, rows: EncodedRows) -> None:
         try:
             layout_of(rows.modes, self.spec.digitiser)
-            self._scale(rows)
+            self._scale(_largest(rows))
         except RangeError as error:
             raise ProtocolError(Refusal.FAILED_PRECONDITION, str(error)) from None
         with self._guard:
@@ -102,18 +105,19 @@ class NodeTransmitter:
 
     def send(self, shot: pb.Shot) -> Sums:
         with self._guard:
-            weights, decoys = self._held[shot.weights], self._held.get(shot.decoys)
-            if decoys is None:
-                raise ProtocolError(Refusal.FAILED_PRECONDITION, "the session has ended")
-            # Weights and decoys share one scale, or their light would be distinguishable.
-            scale = max(self._scale(weights), self._scale(decoys))
-            unit = self._unit(scale)
-            slots = np.array(shot.slots, dtype=np.int64)
+            weights = self._held[shot.weights]
+            (slots,) = Order.from_bytes(shot.order, shot.images, shot.mixed).names
+            x, p = decoys_of(shot, weights)
             amplitudes = [
-                (weights.x[s], weights.p[s]) if s >= 0 else (decoys.x[-1 - s], decoys.p[-1 - s])
-                for s in slots
+                (weights.x[s], weights.p[s]) if s >= 0 else (x[-1 - s], p[-1 - s]) for s in slots
             ]
-            rows = row_symbols(self.spec.drive, np.array(amplitudes), unit)
+            try:
+                # All parts of a layer share one scale, or decoys would be distinguishable.
+                scale = max(self._scale(_largest(weights)), self._scale(shot.decoy_peak))
+                unit = self._unit(scale)
+                rows = row_symbols(self.spec.drive, np.array(amplitudes), unit)
+            except RangeError as error:
+                raise ProtocolError(Refusal.FAILED_PRECONDITION, str(error)) from None
             batch = self._play(rows, scale)
             if batch.refusals:
                 raise ProtocolError(
@@ -177,9 +181,8 @@ class NodeTransmitter:
         )
         self._set = modes, scale
 
-    def _scale(self, rows: EncodedRows) -> float:
+    def _scale(self, largest: float) -> float:
         """Return the drive scale at which the largest quadrature fits the format of symbols."""
-        largest = float(max(np.abs(rows.x).max(), np.abs(rows.p).max()))
         return drive_scale(self.spec.drive, largest, self._calibration.full_scale)
 
     def _unit(self, scale: float) -> float:
@@ -195,3 +198,7 @@ class NodeTransmitter:
         spec, known = self.spec.digitiser, self._calibration.receiver
         shift = mode_shift(rows.shape[2], spec)
         return mode_statistics(spec, batch.session, batch.modes, known, unit, rows, shift)
+
+
+def _largest(rows: EncodedRows) -> float:
+    return float(max(np.abs(rows.x).max(), np.abs(rows.p).max()))

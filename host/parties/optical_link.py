@@ -29,7 +29,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shotveil.host.parties.link_sessions import LinkSessions
+from shotveil.host.parties.transmitter import decoys_of
 from shotveil.host.protocol import messages_pb2 as pb
+from shotveil.host.protocol.order import Order
 from shotveil.host.protocol.wire import (
     MOST_BYTES,
     MOST_IMAGES,
@@ -77,7 +79,7 @@ class _Exchange:
 
     xi: The data directions, shape (images, N).
     check: The direction of all checks, shape (N,).
-    places: The repetitions of each slot that are checks, shape (slots, checks).
+    places: The repetitions that are checks in a part that begins with each slot, (slots, checks).
     """
 
     xi: Complex
@@ -100,23 +102,26 @@ class _Exchange:
 
     @property
     def repetitions(self) -> int:
-        """Number of times that a slot is sent: once for each image and each check."""
+        """Number of times that a part is sent: once for each image and each check."""
         return len(self.xi) + self.checks
+
+    def mask(self, first_slot: int) -> NDArray[np.bool_]:
+        """Return which repetitions of a part that begins with `first_slot` are checks."""
+        places = self.places[first_slot] if self.checks else np.zeros(0, np.int64)
+        return check_mask(places, self.repetitions)
 
 
 class _Part:
-    """One part of a layer on its way: the direction that each slot meets, and what was read."""
+    """One part of a layer on its way: the direction of each repetition, and what was read."""
 
     def __init__(self, exchange: _Exchange, light: pb.Light, first_slot: int) -> None:
         self.exchange, self.slots = exchange, light.slots
         self._header = _header(light)
         self.rng = generator(exchange.seeds, light.layer, light.part, 3)
         self.values = np.empty((light.repetitions, light.slots))
-        places = exchange.places[first_slot : first_slot + light.slots]
-        images, checks = np.arange(len(exchange.xi)), np.arange(exchange.checks)
-        numbers = np.concatenate([images, len(images) + 0 * checks])[:, None]
-        numbers = np.repeat(numbers, light.slots, axis=1)
-        self._meets = interleave(numbers, check_mask(places, light.repetitions))
+        images = len(exchange.xi)
+        numbers = np.minimum(np.arange(images + exchange.checks), images)
+        self._meets = interleave(numbers, exchange.mask(first_slot))
         self._directions = np.concatenate([exchange.xi, exchange.check[None]])
         self._next = 0
 
@@ -135,9 +140,8 @@ class _Part:
             )
 
     def directions(self, light: pb.Light, number: int) -> Complex:
-        """Return the directions that these slots meet, shape (number, N)."""
-        meets = self._meets[light.repetition, light.first : light.first + number]
-        return np.asarray(self._directions[meets])
+        """Return the directions that these slots meet, shape (number, N): one and the same."""
+        return np.repeat(self._directions[self._meets[light.repetition]][None], number, axis=0)
 
     def read(self, light: pb.Light, inference: Real) -> None:
         """Store what the client's detector reads."""
@@ -331,21 +335,19 @@ class SimulatedLink:
         check_version(shot)
         check_name("session", shot.session)
         weights = self._rows(shot.weights)
-        decoys = self._rows(shot.decoys) if shot.decoys else None
         if not shot.first < shot.stop <= weights.rows:
             raise invalid(f"rows [{shot.first}, {shot.stop}) are outside [0, {weights.rows}]")
-        slots = np.array(shot.slots, dtype=np.int64)
-        picked = -1 - slots[slots < 0]
-        sent = np.sort(slots[slots >= 0])
-        if not np.array_equal(sent, np.arange(shot.first, shot.stop)):
+        check_range("images", shot.images, 1, 2 * MOST_IMAGES)
+        order = Order.from_bytes(shot.order, shot.images, shot.mixed)
+        names = order.listed
+        if not np.array_equal(names[names >= 0], np.arange(shot.first, shot.stop)):
             raise invalid("slots do not hold each of the rows once")
-        if len(picked) and (decoys is None or picked.max() >= decoys.rows):
-            raise invalid("slots hold a decoy that is not loaded")
-        if decoys is not None and decoys.modes != weights.modes:
-            raise invalid(f"decoys have {decoys.modes} modes; allowed: {weights.modes}")
+        decoys = EncodedRows(*decoys_of(shot, weights), weights.scale)
+        if decoys.rows != np.sum(names < 0):
+            raise invalid(f"slots hold {np.sum(names < 0)} decoys, but there are {decoys.rows}")
 
         exchange = self._exchange((shot.session, shot.batch, shot.layer))
-        first_slot = self._begin(exchange, shot, shot.images, len(slots), weights.modes)
+        first_slot = self._begin(exchange, shot, shot.images, len(names), weights.modes)
 
         link = self._lit(exchange.gain)
         seeds = exchange.seeds
@@ -359,9 +361,8 @@ class SimulatedLink:
         if exchange.checks:
             rng = generator(seeds, shot.layer, shot.first, 2)
             parts.append(read_sufficient(link, block, checks, rng))
-        values = np.empty((shot.images, len(slots)))
-        read = np.concatenate([part.values for part in parts])
-        values[:, slots >= 0] = read[:, slots[slots >= 0] - shot.first]
+        values = np.empty(order.names.shape)  # a column for each name: the decoys come first
+        values[:, decoys.rows :] = np.concatenate([part.values for part in parts])
         sums = SymbolStatistics(0, 0.0, 0.0, 0.0)
         for part in parts:
             assert part.statistics is not None
@@ -372,11 +373,10 @@ class SimulatedLink:
             ),
             modes=weights.modes,
         )
-        if len(picked) and decoys is not None:
-            light = EncodedRows(decoys.x[picked], decoys.p[picked], decoys.scale)
+        if decoys.rows:
             rng = generator(seeds, shot.layer, shot.first, 1)
-            per_mode = read_per_mode(link, light, np.concatenate([exchange.xi, checks]), rng)
-            values[:, slots < 0] = per_mode.values * (weights.scale / decoys.scale)
+            per_mode = read_per_mode(link, decoys, np.concatenate([exchange.xi, checks]), rng)
+            values[:, decoys.rows - 1 :: -1] = per_mode.values
             statistics = per_mode.statistics
             assert statistics is not None
             returned.decoy_count = int(statistics.count[0])
@@ -385,8 +385,8 @@ class SimulatedLink:
             returned.decoy_yy = pack(statistics.yy)
         # The client's detector shows a quadrature; only the client rescales it to a product.
         values /= link.inference_scale(weights.scale)
-        places = exchange.places[first_slot : first_slot + len(slots)]
-        self._show(exchange, shot, interleave(values, check_mask(places, shot.images)))
+        values = interleave(values, exchange.mask(first_slot))
+        self._show(exchange, shot, order.played(values))
         return returned
 
     def send(self, lights: Iterable[pb.Light]) -> Iterator[pb.Record]:

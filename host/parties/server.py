@@ -14,6 +14,7 @@ import math
 import secrets
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +28,7 @@ from shotveil.host.ledger.checkpoints import Checkpoint, require_part_of, sign
 from shotveil.host.parties.sessions import require_room, to_end
 from shotveil.host.parties.transmitter import Transmitter, transmitter_for
 from shotveil.host.protocol import messages_pb2 as pb
+from shotveil.host.protocol.order import Order
 from shotveil.host.protocol.wire import (
     MOST_IMAGES,
     MOST_REASON,
@@ -37,11 +39,12 @@ from shotveil.host.protocol.wire import (
     check_range,
     check_version,
     invalid,
+    pack,
 )
 from shotveil.host.run.schedule import Part
-from shotveil.host.verification.monitor import MonitorSettings, SessionMonitor, Verdict
+from shotveil.host.verification.monitor import ClientMonitor, MonitorSettings, Verdict
 from shotveil.models.common.checks import RangeError, require
-from shotveil.models.link.decoys import RowMoments, decoy_rows
+from shotveil.models.link.decoys import RowMoments
 from shotveil.models.link.encoding import EncodedRows, encode_rows
 from shotveil.models.link.light import Light, links_of
 from shotveil.models.link.optics import Link
@@ -87,8 +90,7 @@ class ServerSettings:
 @dataclass(eq=False)
 class _Session:
     client: str
-    monitor: SessionMonitor
-    decoys: list[str]
+    monitor: ClientMonitor
     rng: np.random.Generator
     lock: threading.Lock = field(default_factory=threading.Lock)
     # For each batch: its number of images and the layer that comes next, len(layers) when done.
@@ -97,6 +99,14 @@ class _Session:
     used: float = field(default_factory=time.monotonic)
     images: int = 0
     epoch: str = ""  # the hold of the link that the session belongs to
+
+
+@dataclass(eq=False)
+class _Hidden:
+    """What nobody knows of a layer's light in a batch: its decoys, and the order of its slots."""
+
+    decoys: EncodedRows
+    rng: np.random.Generator
 
 
 class ModelServer:
@@ -132,11 +142,16 @@ class ModelServer:
         # Why the last few sessions ended, for clients that still ask in one. The errors themselves
         # are not kept: their tracebacks would keep the calls and their streams alive.
         self._refused: dict[str, tuple[str, Refusal, str]] = {}
+        # One monitor for all open sessions of a client; what it knows lies in the ledger.
+        self._monitors: weakref.WeakValueDictionary[str, ClientMonitor] = (
+            weakref.WeakValueDictionary()
+        )
         self._links = links_of(settings.link, len(network.layers))
         self._rows = [
             encode_rows(layer.weights, link.modulation_variance)
             for layer, link in zip(network.layers, self._links, strict=True)
         ]
+        self._moments = [RowMoments.of(rows) for rows in self._rows]
         self._patches = [layer.patches for layer in network.layers]
         name = secrets.token_hex(8)
         self._keys = [f"weights {name} {i}" for i in range(len(self._rows))]
@@ -153,8 +168,8 @@ class ModelServer:
     def open(self, hello: pb.Hello, client: str) -> pb.Welcome:
         """Begin a session with `client`, the name in its certificate.
 
-        Raises `ProtocolError` for an unknown network, a checkpoint that the ledger does not hold,
-        too many sessions or an exhausted budget.
+        Raises `ProtocolError` for an unknown network, a client that is refused, a checkpoint that
+        the ledger does not hold, too many sessions or an exhausted budget.
         """
         check_version(hello)
         name = hello.network
@@ -168,6 +183,7 @@ class ModelServer:
                 Refusal.NOT_FOUND,
                 f"network {name!r} is not served; allowed: {self._network.name}",
             )
+        self._require_admitted(client)
         self._expire()
         links, settings = self._links, self._settings
         session_id = secrets.token_hex(16)
@@ -178,8 +194,7 @@ class ModelServer:
             layers = self._network.layers
             session = _Session(
                 client,
-                SessionMonitor(links, [layer.modes for layer in layers], settings.monitor),
-                [f"decoys {session_id} {i}" for i in range(len(layers))],
+                self._monitor(client),
                 rng,
             )
             self._sessions[session_id] = session
@@ -198,18 +213,13 @@ class ModelServer:
                 ],
                 settings.monitor.failure_probability,
                 disclosed_bits(self._rows),
+                session.monitor.standing,
             )
         except BaseException as error:
             with self._guard:
                 self._sessions.pop(session_id, None)
             if isinstance(error, BudgetExhausted):
                 raise ProtocolError(Refusal.RESOURCE_EXHAUSTED, str(error)) from None
-            raise
-        try:
-            for layer, (key, rows) in enumerate(zip(session.decoys, self._rows, strict=True)):
-                self._light.hold(key, decoy_rows(rows, self._decoys(layer), rng))
-        except BaseException as error:
-            self._end(session_id, session, f"it could not begin: {error}")
             raise
         log.info("session %s of client %s begins", session_id[:8], client)
         return pb.Welcome(
@@ -237,7 +247,8 @@ class ModelServer:
     def run_layer(self, request: pb.LayerRequest, client: str) -> Iterator[pb.Progress]:
         """Send one layer's rows for a batch.
 
-        Return an iterator that tells, part by part, which slot carried which row. It raises
+        Return an iterator that tells, part by part, which slot of which repetition carried which
+        row, once the light of the part has returned. It raises
         `ProtocolError` where the budget is exhausted or verification refuses the client.
         """
         check_version(request)
@@ -312,6 +323,29 @@ class ModelServer:
             self._ledger.settle(reserve.sequence, evidence)
             log.info("reserve %d is not charged: its light never left", reserve.sequence)
 
+    def _require_admitted(self, client: str) -> None:
+        if reason := self._ledger.refusal(client):
+            raise ProtocolError(
+                Refusal.PERMISSION_DENIED,
+                f"client {client} is refused until the owner readmits it: {reason}",
+            )
+
+    def _require_accepted(self, client: str) -> None:
+        """Raise `ProtocolError` if verification refused a client since its session began."""
+        if reason := self._ledger.refusal(client):
+            raise ProtocolError(Refusal.ABORTED, f"verification refused: {reason}")
+
+    def _monitor(self, client: str) -> ClientMonitor:
+        """Return what verification knows of a client, from the ledger if it has no open session."""
+        monitor = self._monitors.get(client)
+        if monitor is None:
+            modes = [layer.modes for layer in self._network.layers]
+            known = self._ledger.evidence(client)
+            settings, digest = self._settings.monitor, self._network.digest
+            monitor = ClientMonitor(self._links, modes, settings, digest, known)
+            self._monitors[client] = monitor
+        return monitor
+
     def _session(self, session_id: str, client: str) -> _Session:
         with self._guard:
             session = self._sessions.get(session_id)
@@ -358,8 +392,13 @@ class ModelServer:
             plan = list(self._light.parts(rows, decoys, images, request.checks))
             # Nothing is charged for a client that never gets ready for the light.
             self._light.await_optics(request.session, request.batch, layer)
+            with session.lock:
+                rng = session.rng.spawn(1)[0]
+            variance = self._links[layer].modulation_variance
+            drawn = self._moments[layer].draw(variance, rows.scale, decoys, rng)
+            fresh = _Hidden(drawn, rng)
             send = self._in_rows if plan[0].decoys is None else self._whole
-            yield from send(session, request, plan)
+            yield from send(session, request, plan, fresh)
             finished = True
         except (RangeError, ProtocolError) as error:
             if isinstance(error, BudgetExhausted):
@@ -382,7 +421,7 @@ class ModelServer:
                     session.images += request.images
 
     def _in_rows(
-        self, session: _Session, request: pb.LayerRequest, plan: Sequence[Part]
+        self, session: _Session, request: pb.LayerRequest, plan: Sequence[Part], fresh: _Hidden
     ) -> Iterator[pb.Progress]:
         """Send parts that may be cut anywhere: as many rows at a time as the budget allows.
 
@@ -393,12 +432,13 @@ class ModelServer:
         for part in plan:
             first = part.first
             while first < part.stop:
+                self._require_accepted(session.client)
                 place = Emission(session.epoch, request.batch, next(number))
                 reserve = self._reserve(request, first, part.stop, place)
                 own = [d for d in range(decoys) if first <= d * rows // decoys < reserve.stop]
                 sent = Part(first, reserve.stop, tuple(own))
                 try:
-                    progress = self._part(session, request, place.part, sent, reserve)
+                    progress = self._part(session, request, place.part, sent, reserve, fresh)
                 except ProtocolError:
                     self._settle(reserve)
                     raise
@@ -406,7 +446,7 @@ class ModelServer:
                 first = reserve.stop
 
     def _whole(
-        self, session: _Session, request: pb.LayerRequest, plan: Sequence[Part]
+        self, session: _Session, request: pb.LayerRequest, plan: Sequence[Part], fresh: _Hidden
     ) -> Iterator[pb.Progress]:
         """Send a layer whose parts cannot be cut.
 
@@ -414,6 +454,7 @@ class ModelServer:
         parts hold weights. Raises `BudgetExhausted` unless the whole layer fits the budget.
         """
         rows = self._rows[request.layer].rows
+        self._require_accepted(session.client)
         reserve = self._reserve(request, 0, rows)
         if reserve.stop < rows:
             raise BudgetExhausted(
@@ -422,7 +463,7 @@ class ModelServer:
             )
         for number, part in enumerate(plan):
             last = number == len(plan) - 1
-            yield self._part(session, request, number, part, reserve if last else None)
+            yield self._part(session, request, number, part, reserve if last else None, fresh)
 
     def _reserve(
         self, request: pb.LayerRequest, first: int, stop: int, emission: Emission | None = None
@@ -442,13 +483,17 @@ class ModelServer:
         number: int,
         part: Part,
         reserve: Reserve | None,
+        fresh: _Hidden,
     ) -> pb.Progress:
         """Send and judge a part that is already reserved; commit `reserve` if it is accepted."""
         layer, first, stop = request.layer, part.first, part.stop
         assert part.decoys is not None
-        mixed = [*range(first, stop), *(-1 - d for d in part.decoys)]
-        with session.lock:
-            slots = session.rng.permutation(mixed)
+        self._require_accepted(session.client)
+        repetitions = request.images * self._patches[layer] + request.checks
+        drawn, own = fresh.decoys, list(part.decoys)
+        names = np.concatenate([np.arange(first, stop), -1 - np.arange(len(own))])
+        mixed = self._light.mixes
+        order = Order.draw(names, repetitions, mixed, fresh.rng).to_bytes()
         weights, per_mode = self._light.send(
             pb.Shot(
                 version=VERSION,
@@ -456,40 +501,47 @@ class ModelServer:
                 batch=request.batch,
                 layer=layer,
                 part=number,
-                images=request.images * self._patches[layer] + request.checks,
+                images=repetitions,
                 weights=self._keys[layer],
-                decoys=session.decoys[layer],
                 first=first,
                 stop=stop,
-                slots=slots.tolist(),
+                order=order,
+                mixed=mixed,
+                decoy_x=pack(drawn.x[own]),
+                decoy_p=pack(drawn.p[own]),
+                decoy_peak=float(max(np.abs(drawn.x).max(), np.abs(drawn.p).max())),
                 last=stop == self._rows[layer].rows,
             )
         )
-        with session.lock:
-            judgement = session.monitor.add(layer, weights, per_mode)
+        monitor, client = session.monitor, session.client
+        with monitor.lock:
+            judgement = monitor.add(layer, weights, per_mode)
+            evidence = monitor.record(layer)
             if judgement.verdict is Verdict.ABORT:
+                self._ledger.refuse(client, judgement.reason, evidence)
                 for i in range(len(self._rows)):
-                    self._ledger.restate(request.session, i, session.monitor.channel(i))
-            else:
-                if reserve is not None:
-                    self._ledger.commit(reserve)
-                if session.monitor.new_certificate(layer):
-                    self._ledger.restate(request.session, layer, session.monitor.channel(layer))
+                    self._ledger.restate(request.session, i, monitor.channel(i))
+            elif reserve is not None:
+                # The new channel first: the rows that are committed then never count for less.
+                if (channel := monitor.new_certificate(layer)) is not None:
+                    self._ledger.restate(request.session, layer, channel)
+                self._ledger.commit(reserve, evidence)
         if judgement.verdict is Verdict.ABORT:
-            log.warning("client %s is refused: %s", session.client, judgement.reason)
+            log.warning("client %s is refused: %s", client, judgement.reason)
             raise ProtocolError(Refusal.ABORTED, f"verification refused: {judgement.reason}")
         warning = judgement.verdict is Verdict.WARN
         if warning:
-            log.warning("client %s: %s", session.client, judgement.reason)
+            log.warning("client %s: %s", client, judgement.reason)
         return pb.Progress(
             part=number,
-            slots=np.maximum(slots, -1).tolist(),
+            order=order,
+            mixed=mixed,
             warning=warning,
             reason=judgement.reason,
         )
 
     def _decoys(self, layer: int) -> int:
-        """Return the number of decoys that a session has for a layer."""
+        """Return the number of decoys that a layer has, for each batch anew."""
         return math.ceil(self._settings.decoy_rate * self._rows[layer].rows)
 
     def _end(
@@ -508,7 +560,7 @@ class ModelServer:
                     del self._refused[next(iter(self._refused))]
         log.info("session %s of client %s ends: %s", session_id[:8], session.client, reason)
         self._ledger.end_session(session_id, reason)
-        dropped = pb.Dropped(version=VERSION, session=session_id, keys=session.decoys)
+        dropped = pb.Dropped(version=VERSION, session=session_id)
         dropped.reason = f"the session was ended: {reason}"
         if refusal is not None:
             # A client may hear from the link first, so the link gives the server's own reason.

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from shotveil.host.ledger.accounts import Reserve
 from shotveil.host.parties.receipts import evidence, is_about
 from shotveil.host.protocol import messages_pb2 as pb
-from shotveil.host.protocol.wire import VERSION, ProtocolError, Refusal, invalid, pack, unpack
+from shotveil.host.protocol.order import Order
+from shotveil.host.protocol.wire import VERSION, invalid, pack, unpack
 from shotveil.host.run.schedule import Part, row_blocks
 from shotveil.host.verification.assumptions import Components, FineSums
 from shotveil.models.common.checks import RangeError
@@ -61,8 +62,12 @@ class ServerPort(Protocol):
 class Transmitter(Protocol):
     """Sends rows over a link and returns the sums of what comes back. Threads may share one.
 
+    mixes: Whether slots may carry mixtures of rows and decoys (`host.protocol.order`).
+
     A call raises `ProtocolError` where the link refuses or its answer makes no sense.
     """
+
+    mixes: bool
 
     def hold(self, key: str, rows: EncodedRows) -> None:
         """Keep `rows` ready under `key`."""
@@ -106,6 +111,12 @@ def transmitter_for(port: ServerPort, rng: np.random.Generator) -> Transmitter:
     if held.symbol_level:
         return SymbolTransmitter(port, rng, held.epoch)
     return RepeatingTransmitter(port, held.epoch)
+
+
+def decoys_of(shot: pb.Shot, rows: EncodedRows) -> tuple[Real, Real]:
+    """Return the amplitudes x and p of the decoys in a shot, (decoys, modes) each."""
+    shape = len(shot.decoy_x) // (8 * rows.modes), rows.modes
+    return unpack("decoys", shot.decoy_x, shape), unpack("decoys", shot.decoy_p, shape)
 
 
 def blocks(rows: EncodedRows, images: int) -> Iterator[Part]:
@@ -152,6 +163,8 @@ class LinkTransmitter:
 class RepeatingTransmitter(LinkTransmitter):
     """The transmitter for a link that holds rows, repeats them on command and forms the sums."""
 
+    mixes = True
+
     def __init__(self, port: ServerPort, epoch: str = "") -> None:
         super().__init__(port, epoch)
         self._modes: dict[str, int] = {}
@@ -190,11 +203,12 @@ class RepeatingTransmitter(LinkTransmitter):
 class SymbolTransmitter(LinkTransmitter):
     """The transmitter for a link at symbol level.
 
-    rng: Secret generator. It draws which quadrature of a slot is measured.
+    rng: Secret generator. It draws which quadrature of a repetition is measured.
     """
 
     squeezing = 0.0  # variance (SNU) of X in the light that is sent; 0 means coherent light
     count = False  # whether the server counts photons instead of measuring quadratures
+    mixes = True
 
     def __init__(self, port: ServerPort, rng: np.random.Generator, epoch: str = "") -> None:
         super().__init__(port, epoch)
@@ -219,87 +233,86 @@ class SymbolTransmitter(LinkTransmitter):
 
     def send(self, shot: pb.Shot) -> Sums:
         with self._guard:
-            weights, decoys = self._held[shot.weights], self._held.get(shot.decoys)
-        slots = np.array(shot.slots, dtype=np.int64)
-        is_decoy = slots < 0
-        x, p = (np.empty((len(slots), weights.modes)) for _ in range(2))
-        x[~is_decoy], p[~is_decoy] = weights.x[slots[~is_decoy]], weights.p[slots[~is_decoy]]
-        if is_decoy.any():
-            if decoys is None:
-                raise ProtocolError(Refusal.FAILED_PRECONDITION, "the session has ended")
-            drawn = -1 - slots[is_decoy]
-            x[is_decoy], p[is_decoy] = decoys.x[drawn], decoys.p[drawn]
+            weights = self._held[shot.weights]
+        order = Order.from_bytes(shot.order, shot.images, shot.mixed)
+        listed = order.listed
+        # Negative numbers count from the end: decoy d lies at −1 − d.
+        x, p = (
+            np.concatenate([own, decoys[::-1]])[listed]
+            for own, decoys in zip((weights.x, weights.p), decoys_of(shot, weights), strict=True)
+        )
+        number = len(listed)
         step = max(1, NUMBERS_IN_MESSAGE // weights.modes)
-        measure_p = self.local_oscillator((shot.images, len(slots)))
-        blocks = [
-            (repetition, slice(first, min(first + step, len(slots))))
-            for repetition in range(shot.images)
-            for first in range(0, len(slots), step)
-        ]
-        packed = {(b.start, b.stop): (pack(x[b]), pack(p[b])) for _, b in blocks}
+        # Slots that are mixed have to be measured alike, so that the mixing can be undone.
+        measure_p = self.local_oscillator((shot.images, 1))[:, 0]
+        blocks = [slice(first, min(first + step, number)) for first in range(0, number, step)]
 
         def lights() -> Iterator[pb.Light]:
-            for repetition, block in blocks:
-                of_x, of_p = packed[block.start, block.stop]
-                yield pb.Light(
-                    version=VERSION,
-                    session=shot.session,
-                    batch=shot.batch,
-                    layer=shot.layer,
-                    part=shot.part,
-                    repetitions=shot.images,
-                    slots=len(slots),
-                    last=shot.last,
-                    repetition=repetition,
-                    first=block.start,
-                    modes=weights.modes,
-                    x=of_x,
-                    p=of_p,
-                    measure_p=measure_p[repetition, block].astype(np.uint8).tobytes(),
-                    squeezing=self.squeezing,
-                    count=self.count,
-                )
+            for repetition in range(shot.images):
+                sent_x, sent_p = (order.played_rows(repetition, part) for part in (x, p))
+                for block in blocks:
+                    size = block.stop - block.start
+                    yield pb.Light(
+                        version=VERSION,
+                        session=shot.session,
+                        batch=shot.batch,
+                        layer=shot.layer,
+                        part=shot.part,
+                        repetitions=shot.images,
+                        slots=number,
+                        last=shot.last,
+                        repetition=repetition,
+                        first=block.start,
+                        modes=weights.modes,
+                        x=pack(sent_x[block]),
+                        p=pack(sent_p[block]),
+                        measure_p=bytes([int(measure_p[repetition])]) * size,
+                        squeezing=self.squeezing,
+                        count=self.count,
+                    )
 
         records = self._port.send(lights())
-        pooled = np.zeros((2, 3))  # over the slots of weights, in X and in P
-        often, summed = np.zeros((2, len(slots))), np.zeros((2, *x.shape))
-        per_mode = np.zeros((3, weights.modes))
-        for repetition, block in blocks:
-            record = next(records, None)
-            if record is None:
-                raise invalid("the link returned less light than was sent")
-            shape = block.stop - block.start, weights.modes
-            y = unpack("returned light", record.values, shape)
-            q = np.where(measure_p[repetition, block, None], p[block], x[block])
-            y = self.received(shot, repetition, q, y)
-            hidden = is_decoy[block]
+        # In X and in P: how often it was measured, and the sums over the slots of weights.
+        often, pooled = np.zeros(2, dtype=np.int64), np.zeros((2, 3))
+        summed, per_mode = np.zeros((2, *x.shape)), np.zeros((3, weights.modes))
+        hidden = listed < 0
+        for repetition in range(shot.images):
+            q = p if measure_p[repetition] else x
+            sent, got = order.played_rows(repetition, q), np.empty_like(q)
+            for block in blocks:
+                record = next(records, None)
+                if record is None:
+                    raise invalid("the link returned less light than was sent")
+                shape = block.stop - block.start, weights.modes
+                y = unpack("returned light", record.values, shape)
+                got[block] = self.received(shot, repetition, sent[block], y)
+            y = order.named_rows(repetition, got)
             squares = q * q, q * y, y * y
-            in_p = measure_p[repetition, block]
-            for quadrature, chosen in enumerate((~in_p, in_p)):
-                often[quadrature, block] += chosen
-                summed[quadrature, block] += y * chosen[:, None]
-                pooled[quadrature] += [np.sum(part[chosen & ~hidden]) for part in squares]
+            quadrature = int(measure_p[repetition])
+            often[quadrature] += 1
+            summed[quadrature] += y
+            pooled[quadrature] += [np.sum(part[~hidden]) for part in squares]
             per_mode += [np.sum(part[hidden], axis=0) for part in squares]
         # The stream is read to its end, so that the link knows that every record arrived.
         if next(records, None) is not None:
             raise invalid("the link returned more light than was sent")
-        number = shot.images * int(np.sum(is_decoy))
-        counted = np.full(weights.modes, number, dtype=np.int64)
+        decoys, rows = (int(np.sum(which)) for which in (hidden, ~hidden))
+        counted = np.full(weights.modes, shot.images * decoys, dtype=np.int64)
         try:
             by_x, by_p = (
-                SymbolStatistics(int(np.sum(each[~is_decoy])) * weights.modes, *sums)
-                for each, sums in zip(often, pooled, strict=True)
+                SymbolStatistics(int(number) * rows * weights.modes, *sums)
+                for number, sums in zip(often, pooled, strict=True)
             )
             groups = self.components(shot.weights).sums(
-                slots[~is_decoy], often[:, ~is_decoy], summed[:, ~is_decoy]
+                listed[~hidden], np.repeat(often[:, None], rows, axis=1), summed[:, ~hidden]
             )
-            sent = FineSums.of_both(by_x, by_p, groups)
-            return sent, SymbolStatistics(counted, *per_mode) if number else None
+            total = FineSums.of_both(by_x, by_p, groups)
+            return total, SymbolStatistics(counted, *per_mode) if decoys else None
         except RangeError as error:
             raise invalid(f"the link's record is impossible: {error}") from None
 
     def local_oscillator(self, shape: tuple[int, int]) -> NDArray[np.bool_]:
-        """Draw whether P (true) or X is measured, shape (repetitions, slots).
+        """Draw whether P (true) or X is measured, as an array of `shape`.
 
         The choice is secret, so nobody can hide noise in the quadrature that is not measured.
         """

@@ -71,16 +71,18 @@ class LayerRequest(_message.Message):
     def __init__(self, version: _Optional[int] = ..., session: _Optional[str] = ..., batch: _Optional[int] = ..., layer: _Optional[int] = ..., images: _Optional[int] = ..., checks: _Optional[int] = ...) -> None: ...
 
 class Progress(_message.Message):
-    __slots__ = ("part", "slots", "warning", "reason")
+    __slots__ = ("part", "warning", "reason", "order", "mixed")
     PART_FIELD_NUMBER: _ClassVar[int]
-    SLOTS_FIELD_NUMBER: _ClassVar[int]
     WARNING_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    ORDER_FIELD_NUMBER: _ClassVar[int]
+    MIXED_FIELD_NUMBER: _ClassVar[int]
     part: int
-    slots: _containers.RepeatedScalarFieldContainer[int]
     warning: bool
     reason: str
-    def __init__(self, part: _Optional[int] = ..., slots: _Optional[_Iterable[int]] = ..., warning: _Optional[bool] = ..., reason: _Optional[str] = ...) -> None: ...
+    order: bytes
+    mixed: bool
+    def __init__(self, part: _Optional[int] = ..., warning: _Optional[bool] = ..., reason: _Optional[str] = ..., order: _Optional[bytes] = ..., mixed: _Optional[bool] = ...) -> None: ...
 
 class Goodbye(_message.Message):
     __slots__ = ("version", "session")
@@ -159,7 +161,7 @@ class Statement(_message.Message):
     def __init__(self, body: _Optional[str] = ..., signature: _Optional[bytes] = ..., certificate: _Optional[bytes] = ...) -> None: ...
 
 class Shot(_message.Message):
-    __slots__ = ("version", "session", "batch", "layer", "part", "images", "weights", "decoys", "first", "stop", "slots", "last")
+    __slots__ = ("version", "session", "batch", "layer", "part", "images", "weights", "first", "stop", "last", "order", "decoy_x", "decoy_p", "decoy_peak", "mixed")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     SESSION_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
@@ -167,11 +169,14 @@ class Shot(_message.Message):
     PART_FIELD_NUMBER: _ClassVar[int]
     IMAGES_FIELD_NUMBER: _ClassVar[int]
     WEIGHTS_FIELD_NUMBER: _ClassVar[int]
-    DECOYS_FIELD_NUMBER: _ClassVar[int]
     FIRST_FIELD_NUMBER: _ClassVar[int]
     STOP_FIELD_NUMBER: _ClassVar[int]
-    SLOTS_FIELD_NUMBER: _ClassVar[int]
     LAST_FIELD_NUMBER: _ClassVar[int]
+    ORDER_FIELD_NUMBER: _ClassVar[int]
+    DECOY_X_FIELD_NUMBER: _ClassVar[int]
+    DECOY_P_FIELD_NUMBER: _ClassVar[int]
+    DECOY_PEAK_FIELD_NUMBER: _ClassVar[int]
+    MIXED_FIELD_NUMBER: _ClassVar[int]
     version: int
     session: str
     batch: int
@@ -179,12 +184,15 @@ class Shot(_message.Message):
     part: int
     images: int
     weights: str
-    decoys: str
     first: int
     stop: int
-    slots: _containers.RepeatedScalarFieldContainer[int]
     last: bool
-    def __init__(self, version: _Optional[int] = ..., session: _Optional[str] = ..., batch: _Optional[int] = ..., layer: _Optional[int] = ..., part: _Optional[int] = ..., images: _Optional[int] = ..., weights: _Optional[str] = ..., decoys: _Optional[str] = ..., first: _Optional[int] = ..., stop: _Optional[int] = ..., slots: _Optional[_Iterable[int]] = ..., last: _Optional[bool] = ...) -> None: ...
+    order: bytes
+    decoy_x: bytes
+    decoy_p: bytes
+    decoy_peak: float
+    mixed: bool
+    def __init__(self, version: _Optional[int] = ..., session: _Optional[str] = ..., batch: _Optional[int] = ..., layer: _Optional[int] = ..., part: _Optional[int] = ..., images: _Optional[int] = ..., weights: _Optional[str] = ..., first: _Optional[int] = ..., stop: _Optional[int] = ..., last: _Optional[bool] = ..., order: _Optional[bytes] = ..., decoy_x: _Optional[bytes] = ..., decoy_p: _Optional[bytes] = ..., decoy_peak: _Optional[float] = ..., mixed: _Optional[bool] = ...) -> None: ...
 
 class Sums(_message.Message):
     __slots__ = ("count", "qq", "qy", "yy")
@@ -259,20 +267,18 @@ class Record(_message.Message):
     def __init__(self, values: _Optional[bytes] = ...) -> None: ...
 
 class Dropped(_message.Message):
-    __slots__ = ("version", "session", "keys", "refusal", "reason", "everything")
+    __slots__ = ("version", "session", "keys", "refusal", "reason")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     SESSION_FIELD_NUMBER: _ClassVar[int]
     KEYS_FIELD_NUMBER: _ClassVar[int]
     REFUSAL_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
-    EVERYTHING_FIELD_NUMBER: _ClassVar[int]
     version: int
     session: str
     keys: _containers.RepeatedScalarFieldContainer[str]
     refusal: str
     reason: str
-    everything: bool
-    def __init__(self, version: _Optional[int] = ..., session: _Optional[str] = ..., keys: _Optional[_Iterable[str]] = ..., refusal: _Optional[str] = ..., reason: _Optional[str] = ..., everything: _Optional[bool] = ...) -> None: ...
+    def __init__(self, version: _Optional[int] = ..., session: _Optional[str] = ..., keys: _Optional[_Iterable[str]] = ..., refusal: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class Settings(_message.Message):
     __slots__ = ("version", "session", "batch", "layer", "gain", "images", "modes", "real", "imaginary", "stream", "checks", "check_real", "check_imaginary", "places")

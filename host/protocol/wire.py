@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-VERSION = 2  # since then each layer has a gain and a photon number of its own
+VERSION = 3  # since then every repetition has an order of slots and every part decoys of its own
 MOST_BYTES = 16 << 20  # bytes in one message; gRPC enforces this limit before parsing
 MOST_IMAGES = 1024  # images in one batch
 MOST_MODES = 1 << 16

@@ -13,7 +13,7 @@ strongest is a group of its own, and so are the strongest two, three and so on t
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -64,6 +64,10 @@ class FineSums(SymbolStatistics):
         both = x + p
         return cls(both.count, both.qq, both.qy, both.yy, x, p, groups)
 
+    def joined(self, other: FineSums) -> FineSums:
+        """The sums over the weights of both."""
+        return self.of_both(self.x + other.x, self.p + other.p, self.groups + other.groups)
+
 
 class Components:
     """The principal components of the rows of a layer, in groups, strongest first."""
@@ -101,30 +105,22 @@ class Components:
         )
 
 
-class AssumptionTests:
-    """Collects the fine sums of a session and judges them."""
+def assumption_evidence(
+    parts: Sequence[tuple[HonestNoise, FineSums, float]],
+) -> dict[str, float]:
+    """Return ln E of each test by name; nothing where there are no parts.
 
-    def __init__(self) -> None:
-        self._layers: dict[Hashable, tuple[HonestNoise, Part, Part, GroupSums]] = {}
-
-    def add(self, layer: Hashable, noise: HonestNoise, sums: FineSums) -> None:
-        """Add what came back of a layer, whose declared noise is `noise`."""
-        x, p, groups = sums.x, sums.p, sums.groups
-        if layer in self._layers:
-            _, (_, x_before), (_, p_before), before = self._layers[layer]
-            x, p, groups = x_before + x, p_before + p, before + groups
-        self._layers[layer] = noise, (noise, x), (noise, p), groups
-
-    def evidence(self) -> dict[str, float]:
-        """Return ln E of each test by name; nothing as long as no fine sums came."""
-        if not self._layers:
-            return {}
-        noises, x, p, groups = zip(*self._layers.values(), strict=True)
-        rises = [rise_evidence(noise, sums) for noise, sums in zip(noises, groups, strict=True)]
-        return {
-            "one quadrature": float(quadrature_evidence(x, p)),
-            "amplified components": float(logsumexp(rises) - np.log(len(rises))),
-        }
+    parts: Of each layer its declared noise, its sums, and the share that it has in the evidence on
+        components. All shares that there may ever be sum to 1 at most.
+    """
+    if not parts:
+        return {}
+    x, p = ([(noise, getattr(sums, q)) for noise, sums, _ in parts] for q in "xp")
+    rises = [rise_evidence(noise, sums.groups) + np.log(share) for noise, sums, share in parts]
+    return {
+        "one quadrature": float(quadrature_evidence(x, p)),
+        "amplified components": float(logsumexp(rises)),
+    }
 
 
 def quadrature_evidence(x: Iterable[Part], p: Iterable[Part]) -> NDArray[np.float64]:

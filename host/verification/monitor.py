@@ -1,34 +1,36 @@
-"""The server's judgement of a session: a verdict after every part, and certificates.
+"""The server's judgement of a client over all its sessions: a verdict after every part.
 
 After every part the server accepts, warns or aborts. Three tests run side by side, each with a
-third of the false-alarm probability of the whole session. They look for too much excess noise and
-too little transmittance, both over all rows that returned, and for too much noise in single modes,
-over the decoy rows, whose modes are recorded one by one. Where the receiver forms finer sums, the
-two tests of `host.verification.assumptions` join them, and each has a fifth. The tests are
-sequential (`host.verification.evidence`), so they may be read after every part and stopped at any
-time.
+third of the false-alarm probability of the client's whole life. They look for too much excess noise
+and too little transmittance, both over all rows that ever returned, and for too much noise in
+single modes, over the decoy rows, whose modes are recorded one by one. Where the receiver forms
+finer sums, the two tests of `host.verification.assumptions` join them, and each has a fifth. The
+tests are sequential (`host.verification.evidence`), so they may be read after every part and
+stopped at any time, and the sums that they rest on are kept for ever (`host.verification.records`).
 
-Certificates come from decoy rows alone. These carry no weights, and the client cannot tell them
-from the other rows. A layer gets a certificate whenever the number of its decoy symbols has
-doubled. The j-th certificate takes 6/(πj)² of the layer's share of the failure probability, half
-for T and half for ε. These shares sum to no more than the whole, so all certificates of a session
-hold together with that probability (union bound), whatever the stopping rule. They assume a single
-channel in a session, with independent Gaussian noise.
+Certificates bound the mean channel of all light so far (`host.verification.confidence`). They are
+the worse of two. The limits from the weights' own light bound what happened to it, whether or not
+the client can tell decoys from weights. The limits from decoys also hold for a client that knows
+the weights well enough to send good copies of them: it knows nothing of fresh decoys. A certificate
+is issued again as soon as the limits are worse than those of the last one, or rest on a quarter
+more light. Until the first one, all light counts as lost.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
 
-from shotveil.host.leakage.certificate import ChannelEstimate, certified_channel, estimated_channel
-from shotveil.host.leakage.composition import ChannelClass, channel_class
+from shotveil.host.leakage.certificate import ChannelEstimate, estimated_channel
+from shotveil.host.leakage.composition import LOST, ChannelClass, channel_class
 from shotveil.host.ledger.accounts import LayerChannel
-from shotveil.host.verification.assumptions import AssumptionTests, FineSums
+from shotveil.host.verification.assumptions import assumption_evidence
+from shotveil.host.verification.confidence import channel_at_any_time, worse
 from shotveil.host.verification.evidence import (
     HonestNoise,
     excess_evidence,
@@ -36,11 +38,12 @@ from shotveil.host.verification.evidence import (
     loss_evidence,
 )
 from shotveil.host.verification.levels import FAILURE_PROBABILITY, FALSE_ALARM_PROBABILITY
+from shotveil.host.verification.records import Period, period_name
 from shotveil.models.common.checks import require
 from shotveil.models.link.light import Light, links_of
 from shotveil.models.link.statistics import SymbolStatistics
 
-FIRST_CERTIFICATE = 10_000  # decoy symbols; a certificate from fewer would be too loose to use
+MORE_LIGHT = 1.25  # times as much as at the last certificate: then there is a new one
 
 
 class Verdict(Enum):
@@ -51,13 +54,14 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class MonitorSettings:
-    """The error probabilities of a session, all in (0, 1), and the limit for single modes.
+    """The error probabilities of a client's life, all in (0, 1), and the limit for single modes.
 
-    false_alarm_probability: Probability that an honest session is aborted.
-    warning_probability: Probability that an honest session gets a warning.
-    failure_probability: Probability δ that any certificate of a session is wrong.
-    peak: Largest share of the excess noise that a mode may have on average over a session, in units
-        of 1/N, ≥ 1.
+    false_alarm_probability: Probability that an honest client is ever refused.
+    warning_probability: Probability that an honest client ever gets a warning.
+    failure_probability: Probability δ that any certificate of a network's light to a client is
+        ever wrong.
+    peak: Largest share of the excess noise that a mode may have on average over all light to a
+        client, in units of 1/N, ≥ 1.
 
     Raises `RangeError` for a value out of range.
     """
@@ -75,11 +79,11 @@ class MonitorSettings:
 
 @dataclass(frozen=True)
 class Judgement:
-    """The verdict on a session so far.
+    """The verdict on a client so far.
 
     reason: One sentence that says why.
     evidence: ln E of each test, by name.
-    limit: The value of ln E at which the session is aborted.
+    limit: The value of ln E at which the client is refused.
     """
 
     verdict: Verdict
@@ -88,70 +92,101 @@ class Judgement:
     limit: float
 
 
-class SessionMonitor:
-    """Collects the sums of all light that returns in a session, and judges them.
+class ClientMonitor:
+    """Collects the sums of all light that a client ever returned, and judges them.
 
     link: The link with its declared settings, for all layers or for each.
     modes: Number of modes N of each layer.
+    settings: Error probabilities of the client's whole life.
+    network: Digest of the network that is served.
+    known: What is known of the client already: records, by name, as `record` gave them.
+
+    Threads that share a monitor have to hold its `lock` around a judgement and what they do with
+    it. Raises `RangeError` for a record that makes no sense.
     """
 
     def __init__(
-        self, link: Light, modes: Sequence[int], settings: MonitorSettings | None = None
+        self,
+        link: Light,
+        modes: Sequence[int],
+        settings: MonitorSettings | None = None,
+        network: str = "",
+        known: Mapping[str, bytes] | None = None,
     ) -> None:
         self.settings = settings or MonitorSettings()
-        links = links_of(link, len(modes))
-        self._receivers = [each.server_detector for each in links]
-        self._noise = [HonestNoise.declared(each, n) for each, n in zip(links, modes, strict=True)]
+        self.lock = threading.RLock()
+        self._links = links_of(link, len(modes))
         self._declared = [
             ChannelClass(each.declared_transmittance_at(n), each.declared_excess_noise(n))
-            for each, n in zip(links, modes, strict=True)
+            for each, n in zip(self._links, modes, strict=True)
         ]
-        self.weights = [SymbolStatistics(0, 0.0, 0.0, 0.0) for _ in modes]
-        self.decoys = [
-            SymbolStatistics(np.zeros(n, np.int64), np.zeros(n), np.zeros(n), np.zeros(n))
-            for n in modes
+        self._names = [
+            period_name(network, layer, each, n)
+            for layer, (each, n) in enumerate(zip(self._links, modes, strict=True))
         ]
-        self._assumptions = AssumptionTests()
-        self._certificates = [0 for _ in modes]
-        self._certified: list[ChannelEstimate | None] = [None for _ in modes]
+        self._periods = {name: Period.from_bytes(data) for name, data in (known or {}).items()}
+        for name, each, n in zip(self._names, self._links, modes, strict=True):
+            if name not in self._periods:
+                place = len(self._periods) + 1
+                self._periods[name] = Period(HonestNoise.declared(each, n), place)
+        self._issued: list[tuple[ChannelClass, int] | None] = [None for _ in modes]
         self._refused = False
+        self._flatness: dict[str, float] = {}  # of periods that did not change since
+
+    @property
+    def standing(self) -> str:
+        """Name of the light that counts together: that of this network under these terms."""
+        return "/".join(self._names)
+
+    def period(self, layer: int) -> Period:
+        """Return the sums of a layer, under the terms that are declared now."""
+        return self._periods[self._names[layer]]
+
+    def record(self, layer: int) -> dict[str, bytes]:
+        """Return what has to be kept of a layer, by name."""
+        return {self._names[layer]: self.period(layer).to_bytes()}
 
     def add(
         self, layer: int, weights: SymbolStatistics | None, decoys: SymbolStatistics | None
     ) -> Judgement:
-        """Add what returned of a layer and return the verdict on the session.
+        """Add what returned of a layer and return the verdict on the client.
 
         weights: Sums over all weight symbols together, or None.
         decoys: Sums over the decoy symbols for each mode, arrays (N,), or None.
         """
+        period = self.period(layer)
         if weights is not None:
-            self.weights[layer] += weights
-            if isinstance(weights, FineSums):
-                self._assumptions.add(layer, self._noise[layer], weights)
+            period.add_weights(weights)
         if decoys is not None:
-            self.decoys[layer] += decoys
+            period.decoys += decoys
+        self._flatness.pop(self._names[layer], None)
         judgement = self.judge()
         self._refused = self._refused or judgement.verdict is Verdict.ABORT
         return judgement
 
     def judge(self) -> Judgement:
         """Return the verdict on all that has returned so far."""
+        periods = self._periods.values()
         parts = [
-            (noise, statistics)
-            for noise, weights, decoys in zip(self._noise, self.weights, self.decoys, strict=True)
-            for statistics in (weights, decoys.pooled())
+            (period.noise, statistics)
+            for period in periods
+            for statistics in (period.weights, period.decoys.pooled())
             if statistics.count
         ]
-        evidence = {"excess noise": 0.0, "loss": 0.0, "single modes": 0.0}
+        evidence = {"excess noise": 0.0, "loss": 0.0}
         if parts:
             evidence["excess noise"] = float(excess_evidence(parts))
             evidence["loss"] = float(loss_evidence(parts))
-        modes = math.log(sum(noise.modes for noise in self._noise))
-        evidence["single modes"] = max(
-            float(np.max(flatness_evidence(noise, decoys, self.settings.peak))) - modes
-            for noise, decoys in zip(self._noise, self.decoys, strict=True)
+        # Each period has a share of the level of its own for its modes; these shares sum to 1.
+        for name, period in self._periods.items():
+            if name not in self._flatness:
+                found = flatness_evidence(period.noise, period.decoys, self.settings.peak)
+                share = period.share / period.noise.modes
+                self._flatness[name] = float(np.max(found)) + math.log(share)
+        evidence["single modes"] = max(self._flatness.values())
+        evidence |= assumption_evidence(
+            [(p.noise, p.fine, p.share) for p in periods if p.fine is not None]
         )
-        evidence |= self._assumptions.evidence()
         tests = len(evidence)
         limit = self._limit(self.settings.false_alarm_probability, tests)
         worst = max(evidence, key=lambda name: evidence[name])
@@ -163,35 +198,53 @@ class SessionMonitor:
             verdict = Verdict.ACCEPT
         return Judgement(verdict, self._reason(verdict, worst), evidence, limit)
 
+    def certified(self, layer: int) -> ChannelEstimate:
+        """Return the worst mean channel of a layer's light so far that is not excluded.
+
+        It is wrong with the failure probability at most, for all layers and at all times together.
+        """
+        period, link = self.period(layer), self._links[layer]
+        share = self.settings.failure_probability / len(self._names)
+        # Both limits may have the whole share: if the certificate is wrong for the weights, then
+        # the limits from the weights are wrong, and so it is for decoys.
+        return worse(
+            *(
+                channel_at_any_time(
+                    sums, link.server_detector, period.noise.modes, link.modulation_variance, share
+                )
+                for sums in (period.weights, period.decoys.pooled())
+            )
+        )
+
     def channel(self, layer: int) -> LayerChannel:
         """Return the layer's channel in all three senses, as far as they are known."""
-        pooled = self.weights[layer] + self.decoys[layer].pooled()
-        known = LayerChannel(self._declared[layer])
+        period = self.period(layer)
+        pooled = period.weights + period.decoys.pooled()
+        estimated, certified = LOST, LOST
         if pooled.count >= 2 and pooled.qq > 0:
-            estimated = channel_class(
-                *map(float, estimated_channel(pooled, self._receivers[layer]))
-            )
-            certified = self._certified[layer]
-            known = LayerChannel(
-                self._declared[layer],
-                estimated,
-                known.certified if certified is None else channel_class(*map(float, certified)),
-            )
-        if self._refused:
-            known = LayerChannel(known.certified, known.estimated, known.certified)
-        return known
+            receiver = self._links[layer].server_detector
+            estimated = channel_class(*map(float, estimated_channel(pooled, receiver)))
+        transmittance, noise = map(float, self.certified(layer))
+        if math.isfinite(noise):
+            certified = channel_class(transmittance, noise)
+        declared = certified if self._refused else self._declared[layer]
+        return LayerChannel(declared, estimated, certified)
 
-    def new_certificate(self, layer: int) -> bool:
-        """Issue the layer's next certificate if its decoys have doubled; return whether it did."""
-        decoys = self.decoys[layer].pooled()
-        if decoys.count < FIRST_CERTIFICATE << self._certificates[layer] or not decoys.qq > 0:
-            return False
-        # Several doublings in one step count as one look at the data.
-        self._certificates[layer] = int(decoys.count // FIRST_CERTIFICATE).bit_length()
-        share = self.settings.failure_probability / len(self._noise)
-        look = 6 / (math.pi * self._certificates[layer]) ** 2
-        self._certified[layer] = certified_channel(decoys, self._receivers[layer], share * look)
-        return True
+    def new_certificate(self, layer: int) -> LayerChannel | None:
+        """Return the layer's channel if a new certificate is due, else None."""
+        channel, light = self.channel(layer), self._light(layer)
+        if (last := self._issued[layer]) is not None:
+            (transmittance, noise), amount = last
+            now = channel.certified
+            good = now.transmittance >= transmittance and now.excess_noise <= noise
+            if good and light < MORE_LIGHT * amount:
+                return None
+        self._issued[layer] = channel.certified, light
+        return channel
+
+    def _light(self, layer: int) -> int:
+        period = self.period(layer)
+        return int(period.weights.count + np.sum(period.decoys.count))
 
     def _limit(self, probability: float, tests: int) -> float:
         return math.log(tests / probability)
@@ -211,4 +264,4 @@ class SessionMonitor:
             "one quadrature": "more noise or loss in one quadrature than declared",
             "amplified components": "a component of the weights came back amplified",
         }[worst]
-        return f"{found} (an honest session shows it with probability {level:g} at most)"
+        return f"{found} (an honest client ever shows it with probability {level:g} at most)"

@@ -1,16 +1,18 @@
 """The client's check that the server's light is coherent: not squeezed, thermal or changing.
 
-The client's data are safe only if the server sends coherent light. So every slot of a batch is sent
+The client's data are safe only if the server sends coherent light. So every part of a batch is sent
 a few times more often than there are images. The client measures these extra repetitions but does
-not use them for its result. Which repetitions they are is drawn for each slot and known to the
+not use them for its result. Which repetitions they are is drawn for each part and known to the
 client alone; how many there are is public. The client measures them in a secret random direction,
-drawn for each layer, and so in a random quadrature of every mode.
+drawn for each layer, and so in a random quadrature of every mode. The server cannot know a check
+before it has sent light of it, but one that counts photons may see during a long repetition that
+the light returns without a pattern; at a gain close to 1 too few photons return for that.
 
-All checks of a slot carry the same state. They scatter about their mean with a variance that
-coherent light fixes exactly, η·(G−1)·D(G). Squeezed light has less variance in some quadratures and
-far more in others, and a random direction with random phases sees the mean of both, which is
-larger. Thermal light, or a server that sends different rows in one slot, also has more. The check
-tests only this scatter, so it needs no knowledge of the weights.
+All checks of a row, or of a decoy, carry the same state. They scatter about their mean with a
+variance that coherent light fixes exactly, η·(G−1)·D(G). Squeezed light has less variance in some
+quadratures and far more in others, and a random direction with random phases sees the mean of both,
+which is larger. Thermal light, or a server that gives different rows one name, also has more. The
+check tests only this scatter, so it needs no knowledge of the weights.
 """
 
 from __future__ import annotations
@@ -96,44 +98,39 @@ def checks_for(images: int, rate: float) -> int:
 
 
 def draw_places(
-    slots: int, repetitions: int, checks: int, rng: np.random.Generator
+    parts: int, repetitions: int, checks: int, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Draw which repetitions of each slot are checks: shape (slots, checks), ascending, uniform."""
-    # Floyd's sampling without replacement, for all slots at once.
-    places = np.full((slots, checks), -1, dtype=np.int64)
+    """Draw which repetitions of each part are checks: shape (parts, checks), ascending, uniform."""
+    # Floyd's sampling without replacement, for all parts at once.
+    places = np.full((parts, checks), -1, dtype=np.int64)
     for i, last in enumerate(range(repetitions - checks, repetitions)):
-        drawn = rng.integers(0, last, slots, endpoint=True)
+        drawn = rng.integers(0, last, parts, endpoint=True)
         taken = (places == drawn[:, None]).any(axis=1)
         places[:, i] = np.where(taken, last, drawn)
     return np.sort(places, axis=1)
 
 
 def check_mask(places: NDArray[np.int64], repetitions: int) -> NDArray[np.bool_]:
-    """Return a mask, shape (slots, repetitions), that is true at the checks.
+    """Return a mask, shape (repetitions,), that is true at the checks of a part.
 
-    places: The repetitions that are checks, shape (slots, checks).
+    places: The repetitions that are checks, shape (checks,).
     """
-    mask = np.zeros((len(places), repetitions), dtype=bool)
-    np.put_along_axis(mask, places, True, axis=1)
+    mask = np.zeros(repetitions, dtype=bool)
+    mask[places] = True
     return mask
 
 
 def interleave(apart: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[Any]:
-    """Bring values, shape (repetitions, slots), into the order in which they are sent.
+    """Bring values, shape (repetitions, …), into the order in which they are sent.
 
     apart: The values with those of the images first and those of the checks last.
     mask: The mask of `check_mask`.
     """
-    if not mask.any():
-        return apart
-    checks = int(mask[0].sum())
-    sent = np.empty(mask.shape, dtype=apart.dtype)
-    sent[~mask] = apart[:-checks].T.ravel()
-    sent[mask] = apart[-checks:].T.ravel()
-    return sent.T
+    sent = np.empty_like(apart)
+    sent[~mask], sent[mask] = np.split(apart, [int((~mask).sum())])
+    return sent
 
 
 def separate(sent: NDArray[Any], mask: NDArray[np.bool_]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Undo `interleave`: return the values of the images, (images, slots), and of the checks."""
-    by_slot, slots = sent.T, len(mask)
-    return by_slot[~mask].reshape(slots, -1).T, by_slot[mask].reshape(slots, -1).T
+    """Undo `interleave`: return the values of the images, (images, …), and of the checks."""
+    return sent[~mask], sent[mask]

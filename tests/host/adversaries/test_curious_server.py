@@ -9,6 +9,7 @@ import pytest
 
 from shotveil.host.adversaries.curious_server import MOST_BATCHES, CuriousTransmitter
 from shotveil.host.protocol import messages_pb2 as pb
+from shotveil.host.protocol.order import Order
 from shotveil.host.protocol.wire import pack, unpack
 from shotveil.models.adversaries.counting_server import PhotonCounter
 from shotveil.models.adversaries.homodyne_server import Homodyner
@@ -25,11 +26,9 @@ class Port:
 
     def __init__(self, symbol_level=True):
         self.symbol_level = symbol_level
-        self.dropped = []
 
-    def drop(self, dropped):
-        self.dropped.append(dropped)
-        return SimpleNamespace(symbol_level=self.symbol_level)
+    def claim(self):
+        return SimpleNamespace(symbol_level=self.symbol_level, epoch="1")
 
 
 def transmitter(server, **options):
@@ -114,11 +113,11 @@ class Port_too:
     symbol_level: bool = True
     noise: np.ndarray | float = 0.5
     lights: list = field(default_factory=list)
-    dropped: list = field(default_factory=list)
+    claims: int = 0
 
-    def drop(self, dropped):
-        self.dropped.append(dropped)
-        return pb.Loaded(symbol_level=self.symbol_level)
+    def claim(self):
+        self.claims += 1
+        return pb.Loaded(symbol_level=self.symbol_level, epoch=f"epoch {self.claims}")
 
     def send(self, lights):
         for light in lights:
@@ -145,14 +144,16 @@ class Looker:
 def transmitter_too(server, port=None):
     made = CuriousTransmitter(port or Port_too(), np.random.default_rng(1), server, LINK_2)
     made.hold("weights", ROWS)
-    made.hold("decoys", ROWS)
     return made
 
 
 def shot_too(layer=0, batch=0, slots=(0, 1, 2, 3, -1), images=2, session="s", part=0):
+    own = sum(slot < 0 for slot in slots)
+    order = Order(np.tile(slots, (images, 1)), np.ones((images, len(slots)), int), False)
     return pb.Shot(
-        version=2, session=session, batch=batch, layer=layer, part=part, images=images,
-        weights="weights", decoys="decoys", first=0, stop=4, slots=slots, last=True,
+        version=3, session=session, batch=batch, layer=layer, part=part, images=images,
+        weights="weights", first=0, stop=4, order=order.to_bytes(),
+        decoy_x=pack(ROWS.x[:own]), decoy_p=pack(ROWS.p[:own]), last=True,
     )  # fmt: skip
 
 
@@ -160,8 +161,7 @@ def test_a_link_that_forms_the_sums_is_of_no_use():
     with pytest.raises(RangeError, match=r"hands out sums alone; allowed: .*--symbol-level"):
         transmitter_too(Looker(), Port_too(symbol_level=False))
     port = Port_too()
-    transmitter_too(Looker(), port)
-    assert [(d.version, d.everything) for d in port.dropped] == [(2, True)]
+    assert transmitter_too(Looker(), port).epoch == "epoch 1" and port.claims == 1
 
 
 def test_what_is_known_is_taken_away_before_it_looks():
@@ -222,10 +222,10 @@ def test_who_counts_photons_tells_verification_what_was_declared():
 def test_light_is_what_the_server_wants(server, squeezing, count):
     port = Port_too(noise=1.0)
     made = transmitter_too(server, port)
-    made.send(shot_too(slots=[0, 1, 2, 3] * 20))
+    made.send(shot_too(images=20))
     assert {light.count for light in port.lights} == {count}
-    assert [light.squeezing for light in port.lights] == pytest.approx([squeezing] * 2)
-    measured = np.frombuffer(port.lights[0].measure_p, np.uint8)
+    assert [light.squeezing for light in port.lights] == pytest.approx([squeezing] * 20)
+    measured = np.concatenate([np.frombuffer(v.measure_p, np.uint8) for v in port.lights])
     # X is what is squeezed; who does not squeeze looks at either quadrature.
     assert measured.any() == (squeezing == 0) and not measured.all()
 

@@ -149,3 +149,21 @@ def test_missing_files_and_formats_are_refused(path, tmp_path, capsys):
         assert code == 2 and "is not found" in error
     code, _, error = run(capsys, "ledger", "show", path, "--plot", tmp_path / "x.doc")
     assert code == 2 and ".svg" in error
+
+
+def test_readmit_admits_a_refused_client_again(path, capsys):
+    code, _, error = run(capsys, "ledger", "readmit", path, "--client", "alice")
+    assert code == 2 and "'alice' is not refused; allowed: none" in error
+    with BudgetFilter(path) as ledger:
+        for name in ("alice", "bob"):
+            ledger.refuse(name, f"[red]noise of {name}", {})
+    code, out, _ = run(capsys, "ledger", "show", path)
+    assert "client alice is refused: [red]noise of alice" in " ".join(out.split())
+    code, out, _ = run(capsys, "ledger", "readmit", path, "--client", "alice", "--json")
+    assert code == 0 and json.loads(out) == {"client": "alice", "reason": "[red]noise of alice"}
+    code, out, _ = run(capsys, "ledger", "readmit", path, "--client", "bob")
+    assert code == 0 and "client bob is admitted again; it was refused: [red]noise of bob" in out
+    _, out, _ = run(capsys, "ledger", "show", path)
+    assert "refused" not in out
+    code, _, error = run(capsys, "ledger", "readmit", path.parent / "no.db", "--client", "bob")
+    assert code == 2 and "is not found" in error

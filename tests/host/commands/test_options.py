@@ -53,7 +53,7 @@ def help_of(decorate):
             1e-6,
             ("--false-alarm-probability=0.5", 0.5),
         ),
-        (options.sense_option, "sense", "declared", ("--sense=certified", "certified")),
+        (options.sense_option, "sense", "certified", ("--sense=declared", "declared")),
         (options.network_option(), "network", "mnist", ("--network=a.npz", "a.npz")),
         (options.network_option("other"), "network", "other", ("--network=mnist", "mnist")),
         (options.network_option(None), "network", None, ("--network=mnist", "mnist")),

@@ -22,6 +22,7 @@ from shotveil.host.design.clone_budget import clone_budget
 from shotveil.host.design.operating_point import within_budgets
 from shotveil.host.ledger.accounts import Budget
 from shotveil.host.ledger.budget import BudgetFilter
+from shotveil.host.ledger.event_log import EventLog
 from shotveil.host.ledger.odometer import read_accounts
 from shotveil.host.parties.calibration import ServerCalibration
 from shotveil.host.parties.keys import make_keys, read_keys
@@ -208,11 +209,14 @@ def test_every_option_reaches_the_server(shotveil, built, keys, network_file, sm
     assert account.default_client_budget == Budget(2.0, "certified")
 
 
-def test_budgets_are_declared_unless_certified_is_asked_for(shotveil, built, keys, network_file):
-    line = f"serve --keys keys --ledger a.db --network {network_file} {LIGHT}"
-    assert shotveil(f"{line} --budget 0")[0] == 0
-    (account,) = read_accounts(keys.parent / "a.db").networks.values()
-    assert account.budget == Budget(0.0, "declared") and account.default_client_budget is None
+def test_budgets_are_certified_unless_declared_is_asked_for(shotveil, built, keys, network_file):
+    line = f"serve --keys keys --network {network_file} {LIGHT}"
+    for option, sense in (("", "certified"), ("--sense declared", "declared")):
+        ledger = keys.parent / f"{sense}.db"
+        EventLog(ledger, create=True).close()
+        assert shotveil(f"{line} --ledger {ledger} --budget 0 {option}")[0] == 0
+        (account,) = read_accounts(ledger).networks.values()
+        assert account.budget == account.default_client_budget == Budget(0.0, sense)
 
 
 def test_the_channel_is_declared_where_the_light_is_not(shotveil, built, keys, network_file):
@@ -278,7 +282,7 @@ def test_it_has_a_ledger_a_budget_and_a_link_of_its_own(
     line = f"serve --demo --network {network_file} --link a:1 {LIGHT} {budget}"
     assert shotveil(line)[0] == 0 and DEMO_BUDGET == 8
     account = read_accounts(demo / "ledger.db").networks[small_network.digest]
-    assert account.budget == Budget(bits, "declared")
+    assert account.budget == Budget(bits, "certified")
     ((command, how),) = built.children
     assert command[0] == sys.executable and how["text"]
     assert command[3:] == ["link", "--demo", "--json", "--address", "a:1"]

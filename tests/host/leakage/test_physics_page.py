@@ -34,6 +34,7 @@ def test_functions_named_on_the_page_exist():
     import shotveil.host.leakage.spectrum as spectrum
     import shotveil.host.leakage.supporting_planes as supporting_planes
     import shotveil.host.verification.assumptions as assumptions
+    import shotveil.host.verification.confidence as confidence
     import shotveil.host.verification.verdict as verification
     import shotveil.models.link.amplifier as amplifier
     import shotveil.models.link.detector as detector
@@ -43,7 +44,7 @@ def test_functions_named_on_the_page_exist():
         f"{module.__name__}.{name}".removeprefix("shotveil."): True
         for module in (
             *(certificate, data, declared, reconstruction, published, weights, verification),
-            *(majorant, spectrum, supporting_planes, assumptions),
+            *(majorant, spectrum, supporting_planes, assumptions, confidence),
             *(amplifier, detector, optics, statistics),
         )
         for name in vars(module)

@@ -1,6 +1,7 @@
 """The budget filter: charges first, never over, and nothing is lost when a process dies."""
 
 import os
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -538,3 +539,99 @@ def test_what_a_session_is_opened_with_is_checked(ledger, place, bad, name):
     with pytest.raises(RangeError, match=name):
         ledger.open_session(*arguments)
     assert ledger._log.head == head
+
+
+def standing(ledger, name, client="alice", of="light"):
+    ledger.open_session(name, NETWORK.digest, client, V_A, [GOOD, GOOD], DELTA, standing=of)
+
+
+def test_sessions_with_one_standing_are_charged_at_one_channel(path, monkeypatch):
+    """What is learned later of a client's light rates all of it, that of ended sessions too."""
+    worse = ChannelClass(0.9, 0.1)
+    with BudgetFilter(path, create=True) as ledger:
+        ledger.register(NETWORK)
+        for name, client in (("a", "alice"), ("b", "alice"), ("c", "bob")):
+            standing(ledger, name, client)
+            ledger.commit(ledger.reserve(name, 0, 0, 40, 5))
+            ledger.end_session(name, "done")
+        standing(ledger, "d")
+        ledger.restate("d", 0, LayerChannel(worse, worse, worse))
+        clients = ledger.accounts.networks[NETWORK.digest].clients
+        for sense in SENSES:
+            assert clients["alice"].bits(sense) == pytest.approx(SHARE * chi(10, worse))
+        assert clients["bob"].bits("declared") == pytest.approx(SHARE * chi(5, GOOD))
+        before = total(ledger)
+    assert read_accounts(path).networks[NETWORK.digest].total.bits("declared") == before
+    (entry,) = report(read_accounts(path))
+    assert entry["failure_probability"] == pytest.approx(2 * DELTA), "one for each standing"
+    # The same holds after a snapshot was read, and for sessions that are forgotten by then.
+    monkeypatch.setattr("shotveil.host.ledger.accounts.KEPT_SESSIONS", 1)
+    again = ChannelClass(0.8, 0.2)
+    with BudgetFilter(path) as ledger:
+        for name in "efgh":
+            standing(ledger, name)
+            ledger.end_session(name, "done")
+        assert "a" not in ledger.accounts.sessions
+        standing(ledger, "i")
+        ledger.restate("i", 0, LayerChannel(again, again, again))
+        alice = ledger.accounts.networks[NETWORK.digest].clients["alice"]
+        assert alice.bits("certified") == pytest.approx(SHARE * chi(10, again))
+    (entry,) = report(read_accounts(path))
+    assert entry["failure_probability"] == pytest.approx(2 * DELTA)
+
+
+def test_a_refused_client_stays_refused_until_it_is_readmitted(path):
+    with BudgetFilter(path, create=True) as ledger:
+        ledger.register(NETWORK)
+        with pytest.raises(RangeError, match="'alice' is not refused; allowed: none"):
+            ledger.readmit("alice")
+        standing(ledger, "a")
+        ledger.commit(ledger.reserve("a", 0, 0, 40, 5), {"x": b"before"})
+        ledger.refuse("alice", "noise", {"x": b"last"})
+        assert (ledger.refusal("alice"), ledger.refusal("bob")) == ("noise", "")
+    (entry,) = report(read_accounts(path))
+    assert [c["refused"] for c in entry["clients"]] == ["noise"]
+    with BudgetFilter(path) as ledger:
+        assert ledger.refusal("alice") == "noise" and ledger.evidence("alice") == {"x": b"last"}
+        with pytest.raises(RangeError, match="'bob' is not refused; allowed: alice"):
+            ledger.readmit("bob")
+        ledger.readmit("alice")
+        assert ledger.refusal("alice") == "" and ledger.evidence("alice") == {}
+        # The light before is charged apart from the light after.
+        standing(ledger, "b")
+        sessions = ledger.accounts.sessions
+        assert sessions["a"].standing != sessions["b"].standing
+        assert sessions["a"].channels is not sessions["b"].channels
+        ledger.commit(ledger.reserve("b", 0, 0, 40, 5), {"x": b"anew"})
+        assert ledger.evidence("alice") == {"x": b"anew"}
+    with BudgetFilter(path) as ledger:
+        assert ledger.evidence("alice") == {"x": b"anew"}
+
+
+@pytest.mark.parametrize("change", ["edit", "old", "remove"])
+def test_evidence_that_was_changed_is_refused(path, change):
+    with BudgetFilter(path, create=True) as ledger:
+        ledger.register(NETWORK)
+        standing(ledger, "a")
+        for value in (b"first", b"second"):
+            ledger.commit(ledger.reserve("a", 0, 0, 40, 5), {"x": value})
+    with sqlite3.connect(path) as database:
+        if change == "remove":
+            database.execute("DELETE FROM records")
+        else:
+            new = b"first" if change == "old" else b"other"
+            database.execute("UPDATE records SET value = ?", (new,))
+    database.close()
+    with BudgetFilter(path) as ledger:
+        with pytest.raises(
+            RangeError, match="evidence on client 'alice' is missing or was changed"
+        ):
+            ledger.evidence("alice")
+        assert ledger.evidence("bob") == {}
+
+
+def test_a_standing_is_of_one_client_and_its_terms(ledger):
+    standing(ledger, "a", "alice")
+    standing(ledger, "b", "bob")
+    first, second = (ledger.accounts.sessions[name] for name in "ab")
+    assert first.standing != second.standing and first.channels is not second.channels

@@ -271,8 +271,8 @@ def test_events_are_written_together_or_not_at_all(path):
             "BEGIN SELECT RAISE(ABORT, 'disk full'); END"
         )
         with pytest.raises(sqlite3.IntegrityError, match="disk full"):
-            log.append_all([("good", {}), ("bad", {})])
-        assert log.head == head == log.verify()
+            log.append_all([("good", {}), ("bad", {})], {"kept": b"value"})
+        assert log.head == head == log.verify() and log.record("kept") is None
         written = log.append_all([("good", {"n": 1}), ("good", {"n": 2})])
         assert [event.sequence for event in written] == [EVENTS + 1, EVENTS + 2]
         assert log.head == log.verify() == Head(EVENTS + 2, written[1].digest)
@@ -285,6 +285,21 @@ def test_events_are_written_together_or_not_at_all(path):
         with pytest.raises(sqlite3.IntegrityError, match="disk gone"):
             log.append("bad", {})
         assert log.append("good", {}).sequence == EVENTS + 3
+
+
+def test_a_record_is_written_with_its_event_or_not_at_all(path):
+    def refuse(event):
+        raise ValueError("no")
+
+    with EventLog(path) as log:
+        assert log.record("kept") is None
+        for value in (b"first", b"second"):
+            log.append("sent", {}, {"kept": value, "other": b""})
+        with pytest.raises(ValueError, match="no"):
+            log.append_all([("sent", {})], {"kept": b"third"}, refuse)
+        assert log.record("kept") == b"second"
+    with EventLog(path) as log:
+        assert (log.record("kept"), log.record("other")) == (b"second", b"")
 
 
 def test_threads_share_a_log(path):
@@ -506,15 +521,15 @@ def test_what_a_snapshot_stands_for_cannot_be_changed(path, statement, monkeypat
 
 
 def test_a_log_of_format_1_is_read_and_converted(path):
-    """As earlier versions wrote it: without a place in its head, and without snapshots."""
+    """As earlier versions wrote it: no place in its head, no snapshots and no records."""
     key = path.with_name("ledger.db.key").read_bytes()
     database = sqlite3.connect(path)
     (sequence, digest) = database.execute("SELECT sequence, digest FROM head").fetchone()
     seal = hmac.digest(key, f"last event {sequence}:{digest.hex()}".encode(), "sha256")
     database.executescript(
-        "DROP TABLE head; DROP TABLE segments; DROP TABLE snapshot; CREATE TABLE head (one INTEGER "
-        "PRIMARY KEY CHECK (one = 1), sequence INTEGER NOT NULL, digest BLOB NOT NULL, seal BLOB "
-        "NOT NULL); PRAGMA user_version = 1"
+        "DROP TABLE head; DROP TABLE segments; DROP TABLE snapshot; DROP TABLE records; "
+        "CREATE TABLE head (one INTEGER PRIMARY KEY CHECK (one = 1), sequence INTEGER NOT NULL, "
+        "digest BLOB NOT NULL, seal BLOB NOT NULL); PRAGMA user_version = 1"
     )
     database.execute("INSERT INTO head VALUES (1, ?, ?, ?)", (sequence, digest, seal))
     database.commit()
@@ -522,7 +537,8 @@ def test_a_log_of_format_1_is_read_and_converted(path):
     path.chmod(0o644)
     assert verify(path).sequence == EVENTS
     with EventLog(path) as log:
-        log.append("sent", {})
+        log.append("sent", {}, {"kept": b"value"})
+        assert log.record("kept") == b"value"
     assert path.stat().st_mode & 0o777 == 0o600
     with EventLog(path) as log:
         assert log.verify().sequence == EVENTS + 1

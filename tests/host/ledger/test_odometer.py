@@ -101,6 +101,7 @@ def test_the_report_holds_what_left_of_each_network(path):
                 },
                 "row_copies_sent": 30 + 12 + 7,
                 "budget": None,
+                "refused": "",
             },
             {
                 "client": "bob",
@@ -111,6 +112,7 @@ def test_the_report_holds_what_left_of_each_network(path):
                 },
                 "row_copies_sent": 6,
                 "budget": {"bits": 20.0, "sense": "certified"},
+                "refused": "",
             },
         ],
     }

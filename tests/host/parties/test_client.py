@@ -8,6 +8,7 @@ import pytest
 from shotveil.host.ledger.data_ledger import DataLedger
 from shotveil.host.parties.client import DataClient
 from shotveil.host.protocol import messages_pb2 as pb
+from shotveil.host.protocol.order import Order
 from shotveil.host.protocol.wire import ProtocolError, Refusal, pack, unpack
 from shotveil.host.verification.probe_check import check_mask, interleave
 from shotveil.models.common.checks import RangeError
@@ -22,6 +23,11 @@ NETWORK = Network(
 )
 IMAGES = RNG.uniform(size=(12, 5)).astype(np.float32)
 RATE = 0.25
+
+
+def packed(names):
+    """An order without a mixing, as bytes."""
+    return Order(np.array(names), np.ones_like(names), False).to_bytes()
 
 
 class World:
@@ -47,7 +53,7 @@ class World:
             for layer, rows in zip(NETWORK.layers, self._rows, strict=True)
         ]
         self.welcome = pb.Welcome(
-            version=2, session="secret", network="small", layers=shapes,
+            version=3, session="secret", network="small", layers=shapes,
             transmittance_out=0.8, decoy_rate=RATE,
         )  # fmt: skip
         for name, value in welcome.items():
@@ -67,6 +73,11 @@ class World:
         rng = np.random.default_rng(layer)
         rows = range(0, self._rows[layer].rows, 4)
         return [rng.permutation([*range(first, first + 4), -1]) for first in rows]
+
+    def turns(self, part, repetitions, slots):
+        """In each repetition the slots come in another order."""
+        drawn = np.random.default_rng([part, repetitions])
+        return drawn.permuted(np.tile(np.arange(len(slots)), (repetitions, 1)), axis=1)
 
     def measure(self, settings):
         self.settings.append(settings)
@@ -97,12 +108,10 @@ class World:
                     mean = amplitude * (x @ direction.real + p @ direction.imag)
                     checks = mean + spread * self._rng.normal(size=(settings.checks, len(slots)))
                     places = np.frombuffer(settings.places, "<i4").reshape(-1, settings.checks)
-                    mask = check_mask(
-                        places[first : first + len(slots)].astype(np.int64),
-                        settings.images + settings.checks,
-                    )
+                    mask = check_mask(places[first].astype(np.int64), len(values) + len(checks))
                     values = interleave(np.concatenate([values, checks]), mask)
                 first += len(slots)
+                values = np.take_along_axis(values, self.turns(part, len(values), slots), axis=1)
                 reading = pb.Reading(part=part, slots=len(slots), values=pack(values))
                 reading = self._spoil("reading", part, reading)
                 if reading is not None:
@@ -114,7 +123,9 @@ class World:
         self.requests.append(request)
         for part, slots in enumerate(self.slots(request.layer)):
             self.events.append("named")
-            progress = self._spoil("progress", part, pb.Progress(part=part, slots=slots.tolist()))
+            repetitions = request.images + request.checks
+            order = packed(slots[self.turns(part, repetitions, slots)])
+            progress = self._spoil("progress", part, pb.Progress(part=part, order=order))
             if progress is not None:
                 yield progress
 
@@ -146,15 +157,15 @@ def test_layers_and_batches_are_asked_for_in_turn_and_named_alike():
     asked = client(world, in_flight=1, network="small", check_rate=0.5)
     asked.classify(IMAGES, 5)
     asked.classify(IMAGES[:3], 5)
-    assert (world.hello.version, world.hello.network) == (2, "small")
+    assert (world.hello.version, world.hello.network) == (3, "small")
     named = [(m.version, m.session, m.batch, m.layer, m.images, m.checks) for m in world.requests]
     batches = [(0, 5, 2), (1, 5, 2), (2, 2, 2), (3, 3, 2)]
-    assert named == [(2, "secret", b, layer, n, c) for b, n, c in batches for layer in (0, 1)]
+    assert named == [(3, "secret", b, layer, n, c) for b, n, c in batches for layer in (0, 1)]
     assert named == [
         (m.version, m.session, m.batch, m.layer, m.images, m.checks) for m in world.settings
     ]
-    # The streams of the simulation's randomness begin anew with each call.
-    assert [m.stream for m in world.settings[::2]] == [0, 1, 2, 0]
+    # Each batch has simulated noise of its own: the same noise again would add up in the evidence.
+    assert [m.stream for m in world.settings[::2]] == [0, 1, 2, 3]
     assert {m.gain for m in world.settings} == {1.3}
     assert [m.modes for m in world.settings[:2]] == [3, 4]
     # Checks lie elsewhere and look elsewhere each time.
@@ -192,12 +203,12 @@ def changed(message, **fields):
     copy = type(message)()
     copy.CopyFrom(message)
     for name, value in fields.items():
-        if name == "slots" and isinstance(message, pb.Progress):
-            del copy.slots[:]
-            copy.slots.extend(value)
-        else:
-            setattr(copy, name, value)
+        setattr(copy, name, value)
     return copy
+
+
+def named(progress):
+    return np.frombuffer(progress.order, "<i4").reshape(2, -1) >> 1  # of two images
 
 
 def resized(kind):
@@ -207,7 +218,9 @@ def resized(kind):
         if index != 1:
             return message
         if name == "progress":
-            return changed(message, slots=[*message.slots, *kind])
+            order = named(message)
+            more = np.tile(kind, (len(order), 1))
+            return changed(message, order=packed(np.concatenate([order, more], axis=1)))
         values = np.frombuffer(message.values).reshape(2, -1)
         values = np.concatenate([values, np.zeros((2, len(kind)))], axis=1)
         return changed(message, slots=message.slots + len(kind), values=pack(values))
@@ -230,8 +243,9 @@ def renamed(old, new):
     """A row of the first part by another name."""
 
     def spoil(name, index, message):
-        if name == "progress" and old in list(message.slots):
-            return changed(message, slots=[new if s == old else s for s in message.slots])
+        if name == "progress" and old in named(message):
+            order = named(message)
+            return changed(message, order=packed(np.where(order == old, new, order)))
         return message
 
     return spoil
@@ -245,15 +259,15 @@ def renamed(old, new):
         (without("reading", 1), "part 1 of layer 0 is missing or out of order"),
         (without("progress", 1), "4 rows of layer 0 never came"),
         (one("reading", 1, slots=4), "5 slots are named but 4 were read"),
-        (one("progress", 1, slots=[4, 5, 6]), "3 slots are named but 5 were read"),
-        (lambda n, i, m: changed(m, slots=[] if n == "progress" else 0) if i else m, "is empty"),
-        (resized([-1]), "the server sends more rows than it declared"),
+        (one("progress", 1, order=packed(np.tile([4, 5, 6], (2, 1)))), "3 slots are named but"),
+        (one("progress", 1, order=b""), "an order has 0 bytes"),
+        (resized([-2]), "the server sends more rows than it declared"),
         (one("reading", 1, values=b"short"), "readings has 5 bytes"),
-        (renamed(1, 2), "a row is named that does not exist or came twice"),  # in one part
+        (renamed(1, 2), "the same rows and decoys once in each repetition"),
         (renamed(5, 1), "a row is named that does not exist or came twice"),  # in another
         (renamed(1, 8), "a row is named that does not exist or came twice"),
-        (renamed(1, -2), "a row is named that does not exist or came twice"),
-        (renamed(1, -1), "1 rows of layer 0 never came"),
+        (renamed(1, -3), "the same rows and decoys once in each repetition"),
+        (renamed(1, -2), "1 rows of layer 0 never came"),
     ],
 )
 def test_an_answer_that_makes_no_sense_is_refused(spoil, reason):
@@ -281,7 +295,7 @@ def test_light_that_is_not_coherent_ends_the_session():
 @pytest.mark.parametrize(
     "fields, reason",
     [
-        ({"version": 3}, "version 3"),
+        ({"version": 2}, "version 2"),
         ({"transmittance_out": 0.0}, "transmittance out = 0 "),
         ({"transmittance_out": 1.01}, r"transmittance out = 1\.01"),
         ({"decoy_rate": -0.1}, r"decoy rate = -0\.1"),
@@ -439,4 +453,4 @@ def test_a_session_is_prepared_for_and_closed():
     assert seen == [("secret", [])]
     assert asked.close().images == 7
     (goodbye,) = world.closed
-    assert (goodbye.version, goodbye.session) == (2, "secret")
+    assert (goodbye.version, goodbye.session) == (3, "secret")

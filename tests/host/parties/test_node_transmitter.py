@@ -11,7 +11,8 @@ from shotveil.host.devices.node import Node
 from shotveil.host.parties.calibration import ServerCalibration
 from shotveil.host.parties.node_transmitter import NodeTransmitter
 from shotveil.host.protocol import messages_pb2 as pb
-from shotveil.host.protocol.wire import ProtocolError, Refusal
+from shotveil.host.protocol.order import Order
+from shotveil.host.protocol.wire import ProtocolError, Refusal, pack
 from shotveil.host.verification.estimation import Calibration
 from shotveil.models.common.checks import RangeError
 from shotveil.models.drive.spec import Arm, DriveSpec
@@ -70,12 +71,22 @@ def transmitter(fibre=None, calibration=CALIBRATION, role="server"):
     node = Node(ModelDevice(NodeSpec(role), (fibre or Fibre()) if role == "server" else None))
     made = NodeTransmitter(lambda: node, np.random.default_rng(4), calibration)
     made.hold("w", WEIGHTS)
-    made.hold("d", DRAWN)
     return made
 
 
-def shot(slots):
-    return pb.Shot(version=2, images=1, weights="w", decoys="d", slots=slots)
+def shot(slots, drawn=DRAWN):
+    """A part with weights s ≥ 0, and with decoys of `drawn`: −1 − d is the d-th."""
+    own = [-1 - s for s in slots if s < 0]
+    order = [s if s >= 0 else -1 - own.index(-1 - s) for s in slots]
+    return pb.Shot(
+        version=3,
+        images=1,
+        weights="w",
+        order=Order(np.array([order]), np.ones((1, len(order)), int), False).to_bytes(),
+        decoy_x=pack(drawn.x[own]),
+        decoy_p=pack(drawn.p[own]),
+        decoy_peak=float(max(np.abs(drawn.x).max(), np.abs(drawn.p).max())),
+    )
 
 
 def test_parts_are_alike_and_hold_every_row_once():
@@ -151,9 +162,8 @@ def test_modes_that_share_sums_share_them_evenly():
     modes = 520  # of 512 words
     light = transmitter(Fibre(modes))
     rows = EncodedRows(*np.random.default_rng(5).normal(scale=4, size=(2, 2, modes)), scale=1.0)
-    for key in "wd":
-        light.hold(key, rows)
-    _, decoys = light.send(shot([-1, -2]))
+    light.hold("w", rows)
+    _, decoys = light.send(shot([-1, -2], rows))
     assert decoys.count.tolist() == [4] * modes
     power = np.sum(rows.x**2 + rows.p**2, axis=0).reshape(-1, 2).mean(axis=1).repeat(2)
     np.testing.assert_allclose(decoys.qq, power, rtol=0.01)
@@ -175,11 +185,26 @@ def test_what_a_node_cannot_do_is_refused_before_any_light():
         transmitter(role="client")
 
 
-def test_a_session_that_was_dropped_sends_nothing():
-    light = transmitter()
-    light.drop(pb.Dropped(version=2, keys=["d"]))
-    with pytest.raises(ProtocolError, match="the session has ended"):
-        light.send(shot([0]))
+def test_all_parts_of_a_layer_have_one_scale():
+    """That of the largest decoy of the layer, whether or not it is in the part."""
+    sets = []
+
+    class Watched(Node):
+        def configure(self, drive, *others, **more):
+            sets.append(drive.scale)
+            super().configure(drive, *others, **more)
+
+    node = Watched(ModelDevice(NodeSpec(), Fibre()))
+    light = NodeTransmitter(lambda: node, np.random.default_rng(4), CALIBRATION)
+    light.hold("w", WEIGHTS)
+    drawn = EncodedRows(np.concatenate([DRAWN.x, [[20.0] + [0.0] * (MODES - 1)]]),
+                        np.concatenate([DRAWN.p, [[0.0] * MODES]]), 1.0)  # fmt: skip
+    for slots in ([0, 1], [-1, -2], [-1 - DECOYS, 2]):
+        light.send(shot(slots, drawn))
+    assert len(sets) == 1 and sets[0] == pytest.approx(20 / 24, rel=0.01)
+    loud = EncodedRows(1.5 * drawn.x, drawn.p, 1.0)
+    with pytest.raises(ProtocolError, match=r"largest quadrature = 30 √SNU; allowed: \[0, 24\]"):
+        light.send(shot([0, 1], loud))
 
 
 def test_a_node_that_is_lost_is_refused_and_looked_for_again():
@@ -197,7 +222,6 @@ def test_a_node_that_is_lost_is_refused_and_looked_for_again():
 
     light = NodeTransmitter(reach, np.random.default_rng(4), CALIBRATION)
     light.hold("w", WEIGHTS)
-    light.hold("d", DRAWN)
     with pytest.raises(ProtocolError, match="the server's node: no answer") as lost:
         light.send(shot([0, 1]))
     assert lost.value.refusal is Refusal.UNAVAILABLE

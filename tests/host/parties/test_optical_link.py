@@ -8,6 +8,7 @@ import pytest
 
 from shotveil.host.parties.optical_link import SimulatedLink
 from shotveil.host.protocol import messages_pb2 as pb
+from shotveil.host.protocol.order import Order
 from shotveil.host.protocol.wire import ProtocolError, Refusal, pack, unpack
 from shotveil.models.link.encoding import directions
 from shotveil.models.link.optics import Link
@@ -17,23 +18,31 @@ MODES, ROWS = 6, 4
 RNG = np.random.default_rng(1)
 X, P = RNG.normal(size=(2, ROWS, MODES))
 XI, _ = directions(RNG.normal(size=(3, 2 * MODES)))
+ORDER = np.array([[2, 0, 3, 1], [3, 1, 0, 2], [0, 1, 2, 3]])
 
 
 def emission(key="weights", first=0, stop=ROWS, **other):
-    fields = {"version": 2, "key": key, "scale": 1.0, "rows": ROWS, "modes": MODES}
+    fields = {"version": 3, "key": key, "scale": 1.0, "rows": ROWS, "modes": MODES}
     x, p = pack(X[first:stop]), pack(P[first:stop])
     return pb.Emission(**(fields | {"first": first, "x": x, "p": p} | other))
 
 
 def settings(**other):
-    fields = {"version": 2, "session": "s", "gain": 1.3, "images": 3, "modes": MODES}
+    fields = {"version": 3, "session": "s", "gain": 1.3, "images": 3, "modes": MODES}
     parts = {"real": pack(XI.real), "imaginary": pack(XI.imag)}
     return pb.Settings(**(fields | parts | other))
 
 
+def packed(names):
+    """An order without a mixing, as bytes."""
+    return Order(np.array(names), np.ones_like(names), False).to_bytes()
+
+
 def shot(**other):
-    fields = {"version": 2, "session": "s", "images": 3, "weights": "weights", "stop": ROWS}
-    return pb.Shot(**(fields | {"slots": [2, 0, 3, 1], "last": True} | other))
+    fields = {"version": 3, "session": "s", "images": 3, "weights": "weights", "stop": ROWS}
+    order = other.pop("order", ORDER)
+    order = order.to_bytes() if isinstance(order, Order) else packed(order)
+    return pb.Shot(**(fields | {"order": order, "last": True} | other))
 
 
 @pytest.fixture
@@ -62,8 +71,31 @@ def test_slots_are_where_the_server_put_the_rows():
     readings = link.measure(settings())
     link.emit(shot())
     values = unpack("values", next(readings).values, (3, ROWS))
-    expected = 1e5 * (XI.real @ X.T + XI.imag @ P.T)[:, [2, 0, 3, 1]] * np.sqrt(0.3)
+    products = 1e5 * (XI.real @ X.T + XI.imag @ P.T) * np.sqrt(0.3)
+    expected = np.take_along_axis(products, ORDER, axis=1)
     np.testing.assert_allclose(values, expected, atol=10)
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_decoys_and_checks_are_where_the_server_and_the_client_put_them(mixed):
+    """Two decoys of the part's own; of four repetitions, the second is a check."""
+    rng = np.random.default_rng(2)
+    link = SimulatedLink(Link(1.3, 1e9), 1)
+    link.load([emission(x=pack(1e5 * X), p=pack(1e5 * P))])
+    own = 1e5 * rng.normal(size=(2, 2, MODES))
+    check, _ = directions(rng.normal(size=(1, 2 * MODES)))
+    places = np.tile([[1]], (6, 1)).astype("<i4").tobytes()
+    of_check = {"check_real": pack(check.real), "check_imaginary": pack(check.imag)}
+    readings = link.measure(settings(checks=1, places=places, **of_check))
+    order = Order.draw(np.arange(-2, 4), 4, mixed, rng)
+    decoys = {"decoy_x": pack(own[0]), "decoy_p": pack(own[1])}
+    returned = link.emit(shot(images=4, order=order, mixed=mixed, **decoys))
+    assert returned.decoy_count == 4 * 2 and returned.weights.count == 4 * ROWS * MODES
+    values = unpack("values", next(readings).values, (4, 6))
+    x, p = (np.concatenate([own[i][::-1], 1e5 * rows]) for i, rows in enumerate((X, P)))
+    met = np.insert(XI, 1, check[0], axis=0)
+    products = (met.real @ x.T + met.imag @ p.T) * np.sqrt(0.3)
+    np.testing.assert_allclose(values, order.played(products), atol=10)
 
 
 def test_rows_are_loaded_once_and_whole(link):
@@ -86,7 +118,7 @@ def test_rows_are_loaded_once_and_whole(link):
 @pytest.mark.parametrize(
     "bad, text",
     [
-        ({"version": 3}, "version 3"),
+        ({"version": 2}, "version 2"),
         ({"session": ""}, "session is not"),
         ({"gain": 1.0}, "gain = 1 is outside"),
         ({"gain": float("nan")}, "gain = nan"),
@@ -105,12 +137,15 @@ def test_bad_optics_are_refused(link, bad, text):
 @pytest.mark.parametrize(
     "bad, text",
     [
-        ({"slots": [0, 1, 2, 2]}, "each of the rows once"),
-        ({"slots": [0, 1, 2]}, "each of the rows once"),
-        ({"slots": [0, 1, 2, 3, -1]}, "decoy that is not loaded"),
+        ({"order": [[0, 1, 2, 2]] * 3}, "same rows and decoys once in each repetition"),
+        ({"order": [[0, 1, 2]] * 3}, "each of the rows once"),
+        ({"order": [[0, 1, 2, 3, -1]] * 3}, "hold 1 decoys, but there are 0"),
+        ({"decoy_x": pack(X[:1]), "decoy_p": pack(P[:1])}, "hold 0 decoys, but there are 1"),
+        ({"decoy_x": pack(X[:1]), "decoy_p": pack(P[:2])}, "decoys has 96 bytes"),
         ({"stop": 5}, "rows"),
         ({"first": 4}, "rows"),
-        ({"images": 2}, "for 3 repetitions"),
+        ({"images": 2, "order": ORDER[:2]}, "for 3 repetitions"),
+        ({"images": 0}, "images = 0"),
         ({"part": 1}, "out of order"),
         ({"session": "other"}, "were not set within"),
     ],
@@ -146,7 +181,7 @@ def test_dropping_a_session_lets_both_ends_go():
     link = SimulatedLink(LINK, 1, patience=30)
     link.load([emission()])
     readings = link.measure(settings())
-    dropped = pb.Dropped(version=2, session="s", refusal="RESOURCE_EXHAUSTED", reason="spent")
+    dropped = pb.Dropped(version=3, session="s", refusal="RESOURCE_EXHAUSTED", reason="spent")
     timer = threading.Timer(0.1, link.drop, [dropped])
     timer.start()
     calls = [
@@ -159,7 +194,7 @@ def test_dropping_a_session_lets_both_ends_go():
             call()
         assert found.value.refusal is Refusal.RESOURCE_EXHAUSTED
     timer.join()
-    link.drop(pb.Dropped(version=2, session="s"))
+    link.drop(pb.Dropped(version=3, session="s"))
     with refused("spent"):  # the first word stands
         link.emit(shot())
 
@@ -169,7 +204,7 @@ def test_dropping_a_session_lets_both_ends_go():
 )
 def test_bad_ends_are_refused(link, bad, text):
     with refused(text):
-        link.drop(pb.Dropped(version=2, session="s", **bad))
+        link.drop(pb.Dropped(version=3, session="s", **bad))
     link.measure(settings())
 
 

@@ -21,6 +21,7 @@ from shotveil.host.parties.local import LocalModel
 from shotveil.host.parties.server import ModelServer, ServerSettings, disclosed_bits
 from shotveil.host.parties.transmitter import SymbolTransmitter
 from shotveil.host.protocol import messages_pb2 as pb
+from shotveil.host.protocol.order import Order
 from shotveil.host.protocol.wire import ProtocolError, Refusal
 from shotveil.host.run.inference import infer
 from shotveil.host.run.schedule import Part
@@ -123,7 +124,7 @@ def numbers(message):
         values = value if field.is_repeated else [value]
         for item in values:
             if isinstance(item, bytes):
-                kind = {"places": "<i4", "measure_p": "u1"}.get(field.name, "<f8")
+                kind = {"places": "<i4", "order": "<i4", "measure_p": "u1"}.get(field.name, "<f8")
                 found.extend(np.frombuffer(item, kind).tolist())
             elif isinstance(item, (int, float)):
                 found.append(float(item))
@@ -186,13 +187,14 @@ def test_decoys_look_like_weights_to_the_client(tmp_path):
     reading = next(m for _, _, m in messages if isinstance(m, pb.Reading))
     progress = next(m for _, _, m in messages if isinstance(m, pb.Progress))
     values = np.frombuffer(reading.values).reshape(600, reading.slots)
-    decoy = np.array(progress.slots) < 0
-    assert decoy.sum() == 32
-    place = np.nonzero(decoy)[0]
-    assert place.min() < 16 and place.max() > 80 and len(set(np.diff(place))) > 2
+    order = Order.from_bytes(progress.order, 600, progress.mixed)
+    assert progress.mixed and (order.listed < 0).sum() == 32
+    # Every slot holds as much of the decoys as any other, so all of them read alike.
     spread = np.sqrt((values**2).mean(axis=0))
-    ratio = spread[decoy].mean() / spread[~decoy].mean()
-    assert 0.7 < ratio < 1.4
+    assert spread.max() / spread.min() < 1.5
+    decoy = np.where(order.listed < 0, 1.0, 0.0)
+    share = np.mean(order.played(np.tile(decoy, (600, 1))) ** 2, axis=0)
+    assert np.abs(share - 1 / 3).max() < 5 * np.sqrt(2 / 9 / 600)
 
 
 def test_layers_go_in_order_once_each(tmp_path):
@@ -202,7 +204,7 @@ def test_layers_go_in_order_once_each(tmp_path):
 
         def ask(batch, layer, images=5, name="alice", session=session):
             request = pb.LayerRequest(
-                version=2, session=session, batch=batch, layer=layer, images=images
+                version=3, session=session, batch=batch, layer=layer, images=images
             )
             return server.run_layer(request, name)
 
@@ -235,7 +237,7 @@ def told_alone(ledger):
 def test_a_client_that_never_sets_its_optics_is_charged_nothing(tmp_path):
     with parties(tmp_path) as (ledger, server, client):
         session = client().welcome.session
-        request = pb.LayerRequest(version=2, session=session, batch=0, layer=0, images=5)
+        request = pb.LayerRequest(version=3, session=session, batch=0, layer=0, images=5)
         with _Refused(Refusal.DEADLINE_EXCEEDED):
             list(server.run_layer(request, "alice"))
         assert told_alone(ledger) and not ledger.accounts.outstanding
@@ -248,7 +250,7 @@ def _settings(session, images, batch=0):
     xi = np.zeros((images, 21))
     xi[:, 0] = 1
     return pb.Settings(
-        version=2,
+        version=3,
         session=session,
         batch=batch,
         layer=0,
@@ -266,7 +268,7 @@ def test_light_that_the_link_shows_was_never_sent_is_not_charged(tmp_path):
     with parties(tmp_path, tap=lambda link: links.append(link) or link) as (ledger, server, client):
         session = client().welcome.session
         links[0].measure(_settings(session, images=3))
-        request = pb.LayerRequest(version=2, session=session, batch=0, layer=0, images=5)
+        request = pb.LayerRequest(version=3, session=session, batch=0, layer=0, images=5)
         with _Refused(Refusal.FAILED_PRECONDITION):
             list(server.run_layer(request, "alice"))
         kinds = [event.kind for event in ledger.log.events()]
@@ -528,7 +530,13 @@ def test_a_layer_that_is_sent_whole_or_not_at_all_is_refused_without_light(tmp_p
             yield Part(middle, rows.rows, ())
 
         def send(self, shot):
-            sent.append((shot.first, shot.stop, len(shot.slots)))
+            sent.append(
+                (
+                    shot.first,
+                    shot.stop,
+                    Order.from_bytes(shot.order, shot.images, shot.mixed).names.shape[1],
+                )
+            )
             return super().send(shot)
 
     told = disclosed_bits([encode_rows(layer.weights, 1.0) for layer in NETWORK.layers])
@@ -537,7 +545,8 @@ def test_a_layer_that_is_sent_whole_or_not_at_all_is_refused_without_light(tmp_p
         client().classify(IMAGES[:2], 2)
         assert ledger.accounts.networks[NETWORK.digest].total.copies() == 2 * 74
         # One reserve a layer: nothing between two parts tells whether weights come next.
-        assert [e.kind for e in ledger._log.events()][-4:] == ["reserve", "commit"] * 2
+        kinds = [e.kind for e in ledger._log.events() if e.kind != "channel"]
+        assert kinds[-4:] == ["reserve", "commit"] * 2
     assert sent[:3] == [(0, 32, 32), (32, 32, 4), (32, 64, 32)]
     del sent[:]
     weights = sum(layer.weights.size for layer in NETWORK.layers)

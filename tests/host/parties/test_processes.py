@@ -23,6 +23,7 @@ from shotveil.models.networks.network import Layer, Network, load_network
 
 COMMAND = [sys.executable, "-c", "from shotveil.host.commands.cli import main; main()"]
 SEED = 5
+AMPLE = "--budget", 1000  # bits per weight, so that no budget ends a test before it should
 
 
 class Parties:
@@ -48,7 +49,9 @@ class Parties:
         )
         self.children.append(child)
         ready = child.stdout.readline()
-        assert " ready at " in ready, ready
+        while " ready at " not in ready:  # a server says first what its budget is
+            assert ready, "it never got ready"
+            ready = child.stdout.readline()
         return ready.split(" ready at ")[1].split()[0].rstrip(",")
 
     def ask(self, *options, check=True):
@@ -76,7 +79,7 @@ def three(tmp_path):
 
 
 def test_mnist_through_three_processes_gives_the_in_process_predictions(three):
-    three.serve()
+    three.serve(*AMPLE)
     images, labels = load_mnist(None, "test")
     network = load_network("mnist")
     link = within_budgets(network, WEIGHT_BUDGET, DATA_BUDGET, DATA_BOUND, Channel())
@@ -102,7 +105,7 @@ def test_refusals_are_one_line_and_cost_nothing(three, tmp_path_factory):
     # Room for a session, and for less than one row sent 256 times and lost.
     network = load_network("mnist")
     told = disclosed_bits([encode_rows(layer.weights, 1.0) for layer in network.layers])
-    three.serve("--budget", told / network.weights + 0.002)
+    three.serve("--budget", told / network.weights + 0.002, "--client-share", 1)
     ledger = three.folder / "ledger.db"
     other = tmp_path_factory.mktemp("other")
     make_keys(other, ["alice"])
@@ -125,7 +128,7 @@ def test_refusals_are_one_line_and_cost_nothing(three, tmp_path_factory):
 
 
 def test_a_killed_server_leaves_a_whole_ledger_and_no_light_uncharged(three):
-    server = three.serve()
+    server = three.serve(*AMPLE)
     client = subprocess.Popen(
         [*COMMAND, "ask", "--keys", str(three.folder), "--name", "alice", "--images", "10000"]
         + ["--server", three.server, "--link", three.link],
@@ -151,7 +154,7 @@ def test_a_killed_server_leaves_a_whole_ledger_and_no_light_uncharged(three):
         shot = json.loads(line)
         assert (shot["session"], shot["layer"], shot["first"], shot["stop"]) in reserved
     before = read_accounts(three.folder / "ledger.db")
-    three.serve()
+    three.serve(*AMPLE)
     after = json.loads(three.ask("--images", 20).stdout)
     assert after["images"] == 20
     accounts = read_accounts(three.folder / "ledger.db")
@@ -173,7 +176,7 @@ def small(tmp_path):
 def test_an_adversary_in_the_links_process_is_refused_by_the_server(tmp_path, small):
     three = Parties(tmp_path, "--attack", "tap", "--strength", 0.2)
     try:
-        three.serve(*small)
+        three.serve(*small, *AMPLE)
         answer = three.ask("--images", 200, "--batch", 20, check=False)
         assert answer.returncode == 2 and "less transmittance than declared" in answer.stderr
         link = three.children[0]
@@ -189,7 +192,7 @@ def test_an_adversary_in_the_links_process_is_refused_by_the_server(tmp_path, sm
 def test_a_server_that_squeezes_is_refused_by_the_client(tmp_path, small):
     three = Parties(tmp_path, "--symbol-level")
     try:
-        three.serve(*small, "--attack", "squeezing-server")
+        three.serve(*small, *AMPLE, "--attack", "squeezing-server")
         answer = three.ask("--images", 200, "--check-rate", 0.1, check=False)
         assert answer.returncode == 2 and "the server's light is refused" in answer.stderr
     finally:

@@ -21,7 +21,8 @@ from shotveil.host.parties.server import (
     disclosed_bits,
 )
 from shotveil.host.protocol import messages_pb2 as pb
-from shotveil.host.protocol.wire import MOST_REASON, ProtocolError, Refusal
+from shotveil.host.protocol.order import Order
+from shotveil.host.protocol.wire import MOST_REASON, ProtocolError, Refusal, unpack
 from shotveil.host.run.schedule import Part
 from shotveil.host.verification.monitor import MonitorSettings
 from shotveil.models.common.checks import RangeError
@@ -43,14 +44,14 @@ ROWS = [encode_rows(layer.weights, LINK.modulation_variance) for layer in NETWOR
 class Light:
     """A transmitter whose light comes back as declared, or with the noise `variance`."""
 
+    mixes = True
+
     def __init__(self):
         self.held, self.shots, self.dropped = {}, [], []
         self.variance, self.symbols = 1.0, 1000
-        self.whole = self.refuse_hold = self.refuse_drop = False
+        self.whole = self.refuse_drop = False
 
     def hold(self, key, rows):
-        if self.refuse_hold and "decoys" in key:
-            raise ProtocolError(Refusal.UNAVAILABLE, "the link holds no more")
         self.held[key] = rows
 
     def parts(self, rows, decoys, images, checks):
@@ -91,7 +92,8 @@ class Setup:
             self.ledger.register(NETWORK)
             self.ledger.set_budget(NETWORK.digest, budget, "declared")
         settings.setdefault("decoy_rate", 0.25)
-        self.settings = ServerSettings(LINK, patience=0.0, **settings)
+        link = settings.pop("link", LINK)
+        self.settings = ServerSettings(link, patience=0.0, **settings)
         self.server = ModelServer(
             NETWORK, self.settings, self.ledger, "port", np.random.default_rng(3), self.make
         )
@@ -108,16 +110,16 @@ class Setup:
     def account(self):
         return self.ledger.accounts.networks[NETWORK.digest]
 
-    def open(self, client="alice", network="", version=2):
+    def open(self, client="alice", network="", version=3):
         return self.server.open(pb.Hello(version=version, network=network), client)
 
-    def layer(self, session, layer, batch=0, images=5, checks=0, client="alice", version=2):
+    def layer(self, session, layer, batch=0, images=5, checks=0, client="alice", version=3):
         request = pb.LayerRequest(
             version=version, session=session, batch=batch, layer=layer, images=images, checks=checks
         )
         return self.server.run_layer(request, client)
 
-    def close(self, session, client="alice", version=2):
+    def close(self, session, client="alice", version=3):
         return self.server.close(pb.Goodbye(version=version, session=session), client)
 
 
@@ -137,7 +139,7 @@ def refused(kind, reason=""):
 
 def test_a_session_begins_with_what_the_client_has_to_know(at):
     welcome = at.open()
-    assert welcome.version == 2 and len(welcome.session) == 32 and welcome.network == "small"
+    assert welcome.version == 3 and len(welcome.session) == 32 and welcome.network == "small"
     assert [(s.rows, s.columns, s.bias, s.scale) for s in welcome.layers] == [
         (8, 6, True, ROWS[0].scale),
         (4, 8, False, ROWS[1].scale),
@@ -151,16 +153,9 @@ def test_a_session_begins_with_what_the_client_has_to_know(at):
         LayerChannel(ChannelClass(1.0, LINK.declared_excess_noise(modes))) for modes in (3, 4)
     ]
     assert at.account.total.disclosed == disclosed_bits(ROWS)
-    # Weights are held once, decoys for each session: as many as the rate says, of the same shape.
-    weights, decoys = (
-        {k: v for k, v in at.light.held.items() if k.startswith(kind)} for kind in ("wei", "dec")
-    )
-    assert [(v.rows, v.modes) for v in weights.values()] == [(8, 3), (4, 4)]
-    assert [(v.rows, v.modes) for v in decoys.values()] == [(2, 3), (1, 4)]
-    other = at.open("bob")
-    assert other.session != welcome.session and len(at.light.held) == 2 + 4
-    first, second = (v.x for k, v in at.light.held.items() if "decoys" in k and k[-1] == "0")
-    assert not np.allclose(first, second)
+    # Weights are held once; decoys come with each part.
+    assert [(v.rows, v.modes) for v in at.light.held.values()] == [(8, 3), (4, 4)]
+    assert at.open("bob").session != welcome.session and len(at.light.held) == 2
 
 
 def test_networks_are_known_by_name_or_the_start_of_their_digest(at):
@@ -180,31 +175,43 @@ def test_a_layer_is_reserved_before_its_light_and_committed_after(at):
     parts = at.layer(session, 0, images=5, checks=2)
     assert len(at.ledger_events) == before, "nothing is charged before it is asked for"
     progress = next(parts)
-    assert at.ledger_events[before:] == ["reserve", "commit"]
+    assert at.ledger_events[before:] == ["reserve", "channel", "commit"]
     progress = [progress, *parts]
-    assert at.ledger_events[before:] == ["reserve", "commit"] * 2
+    assert at.ledger_events[before:] == ["reserve", "channel", "commit"] * 2
     assert [p.part for p in progress] == [0, 1]
     assert not any(p.warning for p in progress) and "agrees" in progress[0].reason
-    # Every row once, in the part it belongs to, and each decoy once.
-    assert [sorted(p.slots) for p in progress] == [[-1, 0, 1, 2, 3], [-1, 4, 5, 6, 7]]
+    # In each repetition every row once, in the part it belongs to, and each decoy once.
     first, second = at.light.shots
-    assert [sorted(s.slots) for s in (first, second)] == [[-1, 0, 1, 2, 3], [-2, 4, 5, 6, 7]]
-    for shot, p in zip((first, second), progress, strict=True):
-        assert [max(slot, -1) for slot in shot.slots] == list(p.slots)
-        assert (shot.version, shot.session, shot.batch, shot.layer) == (2, session, 0, 0)
+    for shot, p, rows in zip((first, second), progress, ([0, 1, 2, 3], [4, 5, 6, 7]), strict=True):
+        assert np.sort(orders(p, 7)).tolist() == [[-1, *rows]] * 7 and p.order == shot.order
+        assert (shot.version, shot.session, shot.batch, shot.layer) == (3, session, 0, 0)
         assert shot.images == 7 and shot.part == p.part
-        assert at.light.held[shot.weights].rows == 8 and at.light.held[shot.decoys].rows == 2
+        assert at.light.held[shot.weights].rows == 8
+    drawn = [unpack("x", shot.decoy_x, (1, 3)) for shot in (first, second)]
+    peak = max(np.abs(unpack("x", v, (1, 3))).max() for s in (first, second) for v in
+               (s.decoy_x, s.decoy_p))  # fmt: skip
+    assert not np.allclose(*drawn) and first.decoy_peak == second.decoy_peak == peak
     assert [(s.first, s.stop, s.last) for s in (first, second)] == [(0, 4, False), (4, 8, True)]
     assert at.account.total.copies() == 8 * 7, "checks are charged like images"
     np.testing.assert_array_equal(at.ledger.accounts.sessions[session].committed[0], [7] * 8)
 
 
-def test_the_order_of_slots_is_drawn_for_each_part(at):
+def orders(message, repetitions=5):
+    assert message.mixed
+    return Order.from_bytes(message.order, repetitions, True).names
+
+
+def test_order_and_decoys_are_drawn_anew_for_each_repetition_and_part(at):
     session = at.open().session
     for batch in range(40):
         list(at.layer(session, 0, batch))
-    places = Counter(list(p.slots).index(-1) for p in at.light.shots[::2])
-    assert set(places) == set(range(5)) and max(places.values()) < 25
+    shots = at.light.shots[::2]
+    places = Counter(np.argmin(np.concatenate([orders(shot) for shot in shots]), axis=1).tolist())
+    assert set(places) == set(range(5)) and max(places.values()) < 70
+    # A slot is a row's no more often in one batch than in others.
+    same = np.mean([np.mean(orders(shot)[1:] == orders(shot)[0]) for shot in shots])
+    assert abs(same - 1 / 5) < 0.05
+    assert len({shot.decoy_x for shot in at.light.shots}) == len(at.light.shots)
 
 
 def test_images_count_when_their_last_layer_is_done(at):
@@ -283,12 +290,13 @@ def test_a_refusal_ends_the_session_and_is_remembered(at, caplog):
     account = at.ledger.accounts.sessions[session]
     assert account.ended.startswith("ABORTED: verification refused")
     # Not committed, and what was declared is not believed: in no layer.
-    assert at.ledger.accounts.outstanding and [c.declared for c in account.channels] == [LOST] * 2
-    assert at.ledger_events[-3:] == ["channel", "channel", "end"]
+    assert at.ledger.accounts.outstanding
+    assert [c.declared for c in account.channels] == [c.certified for c in account.channels]
+    assert account.channels[0].certified.excess_noise > 8 and account.channels[1].certified == LOST
+    assert at.ledger_events[-4:] == ["refused", "channel", "channel", "end"]
     (dropped,) = at.light.dropped
     assert dropped.session == session and dropped.refusal == "ABORTED"
     assert dropped.reason.startswith("verification refused: more excess noise")
-    assert len(dropped.keys) == 2 and all(key.startswith("decoys") for key in dropped.keys)
     for ask in (lambda: at.layer(session, 0, 5), lambda: at.close(session)):
         with refused(Refusal.ABORTED, "verification refused"):  # as it was said
             ask()
@@ -332,9 +340,82 @@ def test_a_certificate_restates_the_channel_of_its_layer(at):
     account = at.ledger.accounts.sessions[session]
     assert account.channels[1].certified != LOST and account.channels[0].certified == LOST
     assert account.channels[1].declared == (1.0, LINK.declared_excess_noise(4))
-    assert at.ledger_events.count("channel") == 1
-    # What is restated holds for the part that was committed just before, too.
-    assert at.ledger_events[-3:] == ["reserve", "commit", "channel"]
+    # It is restated before the part is committed: nothing ever counts at the better channel.
+    assert at.ledger_events[-3:] == ["reserve", "channel", "commit"]
+    before = at.ledger_events.count("channel")
+    at.light.symbols = 1
+    list(at.layer(session, 0, batch=1))
+    assert at.ledger_events.count("channel") == before, "hardly more light tells nothing new"
+
+
+def test_evidence_goes_on_over_sessions_and_restarts(tmp_path):
+    """Noise that no session shows by itself is found over all of them, and the refusal stays."""
+    setup, sessions = Setup(tmp_path), 0
+    with refused(Refusal.ABORTED, "more excess noise"):
+        while sessions < 200:
+            setup.light.variance, setup.light.symbols = 1.7, 5
+            session = setup.open().session
+            list(setup.layer(session, 0))
+            setup.close(session)
+            sessions += 1
+            if sessions % 5 == 0:
+                setup.ledger.close()
+                setup = Setup(tmp_path)
+    assert sessions > 5, "over a restart"
+    for restart in (False, True):
+        if restart:
+            setup.ledger.close()
+            setup = Setup(tmp_path)
+        with refused(Refusal.PERMISSION_DENIED, "until the owner readmits it: more excess noise"):
+            setup.open()
+        setup.close(setup.open("bob").session, "bob")  # of bob nothing is known
+    charged = setup.account.total.bits("certified")
+    setup.ledger.readmit("alice")
+    assert setup.account.total.bits("certified") == charged
+    # A new beginning: evidence is gathered again, beside light that stays charged as it was.
+    setup.light.variance = 1.0
+    session = setup.open().session
+    list(setup.layer(session, 0))
+    assert setup.account.total.bits("certified") > charged
+    setup.ledger.close()
+
+
+def test_all_sessions_of_a_client_have_one_channel(tmp_path):
+    """The light of earlier sessions is charged at what is known now, and of one client alone."""
+    setup = Setup(tmp_path)
+    charged = []
+    for symbols in (1000, 10_000, 100_000):
+        setup.light.symbols = symbols
+        session = setup.open().session
+        list(setup.layer(session, 0))
+        setup.close(session)
+        channels = {id(s.channels) for s in setup.ledger.accounts.sessions.values()}
+        assert len(channels) == 1
+        charged.append(setup.ledger.accounts.sessions[session].channels[0].certified.excess_noise)
+    assert charged[0] > charged[1] > charged[2]
+    first = setup.account.total.bits("certified")
+    bobs = setup.ledger.accounts.sessions[setup.open("bob").session]
+    assert bobs.channels[0].certified == LOST
+    # Other terms begin anew.
+    setup.ledger.close()
+    other = Setup(tmp_path, link=Link(1.3, 7.0))
+    assert other.account.total.bits("certified") == pytest.approx(first)
+    later = other.ledger.accounts.sessions[other.open().session]
+    assert later.channels[0].certified == LOST and later.standing
+    other.ledger.close()
+
+
+def test_a_client_that_is_refused_in_one_session_gets_no_light_in_another(at):
+    bad, beside = (at.open().session for _ in range(2))
+    parts = at.layer(beside, 0)
+    next(parts)
+    at.light.variance, at.light.symbols = 9.0, 100_000
+    with refused(Refusal.ABORTED):
+        list(at.layer(bad, 0))
+    shots = len(at.light.shots)
+    with refused(Refusal.ABORTED, "verification refused: more excess noise"):
+        next(parts)
+    assert len(at.light.shots) == shots
 
 
 def test_a_budget_lets_out_as_many_rows_as_fit(tmp_path):
@@ -344,12 +425,13 @@ def test_a_budget_lets_out_as_many_rows_as_fit(tmp_path):
     with refused(Refusal.RESOURCE_EXHAUSTED, "budget exhausted"):
         progress = []
         progress.extend(setup.layer(session, 0, images=1000))
-    rows = sorted(slot for p in progress for slot in p.slots if slot >= 0)
+    named = [orders(p, 1000) for p in progress]
+    rows = sorted(slot for order in named for slot in order[0] if slot >= 0)
     assert rows == list(range(len(rows))) and 0 < len(rows) < 8
     assert setup.account.total.bits("declared") <= told + 0.6
     # Decoys go with the rows that they lie among, cut as the budget cuts.
-    decoys = [slot for shot in setup.light.shots for slot in shot.slots if slot < 0]
-    assert sorted(-1 - d for d in decoys) == [d for d in range(2) if d * 4 < len(rows)]
+    decoys = sum(np.sum(order[0] < 0) for order in named)
+    assert decoys == sum(d * 4 < len(rows) for d in range(2))
     assert [s.part for s in setup.light.shots] == list(range(len(setup.light.shots)))
     assert setup.ledger.accounts.sessions[session].ended.startswith("RESOURCE_EXHAUSTED: budget")
     setup.ledger.close()
@@ -366,18 +448,6 @@ def test_a_session_that_the_budget_does_not_let_in_leaves_room(tmp_path):
     setup.ledger.close()
 
 
-def test_a_session_that_the_link_does_not_take_ends(at):
-    at.light.refuse_hold = True
-    with refused(Refusal.UNAVAILABLE, "holds no more"):
-        at.open()
-    (session,) = at.ledger.accounts.sessions.values()
-    assert session.ended == "it could not begin: the link holds no more"
-    assert at.light.dropped[0].reason == f"the session was ended: {session.ended}"
-    assert at.light.dropped[0].refusal == ""
-    at.light.refuse_hold = False
-    at.open()
-
-
 def test_a_layer_sent_whole_is_one_reserve(at):
     session = at.open().session
     at.light.whole = True
@@ -385,10 +455,10 @@ def test_a_layer_sent_whole_is_one_reserve(at):
     parts = at.layer(session, 0)
     first = next(parts)
     assert at.ledger_events[before:] == ["reserve"], "committed with the last part alone"
-    assert sorted(first.slots) == [-1, -1, 0, 1, 2, 3]
+    assert sorted(orders(first)[0]) == [-2, -1, 0, 1, 2, 3]
     (last,) = parts
-    assert sorted(last.slots) == [4, 5, 6, 7] and (first.part, last.part) == (0, 1)
-    assert at.ledger_events[before:] == ["reserve", "commit"]
+    assert sorted(orders(last)[0]) == [4, 5, 6, 7] and (first.part, last.part) == (0, 1)
+    assert at.ledger_events[before:] == ["reserve", "channel", "commit"]
     assert [(s.first, s.stop, s.last) for s in at.light.shots] == [(0, 4, False), (4, 8, True)]
 
 
@@ -484,7 +554,9 @@ def test_what_a_session_tells_besides_its_light():
 
 def test_decoys_are_rounded_up(tmp_path):
     setup = Setup(tmp_path, decoy_rate=0.13)
-    setup.open()
-    decoys = [rows.rows for key, rows in setup.light.held.items() if key.startswith("decoys")]
-    assert decoys == [2, 1]
+    session = setup.open().session
+    for layer in (0, 1):
+        list(setup.layer(session, layer))
+    sent = [(shot.layer, (orders(shot)[0] < 0).sum()) for shot in setup.light.shots]
+    assert [sum(n for layer, n in sent if layer == i) for i in (0, 1)] == [2, 1]
     setup.ledger.close()

@@ -78,8 +78,8 @@ def test_the_servers_estimates_are_those_of_the_channel(tmp_path):
     with parties(tmp_path, **options) as (_, server, client):
         client().classify(IMAGES[:300])
         (session,) = server._sessions.values()
-        weights = session.monitor.weights[0]
-        decoys = session.monitor.decoys[0].pooled()
+        period = session.monitor.period(0)
+        weights, decoys = period.weights, period.decoys.pooled()
     for seen in (weights, decoys):
         assert float(seen.slope) == pytest.approx(np.sqrt(0.8), rel=0.01)
         excess = float(seen.residual) / float(seen.count) - 1
@@ -99,7 +99,7 @@ def test_no_message_tells_either_side_what_it_must_not_know(tmp_path):
     to_link = [m for who, to, m in messages if (who, to) == ("server", "link")]
     assert {type(m) for m in to_server} == {pb.Hello, pb.LayerRequest, pb.Record}
     assert {type(m) for m in to_client} == {pb.Welcome, pb.Progress, pb.Reading}
-    # The link sees light, and neither weights by name nor which slots are decoys.
+    # The link sees light: neither weights nor decoys, but mixtures of them.
     assert {type(m) for m in to_link} == {pb.Light, pb.Dropped}
     xi, norms = directions(NETWORK.layers[0].inputs_of(images))
     data = np.concatenate([images.ravel(), xi.real.ravel(), xi.imag.ravel(), norms])
@@ -111,7 +111,9 @@ def test_no_message_tells_either_side_what_it_must_not_know(tmp_path):
         held, secret = held[held != np.rint(held)], secret[secret != np.rint(secret)]
         return np.intersect1d(held.round(12), secret.round(12))
 
-    assert len(common(to_link, weights)) > 100, "no check"
+    to_optics = [m for who, to, m in messages if (who, to) == ("client", "link")]
+    assert len(common(to_optics, data)) > 100, "no check"
+    assert len(common(to_link, weights)) == 0, "light is mixed: no amplitude is that of a weight"
     assert len(common(to_server, data)) == 0
     assert len(common(to_client, weights)) == 0
     # What the server's light has on top of what it sent does not follow the data: its mean over
@@ -154,11 +156,11 @@ def test_a_link_takes_only_what_its_level_is_for(tmp_path):
     with parties(tmp_path, symbol_level=True) as (_, server, _):
         port = server._light._port
     with pytest.raises(ProtocolError, match="takes the light itself"):
-        port.emit(pb.Shot(version=2))
+        port.emit(pb.Shot(version=3))
     other = tmp_path / "other"
     other.mkdir()
     with parties(other) as (_, server, _), pytest.raises(ProtocolError, match="takes rows"):
-        next(server._light._port.send(iter([pb.Light(version=2)])))
+        next(server._light._port.send(iter([pb.Light(version=3)])))
     with (
         pytest.raises(RangeError, match="acts on light"),
         parties(other, interference=interference("tap", None)),

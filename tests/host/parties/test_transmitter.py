@@ -9,6 +9,7 @@ from shotveil.host.parties.transmitter import (
     transmitter_for,
 )
 from shotveil.host.protocol import messages_pb2 as pb
+from shotveil.host.protocol.order import Order
 from shotveil.host.protocol.wire import ProtocolError, pack
 from shotveil.models.link.encoding import EncodedRows
 
@@ -40,8 +41,11 @@ class Port:
         return pb.Loaded(symbol_level=self.symbol_level, epoch="first")
 
 
-def shot(slots=(1, 0, 2), **other):
-    return pb.Shot(**({"version": 2, "weights": "w", "images": 2, "slots": slots} | other))
+def shot(order=((1, 0, 2), (2, 1, 0)), **other):
+    if not isinstance(order, Order):
+        order = Order(np.array(order), np.ones_like(order), False)
+    fields = {"version": 3, "weights": "w", "images": 2, "mixed": order.mixed}
+    return pb.Shot(**(fields | {"order": order.to_bytes()} | other))
 
 
 def record(rows=3, value=0.0):
@@ -61,8 +65,9 @@ def test_amplitudes_go_out_in_the_order_of_slots_for_each_repetition():
     weights, decoys = transmitter.send(shot())
     assert decoys is None and weights.count == 2 * 3 * 5 and weights.yy == 0
     assert [light.repetition for light in port.lights] == [0, 1]
-    for light in port.lights:
-        np.testing.assert_array_equal(np.frombuffer(light.x).reshape(3, 5), ROWS.x[[1, 0, 2]])
+    for light, rows in zip(port.lights, ([1, 0, 2], [2, 1, 0]), strict=True):
+        np.testing.assert_array_equal(np.frombuffer(light.x).reshape(3, 5), ROWS.x[rows])
+        np.testing.assert_array_equal(np.frombuffer(light.p).reshape(3, 5), ROWS.p[rows])
         assert set(light.measure_p) <= {0, 1}
 
 
@@ -82,15 +87,48 @@ def test_light_that_was_not_sent_is_refused(records, text):
         transmitter.send(shot())
 
 
-def test_a_session_that_ended_sends_nothing():
-    port = Port([record(4), record(4)])
+def test_decoys_of_the_shot_are_sent_and_summed_apart():
+    port = Port([record(5, 1.0), record(5, 2.0)])
     transmitter = SymbolTransmitter(port, RNG)
     transmitter.hold("w", ROWS)
-    transmitter.hold("d", ROWS)
-    transmitter.drop(pb.Dropped(version=2, session="s", keys=["d"]))
-    with pytest.raises(ProtocolError, match="has ended"):
-        transmitter.send(shot((1, 0, -1, 2), decoys="d"))
-    assert port.lights == []
+    own = RNG.normal(size=(2, 2, 5))
+    order = np.array([[-1, 0, 1, -2, 2], [2, -2, 0, -1, 1]])
+    asked = shot(order, decoy_x=pack(own[0]), decoy_p=pack(own[1]))
+    weights, decoys = transmitter.send(asked)
+    x = np.concatenate([ROWS.x, own[0][::-1]])
+    for light, line in zip(port.lights, order, strict=True):
+        np.testing.assert_array_equal(np.frombuffer(light.x).reshape(5, 5), x[line])
+    assert weights.count == 2 * 3 * 5 and weights.yy == 15 * (1 + 4)
+    assert decoys.count.tolist() == [4] * 5 and decoys.yy.tolist() == [2 * (1 + 4)] * 5
+
+
+def test_mixed_slots_are_sent_and_undone_in_the_sums():
+    """The light returns as it came, so the sums are those of the rows and of the decoys."""
+    own = RNG.normal(size=(2, 2, 5))
+    order = Order.draw(np.arange(-2, 3), 2, True, np.random.default_rng(5))
+
+    class Mirror(Port):
+        def send(self, lights):
+            for light in lights:
+                measured = light.measure_p[0]
+                assert set(light.measure_p) == {measured}, "a mixing needs one quadrature"
+                self.lights.append(light)
+                yield pb.Record(values=light.p if measured else light.x)
+
+    transmitter = SymbolTransmitter(port := Mirror(), np.random.default_rng(6))
+    transmitter.hold("w", ROWS)
+    weights, decoys = transmitter.send(shot(order, decoy_x=pack(own[0]), decoy_p=pack(own[1])))
+    x = np.concatenate([own[0][::-1], ROWS.x])
+    for repetition, light in enumerate(port.lights):
+        np.testing.assert_allclose(
+            np.frombuffer(light.x).reshape(5, 5), order.played_rows(repetition, x)
+        )
+    chosen = [light.measure_p[0] for light in port.lights]
+    of_rows = sum(np.sum((ROWS.x, ROWS.p)[c] ** 2) for c in chosen)
+    of_decoys = sum(np.sum(own[c] ** 2, axis=0) for c in chosen)
+    assert (weights.qq, weights.qy, weights.yy) == pytest.approx((of_rows,) * 3)
+    for sums in (decoys.qq, decoys.qy, decoys.yy):
+        np.testing.assert_allclose(sums, of_decoys)
 
 
 def test_sums_of_other_modes_are_refused():

@@ -7,16 +7,16 @@ import pytest
 
 from shotveil.host.verification.assumptions import (
     TOGETHER,
-    AssumptionTests,
     Components,
     FineSums,
     GroupSums,
+    assumption_evidence,
     component_groups,
     quadrature_evidence,
     rise_evidence,
 )
 from shotveil.host.verification.evidence import HonestNoise, excess_evidence
-from shotveil.host.verification.monitor import SessionMonitor, Verdict
+from shotveil.host.verification.monitor import ClientMonitor, Verdict
 from shotveil.models.link.encoding import EncodedRows
 from shotveil.models.link.optics import Link
 from shotveil.models.link.statistics import SymbolStatistics
@@ -100,14 +100,28 @@ def test_an_honest_client_is_accepted_and_an_amplified_component_is_not():
     rows, direction = layer()
     components = Components(rows)
     for gain, noticed in ((0.0, False), (0.03, True)):
-        tests = AssumptionTests()
-        assert tests.evidence() == {}
+        found = None
         for seed in range(4):
             rng = np.random.default_rng(seed)
-            tests.add(0, DECLARED, sums_of(rows, components, rng, 40, gain, direction))
-        evidence = tests.evidence()
+            new = sums_of(rows, components, rng, 40, gain, direction)
+            found = new if found is None else found.joined(new)
+        assert found is not None
+        evidence = assumption_evidence([(DECLARED, found, 0.6)])
         assert (evidence["amplified components"] > LIMIT) == noticed
         assert evidence["one quadrature"] < LIMIT
+
+
+def test_without_sums_there_are_no_tests_and_a_share_counts_for_components_alone():
+    rows, direction = layer()
+    sums = sums_of(rows, Components(rows), np.random.default_rng(8), 10, 0.03, direction)
+    assert assumption_evidence([]) == {}
+    whole, half = (assumption_evidence([(DECLARED, sums, share)]) for share in (1.0, 0.5))
+    name = "amplified components"
+    assert half[name] == pytest.approx(whole[name] - math.log(2))
+    assert half["one quadrature"] == whole["one quadrature"]
+    # Two layers of which each has half are together as good as one that has all.
+    both = assumption_evidence([(DECLARED, sums, 0.5)] * 2)
+    assert both[name] == pytest.approx(whole[name])
 
 
 def test_noise_in_one_quadrature_is_noticed_where_the_mean_is_as_declared():
@@ -141,10 +155,10 @@ def test_false_alarms_stay_below_their_level():
     assert np.mean(evidence >= math.log(20)) <= 0.05
 
 
-def test_a_session_monitor_judges_fine_sums_as_well():
+def test_a_monitor_judges_fine_sums_as_well():
     rows, direction = layer()
     components = Components(rows)
-    monitor = SessionMonitor(LINK, [MODES])
+    monitor = ClientMonitor(LINK, [MODES])
     plain = monitor.judge()
     assert set(plain.evidence) == {"excess noise", "loss", "single modes"}
     rng = np.random.default_rng(7)
@@ -156,3 +170,6 @@ def test_a_session_monitor_judges_fine_sums_as_well():
         judgement = monitor.add(0, sums_of(rows, components, rng, 20, 0.02, direction), None)
     assert judgement.verdict is Verdict.ABORT
     assert "component" in judgement.reason or "noise" in judgement.reason
+    # What they know goes on in the next session.
+    again = ClientMonitor(LINK, [MODES], known=monitor.record(0)).judge()
+    assert again == judgement

@@ -1,4 +1,4 @@
-"""A session's verdict and its certificates, on statistics of simulated light."""
+"""A client's verdict and its certificates, on statistics of simulated light."""
 
 import math
 import re
@@ -6,10 +6,17 @@ import re
 import numpy as np
 import pytest
 
-from shotveil.host.leakage.certificate import certified_channel, estimated_channel
+from shotveil.host.leakage.certificate import estimated_channel
 from shotveil.host.leakage.composition import LOST, channel_class
 from shotveil.host.leakage.weights import weight_leakage
-from shotveil.host.verification.monitor import MonitorSettings, SessionMonitor, Verdict
+from shotveil.host.verification.confidence import channel_at_any_time, worse
+from shotveil.host.verification.evidence import HonestNoise
+from shotveil.host.verification.monitor import (
+    MORE_LIGHT,
+    ClientMonitor,
+    MonitorSettings,
+    Verdict,
+)
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.optics import Detector, Link
 from shotveil.models.link.statistics import SymbolStatistics
@@ -26,7 +33,7 @@ def record(rng, rows, transmittance=1.0, excess=None):
 
 def test_an_honest_session_is_accepted_at_every_step():
     rng = np.random.default_rng(1)
-    monitor = SessionMonitor(LINK, [MODES])
+    monitor = ClientMonitor(LINK, [MODES])
     for _ in range(50):
         judgement = monitor.add(0, record(rng, 100).pooled(), record(rng, 10))
         assert judgement.verdict is Verdict.ACCEPT
@@ -35,7 +42,7 @@ def test_an_honest_session_is_accepted_at_every_step():
 
 def test_a_fault_warns_before_it_aborts():
     rng = np.random.default_rng(2)
-    monitor = SessionMonitor(LINK, [MODES])
+    monitor = ClientMonitor(LINK, [MODES])
     verdicts = []
     while Verdict.ABORT not in verdicts:
         verdicts.append(monitor.add(0, record(rng, 4, transmittance=0.98).pooled(), None).verdict)
@@ -46,38 +53,82 @@ def test_a_fault_warns_before_it_aborts():
     assert monitor.channel(0).declared == LOST
 
 
-def test_certificates_rest_on_decoys_and_on_a_share_of_the_failure_probability():
+def test_certificates_rest_on_the_worse_of_decoys_and_weights():
+    """A client that taps weights alone gains nothing, and no more one that taps decoys alone."""
     rng = np.random.default_rng(3)
-    monitor = SessionMonitor(LINK, [MODES, MODES], MonitorSettings(failure_probability=1e-6))
-    monitor.add(0, record(rng, 1000).pooled(), None)
-    assert not monitor.new_certificate(0), "weights do not certify"
-    assert monitor.channel(0).certified == LOST
-    monitor.add(0, None, record(rng, 99))
-    assert not monitor.new_certificate(0)
-    monitor.add(0, None, record(rng, 1))
-    assert monitor.new_certificate(0) and not monitor.new_certificate(0)
-    expected = certified_channel(monitor.decoys[0].pooled(), Detector(), 1e-6 / 2 * 6 / math.pi**2)
-    assert monitor.channel(0).certified == channel_class(*map(float, expected))
-    monitor.add(0, None, record(rng, 99))
-    assert not monitor.new_certificate(0), "not doubled yet"
-    monitor.add(0, None, record(rng, 1))
-    assert monitor.new_certificate(0)
+    delta = 1e-6
+    good, bad = (record(rng, 3000, transmittance) for transmittance in (1.0, 0.95))
+    for weights, decoys in ((good, bad), (bad, good)):
+        monitor = ClientMonitor(LINK, [MODES, MODES], MonitorSettings(failure_probability=delta))
+        monitor.add(0, weights.pooled(), decoys)
+        limits = [
+            channel_at_any_time(s.pooled(), Detector(), MODES, 12.0, delta / 2)
+            for s in (weights, decoys)
+        ]
+        assert monitor.certified(0) == worse(*limits)
+        assert monitor.certified(0).transmittance < 0.95
+        assert monitor.channel(0).certified == channel_class(*map(float, worse(*limits)))
+        assert monitor.channel(1).certified == LOST
+    for alone in ((good.pooled(), None), (None, good)):
+        monitor = ClientMonitor(LINK, [MODES])
+        monitor.add(0, *alone)
+        assert monitor.channel(0).certified == LOST, "one kind of light alone certifies nothing"
 
 
-def test_certificates_hold_together_with_the_failure_probability():
-    """A fixed channel, several looks a session: wrong at most as often as said."""
+def test_a_certificate_follows_at_once_where_the_channel_became_worse():
+    """A client that behaves until it is trusted does not keep the certificate."""
     rng = np.random.default_rng(4)
-    delta, wrong, sessions = 0.1, 0, 150
-    for _ in range(sessions):
-        monitor = SessionMonitor(LINK, [MODES], MonitorSettings(failure_probability=delta))
-        failed = False
-        for _ in range(8):
-            monitor.add(0, None, record(rng, 100, 0.95, 0.03))
-            if monitor.new_certificate(0):
-                certified = monitor._certified[0]
-                failed |= certified.transmittance > 0.95 or certified.excess_noise < 0.03
-        wrong += failed
-    assert wrong <= sessions * delta
+    monitor = ClientMonitor(LINK, [MODES])
+
+    def add(rows, transmittance=1.0):
+        light = record(rng, rows, transmittance)
+        monitor.add(0, light.pooled(), light)
+
+    add(4000)
+    first = monitor.new_certificate(0)
+    assert first is not None and first.certified.transmittance > 0.98
+    add(100)
+    assert monitor.new_certificate(0) is None, "hardly more light, and no worse"
+    add(400, 0.8)
+    worse_now = monitor.new_certificate(0)
+    assert worse_now is not None
+    assert worse_now.certified.transmittance < first.certified.transmittance
+    add(int(4500 * (MORE_LIGHT - 1)) + 1)
+    assert monitor.new_certificate(0) is not None, "a quarter more light"
+    assert monitor.new_certificate(0) is None
+
+
+def test_evidence_goes_on_from_its_record():
+    """A monitor that begins with records judges as the one that wrote them, bit for bit."""
+    rng = np.random.default_rng(5)
+    settings = MonitorSettings(failure_probability=1e-3)
+    monitor = ClientMonitor(LINK, [MODES, 40], settings, "digest")
+    for _ in range(3):
+        monitor.add(0, record(rng, 50).pooled(), record(rng, 20))
+    kept = monitor.record(0)
+    later = ClientMonitor(LINK, [MODES, 40], settings, "digest", kept)
+    assert later.judge() == monitor.judge() and later.standing == monitor.standing
+    assert later.channel(0) == monitor.channel(0) and later.channel(1) == monitor.channel(1)
+    light = record(rng, 50)
+    assert later.add(0, light.pooled(), light) == monitor.add(0, light.pooled(), light)
+
+
+def test_light_under_other_terms_counts_in_the_tests_and_not_in_certificates():
+    rng = np.random.default_rng(6)
+    monitor = ClientMonitor(LINK, [MODES], network="digest")
+    bad = record(rng, 40, transmittance=0.98)
+    monitor.add(0, bad.pooled(), bad)
+    kept, before = monitor.record(0), monitor.judge().evidence
+    assert before["loss"] > 0
+    for link, network in ((Link(1.3, 7.0), "digest"), (LINK, "another")):
+        other = ClientMonitor(link, [MODES], network=network, known=kept)
+        assert other.standing != monitor.standing
+        assert other.judge().evidence["loss"] == before["loss"]
+        assert other.channel(0).certified == other.channel(0).estimated == LOST
+        assert other.period(0).place == 2
+    # The modes of the first period have 6/π² of the level.
+    extra = math.log(MODES * math.pi**2 / 6)
+    assert ClientMonitor(LINK, [MODES]).judge().evidence["single modes"] == pytest.approx(-extra)
 
 
 @pytest.mark.parametrize("name", ["false_alarm_probability", "failure_probability"])
@@ -107,39 +158,12 @@ def sums(symbols, slope=1.0, variance=1.0, modes=MODES):
     )
 
 
-def test_a_certificate_has_a_share_by_layers_and_by_looks():
-    """Layers divide the failure probability; the j-th look has 6/(πj)², and skipped ones count."""
-    delta, receiver = 1e-4, Detector(0.8, 0.05)
-    link = Link(1.3, 6.0, server_detector=receiver)
-    monitor = SessionMonitor(link, [MODES] * 3, MonitorSettings(failure_probability=delta))
-
-    def expected(look):
-        pooled = monitor.decoys[1].pooled()
-        return certified_channel(pooled, receiver, delta / 3 * 6 / (math.pi * look) ** 2)
-
-    for symbols, look in ((10_000, 1), (10_000, 2), (30_000, 3), (29_999, None), (1, 4)):
-        monitor.add(1, None, sums(symbols, math.sqrt(0.8)))
-        assert monitor.new_certificate(1) == (look is not None)
-        if look is not None:
-            assert monitor._certified[1] == expected(look)
-            assert not monitor.new_certificate(1), "one look at one set of decoys"
-            certified = monitor.channel(1).certified
-            assert certified == channel_class(*map(float, expected(look)))
-    assert monitor.channel(0).certified == LOST and not monitor.new_certificate(0)
-    # 190,000 decoys at once are the fifth look and no other: the next is at 320,000.
-    monitor.add(1, None, sums(110_000, math.sqrt(0.8)))
-    assert monitor.new_certificate(1) and monitor._certified[1] == expected(5)
-
-
-def test_shares_of_all_looks_add_up_to_the_whole():
-    assert sum(6 / (math.pi * j) ** 2 for j in range(1, 10_000)) == pytest.approx(1, abs=1e-4)
-
-
 def test_decoys_without_light_certify_nothing():
-    monitor = SessionMonitor(LINK, [MODES])
+    monitor = ClientMonitor(LINK, [MODES])
     dark = np.full(MODES, 200)
-    monitor.decoys[0] = SymbolStatistics(dark, 0 * dark, 0 * dark, dark)
-    assert not monitor.new_certificate(0)
+    zero = SymbolStatistics(dark, 0 * dark, 0 * dark, dark)
+    monitor.add(0, zero.pooled(), zero)
+    assert monitor.channel(0).certified == LOST
     assert monitor.channel(0).estimated == LOST
 
 
@@ -154,7 +178,8 @@ def given_evidence(monkeypatch, excess, loss, single):
 
 
 SETTINGS = MonitorSettings(false_alarm_probability=1e-5, warning_probability=1e-2)
-ABORT_AT, WARN_AT, LN_MODES = math.log(3e5), math.log(3e2), math.log(2 * MODES)
+ABORT_AT, WARN_AT = math.log(3e5), math.log(3e2)
+LN_MODES = math.log(MODES * math.pi**2 / 6)  # share of a mode of the first of two periods
 
 
 @pytest.mark.parametrize(
@@ -176,7 +201,7 @@ def test_each_of_three_tests_has_a_third_of_the_level(
     monkeypatch, excess, loss, single, verdict, reason
 ):
     """Abort at ln(3/p), warn at ln(3/p_warn); single modes share theirs among all modes."""
-    monitor = SessionMonitor(LINK, [MODES, MODES], SETTINGS)
+    monitor = ClientMonitor(LINK, [MODES, MODES], SETTINGS)
     given_evidence(monkeypatch, excess, loss, single)
     judgement = monitor.add(0, sums(100).pooled(), None)
     assert judgement.verdict is verdict
@@ -188,16 +213,15 @@ def test_each_of_three_tests_has_a_third_of_the_level(
 
 
 def test_nothing_is_found_where_nothing_returned(monkeypatch):
-    monitor = SessionMonitor(LINK, [MODES])
+    monitor = ClientMonitor(LINK, [MODES])
     assert monitor.judge().evidence["excess noise"] == monitor.judge().evidence["loss"] == 0
     given_evidence(monkeypatch, 99, 99, 0)
     assert monitor.judge().verdict is Verdict.ACCEPT
 
 
 def test_a_refusal_stays_and_takes_the_certified_channel_for_the_declared(monkeypatch):
-    monitor = SessionMonitor(LINK, [MODES, MODES])
+    monitor = ClientMonitor(LINK, [MODES, MODES])
     monitor.add(0, sums(100).pooled(), sums(10_000))
-    assert monitor.new_certificate(0)
     before = [monitor.channel(i) for i in (0, 1)]
     assert before[0].declared == (1.0, LINK.declared_excess_noise(MODES)) != before[0].certified
     with monkeypatch.context() as patch:
@@ -215,7 +239,7 @@ def test_a_refusal_stays_and_takes_the_certified_channel_for_the_declared(monkey
 
 def test_what_is_estimated_rests_on_weights_and_decoys_together():
     receiver = Detector(0.7, 0.1)
-    monitor = SessionMonitor(Link(1.3, 6.0, server_detector=receiver), [MODES, MODES])
+    monitor = ClientMonitor(Link(1.3, 6.0, server_detector=receiver), [MODES, MODES])
     weights, decoys = sums(500, 0.8, 1.3).pooled(), sums(200, 0.7, 1.1)
     monitor.add(1, weights, decoys)
     expected = estimated_channel(weights + decoys.pooled(), receiver)
@@ -232,7 +256,7 @@ def test_what_is_estimated_rests_on_weights_and_decoys_together():
 def test_what_is_declared_is_the_links_own():
     link = Link(1.3, 6.0, transmittance_back=0.9, excess_noise=0.01)
     for modes, channel in zip(
-        (50, 100), (SessionMonitor(link, [50, 100]).channel(i) for i in (0, 1)), strict=True
+        (50, 100), (ClientMonitor(link, [50, 100]).channel(i) for i in (0, 1)), strict=True
     ):
         assert channel.declared == pytest.approx((0.9, 0.6 / 1.3 / modes + 0.01))
 
@@ -258,23 +282,25 @@ def test_the_peak_of_the_settings_is_the_one_that_is_tested():
     seen = SymbolStatistics.of(q, y, axis=0)
     found = {}
     for peak in (4.0, 100.0):
-        monitor = SessionMonitor(LINK, [MODES], MonitorSettings(peak=peak))
+        monitor = ClientMonitor(LINK, [MODES], MonitorSettings(peak=peak))
         found[peak] = monitor.add(0, None, seen).verdict
     assert found == {4.0: Verdict.ABORT, 100.0: Verdict.ACCEPT}
 
 
 def test_decoys_count_as_rows_that_returned():
     """A fault that decoys alone show is found by the tests of all rows, too."""
-    monitor = SessionMonitor(LINK, [MODES])
+    monitor = ClientMonitor(LINK, [MODES])
     judgement = monitor.add(0, None, sums(100_000, 0.9))
     assert judgement.verdict is Verdict.ABORT
     assert judgement.evidence["loss"] > judgement.limit
 
 
-def test_a_session_begins_with_nothing():
-    monitor = SessionMonitor(LINK, [MODES, 7])
-    assert [vars(s) for s in monitor.weights] == [{"count": 0, "qq": 0, "qy": 0, "yy": 0}] * 2
-    for statistics, modes in zip(monitor.decoys, (MODES, 7), strict=True):
-        for values in vars(statistics).values():
+def test_a_life_begins_with_nothing():
+    monitor = ClientMonitor(LINK, [MODES, 7])
+    for layer, modes in enumerate((MODES, 7)):
+        period = monitor.period(layer)
+        assert period.noise == HonestNoise.declared(LINK, modes) and period.place == layer + 1
+        assert vars(period.weights) == {"count": 0, "qq": 0, "qy": 0, "yy": 0}
+        for values in vars(period.decoys).values():
             np.testing.assert_array_equal(values, np.zeros(modes))
     assert [verdict.value for verdict in Verdict] == ["accept", "warn", "abort"]

@@ -29,7 +29,7 @@ def test_every_set_of_places_is_equally_likely():
 @pytest.mark.parametrize("checks", [0, 1, 3])
 def test_readings_come_apart_as_they_were_put_together(checks):
     rng = np.random.default_rng(2)
-    places = draw_places(7, 4 + checks, checks, rng) if checks else np.zeros((7, 0), int)
+    places = draw_places(1, 4 + checks, checks, rng)[0] if checks else np.zeros(0, int)
     mask = check_mask(places, 4 + checks)
     apart = rng.normal(size=(4 + checks, 7))
     images, checked = separate(interleave(apart, mask), mask)
@@ -50,7 +50,8 @@ def test_checks_leave_the_results_as_they_are(tmp_path):
         folder.mkdir()
         with parties(folder) as (_, _, client):
             outputs.append(client(check_rate=rate).classify(IMAGES[:100], 50))
-    np.testing.assert_array_equal(*outputs)
+    # But for rounding: what is mixed is undone with other numbers.
+    np.testing.assert_allclose(*outputs, rtol=1e-12, atol=1e-12)
 
 
 def test_checks_are_charged_like_images(tmp_path):
@@ -139,8 +140,7 @@ def test_the_last_place_is_drawn_too_and_all_may_be():
     rng = np.random.default_rng(5)
     assert set(draw_places(500, 3, 1, rng).ravel()) == {0, 1, 2}
     np.testing.assert_array_equal(draw_places(4, 3, 3, rng), [[0, 1, 2]] * 4)
-    mask = check_mask(np.array([[0, 2], [1, 2]]), 3)
-    assert mask.tolist() == [[True, False, True], [False, True, True]]
+    assert check_mask(np.array([0, 2]), 3).tolist() == [True, False, True]
 
 
 def test_readings_of_each_layer_are_held_against_its_own_gain():
