@@ -92,8 +92,8 @@ if TYPE_CHECKING:
     "--max-gain",
     type=float,
     show_default="what the server grants, up to 2 + √2",
-    help="Largest power gain to amplify any layer with (above 1). Without it, a server that grants "
-    "more than 2 + √2 is refused.",
+    help="Largest power gain to amplify any layer with. Without it, a server that grants more than "
+    "2 + √2 is refused (above 1).",
 )
 @client_detector_options
 @click.option(
@@ -115,7 +115,7 @@ if TYPE_CHECKING:
 )
 @max_image_bits_option(
     "Most that may leak of any image as a whole, in bits: in one inference, and over all time with "
-    "--ledger (0 or more). Without it, an inference may tell 8 bits of each element (holevo)."
+    "--ledger. Without it, an inference may tell 8 bits of each element, by holevo (0 or more)."
 )
 @data_bound_option("that --data-budget and --max-image-bits limit")
 @click.option(

@@ -297,9 +297,10 @@ def serve(
     try:
         with refusals(), ExitStack() as stack:
             accounts = stack.enter_context(BudgetFilter(ledger, create=demo_ledger))
+            new = accounts.accounts.account_of(served.digest) is None
             account = accounts.register(served, lineage=lineage, new_account=new_account)
             follows = None
-            if budget is None and account.budget is None and device is None:
+            if budget is None and new and account.budget is None and device is None:
                 follows = clone_budget(served, settings.link)
                 if follows is not None:
                     # A clone comes of plain use, whose readings tell what is declared.

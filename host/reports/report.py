@@ -61,15 +61,15 @@ def write_report(run: FinishedRun, path: Path) -> None:
 def check_writable(path: Path) -> None:
     """Raise `RangeError` if no file can be written at `path`; to be called before a long run.
 
-    It makes the folder and tries, since what the system says of access is not what then holds on
-    network drives, in containers and for root.
+    It tries in the nearest folder that exists: what the system says of access is not what then
+    holds on network drives, in containers and for root.
     """
     allowed = "allowed: a file in a folder of yours"
     if path.is_dir():
         raise RangeError(f"report = {path} cannot be written: it is a folder; {allowed}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=path.parent).close()
+        folder = next(parent for parent in path.absolute().parents if parent.exists())
+        tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         said = f"report = {path} cannot be written: {error.strerror}"
         raise RangeError(f"{said}; {allowed}") from None

@@ -38,7 +38,7 @@ def simulators() -> Iterable[str]:
 @click.option(
     "--waves", is_flag=True, help="Write the waves of all signals, for Surfer or GTKWave."
 )
-@click.option("--all", "every", is_flag=True, help="Run all benches.")
+@click.option("--all", is_flag=True, help="Run every bench that there is.")
 @click.option(
     "--out",
     type=FILE,
@@ -48,7 +48,7 @@ def simulators() -> Iterable[str]:
 @seed_option
 @json_option
 def bench(
-    blocks: tuple[str, ...], sim: str, waves: bool, every: bool, out: Path, seed: int, json: bool
+    blocks: tuple[str, ...], sim: str, waves: bool, all: bool, out: Path, seed: int, json: bool
 ) -> None:
     """Run the cocotb benches of blocks on their Verilog, or list all benches if none is named.
 
@@ -59,7 +59,7 @@ def bench(
         from shotveil.sim.benches import catalog, coverage
 
     known = catalog.benches()
-    chosen = list(known) if every else list(blocks)
+    chosen = list(known) if all else list(blocks)
     if not chosen:
         if json:
             print_json(known)

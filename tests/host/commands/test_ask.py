@@ -84,6 +84,7 @@ def asked(monkeypatch):
         def close(self):
             assert known.hung_up == []
             self.closed = True
+            return pb.Receipt(network="small", images=len(self.pixels))
 
     for name in ("RemoteModel", "RemoteClientPort"):
         monkeypatch.setattr(f"shotveil.host.parties.rpc.{name}", type(name, (End,), {}))
@@ -124,6 +125,7 @@ def test_what_is_asked_where_nothing_else_is_given(shotveil, asked, keys):
         "ledger": None,
         "check_rate": 0.02,
         "false_alarm_probability": 1e-6,
+        "checkpoint": "",
     }
     np.testing.assert_array_equal(client.pixels, load_mnist(None, "test")[0])
     assert sorted(asked.hung_up) == ["RemoteClientPort", "RemoteModel"]
@@ -153,6 +155,7 @@ def test_every_option_reaches_the_client(shotveil, asked, keys, tmp_path, monkey
         "detector": Detector(0.9, 0.1),
         "check_rate": 0.25,
         "false_alarm_probability": 0.001,
+        "checkpoint": "",
     }
     assert (client.batch, len(client.pixels)) == (4, 8)
     predictions = [int(label) for label in load_mnist(None, "test")[1][:8]]
@@ -170,6 +173,7 @@ def test_every_option_reaches_the_client(shotveil, asked, keys, tmp_path, monkey
         "probe_variance": 1.23456,
         "probe_variance_expected": 1.1,
         "brightness": 1.02,
+        "checkpoint": "",
         "data_leakage_bits": ledger.leakage(),
         "seconds": 2.0,
         "images_per_second": 4.0,

@@ -110,7 +110,7 @@ def test_paths_start_at_the_file(run, tmp_path, small_network):
         ("[infer]\nmax_gain = 3", "the key max_gain of [infer] is unknown"),
         ("[lab.cosmic]\nx = 3", "the table [lab.cosmic] is unknown; allowed: the tables [lab.arc"),
         ("[lab.cosim]\nx = 3", "the key x of [lab.cosim] is unknown; allowed: network, images"),
-        ("[ledger]\nx = 3", "the key ledger.x is unknown; allowed: the tables [ledger.budget]"),
+        ("[ledger]\nx = 3", "the key ledger.x is unknown; allowed: the tables [ledger.adopt]"),
         ('[infer]\ngain = "1.3"', "gain of [infer] = '1.3' is of the wrong type; allowed: a num"),
         ("[infer]\ngain = true", "gain of [infer] = True is of the wrong type; allowed: a number"),
         ("[infer]\nimages = 1.5", "images of [infer] = 1.5 is of the wrong type; allowed: an int"),

@@ -45,7 +45,7 @@ def test_info_as_json(capsys):
 def test_selftest(capsys, role, tmp_path):
     code, said = run(capsys, "selftest", f"model:{role}", "--record", tmp_path / "session")
     assert code == 0 and "FAILED" not in said.out
-    assert said.out.splitlines()[-1] == "16 of 16 checks passed"
+    assert said.out.splitlines()[-1] == "18 of 18 checks passed"
     again, played = run(capsys, "selftest", f"replay:{tmp_path / 'session'}")
     assert again == 0 and played.out == said.out
 
@@ -59,7 +59,7 @@ def test_a_selftest_that_fails(capsys, tmp_path):
     (tmp_path / "session").write_text("\n".join(map(json.dumps, lines)))
     code, said = run(capsys, "selftest", f"replay:{tmp_path / 'session'}")
     assert code == 1 and "FAILED  session: 1 of 320 sums differ" in said.out
-    assert said.out.splitlines()[-1] == "15 of 16 checks passed"
+    assert said.out.splitlines()[-1] == "17 of 18 checks passed"
     code, said = run(capsys, "selftest", f"replay:{tmp_path / 'session'}", "--json")
     found = json.loads(said.out)
     assert code == 1 and not found["passed"] and not found["checks"]["session"]["passed"]

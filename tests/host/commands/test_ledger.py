@@ -51,7 +51,7 @@ def test_show_reports_three_senses_budgets_and_what_is_left(path, tmp_path, caps
 
 def test_show_tells_of_the_clone_that_is_possible_by_plain_use(tmp_path, capsys):
     network, link = load_network("mnist"), Link(1.0436, 1.0).with_f2(0.7)
-    with BudgetFilter(tmp_path / "a.db") as ledger:
+    with BudgetFilter(tmp_path / "a.db", create=True) as ledger:
         ledger.register(network)
         channels = [
             ChannelClass(1.0, link.declared_excess_noise(layer.modes)) for layer in network.layers

@@ -62,6 +62,8 @@ def test_events_of_link_and_server(start, tmp_path, small_network):
         "ledger": str(tmp_path / "ledger.db"),
         "device": None,
         "attack": None,
+        "budget": None,
+        "extraction": None,
     }
     there = ["--server", at_server["server"], "--link", at_link["link"], "--name", "alice"]
     asked = subprocess.run(

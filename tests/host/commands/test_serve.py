@@ -53,6 +53,8 @@ def keys(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     make_keys(tmp_path / "keys", [])
     CALIBRATION.save(tmp_path / "node.json")
+    for name in ("a.db", "b.db"):
+        BudgetFilter(tmp_path / name, create=True).close()
     return tmp_path / "keys"
 
 
@@ -160,7 +162,7 @@ def test_what_is_served_where_nothing_else_is_asked_for(shotveil, built, keys):
     ]
     account = read_accounts(keys.parent / "a.db").networks[network.digest]
     assert account.budget == Budget(follows.bits, "declared")
-    assert account.default_client_budget is None
+    assert account.default_client_budget == Budget(follows.bits / 4, "declared")
     assert built.children == []
 
 
@@ -170,11 +172,11 @@ def test_what_a_server_says_of_its_budget(shotveil, built, keys, network_file, s
     _, out, _ = shotveil(f"{light} --ledger a.db --network {network_file}")
     assert out == "no budget: any number of inferences, and so any clone, is allowed\n"
     _, out, _ = shotveil(f"{light} --ledger a.db --budget 3 --network {network_file}")
-    assert re.fullmatch(r"budget 3 bits per weight \(declared\), [\d,]+ inferences\n", out)
+    assert re.fullmatch(r"budget 3 bits per weight \(certified\), at most [\d,]+ inferences\n", out)
     _, out, _ = shotveil(f"{light} --ledger b.db --budget 3")
     assert re.fullmatch(
-        r"budget 3 bits per weight \(declared\), ([\d,]+) inferences: a clone of 9\d.\d% is "
-        r"possible after \1 inferences \(original 99.6%\), one within 1 point of it after [\d,]+\n",
+        r"budget 3 bits per weight \(certified\), at most ([\d,]+) inferences: "
+        r"a clone of 9\d.\d% is possible after \1 inferences \(original 99.6%\), one within 1 point of it after [\d,]+\n",
         out,
     )
     # A budget that the owner lifted stays lifted.
