@@ -176,7 +176,8 @@ def test_what_a_server_says_of_its_budget(shotveil, built, keys, network_file, s
     _, out, _ = shotveil(f"{light} --ledger b.db --budget 3")
     assert re.fullmatch(
         r"budget 3 bits per weight \(certified\), at most ([\d,]+) inferences: "
-        r"a clone of 9\d.\d% is possible after \1 inferences \(original 99.6%\), one within 1 point of it after [\d,]+\n",
+        r"a clone of 9\d.\d% is possible after \1 inferences \(original 99.6%\), "
+        r"one within 1 point of it after [\d,]+\n",
         out,
     )
     # A budget that the owner lifted stays lifted.
