@@ -60,7 +60,7 @@ class BudgetFilter:
         self._log = EventLog(path, create=create)
         self._changed = threading.Condition()
         try:
-            self.accounts = restore(self._log)
+            self.accounts = restore(self._log, renew=True)
             self._kept = self._log.head.sequence  # events up to the last snapshot, or the start
             for session, account in list(self.accounts.sessions.items()):
                 if not account.ended:

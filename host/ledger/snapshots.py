@@ -37,15 +37,22 @@ def version() -> str:
     return hashlib.sha256(code + np.__version__.encode()).hexdigest()
 
 
-def restore(log: EventLog) -> Accounts:
+def restore(log: EventLog, *, renew: bool = False) -> Accounts:
     """Return the accounts of a log: from its snapshot and the events since, or from all events.
+
+    renew: Whether a snapshot is made where many events had to be added up, as after a change of
+        this code, so that the next start does not add them up again.
 
     Raises `RangeError` where anything in the file was changed, or an event makes no sense.
     """
     state, events = log.resume(version())
     accounts = Accounts() if state is None else _load(state)
+    added = 0
     for event in events:
         accounts.apply(event)
+        added += 1
+    if renew and added >= EVERY:
+        keep(log, accounts)
     return accounts
 
 

@@ -56,6 +56,19 @@ def test_a_restart_from_a_snapshot_gives_what_all_events_give(path, monkeypatch)
         assert total.bits(sense) == again.networks[NETWORK.digest].total.bits(sense)
 
 
+def test_a_start_that_added_up_many_events_makes_a_snapshot(path, monkeypatch):
+    with BudgetFilter(path, create=True) as ledger:
+        ledger.register(NETWORK)
+        use(ledger, 6)
+    monkeypatch.setattr(snapshots, "version", lambda: "later code")
+    for most, kept in ((10**6, False), (10, True)):
+        monkeypatch.setattr(snapshots, "EVERY", most)
+        with EventLog(path) as log:
+            snapshots.restore(log, renew=True)
+            state, events = log.resume("later code")
+            assert (state is not None) == kept and (not list(events)) == kept
+
+
 def test_what_is_held_does_not_grow_with_age(path, monkeypatch):
     monkeypatch.setattr("shotveil.host.ledger.accounts.KEPT_RESERVES", 50)
     monkeypatch.setattr("shotveil.host.ledger.accounts.KEPT_SESSIONS", 10)
