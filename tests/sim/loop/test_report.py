@@ -6,6 +6,7 @@ import jinja2
 import numpy as np
 import pytest
 
+from shotveil.host.leakage.catalogue import DATA_BOUNDS
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.optics import Link
 from shotveil.models.waveform.impairments import Impairments
@@ -54,7 +55,7 @@ def test_what_the_template_is_given(run, tmp_path, monkeypatch):
     assert seen == {
         "r": run, "s": run.summary, "v": {"accepted": True}, "f2": Link(1.3, 5.25).f2,
         "nodes": "compiled gateware of both nodes", "agree": 2, "records": 12_345,
-        "shot_error": 0.00125,
+        "shot_error": 0.00125, "bounds": DATA_BOUNDS,
     }  # fmt: skip
     assert settings[:2] == [
         ("gain of the client's amplifier", "1.3"),
