@@ -68,5 +68,7 @@ def test_what_the_template_is_given(run, tmp_path, monkeypatch):
 
 
 def test_a_path_that_can_be_no_file_is_refused_first(run, tmp_path):
-    with pytest.raises(RangeError, match="cannot be written: it is a folder; allowed: a file in a folder of yours"):
+    with pytest.raises(
+        RangeError, match="cannot be written: it is a folder; allowed: a file in a folder of yours"
+    ):
         report.write_report(None, tmp_path, "rtl")
