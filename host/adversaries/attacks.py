@@ -28,6 +28,7 @@ from shotveil.host.leakage.catalogue import (
     WEIGHT_BOUND,
     WEIGHT_BOUNDS,
 )
+from shotveil.host.leakage.spectrum import component_energies
 from shotveil.host.leakage.weights import holevo_of_modulation, weight_leakage
 from shotveil.host.parties.client_checks import MOST_GAIN
 from shotveil.host.verification.brightness import BrightnessCheck
@@ -52,7 +53,7 @@ from shotveil.models.adversaries.saturation import Saturator
 from shotveil.models.adversaries.servers import CuriousServer, ProbingServer, fisher_bits
 from shotveil.models.common.checks import require
 from shotveil.models.link.decoys import decoy_rows
-from shotveil.models.link.encoding import EncodedRows, Real, encode_rows
+from shotveil.models.link.encoding import EncodedRows, Real
 from shotveil.models.link.optics import Link
 from shotveil.models.link.per_mode import read_per_mode
 from shotveil.models.link.statistics import SymbolStatistics
@@ -156,12 +157,8 @@ def run_attack(name: str, strength: float | None, setting: HonestLayer, seed: in
 
 
 def spectrum_of(layer: Layer) -> Real:
-    """Return the energies (N,) of the principal components of a layer's rows, descending."""
-    rows = encode_rows(layer.weights, 1.0)
-    amounts = np.linalg.svd(rows.x + 1j * rows.p, compute_uv=False)
-    found = np.zeros(rows.modes)
-    found[: len(amounts)] = amounts**2
-    return found
+    """Return the energies (N,) of the principal components of a layer's rows at V_A = 1."""
+    return component_energies(layer.weights) / layer.rms**2
 
 
 def weight_bound(

@@ -17,6 +17,7 @@ from shotveil.host.commands.options import (
     json_option,
     label_option,
     max_image_bits_option,
+    max_total_bits_option,
     seed_option,
     weight_bound_option,
 )
@@ -53,12 +54,7 @@ from shotveil.host.commands.output import print_json
     help="Most that may leak of an element of what the first private layer takes, in bits (above "
     "0).",
 )
-@click.option(
-    "--max-total-bits",
-    type=float,
-    show_default="no limit",
-    help="Most that may leak of all private weights together, in bits (above 0).",
-)
+@max_total_bits_option("Most that may leak of all private weights together, in bits (above 0).")
 @max_image_bits_option("Most that may leak of an input in one inference, in bits (above 0).")
 @click.option(
     "--each-layer",

@@ -16,6 +16,7 @@ from shotveil.models.common.checks import RangeError
 from shotveil.models.common.foreign import ForeignFile
 
 if TYPE_CHECKING:
+    from shotveil.host.ledger.event_log import Head
     from shotveil.host.run.extraction_curve import PossibleClone
 
 RECEIPT_LIMIT = 1 << 24  # bytes
@@ -27,6 +28,13 @@ file_argument = click.argument("file", type=FILE)
 @click.group()
 def ledger() -> None:
     """Look at a server's ledger: what has leaked of its networks, and what may still leak."""
+
+
+def _print_head(file: Path, head: Head, said: str, json: bool) -> None:
+    if json:
+        print_json({"file": str(file), "events": head.sequence, "head": str(head)})
+        return
+    click.echo(f"{file}: {said}; head {head}")
 
 
 @ledger.command()
@@ -67,10 +75,7 @@ def adopt(file: Path, reason: str, json: bool) -> None:
     with EventLog(file, adopt=True) as log:
         log.append("place", {"reason": reason})
         head = log.head
-    if json:
-        print_json({"file": str(file), "events": head.sequence, "head": str(head)})
-        return
-    click.echo(f"{file}: accepted with {head.sequence} events; head {head}")
+    _print_head(file, head, f"accepted with {head.sequence} events", json)
 
 
 @ledger.command()
@@ -322,10 +327,7 @@ def verify(file: Path, head: str | None, receipt: Path | None, json: bool) -> No
         if receipt is not None:
             for line in ForeignFile("receipt", receipt).read(RECEIPT_LIMIT).decode().splitlines():
                 require_part_of(log, Checkpoint.parse(line))
-    if json:
-        print_json({"file": str(file), "events": found.sequence, "head": str(found)})
-        return
-    click.echo(f"{file}: {found.sequence} events, unbroken; head {found}")
+    _print_head(file, found, f"{found.sequence} events, unbroken", json)
 
 
 @ledger.command()

@@ -229,6 +229,11 @@ def data_bound_option(use: str, default: str = DATA_BOUND) -> Decorator:
     )
 
 
+def max_total_bits_option(help: str, show_default: str = "no limit") -> Decorator:
+    """Add `--max-total-bits`; `help` says which weights it protects, and for how long."""
+    return click.option("--max-total-bits", type=float, show_default=show_default, help=help)
+
+
 def max_image_bits_option(help: str) -> Decorator:
     """Add `--max-image-bits`; `help` says whose images it protects."""
     return click.option("--max-image-bits", type=float, show_default="no limit", help=help)

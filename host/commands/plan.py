@@ -19,6 +19,7 @@ from shotveil.host.commands.options import (
     json_option,
     label_option,
     max_image_bits_option,
+    max_total_bits_option,
     network_option,
     seed_option,
     weight_bound_option,
@@ -48,11 +49,8 @@ ATTEMPTS = 5  # most runs to confirm a least accuracy, each with slightly more l
     show_default="no limit",
     help="Most that may leak of an element of the input, in bits (above 0).",
 )
-@click.option(
-    "--max-total-bits",
-    type=float,
-    show_default="no limit",
-    help="Most that may leak of all weights together after the --inferences, in bits (above 0).",
+@max_total_bits_option(
+    "Most that may leak of all weights together after the --inferences, in bits (above 0)."
 )
 @max_image_bits_option("Most that may leak of an image in one inference, in bits (above 0).")
 @data_bound_option("that --max-data-bits and --max-image-bits limit")

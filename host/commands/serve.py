@@ -28,6 +28,7 @@ from shotveil.host.commands.options import (
     json_option,
     link_of,
     max_image_bits_option,
+    max_total_bits_option,
     network_option,
     photons_option,
     sense_option,
@@ -118,12 +119,10 @@ DEMO_BUDGET = 8.0  # bits per weight; no weight of the demo's networks holds mor
     help="Share of the budget that any one client may take where no client budget is set (above 0, "
     "at most 1).",
 )
-@click.option(
-    "--max-total-bits",
-    type=float,
-    show_default="no limit besides --budget",
-    help="Most that may leak of all weights together, to all clients and over all time, in bits "
+@max_total_bits_option(
+    "Most that may leak of all weights together, to all clients and over all time, in bits "
     "(above 0).",
+    "no limit besides --budget",
 )
 @max_image_bits_option(
     "Most that the gain granted may leak of a client's image in one inference, in bits, decoys "

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shotveil.host.compile.runtime import one_line, require_whole, run_session, session_of
+from shotveil.host.compile.runtime import first_line, require_whole, run_session, session_of
 from shotveil.host.compile.source import Linear, PlanBuilder
 from shotveil.host.extras import import_extra
 from shotveil.models.common.checks import RangeError
@@ -171,7 +171,9 @@ class OnnxSource:
             try:
                 self._ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
             except Exception as error:
-                raise RangeError(f"ONNX Runtime cannot run the model: {one_line(error)}") from None
+                raise RangeError(
+                    f"ONNX Runtime cannot run the model: {first_line(error)}"
+                ) from None
             simple = self._onnx.load(str(path))
         try:
             return self._onnx.shape_inference.infer_shapes(simple)

@@ -45,7 +45,7 @@ def session_of(model: bytes, threads: int = THREADS) -> Any:
     try:
         return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's own types, which have no common base
-        raise RangeError(f"ONNX Runtime cannot run the model: {one_line(error)}") from None
+        raise RangeError(f"ONNX Runtime cannot run the model: {first_line(error)}") from None
 
 
 def run_session(session: Any, values: Mapping[str, Array], names: list[str]) -> list[Array]:
@@ -67,7 +67,7 @@ def run_session(session: Any, values: Mapping[str, Array], names: list[str]) -> 
             for i in range(0, number, size)
         ]
     except Exception as error:
-        raise RangeError(f"ONNX Runtime refuses the data: {one_line(error)}") from None
+        raise RangeError(f"ONNX Runtime refuses the data: {first_line(error)}") from None
     return [np.concatenate(of_name) for of_name in zip(*parts, strict=True)]
 
 
@@ -94,7 +94,7 @@ def require_whole(model: bytes) -> None:
     try:
         parsed = onnx_package.load_from_string(model)
     except Exception as error:
-        raise RangeError(f"the bytes are no ONNX model: {one_line(error)}") from None
+        raise RangeError(f"the bytes are no ONNX model: {first_line(error)}") from None
     for tensor in tensors(parsed.graph):
         if tensor.external_data or tensor.data_location:
             raise RangeError(
@@ -163,6 +163,6 @@ def as_type(value: Array, declared: str, name: str) -> Array:
     return converted
 
 
-def one_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     """Return the first line of what an error says."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

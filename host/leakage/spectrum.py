@@ -44,13 +44,22 @@ class Spectrum(NamedTuple):
     share: Real
 
 
-def spectrum_of(weights: ArrayLike) -> Spectrum:
-    """Return the spectrum of (rows, columns) real weights that are not all 0."""
+def component_energies(weights: ArrayLike) -> Real:
+    """Return the energies of the principal components of (rows, columns) real weights, descending.
+
+    The shape is (N,), one for each complex mode. Only their ratios mean anything.
+    """
     x, p = pair(weights)
     modes = x + 1j * p
     gram = modes @ modes.conj().T if len(modes) < modes.shape[1] else modes.conj().T @ modes
-    power = np.maximum(np.linalg.eigvalsh(gram), 0)
-    number = modes.shape[1]
+    power = np.maximum(np.linalg.eigvalsh(gram)[::-1], 0)
+    return np.pad(power, (0, modes.shape[1] - len(power)))
+
+
+def spectrum_of(weights: ArrayLike) -> Spectrum:
+    """Return the spectrum of (rows, columns) real weights that are not all 0."""
+    power = component_energies(weights)
+    number = len(power)
     power = power[power > _FAINTEST * power.max()]
     power *= number / power.sum()
     edges = np.geomspace(power.min(), power.max() * (1 + 1e-9), _KINDS + 1)

@@ -10,7 +10,7 @@ import numpy as np
 from shotveil.models.node import trigger
 from shotveil.sim.benches.coverage import point
 from shotveil.sim.cases.drive import stalled
-from shotveil.sim.cases.node import BLOCKS, Clocked
+from shotveil.sim.cases.node import BLOCKS, Clocked, clocked
 from shotveil.sim.engines.cocotb_bench import CocotbBench
 from shotveil.sim.engines.equality import Case
 from shotveil.sim.engines.run import Run
@@ -23,9 +23,7 @@ pace = point("pace", "clocks follow each other", "the clock pauses")
 
 def component() -> Clocked:
     """What is simulated: the trigger, with its plain ports as streams."""
-    block = BLOCKS["trigger"].component()
-    assert isinstance(block, Clocked)
-    return block
+    return clocked("trigger")
 
 
 @cocotb.test(timeout_time=50, timeout_unit="ms")

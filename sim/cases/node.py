@@ -284,3 +284,10 @@ BLOCKS: dict[str, NodeBlock] = {
         lambda: Clocked(CaptureStream(), ("on_frame",)), capture_cases, Capture
     ),
 }  # fmt: skip
+
+
+def clocked(name: str) -> Clocked:
+    """Return the component of a block whose plain ports have become streams."""
+    block = BLOCKS[name].component()
+    assert isinstance(block, Clocked)
+    return block
