@@ -211,10 +211,10 @@ def plan(
 
     @cache
     def samples() -> tuple[NDArray[Any], NDArray[Any]]:
-        pixels, labels = classified(chosen, load_samples(data, "test", label).first(images))
-        if data is None and images is None:
-            require_own_images(chosen, pixels, labels)
-        return pixels, labels
+        given = load_samples(data, "test", label)
+        if data is None:
+            require_own_images(chosen, *classified(chosen, given))
+        return classified(chosen, given.first(images))
 
     if known is None or confirm:
         samples()  # so that what is wrong with them is said at once

@@ -340,7 +340,7 @@ def serve(
 
             at = f"{address.rpartition(':')[0]}:{port}"
             ready = {"network": served.name, "digest": served.digest, "server": at}
-            limit = accounts.accounts.networks[served.digest].budget
+            limit = account.budget
             fitting = None if limit is None else inferences_within(served, declared, limit.bits)
             lights = [link.f2 for link in links_of(declared, len(served.layers))]
             clone = clone_of(served.digest, fitting, lights) if fitting else None

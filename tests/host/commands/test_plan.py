@@ -263,3 +263,11 @@ def test_a_shipped_network_is_planned_from_its_curve_without_a_run(shotveil, mon
     assert found["extraction"]["inferences"] == 100
     code, out, _ = shotveil("plan", "--max-weight-bits", 0.1)
     assert code == 0 and "--confirm runs the images" in out and "a clone of " in out
+
+
+def test_a_shipped_network_of_other_images_is_not_planned_on_digits(shotveil):
+    for options in (["--images", 50], ["--confirm"]):
+        code, _, err = shotveil(
+            "plan", "--network", "fashion-head", "--max-weight-bits", 0.1, *options
+        )
+        assert code == 2 and "network fashion-head is made for other images" in err

@@ -375,3 +375,19 @@ def test_says_what_is_not_installed(refused, monkeypatch):
 
     monkeypatch.setattr(f"{MODULE}.require_extra", lacking)
     refused("serve --demo", "grpc is not installed")
+
+
+def test_a_network_that_is_charged_to_a_relative_has_its_budget(
+    shotveil, built, keys, network_file, small_network, tmp_path
+):
+    line = f"serve --keys keys --ledger a.db {LIGHT}"
+    assert shotveil(f"{line} --network {network_file} --budget 3")[0] == 0
+    weights = [layer.weights + 1e-3 for layer in small_network.layers]
+    layers = tuple(
+        replace(layer, weights=each)
+        for layer, each in zip(small_network.layers, weights, strict=True)
+    )
+    replace(small_network, name="again", layers=layers).save(tmp_path / "again.npz")
+    code, _, err = shotveil(f"{line} --network {tmp_path}/again.npz --json")
+    assert (code, err) == (0, "")
+    assert built.ready[-1][1]["budget"] == {"bits": 3.0, "sense": "certified"}
