@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from shotveil.host.leakage.declared import network_leakage
 from shotveil.host.run.extraction_curve import MARGIN, PossibleClone, clone_of
 from shotveil.models.common.checks import require
+from shotveil.models.common.search import most_fitting
 from shotveil.models.link.amplifier import inference_noise, noise_quantum
 from shotveil.models.link.light import Light, links_of
 from shotveil.models.networks.network import Network
@@ -67,16 +68,7 @@ def inferences_within(network: Network, light: Light, bits: float) -> int:
     def fits(inferences: int) -> bool:
         return network_leakage(network, light, inferences).weight_leakage_bits_after <= bits
 
-    if not fits(1):
-        return 0
-    low, high = 1, 2
-    while high <= MOST_INFERENCES and fits(high):
-        low, high = high, 2 * high
-    high = min(high, MOST_INFERENCES + 1)
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle)
-    return low
+    return most_fitting(fits, MOST_INFERENCES)
 
 
 def clone_of_light(

@@ -38,6 +38,7 @@ from shotveil.host.ledger.event_log import EventLog
 from shotveil.host.ledger.lineage import lineage_of, sketches
 from shotveil.host.ledger.snapshots import EVERY, keep, restore
 from shotveil.models.common.checks import RangeError, require
+from shotveil.models.common.search import last_fitting, most_fitting
 from shotveil.models.link.light import one_or_each
 from shotveil.models.networks.network import Network
 
@@ -437,11 +438,7 @@ class BudgetFilter:
 
         if fits(stop):
             return stop
-        low, high = first, stop  # [first, low) fits, [first, high) does not
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (middle, high) if fits(middle) else (low, middle)
-        return low
+        return last_fitting(fits, first, stop)
 
     def _limits(self, network: NetworkAccount, client: str) -> list[tuple[Budget, Tally]]:
         """Return each budget that applies to a client, with the tally that it limits."""
@@ -503,15 +500,4 @@ def remaining_inferences(
             extra.add(budget.sense, layer, channel, modulation_variance[layer], copies)
         return tally.bits(budget.sense, extra) <= budget.bits
 
-    if tally.bits(budget.sense) > budget.bits or not fits(1):
-        return 0
-    high = 1
-    while high < most and fits(high * 2):
-        high *= 2
-    if high >= most:
-        return most
-    low, high = high, high * 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle)
-    return low
+    return 0 if tally.bits(budget.sense) > budget.bits else most_fitting(fits, most)

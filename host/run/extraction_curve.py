@@ -21,6 +21,7 @@ from scipy.interpolate import PchipInterpolator
 from shotveil.host.run.extraction import Extraction, accuracy_of
 from shotveil.host.run.shipped_curves import shipped_files
 from shotveil.models.common.checks import require
+from shotveil.models.common.search import last_fitting
 from shotveil.models.networks.network import Network
 from shotveil.models.networks.plan import Values
 
@@ -72,13 +73,10 @@ class ExtractionCurve:
 
     def inferences_for(self, accuracy: float, f2: float) -> int | None:
         """Return the least K with a clone of `accuracy` at F²; None where no K ≤ 10⁹ has one."""
-        low, high = 0, 10**9
-        if self.at(high, f2) < accuracy:
+        most = 10**9
+        if self.at(most, f2) < accuracy:
             return None
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (low, middle) if self.at(middle, f2) >= accuracy else (middle, high)
-        return high
+        return 1 + last_fitting(lambda count: self.at(count, f2) < accuracy, 0, most)
 
 
 def measured(
