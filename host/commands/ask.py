@@ -198,6 +198,8 @@ def ask(
     samples = load_samples(data, "test", label).first(images)
     pixels, labels = samples.flat, samples.labels
     own_part = None if part is None else load_client_part(part)
+    task = own_part.plan.task if own_part else Task()
+    truth = None
     pins = Pins(folder / f"{CLIENT}-{name}.servers.json")
     detector = channel_of(**receiver).client_detector
     known = None if calibration is None else ClientCalibration.load(calibration)
@@ -222,7 +224,10 @@ def ask(
         stack.callback(light.hang_up)
 
         def welcomed(welcome: Any) -> None:
+            nonlocal truth
             pins.check(server, welcome, accept_changes)
+            if labels is not None:  # before any light is spent on them
+                truth = task.truth(labels, welcome.layers[-1].rows)
             for step in prepare:
                 step(welcome)
 
@@ -258,11 +263,8 @@ def ask(
         receipt = client.close()
         if kept is not None:
             kept.add(receipt.checkpoint)
-    task = own_part.plan.task if own_part else Task()
     predictions = task.of(outputs)
-    score = None
-    if labels is not None:
-        score = task.score(outputs, task.truth(labels, outputs.shape[1]))
+    score = None if truth is None else task.score(outputs, truth)
     result = {
         "network": client.welcome.network,
         "images": len(pixels),

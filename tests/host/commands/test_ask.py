@@ -69,7 +69,8 @@ def asked(monkeypatch):
             self.image_bits = {"holevo": 7.891, "qcrb": 2.5, "crb_prx": 1.5, "crb_v1": 0.5}
             self.check = SimpleNamespace(count=known.checks, variance=1.23456, expected=1.1)
             self.brightness = SimpleNamespace(layers=known.checks, ratio=1.02)
-            how.pop("prepare")(pb.Welcome(network="small", digest=known.digest))
+            last = pb.LayerShape(rows=10, columns=784)
+            how.pop("prepare")(pb.Welcome(network="small", digest=known.digest, layers=[last]))
             known.clients.append(self)
 
         def classify(self, pixels, batch, progress):
@@ -292,3 +293,10 @@ def test_says_what_is_not_installed(refused, monkeypatch):
 
     monkeypatch.setattr(f"{MODULE}.require_extra", lacking)
     refused("ask --demo", "grpc is not installed")
+
+
+def test_labels_of_another_network_are_refused_before_any_light(refused, asked, keys, tmp_path):
+    own = tmp_path / "own.npz"
+    np.savez(own, X=np.ones((2, 784)), y=[7, 12])
+    refused(f"ask --keys {keys} --name alice --data {own}", "label = 12 is no class of the network")
+    assert not asked.clients and sorted(asked.hung_up) == ["RemoteClientPort", "RemoteModel"]

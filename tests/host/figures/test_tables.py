@@ -113,6 +113,7 @@ def test_leakage_against_dimension(gain, photons):
             "weights_in_all_bits": lambda n: n * n * majorant(v, 1, g / (n / 2)),
             "image_bits": lambda n: n * holevo(g, n, n / 2),
             "weight_leakage_holevo_mean_bits": lambda n: chi(v, 1, g / (n / 2)) / 2,
+            "weight_leakage_holevo_amplified_bits": lambda n: amplified(v, g / (n / 2)),
             "weight_leakage_v1_bits": lambda n: chi(v, 1, g / (n / 2)),
             "weight_leakage_prx_bits": lambda n: chi(v, 1, g / (n / 2)) / 2,
         }

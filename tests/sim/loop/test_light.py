@@ -53,6 +53,7 @@ def lab(tmp_path_factory):
     images, _ = load_mnist(None, "test")
     network = network_of(images)
     network.save(folder / "small.npz")
+    np.savez(folder / "images.npz", X=images[:IMAGES], y=np.arange(IMAGES))
     over = threading.Event()
     listeners = tuple(socket.create_server(("127.0.0.1", 0)) for _ in range(2))
     lockstep = light.LiveNodes(made.table)
@@ -83,14 +84,16 @@ class Served:
         )
 
     def __enter__(self):
-        ready = self.child.stdout.readline()
-        assert " ready at " in ready, self.child.stderr.read()
+        # A server says first what its budget is.
+        ready = next((line for line in self.child.stdout if " ready at " in line), None)
+        assert ready is not None, self.child.stderr.read()
         self.address = ready.split(" ready at ")[1].split(",")[0]
         return self
 
     def ask(self, *options):
         where = ["--keys", self.folder, "--server", self.address, "--name", "alice", "--json"]
         node = ["--device", self.client, "--calibration", self.folder / "client.json"]
+        node += ["--data", self.folder / "images.npz"]
         return subprocess.run(
             [*map(str, [*COMMAND, "ask", *where, *node, *options])], capture_output=True, text=True
         )
@@ -145,6 +148,7 @@ def test_nodes_in_the_wrong_seats_and_missing_files_are_one_line(lab):
         assert done.returncode == 2 and "Traceback" not in done.stderr
         return done.stderr
 
+    EventLog(folder / "w.db", create=True).close()
     where = ["--keys", folder, "--gain", GAIN, "--photons", PHOTONS, "--ledger", folder / "w.db"]
     known = ["--calibration", folder / "server.json"]
     assert "is a client's; allowed: a server's" in said("serve", *where, "--device", client, *known)
