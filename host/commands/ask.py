@@ -14,7 +14,7 @@ from shotveil.host.commands.options import (
     DATA,
     FILE,
     channel_of,
-    client_detector_options,
+    client_optics_options,
     data_bound_option,
     false_alarm_option,
     images_option,
@@ -95,7 +95,7 @@ if TYPE_CHECKING:
     help="Largest power gain to amplify any layer with. Without it, a server that grants more than "
     "2 + √2 is refused (above 1).",
 )
-@client_detector_options
+@client_optics_options
 @click.option(
     "--ledger",
     type=FILE,
@@ -158,6 +158,7 @@ def ask(
     false_alarm_probability: float,
     accept_changes: bool,
     json: bool,
+    loss_imbalance: float | None,
     **receiver: Any,
 ) -> None:
     """Classify images with a network that another process serves, as the data owner's process.
@@ -243,6 +244,7 @@ def ask(
             max_image_bits=max_image_bits,
             data_bound=data_bound,
             detector=detector,
+            loss_imbalance=loss_imbalance or 0.0,
             ledger=accounts,
             check_rate=check_rate,
             false_alarm_probability=false_alarm_probability,

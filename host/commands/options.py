@@ -306,9 +306,13 @@ def link_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return _add(command, (*_LIGHT, lab_option, *_CHANNEL.values()))
 
 
-def client_detector_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that describe the client's own detector."""
-    own = [option for name, option in _CHANNEL.items() if name.startswith("client_")]
+def client_optics_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that describe the client's own optics: its loss imbalance and detector."""
+    own = [
+        option
+        for name, option in _CHANNEL.items()
+        if name == "loss_imbalance" or name.startswith("client_")
+    ]
     return _add(command, tuple(own))
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from shotveil.host.leakage.bound import DataBound, Kind, SpectrumBound, WeightBound
-from shotveil.host.leakage.default_bounds import DATA_BOUND, WEIGHT_BOUND
+from shotveil.host.leakage.default_bounds import CERTIFIED_BOUND, DATA_BOUND, WEIGHT_BOUND
 from shotveil.models.common.checks import RangeError
 from shotveil.models.common.registry import members
 
 __all__ = [
+    "CERTIFIED_BOUND",
     "DATA_BOUND",
     "DATA_BOUNDS",
     "FURTHER_WEIGHT_BOUNDS",

@@ -13,7 +13,8 @@ does any mixture of them:
 bound inside each group and adds the groups up. It returns the least value over all such splits. So
 a batch of light that never came back (T = 0) costs its own share without making the rest worse.
 The assumption is that of χ: a collective attack, copy by copy, through a channel that is no worse
-than stated.
+than stated. Where clients may also return modes amplified, `host.leakage.amplified` stands for the
+majorant, with the least light of one copy in a group.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from shotveil.host.leakage.amplified import amplified_per_mode
 from shotveil.host.leakage.majorant import majorant_per_mode
 from shotveil.models.common.checks import RangeError, require
 
@@ -60,12 +62,16 @@ def channel_class(transmittance: float, excess_noise: float) -> ChannelClass:
 
 
 def composed_leakage(
-    channels: Sequence[ChannelClass], modulation: NDArray[np.float64]
+    channels: Sequence[ChannelClass],
+    modulation: NDArray[np.float64],
+    once: Sequence[float] | None = None,
 ) -> NDArray[np.float64]:
     """Return an upper bound on the leakage of all copies, in bits per real weight, shape (...).
 
     channels: C channels.
     modulation: Sum of V_A (SNU) over the copies that went through each channel, shape (C, ...).
+    once: Least V_A (SNU) of one copy in each channel, C numbers, where clients may return modes
+        amplified. Without them no client does so.
 
     Raises `RangeError` for a negative sum, or for shapes that do not fit.
     """
@@ -74,25 +80,43 @@ def composed_leakage(
         raise RangeError(f"modulation has {len(energy)} rows; allowed: {len(channels)}")
     require("modulation", energy, at_least=0)
     order = sorted(range(len(channels)), key=lambda i: (-channels[i][0], channels[i][1]))
-    ordered = [channels[i] for i in order]
-    energy = energy[order]
-    ordered, energy = _merged(ordered, energy)
+    light = [math.inf] * len(channels) if once is None else list(once)
+    ordered = [_Copies(*channels[i], light[i]) for i in order]
+    ordered, energy = _merged(ordered, energy[order])
     # least[j] is the least bound on the copies through the first j channels.
     least = [np.zeros(energy.shape[1:])]
     for j in range(1, len(ordered) + 1):
         options = []
         for i in range(j):
-            transmittance = min(channel.transmittance for channel in ordered[i:j])
-            excess = max(channel.excess_noise for channel in ordered[i:j])
-            together = majorant_per_mode(energy[i:j].sum(axis=0), transmittance, excess) / 2
-            options.append(least[i] + together)
+            worst = _worst(ordered[i:j])
+            together = energy[i:j].sum(axis=0)
+            if once is None:
+                bits = majorant_per_mode(together, worst.transmittance, worst.excess_noise)
+            else:
+                bits = amplified_per_mode(
+                    together, worst.once, worst.transmittance, worst.excess_noise
+                )
+            options.append(least[i] + bits / 2)
         least.append(np.min(options, axis=0))
     return np.asarray(least[-1])
 
 
+class _Copies(NamedTuple):
+    """Copies through one channel; `once` is the least V_A (SNU) of one of them."""
+
+    transmittance: float
+    excess_noise: float
+    once: float
+
+
+def _worst(copies: Sequence[_Copies]) -> _Copies:
+    transmittance, excess_noise, once = zip(*copies, strict=True)
+    return _Copies(min(transmittance), max(excess_noise), min(once))
+
+
 def _merged(
-    channels: list[ChannelClass], energy: NDArray[np.float64]
-) -> tuple[list[ChannelClass], NDArray[np.float64]]:
+    channels: list[_Copies], energy: NDArray[np.float64]
+) -> tuple[list[_Copies], NDArray[np.float64]]:
     """Join neighbours into one worse class until `MOST_CLASSES` are left.
 
     Joining never lowers the bound. The class with the least light is joined first with its worse
@@ -100,11 +124,7 @@ def _merged(
     """
     while len(channels) > MOST_CLASSES:
         light = int(np.argmin(energy[:-1].reshape(len(energy) - 1, -1).sum(axis=1)))
-        first, second = channels[light], channels[light + 1]
-        worse = ChannelClass(
-            min(first.transmittance, second.transmittance),
-            max(first.excess_noise, second.excess_noise),
-        )
+        worse = _worst(channels[light : light + 2])
         channels = [*channels[:light], worse, *channels[light + 2 :]]
         joined = energy[light] + energy[light + 1]
         energy = np.concatenate([energy[:light], joined[None], energy[light + 2 :]])

@@ -5,3 +5,6 @@ Their names are not in the catalogue, so that a command's help need not load the
 
 DATA_BOUND = "holevo"
 WEIGHT_BOUND = "holevo"
+
+CERTIFIED_BOUND = "holevo_amplified"
+"""The bound that certified figures count, since evidence does not exclude clients that amplify."""

@@ -13,8 +13,10 @@ A session has one channel for each layer, in three senses. The *declared* channe
 settings imply, the *estimated* one what the data suggest, and the *certified* one the worst that
 the data allow at the session's failure probability. As data accumulate, a `channel` event replaces
 all three, for the rows that the session has committed and for those still to come. Until there is
-an estimate or a certificate, those two senses count the light as lost. After a refusal the declared
-sense takes the certified channel as well, because the declaration was found to be wrong.
+an estimate or a certificate, those two senses count the light as lost. The certified sense also
+covers clients that return modes amplified, because verification does not exclude them in time.
+After a refusal the declared sense takes the certified channel as well, because the declaration was
+found to be wrong.
 
 Sessions with the same *standing* have one channel and one count of committed rows together: they
 are sessions of one client under the same terms, whose evidence goes on from one to the next. What
@@ -54,7 +56,10 @@ Sense = Literal["declared", "estimated", "certified"]
 SENSES: tuple[Sense, ...] = get_args(Sense)
 KEPT_SESSIONS = 256
 KEPT_RESERVES = 4096
-COMPOSITION = "least over splits into groups: chi(1 + sum K V_A, worst T, worst eps), groups added"
+COMPOSITION = (
+    "least over splits into groups: chi(1 + sum K V_A, worst T, worst eps), groups added; "
+    "certified: of clients that may amplify"
+)
 
 
 @dataclass(frozen=True)
@@ -150,7 +155,11 @@ class Tally:
             modulation = np.zeros((len(channels), patterns.shape[1]))
             for (channel, _), line in zip(keys, variances[:, None] * patterns, strict=True):
                 modulation[channels.index(channel)] += line
-            leakage = composed_leakage(channels, modulation)
+            # What certifies a channel does not exclude clients that amplify; what declares it does.
+            least = [min(v for c, v in keys if c == channel) for channel in channels]
+            leakage = composed_leakage(
+                channels, modulation, least if sense == "certified" else None
+            )
             bits = float(np.average(leakage, weights=occurrence))
         if not more:
             self._bits[sense, layer] = bits

@@ -28,7 +28,7 @@ from shotveil.models.link.encoding import modes_of
 from shotveil.models.link.light import one_or_each
 from shotveil.models.link.optics import noise_quantum
 
-_Rows = dict[tuple[int, int], tuple[float, int]]
+_Rows = dict[tuple[int, int], tuple[float, float, int]]
 
 
 class DataBudgetExhausted(RangeError):
@@ -42,7 +42,8 @@ class DataLedger:
     bound: Name of the data bound that both budgets are compared with.
     image_budget: Limit in bits of a whole image, ≥ 0; None sets no limit.
 
-    A layer that met an image at several gains counts at the highest of them. Raises `RangeError`
+    A layer that met an image at several gains counts at the highest of them, and with the most
+    coherent light that ever returned of a row. Raises `RangeError`
     for a file that `EventLog` refuses or that is no data ledger, a negative budget or an unknown
     bound.
     """
@@ -61,13 +62,18 @@ class DataLedger:
         self.budget, self.bound, self.image_budget = budget, bound, image_budget
         self._lock = threading.Lock()
         self._log = EventLog(path, create=True)
-        # For each image and (number of the layer, columns): the highest gain so far, and rows.
+        # For each image and (number of the layer, columns): the highest gain and the most coherent
+        # photons so far, and rows.
         self._images: dict[str, _Rows] = {}
         try:
             for event in self._log.events():
                 if event.kind == "asked":
                     body = event.body
-                    self._count(body["images"], body["gain"], body["rows"], body["columns"])
+                    # Most optics return no coherent light, and most events do not name it.
+                    coherent = body.get("coherent", [0.0] * len(body["rows"]))
+                    self._count(
+                        body["images"], body["gain"], body["rows"], body["columns"], coherent
+                    )
         except (KeyError, TypeError, ValueError) as error:
             self._log.close()
             raise RangeError(f"ledger {path} is no data ledger: {error}") from None
@@ -78,21 +84,26 @@ class DataLedger:
         gain: float | Sequence[float],
         rows: Sequence[int],
         columns: Sequence[int],
+        coherent: Sequence[float] | None = None,
     ) -> None:
         """Charge a batch of images, shape (n, inputs); on return the charge is on disk.
 
         gain: Power gain G > 1 of the client's amplifier, for all layers or one for each.
         rows, columns: Number of rows that are sent, and of columns, of each layer.
+        coherent: Photons ≥ 0 of each layer that a loss imbalance of the client's optics returns of
+            a row at most (`Channel.coherent_photons_at`). None stands for optics without one.
 
         Raises `DataBudgetExhausted`, and charges nothing, if any image would exceed the budget, and
-        `RangeError` for another gain.
+        `RangeError` for another gain or number of photons.
         """
         require("gain", gain, above=1)
+        returned = [0.0] * len(rows) if coherent is None else [float(c) for c in coherent]
+        require("coherent photons", returned, at_least=0)
         with self._lock:
             names = [self._name(image) for image in images]
             if self.budget is not None or self.image_budget is not None:
                 before = dict(self._images)
-                self._count(names, gain, rows, columns)
+                self._count(names, gain, rows, columns, returned)
                 after, self._images = self._images, before
                 leaked = np.array([_bits(after[name], self.bound) for name in set(names)])
                 for budget, bits, unit in zip(
@@ -108,11 +119,11 @@ class DataLedger:
                             "is possible only with a lower gain or a higher budget"
                         )
             each = one_or_each(gain) if isinstance(gain, Sequence) else gain
-            self._log.append(
-                "asked",
-                {"images": names, "gain": each, "rows": list(rows), "columns": list(columns)},
-            )
-            self._count(names, gain, rows, columns)
+            body = {"images": names, "gain": each, "rows": list(rows), "columns": list(columns)}
+            if any(returned):
+                body["coherent"] = returned
+            self._log.append("asked", body)
+            self._count(names, gain, rows, columns, returned)
 
     def leakage(self) -> dict[str, dict[str, float]]:
         """Return, for each bound, the mean and the largest leakage of an image so far.
@@ -154,13 +165,16 @@ class DataLedger:
         gain: float | Sequence[float],
         rows: Sequence[int],
         columns: Sequence[int],
+        coherent: Sequence[float],
     ) -> None:
         gains = gain if isinstance(gain, Sequence) else [gain] * len(rows)
         for name in names:
             new = dict(self._images.get(name, {}))
-            for place, (own, number, width) in enumerate(zip(gains, rows, columns, strict=True)):
-                highest, before = new.get((place, int(width)), (own, 0))
-                new[place, int(width)] = max(highest, own), before + int(number)
+            for place, (own, number, width, light) in enumerate(
+                zip(gains, rows, columns, coherent, strict=True)
+            ):
+                highest, most, before = new.get((place, int(width)), (own, light, 0))
+                new[place, int(width)] = max(highest, own), max(most, light), before + int(number)
             self._images[name] = new
 
 
@@ -169,9 +183,10 @@ def _bits(rows: _Rows, bound: str) -> tuple[float, float]:
 
     The elements are those of the narrowest first layer that the image met.
     """
+    counted = DATA_BOUNDS[bound]
     total = sum(
-        float(bits_of_vector(DATA_BOUNDS[bound], noise_quantum(gain), number, modes_of(columns)))
-        for (_, columns), (gain, number) in rows.items()
+        float(bits_of_vector(counted, noise_quantum(gain), number, modes_of(columns), coherent))
+        for (_, columns), (gain, coherent, number) in rows.items()
     )
     elements = min((columns for place, columns in rows if place == 0), default=1)
     return total / elements, total

@@ -97,6 +97,8 @@ class DataClient:
     max_image_bits: Most bits that one inference may tell of an image, under the bound `data_bound`;
         a server under which it tells more is refused. None means 8 bits for each element of an
         image, under `holevo`.
+    loss_imbalance: Share of its amplitude, in [0, 1), that the client's tapped light loses on its
+        way back against the rest of a row. It returns light along the data, which is charged.
     ledger: Account of what leaked of each image. An image is charged before the optics are set to
         it. None keeps no account.
     check_rate: Number of extra repetitions of each row for each image, in [0, 1], by which the
@@ -126,6 +128,7 @@ class DataClient:
         max_image_bits: float | None = None,
         data_bound: str = DATA_BOUND,
         detector: Detector | None = None,
+        loss_imbalance: float = 0.0,
         ledger: DataLedger | None = None,
         check_rate: float = 0.0,
         false_alarm_probability: float = FALSE_ALARM_PROBABILITY,
@@ -140,6 +143,7 @@ class DataClient:
         self._model, self._light, self._rng, self._ledger = model, light, rng, ledger
         self._detector = detector or Detector()
         self._check_rate = check_rate
+        self._loss_imbalance = Channel(loss_imbalance=loss_imbalance).loss_imbalance  # in range
         self.welcome = model.open(pb.Hello(version=VERSION, network=network, checkpoint=checkpoint))
         try:
             check_welcome(self.welcome)
@@ -179,11 +183,23 @@ class DataClient:
     def image_bits(self) -> dict[str, float]:
         """Bits that one inference tells of an image, over all layers, decoys included, by bound."""
         found = dict.fromkeys(DATA_BOUNDS, 0.0)
-        for layer, gain in zip(self._plan.layers, self.gains, strict=True):
+        for layer, gain, light in zip(
+            self._plan.layers, self.gains, self._coherent_photons(), strict=True
+        ):
             rows, modes = self._most_slots(layer.rows), modes_of(layer.columns)
-            for name, bits in image_bits(noise_quantum(gain), rows, modes).items():
+            for name, bits in image_bits(noise_quantum(gain), rows, modes, light).items():
                 found[name] += layer.patches * float(bits)
         return found
+
+    def _coherent_photons(self) -> list[float]:
+        """Most photons of each layer that the client's optics return of a row along the data."""
+        channel = Channel(
+            transmittance_out=self.welcome.transmittance_out, loss_imbalance=self._loss_imbalance
+        )
+        return [
+            float(channel.coherent_photons_at(light.photons, modes_of(layer.columns)))
+            for layer, light in zip(self._plan.layers, self.welcome.layers, strict=True)
+        ]
 
     def classify(
         self,
@@ -237,13 +253,14 @@ class DataClient:
         if self._ledger is not None:
             # Each patch is data of its own, which meets all rows.
             met = [
-                (layer, gain)
-                for layer, gain in zip(self._plan.layers, self.gains, strict=True)
+                (self._most_slots(layer.rows), layer.columns, gain, light)
+                for layer, gain, light in zip(
+                    self._plan.layers, self.gains, self._coherent_photons(), strict=True
+                )
                 for _ in range(layer.patches)
             ]
-            rows = [self._most_slots(layer.rows) for layer, _ in met]
-            columns = [layer.columns for layer, _ in met]
-            self._ledger.charge(chunk, [gain for _, gain in met], rows, columns)
+            rows, columns, gains, coherent = zip(*met, strict=True)
+            self._ledger.charge(chunk, gains, rows, columns, coherent)
 
         def read(index: int, xi: Complex) -> Real:
             scale = self._channel.inference_scale_at(

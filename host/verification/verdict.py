@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shotveil.host.leakage.catalogue import WEIGHT_BOUND, WEIGHT_BOUNDS
+from shotveil.host.leakage.catalogue import CERTIFIED_BOUND, WEIGHT_BOUND, WEIGHT_BOUNDS
 from shotveil.host.leakage.certificate import (
     ChannelEstimate,
     certified_channel,
@@ -35,7 +35,8 @@ class WeightLeakage:
     estimated: float
     """Bound at the physical channel nearest to (T̂, ε̂); it comes with no confidence."""
     certified: float
-    """Bound at (T_min, ε_max); it is wrong with at most the failure probability."""
+    """Bound at (T_min, ε_max), of clients that may amplify as well, which verification does not
+    exclude in time; it is wrong with at most the failure probability."""
 
 
 @dataclass(frozen=True)
@@ -111,9 +112,8 @@ def verify(
     too_lossy = bool(transmittance_below(statistics, receiver, declared.transmittance, level))
     too_noisy = bool(excess_noise_above(statistics, receiver, declared.excess_noise, level))
 
-    counted = WEIGHT_BOUNDS[WEIGHT_BOUND]
-
-    def leakage(channel: ChannelEstimate) -> float:
+    def leakage(channel: ChannelEstimate, bound: str = WEIGHT_BOUND) -> float:
+        counted = WEIGHT_BOUNDS[bound]
         return float(counted.over_lit(lit_share, inferences, modulation_variance, *channel))
 
     return Verification(
@@ -131,7 +131,7 @@ def verify(
         weight_leakage=WeightLeakage(
             declared=leakage(declared),
             estimated=leakage(estimated.nearest_physical()),
-            certified=leakage(certified.nearest_physical()),
+            certified=leakage(certified.nearest_physical(), CERTIFIED_BOUND),
         ),
     )
 

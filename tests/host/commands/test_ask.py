@@ -123,6 +123,7 @@ def test_what_is_asked_where_nothing_else_is_given(shotveil, asked, keys):
         "max_image_bits": None,
         "data_bound": "holevo",
         "detector": Detector(),
+        "loss_imbalance": 0.0,
         "ledger": None,
         "check_rate": 0.02,
         "false_alarm_probability": 1e-6,
@@ -139,6 +140,7 @@ def test_every_option_reaches_the_client(shotveil, asked, keys, tmp_path, monkey
     code, out, _ = shotveil(
         f"ask --keys {keys} --name alice --server a:1 --link b:2 --network other --images 8 "
         "--batch 4 --max-gain 1.5 --client-efficiency 0.9 --client-electronic-noise 0.1 "
+        "--loss-imbalance 0.01 "
         f"--ledger {tmp_path}/data.db --data-budget 0.5 --data-bound crb_prx --check-rate 0.25 "
         "--false-alarm-probability 0.001 --json"
     )
@@ -154,6 +156,7 @@ def test_every_option_reaches_the_client(shotveil, asked, keys, tmp_path, monkey
         "max_image_bits": None,
         "data_bound": "crb_prx",
         "detector": Detector(0.9, 0.1),
+        "loss_imbalance": 0.01,
         "check_rate": 0.25,
         "false_alarm_probability": 0.001,
         "checkpoint": "",

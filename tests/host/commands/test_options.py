@@ -175,7 +175,8 @@ def test_options_of_the_link():
 
 
 def test_options_of_the_clients_detector():
-    own = values(options.client_detector_options)
+    own = values(options.client_optics_options)
+    assert own.pop("loss_imbalance", "missing") is None
     assert own == {name: None for name in CHANNEL if name.startswith("client_")}
     assert options.channel_of(**own).client_detector == Detector()
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shotveil.host.adversaries.attacks import held_per_mode
 from shotveil.host.leakage.composition import LOST, ChannelClass, composed_leakage
 from shotveil.host.leakage.majorant import majorant_after
 from shotveil.host.ledger.accounts import (
@@ -20,7 +21,9 @@ from shotveil.host.ledger.accounts import (
     require_budget,
 )
 from shotveil.host.ledger.event_log import Event
+from shotveil.models.adversaries.amplified_components import AmplifyingClient
 from shotveil.models.common.checks import RangeError
+from shotveil.models.link.optics import Link
 
 LAYERS = [[6, 5], [2, 6]]
 V_A = 12.0
@@ -292,6 +295,27 @@ def test_what_is_not_known_counts_as_lost():
     assert LayerChannel(GOOD) == LayerChannel(GOOD, LOST, LOST)
     assert SENSES == ("declared", "estimated", "certified")
     assert "chi(1 + sum K V_A" in COMPOSITION  # as written into every session of a ledger
+
+
+@pytest.mark.parametrize("images", [1, 10, 100])
+@pytest.mark.parametrize("gain, photons, loss", [(1.000873, 391.2, 0.0), (1.3, 6.0, 0.01)])
+def test_what_is_certified_covers_clients_that_amplify(gain, photons, loss, images):
+    modes, client = 392, AmplifyingClient(1)
+    link = Link(gain, photons, transmittance_back=1 - loss)
+    play = client.play(link, link.modulation_variance * client.weights(modes))
+    held = held_per_mode(images * play.energies, play.transmittance, play.noise_x)
+    held = held.sum() / (2 * modes)
+    channel = ChannelClass(
+        float(link.declared_transmittance_at(modes)), float(link.declared_excess_noise(modes))
+    )
+    tally = Tally([(3, 2 * modes)])
+    for sense in ("declared", "certified"):
+        tally.add(sense, 0, channel, link.modulation_variance, np.full(3, images))
+    assert held <= tally.bits("certified")
+    # Which is more than a declaration implies, as verification takes its time to notice.
+    assert tally.bits("declared") < tally.bits("certified") < 4 * tally.bits("declared")
+    if not loss:
+        assert held > 1.5 * tally.bits("declared")
 
 
 def test_looking_at_more_copies_adds_none():

@@ -72,6 +72,23 @@ def test_an_image_that_comes_twice_in_a_batch_is_charged_twice(ledger):
     assert most(ledger) == pytest.approx(expected(qcrb, 1.5, (20, 7), (6, 10)))
 
 
+def test_light_that_a_loss_imbalance_returns_counts_and_is_kept(ledger, tmp_path):
+    ledger.charge(IMAGES[:1], 1.5, ROWS, COLUMNS, [0.25, 0.0])
+    ledger.charge(IMAGES[:1], 1.5, ROWS, COLUMNS, [0.125, 0.0])
+    g = noise_quantum(1.5)
+    found = ledger.leakage()
+    for name, bound in DATA_BOUNDS.items():
+        first = 2 * 4 * float(bound(g, 20, 4, 0.25))
+        assert found[name]["image_most"] == pytest.approx(first + 2 * 5 * float(bound(g, 6, 5)))
+    assert found["holevo"]["most"] > expected(holevo, 1.5, (20, 7), (6, 10))
+    with pytest.raises(RangeError, match="coherent photons = -1"):
+        ledger.charge(IMAGES[:1], 1.5, ROWS, COLUMNS, [-1.0, 0.0])
+    ledger.close()
+    again = DataLedger(tmp_path / "data.db")
+    assert again.leakage() == found
+    again.close()
+
+
 def test_the_highest_gain_counts_for_all_rows(ledger):
     for gain in (1.2, 2.0, 1.1):
         ledger.charge(IMAGES[:1], gain, ROWS, COLUMNS)

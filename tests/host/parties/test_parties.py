@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from shotveil.host.leakage.composition import LOST
-from shotveil.host.leakage.data import data_leakage
+from shotveil.host.leakage.data import data_leakage, image_bits
 from shotveil.host.leakage.declared import network_leakage
 from shotveil.host.leakage.majorant import majorant_after
 from shotveil.host.ledger.accounts import Accounts, Emission
@@ -462,6 +462,22 @@ def test_the_client_charges_its_images_and_keeps_its_budget(tmp_path):
         again.classify(IMAGES[20:30])
         assert ledger.images == 30
         ledger.close()
+
+
+def test_the_client_counts_what_its_own_loss_imbalance_returns(tmp_path):
+    ledger = DataLedger(tmp_path / "data.db")
+    with parties(tmp_path) as (_, _, client):
+        even, asked = client(), client(ledger=ledger, loss_imbalance=0.02)
+        asked.classify(IMAGES[:5])
+        rows = NETWORK.layers[0].rows + 4, 10 + 1
+        expected = sum(
+            float(image_bits(LINK.noise_quantum, m, n, 0.0004 * n * LINK.photons)["holevo"])
+            for m, n in zip(rows, (21, 32), strict=True)
+        )
+        assert asked.image_bits["holevo"] == pytest.approx(expected)
+        assert ledger.leakage()["holevo"]["image_most"] == pytest.approx(expected)
+        assert expected > 1.1 * even.image_bits["holevo"]
+    ledger.close()
 
 
 def test_light_far_brighter_than_declared_is_refused_in_the_first_batch(tmp_path):

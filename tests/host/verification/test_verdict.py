@@ -9,6 +9,7 @@ from scipy.stats import binom
 
 from shotveil.host.leakage.certificate import ChannelEstimate
 from shotveil.host.leakage.majorant import majorant_after
+from shotveil.host.leakage.weight_bounds.holevo_amplified import holevo_amplified
 from shotveil.host.verification.verdict import verify
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.optics import Detector
@@ -61,7 +62,8 @@ def test_honest_session():
     nearest = min(1.0, v.transmittance), max(0.0, v.excess_noise)
     assert v.weight_leakage.estimated == majorant_after(1, V_A, *nearest)
     worst = v.transmittance_min, v.excess_noise_max
-    assert v.weight_leakage.certified == majorant_after(1, V_A, *worst)
+    assert v.weight_leakage.certified == holevo_amplified(1, V_A, *worst)
+    assert v.weight_leakage.certified > majorant_after(1, V_A, *worst), "of any client"
     assert v.weight_leakage.certified > 4 * v.weight_leakage.declared
     assert json.loads(json.dumps(dataclasses.asdict(v)))["weight_leakage"]["declared"] > 0
 

@@ -43,14 +43,14 @@ def test_a_client_comes_near_it_who_exceeds_the_bound_without_gain(inferences):
     held = held_per_mode(inferences * play.energies, play.transmittance, play.noise_x)
     row = inferences, link.modulation_variance, 1.0, link.declared_excess_noise(392)
     bits = held.sum() / (2 * 392)
-    assert 1.9 * float(holevo(*row)) < bits < float(holevo_amplified(*row)) < 1.5 * bits
+    assert 1.9 * float(holevo(*row)) < bits < float(holevo_amplified(*row)) < 1.2 * bits
 
 
-def test_it_is_the_bound_of_a_row_whose_slope_was_lent():
+def test_it_is_no_less_than_the_bound_without_gain_and_no_more_than_all_lent_at_once():
     found = holevo_amplified(3, 12.0, [0.9, 1.0], 0.01)
     lent = np.sqrt(0.01 / 12) / 2
-    expected = majorant_after(3, 12.0, (np.sqrt([0.9, 1.0]) - lent) ** 2, 0.01)
-    np.testing.assert_allclose(found, expected)
+    most = majorant_after(3, 12.0, (np.sqrt([0.9, 1.0]) - lent) ** 2, 0.01)
+    assert (found <= most).all()
     assert (found > holevo(3, 12.0, [0.9, 1.0], 0.01)).all()
 
 
