@@ -522,10 +522,7 @@ class ModelServer:
                 for i in range(len(self._rows)):
                     self._ledger.restate(request.session, i, monitor.channel(i))
             elif reserve is not None:
-                # The new channel first: the rows that are committed then never count for less.
-                if (channel := monitor.new_certificate(layer)) is not None:
-                    self._ledger.restate(request.session, layer, channel)
-                self._ledger.commit(reserve, evidence)
+                self._ledger.commit(reserve, evidence, monitor.new_certificate(layer))
         if judgement.verdict is Verdict.ABORT:
             log.warning("client %s is refused: %s", client, judgement.reason)
             raise ProtocolError(Refusal.ABORTED, f"verification refused: {judgement.reason}")

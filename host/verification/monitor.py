@@ -207,14 +207,17 @@ class ClientMonitor:
         share = self.settings.failure_probability / len(self._names)
         # Both limits may have the whole share: if the certificate is wrong for the weights, then
         # the limits from the weights are wrong, and so it is for decoys.
-        return worse(
-            *(
-                channel_at_any_time(
-                    sums, link.server_detector, period.noise.modes, link.modulation_variance, share
-                )
-                for sums in (period.weights, period.decoys.pooled())
-            )
+        both = period.weights, period.decoys.pooled()
+        sums = (np.array(of) for of in zip(*(vars(part).values() for part in both), strict=True))
+        found = channel_at_any_time(
+            SymbolStatistics(*sums),
+            link.server_detector,
+            period.noise.modes,
+            link.modulation_variance,
+            share,
         )
+        of_each = zip(*map(np.atleast_1d, found), strict=True)
+        return worse(*(ChannelEstimate(*limits) for limits in of_each))
 
     def channel(self, layer: int) -> LayerChannel:
         """Return the layer's channel in all three senses, as far as they are known."""
