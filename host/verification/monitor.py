@@ -100,6 +100,8 @@ class ClientMonitor:
     settings: Error probabilities of the client's whole life.
     network: Digest of the network that is served.
     known: What is known of the client already: records, by name, as `record` gave them.
+    certifies: Whether the light is such that certificates hold. Where slots are not mixed, a client
+        that can tell decoys may spare them, so that all its light counts as lost when certified.
 
     Threads that share a monitor have to hold its `lock` around a judgement and what they do with
     it. Raises `RangeError` for a record that makes no sense.
@@ -112,8 +114,11 @@ class ClientMonitor:
         settings: MonitorSettings | None = None,
         network: str = "",
         known: Mapping[str, bytes] | None = None,
+        *,
+        certifies: bool = True,
     ) -> None:
         self.settings = settings or MonitorSettings()
+        self._certifies = certifies
         self.lock = threading.RLock()
         self._links = links_of(link, len(modes))
         self._declared = [
@@ -228,7 +233,7 @@ class ClientMonitor:
             receiver = self._links[layer].server_detector
             estimated = channel_class(*map(float, estimated_channel(pooled, receiver)))
         transmittance, noise = map(float, self.certified(layer))
-        if math.isfinite(noise):
+        if self._certifies and math.isfinite(noise):
             certified = channel_class(transmittance, noise)
         declared = certified if self._refused else self._declared[layer]
         return LayerChannel(declared, estimated, certified)
