@@ -589,6 +589,16 @@ def test_a_session_that_begins_while_the_server_shuts_down_is_ended(at):
     assert session.ended == "the server shut down" and not at.server._sessions
 
 
+def test_light_that_is_not_mixed_is_never_certified(tmp_path):
+    setup = Setup(tmp_path)
+    setup.light.mixes, setup.light.symbols = False, 100_000
+    session = setup.open().session
+    list(setup.layer(session, 0))
+    channel = setup.ledger.accounts.sessions[session].channels[0]
+    assert channel.certified == LOST and channel.declared != LOST
+    setup.ledger.close()
+
+
 def test_a_link_that_cannot_be_asked_now_is_asked_again_when_a_session_begins(at):
     server, light = at.server, at.light
     asked, answers = [], [ProtocolError(Refusal.UNAVAILABLE, "cut"), {"by": "link"}, None]
