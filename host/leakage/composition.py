@@ -83,21 +83,21 @@ def composed_leakage(
     light = [math.inf] * len(channels) if once is None else list(once)
     ordered = [_Copies(*channels[i], light[i]) for i in order]
     ordered, energy = _merged(ordered, energy[order])
+    # The joint bound on each group of neighbours [i, j): one call for all is much quicker.
+    groups = [(i, j) for j in range(1, len(ordered) + 1) for i in range(j)]
+    each = np.array([energy[i:j].sum(axis=0) for i, j in groups])
+    worst = np.array([_worst(ordered[i:j]) for i, j in groups])
+    worst = worst.reshape(len(groups), 3, *[1] * (energy.ndim - 1))
+    transmittance, excess, least_light = np.moveaxis(worst, 1, 0)
+    if once is None:
+        bits = majorant_per_mode(each, transmittance, excess)
+    else:
+        bits = amplified_per_mode(each, least_light, transmittance, excess)
+    together = iter(bits / 2)
     # least[j] is the least bound on the copies through the first j channels.
     least = [np.zeros(energy.shape[1:])]
     for j in range(1, len(ordered) + 1):
-        options = []
-        for i in range(j):
-            worst = _worst(ordered[i:j])
-            together = energy[i:j].sum(axis=0)
-            if once is None:
-                bits = majorant_per_mode(together, worst.transmittance, worst.excess_noise)
-            else:
-                bits = amplified_per_mode(
-                    together, worst.once, worst.transmittance, worst.excess_noise
-                )
-            options.append(least[i] + bits / 2)
-        least.append(np.min(options, axis=0))
+        least.append(np.min([least[i] + next(together) for i in range(j)], axis=0))
     return np.asarray(least[-1])
 
 
