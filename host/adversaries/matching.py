@@ -97,7 +97,7 @@ def match(
         drawn = rng.standard_normal(weights.shape, dtype=np.float32)
         return weights + np.float32(np.sqrt(noise)) * drawn
 
-    average = sum(read(truth) for _ in range(count)) / count
+    average = np.mean([read(truth) for _ in range(count)], axis=0)
     orders = [permuted(network, rng).layers[0].weights for _ in range(count)]
     readings = np.stack([read(weights / np.float32(first.rms)) for weights in orders])
     # The readings of one inference hold each row once, so they are a start.

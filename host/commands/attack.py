@@ -216,8 +216,9 @@ def _matching(
     require("rows", rows, at_least=1)
     if name is None:
         rng = np.random.default_rng([seed, 1])
-        hidden, last = rng.standard_normal((rows, 2 * modes)), rng.standard_normal((1, rows))
-        network = Network("Gaussian weights", (Layer(hidden), Layer(last)))
+        shapes = (rows, 2 * modes), (1, rows)
+        drawn = (rng.standard_normal(shape, dtype=np.float32) for shape in shapes)
+        network = Network("Gaussian weights", tuple(map(Layer, drawn)))
     else:
         network = load_network(name)
     with progress_bar("steps of expectation maximisation") as progress:
