@@ -139,6 +139,9 @@ layouts: .venv/.setup-test  ## 50 random layouts on each compiled receiver: equa
 mutations: .venv/.setup-test  ## plant 40 changes in gateware and models, which their tests have to find (many minutes)
 	$(BIN)/shotveil lab mutations $(FILE)
 
+mutation: .venv/.setup-test  ## plant N=200 random changes in leakage, ledger, verification, parties and the models; say what survives (hours)
+	$(BIN)/shotveil lab mutations $(FILE) --drawn $(or $(N),200) --seed $(or $(SEED),1)
+
 soak: .venv/.setup-test  ## the long floors: 500 kills, 10^5 malformed messages at each party, 10^4 sessions (an hour)
 	SHOTVEIL_SOAK=1 $(BIN)/pytest -s --timeout 0 tests/host/parties/test_soak.py
 
