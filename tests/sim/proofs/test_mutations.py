@@ -52,22 +52,22 @@ def test_tests_that_fail_anyway_prove_nothing(monkeypatch):
 
 def test_tests_that_cannot_begin_or_do_not_end_find_a_mutation(monkeypatch):
     one = next(m for m in MUTATIONS if "counter" in m.file)
-    code = 0
+    codes = []
 
     def run(*arguments, **how):
-        if code is None:
+        if codes[-1] is None:
             raise subprocess.TimeoutExpired("pytest", how["timeout"])
-        return SimpleNamespace(returncode=code, stdout="", stderr="")
+        return SimpleNamespace(returncode=codes[-1], stdout="", stderr="")
 
     monkeypatch.setattr(mutations.subprocess, "run", run)
     for code, found in ((0, False), (1, True), (2, True), (None, True)):
+        codes.append(code)
         assert tried(one, one.tests).found is found
-    code = 2  # without a mutation, that is an error of the tests
-    with pytest.raises(RuntimeError, match="could not be run"):
-        tried(None, one.tests)
-    code = 5
-    with pytest.raises(RuntimeError, match="could not be run"):
-        tried(one, one.tests)
+    # Tests that cannot be run without a mutation, or of which there are none, say nothing.
+    for code, mutation in ((2, None), (5, one)):
+        codes.append(code)
+        with pytest.raises(RuntimeError, match="could not be run"):
+            tried(mutation, one.tests)
 
 
 def test_a_line_is_changed_where_it_stands():
