@@ -95,6 +95,16 @@ digitiser-waveform: .venv/.setup-test  ## simulate the digitiser, write reports/
 synth-digitiser: .venv/.setup-test  ## size and clock of the digitiser on ECP5; many minutes
 	$(BIN)/shotveil lab synth "digitiser phase-diverse" "digitiser homodyne"
 
+screenshots: .venv/.setup-networks-lab-screenshots  ## pictures of reports at 390, 800 and 1400 px, light and dark, in reports/screenshots; needs Chromium
+	$(BIN)/shotveil infer --images 40 --gain 1.3 --f2 0.3 --report reports/screenshots/infer.html
+	$(BIN)/shotveil lab cosim --backend model --images 2 --processes 1 --report reports/screenshots/cosim.html
+	$(BIN)/python -c "import numpy; from shotveil.models.networks.mnist import load_mnist; \
+	    x, y = load_mnist(None, 'test'); numpy.savez('reports/screenshots/digits', x=x[:200], y=y[:200])"
+	$(BIN)/shotveil compile mnist --data reports/screenshots/digits.npz --data-budget 10 \
+	    --server reports/screenshots/server --client reports/screenshots/client \
+	    --report reports/screenshots/compile.html
+	$(BIN)/shotveil lab screenshots reports/screenshots/*.html --out reports/screenshots
+
 registers: .venv/.setup  ## write the table of registers, docs/registers.md, from the one map
 	$(BIN)/shotveil registers > docs/registers.md
 
@@ -128,6 +138,9 @@ layouts: .venv/.setup-test  ## 50 random layouts on each compiled receiver: equa
 
 mutations: .venv/.setup-test  ## plant 40 changes in gateware and models, which their tests have to find (many minutes)
 	$(BIN)/shotveil lab mutations $(FILE)
+
+mutation: .venv/.setup-test  ## plant N=200 random changes in leakage, ledger, verification, parties and the models; say what survives (hours)
+	$(BIN)/shotveil lab mutations $(FILE) --drawn $(or $(N),200) --seed $(or $(SEED),1)
 
 soak: .venv/.setup-test  ## the long floors: 500 kills, 10^5 malformed messages at each party, 10^4 sessions (an hour)
 	SHOTVEIL_SOAK=1 $(BIN)/pytest -s --timeout 0 tests/host/parties/test_soak.py

@@ -1,15 +1,21 @@
 """The documentation site: pages in Markdown, and the reference from docstrings.
 
 `make docs` builds it. Nothing in it comes from outside: formulas are MathML, which browsers draw.
+Each tutorial can be downloaded as a notebook.
 """
 
 import re
+import sys
 from importlib.metadata import version as version_of
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes
 from latex2mathml.converter import convert
 from sphinx.application import Sphinx
+
+sys.path.insert(0, str(Path(__file__).parent))
+from notebooks import notebook, with_download
 
 project = "Shotveil"
 author = "The Shotveil developers"
@@ -56,7 +62,18 @@ def _arguments(
     lines[:] = written
 
 
+def _offer_notebook(app: Sphinx, page: str, source: list[str]) -> None:
+    """Write the notebook of a tutorial beside its page, and a link to it on the page."""
+    folder, _, name = page.rpartition("/")
+    if folder == "tutorials":
+        file = Path(app.outdir) / f"{page}.ipynb"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(notebook(source[0]), encoding="utf-8")
+        source[0] = with_download(source[0], f"{name}.ipynb")
+
+
 def setup(app: Sphinx) -> None:
-    """Tell Sphinx how to write formulas."""
+    """Tell Sphinx how to write formulas, and what to do to each page that it reads."""
+    app.connect("source-read", _offer_notebook)
     app.add_html_math_renderer("mathml", (_inline, None), (_block, None))
     app.connect("autodoc-process-docstring", _arguments)

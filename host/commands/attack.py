@@ -56,7 +56,10 @@ if TYPE_CHECKING:
     "--modes", type=int, default=392, help="Number of complex modes of a row (1 or more)."
 )
 @click.option(
-    "--rows", type=int, default=1568, help="Number of rows of weights for an image (1 or more)."
+    "--rows",
+    type=int,
+    show_default="1568; 64 for matching",
+    help="Number of rows of weights for an image (1 or more).",
 )
 @click.option(
     "--decoys", type=int, default=98, help="Number of decoy rows for an image (1 or more)."
@@ -66,7 +69,8 @@ if TYPE_CHECKING:
     type=NETWORK,
     show_default="weights that suit the attack best; mnist for extraction",
     help="Network whose first layer has the components of the weights, for attacks on components, "
-    "or that extraction clones: the name of one that comes with Shotveil, or a file.",
+    "or that extraction clones or matching reads: the name of one that comes with Shotveil, or a "
+    "file.",
 )
 @data_option
 @false_alarm_option
@@ -82,7 +86,7 @@ def attack(
     sessions: int,
     images: int,
     modes: int,
-    rows: int,
+    rows: int | None,
     decoys: int,
     network: str | None,
     data: Path | None,
@@ -96,6 +100,9 @@ def attack(
     The output is what the adversary learned, what the bound allows at the declared settings and at
     what the adversary really does, and how soon it was noticed. With --list, the names of all
     attacks are printed. Without --photons and --f2 the light has 6 photons per mode.
+
+    Matching is played against a server that sends its hidden units in a fresh order in each
+    inference. Its strength is the number of inferences. What the order hides is not certified.
 
     Extraction is played against a network, not a single layer: a client that keeps to the protocol
     clones the network from what it reads of data of its choice. It is told apart from no other
@@ -117,11 +124,15 @@ def attack(
     usual = 6.0 if photons is None and f2 is None else photons
     (link,) = links_of(link_of(gain, usual, f2, **channel), 1)
     if name in plain_uses():
-        _extraction(network or "mnist", link, strength, data, seed, json)
+        if name == "matching":
+            _matching(network, link, modes, 64 if rows is None else rows, strength, seed, json)
+        else:
+            _extraction(network or "mnist", link, strength, data, seed, json)
         return
     monitor = MonitorSettings(false_alarm_probability=false_alarm_probability)
     spectrum = None if network is None else spectrum_of(load_network(network).layers[0])
     modes = modes if spectrum is None else len(spectrum)
+    rows = 1568 if rows is None else rows
     setting = HonestLayer(link, modes, rows, decoys, images, sessions, monitor, spectrum)
     outcome = run_attack(name, strength, setting, seed)
     result = asdict(outcome)
@@ -182,3 +193,53 @@ def _extraction(
             f"({outcome.bound}), {each.total_learned:,.6g} of {each.total_bound:,.6g} bits in all"
         )
     click.echo("noticed in no session: the client keeps to the protocol")
+
+
+def _matching(
+    name: str | None,
+    link: Link,
+    modes: int,
+    rows: int,
+    inferences: float | None,
+    seed: int,
+    json: bool,
+) -> None:
+    """Match rows that come in fresh orders, and print what that recovers of the weights."""
+    import numpy as np
+
+    from shotveil.host.adversaries.matching import match
+    from shotveil.host.commands.show import progress_bar
+    from shotveil.models.common.checks import require
+    from shotveil.models.networks.network import Layer, Network, load_network
+
+    require("modes", modes, at_least=1)
+    require("rows", rows, at_least=1)
+    if name is None:
+        rng = np.random.default_rng([seed, 1])
+        shapes = (rows, 2 * modes), (1, rows)
+        drawn = (rng.standard_normal(shape, dtype=np.float32) for shape in shapes)
+        network = Network("Gaussian weights", tuple(map(Layer, drawn)))
+    else:
+        network = load_network(name)
+    with progress_bar("steps of expectation maximisation") as progress:
+        outcome = match(network, link, inferences, seed, progress)
+    if json:
+        print_json(asdict(outcome))
+        return
+    click.echo(
+        f"{outcome.attack}, number of inferences {outcome.inferences:,}, each in a fresh order of "
+        f"{outcome.rows:,} rows of {outcome.columns:,} weights"
+    )
+    click.echo(
+        f"of the weights' variance {outcome.recovered:.1%} recovered, {outcome.in_order:.1%} if "
+        f"rows came in one order, {outcome.recovered_from_truth:.1%} by who knew them before"
+    )
+    click.echo(
+        f"learned: {outcome.learned_bits:.4g} bits per weight; allowed: {outcome.bound_bits:.4g} "
+        f"({outcome.bound})"
+    )
+    click.echo(
+        f"not certified: an order hides {outcome.most_hidden_bits:.2g} bits per weight at most, "
+        "and no budget counts it"
+    )
+    click.echo("noticed in no session: its noise is within what is declared")

@@ -30,6 +30,7 @@ GREY = "#5A5A5A"
 
 COLOUR_MAP = "cividis"  # even in lightness, and almost the same for colour-blind readers
 WIDTH, HEIGHT = 6.4, 4.2  # size of a single panel in inches
+PANEL = 4.2  # width in inches of a report's panel: text of 9 points stays readable on a phone
 DOTS_PER_INCH = 160
 
 _STYLE: dict[Any, Any] = {

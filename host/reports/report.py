@@ -80,10 +80,16 @@ def template(name: str) -> Template:
     environment = Environment(
         loader=PackageLoader("shotveil.host.reports"), autoescape=True, undefined=StrictUndefined
     )
-    environment.filters["figures"] = lambda value: f"{value:.3g}"
-    environment.filters["total"] = lambda value: f"{value:,.6g}"
+    environment.filters["figures"] = lambda value: _rounded(value, 3)
+    environment.filters["total"] = lambda value: _rounded(value, 6)
     environment.filters["thousands"] = lambda value: f"{value:,}"
     return environment.get_template(name)
+
+
+def _rounded(value: float, digits: int) -> str:
+    """Return the value with that many digits, large ones with commas in place of an exponent."""
+    rounded = float(f"{value:.{digits}g}")
+    return f"{rounded:,.0f}" if 10**digits <= abs(rounded) < 1e15 else f"{value:,.{digits}g}"
 
 
 def report(run: FinishedRun) -> str:
@@ -148,9 +154,15 @@ def _unit(each: Parameter) -> str:
     return f" ({each.unit})" if each.unit else ""
 
 
-def embedded(picture: Callable[[Any], Figure], shown: Any) -> Markup:
-    """Return the picture as an <img> that contains its bytes, with its docstring as alt text."""
+def embedded(picture: Callable[[Any], Figure | tuple[Figure, ...]], shown: Any) -> Markup:
+    """Return the panels of a picture as <img>s that contain their bytes (SVG), in one group.
+
+    The picture's docstring is the group's alternative text.
+    """
     with style():
-        data = base64.b64encode(rendered(picture(shown), "png")).decode()
-    image = Markup('<img alt="{}" src="data:image/png;base64,{}">')
-    return image.format(docstring(picture) or "", data)
+        drawn = picture(shown)
+        panels = drawn if isinstance(drawn, tuple) else (drawn,)
+        files = [base64.b64encode(rendered(panel, "svg")).decode() for panel in panels]
+    image = Markup('<img alt="" src="data:image/svg+xml;base64,{}">')
+    group = Markup('<div class="panels" role="img" aria-label="{}">{}</div>')
+    return group.format(docstring(picture) or "", Markup("").join(map(image.format, files)))

@@ -147,7 +147,7 @@ class GuessingAdversary(Adversary[GuessingServer]):
 
 @dataclass(frozen=True, kw_only=True)
 class PlainUse:
-    """What a data owner that keeps to the protocol learns of a network from what it reads.
+    """What a data owner learns of a network whose light and readings are those of an honest one.
 
     No party can notice it, and no light is simulated for it, so it is no `Adversary` of a link or a
     session. The strength is a number of inferences; the other fields are as in `Adversary`.

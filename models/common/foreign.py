@@ -158,8 +158,11 @@ class ForeignFile:
         raise RangeError(f"{self.what} {self.path} cannot be read: {said}") from None
 
     @contextmanager
-    def gunzipped(self) -> Iterator[tuple[BinaryIO, int]]:
+    def gunzipped(self, whole: bool = False) -> Iterator[tuple[BinaryIO, int]]:
         """The file as a stream that is unpacked as it is read, and the most bytes it may hold.
+
+        whole: Count first what it unpacks to, for a caller whose work grows with every line. More
+            than it may hold is refused.
 
         A file that is not compressed gives its own bytes and their number. Damage shows as
         `RangeError` when it is reached.
@@ -169,9 +172,24 @@ class ForeignFile:
             if file.peek(2)[:2] != _GZIP_MAGIC:  # type: ignore[attr-defined]
                 yield file, size
                 return
+            limit = unpacked_limit(size)
+            whole = whole and file.seekable()  # a pipe is unpacked once
+            if whole:
+                file.seek(-min(4, size), os.SEEK_END)
+                # The last four bytes of a gzip file say how long its last part is, modulo 2³².
+                if (says := int.from_bytes(file.read(4), "little")) > limit:
+                    said = f"is damaged or unpacks to {says:,} bytes"
+                    raise self.refused(said, f"at most {limit:,}")
+                file.seek(0)
             try:
                 with gzip.GzipFile(fileobj=file) as stream:
-                    yield stream, unpacked_limit(size)  # type: ignore[misc]
+                    if whole:
+                        while stream.read(MIB):
+                            if stream.tell() > limit:
+                                said = f"unpacks to more than {limit:,} bytes"
+                                raise self.refused(said, f"at most {limit:,}")
+                        stream.seek(0)
+                    yield stream, limit  # type: ignore[misc]
             except (EOFError, zlib.error, gzip.BadGzipFile) as error:
                 raise self.refused(f"is a damaged gzip stream: {error}", "a whole one") from None
 

@@ -35,7 +35,7 @@ def read_csv(path: Path, label: str | None = None) -> Samples:
     a number, several columns of one name, and a column of labels that is not there.
     """
     file = ForeignFile("CSV file", path)
-    with file.gunzipped() as (stream, most):
+    with file.gunzipped(whole=True) as (stream, most):
         lines = _lines(file, stream, most)
         first = next(lines, "")
         cut = max(_DELIMITERS, key=first.count)

@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,18 +21,23 @@ from shotveil.sim.engines.waiting import waiting
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("models", "gateware", "host", "sim")
-PASSED, FAILED = 0, 1  # exit codes of pytest
+PASSED, FAILED, INTERRUPTED = 0, 1, 2  # exit codes of pytest
+PATIENCE = 600.0  # seconds after which tests of a mutation count as failed: it made them wait
 # Builds of Verilog take most of the time, and play the same cases as Amaranth's simulator.
 QUICK = "not verilog and not shared_library and not empty and not bench"
 
 
 @dataclass(frozen=True)
 class Mutation:
-    """A change of `old`, which `file` has exactly once, to `new`."""
+    """A change of `old`, which `file` has exactly once, to `new`.
+
+    line: Where the old text is a whole line, which may occur again, its number; otherwise 0.
+    """
 
     file: str
     old: str
     new: str
+    line: int = 0
 
     @property
     def tests(self) -> Path:
@@ -41,7 +46,24 @@ class Mutation:
         return Path("tests") / file.parent / f"test_{file.name}"
 
     def __str__(self) -> str:
-        return f"{self.file}: {self.old.strip()} → {self.new.strip()}"
+        at = f":{self.line}" if self.line else ""
+        return f"{self.file}{at}: {self.old.strip()} → {self.new.strip()}"
+
+    def applied(self, text: str) -> str:
+        """Return the file's text with the change.
+
+        Raises `RangeError` where the text does not have the old one, or has it twice.
+        """
+        if self.line:
+            lines = text.splitlines(keepends=True)
+            if lines[self.line - 1 : self.line] != [self.old]:
+                raise RangeError(f"{self.file}, line {self.line}, is not {self.old!r}")
+            return "".join([*lines[: self.line - 1], self.new, *lines[self.line :]])
+        if text.count(self.old) != 1:
+            raise RangeError(
+                f"{self.file} has {self.old!r} {text.count(self.old)} times; allowed: once"
+            )
+        return text.replace(self.old, self.new)
 
 
 def _of(file: str, *changes: tuple[str, str]) -> tuple[Mutation, ...]:
@@ -161,13 +183,8 @@ def planted(mutation: Mutation | None, folder: Path, root: Path = ROOT) -> None:
             shutil.copytree(root / name, package / name)
     if mutation:
         file = package / mutation.file
-        text = file.read_text(encoding="utf-8")
-        if text.count(mutation.old) != 1:
-            raise RangeError(
-                f"{mutation.file} has {mutation.old!r} {text.count(mutation.old)} times; "
-                "allowed: once"
-            )
-        file.write_text(text.replace(mutation.old, mutation.new), encoding="utf-8")
+        changed_text = mutation.applied(file.read_text(encoding="utf-8"))
+        file.write_text(changed_text, encoding="utf-8")
 
 
 def tried(mutation: Mutation | None, tests: Path, root: Path = ROOT) -> MutationOutcome:
@@ -180,30 +197,43 @@ def tried(mutation: Mutation | None, tests: Path, root: Path = ROOT) -> Mutation
         command = [sys.executable, "-m", "pytest", "-q", "-x", "-n0", "-p", "no:randomly",
                    "-p", "no:cacheprovider", "-k", QUICK, str(tests)]  # fmt: skip
         with waiting(f"the tests in {tests}"):
-            done = subprocess.run(
-                command,
-                cwd=root,
-                env={**os.environ, "PYTHONPATH": name, "PYTHONDONTWRITEBYTECODE": "1"},
-                capture_output=True,
-                text=True,
-                check=False,
-            )
+            try:
+                done = subprocess.run(
+                    command,
+                    cwd=root,
+                    env={**os.environ, "PYTHONPATH": name, "PYTHONDONTWRITEBYTECODE": "1"},
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                    timeout=PATIENCE,
+                )
+            except subprocess.TimeoutExpired:
+                return MutationOutcome(mutation, True, f"no end after {PATIENCE:.0f} s")
     log = (done.stdout + done.stderr)[-2000:]
-    if done.returncode not in (PASSED, FAILED):
+    # A mutation may break the import of a module, which interrupts pytest before any test.
+    found = done.returncode == FAILED or (bool(mutation) and done.returncode == INTERRUPTED)
+    if not found and done.returncode != PASSED:
         raise RuntimeError(f"{tests} could not be run:\n{log}")
-    return MutationOutcome(mutation, done.returncode == FAILED, log)
+    return MutationOutcome(mutation, found, log)
 
 
-def outcomes(name: str = "", root: Path = ROOT) -> Iterator[MutationOutcome]:
-    """Try all mutations, or those of files whose path holds `name`; yield each as it comes.
+def named(name: str = "") -> list[Mutation]:
+    """Return all mutations above, or those of files whose path holds `name`.
 
-    The tests of a file are first run without a mutation. Raises `RangeError` if they fail then, or
-    if there is no such file.
+    Raises `RangeError` if there is no such file.
     """
     chosen = [mutation for mutation in MUTATIONS if name in mutation.file]
     if not chosen:
         files = ", ".join(sorted({mutation.file for mutation in MUTATIONS}))
         raise RangeError(f"file = {name!r} has no mutations; allowed: a part of {files}")
+    return chosen
+
+
+def outcomes(chosen: Sequence[Mutation], root: Path = ROOT) -> Iterator[MutationOutcome]:
+    """Try mutations; yield the outcome of each as it comes.
+
+    The tests of a file are first run without a mutation. Raises `RangeError` if they fail then.
+    """
     sound: set[Path] = set()
     for mutation in chosen:
         if mutation.tests not in sound:

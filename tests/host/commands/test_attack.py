@@ -165,3 +165,17 @@ def test_extraction_clones_a_network(shotveil, runs):
 )
 def test_refuses(refused, options, message):
     refused(f"attack {options}", message)
+
+
+def test_matching_is_played_against_fresh_orders(shotveil):
+    code, out, err = shotveil("attack matching --rows 4 --modes 8 --strength 5 --photons 24")
+    assert code == 0
+    assert "number of inferences 5, each in a fresh order of 4 rows of 16 weights" in out
+    assert "not certified" in out and "no budget counts it" in out
+    _, out, _ = shotveil("attack matching --rows 4 --modes 8 --strength 5 --photons 24 --json")
+    found = json.loads(out)
+    assert (found["rows"], found["columns"], found["bound"]) == (4, 16, "holevo")
+    assert 0 <= found["recovered"] <= 1
+    for line, said in (("--rows 0", "rows = 0 is outside"), ("--modes 0", "modes = 0 is outside")):
+        code, _, err = shotveil(f"attack matching {line}")
+        assert code == 2 and said in err

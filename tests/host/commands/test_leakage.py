@@ -101,3 +101,18 @@ def test_the_lines_for_a_person(shotveil):
 )
 def test_refuses(refused, options, message):
     refused(f"leakage {options}", message)
+
+
+def test_networks_that_take_turns_leak_their_share_each(shotveil):
+    line = f"leakage {LIGHT} --modes 392 --rows 794 --json --inferences"
+    turns, alone, odd = (
+        json.loads(shotveil(f"{line} {rest}")[1])
+        for rest in ("100 --rotate 4", "25", "97 --rotate 4")
+    )
+    assert turns["weight_bounds_bits_after"] == alone["weight_bounds_bits_after"]
+    assert odd["weight_bounds_bits_after"] == alone["weight_bounds_bits_after"]  # its busiest one
+    assert (turns["inferences"], turns["rotate"]) == (100, 4)
+    _, out, _ = shotveil(f"leakage {LIGHT} --modes 9 --rows 7 --inferences 100 --rotate 4")
+    assert "after 100 inferences, of each of 4 networks that take turns" in out
+    code, _, err = shotveil(f"leakage {LIGHT} --modes 9 --rows 7 --rotate 0")
+    assert code == 2 and "rotate = 0 is outside" in err

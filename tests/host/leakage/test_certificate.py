@@ -125,6 +125,21 @@ def test_nearest_physical_channel():
     np.testing.assert_array_equal(nearest.excess_noise, [0, 0.02, 0.1])
 
 
+def test_a_drift_of_the_unit_is_taken_at_its_worst():
+    """A record in a unit that is off by κ looks brighter by 1 + κ, or quieter by 1 − κ."""
+    kappa, few = 0.01, sessions(np.random.default_rng(23), 300, 400)
+    drifting = Detector(RECEIVER.efficiency, RECEIVER.electronic_noise, shot_noise_drift=kappa)
+    still, found = (certified_channel(few, r, 0.02) for r in (RECEIVER, drifting))
+    np.testing.assert_allclose(found.transmittance, still.transmittance / (1 + kappa))
+    quiet = RECEIVER.noise_variance(still.excess_noise) / (1 - kappa)
+    np.testing.assert_allclose(RECEIVER.noise_variance(found.excess_noise), quiet)
+    declared = 0.72
+    below = transmittance_below(few, drifting, declared, 0.05)
+    expected = transmittance_below(few, RECEIVER, declared * (1 + kappa), 0.05)
+    np.testing.assert_array_equal(below, expected)
+    assert (below != transmittance_below(few, RECEIVER, declared, 0.05)).any()
+
+
 def test_sign_of_the_slope_is_kept():
     turned = SymbolStatistics(100, 1200.0, -1000.0, 1000.0)
     assert estimated_channel(turned, Detector()).transmittance == pytest.approx(-((10 / 12) ** 2))

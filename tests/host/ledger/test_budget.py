@@ -580,6 +580,16 @@ def standing(ledger, name, client="alice", of="light"):
     ledger.open_session(name, NETWORK.digest, client, V_A, [GOOD, GOOD], DELTA, standing=of)
 
 
+def test_a_standing_risks_its_failure_once_and_each_other_session_its_own(path):
+    with BudgetFilter(path, create=True) as ledger:
+        account = ledger.register(NETWORK)
+        for number, (of, client, times) in enumerate(
+            [("light", "alice", 1), ("light", "alice", 1), ("other", "bob", 2), ("", "bob", 3)]
+        ):
+            standing(ledger, f"s{number}", client, of)
+            assert account.failure_probability == pytest.approx(times * DELTA)
+
+
 def test_sessions_with_one_standing_are_charged_at_one_channel(path, monkeypatch):
     """What is learned later of a client's light rates all of it, that of ended sessions too."""
     worse = ChannelClass(0.9, 0.1)

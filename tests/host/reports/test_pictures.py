@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgba
+from matplotlib.text import Text
 
-from shotveil.host.figures.style import COLOURS, new_figure, style
+from shotveil.host.figures.style import COLOURS, PANEL, new_figure, style
 from shotveil.host.leakage.data import data_leakage
 from shotveil.host.leakage.declared import network_leakage
 from shotveil.host.reports import pictures
@@ -43,8 +44,10 @@ def shown(axes):
     return np.asarray(image.get_array()).ravel()
 
 
-def titles(figure):
-    return [axes.get_title() or axes.get_title("center") for axes in figure.axes]
+def only(figure):
+    """The only axes of a panel."""
+    (axes,) = figure.axes
+    return axes
 
 
 # Digits ------------------------------------------------------------------------------------------
@@ -56,11 +59,12 @@ def titles(figure):
 )
 def test_mistakes_come_last_and_are_a_quarter_at_most(run, wrong, right_shown, wrong_shown):
     run = told(run, wrong)
-    figure = pictures.digits(run)
+    panels = pictures.digits(run)
     good = [i for i in range(30) if i not in wrong][:right_shown]
     expected = [*good, *wrong_shown]
-    assert len(figure.axes) == 32
-    for index, top, below in zip(expected, figure.axes[::2], figure.axes[1::2], strict=True):
+    assert len(panels) == 16
+    for index, panel in zip(expected, panels, strict=True):
+        top, below = panel.axes
         np.testing.assert_array_equal(shown(top), run.images[index])
         label = run.labels[index]
         read = (label + 1) % 10 if index in wrong else label
@@ -75,27 +79,18 @@ def test_mistakes_come_last_and_are_a_quarter_at_most(run, wrong, right_shown, w
         assert list(below.get_xticks()) == [0, 5, 9] and list(below.get_yticks()) == []
 
 
-@pytest.mark.parametrize("count, columns, lines", [(3, 3, 1), (8, 8, 1), (9, 8, 2)])
-def test_few_digits_take_less_room(run, count, columns, lines):
+@pytest.mark.parametrize("count", [3, 9])
+def test_few_digits_take_less_room(run, count):
     run = told(run, ())
     few = Inference(run.inference.outputs[:count], ())
     run = replace(run, images=run.images[:count], labels=run.labels[:count], inference=few)
-    figure = pictures.digits(run)
-    assert len(figure.axes) == 2 * count
-    np.testing.assert_allclose(figure.get_size_inches(), [1.25 * columns, 2.3 * lines])
-    grid = figure.axes[0].get_gridspec()
-    assert (grid.ncols, grid.nrows) == (columns, 2 * lines)
-    last = figure.axes[-2].get_subplotspec()
-    assert (last.rowspan.start, last.colspan.start) == (
-        2 * (lines - 1),
-        count - 1 - columns * (lines - 1),
-    )
+    assert len(pictures.digits(run)) == count
 
 
 def test_classes_that_are_not_ten_have_no_ticks(run):
     eleven = Network("eleven", (Layer(np.ones((11, 784))),))
     run = told(replace(run, network=eleven), ())
-    bars = pictures.digits(run).axes[1]
+    bars = pictures.digits(run)[0].axes[1]
     assert len(bars.patches) == 11 and list(bars.get_xticks()) == []
 
 
@@ -146,7 +141,7 @@ def test_the_curve_is_of_two_thousand_images():
 
 
 def test_leakage_of_weights_against_photons(run):
-    left, _ = pictures.leakages(run).axes
+    left = only(pictures.leakages(run)[0])
     *curves, budget, dot = left.lines
     gains = [1.01, 1.1, 1.2, 1.3, 2.0]
     assert [line.get_label() for line in curves] == [f"G = {gain:.6g}" for gain in gains]
@@ -170,9 +165,8 @@ def test_leakage_of_weights_against_photons(run):
 
 @pytest.mark.parametrize("photons, ends", [(0.5, (0.05, 1000)), (500.0, (0.1, 5000))])
 def test_the_range_of_photons_holds_the_run(run, photons, ends):
-    left, _ = pictures.leakages(
-        replace(run, links=(replace(run.link, photons=photons),) * len(run.links))
-    ).axes
+    links = (replace(run.link, photons=photons),) * len(run.links)
+    left = only(pictures.leakages(replace(run, links=links))[0])
     line = left.lines[0]
     assert (line.get_xdata()[0], line.get_xdata()[-1]) == pytest.approx(ends)
 
@@ -181,9 +175,8 @@ def test_the_range_of_photons_holds_the_run(run, photons, ends):
     "gain, ends", [(1.2, (1e-4, 2)), (1 + 1.5e-4, (5e-5, 2)), (3.0, (1e-4, 6))]
 )
 def test_leakage_of_data_against_gain(run, gain, ends):
-    _, right = pictures.leakages(
-        replace(run, links=(replace(run.link, gain=gain),) * len(run.links))
-    ).axes
+    links = (replace(run.link, gain=gain),) * len(run.links)
+    right = only(pictures.leakages(replace(run, links=links))[1])
     *pairs, budget = right.lines
     curves, dots = pairs[::2], pairs[1::2]
     bounds = run.summary["data_leakage_bits"]
@@ -200,6 +193,41 @@ def test_leakage_of_data_against_gain(run, gain, ends):
     assert name.get_position() == pytest.approx((ends[1], 0.01))
     assert right.get_ylim() == (1e-7, 10)
     assert right.get_legend().get_title().get_text() == "dots: this run"
+
+
+@pytest.mark.parametrize("bits", [1e-12, 90.0])
+def test_no_dot_lies_beyond_its_axis(run, bits):
+    told = dict(
+        run.summary, data_leakage_bits=dict.fromkeys(run.summary["data_leakage_bits"], bits)
+    )
+    axes = only(pictures.leakages(replace(run, summary=told))[1])
+    low, high = axes.get_ylim()
+    assert low < bits < high
+
+
+@pytest.mark.parametrize("gain", [1.3, 1.3 + 1e-9])
+def test_a_gain_that_reads_like_the_papers_is_shown_once(run, gain):
+    run = replace(run, links=(replace(run.link, gain=gain),) * len(run.links))
+    said = [only(panel).get_title("left") for panel in pictures.what_the_server_sees(run)]
+    assert len(said) == len(set(said)) == 3
+    assert pictures.gains_said(run).startswith("The gain is that of this run and of the paper")
+    texts = only(pictures.leakages(run)[0]).get_legend().get_texts()
+    assert [text.get_text() for text in texts].count("G = 1.3") == 1
+
+
+def test_every_panel_is_readable_on_a_phone(run):
+    """A page of 390 px leaves 358 px for a panel: text of 9 points is then 10 px high."""
+    run = taught(run, [{"accuracy": 0.5, "held_out": 0.6}])
+    for picture in (pictures.digits, pictures.accuracy_curve, pictures.learning_curve,
+                    pictures.leakages, pictures.what_the_server_sees,
+                    pictures.what_the_client_sees):  # fmt: skip
+        drawn = picture(run)
+        for panel in drawn if isinstance(drawn, tuple) else (drawn,):
+            width, _ = panel.get_size_inches()
+            assert width <= PANEL
+            texts = [text for text in panel.findobj(Text) if text.get_text()]
+            assert texts and min(text.get_fontsize() for text in texts) >= 9
+    assert 9 * 96 / 72 * min(1, 358 / (96 * PANEL)) > 10
 
 
 # What the parties see ----------------------------------------------------------------------------
@@ -224,21 +252,21 @@ def test_what_the_server_sees_at_two_gains(run, monkeypatch):
 
     monkeypatch.setattr(pictures, "image_by_homodyning", homodyning)
     monkeypatch.setattr(pictures, "image_by_photon_counting", counting)
-    figure = pictures.what_the_server_sees(run)
+    panels = [only(figure) for figure in pictures.what_the_server_sees(run)]
     assert seen == [
         (run.link, [7, 2, 0]),
         (replace(run.link, gain=1.3), [7, 2, 1]),
     ]
-    assert [axes.get_title("left") or axes.get_title("center") for axes in figure.axes] == [
-        "the client's image",
+    assert [axes.get_title("left") for axes in panels] == [
+        "the client's\nimage",
         "homodyning\nG = 1.2",
-        "photon counting\nG = 1.2, clicks: 12",
+        "photon counting\nG = 1.2\nclicks: 12",
         "homodyning\nG = 1.3",
-        "photon counting\nG = 1.3, clicks: 12",
+        "photon counting\nG = 1.3\nclicks: 12",
     ]
     pixels = np.arange(784)
     expected = (run.images[0], pixels * 1.2, pixels + 1.2, pixels * 1.3, pixels + 1.3)
-    for axes, image in zip(figure.axes, expected, strict=True):
+    for axes, image in zip(panels, expected, strict=True):
         np.testing.assert_allclose(shown(axes), image)
         assert axes.get_images()[0].get_clim()[0] == 0  # grey from 0 up
         assert axes.get_images()[0].get_cmap().name == "gray_r"
@@ -260,7 +288,7 @@ def test_what_the_client_sees_of_a_typical_row(run, monkeypatch):
 
     monkeypatch.setattr(pictures, "row_by_amplifying", guess("amplifying", 2))
     monkeypatch.setattr(pictures, "row_at_the_bound", guess("bound", -1))
-    truth, *others = pictures.what_the_client_sees(run).axes
+    truth, *others = map(only, pictures.what_the_client_sees(run))
     assert asked == [
         (name, run.link, typical, 785, count, [7, 3, line, column])
         for line, name in enumerate(("amplifying", "bound"))
@@ -271,13 +299,10 @@ def test_what_the_client_sees_of_a_typical_row(run, monkeypatch):
     assert truth.get_title() == "" and truth.get_title("left").startswith(f"row {typical} of the")
     said = [axes.get_title("left") for axes in others]
     assert said == [
-        "1 inference\ncorrelation 1.00",
-        "10 inferences\ncorrelation 1.00",
-        "100 inferences\ncorrelation 1.00",
-        *["correlation -1.00"] * 3,
+        f"{name}\n{times}\ncorrelation {like}"
+        for name, like in (("amplifying client", "1.00"), ("at the bound", "-1.00"))
+        for times in ("1 inference", "10 inferences", "100 inferences")
     ]
-    names = [axes.get_ylabel() for axes in others]
-    assert names == ["amplifying client", "", "", "at the Holevo bound", "", ""]
     for axes, factor in zip(others, [2, 2, 2, -1, -1, -1], strict=True):
         np.testing.assert_allclose(shown(axes), factor * weights)
         largest = abs(factor) * float(np.abs(weights).max())

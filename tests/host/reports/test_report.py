@@ -155,6 +155,17 @@ def test_a_verdict_and_how_the_light_was_simulated(plain, run):
     assert "(784-24-10), symbol by symbol, seed 7" in text_of(html)
 
 
+@pytest.mark.parametrize(
+    "value, figures, total",
+    [(0.0123456789, "0.0123", "0.0123457"), (6146.7, "6,150", "6,146.7"),
+     (1018484.6, "1,020,000", "1,018,480"), (999.6, "1,000", "999.6"), (1e-12, "1e-12", "1e-12"),
+     (1e20, "1e+20", "1e+20")],
+)  # fmt: skip
+def test_large_numbers_are_written_with_commas(value, figures, total):
+    filters = module.template("report.html").environment.filters
+    assert (filters["figures"](value), filters["total"](value)) == (figures, total)
+
+
 def test_names_are_text_and_no_html(plain, run):
     named = dict(run.summary, network="<script>")
     html = report(replace(run, summary=named))
@@ -167,18 +178,25 @@ def test_what_the_page_lacks_is_an_error_and_no_gap(plain, run):
         report(replace(run, summary=lacking))
 
 
-def test_a_picture_holds_its_bytes_and_is_described():
+def test_panels_hold_their_bytes_and_are_described_together():
     def picture(shown):
         """A <square> one."""
-        figure = new_figure(shown, shown)
-        figure.add_subplot().plot([1, 2])
-        return figure
+        figures = tuple(new_figure(width, shown) for width in (shown, 2 * shown))
+        for figure in figures:
+            figure.add_subplot().plot([1, 2])
+        return figures
 
-    image = embedded(picture, 0.5)
-    head, data = image.removesuffix('">').split("base64,")
-    assert head == '<img alt="A &lt;square&gt; one." src="data:image/png;'
+    group = embedded(picture, 0.5)
+    head = '<div class="panels" role="img" aria-label="A &lt;square&gt; one.">'
+    assert group.startswith(head) and group.endswith("</div>")
+    images = group.removeprefix(head).removesuffix("</div>")
     with style():
-        assert base64.b64decode(data) == rendered(picture(0.5), "png")
+        assert images == "".join(
+            '<img alt="" src="data:image/svg+xml;base64,'
+            + base64.b64encode(rendered(panel, "svg")).decode() + '">'
+            for panel in picture(0.5)
+        )  # fmt: skip
+        assert embedded(lambda shown: picture(shown)[0], 0.5).count("<img") == 1
     picture.__doc__ = None  # as PYTHONOPTIMIZE=2 makes it; the source has it still
     assert embedded(picture, 0.5).startswith(head)
 

@@ -10,7 +10,7 @@ from shotveil.models.common.checks import RangeError
 
 
 def test_it_is_plain_use_and_no_adversary_of_a_link():
-    assert plain_uses() == {"extraction": EXTRACTION}
+    assert plain_uses()["extraction"] is EXTRACTION
     assert "extraction" not in adversaries(Adversary)
     assert EXTRACTION.strong() == 100 and EXTRACTION.strong(7.0) == 7
     for wrong in (0, 0.5, 1e10):

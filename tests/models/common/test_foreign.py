@@ -180,6 +180,24 @@ def test_bombs_are_refused_before_they_are_unpacked(file):
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 16 * 1024  # KiB
 
 
+def test_a_gzip_file_that_says_or_shows_too_much_is_refused(file):
+    """As one part that says its length, and as parts of which each is short."""
+    many = gzip.compress(bytes(40 * MIB), compresslevel=1)
+    said = "is damaged or unpacks to 83,886,080 bytes; allowed: at most"
+    for data, message in (
+        (gzip.compress(bytes(80 * MIB), compresslevel=1), said),
+        (many * 2, r"unpacks to more than [\d,]+ bytes; allowed: at most"),
+    ):
+        file.path.write_bytes(data)
+        with pytest.raises(RangeError, match=message), file.gunzipped(whole=True):
+            pass
+        with file.gunzipped() as (stream, _):
+            assert stream.read(10) == bytes(10)
+    file.path.write_bytes(many)
+    with file.gunzipped(whole=True) as (stream, _):
+        assert len(stream.read()) == 40 * MIB  # from its beginning
+
+
 def test_gzip_stream_is_unpacked_only_as_far_as_it_is_read(file):
     packer = zlib.compressobj(1, zlib.DEFLATED, 31)
     file.path.write_bytes(b"".join(packer.compress(bytes(MIB)) for _ in range(64)) + packer.flush())

@@ -39,6 +39,9 @@ def test_the_budgets_bars_are_its_causes_from_the_smallest_up():
     assert [bar.get_width() for bar in less] == [0, pytest.approx(2e-4), 0]
     said = [text.get_text() for text in axes.texts]
     assert said == ["10⁻⁴ SNU", "below 10⁻⁷", "−2.0e−04", "3.0e−04"]
+    assert axes.get_xlim() == (1e-7, 0.03)
+    (axes,) = excess_budget(run(budget=given | {"storm": 0.5})).axes
+    assert axes.get_xlim() == (1e-7, 15)  # no bar reaches beyond its axis
 
 
 def test_labels_on_a_logarithmic_axis_are_apart():
@@ -48,11 +51,12 @@ def test_labels_on_a_logarithmic_axis_are_apart():
 
 def test_estimates_are_drawn_with_their_limits_and_the_truth():
     estimate = SimpleNamespace(transmittance=quantity(0.9, 0.02), excess_noise=quantity(0.1, 0.05))
-    figure = channel_estimates(
+    panels = channel_estimates(
         run(growing=((1, estimate), (4, estimate)), true_transmittance=0.92, true_excess=(0.11,))
     )
-    for axes, value, room, true in zip(figure.axes, (0.9, 0.1), (0.02, 0.05), (0.92, 0.11),
-                                       strict=True):  # fmt: skip
+    for panel, value, room, true in zip(panels, (0.9, 0.1), (0.02, 0.05), (0.92, 0.11),
+                                        strict=True):  # fmt: skip
+        (axes,) = panel.axes
         (bars,) = axes.containers
         np.testing.assert_allclose(bars.lines[0].get_ydata(), value)
         (segments,) = bars.lines[2]
@@ -63,9 +67,9 @@ def test_estimates_are_drawn_with_their_limits_and_the_truth():
 
 def test_digits_that_differ_or_err_come_first():
     inference = SimpleNamespace(predictions=np.array([3, 4, 5]))
-    figure = predictions(
+    panels = predictions(
         run(outcome=SimpleNamespace(inference=inference), ideal=np.array([3, 4, 6]),
             labels=np.array([3, 9, 5]), images=np.zeros((3, 784)))
     )  # fmt: skip
-    titles = [axes.get_title(loc="center") for axes in figure.axes]
+    titles = [axes.get_title(loc="center") for panel in panels for axes in panel.axes]
     assert titles == ["loop 4\nideal 4, is 9", "loop 5\nideal 6, is 5", "loop 3\nideal 3"]

@@ -1,10 +1,21 @@
 """The mutations fit the sources, and a planted one is found by tests that are not fooled."""
 
+import subprocess
+from types import SimpleNamespace
+
 import pytest
 
 from shotveil.models.common.checks import RangeError
 from shotveil.sim.proofs import mutations
-from shotveil.sim.proofs.mutations import MUTATIONS, ROOT, Mutation, outcomes, planted, tried
+from shotveil.sim.proofs.mutations import (
+    MUTATIONS,
+    ROOT,
+    Mutation,
+    named,
+    outcomes,
+    planted,
+    tried,
+)
 
 
 def test_each_mutation_fits_its_file_once_and_changes_it():
@@ -34,6 +45,35 @@ def test_tests_that_fail_anyway_prove_nothing(monkeypatch):
     outcome = mutations.MutationOutcome(None, True, "broken before")
     monkeypatch.setattr(mutations, "tried", lambda *given: outcome)
     with pytest.raises(RangeError, match="fails without a mutation"):
-        next(outcomes("counter"))
+        next(outcomes(named("counter")))
     with pytest.raises(RangeError, match="'nothing' has no mutations"):
-        next(outcomes("nothing"))
+        named("nothing")
+
+
+def test_tests_that_cannot_begin_or_do_not_end_find_a_mutation(monkeypatch):
+    one = next(m for m in MUTATIONS if "counter" in m.file)
+    codes = []
+
+    def run(*arguments, **how):
+        if codes[-1] is None:
+            raise subprocess.TimeoutExpired("pytest", how["timeout"])
+        return SimpleNamespace(returncode=codes[-1], stdout="", stderr="")
+
+    monkeypatch.setattr(mutations.subprocess, "run", run)
+    for code, found in ((0, False), (1, True), (2, True), (None, True)):
+        codes.append(code)
+        assert tried(one, one.tests).found is found
+    # Tests that cannot be run without a mutation, or of which there are none, say nothing.
+    for code, mutation in ((2, None), (5, one)):
+        codes.append(code)
+        with pytest.raises(RuntimeError, match="could not be run"):
+            tried(mutation, one.tests)
+
+
+def test_a_line_is_changed_where_it_stands():
+    change = Mutation("some.py", "x = 1\n", "x = 2\n", line=3)
+    assert change.applied("x = 1\n\nx = 1\n") == "x = 1\n\nx = 2\n"
+    assert str(change) == "some.py:3: x = 1 → x = 2"
+    for text in ("x = 1\n", "x = 1\n\nx = 2\n"):
+        with pytest.raises(RangeError, match="line 3, is not"):
+            change.applied(text)

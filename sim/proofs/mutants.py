@@ -1,0 +1,128 @@
+"""Mutants: mutations that are made by rule, of any file, as other tools for Python make them.
+
+Each changes one operator, comparison or number on one line. Text, annotations, docstrings,
+decorators and what only a type checker reads are left alone, as no test can notice them.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from shotveil.models.common.checks import RangeError, require
+from shotveil.sim.proofs.mutations import ROOT, Mutation
+
+# What is mutated by default: where a mistake costs a secret, and the models that gateware follows.
+ROOMS = (
+    "host/leakage", "host/ledger", "host/verification", "host/parties", "models/digitiser",
+    "models/drive", "models/host_link", "models/node", "models/signal",
+)  # fmt: skip
+_OTHER: dict[type[ast.AST], tuple[str, str]] = {
+    ast.Lt: ("<", "<="), ast.LtE: ("<=", "<"), ast.Gt: (">", ">="), ast.GtE: (">=", ">"),
+    ast.Eq: ("==", "!="), ast.NotEq: ("!=", "=="), ast.In: ("in", "not in"),
+    ast.NotIn: ("not in", "in"), ast.Is: ("is", "is not"), ast.IsNot: ("is not", "is"),
+    ast.Add: ("+", "-"), ast.Sub: ("-", "+"), ast.Mult: ("*", "/"), ast.Div: ("/", "*"),
+    ast.FloorDiv: ("//", "*"), ast.Mod: ("%", "*"), ast.LShift: ("<<", ">>"),
+    ast.RShift: (">>", "<<"), ast.BitAnd: ("&", "|"), ast.BitOr: ("|", "&"),
+    ast.And: ("and", "or"), ast.Or: ("or", "and"),
+}  # fmt: skip
+
+
+def files(name: str = "", root: Path = ROOT) -> list[str]:
+    """Return the files of `ROOMS` whose path holds `name` and that have tests of their own.
+
+    Raises `RangeError` if there is none.
+    """
+    found = [path.relative_to(root) for room in ROOMS for path in sorted((root / room).rglob("*"))]
+    chosen = [
+        str(file)
+        for file in found
+        if file.suffix == ".py" and name in str(file) and not file.name.startswith("__")
+        if (root / Mutation(str(file), "", "").tests).exists()
+    ]
+    if not chosen:
+        raise RangeError(
+            f"file = {name!r} is none; allowed: a part of a file in {', '.join(ROOMS)}"
+        )
+    return chosen
+
+
+def mutants(file: str, root: Path = ROOT) -> list[Mutation]:
+    """Return all mutants of a file, each on a line of it."""
+    lines = (root / file).read_text(encoding="utf-8").splitlines(keepends=True)
+    found = []
+    for first, start, stop, new in _changes(ast.parse("".join(lines)), lines):
+        old = lines[first - 1]
+        raw = old.encode()
+        found.append(Mutation(file, old, (raw[:start] + new.encode() + raw[stop:]).decode(), first))
+    return found
+
+
+def drawn(name: str, number: int, seed: int, root: Path = ROOT) -> list[Mutation]:
+    """Return `number` mutants of the files whose path holds `name`, drawn at random, by file.
+
+    All of them are returned where there are fewer. Raises `RangeError` for a number below 1, a seed
+    below 0, or if there is no such file.
+    """
+    require("number", number, at_least=1, integer=True)
+    require("seed", seed, at_least=0, integer=True)
+    every = [mutant for file in files(name, root) for mutant in mutants(file, root)]
+    chosen = np.random.default_rng(seed).permutation(len(every))[:number]
+    return [every[index] for index in sorted(chosen)]
+
+
+def _changes(node: ast.AST, lines: list[str]) -> Iterator[tuple[int, int, int, str]]:
+    """Yield changes as a line, from and to a byte of it, and what stands there instead."""
+    if isinstance(node, ast.Compare):
+        for left, op, right in zip(
+            [node.left, *node.comparators], node.ops, node.comparators, strict=False
+        ):
+            yield from _between(left, op, right, lines)
+    elif isinstance(node, ast.BinOp):
+        yield from _between(node.left, node.op, node.right, lines)
+    elif isinstance(node, ast.BoolOp):
+        yield from _between(node.values[0], node.op, node.values[1], lines)
+    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not | ast.USub):
+        sign = "not " if isinstance(node.op, ast.Not) else "-"
+        yield node.lineno, node.col_offset, node.col_offset + len(sign), ""
+    elif isinstance(node, ast.Constant) and isinstance(node.value, bool | int | float):
+        assert node.end_col_offset is not None
+        value = not node.value if isinstance(node.value, bool) else node.value + 1
+        yield node.lineno, node.col_offset, node.end_col_offset, repr(value)
+    for child in _seen(node):
+        yield from _changes(child, lines)
+
+
+def _between(
+    left: ast.expr, op: ast.AST, right: ast.expr, lines: list[str]
+) -> Iterator[tuple[int, int, int, str]]:
+    """Yield the change of an operator, wherever it stands between its operands."""
+    if type(op) not in _OTHER:
+        return
+    old, new = _OTHER[type(op)]
+    assert left.end_lineno is not None and left.end_col_offset is not None
+    for number in range(left.end_lineno, right.lineno + 1):
+        raw = lines[number - 1].encode()
+        start = left.end_col_offset if number == left.end_lineno else 0
+        stop = right.col_offset if number == right.lineno else len(raw)
+        place = raw[start:stop].split(b"#")[0].find(old.encode())
+        if place >= 0:
+            yield number, start + place, start + place + len(old), new
+            return
+
+
+def _seen(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield the parts of a node that tests can notice."""
+    if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+        yield from node.orelse
+        return
+    hidden = {"decorator_list", "annotation", "returns", "type_params"}
+    for name, value in ast.iter_fields(node):
+        for child in value if isinstance(value, list) else [value]:
+            told = isinstance(child, ast.JoinedStr | ast.Raise | ast.Assert)  # text, and for types
+            strict = isinstance(child, ast.keyword) and child.arg == "strict"
+            if isinstance(child, ast.AST) and name not in hidden and not told and not strict:
+                yield child
