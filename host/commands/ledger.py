@@ -16,6 +16,7 @@ from shotveil.models.common.checks import RangeError
 from shotveil.models.common.foreign import ForeignFile
 
 if TYPE_CHECKING:
+    from shotveil.host.ledger.checkpoints import Checkpoint
     from shotveil.host.ledger.event_log import Head
     from shotveil.host.run.extraction_curve import PossibleClone
 
@@ -28,6 +29,16 @@ file_argument = click.argument("file", type=FILE)
 @click.group()
 def ledger() -> None:
     """Look at a server's ledger: what has leaked of its networks, and what may still leak."""
+
+
+def _checkpoints(receipt: Path | None) -> list[Checkpoint]:
+    """Return the checkpoints in a file of receipts, one on a line. Raises `RangeError`."""
+    from shotveil.host.ledger.checkpoints import Checkpoint
+
+    if receipt is None:
+        return []
+    lines = ForeignFile("receipt", receipt).read(RECEIPT_LIMIT).decode().splitlines()
+    return [Checkpoint.parse(line) for line in lines]
 
 
 def _print_head(file: Path, head: Head, said: str, json: bool) -> None:
@@ -76,6 +87,47 @@ def adopt(file: Path, reason: str, json: bool) -> None:
         log.append("place", {"reason": reason})
         head = log.head
     _print_head(file, head, f"accepted with {head.sequence} events", json)
+
+
+@ledger.command()
+@file_argument
+@click.option("--to", type=FILE, required=True, help="File to write, with a name that is free.")
+@json_option
+def backup(file: Path, to: Path, json: bool) -> None:
+    """Copy the ledger FILE, also while a server goes on writing it, and check the copy.
+
+    The key FILE.key is not copied: keep it elsewhere, since it never changes. What leaks after the
+    copy was made is missing in it, so copy often, and keep the receipts of clients.
+    """
+    from shotveil.host.operations.backup import back_up
+
+    with refusals():
+        head = back_up(file, to)
+    _print_head(to, head, f"{head.sequence} events, unbroken", json)
+
+
+@ledger.command()
+@file_argument
+@click.option("--from", "source", type=FILE, required=True, help="Copy that `ledger backup` wrote.")
+@click.option("--reason", metavar="TEXT", required=True, help="Why it is restored, for the record.")
+@click.option(
+    "--receipt",
+    type=FILE,
+    help="File with checkpoints, one on a line, that the copy must hold: receipts of clients, or "
+    "what `ledger checkpoint` printed.",
+)
+@json_option
+def restore(file: Path, source: Path, reason: str, receipt: Path | None, json: bool) -> None:
+    """Put a copy back as the ledger FILE, which has to be gone, beside its key FILE.key.
+
+    The whole chain of the copy is checked first. What leaked after the copy was made is missing;
+    clients that hold a later receipt will refuse the ledger, and --receipt shows it before.
+    """
+    from shotveil.host.operations.backup import restore as put_back
+
+    with refusals():
+        head = put_back(source, file, reason, _checkpoints(receipt))
+    _print_head(file, head, f"restored with {head.sequence} events", json)
 
 
 @ledger.command()
@@ -316,7 +368,7 @@ def verify(file: Path, head: str | None, receipt: Path | None, json: bool) -> No
     Keep the head that is printed: if it is given as --head later, the command checks that no event
     before it is missing. A receipt that a client holds shows the same.
     """
-    from shotveil.host.ledger.checkpoints import Checkpoint, require_part_of
+    from shotveil.host.ledger.checkpoints import require_part_of
     from shotveil.host.ledger.event_log import EventLog, Head
     from shotveil.host.ledger.odometer import read_accounts
 
@@ -324,9 +376,8 @@ def verify(file: Path, head: str | None, receipt: Path | None, json: bool) -> No
     read_accounts(file)
     with EventLog(file, writable=False) as log:
         found = log.verify(known)
-        if receipt is not None:
-            for line in ForeignFile("receipt", receipt).read(RECEIPT_LIMIT).decode().splitlines():
-                require_part_of(log, Checkpoint.parse(line))
+        for checkpoint in _checkpoints(receipt):
+            require_part_of(log, checkpoint)
     _print_head(file, found, f"{found.sequence} events, unbroken", json)
 
 

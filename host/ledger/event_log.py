@@ -116,6 +116,7 @@ class EventLog:
     create: Whether a log is made where neither the file nor its key exists.
     adopt: Whether a file that was moved, copied or restored is accepted in its new place, which is
         written down as an event of the kind "place".
+    key: File with the log's key; by default the one beside the log.
 
     Only one process at a time may have a log open for writing; its threads may share it. Raises
     `RangeError` when another process has it open, when the file or its key is missing, when the
@@ -123,7 +124,13 @@ class EventLog:
     """
 
     def __init__(
-        self, path: Path, *, writable: bool = True, create: bool = False, adopt: bool = False
+        self,
+        path: Path,
+        *,
+        writable: bool = True,
+        create: bool = False,
+        adopt: bool = False,
+        key: Path | None = None,
     ) -> None:
         self.path = path
         self._file = path.resolve()  # a link to a log is that log, and shares its lock
@@ -132,7 +139,7 @@ class EventLog:
         self._database: sqlite3.Connection | None = None
         self._place = self._size = 0
         self._journal: int | None = None
-        key_path = self._file.with_name(self._file.name + ".key")
+        key_path = key or self._file.with_name(self._file.name + ".key")
         exists, has_key = self._file.is_file(), key_path.exists()
         if not exists and not writable:
             raise RangeError(f"ledger {path} is not found; allowed: a file that Shotveil wrote")
@@ -434,6 +441,16 @@ class EventLog:
         if not found:
             raise RangeError(f"ledger {self.path} does not hold event {known}; it was replaced")
         return head
+
+    def copy_to(self, path: Path) -> None:
+        """Write the log as it is now to a new file, while another process may go on writing it."""
+        copy = sqlite3.connect(path)
+        try:
+            with self._guard:
+                self._open_database().backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")  # so that the copy is this one file
+        finally:
+            copy.close()
 
     def close(self) -> None:
         """Close the file and release its lock."""

@@ -72,13 +72,13 @@ def history(path: Path, network: str, points: int = 200, sense: Sense = "declare
                         total.bits("declared"),
                         total.bits("estimated"),
                         total.bits("certified"),
-                        _in_flight(accounts, network, sense),
+                        in_flight(accounts, network, sense),
                     )
                 )
     return moments
 
 
-def _in_flight(accounts: Accounts, network: str, sense: Sense) -> float:
+def in_flight(accounts: Accounts, network: str, sense: Sense) -> float:
     """Return the bits per weight that a network's total holds for light that is on its way."""
     total = accounts.networks[network].total
     back = Tally(total.layers)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -44,6 +45,8 @@ EPOCH = "shotveil-epoch"  # the metadata that names a server's hold of a link
 WORKERS = 64  # every layer on its way takes one worker at the server and two at the link
 
 M = TypeVar("M", bound=Message)
+refused: Counter[str] = Counter()  # how often this process gave each gRPC status to a peer
+Registrar = Callable[[Any], None]  # adds a service to a gRPC server
 Keys = tuple[bytes, bytes, bytes]  # as `host.parties.keys.read_keys` returns them
 
 _OPTIONS = [
@@ -85,8 +88,12 @@ class Peer:
 # Serving.
 
 
-def serve_model(server: ModelServer, address: str, keys: Keys) -> tuple[grpc.Server, int]:
+def serve_model(
+    server: ModelServer, address: str, keys: Keys, also: Sequence[Registrar] = ()
+) -> tuple[grpc.Server, int]:
     """Start to answer clients at `address`, HOST:PORT; return the gRPC server and its port.
+
+    also: Functions that add further services before the gRPC server begins.
 
     Port 0 takes any free port. Raises `OSError` where the address cannot be listened on.
     """
@@ -97,7 +104,7 @@ def serve_model(server: ModelServer, address: str, keys: Keys) -> tuple[grpc.Ser
         ),
         "Close": _unary(pb.Goodbye, CLIENT, lambda m, peer: server.close(m, peer.name)),
     }
-    return _serve({MODEL: methods}, address, keys)
+    return _serve({MODEL: methods}, address, keys, also=also)
 
 
 def serve_link(link: SimulatedLink, address: str, keys: Keys) -> tuple[grpc.Server, int]:
@@ -169,7 +176,11 @@ class _Holder:
 
 
 def _serve(
-    services: dict[str, dict[str, Any]], address: str, keys: Keys, workers: int = WORKERS
+    services: dict[str, dict[str, Any]],
+    address: str,
+    keys: Keys,
+    workers: int = WORKERS,
+    also: Sequence[Registrar] = (),
 ) -> tuple[Any, int]:
     authority, certificate, key = keys
     credentials = grpc.ssl_server_credentials(
@@ -179,6 +190,8 @@ def _serve(
     server.add_generic_rpc_handlers(
         [grpc.method_handlers_generic_handler(name, methods) for name, methods in services.items()]
     )
+    for add in also:
+        add(server)
     require_address(address)
     try:
         port = server.add_secure_port(address, credentials)
@@ -249,6 +262,7 @@ def _guarded(context: Any, run: Callable[[], Any]) -> Any:
     try:
         return run()
     except ProtocolError as error:
+        refused[error.refusal.value] += 1
         _REFUSALS.note(_name(context), str(error))
         context.abort(grpc.StatusCode[error.refusal.value], str(error))
     except Exception:

@@ -22,8 +22,11 @@ LINES = {
     "keys": "folder --client alice",
     "leakage": f"--modes 4 --rows 4 {LIGHT}",
     "ledger budget": "ledger.db --network small --bits 3",
+    "ledger backup": "ledger.db --to copy.db",
     "ledger init": "new.db",
-    **dict.fromkeys(f"ledger {name}" for name in ("adopt", "checkpoint", "readmit", "settle")),
+    **dict.fromkeys(
+        f"ledger {name}" for name in ("adopt", "checkpoint", "readmit", "restore", "settle")
+    ),
     "ledger show": "ledger.db",
     "ledger verify": "ledger.db",
     "plan": None,  # test_plan.py
