@@ -20,7 +20,7 @@ from click.core import ParameterSource
 from shotveil.host.commands.adversaries import require_attack, session_adversary_name
 from shotveil.host.commands.demo import DATA_BUDGET, WEIGHT_BUDGET
 from shotveil.host.commands.options import (
-    FILE,
+    LEDGER,
     PER_LAYER,
     channel_of,
     channel_options,
@@ -83,9 +83,10 @@ DEMO_BUDGET = 8.0  # bits per weight; no weight of the demo's networks holds mor
 @network_option()
 @click.option(
     "--ledger",
-    type=FILE,
+    type=LEDGER,
     help="File that keeps for all time what has leaked of the network, which "
-    "`shotveil ledger init` made; needed unless --demo is given.",
+    "`shotveil ledger init` made, or postgresql://USER@HOST/DATABASE?key=FILE for one that many "
+    "servers share; needed unless --demo is given.",
 )
 @click.option(
     "--lineage",
@@ -195,7 +196,7 @@ def serve(
     device: str | None,
     calibration: Path | None,
     network: str,
-    ledger: Path | None,
+    ledger: Path | str | None,
     lineage: str | None,
     new_account: bool,
     budget: float | None,
@@ -249,7 +250,7 @@ def serve(
     from shotveil.host.design.clone_budget import clone_budget, inferences_within
     from shotveil.host.design.operating_point import Budgets, counted_weights
     from shotveil.host.extras import needs
-    from shotveil.host.ledger.budget import BudgetFilter
+    from shotveil.host.ledger.stores import open_filter
     from shotveil.host.operations.health import Health
     from shotveil.host.parties.calibration import ServerCalibration
     from shotveil.host.parties.keys import SERVER, read_keys
@@ -322,7 +323,7 @@ def serve(
     child = _own_link(link) if demo and device is None else None
     try:
         with refusals(), ExitStack() as stack:
-            accounts = stack.enter_context(BudgetFilter(ledger, create=demo_ledger))
+            accounts = stack.enter_context(open_filter(ledger, create=demo_ledger))
             new = accounts.accounts.account_of(served.digest) is None
             account = accounts.register(served, lineage=lineage, new_account=new_account)
             follows = None

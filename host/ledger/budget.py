@@ -65,6 +65,7 @@ class BudgetFilter:
         self._changed = threading.Condition()
         try:
             self.accounts = restore(self._log, renew=True)
+            self._require_here()
             self._kept = self._log.head.sequence  # events up to the last snapshot, or the start
             for session, account in list(self.accounts.sessions.items()):
                 if not account.ended:
@@ -417,6 +418,12 @@ class BudgetFilter:
             keep(self._log, self.accounts)
             self._kept = written.sequence
         return written.sequence
+
+    def _require_here(self) -> None:
+        if self.accounts.moved:
+            raise RangeError(
+                f"ledger {self._log.path} was moved to {self.accounts.moved}; allowed: that ledger"
+            )
 
     def _standing(self, client: str, name: str) -> str:
         """Return a name for what is known of a client since it was admitted last."""

@@ -14,18 +14,20 @@ from pathlib import Path
 
 from shotveil.host.ledger.checkpoints import Checkpoint, require_part_of
 from shotveil.host.ledger.event_log import EventLog, Head
+from shotveil.host.ledger.stores import Address, key_of, open_log
 from shotveil.models.common.checks import RangeError
 
 
-def back_up(ledger: Path, target: Path) -> Head:
+def back_up(ledger: Address, target: Path) -> Head:
     """Copy a ledger to `target` and return the head of the copy, whose chain was checked.
 
-    A server may write the ledger meanwhile: the copy is the ledger at one moment. Raises
+    Servers may write the ledger meanwhile: the copy is the ledger at one moment. The copy of a
+    database is a file as well, which `migration.move` brings into another one. Raises
     `RangeError` where `target` exists or the ledger is damaged.
     """
     _require_free(target)
-    with EventLog(ledger, writable=False) as log:
-        return _put(target, log.copy_to, _key_of(ledger))
+    with open_log(ledger, writable=False) as log:
+        return _put(target, log.copy_to, key_of(ledger))
 
 
 def restore(source: Path, ledger: Path, reason: str, receipts: Iterable[Checkpoint] = ()) -> Head:
@@ -38,7 +40,7 @@ def restore(source: Path, ledger: Path, reason: str, receipts: Iterable[Checkpoi
     """
     for path in (ledger, *(ledger.with_name(ledger.name + end) for end in ("-wal", "-shm"))):
         _require_free(path)
-    key = _key_of(ledger)
+    key = key_of(ledger)
     with EventLog(source, writable=False, key=key) as log:
         log.verify()
         for receipt in receipts:
@@ -63,10 +65,6 @@ def _put(target: Path, write: Callable[[Path], object], key: Path) -> Head:
     finally:
         temporary.unlink(missing_ok=True)
     return head
-
-
-def _key_of(ledger: Path) -> Path:
-    return ledger.with_name(ledger.name + ".key")
 
 
 def _require_free(path: Path) -> None:

@@ -24,6 +24,8 @@ LINES = {
     "ledger budget": "ledger.db --network small --bits 3",
     "ledger backup": "ledger.db --to copy.db",
     "ledger init": "new.db",
+    "ledger load": "loaded.db --servers 1 --clients 2 --reserves 20",
+    "ledger move": "ledger.db --to moved.db",
     **dict.fromkeys(
         f"ledger {name}" for name in ("adopt", "checkpoint", "readmit", "restore", "settle")
     ),
