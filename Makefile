@@ -135,6 +135,9 @@ soak: .venv/.setup-test  ## the long floors: 500 kills, 10^5 malformed messages 
 soak-evidence: .venv/.setup-test  ## whole lives of 10^4 clients: who is noticed, who is refused, what is charged (half an hour)
 	SHOTVEIL_SOAK=1 $(BIN)/pytest -s -n0 --timeout 0 tests/host/verification/test_lives.py
 
+soak-fleet: .venv/.setup-test  ## the ledger of a fleet: 10^5 events moved there and back, then 8 servers x 50 clients with kills (minutes)
+	SHOTVEIL_SOAK=1 $(BIN)/pytest -s -n0 --timeout 0 tests/host/ledger/test_migration.py tests/host/operations/test_load.py
+
 soak-link: .venv/.setup-test  ## 10^6 packets over a wire that damages, loses and repeats them (two minutes)
 	$(BIN)/shotveil lab link-soak
 

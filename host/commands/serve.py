@@ -253,6 +253,7 @@ def serve(
     from shotveil.host.ledger.stores import open_filter
     from shotveil.host.operations.health import Health
     from shotveil.host.parties.calibration import ServerCalibration
+    from shotveil.host.parties.certificates import Revocations
     from shotveil.host.parties.keys import SERVER, read_keys
     from shotveil.host.parties.node_transmitter import NodeTransmitter
     from shotveil.host.parties.rpc import MODEL, RemoteServerPort, refused, serve_model
@@ -366,7 +367,9 @@ def serve(
                     from shotveil.host.operations.metrics import ServerMetrics, metrics_at
                 known_here = ServerMetrics(accounts, server, refused, lambda: health.serving)
                 measured = stack.enter_context(metrics_at(metrics, known_here))
-            answering, port = serve_model(server, address, own_keys, [health.add_to])
+            answering, port = serve_model(
+                server, address, own_keys, [health.add_to], Revocations(folder).has
+            )
             health.begin()
 
             def drain(hurry: threading.Event) -> None:

@@ -429,12 +429,22 @@ class PostgresLog(EventLog):
     def _store_snapshot(
         self, new: list[tuple[int, bytes]], kept: tuple[int, str, bytes, bytes]
     ) -> None:
-        with self._told():
-            run = self._local.connection.exec_driver_sql
-            for segment in new:
-                run("INSERT INTO segments VALUES (%s, %s)", segment)
-            run("DELETE FROM snapshot", ())
-            run("INSERT INTO snapshot VALUES (1, %s, %s, %s, %s)", kept)
+        alone = getattr(self._local, "connection", None) is None
+        if alone:
+            self.begin()
+        try:
+            with self._told():
+                run = self._local.connection.exec_driver_sql
+                for segment in new:
+                    run("INSERT INTO segments VALUES (%s, %s)", segment)
+                run("DELETE FROM snapshot", ())
+                run("INSERT INTO snapshot VALUES (1, %s, %s, %s, %s)", kept)
+        except BaseException:
+            if alone:
+                self.finish(keep=False)
+            raise
+        if alone:
+            self.finish()
 
     def _put_records(self, records: Iterable[tuple[str, bytes]]) -> None:
         for name, value in records:

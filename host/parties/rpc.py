@@ -76,12 +76,14 @@ class Peer:
     """The party at the other end, as its certificate says: its role and, for a client, its name.
 
     epoch: Under which hold of a link a server asks; "" for none.
+    certificate: Its certificate, as PEM.
     gone: Is set when the call has ended, in whatever way.
     """
 
     role: str
     name: str
     epoch: str = ""
+    certificate: bytes = b""
     gone: threading.Event = field(default_factory=threading.Event)
 
 
@@ -89,20 +91,33 @@ class Peer:
 
 
 def serve_model(
-    server: ModelServer, address: str, keys: Keys, also: Sequence[Registrar] = ()
+    server: ModelServer,
+    address: str,
+    keys: Keys,
+    also: Sequence[Registrar] = (),
+    revoked: Callable[[bytes], bool] = lambda certificate: False,
 ) -> tuple[grpc.Server, int]:
     """Start to answer clients at `address`, HOST:PORT; return the gRPC server and its port.
 
     also: Functions that add further services before the gRPC server begins.
+    revoked: Function that says of a client's certificate whether it was revoked.
 
     Port 0 takes any free port. Raises `OSError` where the address cannot be listened on.
     """
+
+    def admitted(peer: Peer) -> str:
+        if revoked(peer.certificate):
+            raise ProtocolError(
+                Refusal.PERMISSION_DENIED, f"the certificate of client {peer.name} was revoked"
+            )
+        return peer.name
+
     methods = {
-        "Open": _unary(pb.Hello, CLIENT, lambda m, peer: server.open(m, peer.name)),
+        "Open": _unary(pb.Hello, CLIENT, lambda m, peer: server.open(m, admitted(peer))),
         "RunLayer": _stream(
-            pb.LayerRequest, CLIENT, lambda m, peer: server.run_layer(m, peer.name)
+            pb.LayerRequest, CLIENT, lambda m, peer: server.run_layer(m, admitted(peer))
         ),
-        "Close": _unary(pb.Goodbye, CLIENT, lambda m, peer: server.close(m, peer.name)),
+        "Close": _unary(pb.Goodbye, CLIENT, lambda m, peer: server.close(m, admitted(peer))),
     }
     return _serve({MODEL: methods}, address, keys, also=also)
 
@@ -324,7 +339,8 @@ def _peer(context: Any, role: str) -> Peer:
             Refusal.PERMISSION_DENIED, f"certificate is of a {found or 'nobody'}, not of a {role}"
         )
     sent = dict(context.invocation_metadata())
-    peer = Peer(found, name or found, str(sent.get(EPOCH, "")))
+    (certificate,) = context.auth_context()["x509_pem_cert"]
+    peer = Peer(found, name or found, str(sent.get(EPOCH, "")), certificate)
     if not context.add_callback(peer.gone.set):
         peer.gone.set()
     return peer

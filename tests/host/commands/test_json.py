@@ -35,6 +35,7 @@ LINES = {
     "registers": "",
     "sweep": None,  # tests/host/design/test_sweep.py
     **dict.fromkeys(("ask", "link", "serve")),  # test_parties.py
+    **dict.fromkeys(f"certificate {name}" for name in ("request", "revoke", "sign")),
     "compile": None,  # test_compile.py
     **dict.fromkeys(("train",)),  # test_train.py
     **dict.fromkeys(("bench", "results")),  # half a minute each: the next test

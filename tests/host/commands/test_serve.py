@@ -103,7 +103,7 @@ def built(monkeypatch):
         def wait(self):
             known.events.append("link has ended")
 
-    def serve(server, address, keys, also):
+    def serve(server, address, keys, also, revoked):
         assert len(also) == 1  # the health service
         known.served = server, address, keys
         return Answering(), 1234

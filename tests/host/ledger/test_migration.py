@@ -1,10 +1,14 @@
 """A ledger goes from a file to a database and back, and stays what it is."""
 
+import os
+import time
+
 import pytest
 
 pytest.importorskip("sqlalchemy")
 pytest.importorskip("psycopg")
 
+from shotveil.host.leakage.composition import ChannelClass
 from shotveil.host.ledger.budget import BudgetFilter
 from shotveil.host.ledger.checkpoints import Checkpoint, require_part_of
 from shotveil.host.ledger.event_log import EventLog
@@ -118,3 +122,32 @@ def test_a_damaged_ledger_is_not_moved(file, database):
     raw.close()
     with pytest.raises(RangeError, match="event 5 or its place"):
         move(file, database)
+
+
+PAIRS = 50_000 if os.environ.get("SHOTVEIL_SOAK") else 2_500
+
+
+def test_a_long_ledger_goes_there_and_back(database, tmp_path):
+    """`make soak-fleet` does it with 10^5 events."""
+    file, back = tmp_path / "long.db", tmp_path / "back.db"
+    with BudgetFilter(file, create=True) as accounts:
+        accounts.register(NETWORK)
+        channels = [ChannelClass(0.9, 0.01)] * 2
+        accounts.open_session("s", NETWORK.digest, "alice", 2.0, channels, 1e-6)
+        first = accounts.log.head.sequence
+        place = {"session": "s", "layer": 0, "first": 0, "stop": 64, "inferences": 1}
+        for start in range(0, PAIRS, 1000):
+            pairs = []
+            for number in range(start, min(start + 1000, PAIRS)):
+                pairs.append(("reserve", place))
+                pairs.append(("commit", {"reserve": first + 2 * number + 1}))
+            accounts.log.append_all(pairs, {"name": os.urandom(1000)}, accounts.accounts.apply)
+    rows, records, head = contents(file)
+    totals = report(read_accounts(file))
+    assert totals[0]["row_copies_sent"] == 64 * PAIRS
+    for source, target in ((file, database), (database, back)):
+        begun = time.perf_counter()
+        assert move(source, target) == head
+        print(f"{len(rows):,} events in {time.perf_counter() - begun:.1f} s to {target}")
+        assert contents(target) == (rows, records, head)
+        assert report(read_accounts(target)) == totals

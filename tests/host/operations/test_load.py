@@ -1,5 +1,7 @@
 """A small load on a real database, with kills; and that the check finds what it is for."""
 
+import os
+
 import pytest
 
 pytest.importorskip("sqlalchemy")
@@ -43,3 +45,14 @@ def test_a_ledger_that_is_there_is_not_loaded(tmp_path, notes):
     EventLog(tmp_path / "a.db", create=True).close()
     with pytest.raises(RangeError, match="exists already"):
         load(tmp_path / "a.db", notes, reserves=1, kill_every=0, **SMALL)
+
+
+@pytest.mark.skipif(not os.environ.get("SHOTVEIL_SOAK"), reason="minutes: make soak-fleet")
+@pytest.mark.parametrize(("rate", "kill_every"), [(0.0, 0.0), (100.0, 0.0), (100.0, 10.0)])
+def test_eight_servers_and_four_hundred_clients(database, notes, rate, kill_every):
+    found = load(
+        database, notes, servers=8, clients=50, reserves=10_000, rate=rate, kill_every=kill_every,
+        budget_share=100.0, seed=1,
+    )  # fmt: skip
+    print(f"\n{rate:g} a second, kills every {kill_every:g} s: {found}")
+    assert found.rows_charged <= found.rows_sent + 64 * 50 * found.kills
