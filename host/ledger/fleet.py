@@ -156,9 +156,10 @@ class FleetFilter(BudgetFilter):
         self._log = PostgresLog(address)
         self._server = secrets.token_hex(8)
         self._followed = self._reaped = -1e9
-        self._stale, self._holder = False, None
+        self._stale = False
+        self._holder: Any = None
         try:
-            self._holder = self._log.hold_name(self._server)
+            self._hold()
             self._read()
             self._kept = self._log.head.sequence
             turns: Any = Turns(self._log, self._follow, self._distrust)
@@ -266,12 +267,19 @@ class FleetFilter(BudgetFilter):
         """After a turn that failed, read everything again: the accounts may be ahead."""
         self._stale = True
 
+    def _hold(self) -> None:
+        """Hold this server's name in the database; the connection that did may have been cut."""
+        if self._holder is None or not self._log.is_open(self._holder):
+            self._holder = None
+            self._holder = self._log.hold_name(self._server)
+
     def _reap(self) -> None:
         """End the sessions of servers that are gone."""
         now = time.monotonic()
         if now - self._reaped < REAP_SECONDS:
             return
         self._reaped = now
+        self._hold()
         gone: dict[str, bool] = {self._server: False}
         for session, account in list(self.accounts.sessions.items()):
             if account.ended:

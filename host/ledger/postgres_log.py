@@ -352,6 +352,16 @@ class PostgresLog(EventLog):
             holder.exec_driver_sql("SELECT pg_advisory_lock(%s)", (_number(name),))
             return holder
 
+    def is_open(self, holder: Any) -> bool:
+        """Return whether a connection that holds a name has not been cut."""
+        try:
+            holder.exec_driver_sql("SELECT 1")
+        except sa.exc.SQLAlchemyError:
+            holder.invalidate()
+            holder.close()
+            return False
+        return True
+
     def is_held(self, name: str) -> bool:
         """Return whether a process that is connected holds a name."""
         return not self._query("SELECT pg_try_advisory_xact_lock(%s)", (_number(name),))[0][0]

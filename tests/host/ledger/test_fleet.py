@@ -223,3 +223,15 @@ def test_a_snapshot_is_made_by_whoever_crosses_its_place(two, address, monkeypat
     # Each time by one server, wherever it stood.
     assert [number // 8 for number in saved] == sorted({number // 8 for number in saved})
     assert len(saved) >= 5
+
+
+def test_a_server_whose_name_was_lost_takes_it_again(two, monkeypatch):
+    one, other = two
+    monkeypatch.setattr(fleet, "REAP_SECONDS", 0.0)
+    (pid,) = one._holder.exec_driver_sql("SELECT pg_backend_pid()").one()
+    other._log._query("SELECT pg_terminate_backend(%s, 20000)", (pid,))
+    assert not other._log.is_held(one._server)
+    begin(one, "s", "alice")
+    assert other._log.is_held(one._server)
+    begin(other, "new", "bob")
+    assert not other.accounts.sessions["s"].ended
