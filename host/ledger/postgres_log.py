@@ -120,7 +120,6 @@ class PostgresLog(EventLog):
             max_overflow=100,
             connect_args={
                 "options": f"-c lock_timeout={LOCK_SECONDS}s "
-                f"-c idle_in_transaction_session_timeout={IDLE_SECONDS}s "
                 "-c synchronous_commit=on -c client_min_messages=warning"
             },
         )
@@ -167,6 +166,10 @@ class PostgresLog(EventLog):
             with self._told():
                 if self._turn is None:
                     self._turn = self._engine.connect()
+                    self._turn.exec_driver_sql(
+                        f"SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'"
+                    )
+                    self._turn.commit()
                 self._local.connection, self._broken = self._turn, False
                 return self._stored_head(" FOR UPDATE")
         except BaseException:

@@ -186,3 +186,25 @@ def test_a_database_that_does_not_answer_is_one_line(tmp_path):
     with pytest.raises(RangeError, match="ledger postgresql://me@") as refused:
         PostgresLog(f"postgresql://me@/ledger?host={tmp_path}&key=k")
     assert "\n" not in str(refused.value)
+
+
+def test_who_stands_still_with_the_lock_loses_it_and_readers_may_take_their_time(
+    address, monkeypatch
+):
+    from shotveil.host.ledger import postgres_log
+
+    with PostgresLog(address) as patient:
+        patient.append_all([("event", {})] * 3)
+        monkeypatch.setattr(postgres_log, "IDLE_SECONDS", 1)
+        with PostgresLog(address) as log, log.moment():
+            events = log.events()
+            next(events)
+            stopped = PostgresLog(address)
+            stopped.begin()
+            assert patient.begin().sequence == 3  # it waits until the other one has lost the lock
+            patient.finish()
+            with pytest.raises(RangeError, match=r"timeout|closed|terminat"):
+                stopped.append("late", {})
+            stopped.finish(keep=False)
+            stopped.close()
+            assert len(list(events)) == 2
