@@ -178,6 +178,7 @@ def ask(
     from shotveil.host.parties.keys import CLIENT, read_keys, require_client_name
     from shotveil.host.parties.node_port import NodePort
     from shotveil.host.parties.pins import Pins
+    from shotveil.host.parties.routing import RoutedParties, routes
     from shotveil.host.parties.rpc import RemoteClientPort, RemoteModel
     from shotveil.host.run.samples import load_samples
     from shotveil.models.link.light import one_or_each
@@ -210,12 +211,17 @@ def ask(
     accounts = DataLedger(ledger, data_budget, data_bound, max_image_bits) if ledger else None
     with refusals(), ExitStack() as stack:
         progress = stack.enter_context(progress_bar("images through the link"))
-        light: NodePort | RemoteClientPort
+        light: NodePort | RemoteClientPort | RoutedParties
+        model: RemoteModel | RoutedParties
         how: dict[str, Any] = {}
         prepare = []
         if device is None or known is None:
-            model = RemoteModel(server, own_keys)
-            light = RemoteClientPort(link, own_keys)
+            found = routes(server, link)
+            if len(found) > 1:
+                model = light = RoutedParties(found, own_keys)
+            else:
+                model = RemoteModel(server, own_keys)
+                light = RemoteClientPort(link, own_keys)
         else:
             model = RemoteModel(server, own_keys, deadline=LAYER_SECONDS)
             light = NodePort(reach(device), known)

@@ -9,20 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shotveil.host.commands.options import FILE, FOLDER, json_option, sense_option
+from shotveil.host.commands.options import FILE, FOLDER, LEDGER, json_option, sense_option
 from shotveil.host.commands.output import print_json
 from shotveil.host.commands.parties import refusals
 from shotveil.models.common.checks import RangeError
 from shotveil.models.common.foreign import ForeignFile
 
 if TYPE_CHECKING:
+    from shotveil.host.ledger.checkpoints import Checkpoint
     from shotveil.host.ledger.event_log import Head
+    from shotveil.host.ledger.stores import Address
     from shotveil.host.run.extraction_curve import PossibleClone
 
 RECEIPT_LIMIT = 1 << 24  # bytes
 PLOT_FORMATS = (".png", ".svg", ".pdf")
 
-file_argument = click.argument("file", type=FILE)
+file_argument = click.argument("file", type=LEDGER)
 
 
 @click.group()
@@ -30,7 +32,17 @@ def ledger() -> None:
     """Look at a server's ledger: what has leaked of its networks, and what may still leak."""
 
 
-def _print_head(file: Path, head: Head, said: str, json: bool) -> None:
+def _checkpoints(receipt: Path | None) -> list[Checkpoint]:
+    """Return the checkpoints in a file of receipts, one on a line. Raises `RangeError`."""
+    from shotveil.host.ledger.checkpoints import Checkpoint
+
+    if receipt is None:
+        return []
+    lines = ForeignFile("receipt", receipt).read(RECEIPT_LIMIT).decode().splitlines()
+    return [Checkpoint.parse(line) for line in lines]
+
+
+def _print_head(file: Address, head: Head, said: str, json: bool) -> None:
     if json:
         print_json({"file": str(file), "events": head.sequence, "head": str(head)})
         return
@@ -40,19 +52,15 @@ def _print_head(file: Path, head: Head, said: str, json: bool) -> None:
 @ledger.command()
 @file_argument
 @json_option
-def init(file: Path, json: bool) -> None:
+def init(file: Address, json: bool) -> None:
     """Make a new, empty ledger FILE, and its key FILE.key.
 
     A ledger is made once, by this command, for all time: `shotveil serve` never makes one. Keep a
     copy of the key in a safe place, and never begin a new ledger for networks that have one.
     """
-    from shotveil.host.ledger.event_log import EventLog
+    from shotveil.host.ledger.stores import make_ledger
 
-    key = file.with_name(file.name + ".key")
-    for path in (file, key):
-        if path.exists():
-            raise RangeError(f"{path} exists already; allowed: a name that is free")
-    EventLog(file, create=True).close()
+    key = make_ledger(file)
     if json:
         print_json({"file": str(file), "key": str(key)})
         return
@@ -63,19 +71,77 @@ def init(file: Path, json: bool) -> None:
 @file_argument
 @click.option("--reason", metavar="TEXT", required=True, help="Why it was moved, for the record.")
 @json_option
-def adopt(file: Path, reason: str, json: bool) -> None:
+def adopt(file: Address, reason: str, json: bool) -> None:
     """Accept the ledger FILE in a new place, after it was moved or restored from a copy.
 
     A server refuses such a file, since it may be an old one: what leaked after it was copied is
     missing. Adopt it only if there is no newer one. Clients that hold a later receipt will still
     refuse it.
     """
-    from shotveil.host.ledger.event_log import EventLog
+    from shotveil.host.ledger.stores import open_log
 
-    with EventLog(file, adopt=True) as log:
+    with open_log(file, adopt=True) as log:
         log.append("place", {"reason": reason})
         head = log.head
     _print_head(file, head, f"accepted with {head.sequence} events", json)
+
+
+@ledger.command()
+@file_argument
+@click.option("--to", type=FILE, required=True, help="File to write, with a name that is free.")
+@json_option
+def backup(file: Address, to: Path, json: bool) -> None:
+    """Copy the ledger FILE, also while a server goes on writing it, and check the copy.
+
+    The key FILE.key is not copied: keep it elsewhere, since it never changes. What leaks after the
+    copy was made is missing in it, so copy often, and keep the receipts of clients.
+    """
+    from shotveil.host.operations.backup import back_up
+
+    with refusals():
+        head = back_up(file, to)
+    _print_head(to, head, f"{head.sequence} events, unbroken", json)
+
+
+@ledger.command()
+@click.argument("file", type=FILE)
+@click.option("--from", "source", type=FILE, required=True, help="Copy that `ledger backup` wrote.")
+@click.option("--reason", metavar="TEXT", required=True, help="Why it is restored, for the record.")
+@click.option(
+    "--receipt",
+    type=FILE,
+    help="File with checkpoints, one on a line, that the copy must hold: receipts of clients, or "
+    "what `ledger checkpoint` printed.",
+)
+@json_option
+def restore(file: Path, source: Path, reason: str, receipt: Path | None, json: bool) -> None:
+    """Put a copy back as the ledger FILE, which has to be gone, beside its key FILE.key.
+
+    The whole chain of the copy is checked first. What leaked after the copy was made is missing;
+    clients that hold a later receipt will refuse the ledger, and --receipt shows it before.
+    """
+    from shotveil.host.operations.backup import restore as put_back
+
+    with refusals():
+        head = put_back(source, file, reason, _checkpoints(receipt))
+    _print_head(file, head, f"restored with {head.sequence} events", json)
+
+
+@ledger.command()
+@file_argument
+@click.option("--to", type=LEDGER, required=True, help="New place of the ledger, of either kind.")
+@json_option
+def move(file: Address, to: Address, json: bool) -> None:
+    """Move the ledger FILE into a database of PostgreSQL, or from one into a file.
+
+    A database is postgresql://USER@HOST/DATABASE?key=KEY, where KEY is the file of the ledger's
+    key, which is written if it is missing. Events, receipts and checkpoints stay what they are.
+    The old ledger ends with an event that says where it went, and servers refuse it.
+    """
+    from shotveil.host.ledger.migration import move as move_to
+
+    head = move_to(file, to)
+    _print_head(to, head, f"moved here with {head.sequence} events", json)
 
 
 @ledger.command()
@@ -91,21 +157,21 @@ def adopt(file: Path, reason: str, json: bool) -> None:
     "--keys", type=FOLDER, required=True, help="Folder with the authority that certified the link."
 )
 @json_option
-def settle(file: Path, statement: Path, keys: Path, json: bool) -> None:
+def settle(file: Address, statement: Path, keys: Path, json: bool) -> None:
     """Take charges back from the ledger FILE, for light that a link states was never sent.
 
     Each charge that is taken back is an event, which keeps the statement as evidence. Nothing but
     a statement that is signed by a link of the authority in --keys is accepted. A server settles by
     itself what its link can state; this is for statements that the owner got later.
     """
-    from shotveil.host.ledger.budget import BudgetFilter
+    from shotveil.host.ledger.stores import open_filter
     from shotveil.host.parties.keys import AUTHORITY, PEM_LIMIT
     from shotveil.host.parties.receipts import from_evidence, is_about, require_signed
 
     authority = ForeignFile("certificate", keys / f"{AUTHORITY}.pem").read(PEM_LIMIT)
     lines = ForeignFile("statement", statement).read(RECEIPT_LIMIT).decode().splitlines()
     settled = 0
-    with refusals(), BudgetFilter(file) as accounts:
+    with refusals(), open_filter(file) as accounts:
         for line in lines:
             try:
                 kept = loads(line)
@@ -126,16 +192,16 @@ def settle(file: Path, statement: Path, keys: Path, json: bool) -> None:
 @ledger.command()
 @file_argument
 @json_option
-def checkpoint(file: Path, json: bool) -> None:
+def checkpoint(file: Address, json: bool) -> None:
     """Print a signed statement of the last event of the ledger FILE, to be published.
 
     The command `shotveil ledger verify --receipt` compares a ledger with such a statement, as with
     the receipts that clients get. A ledger that was put back as it was earlier lacks the event.
     """
     from shotveil.host.ledger.checkpoints import sign
-    from shotveil.host.ledger.event_log import EventLog
+    from shotveil.host.ledger.stores import open_log
 
-    with EventLog(file, writable=False) as log:
+    with open_log(file, writable=False) as log:
         signed = str(sign(log))
     if json:
         print_json({"file": str(file), "checkpoint": loads(signed)})
@@ -157,7 +223,7 @@ def checkpoint(file: Path, json: bool) -> None:
     help="Network to draw in the picture, by its name or its digest.",
 )
 @json_option
-def show(file: Path, plot: Path | None, network: str | None, json: bool) -> None:
+def show(file: Address, plot: Path | None, network: str | None, json: bool) -> None:
     """Show what has leaked according to the ledger FILE, and what each budget still allows.
 
     Totals are given as declared by the settings, as estimated from returned light, and as
@@ -310,23 +376,23 @@ def _clone(entry: dict[str, Any]) -> PossibleClone | None:
     "what `ledger checkpoint` printed.",
 )
 @json_option
-def verify(file: Path, head: str | None, receipt: Path | None, json: bool) -> None:
+def verify(file: Address, head: str | None, receipt: Path | None, json: bool) -> None:
     """Check the ledger FILE for events that were edited, removed or put in another order.
 
     Keep the head that is printed: if it is given as --head later, the command checks that no event
     before it is missing. A receipt that a client holds shows the same.
     """
-    from shotveil.host.ledger.checkpoints import Checkpoint, require_part_of
-    from shotveil.host.ledger.event_log import EventLog, Head
+    from shotveil.host.ledger.checkpoints import require_part_of
+    from shotveil.host.ledger.event_log import Head
     from shotveil.host.ledger.odometer import read_accounts
+    from shotveil.host.ledger.stores import open_log
 
     known = Head.parse(head) if head is not None else None
     read_accounts(file)
-    with EventLog(file, writable=False) as log:
+    with open_log(file, writable=False) as log:
         found = log.verify(known)
-        if receipt is not None:
-            for line in ForeignFile("receipt", receipt).read(RECEIPT_LIMIT).decode().splitlines():
-                require_part_of(log, Checkpoint.parse(line))
+        for checkpoint in _checkpoints(receipt):
+            require_part_of(log, checkpoint)
     _print_head(file, found, f"{found.sequence} events, unbroken", json)
 
 
@@ -356,7 +422,7 @@ def verify(file: Path, head: str | None, receipt: Path | None, json: bool) -> No
 )
 @json_option
 def budget(
-    file: Path,
+    file: Address,
     network: str,
     bits: float | None,
     sense: str,
@@ -371,15 +437,15 @@ def budget(
 
     The budget is that of all clients together, unless --client or --each-client is given.
     """
-    from shotveil.host.ledger.budget import BudgetFilter
+    from shotveil.host.ledger.stores import is_database, open_filter
 
     if client is not None and each_client:
         raise RangeError("both --client and --each-client given; allowed: one of them")
     if client == "":
         raise RangeError("client = '' is empty; allowed: a name")
-    if not file.is_file():
+    if not is_database(file) and not Path(file).is_file():
         raise RangeError(f"ledger {file} is not found; allowed: a file that Shotveil wrote")
-    with BudgetFilter(file) as accounts:
+    with open_filter(file) as accounts:
         digest, account = accounts.accounts.find(network)
         which = "" if each_client else client
         accounts.set_budget(
@@ -413,20 +479,104 @@ def budget(
 @file_argument
 @click.option("--client", metavar="NAME", required=True, help="Client to admit again, by its name.")
 @json_option
-def readmit(file: Path, client: str, json: bool) -> None:
+def readmit(file: Address, client: str, json: bool) -> None:
     """Admit a refused client again in the ledger FILE, while no server has it open.
 
     Verification refuses a client for good, on all networks. Readmitting is an event in the ledger.
     The evidence on the client then begins anew, and what has leaked to it stays charged.
     """
-    from shotveil.host.ledger.budget import BudgetFilter
+    from shotveil.host.ledger.stores import is_database, open_filter
 
-    if not file.is_file():
+    if not is_database(file) and not Path(file).is_file():
         raise RangeError(f"ledger {file} is not found; allowed: a file that Shotveil wrote")
-    with BudgetFilter(file) as accounts:
+    with open_filter(file) as accounts:
         reason = accounts.refusal(client)
         accounts.readmit(client)
     if json:
         print_json({"client": client, "reason": reason})
         return
     click.echo(f"client {client} is admitted again; it was refused: {reason}")
+
+
+@ledger.command()
+@file_argument
+@click.option("--servers", type=int, default=8, help="Number of servers (1 or more).")
+@click.option("--clients", type=int, default=50, help="Number of clients of each (1 or more).")
+@click.option("--reserves", type=int, default=20_000, help="Reserves in all (1 or more).")
+@click.option(
+    "--rate",
+    type=float,
+    default=0.0,
+    show_default="as many as there can be",
+    help="Reserves a second of all servers together (0 or more).",
+)
+@click.option(
+    "--kill-every",
+    type=float,
+    default=0.0,
+    show_default="none is killed",
+    help="Mean number of seconds between two kills of a server at random (0 or more).",
+)
+@click.option(
+    "--budget-share",
+    type=float,
+    default=100.0,
+    help="Budget, as a share of what all reserves come to (above 0).",
+)
+@click.option("--seed", type=int, default=1, help="Seed of the kills (0 or more).")
+@json_option
+def load(
+    file: Address,
+    servers: int,
+    clients: int,
+    reserves: int,
+    rate: float,
+    kill_every: float,
+    budget_share: float,
+    seed: int,
+    json: bool,
+) -> None:
+    """Make a new ledger FILE, load it with servers and clients, and check it.
+
+    Servers are processes here and clients are threads of them, without light between them. It is
+    checked that no light left without a charge, that nothing was charged twice, and that no event
+    exceeded the budget. A ledger that is a file has one server. Remove the ledger afterwards.
+    """
+    import tempfile
+
+    from shotveil.host.commands.show import progress_bar
+    from shotveil.host.ledger.stores import is_database
+    from shotveil.host.operations.load import load as put_load
+
+    if not is_database(file) and servers != 1:
+        raise RangeError(f"servers = {servers}; allowed: 1 for a ledger that is a file")
+    with tempfile.TemporaryDirectory() as folder, progress_bar("reserves") as progress:
+        done = 0
+
+        def more(number: int) -> None:
+            nonlocal done
+            done += number
+            progress(min(done, reserves), reserves)
+
+        found = put_load(
+            file,
+            Path(folder),
+            servers=servers,
+            clients=clients,
+            reserves=reserves,
+            rate=rate,
+            kill_every=kill_every,
+            budget_share=budget_share,
+            seed=seed,
+            progress=more,
+        )
+    if json:
+        print_json(asdict(found))
+        return
+    click.echo(
+        f"{found.reserves:,} reserves in {found.seconds:.1f} s, "
+        f"median {1e3 * found.median:.2f} ms, 99% within {1e3 * found.p99:.2f} ms; "
+        f"{found.kills} servers killed; "
+        f"{found.rows_sent:,} rows sent, {found.rows_charged:,} charged, none twice; "
+        f"{found.bits:.6g} of {found.budget:.6g} bits per weight"
+    )

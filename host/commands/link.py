@@ -23,6 +23,7 @@ from shotveil.host.commands.parties import (
     demo_option,
     folder_of,
     keys_option,
+    log_option,
     log_to_stderr,
     refusals,
     require_extra,
@@ -57,6 +58,7 @@ from shotveil.models.common.checks import require
     show_default="a fresh one",
     help="Seed of all random numbers; one seed gives one result (0 or more).",
 )
+@log_option
 @json_option
 def link(
     keys: Path | None,
@@ -67,6 +69,7 @@ def link(
     strength: float | None,
     shots: Path | None,
     seed: int | None,
+    log: str,
     json: bool,
     **options: Any,
 ) -> None:
@@ -95,7 +98,7 @@ def link(
     from shotveil.host.parties.rpc import serve_link
     from shotveil.host.protocol import messages_pb2 as pb
 
-    log_to_stderr()
+    log_to_stderr(log)
     folder = folder_of(keys, demo)
     if seed is None:
         seed = secrets.randbits(128)

@@ -68,6 +68,23 @@ class NetworkName(PathOption):
         return [*_starting(incomplete, shipped_networks()), CompletionItem(incomplete, type="file")]
 
 
+class LedgerAddress(PathOption):
+    """The file of a ledger, or postgresql://USER@HOST/DATABASE?key=FILE."""
+
+    def __init__(self) -> None:
+        super().__init__("ledger")
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the URL unchanged, and a file as its path."""
+        if str(value).startswith("postgresql:"):
+            return str(value)
+        return super().convert(value, param, ctx)
+
+    def beside(self, folder: Path, value: str) -> str:
+        """Return the URL unchanged, and the path of a file relative to the folder."""
+        return value if value.startswith("postgresql:") else super().beside(folder, value)
+
+
 class OneOf(click.ParamType):
     """One of several names, which are looked up only when a value is checked or completed.
 
@@ -129,6 +146,7 @@ def _starting(incomplete: str, names: Iterable[str]) -> list[CompletionItem]:
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
+LEDGER = LedgerAddress()
 FILE, FOLDER, NETWORK, URL = PathOption("file"), PathOption("folder"), NetworkName(), DeviceUrl()
 DATA = PathOption("path")
 PER_LAYER = PerLayer()

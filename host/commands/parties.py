@@ -62,7 +62,7 @@ def address_option(name: str, default: str, help: str) -> Decorator:
 
 def require_extra() -> None:
     """Raise `ModuleNotFoundError` if the packages for communication are not installed."""
-    for package in ("grpc", "google.protobuf", "cryptography"):
+    for package in ("grpc", "grpc_health", "google.protobuf", "cryptography"):
         import_extra(package, "parties")
 
 
@@ -128,34 +128,62 @@ def reach(url: str) -> Callable[[], Any]:
 
 
 def run_until_told(
-    what: str, stop: Callable[[], Any], ready: Mapping[str, Any], json: bool
+    what: str,
+    stop: Callable[[], Any],
+    ready: Mapping[str, Any],
+    json: bool,
+    drain: Callable[[threading.Event], Any] = lambda hurry: None,
 ) -> None:
     """Print one line when the party is ready, wait until it is told to stop, then call `stop`.
 
     SIGINT, SIGTERM and SIGHUP tell it so. A party that another one started, with a pipe from it as
     standard input, also stops when that one has ended in any way.
 
+    drain: Function that is called before `stop` after SIGTERM. The event that it is given is set
+        by a second signal.
+
     The line is `what`, or with `json` the object `ready`.
     """
-    told = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: told.set())
+    told, hurry = threading.Event(), threading.Event()
+
+    def tell(number: int, _: object) -> None:
+        if told.is_set() or number != signal.SIGTERM:
+            hurry.set()
+        told.set()
+
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, tell)
     if os.environ.get(PARENT_PIPE) == str(os.getppid()):
-        threading.Thread(target=_wait_for_parent, args=[told], daemon=True).start()
+        threading.Thread(target=_wait_for_parent, args=[told, hurry], daemon=True).start()
     if json:
         print_event("ready", **ready)
     else:
         click.echo(what)
     told.wait()
+    if not hurry.is_set():
+        drain(hurry)
     stop()
 
 
-def _wait_for_parent(told: threading.Event) -> None:
+def _wait_for_parent(told: threading.Event, hurry: threading.Event) -> None:
     while os.read(0, 1 << 12):  # the other end closes when the parent ends, even if it is killed
         pass
+    hurry.set()
     told.set()
 
 
-def log_to_stderr() -> None:
-    """Print refusals and sessions on standard error, one line each."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
+log_option = click.option(
+    "--log",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="Form of the lines on standard error.",
+)
+
+
+def log_to_stderr(kind: str) -> None:
+    """Print refusals and sessions on standard error, one line each, as text or json."""
+    from shotveil.host.operations.structured_log import formatter
+
+    handler = logging.StreamHandler()
+    handler.setFormatter(formatter(kind))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])

@@ -6,6 +6,7 @@ import os
 import secrets
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, replace
@@ -19,7 +20,7 @@ from click.core import ParameterSource
 from shotveil.host.commands.adversaries import require_attack, session_adversary_name
 from shotveil.host.commands.demo import DATA_BUDGET, WEIGHT_BUDGET
 from shotveil.host.commands.options import (
-    FILE,
+    LEDGER,
     PER_LAYER,
     channel_of,
     channel_options,
@@ -46,6 +47,7 @@ from shotveil.host.commands.parties import (
     device_option,
     folder_of,
     keys_option,
+    log_option,
     log_to_stderr,
     reach,
     refusals,
@@ -81,9 +83,10 @@ DEMO_BUDGET = 8.0  # bits per weight; no weight of the demo's networks holds mor
 @network_option()
 @click.option(
     "--ledger",
-    type=FILE,
+    type=LEDGER,
     help="File that keeps for all time what has leaked of the network, which "
-    "`shotveil ledger init` made; needed unless --demo is given.",
+    "`shotveil ledger init` made, or postgresql://USER@HOST/DATABASE?key=FILE for one that many "
+    "servers share; needed unless --demo is given.",
 )
 @click.option(
     "--lineage",
@@ -167,6 +170,22 @@ DEMO_BUDGET = 8.0  # bits per weight; no weight of the demo's networks holds mor
     "--symbol-level`.",
 )
 @strength_option
+@click.option(
+    "--metrics",
+    metavar="HOST:PORT",
+    show_default="none",
+    help="Loopback address at which Prometheus finds this server's metrics over HTTP; port 0 takes "
+    "one that is free.",
+)
+@click.option(
+    "--drain",
+    "drain_seconds",
+    type=float,
+    default=300.0,
+    help="Most seconds that a server which is told to stop by SIGTERM waits for the clients that "
+    "it has; a second signal ends it at once (0 or more).",
+)
+@log_option
 @json_option
 def serve(
     context: click.Context,
@@ -177,7 +196,7 @@ def serve(
     device: str | None,
     calibration: Path | None,
     network: str,
-    ledger: Path | None,
+    ledger: Path | str | None,
     lineage: str | None,
     new_account: bool,
     budget: float | None,
@@ -195,6 +214,9 @@ def serve(
     attack: str | None,
     strength: float | None,
     peak: float,
+    metrics: str | None,
+    drain_seconds: float,
+    log: str,
     json: bool,
     **channel: Any,
 ) -> None:
@@ -214,6 +236,9 @@ def serve(
     With --attack the server tries to learn the data, so that one can see whether clients notice;
     `shotveil attack --list` names the attacks.
 
+    SIGTERM lets the clients that the server has finish, and new ones are told to ask elsewhere.
+    The standard health service of gRPC answers on the server's own port.
+
     With --json one object is printed when the server is ready and one when it has stopped, each on
     a line of its own.
     """
@@ -224,11 +249,14 @@ def serve(
     from shotveil.host.adversaries.curious_server import CuriousTransmitter
     from shotveil.host.design.clone_budget import clone_budget, inferences_within
     from shotveil.host.design.operating_point import Budgets, counted_weights
-    from shotveil.host.ledger.budget import BudgetFilter
+    from shotveil.host.extras import needs
+    from shotveil.host.ledger.stores import open_filter
+    from shotveil.host.operations.health import Health
     from shotveil.host.parties.calibration import ServerCalibration
+    from shotveil.host.parties.certificates import Revocations
     from shotveil.host.parties.keys import SERVER, read_keys
     from shotveil.host.parties.node_transmitter import NodeTransmitter
-    from shotveil.host.parties.rpc import RemoteServerPort, serve_model
+    from shotveil.host.parties.rpc import MODEL, RemoteServerPort, refused, serve_model
     from shotveil.host.parties.server import ModelServer, ServerSettings
     from shotveil.host.parties.transmitter import transmitter_for
     from shotveil.host.run.extraction_curve import clone_of
@@ -236,7 +264,8 @@ def serve(
     from shotveil.models.link.light import links_of, one_or_each
     from shotveil.models.networks.network import load_network
 
-    log_to_stderr()
+    log_to_stderr(log)
+    require("drain", drain_seconds, at_least=0)
     receiver = [name for name in channel if name.startswith("server_")]
     without = "link", "attack", "strength", "phase_error", *receiver
     require_node_options(context, device, calibration, without)
@@ -295,7 +324,7 @@ def serve(
     child = _own_link(link) if demo and device is None else None
     try:
         with refusals(), ExitStack() as stack:
-            accounts = stack.enter_context(BudgetFilter(ledger, create=demo_ledger))
+            accounts = stack.enter_context(open_filter(ledger, create=demo_ledger))
             new = accounts.accounts.account_of(served.digest) is None
             account = accounts.register(served, lineage=lineage, new_account=new_account)
             follows = None
@@ -332,7 +361,20 @@ def serve(
             # only on them.
             rng = np.random.default_rng(secrets.randbits(128))
             server = ModelServer(served, settings, accounts, port_of_light, rng, transmitter)
-            answering, port = serve_model(server, address, own_keys)
+            health, measured = Health(MODEL), None
+            if metrics is not None:
+                with needs("parties"):
+                    from shotveil.host.operations.metrics import ServerMetrics, metrics_at
+                known_here = ServerMetrics(accounts, server, refused, lambda: health.serving)
+                measured = stack.enter_context(metrics_at(metrics, known_here))
+            answering, port = serve_model(
+                server, address, own_keys, [health.add_to], Revocations(folder).has
+            )
+            health.begin()
+
+            def drain(hurry: threading.Event) -> None:
+                health.drain()
+                server.drain(hurry, drain_seconds)
 
             def stop() -> None:
                 answering.stop(grace=2).wait()
@@ -349,7 +391,8 @@ def serve(
             run_until_told(
                 f"{served.name} ready at {at}, ledger {ledger}"
                 + (f", light through {device}" if device else "")
-                + (f", under the attack {attack}" if attack else ""),
+                + (f", under the attack {attack}" if attack else "")
+                + (f", metrics at {measured}" if measured else ""),
                 stop,
                 {
                     **ready,
@@ -358,8 +401,10 @@ def serve(
                     "attack": attack,
                     "budget": None if limit is None else asdict(limit),
                     "extraction": None if clone is None else asdict(clone),
+                    "metrics": measured,
                 },
                 json,
+                drain,
             )
     finally:
         if child is not None:

@@ -26,6 +26,7 @@ OK, NOTE, BAD = "ok", "note", "BAD"
 # A module of each extra that nothing else brings, by the extra's name.
 EXTRAS = {
     "parties": "grpc",
+    "fleet": "psycopg",
     "device": "serial",
     "sweep": "pyarrow",
     "cluster": "distributed",

@@ -237,6 +237,7 @@ class SessionAccount:
     committed: list[NDArray[np.int64]]
     ended: str = ""
     standing: str = ""
+    server: str = ""  # of a fleet, whose session it is
 
 
 @dataclass
@@ -291,6 +292,7 @@ class Accounts:
         self.sessions: dict[str, SessionAccount] = {}
         self.outstanding: dict[int, Reserve] = {}
         self._lineage: dict[str, str] = {}  # the account's digest for each network's
+        self.moved = ""  # where the ledger is that goes on in this one's place
         self._ended: list[str] = []
         self._now = 0.0  # the time of the event that is being added
 
@@ -335,6 +337,9 @@ class Accounts:
     def _on_place(self, _: int, body: Mapping[str, Any]) -> None:
         """Note that the file was accepted in a new place; no account changes."""
 
+    def _on_moved(self, _: int, body: Mapping[str, Any]) -> None:
+        self.moved = str(body["to"])
+
     def _on_budget(self, _: int, body: Mapping[str, Any]) -> None:
         account = self.networks[self._lineage[body["network"]]]
         bits = body["bits"]
@@ -375,6 +380,7 @@ class Accounts:
             [LayerChannel(ChannelClass(*map(float, pair))) for pair in body["declared"]],
             [np.zeros(rows, dtype=np.int64) for rows, _ in account.layers],
             standing=body.get("standing", ""),
+            server=body.get("server", ""),
         )
         # The certificates of a standing hold for all of its sessions together.
         if not session.standing or session.standing not in self._standings:

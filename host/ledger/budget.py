@@ -12,11 +12,11 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from shotveil.host.leakage.composition import LOST, ChannelClass
 from shotveil.host.ledger.accounts import (
     COMPOSITION,
     SENSES,
+    Accounts,
     Budget,
     ClientStanding,
     Emission,
@@ -41,6 +42,8 @@ from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.search import last_fitting, most_fitting
 from shotveil.models.link.light import one_or_each
 from shotveil.models.networks.network import Network
+
+T = TypeVar("T")
 
 
 class BudgetExhausted(RangeError):
@@ -62,6 +65,7 @@ class BudgetFilter:
         self._changed = threading.Condition()
         try:
             self.accounts = restore(self._log, renew=True)
+            self._require_here()
             self._kept = self._log.head.sequence  # events up to the last snapshot, or the start
             for session, account in list(self.accounts.sessions.items()):
                 if not account.ended:
@@ -74,6 +78,11 @@ class BudgetFilter:
     def log(self) -> EventLog:
         """The log of events, to be read."""
         return self._log
+
+    def read(self, look: Callable[[Accounts], T]) -> T:
+        """Return what `look` finds in the accounts, which do not change while it looks."""
+        with self._changed:
+            return look(self.accounts)
 
     def register(
         self, network: Network, *, lineage: str | None = None, new_account: bool = False
@@ -442,6 +451,12 @@ class BudgetFilter:
             keep(self._log, self.accounts)
             self._kept = written.sequence
         return written.sequence
+
+    def _require_here(self) -> None:
+        if self.accounts.moved:
+            raise RangeError(
+                f"ledger {self._log.path} was moved to {self.accounts.moved}; allowed: that ledger"
+            )
 
     def _standing(self, client: str, name: str) -> str:
         """Return a name for what is known of a client since it was admitted last."""

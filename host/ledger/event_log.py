@@ -118,6 +118,7 @@ class EventLog:
     create: Whether a log is made where neither the file nor its key exists.
     adopt: Whether a file that was moved, copied or restored is accepted in its new place, which is
         written down as an event of the kind "place".
+    key: File with the log's key; by default the one beside the log.
 
     Only one process at a time may have a log open for writing; its threads may share it. Raises
     `RangeError` when another process has it open, when the file or its key is missing, when the
@@ -125,16 +126,22 @@ class EventLog:
     """
 
     def __init__(
-        self, path: Path, *, writable: bool = True, create: bool = False, adopt: bool = False
+        self,
+        path: Path,
+        *,
+        writable: bool = True,
+        create: bool = False,
+        adopt: bool = False,
+        key: Path | None = None,
     ) -> None:
-        self.path = path
+        self.path: Path | str = path
         self._file = path.resolve()  # a link to a log is that log, and shares its lock
         self._guard = threading.RLock()
         self._lock_file: int | None = None
         self._database: sqlite3.Connection | None = None
         self._place = self._size = 0
         self._journal: int | None = None
-        key_path = self._file.with_name(self._file.name + ".key")
+        key_path = key or self._file.with_name(self._file.name + ".key")
         exists, has_key = self._file.is_file(), key_path.exists()
         if not exists and not writable:
             raise RangeError(f"ledger {path} is not found; allowed: a file that Shotveil wrote")
@@ -148,7 +155,7 @@ class EventLog:
         try:
             if new:
                 _make(self._file, key_path)
-            self._key = _key(path, key_path)
+            self._key = read_key(path, key_path)
             self._open(writable, adopt)
         except (sqlite3.DatabaseError, TypeError, ValueError) as error:
             self._release()
@@ -222,6 +229,11 @@ class EventLog:
         return self._head if self._lock_file is not None else self._stored_head()
 
     @property
+    def key(self) -> bytes:
+        """The log's key, which its owner alone may know."""
+        return self._key
+
+    @property
     def secret(self) -> bytes:
         """A secret key for hashes that only the log's owner can compute."""
         return hmac.new(self._key, b"names", hashlib.sha256).digest()
@@ -258,7 +270,7 @@ class EventLog:
         with self._guard:
             head, written = self._head, []
             for kind, body in events:
-                text = _canonical(body)
+                text = canonical(body)
                 now = time.time()
                 digest = self._digest(head.digest, head.sequence + 1, now, kind, text)
                 head = Head(head.sequence + 1, digest)
@@ -358,13 +370,16 @@ class EventLog:
         """Return whether `head` is that of an event of this log, or of an empty one."""
         return head.sequence <= self.head.sequence and self._head_at(head.sequence) == head
 
+    def head_at(self, sequence: int) -> Head:
+        """Return the head of an event by its number. Raises `RangeError` for a missing one."""
+        return self._head_at(sequence)
+
     def save(self, state: bytes, version: str) -> None:
         """Keep `state`, what all events so far add up to, for `resume` with the same version.
 
         Raises `RangeError` where an event since the last call was changed in the file.
         """
         with self._guard:
-            database = self._open_database()
             (last, seal), rows = self._segments()[-1], []
             new = []
             # The chain says that these rows are what was appended; the seal then stands for them.
@@ -376,16 +391,27 @@ class EventLog:
                     rows = []
             last = self._head.sequence
             kept = last, version, state, self._snapshot_seal(last, version, state, seal)
-            self.require_in_place()
-            database.execute("BEGIN IMMEDIATE")
-            try:
-                database.executemany("INSERT INTO segments VALUES (?, ?)", new)
-                database.execute("INSERT OR REPLACE INTO snapshot VALUES (1, ?, ?, ?, ?)", kept)
-                database.execute("COMMIT")
-            except BaseException:
-                if database.in_transaction:
-                    database.execute("ROLLBACK")
-                raise
+            self._store_snapshot(new, kept)
+
+    def _store_snapshot(
+        self, new: list[tuple[int, bytes]], kept: tuple[int, str, bytes, bytes]
+    ) -> None:
+        self.require_in_place()
+        database = self._open_database()
+        database.execute("BEGIN IMMEDIATE")
+        try:
+            database.executemany("INSERT INTO segments VALUES (?, ?)", new)
+            database.execute("INSERT OR REPLACE INTO snapshot VALUES (1, ?, ?, ?, ?)", kept)
+            database.execute("COMMIT")
+        except BaseException:
+            if database.in_transaction:
+                database.execute("ROLLBACK")
+            raise
+
+    def _stored_snapshot(self) -> tuple[int, str, bytes, bytes] | None:
+        found = self._open_database().execute("SELECT last, version, state, seal FROM snapshot")
+        row: tuple[int, str, bytes, bytes] | None = found.fetchone()
+        return row
 
     def resume(self, version: str) -> tuple[bytes | None, Iterator[Event]]:
         """Return the last state that was saved, and an iterator over the events after it.
@@ -398,10 +424,7 @@ class EventLog:
         try:
             with self._reading():
                 covered = self._check_segments()
-                found = self._open_database().execute(
-                    "SELECT last, version, state, seal FROM snapshot"
-                )
-                row = found.fetchone()
+                row = self._stored_snapshot()
                 if row is None:
                     return None, self.events()
                 last, of_version, state, seal = row
@@ -442,6 +465,55 @@ class EventLog:
         if not found:
             raise RangeError(f"ledger {self.path} does not hold event {known}; it was replaced")
         return head
+
+    def records(self) -> dict[str, bytes]:
+        """Return all records by name."""
+        rows = self._open_database().execute("SELECT name, value FROM records")
+        return {name: bytes(value) for name, value in rows}
+
+    def rows(self, last: int) -> Iterator[tuple[Any, ...]]:
+        """Yield the events up to number `last` as they are stored, in order, unchecked."""
+        for row in self._rows(0):
+            if row[0] > last:
+                return
+            yield row
+
+    def fill(
+        self,
+        rows: Iterable[tuple[Any, ...]],
+        records: Mapping[str, bytes],
+        head: Head,
+        sure: Callable[[], None],
+    ) -> None:
+        """Write all events and records of another log of the same key into this empty one.
+
+        sure: Function that is called when all is written and its chain was checked, and before it
+            is kept; where it raises, this log stays empty.
+        """
+        database = self._open_database()
+        database.execute("BEGIN IMMEDIATE")
+        try:
+            database.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?)", rows)
+            database.executemany("INSERT INTO records VALUES (?, ?)", records.items())
+            self._write_head(head)
+            self.verify()
+            sure()
+            database.execute("COMMIT")
+        except BaseException:
+            if database.in_transaction:
+                database.execute("ROLLBACK")
+            raise
+        self._head = head
+
+    def copy_to(self, path: Path) -> None:
+        """Write the log as it is now to a new file, while another process may go on writing it."""
+        copy = sqlite3.connect(path)
+        try:
+            with self._guard:
+                self._open_database().backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")  # so that the copy is this one file
+        finally:
+            copy.close()
 
     def close(self) -> None:
         """Close the file and release its lock."""
@@ -546,7 +618,8 @@ class EventLog:
             self._lock_file = None
 
 
-def _canonical(body: Mapping[str, Any]) -> str:
+def canonical(body: Mapping[str, Any]) -> str:
+    """Return the one text of an event's body that its digest is of."""
     return json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
@@ -561,7 +634,7 @@ def _missing(path: Path, key: Path | None) -> RangeError:
     )
 
 
-def _emptied(path: Path) -> RangeError:
+def _emptied(path: Path | str) -> RangeError:
     return RangeError(
         f"ledger {path} is empty; allowed: one with all its events, so put back the last copy"
     )
@@ -592,11 +665,12 @@ def _make(path: Path, key_path: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
         if final == path:
-            _write_empty(temporary, key)
+            write_empty(temporary, key)
         temporary.replace(final)
 
 
-def _write_empty(path: Path, key: bytes) -> None:
+def write_empty(path: Path, key: bytes) -> None:
+    """Make the file at `path`, which is empty, a log without events."""
     log = EventLog.__new__(EventLog)
     log.path, log._key, log._format, log._place = path, key, FORMAT, path.stat().st_ino
     log._lock_file, log._database = None, sqlite3.connect(path)
@@ -607,7 +681,8 @@ def _write_empty(path: Path, key: bytes) -> None:
     log._release()
 
 
-def _key(path: Path, key_path: Path) -> bytes:
+def read_key(path: Path | str, key_path: Path) -> bytes:
+    """Return the key of the log at `path`. Raises `RangeError` where it cannot be read."""
     try:
         key = key_path.read_bytes()
     except OSError:

@@ -7,7 +7,6 @@ the accounts.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from shotveil.host.leakage.composition import LOST
@@ -21,8 +20,8 @@ from shotveil.host.ledger.accounts import (
     Tally,
 )
 from shotveil.host.ledger.budget import remaining_inferences
-from shotveil.host.ledger.event_log import EventLog
 from shotveil.host.ledger.snapshots import restore
+from shotveil.host.ledger.stores import Address, open_log
 
 
 @dataclass(frozen=True)
@@ -40,16 +39,18 @@ class Moment:
     in_flight: float = 0.0
 
 
-def read_accounts(path: Path) -> Accounts:
+def read_accounts(path: Address) -> Accounts:
     """Read and check the ledger at `path`, and return its accounts.
 
     Raises `RangeError` for a file that is missing, damaged or changed.
     """
-    with EventLog(path, writable=False) as log:
+    with open_log(path, writable=False) as log:
         return restore(log)
 
 
-def history(path: Path, network: str, points: int = 200, sense: Sense = "declared") -> list[Moment]:
+def history(
+    path: Address, network: str, points: int = 200, sense: Sense = "declared"
+) -> list[Moment]:
     """Return the totals of `network` (a digest) at about `points` moments of its history.
 
     sense: The sense of `Moment.in_flight`.
@@ -57,7 +58,7 @@ def history(path: Path, network: str, points: int = 200, sense: Sense = "declare
     Raises `RangeError` as `read_accounts`.
     """
     accounts, moments = Accounts(), []
-    with EventLog(path, writable=False) as log:
+    with open_log(path, writable=False) as log:
         last = log.head.sequence
         step = max(1, last // points)
         for event in log.events():
@@ -72,13 +73,13 @@ def history(path: Path, network: str, points: int = 200, sense: Sense = "declare
                         total.bits("declared"),
                         total.bits("estimated"),
                         total.bits("certified"),
-                        _in_flight(accounts, network, sense),
+                        in_flight(accounts, network, sense),
                     )
                 )
     return moments
 
 
-def _in_flight(accounts: Accounts, network: str, sense: Sense) -> float:
+def in_flight(accounts: Accounts, network: str, sense: Sense) -> float:
     """Return the bits per weight that a network's total holds for light that is on its way."""
     total = accounts.networks[network].total
     back = Tally(total.layers)

@@ -51,7 +51,7 @@ def make_keys(folder: Path, clients: Sequence[str], days: int = 365) -> list[Pat
         key = ec.generate_private_key(ec.SECP256R1())
         subject = _name(AUTHORITY)
         builder = (
-            _builder(subject, subject, key, now, 10 * days)
+            _builder(subject, subject, key.public_key(), now, 10 * days)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_usage(sign_certificates=True), critical=True)
         )
@@ -151,6 +151,13 @@ def _issue(
     The certificate is valid for `days` days, from `start` days after `now`. Raises `RangeError`
     where the authority's key cannot be used.
     """
+    key = ec.generate_private_key(ec.SECP256R1())
+    begin = now + datetime.timedelta(days=start)
+    _write(folder, stem, key, certify(folder, stem, name, key.public_key(), begin, days))
+
+
+def read_authority(folder: Path) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    """Return the authority's certificate and key. Raises `RangeError` where they are of no use."""
     try:
         issuer = x509.load_pem_x509_certificate((folder / f"{AUTHORITY}.pem").read_bytes())
         signer = serialization.load_pem_private_key(
@@ -159,28 +166,42 @@ def _issue(
     except (OSError, ValueError) as error:
         raise RangeError(f"the authority's key in {folder} cannot be used: {error}") from None
     assert isinstance(signer, ec.EllipticCurvePrivateKey)
+    return issuer, signer
+
+
+def certify(
+    folder: Path,
+    stem: str,
+    name: str,
+    public: ec.EllipticCurvePublicKey,
+    begin: datetime.datetime,
+    days: int,
+) -> x509.Certificate:
+    """Return a certificate by the folder's authority for a key that its owner keeps.
+
+    stem: File name of the certificate, which tells the role.
+    """
+    issuer, signer = read_authority(folder)
     role = CLIENT if stem.startswith(f"{CLIENT}-") else stem
-    key = ec.generate_private_key(ec.SECP256R1())
-    begin = now + datetime.timedelta(days=start)
     # A server is also a client of the link, so its certificate has to serve both ends.
     usages = [ExtendedKeyUsageOID.CLIENT_AUTH]
     if role != CLIENT:
         usages.append(ExtendedKeyUsageOID.SERVER_AUTH)
     common = role if role == name else f"{role}:{name}"
     builder = (
-        _builder(_name(common), issuer.subject, key, begin, days)
+        _builder(_name(common), issuer.subject, public, begin, days)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(sign_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(role_name(role))]), critical=False)
     )
-    _write(folder, stem, key, builder.sign(signer, hashes.SHA256()))
+    return builder.sign(signer, hashes.SHA256())
 
 
 def _builder(
     subject: x509.Name,
     issuer: x509.Name,
-    key: ec.EllipticCurvePrivateKey,
+    public: ec.EllipticCurvePublicKey,
     begin: datetime.datetime,
     days: int,
 ) -> x509.CertificateBuilder:
@@ -188,7 +209,7 @@ def _builder(
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
-        .public_key(key.public_key())
+        .public_key(public)
         .serial_number(x509.random_serial_number())
         # The clocks of two machines differ, so the certificate is valid from a little before now.
         .not_valid_before(begin - datetime.timedelta(minutes=5))
@@ -204,7 +225,7 @@ def _usage(*, sign_certificates: bool) -> x509.KeyUsage:
         data_encipherment=False,
         key_agreement=False,
         key_cert_sign=sign_certificates,
-        crl_sign=False,
+        crl_sign=sign_certificates,
         encipher_only=False,
         decipher_only=False,
     )

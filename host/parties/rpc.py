@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -46,6 +47,8 @@ OPEN_SECONDS = 0.5  # after how many seconds it may begin one more
 WORKERS = 64  # every layer on its way takes one worker at the server and two at the link
 
 M = TypeVar("M", bound=Message)
+refused: Counter[str] = Counter()  # how often this process gave each gRPC status to a peer
+Registrar = Callable[[Any], None]  # adds a service to a gRPC server
 Keys = tuple[bytes, bytes, bytes]  # as `host.parties.keys.read_keys` returns them
 
 _OPTIONS = [
@@ -75,37 +78,56 @@ class Peer:
     """The party at the other end, as its certificate says: its role and, for a client, its name.
 
     epoch: Under which hold of a link a server asks; "" for none.
+    certificate: Its certificate, as PEM.
     gone: Is set when the call has ended, in whatever way.
     """
 
     role: str
     name: str
     epoch: str = ""
+    certificate: bytes = b""
     gone: threading.Event = field(default_factory=threading.Event)
 
 
 # Serving.
 
 
-def serve_model(server: ModelServer, address: str, keys: Keys) -> tuple[grpc.Server, int]:
+def serve_model(
+    server: ModelServer,
+    address: str,
+    keys: Keys,
+    also: Sequence[Registrar] = (),
+    revoked: Callable[[bytes], bool] = lambda certificate: False,
+) -> tuple[grpc.Server, int]:
     """Start to answer clients at `address`, HOST:PORT; return the gRPC server and its port.
+
+    also: Functions that add further services before the gRPC server begins.
+    revoked: Function that says of a client's certificate whether it was revoked.
 
     Port 0 takes any free port. Raises `OSError` where the address cannot be listened on.
     """
     opens = _Rate(OPENS, OPEN_SECONDS)
 
+    def admitted(peer: Peer) -> str:
+        if revoked(peer.certificate):
+            raise ProtocolError(
+                Refusal.PERMISSION_DENIED, f"the certificate of client {peer.name} was revoked"
+            )
+        return peer.name
+
     def begin(hello: pb.Hello, peer: Peer) -> pb.Welcome:
-        opens.require(peer.name)
-        return server.open(hello, peer.name)
+        name = admitted(peer)
+        opens.require(name)
+        return server.open(hello, name)
 
     methods = {
         "Open": _unary(pb.Hello, CLIENT, begin),
         "RunLayer": _stream(
-            pb.LayerRequest, CLIENT, lambda m, peer: server.run_layer(m, peer.name)
+            pb.LayerRequest, CLIENT, lambda m, peer: server.run_layer(m, admitted(peer))
         ),
-        "Close": _unary(pb.Goodbye, CLIENT, lambda m, peer: server.close(m, peer.name)),
+        "Close": _unary(pb.Goodbye, CLIENT, lambda m, peer: server.close(m, admitted(peer))),
     }
-    return _serve({MODEL: methods}, address, keys)
+    return _serve({MODEL: methods}, address, keys, also=also)
 
 
 def serve_link(link: SimulatedLink, address: str, keys: Keys) -> tuple[grpc.Server, int]:
@@ -177,7 +199,11 @@ class _Holder:
 
 
 def _serve(
-    services: dict[str, dict[str, Any]], address: str, keys: Keys, workers: int = WORKERS
+    services: dict[str, dict[str, Any]],
+    address: str,
+    keys: Keys,
+    workers: int = WORKERS,
+    also: Sequence[Registrar] = (),
 ) -> tuple[Any, int]:
     authority, certificate, key = keys
     credentials = grpc.ssl_server_credentials(
@@ -187,6 +213,8 @@ def _serve(
     server.add_generic_rpc_handlers(
         [grpc.method_handlers_generic_handler(name, methods) for name, methods in services.items()]
     )
+    for add in also:
+        add(server)
     require_address(address)
     try:
         port = server.add_secure_port(address, credentials)
@@ -257,6 +285,7 @@ def _guarded(context: Any, run: Callable[[], Any]) -> Any:
     try:
         return run()
     except ProtocolError as error:
+        refused[error.refusal.value] += 1
         _REFUSALS.note(_name(context), str(error))
         context.abort(grpc.StatusCode[error.refusal.value], str(error))
     except Exception as error:
@@ -346,7 +375,8 @@ def _peer(context: Any, role: str) -> Peer:
             Refusal.PERMISSION_DENIED, f"certificate is of a {found or 'nobody'}, not of a {role}"
         )
     sent = dict(context.invocation_metadata())
-    peer = Peer(found, name or found, str(sent.get(EPOCH, "")))
+    (certificate,) = context.auth_context()["x509_pem_cert"]
+    peer = Peer(found, name or found, str(sent.get(EPOCH, "")), certificate)
     if not context.add_callback(peer.gone.set):
         peer.gone.set()
     return peer

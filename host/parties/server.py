@@ -56,6 +56,7 @@ MOST_SESSIONS = 256
 MOST_OF_CLIENT = 8  # sessions, and layers on their way, of one client
 MOST_SETTLED = 64  # outstanding reserves that a server which starts asks the link about
 IDLE_SECONDS = 600.0
+QUIET_SECONDS = 5.0  # after which a server that drains waits no longer for a session
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ class _Session:
     batches: dict[int, tuple[int, int]] = field(default_factory=dict)
     running: set[int] = field(default_factory=set)
     used: float = field(default_factory=time.monotonic)
+    left: float = -math.inf  # when its last layer ended
     images: int = 0
     epoch: str = ""  # the hold of the link that the session belongs to
     begun: bool = False  # link and ledger know of it
@@ -141,6 +143,8 @@ class ModelServer:
         self._guard = threading.Lock()
         self._loading = threading.Lock()
         self._sessions: dict[str, _Session] = {}
+        self._draining = False
+        self._images = 0
         # Why the last few sessions ended, for clients that still ask in one. The errors themselves
         # are not kept: their tracebacks would keep the calls and their streams alive.
         self._refused: dict[str, tuple[str, Refusal, str]] = {}
@@ -175,6 +179,10 @@ class ModelServer:
         the ledger does not hold, too many sessions or an exhausted budget.
         """
         check_version(hello)
+        if self._draining:
+            raise ProtocolError(
+                Refusal.UNAVAILABLE, "the server is about to stop and takes no new sessions"
+            )
         name = hello.network
         if name:
             check_name("network", name)
@@ -284,6 +292,40 @@ class ModelServer:
         self._end(goodbye.session, session, "closed by the client")
         receipt = str(sign(self._ledger.log))
         return pb.Receipt(network=self._network.name, images=session.images, checkpoint=receipt)
+
+    @property
+    def images(self) -> int:
+        """Number of images whose last layer was sent."""
+        return self._images
+
+    @property
+    def open_sessions(self) -> int:
+        """Number of open sessions."""
+        return len(self._sessions)
+
+    @property
+    def layers_on_their_way(self) -> int:
+        """Number of layers that are being sent."""
+        return sum(len(session.running) for session in list(self._sessions.values()))
+
+    def drain(self, hurry: threading.Event, seconds: float) -> None:
+        """Let the sessions that are open go on, and take no new ones.
+
+        Return when each has ended or was quiet for `QUIET_SECONDS`, after `seconds` at the latest,
+        or as soon as `hurry` is set.
+        """
+        deadline = time.monotonic() + seconds
+        self._draining = True
+        log.info("no new sessions; %d are open", len(self._sessions))
+        while time.monotonic() < deadline and self._in_use() and not hurry.wait(0.05):
+            pass
+
+    def _in_use(self) -> bool:
+        now = time.monotonic()
+        return any(
+            session.running or now - max(session.used, session.left) < QUIET_SECONDS
+            for session in list(self._sessions.values())
+        )
 
     def shut_down(self) -> None:
         """End all sessions."""
@@ -436,11 +478,14 @@ class ModelServer:
         finally:
             with session.lock:
                 session.running.discard(request.batch)
+                session.left = time.monotonic()
                 # An unfinished layer is not repeated: sending the same light again would cost more.
                 done = layer + 1 if finished else len(self._rows)
                 session.batches[request.batch] = request.images, done
                 if finished and done == len(self._rows):
                     session.images += request.images
+                    with self._guard:
+                        self._images += request.images
 
     def _in_rows(
         self, session: _Session, request: pb.LayerRequest, plan: Sequence[Part], fresh: _Hidden

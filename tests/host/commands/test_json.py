@@ -22,14 +22,20 @@ LINES = {
     "keys": "folder --client alice",
     "leakage": f"--modes 4 --rows 4 {LIGHT}",
     "ledger budget": "ledger.db --network small --bits 3",
+    "ledger backup": "ledger.db --to copy.db",
     "ledger init": "new.db",
-    **dict.fromkeys(f"ledger {name}" for name in ("adopt", "checkpoint", "readmit", "settle")),
+    "ledger load": "loaded.db --servers 1 --clients 2 --reserves 20",
+    "ledger move": "ledger.db --to moved.db",
+    **dict.fromkeys(
+        f"ledger {name}" for name in ("adopt", "checkpoint", "readmit", "restore", "settle")
+    ),
     "ledger show": "ledger.db",
     "ledger verify": "ledger.db",
     "plan": None,  # test_plan.py
     "registers": "",
     "sweep": None,  # tests/host/design/test_sweep.py
     **dict.fromkeys(("ask", "link", "serve")),  # test_parties.py
+    **dict.fromkeys(f"certificate {name}" for name in ("request", "revoke", "sign")),
     "compile": None,  # test_compile.py
     **dict.fromkeys(("train",)),  # test_train.py
     **dict.fromkeys(("bench", "results")),  # half a minute each: the next test

@@ -224,3 +224,23 @@ def test_settle_takes_back_only_what_a_link_states_never_left(path, tmp_path, ca
     with EventLog(path, writable=False) as log:
         (settled,) = [e.body for e in log.events() if e.kind == "settle"]
     require_signed(from_evidence(settled["evidence"]), authority)
+
+
+def test_a_copy_is_restored_and_a_receipt_shows_what_it_lacks(path, tmp_path, capsys):
+    copy, receipt = tmp_path / "copy.db", tmp_path / "receipt"
+    code, out, _ = run(capsys, "ledger", "backup", path, "--to", copy)
+    assert code == 0 and out.startswith(f"{copy}: ") and "unbroken" in out
+    run(capsys, "ledger", "budget", path, "--network", NETWORK.name, "--bits", 1, "--reason", "x")
+    receipt.write_text(run(capsys, "ledger", "checkpoint", path)[1])
+    back = "ledger", "restore", path, "--from", copy, "--reason", "a broken disk"
+    code, _, error = run(capsys, *back)
+    assert code == 2 and f"{path} exists; allowed: a name that is free" in error
+    for end in ("", "-wal", "-shm"):
+        path.with_name(path.name + end).unlink(missing_ok=True)
+    code, _, error = run(capsys, *back, "--receipt", receipt)
+    assert code == 2 and "was rolled back" in error and not path.exists()
+    code, out, _ = run(capsys, *back, "--json")
+    found = json.loads(run(capsys, "ledger", "verify", path, "--json")[1])
+    assert code == 0 and json.loads(out)["events"] < found["events"]
+    code, _, error = run(capsys, "ledger", "verify", path, "--receipt", receipt)
+    assert code == 2 and "was rolled back" in error

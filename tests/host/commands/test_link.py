@@ -56,7 +56,7 @@ def built(monkeypatch):
     monkeypatch.setattr("shotveil.host.parties.optical_link.SimulatedLink", Link)
     monkeypatch.setattr("shotveil.host.parties.rpc.serve_link", serve)
     monkeypatch.setattr(f"{MODULE}.run_until_told", until_told)
-    monkeypatch.setattr(f"{MODULE}.log_to_stderr", lambda: known.events.append("log"))
+    monkeypatch.setattr(f"{MODULE}.log_to_stderr", lambda kind: known.events.append("log"))
     monkeypatch.setattr(f"{MODULE}.secrets", SimpleNamespace(randbits=lambda bits: bits + 5))
     return known
 

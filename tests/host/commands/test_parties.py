@@ -64,6 +64,7 @@ def test_events_of_link_and_server(start, tmp_path, small_network):
         "attack": None,
         "budget": None,
         "extraction": None,
+        "metrics": None,
     }
     there = ["--server", at_server["server"], "--link", at_link["link"], "--name", "alice"]
     asked = subprocess.run(

@@ -103,11 +103,12 @@ def built(monkeypatch):
         def wait(self):
             known.events.append("link has ended")
 
-    def serve(server, address, keys):
+    def serve(server, address, keys, also, revoked):
+        assert len(also) == 1  # the health service
         known.served = server, address, keys
         return Answering(), 1234
 
-    def until_told(what, stop, ready, json):
+    def until_told(what, stop, ready, json, drain):
         known.ready.append((what, ready, json))
         known.meanwhile()
         stop()
@@ -119,7 +120,7 @@ def built(monkeypatch):
     monkeypatch.setattr("shotveil.host.parties.node_transmitter.NodeTransmitter", Through)
     monkeypatch.setattr(f"{MODULE}.run_until_told", until_told)
     monkeypatch.setattr(f"{MODULE}.reach", lambda url: f"what opens {url}")
-    monkeypatch.setattr(f"{MODULE}.log_to_stderr", lambda: known.events.append("log"))
+    monkeypatch.setattr(f"{MODULE}.log_to_stderr", lambda kind: known.events.append("log"))
     monkeypatch.setattr(f"{MODULE}.secrets", SimpleNamespace(randbits=lambda bits: bits + 5))
     monkeypatch.setattr(f"{MODULE}.subprocess.Popen", Child)
     return known
@@ -144,6 +145,7 @@ def test_what_is_served_where_nothing_else_is_asked_for(shotveil, built, keys):
         "ledger": "a.db",
         "device": None,
         "attack": None,
+        "metrics": None,
     }
     # Nothing but what a clone takes limits a network that is new to the ledger.
     follows = clone_budget(network, link)

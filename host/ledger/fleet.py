@@ -1,0 +1,290 @@
+"""The budget filter of a fleet: many servers, one account of each network over all of them.
+
+Whoever adds to the accounts takes a turn: it locks the head of the log in the database, adds the
+events that other servers wrote to its own accounts, decides on them, writes, and gives the lock
+back. So every decision is made on all events before it, as with one server. The threads of a
+server that wait for a turn share one, and its cost: all they wrote is on disk when any returns.
+
+A session belongs to one server. A server holds its own name in the database as long as it is
+connected; the sessions of one that is gone are ended by the others. A client has its sessions at
+one server at a time, so that the evidence on it, which goes on from one session to the next, stays
+one: where it begins another one elsewhere, its old ones end.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+from shotveil.host.leakage.composition import ChannelClass
+from shotveil.host.ledger.accounts import Reserve
+from shotveil.host.ledger.budget import BudgetFilter
+from shotveil.host.ledger.postgres_log import PostgresLog
+from shotveil.host.ledger.snapshots import EVERY, restore
+from shotveil.models.common.checks import RangeError
+
+MOST_SHARING = 64  # threads whose events go to disk together
+POLL = 0.02  # seconds between two looks at what other servers wrote, while a reserve waits
+STALE = 1.0  # seconds for which the standing of a client may be that of the last turn
+REAP_SECONDS = 10.0  # between two looks for servers that are gone
+
+
+class _Turn:
+    """What the threads that share a turn know of it."""
+
+    def __init__(self) -> None:
+        self.shared = 0
+        self.over = threading.Event()
+        self.error: BaseException | None = None
+
+
+class Turns:
+    """Turns at a log of a fleet, in the form of a `threading.Condition`.
+
+    Inside the context this thread alone acts for this server, and this server alone for the fleet.
+    The context is left when what was written is on disk. Where that fails, it raises, and whoever
+    shared the turn raises too.
+
+    begin, end: Functions that are called at the beginning of each turn and after one that failed.
+    """
+
+    def __init__(self, log: PostgresLog, begin: Any, failed: Any) -> None:
+        self._log, self._begin, self._failed = log, begin, failed
+        self._lock = threading.RLock()
+        self._depth = 0
+        self._count = threading.Lock()
+        self._waiting = 0
+        self._turn: _Turn | None = None
+
+    def __enter__(self) -> bool:
+        with self._count:
+            self._waiting += 1
+        self._lock.acquire()
+        with self._count:
+            self._waiting -= 1
+        try:
+            if self._depth == 0:
+                if self._turn is None:
+                    self._start()
+                else:
+                    self._log.join()
+                assert self._turn is not None
+                self._turn.shared += 1
+            self._depth += 1
+        except BaseException:
+            self._lock.release()
+            raise
+        return True
+
+    def _start(self) -> None:
+        stored = self._log.begin()
+        self._turn = _Turn()
+        try:
+            self._begin(stored)
+        except BaseException as error:
+            self._over(error)
+            raise
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._depth -= 1
+        if self._depth:
+            self._lock.release()
+            return
+        turn = self._turn
+        assert turn is not None
+        with self._count:
+            last = self._waiting == 0 or turn.shared >= MOST_SHARING
+        try:
+            if self._log.broken:
+                self._over(error or RangeError(f"ledger {self._log.path}: a turn has failed"))
+            elif last:
+                self._over(None)
+            else:
+                self._log.leave()
+        finally:
+            self._lock.release()
+        turn.over.wait()
+        if turn.error is not None and error is None:
+            raise RangeError(
+                f"ledger {self._log.path}: what was written is not on disk: {turn.error}"
+            ) from turn.error
+
+    def _over(self, error: BaseException | None) -> None:
+        """End the turn, with what was written on disk or, after an `error`, undone."""
+        turn, self._turn = self._turn, None
+        assert turn is not None
+        try:
+            self._log.finish(keep=error is None)
+        except BaseException as other:
+            error = error or other
+        turn.error = error
+        if error is not None:
+            self._failed()
+        turn.over.set()
+
+    def wait(self, timeout: float) -> None:
+        """Let others act for a moment; nobody tells of what other servers write."""
+        self.__exit__(None, None, None)
+        time.sleep(min(timeout, POLL))
+        self.__enter__()
+
+    def notify_all(self) -> None:
+        """Do nothing: whoever waits looks again soon."""
+
+
+class FleetFilter(BudgetFilter):
+    """The accounts of the ledger in a database, which other servers change as well.
+
+    address: As for `PostgresLog`.
+
+    Raises `RangeError` for a database that `PostgresLog` refuses, and where the chain of events is
+    broken.
+    """
+
+    _log: PostgresLog
+
+    def __init__(self, address: str) -> None:
+        self._log = PostgresLog(address)
+        self._server = secrets.token_hex(8)
+        self._followed = self._reaped = -1e9
+        self._stale = False
+        self._holder: Any = None
+        try:
+            self._hold()
+            self._read()
+            self._kept = self._log.head.sequence
+            turns: Any = Turns(self._log, self._follow, self._distrust)
+            self._changed = turns
+            with self._changed:
+                self._reap()
+        except BaseException:
+            if self._holder is not None:
+                self._holder.close()
+            self._log.close()
+            raise
+
+    def open_session(
+        self,
+        session: str,
+        network: str,
+        client: str,
+        modulation_variance: float | Sequence[float],
+        declared: Sequence[ChannelClass],
+        failure_probability: float,
+        disclosed_bits: float = 0.0,
+        standing: str = "",
+    ) -> None:
+        """Begin a session as `BudgetFilter.open_session`; the client's sessions elsewhere end."""
+        with self._changed:
+            self._reap()
+            for other, account in list(self.accounts.sessions.items()):
+                if account.client == client and not account.ended and self._elsewhere(account):
+                    self.end_session(other, "the client went to another server")
+            super().open_session(
+                session,
+                network,
+                client,
+                modulation_variance,
+                declared,
+                failure_probability,
+                disclosed_bits,
+                standing,
+            )
+
+    def commit(self, reserve: Reserve, evidence: Mapping[str, bytes] | None = None) -> None:
+        """Charge a reserve as `BudgetFilter.commit`, unless its session has ended.
+
+        A session that ended may go on elsewhere, where the evidence on the client grows now.
+        """
+        with self._changed:
+            known = self.accounts.sessions.get(reserve.session)
+            if known is None or known.ended:
+                raise RangeError(f"session {reserve.session} has ended; its light stays charged")
+            super().commit(reserve, evidence)
+
+    def refusal(self, client: str) -> str:
+        """Return why a client is refused, as of a second ago or less; "" if it is not."""
+        if time.monotonic() - self._followed > STALE:
+            return super().refusal(client)
+        known = self.accounts.clients.get(client)
+        return known.refused if known is not None else ""
+
+    def close(self) -> None:
+        """End this server's sessions and leave the database."""
+        try:
+            with self._changed:
+                for session, account in list(self.accounts.sessions.items()):
+                    if not account.ended and account.server == self._server:
+                        self.end_session(session, "the server had stopped")
+        except RangeError:
+            pass  # the others end them, when they see that this server is gone
+        if self._holder is not None:
+            self._holder.close()
+        self._log.close()
+
+    def _write(
+        self,
+        kind: str,
+        body: Mapping[str, Any],
+        client: str = "",
+        evidence: Mapping[str, bytes] | None = None,
+    ) -> int:
+        self._require_here()
+        if kind == "session":
+            body = {**body, "server": self._server}
+        return super()._write(kind, body, client, evidence)
+
+    def _elsewhere(self, account: Any) -> bool:
+        return bool(account.server != self._server)
+
+    def _read(self) -> None:
+        """Read the accounts from the database, at one moment, without keeping others from it."""
+        with self._log.moment():
+            self.accounts = restore(self._log)
+        self._require_here()
+
+    def _follow(self, stored: Any) -> None:
+        """Add what other servers wrote, at the beginning of a turn."""
+        if self._stale:
+            self.accounts = restore(self._log)
+            self._log.seen(stored)
+            self._stale = False
+        self._log.follow(self.accounts.apply, stored)
+        # Whoever crosses a multiple of EVERY makes the snapshot; the others need not.
+        self._kept = max(self._kept, stored.sequence // EVERY * EVERY)
+        self._followed = time.monotonic()
+
+    def _distrust(self) -> None:
+        """After a turn that failed, read everything again: the accounts may be ahead."""
+        self._stale = True
+
+    def _hold(self) -> None:
+        """Hold this server's name in the database; the connection that did may have been cut."""
+        if self._holder is None or not self._log.is_open(self._holder):
+            self._holder = None
+            self._holder = self._log.hold_name(self._server)
+
+    def _reap(self) -> None:
+        """End the sessions of servers that are gone."""
+        now = time.monotonic()
+        if now - self._reaped < REAP_SECONDS:
+            return
+        self._reaped = now
+        self._hold()
+        gone: dict[str, bool] = {self._server: False}
+        for session, account in list(self.accounts.sessions.items()):
+            if account.ended:
+                continue
+            if account.server not in gone:
+                gone[account.server] = not self._log.is_held(account.server)
+            if gone[account.server]:
+                self.end_session(session, "the server had stopped")

@@ -1,0 +1,87 @@
+"""What opens a ledger by its address: a file of SQLite, or a database of PostgreSQL.
+
+A file needs nothing to be installed or set up. `postgresql://USER@HOST/DATABASE?key=FILE` needs the
+extra `fleet`.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from shotveil.host.extras import needs
+from shotveil.host.ledger.budget import BudgetFilter
+from shotveil.host.ledger.event_log import KEY_BYTES, EventLog
+from shotveil.models.common.checks import RangeError
+
+Address = Path | str  # a file, or the URL of a database
+
+
+def is_database(ledger: Address) -> bool:
+    """Return whether an address is that of a database."""
+    return str(ledger).startswith("postgresql:")
+
+
+def key_of(ledger: Address) -> Path:
+    """Return the path of a ledger's key."""
+    if not is_database(ledger):
+        return Path(ledger).with_name(Path(ledger).name + ".key")
+    with needs("fleet"):
+        from shotveil.host.ledger.postgres_log import split_address
+
+        return split_address(str(ledger))[1]
+
+
+def make_ledger(ledger: Address) -> Path:
+    """Make a new, empty ledger with a new key; return the path of the key.
+
+    Raises `RangeError` where either is there already.
+    """
+    key = key_of(ledger)
+    for path in (key,) if is_database(ledger) else (Path(ledger), key):
+        if path.exists():
+            raise RangeError(f"{path} exists already; allowed: a name that is free")
+    if not is_database(ledger):
+        EventLog(Path(ledger), create=True).close()
+        return key
+    with needs("fleet"):
+        from shotveil.host.ledger.postgres_log import PostgresLog
+
+        write_key(key, secrets.token_bytes(KEY_BYTES))
+        try:
+            PostgresLog(str(ledger), create=True).close()
+        except BaseException:
+            key.unlink()
+            raise
+    return key
+
+
+def write_key(path: Path, key: bytes) -> None:
+    """Write a key to a new file that its owner alone can read."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(key)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def open_log(
+    ledger: Address, *, writable: bool = True, create: bool = False, adopt: bool = False
+) -> EventLog:
+    """Open the log of a ledger, as `EventLog` and `PostgresLog` do."""
+    if not is_database(ledger):
+        return EventLog(Path(ledger), writable=writable, create=create, adopt=adopt)
+    with needs("fleet"):
+        from shotveil.host.ledger.postgres_log import PostgresLog
+
+        return PostgresLog(str(ledger), writable=writable, create=create, adopt=adopt)
+
+
+def open_filter(ledger: Address, *, create: bool = False) -> BudgetFilter:
+    """Open the accounts of a ledger; a database is never made by this."""
+    if not is_database(ledger):
+        return BudgetFilter(Path(ledger), create=create)
+    with needs("fleet"):
+        from shotveil.host.ledger.fleet import FleetFilter
+
+        return FleetFilter(str(ledger))

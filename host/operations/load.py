@@ -1,0 +1,251 @@
+"""A load on the ledger of a fleet: servers as processes, clients as threads, kills at random.
+
+Each client reserves the rows of a layer, notes that light left, and commits. The notes are what a
+link would have seen. Afterwards the ledger is compared with them: nothing was sent without a
+reserve, nothing was charged twice, and after no event was a budget exceeded.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from shotveil.host.leakage.composition import ChannelClass
+from shotveil.host.ledger.accounts import Accounts, Tally
+from shotveil.host.ledger.budget import BudgetExhausted
+from shotveil.host.ledger.stores import Address, make_ledger, open_filter, open_log
+from shotveil.models.common.checks import RangeError, require
+from shotveil.models.networks.network import Layer, Network
+
+ROWS = 64
+CHANNEL = ChannelClass(0.9, 0.01)
+VARIANCE = 2.0
+NETWORK = Network(
+    "load", (Layer(np.random.default_rng(5).normal(size=(ROWS, 16)).astype(np.float32)),)
+)
+
+
+@dataclass(frozen=True)
+class LoadResult:
+    """What a load showed.
+
+    reserves: Reserves that were answered; seconds: how long that took.
+    rows_sent: Rows whose light left; rows_charged: rows that the ledger charges.
+    median, p99: Seconds that a reserve took.
+    bits, budget: Charged at the end, and allowed, in bits per weight.
+    refused: Reserves for which not one row fitted. kills: Servers that were killed.
+    """
+
+    reserves: int
+    seconds: float
+    rows_sent: int
+    rows_charged: int
+    median: float
+    p99: float
+    bits: float
+    budget: float
+    refused: int
+    kills: int
+
+
+def load(
+    ledger: Address,
+    folder: Path,
+    *,
+    servers: int,
+    clients: int,
+    reserves: int,
+    rate: float,
+    kill_every: float,
+    budget_share: float,
+    seed: int,
+    progress: Callable[[int], None] = lambda done: None,
+) -> LoadResult:
+    """Make a new ledger and load it; check it, and return what was measured.
+
+    folder: Folder for the notes of what left.
+    servers, clients: Number of servers, and of clients of each.
+    reserves: Number of reserves in all, after which everybody stops.
+    rate: Reserves a second in all; 0 for as many as there can be.
+    kill_every: Mean number of seconds between two kills of a random server; 0 for none.
+    budget_share: The budget as a share of what all reserves need, > 0.
+
+    Raises `RangeError` where the ledger exists or what is found in it is wrong.
+    """
+    for name, number in (("servers", servers), ("clients", clients), ("reserves", reserves)):
+        require(name, number, at_least=1, integer=True)
+    require("rate", rate, at_least=0)
+    require("seconds between kills", kill_every, at_least=0)
+    require("budget share", budget_share, above=0)
+    make_ledger(ledger)
+    # The budget is what so many whole layers take, and half a row more: it is never met exactly.
+    whole = Tally([(ROWS, 16)])
+    copies = np.full(ROWS, max(1, math.floor(reserves * budget_share)), dtype=np.int64)
+    copies[: ROWS // 2] += 1
+    whole.add("declared", 0, CHANNEL, VARIANCE, copies)
+    budget = whole.bits("declared") * (1 - 1e-9)
+    with open_filter(ledger) as accounts:
+        accounts.register(NETWORK)
+        accounts.set_budget(NETWORK.digest, budget, "declared")
+    rng = np.random.default_rng(seed)
+    begun, kills = time.monotonic(), 0
+    quota = -(-reserves // servers)
+    children: dict[int, subprocess.Popen[bytes]] = {}
+    life = [0] * servers
+
+    def start(number: int) -> None:
+        done = sum(_count(path) for path in folder.glob(f"{number}-*"))
+        life[number] += 1
+        notes = folder / f"{number}-{life[number]}"
+        children[number] = subprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                "import sys; from shotveil.host.operations.load import work; work(*sys.argv[1:])",
+                str(ledger),
+                str(notes),
+                str(number),
+                str(clients),
+                str(max(0, quota - done)),
+                str(rate / servers),
+            ],
+        )
+
+    try:
+        for number in range(servers):
+            start(number)
+        next_kill = _later(rng, kill_every)
+        reported = 0
+        while children:
+            time.sleep(0.1)
+            for number, child in list(children.items()):
+                if child.poll() is not None:
+                    if child.returncode:
+                        raise RangeError(f"server {number} ended with {child.returncode}")
+                    del children[number]
+            if children and time.monotonic() > next_kill:
+                victim = int(rng.choice(sorted(children)))
+                children[victim].kill()
+                children[victim].wait()
+                kills += 1
+                start(victim)
+                next_kill = _later(rng, kill_every)
+            done = sum(_count(path) for path in folder.glob("*-*"))
+            progress(done - reported)
+            reported = done
+    finally:
+        for child in children.values():
+            child.kill()
+            child.wait()
+    return _check(ledger, folder, budget, time.monotonic() - begun, kills)
+
+
+def work(ledger: str, notes: str, name: str, clients: str, reserves: str, rate: str) -> None:
+    """Be one server of a load: `clients` threads reserve, note what left, and commit."""
+    file = os.open(notes, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    left, guard = [int(reserves)], threading.Lock()
+    pause = int(clients) / float(rate) if float(rate) else 0.0
+    with open_filter(Path(ledger) if "://" not in ledger else ledger) as accounts:
+
+        def client(number: int) -> None:
+            session = f"{notes} {number}"
+            own = f"client-{name}-{number}"
+            accounts.open_session(session, NETWORK.digest, own, VARIANCE, [CHANNEL], 1e-9)
+            due = time.monotonic() + pause * np.random.default_rng(number).random()
+            while True:
+                with guard:
+                    if not left[0]:
+                        return
+                    left[0] -= 1
+                time.sleep(max(0.0, due - time.monotonic()))
+                due += pause
+                begun = time.monotonic()
+                try:
+                    reserve = accounts.reserve(session, 0, 0, ROWS, 1)
+                except BudgetExhausted:
+                    os.write(file, b"- 0 0\n")
+                    continue
+                took = time.monotonic() - begun
+                rows = reserve.stop - reserve.first
+                os.write(file, f"{reserve.sequence} {rows} {took:.6f}\n".encode())
+                accounts.commit(reserve)
+
+        threads = [threading.Thread(target=client, args=[n]) for n in range(int(clients))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    if left[0]:
+        sys.exit(1)
+
+
+def _check(ledger: Address, folder: Path, budget: float, seconds: float, kills: int) -> LoadResult:
+    """Compare a ledger with the notes of what left. Raises `RangeError` for what does not fit."""
+    noted: dict[int, int] = {}
+    took = []
+    answered = refused = 0
+    for path in folder.glob("*-*"):
+        for line in path.read_text().splitlines():
+            sequence, rows, duration = line.split()
+            answered += 1
+            if sequence == "-":
+                refused += 1
+                continue
+            if int(sequence) in noted:
+                raise RangeError(f"reserve {sequence} was given twice")
+            noted[int(sequence)] = int(rows)
+            took.append(float(duration))
+    reserved: dict[int, int] = {}
+    committed: set[int] = set()
+    with open_log(ledger, writable=False) as log:
+        accounts = Accounts()
+        for event in log.events():
+            accounts.apply(event)
+            if event.kind == "reserve":
+                reserved[event.sequence] = int(event.body["stop"]) - int(event.body["first"])
+                # As the accounts stood when the light was let out, and not only at the end.
+                bits = accounts.networks[NETWORK.digest].total.bits("declared")
+                if bits > budget:
+                    raise RangeError(
+                        f"event {event.sequence} takes the total to {bits} of {budget} bits"
+                    )
+            elif event.kind == "commit":
+                if event.body["reserve"] in committed:
+                    raise RangeError(f"reserve {event.body['reserve']} was committed twice")
+                committed.add(event.body["reserve"])
+    for number, sent in noted.items():
+        if reserved.get(number) != sent:
+            raise RangeError(f"light of reserve {number} left and is not charged")
+    total = accounts.networks[NETWORK.digest].total
+    if total.copies() != sum(reserved.values()):
+        raise RangeError(f"{total.copies()} rows are charged for {sum(reserved.values())}")
+    times = np.array(took) if took else np.zeros(1)
+    return LoadResult(
+        answered,
+        seconds,
+        sum(noted.values()),
+        total.copies(),
+        float(np.median(times)),
+        float(np.quantile(times, 0.99)),
+        total.bits("declared"),
+        budget,
+        refused,
+        kills,
+    )
+
+
+def _count(path: Path) -> int:
+    return path.read_bytes().count(b"\n")
+
+
+def _later(rng: np.random.Generator, mean: float) -> float:
+    return time.monotonic() + float(rng.exponential(mean)) if mean else math.inf

@@ -1,0 +1,237 @@
+"""Many servers, one account: decisions, sessions, refusals, and what a dead server leaves."""
+
+import threading
+
+import pytest
+
+pytest.importorskip("sqlalchemy")
+pytest.importorskip("psycopg")
+
+from shotveil.host.leakage.composition import ChannelClass
+from shotveil.host.ledger import fleet
+from shotveil.host.ledger.budget import BudgetExhausted
+from shotveil.host.ledger.event_log import Event
+from shotveil.host.ledger.fleet import FleetFilter
+from shotveil.host.ledger.odometer import read_accounts, report
+from shotveil.host.ledger.stores import make_ledger, open_log
+from shotveil.models.common.checks import RangeError
+from tests.host.parties.parties import NETWORK
+
+GOOD = ChannelClass(0.9, 0.01)
+
+
+def begin(ledger, session, client, **more):
+    ledger.open_session(session, NETWORK.digest, client, 2.0, [GOOD] * 2, 1e-6, 4.0, **more)
+
+
+@pytest.fixture
+def address(database):
+    make_ledger(database)
+    return database
+
+
+@pytest.fixture
+def two(address):
+    with FleetFilter(address) as one, FleetFilter(address) as other:
+        one.register(NETWORK)
+        yield one, other
+
+
+def test_both_decide_on_the_same_account(two, address):
+    one, other = two
+    one.set_budget(NETWORK.digest, 4.0, "declared")
+    begin(one, "s1", "alice")
+    begin(other, "s2", "bob")
+    with pytest.raises(BudgetExhausted):
+        while True:
+            for ledger, session in ((one, "s1"), (other, "s2")):
+                ledger.reserve(session, 0, 0, 64, 3, patience=0)
+    for ledger, session in ((one, "s1"), (other, "s2")):
+        with pytest.raises(BudgetExhausted):
+            ledger.reserve(session, 0, 0, 64, 3, patience=0)
+    total = other.accounts.networks[NETWORK.digest].total
+    assert 0 < total.bits("declared") <= 4.0
+    assert report(one.accounts) == report(other.accounts) == report(read_accounts(address))
+    with open_log(address, writable=False) as log:
+        assert log.verify() == other.log.head
+
+
+def test_a_budget_that_is_lowered_at_one_server_holds_at_the_other(two):
+    one, other = two
+    begin(other, "s", "alice")
+    one.set_budget(NETWORK.digest, 0.001, "declared")
+    with pytest.raises(BudgetExhausted):
+        other.reserve("s", 0, 0, 64, 1000, patience=0)
+
+
+def test_a_reserve_waits_for_light_that_another_server_has_on_its_way(two):
+    one, other = two
+    for ledger, session in ((one, "s1"), (other, "s2")):
+        begin(ledger, session, session)
+    reserve = one.reserve("s1", 0, 0, 64, 1)
+    full = one.accounts.networks[NETWORK.digest].total.bits("declared")
+    one.set_budget(NETWORK.digest, full * 1.001, "declared")
+    later = threading.Timer(0.3, one.commit, [reserve])
+    later.start()
+    assert other.reserve("s2", 0, 0, 1, 1, patience=20).stop == 1
+    later.join()
+
+
+def test_a_client_has_its_sessions_at_one_server(two):
+    one, other = two
+    begin(one, "here", "alice", standing="terms")
+    begin(one, "another's", "bob")
+    reserve = one.reserve("here", 0, 0, 64, 1)
+    one.commit(reserve, {"layer 0": b"first"})
+    in_flight = one.reserve("here", 0, 0, 64, 1)
+    begin(other, "there", "alice", standing="terms")
+    assert other.evidence("alice") == {"layer 0": b"first"}
+    assert other.accounts.sessions["here"].ended == "the client went to another server"
+    assert not other.accounts.sessions["another's"].ended
+    with pytest.raises(RangeError, match="its light stays charged"):
+        one.commit(in_flight, {"layer 0": b"older"})
+    with pytest.raises(RangeError, match="session here has ended"):
+        one.reserve("here", 0, 0, 64, 1)
+    other.commit(other.reserve("there", 0, 0, 64, 1), {"layer 0": b"second"})
+    assert one.evidence("alice") == {"layer 0": b"second"}
+    assert in_flight.sequence in one.accounts.outstanding
+
+
+def test_a_client_that_one_server_refuses_is_refused_by_the_other(two, monkeypatch):
+    one, other = two
+    assert other.refusal("alice") == ""
+    one.refuse("alice", "too much noise", {"layer 0": b"evidence"})
+    monkeypatch.setattr(fleet, "STALE", 0.0)
+    assert other.refusal("alice") == "too much noise"
+    other.readmit("alice")
+    assert one.refusal("alice") == ""
+
+
+def test_sessions_of_a_server_that_is_gone_are_ended_and_its_light_stays_charged(two, monkeypatch):
+    one, other = two
+    begin(one, "mine", "alice")
+    begin(other, "theirs", "bob")
+    reserve = one.reserve("mine", 0, 0, 64, 1)
+    # The process dies: its connections end, and nothing is written.
+    one._holder.close()
+    one._log.close()
+    monkeypatch.setattr(fleet, "REAP_SECONDS", 0.0)
+    begin(other, "new", "carol")
+    assert other.accounts.sessions["mine"].ended == "the server had stopped"
+    assert not other.accounts.sessions["theirs"].ended
+    assert reserve.sequence in other.accounts.outstanding
+
+
+def test_a_server_that_stops_ends_its_own_sessions_alone(two):
+    one, other = two
+    begin(one, "mine", "alice")
+    begin(other, "theirs", "bob")
+    one.close()
+    with other._changed:
+        ended = {name: s.ended for name, s in other.accounts.sessions.items()}
+    assert ended == {"mine": "the server had stopped", "theirs": ""}
+
+
+def test_threads_that_wait_share_a_turn(two):
+    one, _ = two
+    finished = []
+    real = one._log.finish
+    one._log.finish = lambda **how: (finished.append(how), real(**how))[1]
+    begin(one, "s", "alice")
+    finished.clear()
+    held = threading.Event()
+
+    def reserve():
+        one.reserve("s", 0, 0, 64, 1)
+
+    threads = [threading.Thread(target=reserve) for _ in range(10)]
+    with one._changed:
+        for thread in threads:
+            thread.start()
+        while one._changed._waiting < 10:
+            held.wait(0.01)
+    for thread in threads:
+        thread.join()
+    assert len(finished) == 1
+    assert len(one.accounts.outstanding) == 10
+    assert one.log.verify() == one.log.head
+
+
+def test_what_did_not_get_to_disk_is_an_error_for_all_who_shared_the_turn(two, monkeypatch):
+    one, other = two
+    begin(one, "s", "alice")
+    before = one.log.head
+    errors = []
+
+    def reserve():
+        try:
+            one.reserve("s", 0, 0, 64, 1)
+        except RangeError as error:
+            errors.append(str(error))
+
+    threads = [threading.Thread(target=reserve) for _ in range(3)]
+    with pytest.raises(RangeError, match="what was written is not on disk"), one._changed:
+        for thread in threads:
+            thread.start()
+        while one._changed._waiting < 3:
+            threading.Event().wait(0.01)
+        # The database drops the connection of the turn.
+        (pid,) = one._log._turn.exec_driver_sql("SELECT pg_backend_pid()").one()
+        other._log._query("SELECT pg_terminate_backend(%s)", (pid,))
+    for thread in threads:
+        thread.join()
+    # The first thread joined that turn. The others began a new one, on what is in the database.
+    assert len(errors) == 1
+    assert list(one.accounts.outstanding) == [before.sequence + 1, before.sequence + 2]
+    assert other.log.verify() == one.log.head
+    assert other.log.holds(before)
+
+
+def test_an_event_that_the_accounts_refuse_is_not_written(two):
+    one, other = two
+    begin(one, "s", "alice")
+    before = one.log.head
+    with pytest.raises(RangeError, match="makes no sense"):
+        one._write("commit", {"reserve": 99})
+    assert one.log.head == before == other.log.verify()
+    one.reserve("s", 0, 0, 64, 1)
+
+
+def test_a_ledger_that_was_moved_is_not_written_any_more(two):
+    one, other = two
+    with one._changed:
+        one._log.append("moved", {"to": "elsewhere"}, None)
+        one.accounts.apply(Event(0, 0.0, "moved", {"to": "elsewhere"}, b""))
+    with pytest.raises(RangeError, match="was moved to elsewhere"):
+        begin(other, "s", "alice")
+
+
+def test_a_snapshot_is_made_by_whoever_crosses_its_place(two, address, monkeypatch):
+    one, other = two
+    for module in ("fleet", "budget"):
+        monkeypatch.setattr(f"shotveil.host.ledger.{module}.EVERY", 8)
+    begin(one, "s1", "alice")
+    begin(other, "s2", "bob")
+    saved = []
+    for ledger in two:
+        monkeypatch.setattr(
+            ledger._log, "save", lambda *_, log=ledger._log: saved.append(log.head.sequence)
+        )
+    for _ in range(12):
+        one.commit(one.reserve("s1", 0, 0, 64, 1))
+        other.commit(other.reserve("s2", 0, 0, 64, 1))
+    # Each time by one server, wherever it stood.
+    assert [number // 8 for number in saved] == sorted({number // 8 for number in saved})
+    assert len(saved) >= 5
+
+
+def test_a_server_whose_name_was_lost_takes_it_again(two, monkeypatch):
+    one, other = two
+    monkeypatch.setattr(fleet, "REAP_SECONDS", 0.0)
+    (pid,) = one._holder.exec_driver_sql("SELECT pg_backend_pid()").one()
+    other._log._query("SELECT pg_terminate_backend(%s, 20000)", (pid,))
+    assert not other._log.is_held(one._server)
+    begin(one, "s", "alice")
+    assert other._log.is_held(one._server)
+    begin(other, "new", "bob")
+    assert not other.accounts.sessions["s"].ended
