@@ -31,6 +31,7 @@ LINES = {
     "sweep": None,  # tests/host/design/test_sweep.py
     **dict.fromkeys(("ask", "link", "serve")),  # test_parties.py
     "compile": None,  # test_compile.py
+    "console": None,  # test_console.py
     **dict.fromkeys(("train",)),  # test_train.py
     **dict.fromkeys(("bench", "results")),  # half a minute each: the next test
 }
