@@ -135,6 +135,12 @@ soak: .venv/.setup-test  ## the long floors: 500 kills, 10^5 malformed messages 
 soak-evidence: .venv/.setup-test  ## whole lives of 10^4 clients: who is noticed, who is refused, what is charged (half an hour)
 	SHOTVEIL_SOAK=1 $(BIN)/pytest -s -n0 --timeout 0 tests/host/verification/test_lives.py
 
+console-report: .venv/.setup-test  ## what the console costs, with Chromium: SECONDS=1800 for its memory (a minute)
+	$(BIN)/python -m tests.host.console.measure report $(SECONDS)
+
+console-pictures: .venv/.setup-test  ## pictures of the console's page in both themes, in reports/console
+	$(BIN)/python -m tests.host.console.measure pictures reports/console
+
 soak-link: .venv/.setup-test  ## 10^6 packets over a wire that damages, loses and repeats them (two minutes)
 	$(BIN)/shotveil lab link-soak
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from shotveil.host.console.node_worker import PATIENCE, NodeWorker
@@ -19,18 +19,26 @@ class Bench:
     """A `ConsoleSource` of the nodes at `urls`, at most two; the topics of node k begin with `k/`.
 
     settings: What is declared of their light.
+    reach: Function that gives, for a URL, the function that opens the node there.
 
     Raises `RangeError` for no node, too many, or a text that is no URL.
     """
 
-    def __init__(self, urls: Sequence[str], settings: BenchSettings | None = None) -> None:
+    def __init__(
+        self,
+        urls: Sequence[str],
+        settings: BenchSettings | None = None,
+        reach: Callable[[str], Callable[[], Node]] | None = None,
+    ) -> None:
         require("nodes", len(urls), at_least=1, at_most=MOST_NODES)
         for url in urls:
             require_url(url)
         self._page: Topics = {
             "page": {"kind": "bench", "title": ", ".join(urls), "nodes": len(urls)}
         }
-        self.workers = [NodeWorker(url, _reach(url), settings or BenchSettings()) for url in urls]
+        self.workers = [
+            NodeWorker(url, (reach or _reach)(url), settings or BenchSettings()) for url in urls
+        ]
 
     def changed(self) -> Topics:
         """Return what has changed since the last call."""
@@ -52,5 +60,5 @@ class Bench:
             worker.close()
 
 
-def _reach(url: str) -> Any:
+def _reach(url: str) -> Callable[[], Node]:
     return lambda: Node(open_device(url), patience=PATIENCE)

@@ -22,7 +22,7 @@ MOST_BYTES = 1 << 24
 
 
 class ClientBooks(Books):
-    """A `ConsoleSource` of a client's files, which are only read; each may be None or not there yet.
+    """A `ConsoleSource` of a client's files, which are only read; each may be None or missing.
 
     ledger: The client's ledger.
     receipts: The receipts that it keeps.

@@ -73,9 +73,11 @@ def application(source: ConsoleSource, hub: Hub, static: Path) -> Starlette:
                 await telling
 
     async def update() -> None:
+        due = time.monotonic()
         while True:
             hub.publish(source.changed(), time.time())
-            await asyncio.sleep(PERIOD)
+            due = max(due + PERIOD, time.monotonic())  # what is late is not made up for
+            await asyncio.sleep(due - time.monotonic())
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

@@ -1,5 +1,6 @@
 "use strict";
 // One node of a bench.
+const count = (status, name) => { const found = status.counters.find((c) => c.name === name); return found ? found.value.toLocaleString("en") : "–"; };
 function buildNode(main, k) {
   const name = (topic) => `${k}/${topic}`;
   const cards = el("div", { class: "cards" });
@@ -102,7 +103,8 @@ function buildNode(main, k) {
   panel(cards, "Lock, phase and drift", [name("status"), name("series")], (body, status, series) => {
     if (!body.hasChildNodes()) body.append(lock);
     if (status) fill(lock,
-      figure("frames", status.locked ? "are being found" : "are not being found now"),
+      figure("frames", status.locked ? "are being found" : "none now"),
+      figure("rows of the last batch found again", `${count(status, "frames_matched")} of ${count(status, "rows_sent")}`),
       status.steady === null ? null : figure("phase lock", status.steady ? "steady" : "not steady"),
       figure("phase that symbols are turned by", `${(360 * status.phase).toFixed(1)}°`));
     if (!series) return;
@@ -131,8 +133,7 @@ function buildNode(main, k) {
       bar.dataset.said = said;
       fill(bar, ...frame.sections.map(([kind, length]) => { const part = el("div", { class: kind, title: `${kind}: ${length} symbols` }); part.style.flexGrow = length; return part; }));
     }
-    const sent = status && status.counters.find((c) => c.name === "frames_sent"), matched = status && status.counters.find((c) => c.name === "frames_matched");
-    fill(words, figure("length of a frame", `${frame.symbols} symbols`), status ? figure("frames sent, found again", `${sent.value}, ${matched.value}`) : null);
+    fill(words, figure("length of a frame", `${frame.symbols} symbols`), status ? figure("frames sent, lead-in included", count(status, "frames_sent")) : null);
   });
 
   panel(stack, "Faults and flags", [name("status")], (body, now) => {

@@ -67,7 +67,7 @@ function linePlot(body, { xlabel, ylabel, colours, height = 190, styles = [], yr
   const made = new uPlot({
     width: width(), height, legend: { show: false }, cursor: { show: false },
     scales: { x: { time: false, range: xrange }, y: { range: yrange } },
-    axes: [axis(xlabel, 34), axis(ylabel, 58)], series: [{}, ...series],
+    axes: [axis(xlabel, 34), { ...axis(ylabel, 58), space: 22 }], series: [{}, ...series],
   }, [[0, 1], ...colours.map(() => [null, null])], holder);
   new ResizeObserver(() => made.setSize({ width: width(), height })).observe(holder);
   themed.push(() => made.redraw(false));

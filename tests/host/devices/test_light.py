@@ -51,7 +51,7 @@ def test_settings_may_change_and_are_checked():
     device = LightDevice(SPEC)
     device.change(transmittance=0.5)
     assert device.fibre.settings.transmittance == 0.5
-    with pytest.raises(RangeError, match="transmittance = 1.5"):
+    with pytest.raises(RangeError, match=r"transmittance = 1\.5"):
         device.change(transmittance=1.5)
 
 
