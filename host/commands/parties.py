@@ -128,15 +128,22 @@ def reach(url: str) -> Callable[[], Any]:
 
 
 def run_until_told(
-    what: str, stop: Callable[[], Any], ready: Mapping[str, Any], json: bool
+    what: str,
+    stop: Callable[[], Any],
+    ready: Mapping[str, Any],
+    json: bool,
+    view: Callable[[], Any] | None = None,
 ) -> None:
     """Print one line when the party is ready, wait until it is told to stop, then call `stop`.
 
     SIGINT, SIGTERM and SIGHUP tell it so. A party that another one started, with a pipe from it as
     standard input, also stops when that one has ended in any way.
 
-    The line is `what`, or with `json` the object `ready`.
+    The line is `what`, or with `json` the object `ready`. What `view` returns is shown below it, on
+    a terminal, and kept up to date.
     """
+    from shotveil.host.console.terminal import shown
+
     told = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: told.set())
@@ -146,7 +153,8 @@ def run_until_told(
         print_event("ready", **ready)
     else:
         click.echo(what)
-    told.wait()
+    with shown(view):
+        told.wait()
     stop()
 
 
