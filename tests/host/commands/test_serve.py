@@ -107,7 +107,7 @@ def built(monkeypatch):
         known.served = server, address, keys
         return Answering(), 1234
 
-    def until_told(what, stop, ready, json):
+    def until_told(what, stop, ready, json, view=None):
         known.ready.append((what, ready, json))
         known.meanwhile()
         stop()
