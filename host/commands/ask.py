@@ -113,6 +113,12 @@ if TYPE_CHECKING:
     help="File that keeps the receipts of the server's ledger, by which a ledger that was put back "
     "as it was earlier is noticed.",
 )
+@click.option(
+    "--journal",
+    type=FILE,
+    help="File that progress, the last images and their outputs are added to, for `shotveil "
+    "console --journal`; it holds data of this client.",
+)
 @max_image_bits_option(
     "Most that may leak of any image as a whole, in bits: in one inference, and over all time with "
     "--ledger. Without it, an inference may tell 8 bits of each element, by holevo (0 or more)."
@@ -152,6 +158,7 @@ def ask(
     ledger: Path | None,
     data_budget: float | None,
     receipts: Path | None,
+    journal: Path | None,
     max_image_bits: float | None,
     data_bound: str,
     check_rate: float,
@@ -170,6 +177,7 @@ def ask(
     import numpy as np
 
     from shotveil.host.commands.show import progress_bar
+    from shotveil.host.console.journal import Journal
     from shotveil.host.leakage.catalogue import DATA_BOUNDS
     from shotveil.host.ledger.data_ledger import DataLedger
     from shotveil.host.parties.calibration import ClientCalibration
@@ -211,6 +219,9 @@ def ask(
     accounts = DataLedger(ledger, data_budget, data_bound, max_image_bits) if ledger else None
     with refusals(), ExitStack() as stack:
         progress = stack.enter_context(progress_bar("images through the link"))
+        notes = None if journal is None else Journal(journal)
+        if notes is not None:
+            stack.callback(notes.close)
         light: NodePort | RemoteClientPort | RoutedParties
         model: RemoteModel | RoutedParties
         how: dict[str, Any] = {}
@@ -266,12 +277,31 @@ def ask(
                 f"at gain {gains}"
             )
         start = time.perf_counter()
-        outputs = client.classify(pixels, batch, lambda done: progress(done, len(pixels)))
+
+        def advance(done: int) -> None:
+            progress(done, len(pixels))
+            if notes is not None:
+                notes.progress(done, len(pixels))
+
+        outputs = client.classify(pixels, batch, advance)
         seconds = time.perf_counter() - start
         receipt = client.close()
         if kept is not None:
             kept.add(receipt.checkpoint)
-    predictions = task.of(outputs)
+        predictions = task.of(outputs)
+        if notes is not None:
+            notes.answers(pixels, outputs, predictions, client.welcome.network)
+            notes.checks(
+                {
+                    "count": int(client.check.count),
+                    "variance": client.check.variance if client.check.count else None,
+                    "expected": client.check.expected,
+                    "brightness": client.brightness.ratio if client.brightness.layers else None,
+                    "warnings": len(client.warnings),
+                    "image_bits": told,
+                    "bound": data_bound,
+                }
+            )
     score = None if truth is None else task.score(outputs, truth)
     result = {
         "network": client.welcome.network,

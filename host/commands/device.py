@@ -28,8 +28,8 @@ record_option = click.option(
 def device() -> None:
     """Look at a node, test it, or record with it: a model, simulated gateware or a board.
 
-    The URL of a node is model:server, model:client, rtl:server, rtl:client, tcp:HOST:PORT,
-    serial:PORT, serial:PORT@BAUD, or replay:FILE for a session that was recorded.
+    The URL of a node is model:server, model:client, light:server, rtl:server, rtl:client,
+    tcp:HOST:PORT, serial:PORT, serial:PORT@BAUD, or replay:FILE for a session that was recorded.
     """
 
 

@@ -92,6 +92,7 @@ def link(
     from threadpoolctl import threadpool_limits
 
     from shotveil.host.adversaries.attacks import interference, interference_bound
+    from shotveil.host.console.terminal import LightCounter, is_terminal
     from shotveil.host.parties.keys import LINK, read_keys
     from shotveil.host.parties.optical_link import SimulatedLink
     from shotveil.host.parties.receipts import Signer
@@ -110,7 +111,10 @@ def link(
     with refusals():
         written = os.open(shots, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) if shots else None
 
+    counter = LightCounter()
+
     def record(shot: Any) -> None:
+        counter.count(shot)
         if written is not None:
             names = ("session", "batch", "layer", "part")
             # The server names the rows that it sends, except at symbol level, where it sends slots.
@@ -141,7 +145,8 @@ def link(
         host = address.rpartition(":")[0]
         inside = f", under the attack {attack}" if attack else ""
         ready = {"link": f"{host}:{port}", "attack": attack}
-        run_until_told(f"link ready at {host}:{port}{inside}", stop, ready, json)
+        view = counter.view if is_terminal() and not json else None
+        run_until_told(f"link ready at {host}:{port}{inside}", stop, ready, json, view=view)
     learned = None if adversary is None else float(adversary.learned())
     most = None if adversary is None else float(interference_bound(adversary))
     if json:

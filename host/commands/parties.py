@@ -133,6 +133,7 @@ def run_until_told(
     ready: Mapping[str, Any],
     json: bool,
     drain: Callable[[threading.Event], Any] = lambda hurry: None,
+    view: Callable[[], Any] | None = None,
 ) -> None:
     """Print one line when the party is ready, wait until it is told to stop, then call `stop`.
 
@@ -142,8 +143,11 @@ def run_until_told(
     drain: Function that is called before `stop` after SIGTERM. The event that it is given is set
         by a second signal.
 
-    The line is `what`, or with `json` the object `ready`.
+    The line is `what`, or with `json` the object `ready`. What `view` returns is shown below it, on
+    a terminal, and kept up to date.
     """
+    from shotveil.host.console.terminal import shown
+
     told, hurry = threading.Event(), threading.Event()
 
     def tell(number: int, _: object) -> None:
@@ -159,7 +163,8 @@ def run_until_told(
         print_event("ready", **ready)
     else:
         click.echo(what)
-    told.wait()
+    with shown(view):
+        told.wait()
     if not hurry.is_set():
         drain(hurry)
     stop()

@@ -247,6 +247,7 @@ def serve(
 
     from shotveil.host.adversaries.attacks import curious_server
     from shotveil.host.adversaries.curious_server import CuriousTransmitter
+    from shotveil.host.console.terminal import server_display
     from shotveil.host.design.clone_budget import clone_budget, inferences_within
     from shotveil.host.design.operating_point import Budgets, counted_weights
     from shotveil.host.extras import needs
@@ -405,6 +406,7 @@ def serve(
                 },
                 json,
                 drain,
+                None if json else stack.enter_context(server_display(ledger)),
             )
     finally:
         if child is not None:

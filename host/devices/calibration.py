@@ -266,6 +266,11 @@ def _fit(
     basis = shape(*(float(v) for v in fit.x))
     linear, *_ = np.linalg.lstsq(basis, field, rcond=None)
     size = complex(linear[1])
+    if not abs(float(fit.x[0])) < 1:
+        raise RangeError(
+            f"arm {name} has its null at {fit.x[0]:g} of the DAC's full scale; allowed: within "
+            "(-1, 1): is there light?"
+        )
     if abs(size) < 10 * error:
         raise RangeError(
             f"arm {name} moves the field by {abs(size):g} √SNU; allowed: 10 times the error "

@@ -42,15 +42,22 @@ def open_device(
     Raises `RangeError` for an invalid URL or a file that exists, and `DeviceError` if there is no
     such node.
     """
-    scheme, colon, where = url.partition(":")
+    require_url(url)
+    scheme, _, where = url.partition(":")
     known = plugins(GROUP)
-    if scheme not in known or not colon:
-        allowed = ", ".join(f"{name}:…" for name in sorted(known))
-        raise RangeError(f"device = {url!r} is no URL of a node; allowed: {allowed}")
     if record is not None and record.exists():
         raise RangeError(f"{record} exists; allowed: a new file to record to")
     device = _opener(known[scheme])(where, spec, plant)
     return device if record is None else RecordingDevice(device, record)
+
+
+def require_url(url: str) -> None:
+    """Raise `RangeError` for a text that is no URL of a node, whether or not there is a node."""
+    scheme, colon, _ = url.partition(":")
+    known = plugins(GROUP)
+    if scheme not in known or not colon:
+        allowed = ", ".join(f"{name}:…" for name in sorted(known))
+        raise RangeError(f"device = {url!r} is no URL of a node; allowed: {allowed}")
 
 
 def open_node(

@@ -461,7 +461,7 @@ class BudgetFilter:
     def _standing(self, client: str, name: str) -> str:
         """Return a name for what is known of a client since it was admitted last."""
         admissions = self.accounts.clients.get(client, ClientStanding()).admissions
-        return json.dumps([client, admissions, name])
+        return standing_name(client, admissions, name)
 
     def _account(self, network: str) -> NetworkAccount:
         account = self.accounts.account_of(network)
@@ -523,6 +523,11 @@ class BudgetFilter:
             "does not fit; what has leaked stays leaked, so more is possible only if the owner "
             "raises the budget" + (" or with fewer images at once" if inferences > 1 else "")
         )
+
+
+def standing_name(client: str, admissions: int, name: str) -> str:
+    """Return the name of a record of what is known of a client since its last admission."""
+    return json.dumps([client, admissions, name])
 
 
 def remaining_inferences(

@@ -41,6 +41,7 @@ class DataLedger:
     budget: Limit in bits per data element of an image, ≥ 0; None sets no limit.
     bound: Name of the data bound that both budgets are compared with.
     image_budget: Limit in bits of a whole image, ≥ 0; None sets no limit.
+    writable: Whether images can be charged; without it the ledger is only read, and has to exist.
 
     A layer that met an image at several gains counts at the highest of them, and with the most
     coherent light that ever returned of a row. Raises `RangeError`
@@ -54,6 +55,8 @@ class DataLedger:
         budget: float | None = None,
         bound: str = DATA_BOUND,
         image_budget: float | None = None,
+        *,
+        writable: bool = True,
     ) -> None:
         for name, bits in (("data budget", budget), ("image budget", image_budget)):
             if bits is not None:
@@ -61,7 +64,7 @@ class DataLedger:
         data_bound(bound)
         self.budget, self.bound, self.image_budget = budget, bound, image_budget
         self._lock = threading.Lock()
-        self._log = EventLog(path, create=True)
+        self._log = EventLog(path, writable=writable, create=writable)
         # For each image and (number of the layer, columns): the highest gain and the most coherent
         # photons so far, and rows.
         self._images: dict[str, _Rows] = {}
@@ -145,6 +148,11 @@ class DataLedger:
                 "image_most": float(image_most),
             }
         return found
+
+    @property
+    def events(self) -> int:
+        """Number of events in the file, where others may write."""
+        return self._log.head.sequence
 
     @property
     def images(self) -> int:

@@ -11,12 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtri
 
 from shotveil.host.extras import import_extra
 from shotveil.host.leakage.certificate import ChannelEstimate
-from shotveil.host.verification.estimation import Calibration
 from shotveil.host.verification.levels import FALSE_ALARM_PROBABILITY
+from shotveil.host.verification.tolerance import tolerated
 from shotveil.host.verification.verdict import Verification, verify
 from shotveil.models.adversaries.adversary import (
     Adversary,
@@ -89,26 +88,6 @@ def probe(modes: int, rows: int, seed: int = 1) -> Layer:
     require("rows", rows, at_least=1, integer=True)
     weights = np.random.default_rng([seed, 8]).normal(size=(rows, 2 * modes))
     return Layer(weights.clip(-CLIP, CLIP))
-
-
-def tolerated(
-    declared: ChannelEstimate, calibration: Calibration, false_alarm_probability: float
-) -> ChannelEstimate:
-    """The channel `declared`, made worse by the possible error of the shot-noise unit.
-
-    Half of `false_alarm_probability` goes to T̂, whose relative error is that of the unit, and half
-    to ε̂, whose error is that of the vacuum (see `host.verification.estimation`). Both errors are
-    normal, since records hold thousands of symbols.
-    """
-    require("false_alarm_probability", false_alarm_probability, above=0, below=1)
-    far = float(-ndtri(false_alarm_probability / 2))
-    receiver, shot = calibration.receiver, calibration.shot_error
-    beyond = receiver.efficiency * declared.excess_noise
-    excess_error = np.hypot(calibration.vacuum_error, shot * beyond) / receiver.efficiency
-    return ChannelEstimate(
-        declared.transmittance * max(1e-9, 1 - far * shot),
-        declared.excess_noise + far * float(excess_error),
-    )
 
 
 def run_attack(

@@ -37,6 +37,7 @@ LINES = {
     **dict.fromkeys(("ask", "link", "serve")),  # test_parties.py
     **dict.fromkeys(f"certificate {name}" for name in ("request", "revoke", "sign")),
     "compile": None,  # test_compile.py
+    "console": None,  # test_console.py
     **dict.fromkeys(("train",)),  # test_train.py
     **dict.fromkeys(("bench", "results")),  # half a minute each: the next test
 }

@@ -47,7 +47,7 @@ def built(monkeypatch):
         known.served = link, address, keys
         return Server(), 1234
 
-    def until_told(what, stop, ready, json):
+    def until_told(what, stop, ready, json, view=None):
         known.ready.append((what, ready, json))
         known.meanwhile()
         stop()

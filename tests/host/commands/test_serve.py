@@ -108,7 +108,7 @@ def built(monkeypatch):
         known.served = server, address, keys
         return Answering(), 1234
 
-    def until_told(what, stop, ready, json, drain):
+    def until_told(what, stop, ready, json, drain, view=None):
         known.ready.append((what, ready, json))
         known.meanwhile()
         stop()

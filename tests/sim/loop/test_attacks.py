@@ -7,15 +7,13 @@ import pytest
 
 from shotveil.host.devices.device import DeviceError
 from shotveil.host.devices.node import Node
-from shotveil.host.leakage.certificate import ChannelEstimate
-from shotveil.host.verification.estimation import Calibration
 from shotveil.models.adversaries.intercept_resend import Interceptor
 from shotveil.models.adversaries.tap import FibreTap
 from shotveil.models.common.checks import RangeError
 from shotveil.models.digitiser.spec import DigitiserSettings
 from shotveil.models.node.light import layout_of
 from shotveil.models.waveform.noise import Normals
-from shotveil.sim.loop.attacks import attacks, probe, run_attack, tolerated
+from shotveil.sim.loop.attacks import attacks, probe, run_attack
 from shotveil.sim.loop.session import Loop, Network
 from shotveil.sim.loop.settings import realistic
 
@@ -90,19 +88,6 @@ def test_a_client_whose_node_fails_is_judged_all_the_same(records, monkeypatch):
     unit = replace(records[FULL], responses=(1.0,))
     found = run_attack("tap", layer, SETTINGS, unit, 1, backend="rtl")
     assert found.verdict.symbols == 2 * 100 * 100
-
-
-def test_a_calibration_of_few_symbols_tolerates_more():
-    declared = ChannelEstimate(0.96, 0.02)
-    known = {
-        count: tolerated(declared, Calibration(1.03, 0.03, count, count, (1, 1), 2, 0.9), 1e-6)
-        for count in (10_000, 1_000_000)
-    }
-    for count, channel in known.items():
-        # Five standard errors: of 2·10⁻⁶ an honest receiver would be beyond either.
-        error = 4.8916 * np.sqrt(2 / count)
-        assert channel.excess_noise == pytest.approx(0.02 + error * 1.03 / 0.45, rel=1e-3)
-        assert channel.transmittance == pytest.approx(0.96 * (1 - error * np.hypot(1.03, 0.03)))
 
 
 def test_short_rows_have_frames_that_both_receivers_take():
