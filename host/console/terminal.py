@@ -59,7 +59,7 @@ def is_terminal() -> bool:
 def server_display(ledger: Path | str) -> Iterator[View | None]:
     """Give what a server shows of its ledger, or None where there is no terminal.
 
-    A ledger in a database, which many servers share, is not shown: its account is not this server's.
+    A ledger in a database is not shown, because many servers share its account.
     """
     if isinstance(ledger, str) or not is_terminal():
         yield None

@@ -212,15 +212,20 @@ class PostgresLog(EventLog):
         events: Iterable[tuple[str, Mapping[str, Any]]],
         records: Mapping[str, bytes] | None = None,
         accept: Callable[[Event], None] = lambda event: None,
+        *,
+        at_once: bool = True,
     ) -> list[Event]:
-        """Write as `EventLog.append_all`, in this thread's turn or, without one, in its own."""
+        """Write as `EventLog.append_all`, in this thread's turn or, without one, in its own.
+
+        The database has what it returned on its disk, whether or not that has to be `at_once`.
+        """
         if getattr(self._local, "connection", None) is None:
             with self._guard:
                 stored = self.begin()
                 try:
                     if stored != self._head:
                         raise RangeError(f"ledger {self.path} was written meanwhile; try again")
-                    written = self.append_all(events, records, accept)
+                    written = self.append_all(events, records, accept, at_once=at_once)
                 except BaseException:
                     self.finish(keep=False)
                     raise
