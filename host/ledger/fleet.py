@@ -219,9 +219,9 @@ class FleetFilter(BudgetFilter):
     def refusal(self, client: str) -> str:
         """Return why a client is refused, as of a second ago or less; "" if it is not."""
         if time.monotonic() - self._followed > STALE:
-            return super().refusal(client)
-        known = self.accounts.clients.get(client)
-        return known.refused if known is not None else ""
+            with self._changed:  # a turn, at whose beginning this server reads what others wrote
+                return super().refusal(client)
+        return super().refusal(client)
 
     def close(self) -> None:
         """End this server's sessions and leave the database."""
