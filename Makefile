@@ -139,6 +139,11 @@ layouts: .venv/.setup-test  ## 50 random layouts on each compiled receiver: equa
 mutations: .venv/.setup-test  ## plant 40 changes in gateware and models, which their tests have to find (many minutes)
 	$(BIN)/shotveil lab mutations $(FILE)
 
+coverage: .venv/.setup-test  ## branch coverage of leakage, ledger, verification and parties, at least 80 % together (many minutes)
+	$(BIN)/pytest --numprocesses auto --dist loadfile --cov-branch --cov-fail-under 80 \
+	    --cov-report term-missing:skip-covered \
+	    $(foreach room,leakage ledger verification parties,--cov host/$(room) tests/host/$(room))
+
 mutation: .venv/.setup-test  ## plant N=200 random changes in leakage, ledger, verification, parties and the models; say what survives (hours)
 	$(BIN)/shotveil lab mutations $(FILE) --drawn $(or $(N),200) --seed $(or $(SEED),1)
 
@@ -166,4 +171,4 @@ soak-link: .venv/.setup-test  ## 10^6 packets over a wire that damages, loses an
 
 clean:  ## remove the environment and everything that commands wrote here; say where the cache is
 	-@$(BIN)/python -c "from shotveil.host.run.cache import cache_path; print('the cache stays:', cache_path())"
-	rm -rf .venv build dist reports sim_build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf .coverage* .venv build dist reports sim_build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

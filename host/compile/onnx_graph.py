@@ -169,7 +169,9 @@ class OnnxSource:
             path = Path(folder) / "simple.onnx"
             options.optimized_model_filepath = str(path)
             try:
-                self._ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+                self._ort.InferenceSession(
+                    model, options, providers=["CPUExecutionProvider"], enable_fallback=0
+                )
             except Exception as error:
                 raise RangeError(
                     f"ONNX Runtime cannot run the model: {first_line(error)}"

@@ -43,7 +43,10 @@ def session_of(model: bytes, threads: int = THREADS) -> Any:
     options.intra_op_num_threads = options.inter_op_num_threads = threads
     options.log_severity_level = 3
     try:
-        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        # A fallback would try the same once more, and print so to standard output.
+        return ort.InferenceSession(
+            model, options, providers=["CPUExecutionProvider"], enable_fallback=0
+        )
     except Exception as error:  # ONNX Runtime's own types, which have no common base
         raise RangeError(f"ONNX Runtime cannot run the model: {first_line(error)}") from None
 

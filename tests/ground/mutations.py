@@ -24,6 +24,7 @@ import numpy as np
 
 from shotveil.host.commands.cli import cli
 from shotveil.host.commands.config import read_config
+from shotveil.host.compile.onnx_graph import OnnxSource
 from shotveil.host.design.sweep import read_points
 from shotveil.host.devices.calibration import NodeCalibration
 from shotveil.host.devices.device import DeviceError
@@ -154,8 +155,34 @@ def _data_readers(folder: Path) -> dict[str, Reader]:
         "csv.gz": Reader(as_named(".csv.gz"), gzip.compress(table, mtime=0), _bytes),
         "parquet": Reader(as_named(".parquet"), stored("x.parquet"), _bytes),
         "picture": Reader(picture, stored("x.png"), _bytes),
+        "onnx": Reader(
+            lambda path: OnnxSource(path, np.zeros((2, 3), np.float32)).network(0),
+            _onnx_model(),
+            _bytes,
+        ),
         "front end": Reader(load_front_end, stored("x.features"), _bytes_or(_npz_parts)),
     }
+
+
+def _onnx_model() -> bytes:
+    """A dense network of two layers."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    rng = np.random.default_rng(3)
+    arrays = {"w": rng.random((4, 3)), "b": np.ones(4), "v": rng.random((2, 4))}
+    nodes = [
+        helper.make_node("Gemm", ["x", "w", "b"], ["h"], "one", transB=1),
+        helper.make_node("Relu", ["h"], ["r"], "relu"),
+        helper.make_node("Gemm", ["r", "v"], ["y"], "two", transB=1),
+    ]
+    ends = [
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", size])]
+        for name, size in (("x", 3), ("y", 2))
+    ]
+    weights = [numpy_helper.from_array(a.astype(np.float32), name) for name, a in arrays.items()]
+    graph = helper.make_graph(nodes, "g", *ends, weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    return bytes(model.SerializeToString())
 
 
 def check(reader: Reader, path: Path, data: bytes) -> str:

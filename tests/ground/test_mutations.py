@@ -11,7 +11,7 @@ COUNT = int(os.environ.get("SHOTVEIL_MUTATIONS", "2000"))
 NAMES = (
     *("network", "idx", "idx.gz", "record", "calibration", "server's calibration"),
     *("client's calibration", "sweep", "config", "certificate", "key"),
-    *("samples", "array", "csv", "csv.gz", "parquet", "picture", "front end"),
+    *("samples", "array", "csv", "csv.gz", "parquet", "picture", "front end", "onnx"),
 )
 
 
@@ -25,7 +25,7 @@ def test_all_readers_are_here(known):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_file_is_read_or_refused_in_one_line(known, tmp_path, name):
+def test_every_file_is_read_or_refused_in_one_line(known, tmp_path, name, capfd):
     reader = known[name]
     rng = np.random.default_rng(NAMES.index(name))
     wrong = {}
@@ -33,6 +33,7 @@ def test_every_file_is_read_or_refused_in_one_line(known, tmp_path, name):
         if said := check(reader, tmp_path / "file", reader.mutate(reader.good, rng)):
             wrong.setdefault(said, number)
     assert wrong == {}
+    assert capfd.readouterr().out == ""  # where a result would be printed
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -102,6 +102,14 @@ def test_what_holds_weights_behind_the_cut_is_refused_by_name():
     require_same(source, source.network(1), f32(2, 2, 3, 3))
 
 
+def test_text_that_is_no_utf8_is_refused_without_a_word_on_standard_output(tmp_path, capfd):
+    good = onnx_model([node("Add", ["x", "w"], ["y"], "plus")], (2,), (2,), w=f32(2))
+    (tmp_path / "m.onnx").write_bytes(good.replace(b"Add", b"\xff\xfe\xfd"))
+    with pytest.raises(RangeError, match="ONNX"):
+        OnnxSource(tmp_path / "m.onnx", f32(1, 2))
+    assert capfd.readouterr().out == ""
+
+
 def test_models_that_cannot_be_run_are_refused(tmp_path):
     dense = [node("Gemm", ["x", "w"], ["y"], "dense", transB=1)]
     with pytest.raises(RangeError, match="not found"):
