@@ -30,6 +30,8 @@ TABLE = Path(__file__).with_name("majorant.npz")
 _MODULATION = np.concatenate([np.arange(-15, 40) / 5, np.arange(8, 17)])
 _EXCESS_NOISE = np.arange(-45, 1) / 5
 _LOST_AMPLITUDE = np.arange(-32, 1) / 4  # behind the layer for no loss at all
+_CORNERS = np.array(list(product((0, 1), repeat=3)))  # of a cell of the grid
+_BLOCK = 1 << 14
 
 
 class PlaneTable(NamedTuple):
@@ -69,7 +71,14 @@ def majorant_per_mode(
     # Without noise there are only modes that lose light, whose χ is concave: no split gains.
     quiet = (e == 0) | (a == 0)
     bits[quiet] = holevo_of_modulation(a[quiet], t[quiet], e[quiet])
-    bits[~quiet] = _least_plane(a[~quiet], e[~quiet], (1 - t[~quiet]) / (1 + np.sqrt(t[~quiet])))
+    noisy = a[~quiet], e[~quiet], (1 - t[~quiet]) / (1 + np.sqrt(t[~quiet]))
+    # In blocks, so that memory stays small for any number of them.
+    bits[~quiet] = np.concatenate(
+        [
+            _least_plane(*(v[first : first + _BLOCK] for v in noisy))
+            for first in range(0, max(len(noisy[0]), 1), _BLOCK)
+        ]
+    )
     # The entropy of the light itself is the most that even all of it tells.
     return np.asarray(np.minimum(bits, thermal_entropy(a / 2)))[()]
 
@@ -103,20 +112,14 @@ def _least_plane(a: Real, e: Real, s: Real) -> Real:
         _below(table.excess_noise, e),
         np.where(lossless, 0, layer),
     )
-    least = np.full(a.shape, np.inf)
-    for i, j, k in product((0, 1), repeat=3):
-        third = np.where(lossless, 0, np.minimum(cells[2] + k, len(table.lost_amplitude)))
-        d, by_energy, by_noise, by_loss = np.moveaxis(
-            table.planes[
-                np.minimum(cells[0] + i, len(table.modulation) - 1),
-                np.minimum(cells[1] + j, len(table.excess_noise) - 1),
-                third,
-            ],
-            -1,
-            0,
-        )
-        least = np.minimum(least, d + by_energy * a + by_noise * e + by_loss * a * s)
-    return least
+    last = np.array(table.planes.shape[:3]) - 1
+    around = [
+        np.minimum(cell + step[:, None], most)
+        for cell, step, most in zip(cells, _CORNERS.T, last, strict=True)
+    ]
+    around[2] = np.where(lossless, 0, around[2])
+    d, by_energy, by_noise, by_loss = np.moveaxis(table.planes[tuple(around)], -1, 0)
+    return np.asarray((d + by_energy * a + by_noise * e + by_loss * a * s).min(axis=0))
 
 
 def _below(axis: Real, values: Real) -> NDArray[np.intp]:

@@ -140,11 +140,7 @@ class Tally:
         bits = 0.0
         if keys:
             none = np.zeros(1, dtype=np.int64)
-            each = np.broadcast_arrays(*(held.get(k, none) + more.get(k, none) for k in keys))
-            # Many rows share the same counts, so the leakage is computed once for each pattern.
-            patterns, occurrence = np.stack(each), np.ones(1, dtype=np.int64)
-            if patterns.shape[1] > 1:
-                patterns, occurrence = np.unique(patterns, axis=1, return_counts=True)
+            patterns, occurrence = _patterns([held.get(k, none) + more.get(k, none) for k in keys])
             variances = np.array([variance for _, variance in keys])
             channels = sorted({channel for channel, _ in keys})
             modulation = np.zeros((len(channels), patterns.shape[1]))
@@ -163,6 +159,25 @@ def compact(copies: NDArray[np.int64]) -> NDArray[np.int64]:
     Such an array means the same in sums, and most clients send all rows equally often.
     """
     return copies[:1].copy() if np.all(copies == copies[0]) else copies
+
+
+def _patterns(
+    counts: Sequence[NDArray[np.int64]],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the different columns of counts, (counts, patterns), and how often each occurs.
+
+    counts: Arrays (rows,), or (1,) where all rows have the same number. Many rows share the same
+        counts, so that what leaks is computed once for each pattern.
+    """
+    apart = [c for c in counts if len(c) > 1]
+    if not apart:
+        return np.stack(counts), np.ones(1, dtype=np.int64)
+    order = np.lexsort(apart[::-1])
+    ordered = np.stack(apart)[:, order]
+    first = np.flatnonzero(np.append(True, np.any(ordered[:, 1:] != ordered[:, :-1], axis=0)))
+    occurrence = np.diff(np.append(first, len(order)))
+    place = order[first]
+    return np.stack([np.broadcast_to(c, order.shape)[place] for c in counts]), occurrence
 
 
 @dataclass(frozen=True)

@@ -286,17 +286,29 @@ class BudgetFilter:
                     raise BudgetExhausted(self._explain(session, inferences))
                 self._changed.wait(left)
 
-    def commit(self, reserve: Reserve, evidence: Mapping[str, bytes] | None = None) -> None:
+    def commit(
+        self,
+        reserve: Reserve,
+        evidence: Mapping[str, bytes] | None = None,
+        channel: LayerChannel | None = None,
+    ) -> None:
         """Charge a reserve at its session's channel, since verification accepted its light.
 
         evidence: Records of the client's evidence that its light changed, by name; they are kept in
-            the same step. Raises `RangeError` for a reserve that is not outstanding.
+            the same step.
+        channel: A channel that replaces the session's in the same step, as by `restate`.
+
+        Without a new channel the step need not wait for the disk: if it is lost with the power, the
+        light stays charged as lost. Raises `RangeError` for a reserve that is not outstanding.
         """
         with self._changed:
             if reserve.sequence not in self.accounts.outstanding:
                 raise RangeError(f"reserve {reserve.sequence} is not outstanding")
             client = self.accounts.sessions[reserve.session].client
-            self._write("commit", {"reserve": reserve.sequence}, client, evidence)
+            # The new channel first: the rows that are committed then never count for less.
+            restated = self._restated(reserve.session, reserve.layer, channel)
+            events = [*restated, ("commit", {"reserve": reserve.sequence})]
+            self._write_all(events, client, evidence, at_once=bool(restated))
             self._changed.notify_all()
 
     def settle(self, reserve: int, evidence: Mapping[str, Any]) -> None:
@@ -336,8 +348,8 @@ class BudgetFilter:
 
     def refusal(self, client: str) -> str:
         """Return why a client is refused; "" if it is not."""
-        with self._changed:
-            return self.accounts.clients.get(client, ClientStanding()).refused
+        # Without the lock, which others hold while they wait for the disk.
+        return self.accounts.clients.get(client, ClientStanding()).refused
 
     def readmit(self, client: str) -> None:
         """Admit a refused client again. Its evidence begins anew; what leaked stays charged.
@@ -358,10 +370,18 @@ class BudgetFilter:
         Verification calls this when more data gave it a better channel.
         """
         with self._changed:
-            if self.accounts.sessions[session].channels[layer] != channel:
-                body: dict[str, Any] = {sense: list(getattr(channel, sense)) for sense in SENSES}
-                self._write("channel", {"session": session, "layer": layer, **body})
+            if restated := self._restated(session, layer, channel):
+                self._write_all(restated)
                 self._changed.notify_all()
+
+    def _restated(
+        self, session: str, layer: int, channel: LayerChannel | None
+    ) -> list[tuple[str, Mapping[str, Any]]]:
+        """Return the event by which a layer's channel is replaced; none if it stays as it is."""
+        if channel is None or self.accounts.sessions[session].channels[layer] == channel:
+            return []
+        body: dict[str, Any] = {sense: list(getattr(channel, sense)) for sense in SENSES}
+        return [("channel", {"session": session, "layer": layer, **body})]
 
     def end_session(self, session: str, reason: str) -> None:
         """End a session. What it reserved and did not commit stays charged."""
@@ -398,19 +418,32 @@ class BudgetFilter:
         client: str = "",
         evidence: Mapping[str, bytes] | None = None,
     ) -> int:
-        """Try an event on the accounts, write it to disk, and return its sequence number.
+        """Write one event as `_write_all` does, and return its sequence number."""
+        return self._write_all([(kind, body)], client, evidence)
+
+    def _write_all(
+        self,
+        events: Sequence[tuple[str, Mapping[str, Any]]],
+        client: str = "",
+        evidence: Mapping[str, bytes] | None = None,
+        *,
+        at_once: bool = True,
+    ) -> int:
+        """Try events on the accounts, write them to disk in one step; return the last one's number.
 
         The log keeps only what the accounts take. Where either refuses, the accounts are read from
         the file again, so they never hold anything else than the file. Records of the evidence on
-        a client are written in the same step, and the event names their digests.
+        a client are written in the same step, and the last event names their digests.
         """
         records = {}
         if evidence:
             digests = {name: hashlib.sha256(data).hexdigest() for name, data in evidence.items()}
-            body = {**body, "records": {client: digests}}
+            *others, (kind, body) = events
+            events = [*others, (kind, {**body, "records": {client: digests}})]
             records = {self._standing(client, name): data for name, data in evidence.items()}
         try:
-            (written,) = self._log.append_all([(kind, body)], records, self.accounts.apply)
+            append = self._log.append_all
+            written = append(events, records, self.accounts.apply, at_once=at_once)[-1]
         except BaseException:
             self.accounts = restore(self._log)
             raise

@@ -1,6 +1,8 @@
 """An append-only, hash-chained log of events in one SQLite file.
 
-An event is on disk before the call that appends it returns. Every event carries an HMAC-SHA256 over
+An event is on disk before the call that appends it returns, unless the caller lets it wait for the
+next one that has to be. Then a failure of the power may take it, with all that follow; the end of
+this process, however sudden, does not. Every event carries an HMAC-SHA256 over
 itself and the HMAC of its predecessor. A sealed head record, written in the same transaction, says
 which event is the last. So without the key no event, not even the last one, can be edited, removed
 or moved. The key is a file beside the log that only its owner can read. An old copy of the whole
@@ -198,7 +200,6 @@ class EventLog:
         self._place, self._size = status.st_ino, status.st_size
         if status.st_mode & 0o077:
             self._file.chmod(0o600)  # it holds names, sessions and what they cost
-        # With FULL, a committed transaction survives a power failure.
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
         if self._format < 2:
@@ -253,10 +254,14 @@ class EventLog:
         events: Iterable[tuple[str, Mapping[str, Any]]],
         records: Mapping[str, bytes] | None = None,
         accept: Callable[[Event], None] = lambda event: None,
+        *,
+        at_once: bool = True,
     ) -> list[Event]:
         """Write all events and records or none; return the events, which are on disk then.
 
         records: Values by name; each replaces the one that had its name before.
+        at_once: Whether they have to be on disk on return. Otherwise they are there at the latest
+            with the next events that have to be, which takes far less time.
         accept: Function that is called with each event before the transaction ends. Where it
             raises, nothing is written.
 
@@ -272,6 +277,9 @@ class EventLog:
                 written.append((Event(head.sequence, now, kind, json.loads(text), digest), text))
             self.require_in_place()
             database = self._open_database()
+            # With FULL, a committed transaction survives a failure of the power, and so do those
+            # that were committed with NORMAL before it.
+            database.execute(f"PRAGMA synchronous = {'FULL' if at_once else 'NORMAL'}")
             database.execute("BEGIN IMMEDIATE")
             try:
                 database.executemany(

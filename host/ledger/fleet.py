@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Any
 
 from shotveil.host.leakage.composition import ChannelClass
-from shotveil.host.ledger.accounts import Reserve
+from shotveil.host.ledger.accounts import LayerChannel, Reserve
 from shotveil.host.ledger.budget import BudgetFilter
 from shotveil.host.ledger.postgres_log import PostgresLog
 from shotveil.host.ledger.snapshots import EVERY, restore
@@ -200,7 +200,12 @@ class FleetFilter(BudgetFilter):
                 standing,
             )
 
-    def commit(self, reserve: Reserve, evidence: Mapping[str, bytes] | None = None) -> None:
+    def commit(
+        self,
+        reserve: Reserve,
+        evidence: Mapping[str, bytes] | None = None,
+        channel: LayerChannel | None = None,
+    ) -> None:
         """Charge a reserve as `BudgetFilter.commit`, unless its session has ended.
 
         A session that ended may go on elsewhere, where the evidence on the client grows now.
@@ -209,14 +214,14 @@ class FleetFilter(BudgetFilter):
             known = self.accounts.sessions.get(reserve.session)
             if known is None or known.ended:
                 raise RangeError(f"session {reserve.session} has ended; its light stays charged")
-            super().commit(reserve, evidence)
+            super().commit(reserve, evidence, channel)
 
     def refusal(self, client: str) -> str:
         """Return why a client is refused, as of a second ago or less; "" if it is not."""
         if time.monotonic() - self._followed > STALE:
-            return super().refusal(client)
-        known = self.accounts.clients.get(client)
-        return known.refused if known is not None else ""
+            with self._changed:
+                return super().refusal(client)
+        return super().refusal(client)
 
     def close(self) -> None:
         """End this server's sessions and leave the database."""
@@ -231,17 +236,20 @@ class FleetFilter(BudgetFilter):
             self._holder.close()
         self._log.close()
 
-    def _write(
+    def _write_all(
         self,
-        kind: str,
-        body: Mapping[str, Any],
+        events: Sequence[tuple[str, Mapping[str, Any]]],
         client: str = "",
         evidence: Mapping[str, bytes] | None = None,
+        *,
+        at_once: bool = True,
     ) -> int:
         self._require_here()
-        if kind == "session":
-            body = {**body, "server": self._server}
-        return super()._write(kind, body, client, evidence)
+        named = [
+            (kind, {**body, "server": self._server} if kind == "session" else body)
+            for kind, body in events
+        ]
+        return super()._write_all(named, client, evidence, at_once=at_once)
 
     def _elsewhere(self, account: Any) -> bool:
         return bool(account.server != self._server)

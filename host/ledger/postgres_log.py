@@ -212,8 +212,13 @@ class PostgresLog(EventLog):
         events: Iterable[tuple[str, Mapping[str, Any]]],
         records: Mapping[str, bytes] | None = None,
         accept: Callable[[Event], None] = lambda event: None,
+        *,
+        at_once: bool = True,
     ) -> list[Event]:
-        """Write as `EventLog.append_all`, in this thread's turn or, without one, in its own."""
+        """Write as `EventLog.append_all`, in this thread's turn or, without one, in its own.
+
+        All are on disk when the turn ends, also where they need not be `at_once`.
+        """
         if getattr(self._local, "connection", None) is None:
             with self._guard:
                 stored = self.begin()

@@ -42,6 +42,8 @@ MODEL, SERVER_PORT, CLIENT_PORT = (
 )
 SHORT, LONG = 30.0, 300.0  # deadlines in seconds: for a single answer, and for a layer
 EPOCH = "shotveil-epoch"  # the metadata that names a server's hold of a link
+OPENS = 60  # sessions that a client may begin at once, and
+OPEN_SECONDS = 0.5  # after how many seconds it may begin one more
 WORKERS = 64  # every layer on its way takes one worker at the server and two at the link
 
 M = TypeVar("M", bound=Message)
@@ -104,6 +106,7 @@ def serve_model(
 
     Port 0 takes any free port. Raises `OSError` where the address cannot be listened on.
     """
+    opens = _Rate(OPENS, OPEN_SECONDS)
 
     def admitted(peer: Peer) -> str:
         if revoked(peer.certificate):
@@ -112,8 +115,12 @@ def serve_model(
             )
         return peer.name
 
+    def begin(hello: pb.Hello, peer: Peer) -> pb.Welcome:
+        opens.require(peer.name)
+        return server.open(hello, admitted(peer))
+
     methods = {
-        "Open": _unary(pb.Hello, CLIENT, lambda m, peer: server.open(m, admitted(peer))),
+        "Open": _unary(pb.Hello, CLIENT, begin),
         "RunLayer": _stream(
             pb.LayerRequest, CLIENT, lambda m, peer: server.run_layer(m, admitted(peer))
         ),
@@ -272,7 +279,7 @@ def _each(context: Any, run: Callable[[], Iterator[Message]]) -> Iterator[Messag
 def _guarded(context: Any, run: Callable[[], Any]) -> Any:
     """Turn a refusal into a gRPC status.
 
-    An unforeseen error is logged in full, and its details are not sent to the peer.
+    An unforeseen error is logged with its traceback, and its details are not sent to the peer.
     """
     try:
         return run()
@@ -280,14 +287,41 @@ def _guarded(context: Any, run: Callable[[], Any]) -> Any:
         refused[error.refusal.value] += 1
         _REFUSALS.note(_name(context), str(error))
         context.abort(grpc.StatusCode[error.refusal.value], str(error))
-    except Exception:
-        log.exception("request of %s failed", context.peer())
+    except Exception as error:
+        _REFUSALS.note(_name(context), f"its request failed: {error!r}", error)
         context.abort(grpc.StatusCode.INTERNAL, "the request failed; see the log")
 
 
 def _name(context: Any) -> str:
     names = context.auth_context().get("x509_common_name", [])
     return names[0].decode(errors="replace") if len(names) == 1 else "nobody"
+
+
+class _Rate:
+    """Bounds how often each client may begin a session, as every one costs two events on disk.
+
+    most: How many it may begin at once.
+    seconds: After how many seconds it may begin one more.
+    """
+
+    def __init__(self, most: int, seconds: float) -> None:
+        self._most, self._seconds = most, seconds
+        self._guard = threading.Lock()
+        self._of: dict[str, tuple[float, float]] = {}  # how many are left, and when that was so
+
+    def require(self, name: str) -> None:
+        """Count a session of a client. Raises `ProtocolError` if it may not begin another now."""
+        with self._guard:
+            now = time.monotonic()
+            left, since = self._of.get(name, (float(self._most), now))
+            left = min(float(self._most), left + (now - since) / self._seconds)
+            self._of[name] = left - (left >= 1), now
+        if left < 1:
+            raise ProtocolError(
+                Refusal.RESOURCE_EXHAUSTED,
+                f"client {name} began {self._most} sessions in short order; allowed: one more "
+                f"every {self._seconds:g} s",
+            )
 
 
 class _Refusals:
@@ -301,7 +335,7 @@ class _Refusals:
         self._guard = threading.Lock()
         self._of: dict[str, tuple[float, int]] = {}  # since when, and how many
 
-    def note(self, name: str, text: str) -> None:
+    def note(self, name: str, text: str, error: Exception | None = None) -> None:
         with self._guard:
             now = time.monotonic()
             since, count = self._of.get(name, (now, 0))
@@ -312,7 +346,8 @@ class _Refusals:
         if left_out:
             log.warning("refused %s %d times more", name, left_out)
         if count < self._most:
-            log.warning("refused %s: %s", name, text if len(text) <= 300 else text[:299] + "…")
+            short = text if len(text) <= 300 else text[:299] + "…"
+            log.warning("refused %s: %s", name, short, exc_info=error)
 
 
 _REFUSALS = _Refusals()

@@ -101,6 +101,8 @@ class _Session:
     left: float = -math.inf  # when its last layer ended
     images: int = 0
     epoch: str = ""  # the hold of the link that the session belongs to
+    begun: bool = False  # link and ledger know of it
+    ending: bool = False  # it gives way to another one
 
 
 @dataclass(eq=False)
@@ -162,8 +164,9 @@ class ModelServer:
         ledger.register(network)
         self._light = transmitter(port, rng.spawn(1)[0])
         self._hold_weights()
-        for reserve in list(ledger.accounts.outstanding.values())[-MOST_SETTLED:]:
-            self._settle(reserve)  # of a server that died, if the link still knows
+        # Reserves that the link is asked about, first those of a server that died.
+        self._doubtful = list(ledger.accounts.outstanding.values())[-MOST_SETTLED:]
+        self._settle_doubtful()
 
     def _hold_weights(self) -> None:
         for key, rows in zip(self._keys, self._rows, strict=True):
@@ -195,9 +198,11 @@ class ModelServer:
         self._expire()
         links, settings = self._links, self._settings
         session_id = secrets.token_hex(16)
-        self._make_room(client)
         with self._guard:
-            require_room(self._sessions.values(), settings.sessions)
+            # Of a client that has as many as it may, one gives way.
+            gone = to_end(self._sessions, client, MOST_OF_CLIENT)
+            others = (each for name, each in self._sessions.items() if name != gone)
+            require_room(others, settings.sessions)
             rng = self._rng.spawn(1)[0]
             layers = self._network.layers
             session = _Session(
@@ -206,8 +211,13 @@ class ModelServer:
                 rng,
             )
             self._sessions[session_id] = session
+            giving_way = self._sessions.get(gone)
+            if giving_way is not None:
+                giving_way.ending = True
+        if giving_way is not None:
+            self._end(gone, giving_way, "the client began another one")
         try:
-            self._begin_at_link(session_id, client)
+            self._begin_at_link(session_id, session)
             self._ledger.open_session(
                 session_id,
                 digest,
@@ -229,6 +239,11 @@ class ModelServer:
             if isinstance(error, BudgetExhausted):
                 raise ProtocolError(Refusal.RESOURCE_EXHAUSTED, str(error)) from None
             raise
+        with self._guard:
+            session.begun = session_id in self._sessions
+        if not session.begun:
+            self._ledger.end_session(session_id, "the server shut down")
+            raise ProtocolError(Refusal.UNAVAILABLE, "the server shuts down")
         log.info("session %s of client %s begins", session_id[:8], client)
         return pb.Welcome(
             version=VERSION,
@@ -327,19 +342,11 @@ class ModelServer:
         except RangeError as error:
             raise ProtocolError(Refusal.FAILED_PRECONDITION, str(error)) from None
 
-    def _make_room(self, client: str) -> None:
-        """End the session that a client used least recently, if it has as many as it may."""
-        with self._guard:
-            name = to_end(self._sessions, client, MOST_OF_CLIENT)
-            session = self._sessions.get(name)
-        if session is not None:
-            self._end(name, session, "the client began another one")
-
-    def _begin_at_link(self, session_id: str, client: str) -> None:
+    def _begin_at_link(self, session_id: str, session: _Session) -> None:
         """Announce a session to the link, which may have been restarted since the last one."""
         epoch = self._light.epoch
         try:
-            self._light.begin(session_id, client)
+            self._light.begin(session_id, session.client)
         except ProtocolError as error:
             if error.refusal is not Refusal.NOT_FOUND:
                 raise
@@ -348,22 +355,35 @@ class ModelServer:
                     log.warning("the link forgot this server, which begins anew: %s", error)
                     self._light.renew()
                     self._hold_weights()
-                    for other, session in list(self._sessions.items()):
-                        if session.epoch not in ("", self._light.epoch):
-                            self._end(other, session, "the link began anew")
-            self._light.begin(session_id, client)
-        self._sessions[session_id].epoch = self._light.epoch
+                    for name, other in list(self._sessions.items()):
+                        if other.epoch not in ("", self._light.epoch):
+                            self._end(name, other, "the link began anew")
+            self._light.begin(session_id, session.client)
+        session.epoch = self._light.epoch
+        self._settle_doubtful()
 
     def _settle(self, reserve: Reserve) -> None:
-        """Take a charge back if the link states that its light never left."""
+        """Take a charge back if the link states that its light never left.
+
+        If the link cannot be asked now, it is asked again when the next session begins.
+        """
         try:
             evidence = self._light.never_sent(reserve)
         except ProtocolError as error:
-            log.warning("reserve %d stays charged: %s", reserve.sequence, error)
+            log.warning("reserve %d stays charged for now: %s", reserve.sequence, error)
+            with self._guard:
+                self._doubtful = [*self._doubtful, reserve][-MOST_SETTLED:]
             return
         if evidence is not None:
             self._ledger.settle(reserve.sequence, evidence)
             log.info("reserve %d is not charged: its light never left", reserve.sequence)
+
+    def _settle_doubtful(self) -> None:
+        with self._guard:
+            doubtful, self._doubtful = self._doubtful, []
+        for reserve in doubtful:
+            if reserve.sequence in self._ledger.accounts.outstanding:
+                self._settle(reserve)
 
     def _require_admitted(self, client: str) -> None:
         if reason := self._ledger.refusal(client):
@@ -384,7 +404,9 @@ class ModelServer:
             modes = [layer.modes for layer in self._network.layers]
             known = self._ledger.evidence(client)
             settings, digest = self._settings.monitor, self._network.digest
-            monitor = ClientMonitor(self._links, modes, settings, digest, known)
+            monitor = ClientMonitor(
+                self._links, modes, settings, digest, known, certifies=self._light.mixes
+            )
             self._monitors[client] = monitor
         return monitor
 
@@ -567,10 +589,7 @@ class ModelServer:
                 for i in range(len(self._rows)):
                     self._ledger.restate(request.session, i, monitor.channel(i))
             elif reserve is not None:
-                # The new channel first: the rows that are committed then never count for less.
-                if (channel := monitor.new_certificate(layer)) is not None:
-                    self._ledger.restate(request.session, layer, channel)
-                self._ledger.commit(reserve, evidence)
+                self._ledger.commit(reserve, evidence, monitor.new_certificate(layer))
         if judgement.verdict is Verdict.ABORT:
             log.warning("client %s is refused: %s", client, judgement.reason)
             raise ProtocolError(Refusal.ABORTED, f"verification refused: {judgement.reason}")
@@ -604,7 +623,8 @@ class ModelServer:
                 while len(self._refused) > MOST_SESSIONS:
                     del self._refused[next(iter(self._refused))]
         log.info("session %s of client %s ends: %s", session_id[:8], session.client, reason)
-        self._ledger.end_session(session_id, reason)
+        if session.begun:
+            self._ledger.end_session(session_id, reason)
         dropped = pb.Dropped(version=VERSION, session=session_id)
         dropped.reason = f"the session was ended: {reason}"
         if refusal is not None:

@@ -13,11 +13,17 @@ from shotveil.host.protocol.wire import ProtocolError, Refusal
 
 
 class Open(Protocol):
-    """An open session: its client, the moment of its last use, and the batches that it runs."""
+    """An open session: its client, the moment of its last use, and the batches that it runs.
+
+    begun: Whether link and ledger know of it.
+    ending: Whether it gives way to another one already.
+    """
 
     client: str
     used: float
     running: set[int]
+    begun: bool
+    ending: bool
 
 
 def to_end(sessions: Mapping[str, Any], client: str, most: int) -> str:
@@ -25,11 +31,18 @@ def to_end(sessions: Mapping[str, Any], client: str, most: int) -> str:
 
     most: Most sessions that a client may have. One that runs no layer gives way first, and one that
     does gives way only if all do: a client that has vanished may seem to run them.
+
+    Raises `ProtocolError` where all of them are only just beginning.
     """
-    own = {name: each for name, each in sessions.items() if each.client == client}
+    own = {n: each for n, each in sessions.items() if each.client == client and not each.ending}
     if len(own) < most:
         return ""
-    return min(own, key=lambda name: (bool(own[name].running), own[name].used))
+    begun = [name for name, each in own.items() if each.begun]
+    if not begun:
+        raise ProtocolError(
+            Refusal.RESOURCE_EXHAUSTED, f"{most} sessions of the client are just beginning"
+        )
+    return min(begun, key=lambda name: (bool(own[name].running), own[name].used))
 
 
 def require_room(sessions: Iterable[Open], most: int) -> None:

@@ -155,4 +155,6 @@ def _mean(logarithms: NDArray[np.float64] | float) -> NDArray[np.float64]:
     array = np.asarray(logarithms, dtype=np.float64)
     if array.ndim == 0:
         return np.zeros(())
-    return np.asarray(logsumexp(array, axis=0) - np.log(len(array)))[()].squeeze()
+    # SciPy's `logsumexp` says the same, and takes several times as long for so few numbers.
+    top = array.max(axis=0)
+    return np.asarray(top + np.log(np.mean(np.exp(array - top), axis=0)))[()].squeeze()

@@ -100,6 +100,8 @@ class ClientMonitor:
     settings: Error probabilities of the client's whole life.
     network: Digest of the network that is served.
     known: What is known of the client already: records, by name, as `record` gave them.
+    certifies: Whether the light is such that certificates hold. Where slots are not mixed, a client
+        that can tell decoys may spare them, so that all its light counts as lost when certified.
 
     Threads that share a monitor have to hold its `lock` around a judgement and what they do with
     it. Raises `RangeError` for a record that makes no sense.
@@ -112,8 +114,11 @@ class ClientMonitor:
         settings: MonitorSettings | None = None,
         network: str = "",
         known: Mapping[str, bytes] | None = None,
+        *,
+        certifies: bool = True,
     ) -> None:
         self.settings = settings or MonitorSettings()
+        self._certifies = certifies
         self.lock = threading.RLock()
         self._links = links_of(link, len(modes))
         self._declared = [
@@ -207,14 +212,17 @@ class ClientMonitor:
         share = self.settings.failure_probability / len(self._names)
         # Both limits may have the whole share: if the certificate is wrong for the weights, then
         # the limits from the weights are wrong, and so it is for decoys.
-        return worse(
-            *(
-                channel_at_any_time(
-                    sums, link.server_detector, period.noise.modes, link.modulation_variance, share
-                )
-                for sums in (period.weights, period.decoys.pooled())
-            )
+        both = period.weights, period.decoys.pooled()
+        sums = (np.array(of) for of in zip(*(vars(part).values() for part in both), strict=True))
+        found = channel_at_any_time(
+            SymbolStatistics(*sums),
+            link.server_detector,
+            period.noise.modes,
+            link.modulation_variance,
+            share,
         )
+        of_each = zip(*map(np.atleast_1d, found), strict=True)
+        return worse(*(ChannelEstimate(*limits) for limits in of_each))
 
     def channel(self, layer: int) -> LayerChannel:
         """Return the layer's channel in all three senses, as far as they are known."""
@@ -225,7 +233,7 @@ class ClientMonitor:
             receiver = self._links[layer].server_detector
             estimated = channel_class(*map(float, estimated_channel(pooled, receiver)))
         transmittance, noise = map(float, self.certified(layer))
-        if math.isfinite(noise):
+        if self._certifies and math.isfinite(noise):
             certified = channel_class(transmittance, noise)
         declared = certified if self._refused else self._declared[layer]
         return LayerChannel(declared, estimated, certified)

@@ -9,8 +9,13 @@ import pytest
 from shotveil.host.commands.cli import main
 from shotveil.host.leakage.composition import ChannelClass
 from shotveil.host.leakage.declared import network_leakage
+from shotveil.host.ledger.accounts import Emission
 from shotveil.host.ledger.budget import BudgetFilter
 from shotveil.host.ledger.event_log import EventLog
+from shotveil.host.ledger.odometer import read_accounts
+from shotveil.host.parties.keys import LINK, SERVER, make_keys, read_keys
+from shotveil.host.parties.receipts import Signer, evidence, from_evidence, require_signed
+from shotveil.host.protocol import messages_pb2 as pb
 from shotveil.host.run.extraction_curve import clone_of
 from shotveil.models.link.optics import Link
 from shotveil.models.networks.network import load_network
@@ -187,3 +192,55 @@ def test_a_copy_is_restored_and_a_receipt_shows_what_it_lacks(path, tmp_path, ca
     assert code == 0 and json.loads(out)["events"] < found["events"]
     code, _, error = run(capsys, "ledger", "verify", path, "--receipt", receipt)
     assert code == 2 and "was rolled back" in error
+
+
+def test_settle_takes_back_only_what_a_link_states_never_left(path, tmp_path, capsys):
+    keys = tmp_path / "keys"
+    make_keys(keys, [])
+    (authority, *of_link), (_, *of_server) = (read_keys(keys, role) for role in (LINK, SERVER))
+    with BudgetFilter(path) as ledger:
+        digest = next(iter(ledger.accounts.networks))
+        layers = ledger.accounts.networks[digest].layers
+        good = [ChannelClass(1.0, 1e-3)] * len(layers)
+        ledger.open_session("settled", digest, "alice", 12.0, good, 1e-10)
+        before = ledger.accounts.networks[digest].total.bits("declared")
+        places = [Emission("epoch", 7, part) for part in (0, 1)]
+        for place in places:
+            ledger.reserve("settled", 0, 0, 2, 5, emission=place)
+        both = ledger.accounts.networks[digest].total.bits("declared")
+    assert both > before
+
+    def statement(part, emitted, by=of_link):
+        body = {"epoch": "epoch", "session": "settled", "batch": 7, "layer": 0}
+        body |= {"part": part, "emitted": emitted}
+        signed = Signer(*by)(pb.Statement(body=json.dumps(body)))
+        return json.dumps(evidence(signed)) + "\n"
+
+    def settle(text):
+        (tmp_path / "said").write_text(text)
+        return run(
+            capsys,
+            *("ledger", "settle", path, "--statement", tmp_path / "said", "--keys", keys, "--json"),
+        )
+
+    def charged():
+        return read_accounts(path).networks[digest].total.bits("declared")
+
+    for bad, text in (
+        (statement(0, False, of_server), "no link signed the statement"),
+        (statement(0, False).replace("false", "true"), "no link signed the statement"),
+        ("nonsense", "holds a line that is not JSON"),
+        ("{}", "is no statement of a link"),
+    ):
+        code, out, error = settle(bad)
+        assert code == 2 and not out and text in " ".join(error.split())
+    assert charged() == both
+    # What left, what nobody knows of and what is of another part stays charged.
+    said = statement(0, True) + statement(1, None) + statement(2, False)
+    for text, number in ((said, 0), (statement(1, False), 1), (statement(1, False), 0)):
+        code, out, _ = settle(text)
+        assert code == 0 and json.loads(out) == {"file": str(path), "settled": number}
+        assert charged() == both if text == said else before < charged() < both
+    with EventLog(path, writable=False) as log:
+        (settled,) = [e.body for e in log.events() if e.kind == "settle"]
+    require_signed(from_evidence(settled["evidence"]), authority)

@@ -17,6 +17,7 @@ from shotveil.host.ledger.accounts import (
     Budget,
     LayerChannel,
     Tally,
+    _patterns,
     require_budget,
 )
 from shotveil.host.ledger.event_log import Event
@@ -412,3 +413,16 @@ def test_layers_of_one_session_have_variances_of_their_own_and_one_number_holds_
     assert bits == pytest.approx(alone * rows * columns / weights)
     with pytest.raises(RangeError, match="one modulation variance a layer"):
         replayed(network(), session(2, v_a=[3.0, 4.0, 5.0]))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_patterns_are_the_different_columns_and_how_often_each_occurs(seed):
+    rng = np.random.default_rng(seed)
+    counts = [rng.integers(-1, 2, 60), rng.integers(0, 9, 1), rng.integers(0, 2, 60)][: 1 + seed]
+    patterns, occurrence = _patterns(counts)
+    columns = np.stack(np.broadcast_arrays(*counts))
+    expected, times = np.unique(columns, axis=1, return_counts=True)
+    np.testing.assert_array_equal(patterns, expected)
+    np.testing.assert_array_equal(occurrence, times)
+    same, once = _patterns([np.array([4]), np.array([0])])  # of as many rows as there are
+    assert same.tolist() == [[4], [0]] and once.tolist() == [1]

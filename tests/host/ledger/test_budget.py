@@ -21,7 +21,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from shotveil.host.leakage.composition import LOST, ChannelClass
+from shotveil.host.leakage.composition import LOST, ChannelClass, composed_leakage
 from shotveil.host.leakage.majorant import majorant_after
 from shotveil.host.ledger.accounts import SENSES, Accounts, Budget, LayerChannel, Tally
 from shotveil.host.ledger.budget import BudgetExhausted, BudgetFilter, remaining_inferences
@@ -135,6 +135,37 @@ def test_a_new_statement_rates_all_that_the_session_committed_to(ledger):
     assert total(ledger) == pytest.approx(SHARE * chi(10, GOOD))
     ledger.restate("s", 0, LayerChannel(certified, certified, certified))  # after a refusal
     assert total(ledger) > SHARE * chi(5, certified)
+
+
+def test_only_a_commit_to_a_known_channel_does_not_wait_for_the_disk(ledger):
+    def waits(step):
+        step()
+        return ledger.log._database.execute("PRAGMA synchronous").fetchone()[0] == 2
+
+    open_session(ledger)
+    first, second = (ledger.reserve("s", 0, 0, 40, 3) for _ in range(2))
+    worse = LayerChannel(LOST, GOOD, LOST)
+    assert not waits(lambda: ledger.commit(first))
+    assert waits(lambda: ledger.reserve("s", 0, 0, 40, 3))
+    assert waits(lambda: ledger.commit(second, channel=worse))
+    assert waits(lambda: ledger.end_session("s", "done"))
+
+
+def test_a_commit_brings_its_channel_in_one_step(ledger, path):
+    open_session(ledger)
+    reserves = [ledger.reserve("s", 0, 0, 40, 3) for _ in range(3)]
+    bad = LayerChannel(ChannelClass(0.9, 0.1), GOOD, LOST)
+    ledger.commit(reserves[0])
+    ledger.commit(reserves[1], channel=bad)
+    assert [e.kind for e in ledger.log.events()][-2:] == ["channel", "commit"]
+    two = total(ledger)
+    ledger.commit(reserves[2], channel=bad)  # the channel is that already
+    assert [e.kind for e in ledger.log.events()][-2:] == ["commit", "commit"]
+    assert ledger.accounts.sessions["s"].channels[0] == bad
+    nine = SHARE * float(composed_leakage([bad.declared], np.array([9 * V_A])))
+    lost = SHARE * float(composed_leakage([bad.declared, LOST], V_A * np.array([6, 3])))
+    assert two == pytest.approx(lost) and total(ledger) == pytest.approx(nine)
+    assert read_accounts(path).networks[NETWORK.digest].total.bits("declared") == total(ledger)
 
 
 @pytest.mark.parametrize("sense", ["declared", "certified"])

@@ -287,6 +287,23 @@ def test_events_are_written_together_or_not_at_all(path):
         assert log.append("good", {}).sequence == EVENTS + 3
 
 
+def waits_for_the_disk(log):
+    """Whether SQLite made sure that its last transaction is on disk (2 is FULL, 1 NORMAL)."""
+    return log._database.execute("PRAGMA synchronous").fetchone()[0] >= 2
+
+
+def test_only_what_need_not_be_on_disk_at_once_is_not_waited_for(path):
+    with EventLog(path) as log:
+        log.append("a", {})
+        assert waits_for_the_disk(log)
+        log.append_all([("b", {})], at_once=False)
+        assert not waits_for_the_disk(log)
+        with EventLog(path, writable=False) as reader:  # another process sees it even so
+            assert [event.kind for event in reader.events()][-2:] == ["a", "b"]
+        log.append("c", {})
+        assert waits_for_the_disk(log)
+
+
 def test_a_record_is_written_with_its_event_or_not_at_all(path):
     def refuse(event):
         raise ValueError("no")

@@ -212,6 +212,47 @@ def test_no_client_can_fill_the_log(model, caplog):
     assert max(map(len, lines)) < 400
 
 
+def test_each_client_may_begin_so_many_sessions_and_one_more_in_a_while(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("shotveil.host.parties.rpc.time.monotonic", lambda: now[0])
+    rate = rpc._Rate(most=3, seconds=2.0)
+
+    def begun(name, tries=10):
+        found = 0
+        for _ in range(tries):
+            try:
+                rate.require(name)
+                found += 1
+            except ProtocolError as error:
+                assert error.refusal is Refusal.RESOURCE_EXHAUSTED
+                assert f"client {name} began 3 sessions" in str(error)
+        return found
+
+    assert begun("a") == 3 and begun("b") == 3  # each for itself
+    now[0] = 1.9
+    assert begun("a") == 0  # and what is refused costs no more time
+    now[0] = 4.1
+    assert begun("a") == 2
+    now[0] = 1000.0
+    assert begun("a") == 3  # no more than at the beginning, however long it waited
+
+
+def test_sessions_beyond_the_rate_reach_no_server(model, keys, monkeypatch):
+    monkeypatch.setattr(rpc, "OPENS", 4)
+    monkeypatch.setattr(rpc, "OPEN_SECONDS", 1e6)
+    answers = Model()
+    server, port = serve_model(answers, "127.0.0.1:0", keys["server"])
+    alice, refused = RemoteModel(f"127.0.0.1:{port}", keys["alice"]), 0
+    for _ in range(6):
+        try:
+            alice.open(pb.Hello())
+        except ProtocolError:
+            refused += 1
+    assert (len(answers.heard), refused) == (4, 2)
+    alice.hang_up()
+    server.stop(grace=0).wait()
+
+
 def test_what_was_left_out_of_the_log_is_told_later(monkeypatch, caplog):
     now = [0.0]
     monkeypatch.setattr("shotveil.host.parties.rpc.time.monotonic", lambda: now[0])

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from shotveil.host.leakage.composition import LOST, ChannelClass
-from shotveil.host.ledger.accounts import LayerChannel
+from shotveil.host.ledger.accounts import Emission, LayerChannel
 from shotveil.host.ledger.budget import BudgetFilter
 from shotveil.host.parties.server import (
     IDLE_SECONDS,
+    MOST_OF_CLIENT,
     MOST_SESSIONS,
     ModelServer,
     ServerSettings,
@@ -560,3 +561,60 @@ def test_decoys_are_rounded_up(tmp_path):
     sent = [(shot.layer, (orders(shot)[0] < 0).sum()) for shot in setup.light.shots]
     assert [sum(n for layer, n in sent if layer == i) for i in (0, 1)] == [2, 1]
     setup.ledger.close()
+
+
+def test_a_session_that_is_just_beginning_does_not_give_way(at):
+    """Of a client that begins many at once, while the link is slow to answer the first."""
+    server, names = at.server, []
+
+    def slow(session, client):
+        at.light.begin = lambda session, client: None
+        names.extend(at.open().session for _ in range(MOST_OF_CLIENT))
+
+    at.light.begin = slow
+    first = at.open().session
+    # The last of the others took the place of the one that was used least recently.
+    assert set(server._sessions) == {first, *names[1:]}
+    ended = {name for name, each in at.ledger.accounts.sessions.items() if each.ended}
+    assert ended == {names[0]}
+    server.shut_down()
+    assert all(each.ended for each in at.ledger.accounts.sessions.values())
+
+
+def test_a_session_that_begins_while_the_server_shuts_down_is_ended(at):
+    at.light.begin = lambda session, client: at.server.shut_down()
+    with pytest.raises(ProtocolError, match="the server shuts down"):
+        at.open()
+    (session,) = at.ledger.accounts.sessions.values()
+    assert session.ended == "the server shut down" and not at.server._sessions
+
+
+def test_light_that_is_not_mixed_is_never_certified(tmp_path):
+    setup = Setup(tmp_path)
+    setup.light.mixes, setup.light.symbols = False, 100_000
+    session = setup.open().session
+    list(setup.layer(session, 0))
+    channel = setup.ledger.accounts.sessions[session].channels[0]
+    assert channel.certified == LOST and channel.declared != LOST
+    setup.ledger.close()
+
+
+def test_a_link_that_cannot_be_asked_now_is_asked_again_when_a_session_begins(at):
+    server, light = at.server, at.light
+    asked, answers = [], [ProtocolError(Refusal.UNAVAILABLE, "cut"), {"by": "link"}, None]
+    first = at.open().session
+    reserve = at.ledger.reserve(first, 0, 0, 4, 1, emission=Emission("e", 0, 0))
+
+    def never_sent(reserve):
+        asked.append(reserve)
+        if isinstance(answer := answers.pop(0), ProtocolError):
+            raise answer
+        return answer
+
+    light.never_sent = never_sent
+    server._settle(reserve)
+    assert asked == [reserve] and reserve.sequence in at.ledger.accounts.outstanding
+    at.open("bob")
+    assert asked == [reserve] * 2 and reserve.sequence not in at.ledger.accounts.outstanding
+    at.open("bob")
+    assert asked == [reserve] * 2 and at.ledger_events.count("settle") == 1

@@ -304,3 +304,13 @@ def test_a_life_begins_with_nothing():
         for values in vars(period.decoys).values():
             np.testing.assert_array_equal(values, np.zeros(modes))
     assert [verdict.value for verdict in Verdict] == ["accept", "warn", "abort"]
+
+
+def test_where_decoys_can_be_told_nothing_is_ever_certified():
+    for certifies in (True, False):
+        monitor = ClientMonitor(LINK, [MODES], certifies=certifies)
+        monitor.add(0, sums(10**7).pooled(), sums(10**7))
+        channel = monitor.new_certificate(0)
+        assert (channel.certified == LOST) == (not certifies)
+        assert channel.estimated != LOST and channel.declared != LOST
+        assert math.isfinite(monitor.certified(0).excess_noise)  # it is known all the same
