@@ -158,8 +158,10 @@ soak-ledger: .venv/.setup-test  ## a ledger of 10^6 events: start, memory, reser
 
 soak-kills: .venv/.setup-test  ## 100 kills of link, server and client, 100 cuts of the network; one hostile client of 50 (half an hour)
 	SHOTVEIL_SOAK=1 $(BIN)/pytest -s -n0 --timeout 0 tests/host/parties/test_kills.py tests/host/parties/test_hostile.py
+
 soak-fleet: .venv/.setup-test  ## the ledger of a fleet: 10^5 events moved there and back, then 8 servers x 50 clients with kills (minutes)
 	SHOTVEIL_SOAK=1 $(BIN)/pytest -s -n0 --timeout 0 tests/host/ledger/test_migration.py tests/host/operations/test_load.py
+
 console-report: .venv/.setup-test  ## what the console costs, with Chromium: SECONDS=1800 for its memory (a minute)
 	$(BIN)/python -m tests.host.console.measure report $(SECONDS)
 

@@ -225,3 +225,11 @@ def test_the_link_of_its_options():
 def test_light_is_given_once_and_is_there(light, message):
     with pytest.raises(RangeError, match=message):
         options.link_of(1.5, *light)
+
+
+def test_a_ledger_is_a_file_or_the_address_of_a_database(tmp_path):
+    url = "postgresql://me@db/ledger?key=ledger.key"
+    ledger = options.LEDGER
+    assert ledger.convert(url, None, None) == ledger.beside(tmp_path, url) == url
+    assert ledger.convert("a.db", None, None) == Path("a.db")
+    assert ledger.beside(tmp_path, "a.db") == str(tmp_path / "a.db")
