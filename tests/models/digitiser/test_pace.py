@@ -2,7 +2,12 @@ import pytest
 
 from shotveil.models.common.checks import RangeError
 from shotveil.models.digitiser.pace import longest_wait
-from shotveil.models.digitiser.spec import DigitiserSettings, DigitiserSpec
+from shotveil.models.digitiser.spec import (
+    SIGNAL_RECORD,
+    VACUUM_RECORD,
+    DigitiserSettings,
+    DigitiserSpec,
+)
 from shotveil.models.signal.frame import FrameLayout
 
 
@@ -35,3 +40,18 @@ def test_homodyne_measures_once_a_frame():
 def test_a_longer_gap_between_frames_lets_the_sums_catch_up():
     tight = wait(row=128, pilot_spacing=8, guard=8)
     assert wait(row=128, pilot_spacing=8, guard=200) < tight
+
+
+def test_shorter_symbols_leave_less_time_for_pauses():
+    """Symbols behind those that measure the offset wait on top in a vacuum record."""
+    spec = DigitiserSpec(samples_per_symbol=2)
+    layout = FrameLayout(preamble=16, row=128, pilot_spacing=16, guard=16)
+    signal, vacuum = (longest_wait(2, spec.iterations, 64, layout, 2, every) for every in (0, 4))
+    assert wait(row=128, pilot_spacing=16) < signal < vacuum
+    assert (spec.waiting(layout, SIGNAL_RECORD), spec.waiting(layout, VACUUM_RECORD)) == (
+        signal,
+        vacuum,
+    )
+    assert DigitiserSpec().waiting(layout, VACUUM_RECORD) == wait(
+        row=128, pilot_spacing=16, guard=16
+    )
