@@ -78,6 +78,17 @@ class LoopSettings:
         """Settings whose optics have the link's losses and detectors, and other impairments."""
         return cls(link=link, impairments=(impairments or Impairments()).over(link), **more)
 
+    def with_samples(self, samples: int) -> LoopSettings:
+        """The same optics between nodes whose symbols last so many samples, 2 or 4."""
+        ratio = samples / self.drive.samples_per_symbol
+        return replace(
+            self,
+            drive=replace(self.drive, samples_per_symbol=samples),
+            server=replace(self.server, samples_per_symbol=samples),
+            client=replace(self.client, samples_per_symbol=samples),
+            impairments=self.impairments.with_symbols(ratio),
+        )
+
     def with_impairments(self, impairments: Impairments) -> LoopSettings:
         """The same light and gain through other optics."""
         gain, photons = self.link.gain, self.link.photons
