@@ -42,7 +42,9 @@ def test_two_samples_a_symbol_as_verilog():
     vacuum = replace(signal, layout=fewer, record=VACUUM_RECORD, free_run=1)
     for setup in (signal, vacuum):
         assert 15 < spec.waiting(setup.layout, setup.record) < spec.symbol_fifo
-        check(bench, receiver_cases(spec, setup, given.codes, given.q))
+        # The record ends within a symbol: whether its last one is still received is not promised.
+        end = given.codes.shape[1] - (setup is vacuum)
+        check(bench, receiver_cases(spec, setup, given.codes[:, :end], given.q))
 
 
 def test_an_empty_design_fails(monkeypatch):
