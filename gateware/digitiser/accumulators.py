@@ -20,9 +20,9 @@ QUIET = 1 << 12  # ten times the longest pause between two symbols of a frame
 class Accumulators(wiring.Component):
     """Σy, Σy², Σq, Σq², Σqy and counts, for each run of the row, pilots, vacuum and dark.
 
-    * `i`: symbols, one every 4 clocks; `q`: the row symbols that were sent, taken one with each row
-      symbol of a signal record. A row symbol waits for its q. Symbols labelled `skip` are left
-      out of all sums of a signal record, and take no q.
+    * `i`: symbols, one every L clocks, with L samples a symbol; `q`: the row symbols that were
+      sent, taken one with each row symbol of a signal record. A row symbol waits for its q. Symbols
+      labelled `skip` are left out of all sums of a signal record, and take no q.
     * `frames`: sums of each frame, 16 per word: place by place, then lane by lane.
     * `session`, `modes`: sums since the last `snapshot`, sent at the next frame's end after the
       level of `snapshot` changed, or at once where `QUIET` clocks went by without a symbol; all of
@@ -30,7 +30,7 @@ class Accumulators(wiring.Component):
     * `pending`: a `snapshot` was asked for and has not been taken.
     * `wipe`: if held for 4·`modes` clocks, it clears all sums some clocks later, even in reset.
     * `late`: sticky; a frame's sums were not fetched in time and continued in the next frame's.
-    * All sums are exact. It takes 4 multipliers.
+    * All sums are exact. It takes 16/L multipliers.
     """
 
     reach = 3  # clocks from `wipe` until all sums follow it
@@ -60,9 +60,12 @@ class Accumulators(wiring.Component):
         spec = self._spec
         m = Module()
         value_bits = max(2 * spec.symbol.width, spec.symbol.width + spec.reference.width) + 1
-        m.submodules.frames = frames = SumBank(spec.words, 4, value_bits)
-        m.submodules.session = session = SumBank(spec.words, 4, value_bits)
-        m.submodules.modes = modes = SumBank(spec.modes, 1, value_bits)
+        # The 16 sums of a symbol take `turns` clocks, `width` of them at a time.
+        turns = spec.samples_per_symbol
+        width = 16 // turns
+        m.submodules.frames = frames = SumBank(spec.words, width, value_bits, turns)
+        m.submodules.session = session = SumBank(spec.words, width, value_bits, turns)
+        m.submodules.modes = modes = SumBank(spec.modes, 4 // turns, value_bits, turns)
         # All memories of a bank hang on its `wipe`: each has a register of its own, one clock after
         # the other, or synthesis would take them for one.
         wiping = Signal(2, reset_less=True)
@@ -74,10 +77,10 @@ class Accumulators(wiring.Component):
             wiring.connect(m, bank.o, wiring.flipped(getattr(self, name)))
             m.d.comb += bank.wipe.eq(wipes[n])
 
-        # A symbol and its q, taken together; one of four products of each lane a clock after that.
+        # A symbol and its q, taken together; one of the products of each lane a clock after that.
         skip = self.i.p.skip & (self.record == SIGNAL_RECORD)
         row = (self.i.p.kind == ROW) & (self.record == SIGNAL_RECORD) & ~skip
-        busy = Signal(2)
+        busy = Signal(max(turns - 2, 1))
         ending = Signal(20)  # clocks since the last symbol of a frame: all sums are done by then
         free = Signal(init=1)
         taken = Signal()
@@ -89,8 +92,8 @@ class Accumulators(wiring.Component):
         m.d.sync += [
             busy.eq(Cat(taken, busy)),
             ending.eq(Cat(taken & self.i.p.last, ending)),
-            # A register, so that nothing in front waits for it: free again 4 clocks after a symbol.
-            free.eq(~(taken | busy.any() | ending[:-1].any())),
+            # A register, so that nothing in front waits for it: free `turns` clocks after a symbol.
+            free.eq(~(taken | busy[: turns - 2].any() | ending[:-1].any())),
         ]
 
         symbol = fixedpoint.shape(spec.symbol)
@@ -102,7 +105,7 @@ class Accumulators(wiring.Component):
         word = Signal(range(spec.words))
         index = Signal(range(spec.modes))
         in_row = Signal()
-        turn = Signal(2)
+        turn = Signal(range(turns))
         going = Signal()
         pilot = self.i.p.kind == PILOT
         reference = Cat(self.pilot, C(0, 1)).as_signed()
@@ -134,16 +137,19 @@ class Accumulators(wiring.Component):
                 )
         with m.Elif(going):
             m.d.sync += turn.eq(turn + 1)
-            with m.If(turn == 3):
+            with m.If(turn == turns - 1):
                 m.d.sync += going.eq(0)
 
+        # In the order in which they are sent, which does not depend on the number of turns.
         one = C(1, 2)
-        lanes: tuple[tuple[tuple[Value, Value], ...], ...] = (
-            ((x, one), (p, one), (qx, one), (qp, one)),
-            ((x, x), (p, p), (x, p), (Cat(good, C(0, 1)), one)),
-            ((qx, x), (qx, p), (qp, x), (qp, p)),
-            ((qx, qx), (qp, qp), (qx, qp), (Cat(~good, C(0, 1)), one)),
+        sums: tuple[tuple[tuple[Value, Value], ...], ...] = (
+            ((x, one), (x, x), (qx, x), (qx, qx)),
+            ((p, one), (p, p), (qx, p), (qp, qp)),
+            ((qx, one), (x, p), (qp, x), (qx, qp)),
+            ((qp, one), (Cat(good, C(0, 1)), one), (qp, p), (Cat(~good, C(0, 1)), one)),
         )
+        ordered = [pair for group in sums for pair in group]
+        lanes = [ordered[n::width] for n in range(width)]
         products = []
         for number, lane in enumerate(lanes):
             m.submodules[f"product_{number}"] = product = Multiplier(18, 18)
@@ -164,9 +170,9 @@ class Accumulators(wiring.Component):
             m.d.comb += [getattr(bank, f"value_{n}").eq(o) for n, o in enumerate(products)]
 
         # The sums of a mode need pairs of products: kept, and added up in the 4 clocks after.
-        late_turn = place[:2]
-        kept = [[Signal(signed(36), name=f"kept_{n}_{j}", reset_less=True) for j in range(4)]
-                for n in range(1, 4)]  # fmt: skip
+        late_turn = place[: len(turn)]
+        kept = [[Signal(signed(36), name=f"kept_{n}_{j}", reset_less=True) for j in range(turns)]
+                for n in range(1, width)]  # fmt: skip
         for line, product in zip(kept, products[1:], strict=True):
             for j, signal in enumerate(line):
                 with m.If(add & (late_turn == j)):
@@ -175,10 +181,12 @@ class Accumulators(wiring.Component):
         complete = Signal()
         mode_place = Signal(range(spec.modes), reset_less=True)
         pairs = [Signal(signed(value_bits), name=f"pair_{j}", reset_less=True) for j in range(4)]
-        m.d.sync += complete.eq(add & (late_turn == 3) & mode[0])
-        with m.If(add & (late_turn == 3)):
+        m.d.sync += complete.eq(add & (late_turn == turns - 1) & mode[0])
+        with m.If(add & (late_turn == turns - 1)):
             m.d.sync += mode_place.eq(mode[1:])
-        squares, cross, sent = kept
+        squares, cross, sent = (
+            [kept[k % width - 1][k // width] for k in range(lane, 16, 4)] for lane in range(1, 4)
+        )
         with m.If(complete):
             m.d.sync += [
                 pairs[0].eq(squares[0] + squares[1]),
@@ -186,14 +194,20 @@ class Accumulators(wiring.Component):
                 pairs[2].eq(cross[1] - cross[2]),
                 pairs[3].eq(sent[0] + sent[1]),
             ]
-        adding = Signal(4)
+        adding = Signal(turns)
         m.d.sync += adding.eq(Cat(complete, adding))
-        which = Signal(2)  # of them is being added
-        m.d.sync += which.eq(Cat(adding[0] | adding[2], adding[1] | adding[2]))
+        which = Signal(range(turns))  # of them are being added
+        if turns == 4:
+            m.d.sync += which.eq(Cat(adding[0] | adding[2], adding[1] | adding[2]))
+        else:
+            m.d.sync += which.eq(adding[0])
         m.d.comb += [
             modes.add.eq(adding.any()),
             modes.place.eq(Cat(which, delay(m, mode_place, 1))),
-            modes.value_0.eq(Array(pairs)[which]),
+            *(
+                getattr(modes, f"value_{n}").eq(Array(pairs[n :: 4 // turns])[which])
+                for n in range(4 // turns)
+            ),
         ]
 
         # The banks are swapped once all additions of the frame are done.

@@ -166,17 +166,19 @@ class Receiver(wiring.Component):
         waiting = self._fifo(
             m, "waiting", framing.o.valid, framing.o.payload, spec.symbol_fifo, self.backlog, reset
         )
-        stage = Stage(payloads.framed(spec))
+        # A stage that takes two clocks a symbol does, where a symbol lasts more.
+        full_rate = spec.samples_per_symbol == 2
+        stage = Stage(payloads.framed(spec), full_rate)
         m.submodules.stage = ResetInserter(reset)(stage)
         read(m, waiting, stage)
         connect(m, stage.o, normalisation.i)
         # The `ready` of the phase block comes too late in the clock to stop the blocks before it.
-        halt = Stage(payloads.symbols(spec))
+        halt = Stage(payloads.symbols(spec), full_rate)
         m.submodules.halt = ResetInserter(reset)(halt)
         connect(m, normalisation.o, halt.i)
         connect(m, halt.o, phase.i)
 
-        # Sums take 4 clocks a symbol, as long as a symbol lasts. They catch up on what they missed
+        # Sums of a symbol take as many clocks as it lasts. They catch up on what they missed
         # in a pause of the phase during the next one, from its queue.
         connect(m, phase.o, accumulators.i)
 

@@ -13,7 +13,7 @@ from shotveil.gateware.primitives.fixedpoint import round_shift
 from shotveil.gateware.primitives.multiplier import Multiplier
 from shotveil.gateware.primitives.pipeline import delay
 from shotveil.models.common.fixedpoint import Rounding
-from shotveil.models.digitiser.correlator import DROPPED
+from shotveil.models.digitiser.correlator import dropped
 from shotveil.models.digitiser.spec import PREAMBLE, DigitiserSpec
 
 
@@ -23,7 +23,7 @@ class Correlator(wiring.Component):
     * `i`: samples; `o`: for each, the power of the sample `LAG` before it. It never stalls.
     * `minimum`: least power of a hit.
     * Sums are exact; the boxcar is rounded half to even to 12 bits.
-    * It takes 2 multipliers per quadrature, and 16 delays of 4 samples for each diagonal.
+    * It takes 2 multipliers per quadrature, and 16 delays of a symbol for each diagonal.
     """
 
     LAG = 12
@@ -51,6 +51,7 @@ class Correlator(wiring.Component):
         m = Module()
         step = self.i.valid
         bits = spec.adc_bits - 2
+        symbol = spec.samples_per_symbol
 
         def register(value: Value, name: str) -> Signal:
             taken = Signal(value.shape(), name=name, reset_less=True)
@@ -68,8 +69,10 @@ class Correlator(wiring.Component):
         for axis in payloads.axes(spec):
             x = self.i.p[axis]
             pair = register(x + delay(m, x, 1, step), f"pair_{axis}")
-            total = register(pair + delay(m, pair, 2, step), f"total_{axis}")
-            rounded = round_shift(total, DROPPED, Rounding.HALF_EVEN)
+            # Two samples are a whole symbol, or half of one.
+            whole = pair if symbol == 2 else pair + delay(m, pair, 2, step)
+            total = register(whole, f"total_{axis}")
+            rounded = round_shift(total, dropped(spec), Rounding.HALF_EVEN)
             top = (1 << (bits - 1)) - 1
             box = Signal(signed(bits), name=f"box_{axis}", reset_less=True)
             with m.If(step):
@@ -79,12 +82,12 @@ class Correlator(wiring.Component):
         # Energy, in the 9th clock.
         squares = [multiply(box, box, f"square_{axis}") for axis, box in boxes.items()]
         square = register(sum(squares[1:], squares[0]).as_unsigned(), "square")
-        m.submodules.window = window = DelayLine(len(square), 4 * PREAMBLE)
+        m.submodules.window = window = DelayLine(len(square), symbol * PREAMBLE)
         m.d.comb += [window.enable.eq(step), window.i.eq(square)]
         change = register(square - window.o, "change")
         energy = Signal(len(square) + 4)
         with m.If(step):
-            m.d.sync += energy.eq(energy_before(m, energy, step) + change)
+            m.d.sync += energy.eq(energy_before(m, energy, symbol, step) + change)
 
         # Sums over the code, in the 8th clock.
         a, c = (row.tolist() for row in spec.code)
@@ -123,10 +126,10 @@ class Correlator(wiring.Component):
         return m
 
     def _line(self, m: Module, value: Value, step: Value) -> list[Value]:
-        """The value now, 4 steps ago, 8 steps ago, …"""
+        """The value now, a symbol ago, two symbols ago, …"""
         taps: list[Value] = [value]
         for _ in range(PREAMBLE - 1):
-            for _ in range(4):
+            for _ in range(self._spec.samples_per_symbol):
                 register = Signal(value.shape(), reset_less=True)
                 with m.If(step):
                     m.d.sync += register.eq(value)
@@ -135,10 +138,10 @@ class Correlator(wiring.Component):
         return taps
 
 
-def energy_before(m: Module, energy: Signal, step: Value) -> Value:
-    """The energy of 4 steps before the one that is being computed."""
+def energy_before(m: Module, energy: Signal, symbol: int, step: Value) -> Value:
+    """The energy of `symbol` steps before the one that is being computed."""
     value: Value = energy
-    for _ in range(3):
+    for _ in range(symbol - 1):
         register = Signal(energy.shape(), reset_less=True)
         with m.If(step):
             m.d.sync += register.eq(value)

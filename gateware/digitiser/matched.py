@@ -20,16 +20,17 @@ from shotveil.models.digitiser.spec import DigitiserSpec
 class MatchedFilter(wiring.Component):
     """y = Σ_n h[n]·s[n] for each symbol's 32 samples, computed while they pass.
 
-    Each sample belongs to 8 symbols, and is multiplied with 8 taps, one of each; 8 sums move on by
-    one symbol with every 4th sample.
+    Each sample belongs to `spec.span` symbols, and is multiplied with so many taps, one of each; as
+    many sums move on by one symbol with its last sample.
 
-    * `i`: placed samples; `o`: a symbol with every 4th sample. It never stalls. Latency: `latency`
-      steps from a symbol's last sample.
+    * `i`: placed samples; `o`: a symbol with each symbol's last sample. It never stalls. Latency:
+      `latency` steps from a symbol's last sample.
     * Sums are exact, then rounded half to even to `spec.filtered`, which holds any sum.
     * `coefficients`: 64 × 32 taps, fraction by fraction, in `spec.coefficient`; load whole sets.
       `rewind`: the next tap is the first. `partial`: the last set is not complete; a reset does not
       change that.
-    * It takes 8 multipliers per quadrature, and 8 memories of 256 taps.
+    * It takes `spec.span` multipliers per quadrature, and as many memories that hold 2048 taps
+      together.
     """
 
     latency = 7
@@ -54,13 +55,16 @@ class MatchedFilter(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         spec = self._spec
-        span = spec.span
+        span, symbol = spec.span, spec.samples_per_symbol
         m = Module()
         step = self.i.valid
         payload = self.i.p
 
-        # Taps: the memory of tap group k holds h[4k + phase] of all fractions.
-        table = spec.coefficients().reshape(spec.fractions, span, 4)
+        # Taps: the memory of tap group k holds h[Lk + phase] of all fractions. A tap's number has
+        # the phase in its lowest bits, then the group, then the fraction.
+        table = spec.coefficients().reshape(spec.fractions, span, symbol)
+        group = (symbol - 1).bit_length()
+        fraction = group + (span - 1).bit_length()
         place = Signal(11)
         partial = Signal(reset_less=True)
         m.d.comb += self.partial.eq(partial)
@@ -71,7 +75,7 @@ class MatchedFilter(wiring.Component):
         m.d.sync += [
             loaded.eq(self.coefficients.payload),
             where.eq(place),
-            loads.eq(Mux(self.coefficients.valid, 1 << place[2:5], 0)),
+            loads.eq(Mux(self.coefficients.valid, 1 << place[group:fraction], 0)),
         ]
         with m.If(self.coefficients.valid):
             m.d.sync += [place.eq(place + 1), partial.eq(~place.all())]
@@ -81,14 +85,14 @@ class MatchedFilter(wiring.Component):
         for k in range(span):
             m.submodules[f"taps_{k}"] = memory = Memory(
                 shape=fixedpoint.shape(spec.coefficient),
-                depth=spec.fractions * 4,
+                depth=spec.fractions * symbol,
                 init=[int(tap) for tap in table[:, k].ravel()],
                 attrs=NO_COLLISIONS,  # no symbol counts that passes while taps are loaded
             )
             write = memory.write_port()
             read = memory.read_port()
             m.d.comb += [
-                write.addr.eq(Cat(where[:2], where[5:])),
+                write.addr.eq(Cat(where[:group], where[fraction:])),
                 write.data.eq(loaded),
                 write.en.eq(loads[k]),
                 read.addr.eq(Cat(payload.phase, payload.fraction)),
@@ -102,7 +106,7 @@ class MatchedFilter(wiring.Component):
         # Memory, its output register, multiplier: five steps.
         ahead = 2 + Multiplier.LATENCY
         begins = delay(m, payload.mark, ahead, step)
-        ends = delay(m, payload.phase == 3, ahead, step)
+        ends = delay(m, payload.phase == symbol - 1, ahead, step)
         width = spec.adc_bits + spec.coefficient.width + 3
         totals = {}
         for axis in payloads.axes(spec):

@@ -20,7 +20,7 @@ class Normalisation(wiring.Component):
     """Removes the offset and multiplies by a register: ADC steps in, √SNU out.
 
     * `i`: framed symbols, `o`: symbols, `latency` clocks later. Throughput: one symbol per clock; a
-      symbol that measures the offset takes 3 clocks.
+      symbol that measures the offset takes 3 clocks, so only one of `spec.measures_every` does.
     * `scale_x`, `scale_p`: from calibration, in `spec.scale`.
     * `record`, `offset_shift`: see the model. While `load` is high, the offset is `offset_x`,
       `offset_p` and counts as settled; `measured_x`, `measured_p` show it. Its unit is the
@@ -68,6 +68,13 @@ class Normalisation(wiring.Component):
         measures = ((self.i.p.kind == VACUUM) & (self.record == SIGNAL_RECORD)) | (
             self.record == VACUUM_RECORD
         )
+        if spec.measures_every > 1:
+            turn = Signal(range(spec.measures_every))
+            with m.If(taken & measures):
+                m.d.sync += turn.eq(turn + 1)  # it wraps: the number is a power of two
+            with m.If(self.load):
+                m.d.sync += turn.eq(0)
+            measures = measures & (turn == 0)
         with m.If(enable):
             m.d.sync += [valid.eq(Cat(taken, valid)), gap.eq(Cat(taken & measures, gap))]
 

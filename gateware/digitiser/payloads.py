@@ -33,14 +33,17 @@ def samples(spec: DigitiserSpec) -> data.StructLayout:
 
 POWER_BITS = 36
 CORRELATION = data.StructLayout({"power": unsigned(POWER_BITS), "hit": 1})
-MARKS = data.StructLayout({"phase": 2, "fraction": 6, "mark": 1, "lost": 1})
+
+
+def marks(spec: DigitiserSpec) -> data.StructLayout:
+    """The position of a sample: `phase` in its symbol, the frame's `fraction`; `mark` starts it."""
+    phase = range(spec.samples_per_symbol)
+    return data.StructLayout({"phase": phase, "fraction": 6, "mark": 1, "lost": 1})
 
 
 def placed(spec: DigitiserSpec) -> data.StructLayout:
-    """Samples with their position in the symbol; `mark` starts a frame."""
-    return quadratures(
-        spec, fixedpoint.shape(spec.sample), over=1, phase=2, fraction=6, mark=1, lost=1
-    )
+    """Samples with their `marks`."""
+    return quadratures(spec, fixedpoint.shape(spec.sample), over=1, **marks(spec).members)
 
 
 def filtered(spec: DigitiserSpec) -> data.StructLayout:

@@ -23,27 +23,30 @@ class Dump(enum.Enum):
 
 
 class SumBank(wiring.Component):
-    """`lanes` sums in each of 4·`words` places, in two banks.
+    """`lanes` sums in each of `turns`·`words` places, in two banks.
 
     * With `add` high, `value_0`, `value_1`, … are added at `place`. The same place may return after
-      4 clocks at the earliest.
+      `turns` clocks at the earliest.
     * `swap` exchanges the banks, and sends the sums taken so far through `o`: place by place, lane
       by lane. What was sent starts from 0 again. Swap when no addition is under way, 6 clocks after
       the last. If the last sums are still being sent, nothing is exchanged, sums go on in the same
       bank, and `late` is high for a clock.
-    * `wipe`: if held for 4·`words` clocks without additions, it clears both banks, even in reset.
+    * `wipe`: if held for `turns`·`words` clocks without additions, it clears both banks, even in
+      reset.
     * Sums are 64 bits wide and wrap; the user must ensure that they cannot overflow.
     """
 
-    def __init__(self, words: int, lanes: int, value_bits: int):
+    def __init__(self, words: int, lanes: int, value_bits: int, turns: int = 4):
         require("words", words, at_least=1, at_most=4096, integer=True)
         require("lanes", lanes, at_least=1, at_most=8, integer=True)
-        self._places = words * 4
+        require("turns", turns, at_least=2, at_most=4, integer=True)
+        self._places = words * turns
+        self._turns = turns
         self._lanes = lanes
         super().__init__(
             {
                 "add": In(1),
-                "place": In(range(words * 4)),
+                "place": In(range(words * turns)),
                 **{f"value_{n}": In(signed(value_bits)) for n in range(lanes)},
                 "swap": In(1),
                 "wipe": In(1),
@@ -72,12 +75,15 @@ class SumBank(wiring.Component):
         m.d.sync += [wiping.eq(self.wipe), clear.eq(state == Dump.FETCH)]
 
         # place → address → memory → register → choice of bank → sum → memory: block RAM is slow,
-        # has a clock of its own, and is far. So a place that returns after 4 clocks is read before
-        # it is written, and its sum is taken from the pipeline instead.
+        # has a clock of its own, and is far. So a place that returns within 4 clocks is read before
+        # it is written, and its sum is taken from the pipeline instead: the latest there is.
         add = Signal(5)
         place = [Signal(range(places), name=f"place_{n}", reset_less=True) for n in range(5)]
-        again = Signal(2, reset_less=True)
-        m.d.sync += again.eq(Cat((place[4] == place[0]) & add[4], again))
+        returns = []  # whether it does after 4 clocks, 3 clocks, …
+        for after in range(4, self._turns - 1, -1):
+            again = Signal(2, reset_less=True)
+            m.d.sync += again.eq(Cat((place[after] == place[0]) & add[after], again))
+            returns.append(again[1])
         # The next sum to send is read ahead.
         following = Mux(state == Dump.SEND, at + 1, at)
         read_at = [Signal(range(places), name=f"read_at_{b}", reset_less=True) for b in range(2)]
@@ -114,11 +120,14 @@ class SumBank(wiring.Component):
                 got = Signal(signed(SUM_BITS), name=f"got_{n}_{b}", reset_less=True)
                 m.d.sync += got.eq(read.data)
                 data.append(got)
+            newest = Mux(bank, data[1], data[0])
+            for again, line in zip(returns, (kept[1], kept[0], total), strict=False):
+                newest = Mux(again, line, newest)
             m.d.sync += [
                 *(a.eq(b) for a, b in zip(values, [value, *values], strict=False)),
                 kept[0].eq(total),
                 kept[1].eq(kept[0]),
-                before.eq(Mux(again[1], kept[1], Mux(bank, data[1], data[0]))),
+                before.eq(newest),
                 total.eq(before + values[-1]),
             ]
             sent = Signal(signed(SUM_BITS), name=f"sent_{n}", reset_less=True)

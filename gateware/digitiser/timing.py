@@ -18,9 +18,9 @@ from shotveil.models.digitiser.timing import (
     JUDGE,
     PATIENCE,
     RATIO_BITS,
-    START,
     TOLERANCE,
     ratios,
+    start,
 )
 
 TIME_BITS = 28  # width of sample numbers; they wrap after 2 s, which is longer than any frame
@@ -49,7 +49,7 @@ class Timing(wiring.Component):
         self._behind = behind
         self._lag = lag
         # The decision, with its arithmetic, must be complete before the frame starts.
-        assert lag + START > JUDGE + 10
+        assert lag + start(spec) > JUDGE + 10
         super().__init__(
             {
                 "i": In(
@@ -58,7 +58,9 @@ class Timing(wiring.Component):
                     )
                 ),
                 "o": Out(
-                    stream.Signature(payloads.MARKS, always_ready=True, always_valid=always_valid)
+                    stream.Signature(
+                        payloads.marks(spec), always_ready=True, always_valid=always_valid
+                    )
                 ),
                 "period": In(20),
                 "timing_shift": In(4),
@@ -127,7 +129,7 @@ class Timing(wiring.Component):
         lost = Signal()
         pending = Signal()
         at_mark = Signal()
-        phase = Signal(2)
+        phase = Signal(range(self._spec.samples_per_symbol))
         m.d.comb += start_measure.eq(near_valid & near)
 
         with m.If(step):
@@ -198,7 +200,7 @@ class Timing(wiring.Component):
                 m.d.sync += [sample.eq((whole + 32) >> 6)]
             with m.If(decide[2]):
                 m.d.sync += [
-                    begin.eq(sample + (START + self._lag - 1)),
+                    begin.eq(sample + (start(self._spec) + self._lag - 1)),
                     fraction.eq(whole[:6] + 32),
                 ]
                 with m.If(missed > PATIENCE):

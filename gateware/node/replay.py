@@ -66,6 +66,7 @@ class Replay(wiring.Component):
         spec = self._spec
         m = Module()
         depth = spec.replay
+        fast = spec.digitiser.samples_per_symbol == 2
 
         # Times of departure, and whether the oldest is due.
         times = DeepFifo(width=self._time_bits + 1, depth=FLIGHTS)
@@ -150,15 +151,17 @@ class Replay(wiring.Component):
             write.data.eq(kept),
             write.en.eq(put),
             read.addr.eq(out),
-            # One symbol every few clocks is enough, so the register is filled only while empty.
-            fetch.eq(going & some & ~fetched & vacant & ~drop_all),
+            # The register is filled only while empty. Where symbols last more than two clocks, the
+            # memory's output is, too.
+            fetch.eq((going & some if fast else going & some & ~fetched) & vacant & ~drop_all),
             read.en.eq(vacant),
             verdicts.r_en.eq(waits & ~going),
             self.q.valid.eq(~vacant),
             self.q.p.x.eq(word.i),
             self.q.p.p.eq(word.q),
         ]
-        m.d.sync += [drop.eq(waits & ~going & ~verdicts.r_data), some.eq(level > 0)]
+        m.d.sync += drop.eq(waits & ~going & ~verdicts.r_data)
+        m.d.sync += some.eq(level > (fetch if fast else 0))
         with m.If(waits & ~going & verdicts.r_data):
             m.d.sync += [left.eq(self.row), going.eq(1)]
         with m.If(fetch):

@@ -451,6 +451,7 @@ class ModelDevice(Device):
                 layout=FrameLayout(PREAMBLE, row, pilots, spacing, vacuum, guard),
                 scale=(of("scale_x"), of("scale_p" if spec.quadratures == 2 else "scale_x")),
                 **{name: of(name) for name in plain},
+                samples_per_symbol=spec.samples_per_symbol,
             ),
             loop=PhaseLockSettings(**{name: of(name) for name in loop}),
             loop_delay=self._set["loop_delay"],

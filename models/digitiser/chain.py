@@ -50,7 +50,9 @@ def finished(spec: DigitiserSpec, settings: DigitiserSettings, start: int) -> in
     The frame starts at sample `start`. Its phase and the phase lock's code need no later samples.
     """
     symbols = len(plan(settings).kind)
-    return start + 4 * (symbols - 1) + spec.taps + MATCHED_LATENCY + spec.delay
+    return (
+        start + spec.samples_per_symbol * (symbols - 1) + spec.taps + MATCHED_LATENCY + spec.delay
+    )
 
 
 def moving_runs(spec: DigitiserSpec, settings: DigitiserSettings) -> int:
@@ -62,7 +64,7 @@ def moving_runs(spec: DigitiserSpec, settings: DigitiserSettings) -> int:
     if spec.quadratures == 2:
         return 0
     late = finished(spec, settings, 0) + CODE_LATENCY - settings.period
-    run = 4 * (settings.layout.pilot_spacing + settings.layout.pilots)
+    run = spec.samples_per_symbol * (settings.layout.pilot_spacing + settings.layout.pilots)
     return max(0, -(-late // run))
 
 
@@ -146,10 +148,12 @@ def model(
     symbols = len(steps.kind)
     # Only symbols that have left the matched filter when the samples end are received.
     end = n - spec.delay - MATCHED_LATENCY - spec.taps
-    whole = [min(symbols, max(0, (end - frame.start) // 4 + 1)) for frame in frames]
+    whole = [
+        min(symbols, max(0, (end - frame.start) // spec.samples_per_symbol + 1)) for frame in frames
+    ]
     starts = np.array([f.start for f in frames], dtype=np.int64)
     fractions = np.array([f.fraction for f in frames], dtype=np.int64)
-    room = int(starts.max(initial=0)) + 4 * symbols + spec.taps - n
+    room = int(starts.max(initial=0)) + spec.samples_per_symbol * symbols + spec.taps - n
     if room > 0:
         samples = np.concatenate([samples, np.zeros((len(samples), room), np.int64)], axis=1)
         over = np.concatenate([over, np.zeros(room, np.bool_)])

@@ -81,7 +81,7 @@ def waveform(
 ) -> npt.NDArray[np.complex128]:
     """Samples (n,) of a stream of symbols as pulses of unit energy, `delay` samples late.
 
-    Symbol k's pulse begins at sample 4k + delay.
+    The pulse of symbol k begins at sample L·k + delay, with L samples a symbol.
     """
     designed = pulse.design(spec.samples_per_symbol, spec.taps, spec.rolloff)
     whole = int(np.floor(delay))

@@ -1,10 +1,10 @@
 """Preamble correlation at every sample. Integer model of `gateware.digitiser.correlator`.
 
-A boxcar b over one symbol replaces the matched filter here. The boxcar's output is correlated with
-the preamble's code c, whose symbols are diagonal phases, so no multiplier is needed. For a
-phase-diverse receiver
+A boxcar b over one symbol, of L samples, replaces the matched filter here. The boxcar's output is
+correlated with the preamble's code c, whose symbols are diagonal phases, so no multiplier is
+needed. For a phase-diverse receiver
 
-    power = |Σ_k c_k*·b[n − 4(15−k)]|², which by Cauchy and Schwarz is at most 32·energy
+    power = |Σ_k c_k*·b[n − L(15−k)]|², which by Cauchy and Schwarz is at most 32·energy
 
 with energy = Σ_k |b|². A homodyne receiver sees only one quadrature of each symbol, at an unknown
 angle. The 12 symbols on the +45° diagonal and the 4 symbols on the −45° diagonal are then
@@ -25,9 +25,6 @@ from shotveil.models.common.fixedpoint import BoolArray, IntArray, Rounding, rou
 from shotveil.models.digitiser.spec import PREAMBLE, DigitiserSpec
 
 CHUNK = 1 << 15  # samples correlated at once; so many fit a processor's cache
-# The correlation at a sample depends on this many samples before it: 4 for each symbol.
-REACH = 4 * PREAMBLE - 1
-DROPPED = 4  # bits of the boxcar's sum that are rounded away; 12 remain
 
 
 @dataclass(frozen=True)
@@ -36,6 +33,16 @@ class Correlation:
 
     power: IntArray
     hit: BoolArray
+
+
+def reach(spec: DigitiserSpec) -> int:
+    """The correlation at a sample depends on this many samples before it."""
+    return spec.samples_per_symbol * PREAMBLE - 1
+
+
+def dropped(spec: DigitiserSpec) -> int:
+    """Bits of the boxcar's sum that are rounded away; `adc_bits` − 2 remain."""
+    return 2 + (spec.samples_per_symbol - 1).bit_length()
 
 
 def bound(spec: DigitiserSpec) -> int:
@@ -50,14 +57,17 @@ def diagonals(spec: DigitiserSpec) -> tuple[list[int], list[int]]:
 
 
 def boxcar(spec: DigitiserSpec, samples: npt.ArrayLike) -> IntArray:
-    """Sums of 4 successive samples, rounded half to even to `adc_bits` − 2 bits, same shape."""
+    """Sums of a symbol's number of successive samples, rounded half to even, of the same shape.
+
+    They have `adc_bits` − 2 bits.
+    """
     x = np.asarray(samples, dtype=np.int64)
     total = x.copy()
-    for lag in range(1, 4):
+    for lag in range(1, spec.samples_per_symbol):
         total[:, lag:] += x[:, :-lag]
-    # Rounding up the largest sum, 4·(2^13 − 1), would exceed the format by one.
+    # Rounding up the largest sum, L·(2^13 − 1), would exceed the format by one.
     return np.minimum(
-        round_shift(total, DROPPED, Rounding.HALF_EVEN), (1 << (spec.adc_bits - 3)) - 1
+        round_shift(total, dropped(spec), Rounding.HALF_EVEN), (1 << (spec.adc_bits - 3)) - 1
     )
 
 
@@ -68,14 +78,15 @@ def model(spec: DigitiserSpec, samples: npt.ArrayLike, minimum: int) -> Correlat
     """
     given = np.asarray(samples)
     n = given.shape[1]
-    x = np.zeros((len(given), REACH + n), np.int32)
-    x[:, REACH:] = given
+    before = reach(spec)
+    x = np.zeros((len(given), before + n), np.int32)
+    x[:, before:] = given
     power = np.empty(n, dtype=np.int64)
     hit = np.empty(n, dtype=np.bool_)
     for start in range(0, n, CHUNK):
         part = slice(start, min(start + CHUNK, n))
-        # The first 3 boxes are incomplete.
-        boxes = boxcar(spec, x[:, start : part.stop + REACH])[:, 3:]
+        # The first boxes are incomplete.
+        boxes = boxcar(spec, x[:, start : part.stop + before])[:, spec.samples_per_symbol - 1 :]
         power[part], energy = _correlate(spec, boxes.astype(np.int32))
         hit[part] = (power[part] > bound(spec) * energy) & (power[part] >= minimum)
     return Correlation(power, hit)
@@ -83,18 +94,19 @@ def model(spec: DigitiserSpec, samples: npt.ArrayLike, minimum: int) -> Correlat
 
 def _correlate(spec: DigitiserSpec, b: npt.NDArray[np.int32]) -> tuple[IntArray, IntArray]:
     """Power and energy of all complete windows of one preamble's length in the boxes `b`."""
-    n = b.shape[1] - 4 * (PREAMBLE - 1)
+    symbol = spec.samples_per_symbol
+    n = b.shape[1] - symbol * (PREAMBLE - 1)
     # All sums fit 32 bits. The energy of 16 boxes is the sum of two energies of 8, and so on.
     energy: npt.NDArray[np.int32] = b[0] * b[0]
     for other in b[1:]:
         energy += other * other
-    for step in (4, 8, 16, 32):
+    for step in (symbol, 2 * symbol, 4 * symbol, 8 * symbol):
         energy = energy[step:] + energy[:-step]
     a, c = spec.code.tolist()
     re, im = np.zeros(n, np.int32), np.zeros(n, np.int32)
 
     def add(total: npt.NDArray[np.int32], sign: int, line: npt.NDArray[np.int32], k: int) -> None:
-        (np.add if sign > 0 else np.subtract)(total, line[4 * k : 4 * k + n], out=total)
+        (np.add if sign > 0 else np.subtract)(total, line[symbol * k : symbol * k + n], out=total)
 
     if spec.quadratures == 2:
         # c*·b for a diagonal c is ± the sum and ± the difference of the quadratures.
@@ -118,7 +130,7 @@ def threshold(spec: DigitiserSpec, shot_noise: float, false_rate: float = 1e-15)
     In vacuum the power is exponentially distributed, because it is a sum of the squares of two
     equal Gaussians. A sample of vacuum exceeds the threshold with probability `false_rate`.
     """
-    boxes = 4 * shot_noise**2 / 4.0**DROPPED + 1 / 12
+    boxes = spec.samples_per_symbol * shot_noise**2 / 4.0 ** dropped(spec) + 1 / 12
     # With homodyning U² + 3V² is 12 σ² times a sum of two squares of unit variance.
     mean = (32 * 2 if spec.quadratures == 2 else 24) * boxes
     return int(np.ceil(-np.log(false_rate) * mean))

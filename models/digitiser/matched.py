@@ -49,7 +49,7 @@ def frames(
     spec, shape (fractions, taps).
     """
     table = spec.coefficients() if taps is None else taps
-    length = 4 * symbols
+    length = spec.samples_per_symbol * symbols
     # One view of all samples, because making a view takes longer than using a frame's part of it.
     windows = np.lib.stride_tricks.sliding_window_view(samples, spec.taps, axis=1)
     marked = np.lib.stride_tricks.sliding_window_view(over, spec.taps)
@@ -57,7 +57,7 @@ def frames(
     value = np.empty((spec.quadratures, len(starts), symbols), dtype=np.int64)
     bad = np.zeros((len(starts), symbols), dtype=np.bool_)
     for index, (start, fraction) in enumerate(zip(starts, fractions, strict=True)):
-        part = slice(start, start + length, 4)
+        part = slice(start, start + length, spec.samples_per_symbol)
         value[:, index] = model(spec, windows[:, part], table[fraction])
         if any_over:
             np.logical_or.reduce(marked[part], axis=1, out=bad[index])

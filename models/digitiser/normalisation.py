@@ -2,10 +2,10 @@
 
 The offset is measured in the vacuum slots after the matched filter, and subtracted there. The
 filter is linear, so this equals a subtraction at its input, without a loss of resolution. Each good
-vacuum symbol moves the offset by 2^−g of its distance from it. g grows from 0 with the logarithm of
-the number of vacuum symbols, up to the register `offset_shift`. The offset is therefore the mean of
-all vacuum symbols at first, and later that of about the last 2^offset_shift. Row symbols are not
-filtered.
+vacuum symbol moves the offset by 2^−g of its distance from it; with 2 samples a symbol, one of four
+does. g grows from 0 with the logarithm of the number of such symbols, up to the register
+`offset_shift`. The offset is therefore their mean at first, and later that of about the last
+2^offset_shift. Row symbols are not filtered.
 """
 
 from __future__ import annotations
@@ -28,10 +28,14 @@ from shotveil.models.digitiser.spec import DigitiserSettings, DigitiserSpec
 
 @dataclass
 class NormalisationState:
-    """The offset of each quadrature, and the (saturating) number of vacuum symbols it has seen."""
+    """The offset of each quadrature, and the (saturating) number of vacuum symbols it has seen.
+
+    `passed` counts all vacuum symbols, modulo `DigitiserSpec.measures_every`.
+    """
 
     offset: list[int]
     seen: int = 0
+    passed: int = 0
 
     @classmethod
     def reset(cls, spec: DigitiserSpec) -> NormalisationState:
@@ -55,7 +59,9 @@ def model(
     shape (n,), measure the offset.
     """
     # Vacuum symbols, which move the offset, are handled one by one, all others at once.
-    (moving,) = np.nonzero(vacuum & good)
+    turn = state.passed + np.cumsum(vacuum) - vacuum
+    (moving,) = np.nonzero(vacuum & good & (turn % spec.measures_every == 0))
+    state.passed = (state.passed + int(np.count_nonzero(vacuum))) % spec.measures_every
     lengths = np.diff(np.concatenate([[-1], moving, [value.shape[1] - 1]]))
     offsets = np.empty_like(value)
     seen, most = state.seen, (1 << COUNT_BITS) - 1

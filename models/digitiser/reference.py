@@ -31,7 +31,7 @@ def matched(
     designed = pulse.design(spec.samples_per_symbol, spec.taps, spec.rolloff)
     pad = 32
     taps = fractional_delay(np.pad(designed, pad), fraction)
-    first = np.asarray(starts)[:, None] + 4 * np.arange(symbols) - pad
+    first = np.asarray(starts)[:, None] + spec.samples_per_symbol * np.arange(symbols) - pad
     windows = np.lib.stride_tricks.sliding_window_view(given, len(taps), axis=1)
     out: FloatArray = windows[:, first] @ taps
     return out

@@ -20,6 +20,8 @@ from shotveil.models.signal.frame import FRANK, FrameLayout, diagonal
 PREAMBLE = len(FRANK)
 KINDS = ("pilot", "row", "vacuum")
 PILOT, ROW, VACUUM = range(3)
+# How many samples a symbol can last: blocks share multipliers over so many clocks.
+SAMPLES_PER_SYMBOL = (2, 4)
 RECORDS = ("signal", "vacuum", "dark")
 SIGNAL_RECORD, VACUUM_RECORD, DARK_RECORD = range(3)
 
@@ -34,9 +36,8 @@ class DigitiserSpec:
     """
 
     quadratures: int = 2
-    # Blocks after the matched filter share a multiplier over the clocks of a symbol, and the filter
-    # is built for this many taps and phases: these three cannot be chosen.
-    samples_per_symbol: int = field(default=4, init=False)
+    samples_per_symbol: int = 4  # one of `SAMPLES_PER_SYMBOL`
+    # The matched filter is built for this many taps and phases: these two cannot be chosen.
     taps: int = field(default=32, init=False)
     rolloff: float = 0.5
     adc_bits: int = 14
@@ -61,6 +62,13 @@ class DigitiserSpec:
 
     def __post_init__(self) -> None:
         require("quadratures", self.quadratures, at_least=1, at_most=2, integer=True)
+        require("samples_per_symbol", self.samples_per_symbol, integer=True)
+        if self.samples_per_symbol not in SAMPLES_PER_SYMBOL:
+            allowed = " and ".join(map(str, SAMPLES_PER_SYMBOL))
+            raise RangeError(
+                f"samples_per_symbol = {self.samples_per_symbol} cannot be received; "
+                f"allowed: {allowed}"
+            )
         require("rolloff", self.rolloff, above=0, at_most=1)
         require("adc_bits", self.adc_bits, at_least=8, at_most=14, integer=True)
         require("width of symbol", self.symbol.width, at_least=10, at_most=17, integer=True)
@@ -84,6 +92,37 @@ class DigitiserSpec:
     def span(self) -> int:
         """Length of the pulse in symbols."""
         return self.taps // self.samples_per_symbol
+
+    @property
+    def peak(self) -> int:
+        """Samples from the first one of a preamble's last symbol to the correlation's peak.
+
+        The boxcar of a symbol is then in the middle of the last pulse.
+        """
+        return (self.taps + self.samples_per_symbol) // 2 - 1
+
+    @property
+    def measures_every(self) -> int:
+        """Of so many vacuum symbols, one measures the offset.
+
+        Moving the offset takes 3 clocks. Where a symbol lasts 2, the receiver could not catch up
+        on what it missed in a pause if every symbol took so long.
+        """
+        return 1 if self.samples_per_symbol > 3 else 4
+
+    def waiting(self, layout: FrameLayout, record: int) -> int:
+        """The most symbols that wait at once; `symbol_fifo` or more means that some are lost."""
+        # Where symbols last longer, those that measure the offset hold up nothing.
+        slow = record == VACUUM_RECORD and self.measures_every > 1
+        every = self.measures_every if slow else 0
+        return longest_wait(
+            self.quadratures,
+            self.iterations,
+            self.symbol_fifo,
+            layout,
+            self.samples_per_symbol,
+            every,
+        )
 
     @property
     def words(self) -> int:
@@ -159,10 +198,17 @@ class DigitiserSettings:
     pilot: int = 1 << 14  # quadratures of the pilots in `reference`
     mode: int = 0  # row symbol that carries the inference value
     mode_shift: int = 0  # 2^this neighbouring row symbols share the sums of a mode
+    samples_per_symbol: int = 4  # those of the digitiser, which make `period` of the layout
 
     def validate(self, spec: DigitiserSpec) -> None:
         """Raise `RangeError` with value and range for a setting that the digitiser cannot have."""
         layout = self.layout
+        require(
+            "samples_per_symbol of the settings",
+            self.samples_per_symbol,
+            at_least=spec.samples_per_symbol,
+            at_most=spec.samples_per_symbol,
+        )
         require("preamble", layout.preamble, at_least=PREAMBLE, at_most=PREAMBLE)
         require("mode_shift", self.mode_shift, at_least=0, at_most=7, integer=True)
         longest = min(spec.row_capacity, spec.modes << self.mode_shift)
@@ -181,7 +227,7 @@ class DigitiserSettings:
         require("pilot groups", layout.groups - 1, at_least=1, at_most=spec.segments)
         require("vacuum", layout.vacuum, at_least=1, at_most=255, integer=True)
         require("guard", layout.guard, at_least=spec.span)
-        wait = longest_wait(spec.quadratures, spec.iterations, spec.symbol_fifo, layout)
+        wait = spec.waiting(layout, self.record)
         if wait >= spec.symbol_fifo:
             raise RangeError(
                 f"pilots = {layout.pilots} in each of {layout.groups} groups, "
@@ -204,7 +250,7 @@ class DigitiserSettings:
     @property
     def period(self) -> int:
         """Samples from one frame to the next."""
-        return self.layout.length * 4
+        return self.layout.length * self.samples_per_symbol
 
     def ports(self) -> dict[str, int]:
         """Values of the receiver's setting ports, by name."""

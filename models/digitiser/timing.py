@@ -38,9 +38,6 @@ HOLD = 8  # samples after a peak within which no hit may exceed it
 PATIENCE = 3  # lost frames in a row before the search begins again
 FINE = 10  # bits of a position below 1/64 sample
 TOLERANCE = 96 << FINE  # 1½ samples
-# First sample of the first symbol after the preamble, relative to the preamble's peak: the boxcar
-# over the last preamble symbol ends 17 samples after that symbol's first sample.
-START = 4 - 17
 # Samples from the due time of a preamble's peak to the decision about its frame. The peak must have
 # held, and its fraction must be measured: up to 36 steps bring the power to full scale, and 6 steps
 # of bisection take 7 samples each.
@@ -73,24 +70,30 @@ class Frame:
     lost: bool
 
 
+def start(spec: DigitiserSpec) -> int:
+    """First sample of the first symbol after the preamble, relative to the preamble's peak."""
+    return spec.samples_per_symbol - spec.peak
+
+
 @functools.cache
 def ratios(spec: DigitiserSpec) -> IntArray:
     """(right − left)/(right + left) at the lower border of each fraction, in 2^−14; shape (64,)."""
     designed = pulse.design(spec.samples_per_symbol, spec.taps, spec.rolloff)
     code = spec.code[0] + 1j * spec.code[1]
     # The first pilot follows directly, and its pulse overlaps the last preamble symbol.
-    line = np.zeros(4 * (PREAMBLE + 1), dtype=complex)
-    line[::4] = [*code, *(np.array([1, 1j]) @ diagonal(np.array(PILOTS[:1])))]
+    symbol = spec.samples_per_symbol
+    line = np.zeros(symbol * (PREAMBLE + 1), dtype=complex)
+    line[::symbol] = [*code, *(np.array([1, 1j]) @ diagonal(np.array(PILOTS[:1])))]
     same, other = diagonals(spec)
     table = []
     for step in (np.arange(spec.fractions) - 0.5) / spec.fractions - 0.5:
         padded = np.concatenate([np.zeros(8), designed, np.zeros(8)])
         sent = np.convolve(line, fractional_delay(padded, step))
-        box = np.convolve(sent, np.ones(4))
-        peak = 8 + 4 * (PREAMBLE - 1) + 17
+        box = np.convolve(sent, np.ones(symbol))
+        peak = 8 + symbol * (PREAMBLE - 1) + spec.peak
         power = []
         for n in (peak - 1, peak + 1):
-            b = box[n - 4 * (PREAMBLE - 1) + 4 * np.arange(PREAMBLE)]
+            b = box[n - symbol * (PREAMBLE - 1) + symbol * np.arange(PREAMBLE)]
             if spec.quadratures == 2:
                 power.append(abs(np.vdot(code, b)) ** 2)
             else:
@@ -182,7 +185,7 @@ class Lock:
             self.missed = 0
         whole = (self.place + (1 << (FINE - 1))) >> FINE
         sample = (whole + 32) >> 6
-        return Frame(sample + START, whole - 64 * sample + 32, near is None)
+        return Frame(sample + start(spec), whole - 64 * sample + 32, near is None)
 
 
 def model(
@@ -193,9 +196,9 @@ def model(
     period = settings.period
     if settings.free_run:
         return [
-            Frame(at + START, 32, False)
+            Frame(at + start(spec), 32, False)
             for at in range(period, n + spec.delay + period, period)
-            if at + START < n - spec.delay
+            if at + start(spec) < n - spec.delay
         ]
     found = peaks(correlation)
     frames: list[Frame] = []

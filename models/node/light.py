@@ -9,7 +9,7 @@ sums over one part, so the sums of decoys are separate from those of weights.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.fixedpoint import IntArray, quantise
 from shotveil.models.digitiser import correlator
 from shotveil.models.digitiser.phase_lock import PhaseLockSettings
-from shotveil.models.digitiser.spec import PREAMBLE, DigitiserSettings, DigitiserSpec
+from shotveil.models.digitiser.spec import PREAMBLE, RECORDS, DigitiserSettings, DigitiserSpec
 from shotveil.models.drive.spec import DriveSpec
 from shotveil.models.signal.frame import FrameLayout
 
@@ -38,17 +38,28 @@ RUNS = (7, 5, 3, 1)
 def layout_of(modes: int, spec: DigitiserSpec | None = None) -> FrameLayout:
     """The frame for a row of `modes` symbols, with as many runs between pilots as fit.
 
-    Short rows get a longer guard, because the sums of a frame need time to be sent. Raises
-    `RangeError` for more modes than a row can have.
+    Both receivers keep up with it. `spec` is that of either.
+
+    The guard is as long as a pulse, or longer in short rows, because the sums of a frame need time
+    to be sent. Raises `RangeError` for more modes than a row can have.
     """
     spec = spec or DigitiserSpec()
     require("modes of a row", modes, at_least=1, at_most=spec.row_capacity, integer=True)
-    spacings = (max(8, -(-modes // runs)) for runs in RUNS)
-    spacing = next(s for s in spacings if -(-modes // s) % 2)
-    bare = FrameLayout(preamble=PREAMBLE, row=modes, pilot_spacing=spacing)
     shortest = -(-(28 * spec.words + 40) // spec.samples_per_symbol)
-    guard = bare.guard + max(0, shortest - bare.length)
-    return FrameLayout(preamble=PREAMBLE, row=modes, pilot_spacing=spacing, guard=guard)
+
+    def layout(spacing: int) -> FrameLayout:
+        bare = FrameLayout(preamble=PREAMBLE, row=modes, pilot_spacing=spacing)
+        guard = max(bare.guard, spec.span, bare.guard + shortest - bare.length)
+        return replace(bare, guard=guard)
+
+    layouts = (layout(max(8, -(-modes // runs))) for runs in RUNS)
+    return next(each for each in layouts if each.groups % 2 == 0 and _both_keep_up(spec, each))
+
+
+def _both_keep_up(spec: DigitiserSpec, layout: FrameLayout) -> bool:
+    """Whether a receiver of two quadratures, the slower one, loses no symbol in any record."""
+    slower = replace(spec, quadratures=2)
+    return all(slower.waiting(layout, record) < spec.symbol_fifo for record in range(len(RECORDS)))
 
 
 def mode_shift(modes: int, spec: DigitiserSpec) -> int:
@@ -123,6 +134,7 @@ def receiver_settings(
         # receiver's offset has to follow it faster.
         offset_shift=14 if spec.quadratures == 2 else 9,
         mode_shift=mode_shift(layout.row, spec),
+        samples_per_symbol=spec.samples_per_symbol,
     )
 
 

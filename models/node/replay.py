@@ -15,8 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shotveil.models.common.fixedpoint import IntArray
-from shotveil.models.digitiser.spec import DigitiserSettings, DigitiserSpec
-from shotveil.models.digitiser.timing import START
+from shotveil.models.digitiser.spec import PREAMBLE, DigitiserSettings, DigitiserSpec
 
 TIME_BITS = 28  # width of times in clocks; they wrap after 2 s
 FLIGHTS = 64  # the most frames in flight at once
@@ -30,7 +29,7 @@ def latency(spec: DigitiserSpec) -> int:
     The preamble has to pass, and then the samples are delayed until the receiver has decided. The
     value is accurate to a few clocks, far less than the tolerance of half a frame.
     """
-    return 4 * 16 + spec.delay + 16
+    return spec.samples_per_symbol * PREAMBLE + spec.delay + 16
 
 
 @dataclass(frozen=True)
@@ -91,5 +90,5 @@ def arrivals(spec: DigitiserSpec, starts: npt.ArrayLike) -> IntArray:
 
     starts: samples at which the first symbol after each preamble begins.
     """
-    found: IntArray = np.asarray(starts, dtype=np.int64) + spec.delay + 16 - (START + 17 - 4)
+    found: IntArray = np.asarray(starts, dtype=np.int64) + spec.delay + 16
     return found

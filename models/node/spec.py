@@ -26,8 +26,9 @@ class NodeSpec:
     """Everything about a node that is fixed in hardware.
 
     The default `digitiser` depends on the role: both quadratures for the server, homodyne for the
-    client. `capture` is the length of a raw ADC record in samples. `replay` is the number of row
-    symbols that the server keeps until their light is back. `window` is the number of packets that
+    client; it takes as many samples a symbol as the `drive`, 2 or 4. `capture` is the length of a
+    raw ADC record in samples. `replay` is the number of row symbols that the server keeps until
+    their light is back. `window` is the number of packets that
     may be in flight on the host link. With `loopback` the DAC codes are used as ADC words, for
     boards without converters.
 
@@ -47,7 +48,9 @@ class NodeSpec:
         if self.role not in ROLES:
             raise RangeError(f"role = {self.role!r} is not one of {', '.join(ROLES)}")
         if self.digitiser is None:
-            own = DigitiserSpec(quadratures=QUADRATURES[self.role])
+            own = DigitiserSpec(
+                quadratures=QUADRATURES[self.role], samples_per_symbol=self.drive.samples_per_symbol
+            )
             object.__setattr__(self, "digitiser", own)
         if self.digitiser.quadratures != QUADRATURES[self.role]:
             raise RangeError(

@@ -64,6 +64,8 @@ class Setting:
         takes it.
     endless: whether infinity is allowed as well.
     pair: whether the setting is two numbers, one for I and one for Q.
+    symbols: the power of the symbol time that the value grows with, for the same link: 1 for a
+        change per symbol, −1 for a time in symbols.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Setting:
     integer: bool = False
     endless: bool = False
     pair: bool = False
+    symbols: int = 0
 
     def check(self, value: Any) -> None:
         """Raise `RangeError` unless `value` is allowed for the setting."""

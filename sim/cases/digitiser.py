@@ -125,6 +125,7 @@ def outgoing(
     """Frames of Gaussian rows as they leave, `channel.delay` late, in √SNU: samples, the row's
     symbols, their unit, and settings of a receiver that expects them behind the channel."""
     layout = layout or FrameLayout(preamble=PREAMBLE)
+    layout = replace(layout, guard=max(layout.guard, spec.span))
     q, unit = symbols_of_rows(spec, frames * layout.row, rng)
     rows = ((q[0] + 1j * q[1]) * unit).reshape(frames, layout.row)
     sent = waveform(spec, framed(layout, rows, REFERENCE).ravel(), channel.delay)
@@ -134,6 +135,7 @@ def outgoing(
         pilot=round(REFERENCE / unit),
         mode=layout.row // 3,
         scale=(round(2**22 / channel.shot_noise),) * 2,
+        samples_per_symbol=spec.samples_per_symbol,
     )
     return np.concatenate([sent, np.zeros(8 * spec.taps)]), q, unit, settings
 
@@ -154,9 +156,9 @@ def light(
     sent, q, unit, settings = outgoing(spec, channel, frames, rng, layout)
     layout = settings.layout
     if trouble:
-        n = len(sent)
-        sent[int(0.2 * n) : int(0.2 * n) + int(2.5 * 4 * layout.length)] = 0
-        sent[int(0.4 * n) : int(0.4 * n) + int(6.4 * 4 * layout.length)] = 0
+        n, period = len(sent), settings.period
+        sent[int(0.2 * n) : int(0.2 * n) + int(2.5 * period)] = 0
+        sent[int(0.4 * n) : int(0.4 * n) + int(6.4 * period)] = 0
     voltage = detect(spec, channel, sent, rng)
     if trouble:
         voltage[0, rng.integers(0, len(sent), max(3, len(sent) // 5000))] = 1e4
@@ -218,7 +220,8 @@ def synchroniser_cases(
     spec: DigitiserSpec, size: int, rng: np.random.Generator, free_run: int = 0
 ) -> list[Case]:
     """Light that is found, lost, and found again."""
-    count = max(12, size // (4 * SHORT.length))
+    symbol = spec.samples_per_symbol
+    count = max(12, size // (symbol * SHORT.length))
     channel = SimulatedChannel(transmittance=0.6, delay=123.6, phase=0.1)
     given = light(spec, channel, count, rng, SHORT, trouble=size > 5000)
     setup = replace(given.settings, free_run=free_run)
@@ -227,13 +230,13 @@ def synchroniser_cases(
     frames = timing.model(spec, setup, correlator.model(spec, samples, setup.minimum))
     held = np.concatenate([np.zeros((spec.quadratures, spec.delay), np.int64), samples], axis=1)
     marks = {name: np.zeros(n, np.int64) for name in ("mark", "fraction", "lost", "phase")}
-    marks["phase"] = np.arange(n) % 4  # it counts from reset until the first mark
+    marks["phase"] = np.arange(n) % symbol  # it counts from reset until the first mark
     for frame in frames:
         at = frame.start + spec.delay
         marks["mark"][at] = 1
         marks["fraction"][at:] = frame.fraction
         marks["lost"][at:] = frame.lost
-        marks["phase"][at:] = np.arange(n - at) % 4
+        marks["phase"][at:] = np.arange(n - at) % symbol
     expected = {
         **fields(held[:, :n]),
         "over": np.concatenate([np.zeros(spec.delay, np.int64), over])[:n],
@@ -248,7 +251,8 @@ def synchroniser_cases(
 
 def matched_cases(spec: DigitiserSpec, size: int, rng: np.random.Generator) -> list[Case]:
     """Fractions that change, reloaded taps of full scale, samples of full scale."""
-    n = 4 * (40 + size)
+    symbol = spec.samples_per_symbol
+    n = symbol * (40 + size)
     taps = wide(spec.coefficient, (spec.fractions, spec.taps), rng)
     taps[:8] = spec.coefficients()[28:36]
     # No sum may leave the format, so the sum of magnitudes is at most that of the designed taps.
@@ -256,14 +260,14 @@ def matched_cases(spec: DigitiserSpec, size: int, rng: np.random.Generator) -> l
     samples = wide(spec.sample, (spec.quadratures, n), rng)
     fraction = np.repeat(rng.integers(0, spec.fractions, n // 80 + 1), 80)[:n]
     over, mark, lost = (rng.random(n) < share for share in (0.01, 0.05, 0.5))
-    mark &= np.arange(n) % 4 == 0
+    mark &= np.arange(n) % symbol == 0
     mark[0] = True
-    lead = 4 * (spec.span - 1)
+    lead = symbol * (spec.span - 1)
     padded = np.concatenate([np.zeros((spec.quadratures, lead), np.int64), samples], axis=1)
     gathered = np.concatenate([np.zeros(lead, np.int64), fraction])
     spread = np.concatenate([np.zeros(lead, np.bool_), over])
-    count = (n - 1 - MatchedFilter.latency + 1) // 4
-    where = 4 * np.arange(count)[:, None] + np.arange(spec.taps)
+    count = (n - MatchedFilter.latency + 1) // symbol
+    where = symbol * np.arange(count)[:, None] + np.arange(spec.taps)
     weights = taps[gathered[where], np.arange(spec.taps)]
     total = np.sum(padded[:, where] * weights, axis=2)
     shift = spec.coefficient.fraction - spec.filtered.fraction
@@ -279,7 +283,7 @@ def matched_cases(spec: DigitiserSpec, size: int, rng: np.random.Generator) -> l
     stimulus = {
         **fields(samples),
         "over": over.astype(np.int64),
-        "phase": np.arange(n) % 4,
+        "phase": np.arange(n) % symbol,
         "fraction": fraction,
         "mark": mark.astype(np.int64),
         "lost": lost.astype(np.int64),
@@ -476,7 +480,7 @@ def accumulators_cases(spec: DigitiserSpec, size: int, rng: np.random.Generator)
         snapshot = int(number in (1, 2))
         frames = 1 if number % 2 else 2 + size // 180
         # Long enough for a frame's sums to be sent before the next one's are due.
-        layout = replace(SHORT, row=64, vacuum=150)
+        layout = replace(SHORT, row=64, vacuum=600 // spec.samples_per_symbol)
         setup = DigitiserSettings(
             layout=layout, record=record, pilot=spec.reference.highest, mode_shift=number % 3
         )
@@ -531,7 +535,7 @@ def chain_cases(
 ) -> list[Case]:
     """A session with failing light, from reset; its sums are read at its end."""
     layout = layout or FrameLayout(preamble=PREAMBLE, row=112, pilot_spacing=16)
-    frames = max(4, size // (4 * layout.length))
+    frames = max(4, size // (spec.samples_per_symbol * layout.length))
     channel = SimulatedChannel(
         transmittance=0.7,
         excess_noise=0.02,
@@ -594,10 +598,12 @@ def receiver_cases(
         return len(next(iter(samples.values())) if isinstance(samples, dict) else samples)
 
     due = {name: length(samples) for name, samples in expected.items()} | {"modes": spec.modes * 4}
-    used = int((want.kind == ROW).sum())
+    inputs: dict[str, Mapping[str, IntArray]] = {"i": fields(codes)}
+    if setup.record == SIGNAL_RECORD:  # no other takes what was sent
+        inputs["q"] = fields(q[:, : int((want.kind == ROW).sum())])
     run = Run(
         receiver_ports(spec, setup),
-        {"i": fields(codes), "q": fields(q[:, :used])},
+        inputs,
         due,
         linger=2000,
         timeout=4 * codes.shape[1] + 1_000 * frames + 60 * spec.modes + 8_000,

@@ -203,9 +203,8 @@ def capture_cases(size: int, rng: np.random.Generator) -> list[Case]:
     return cases
 
 
-def replay_cases(size: int, rng: np.random.Generator) -> list[Case]:
+def replay_cases(size: int, rng: np.random.Generator, spec: NodeSpec = SMALL) -> list[Case]:
     """Frames that come back, frames that do not, and frames that nobody sent."""
-    spec = SMALL
     cases = []
     for lead_in, loop_delay, row in ((2, 500, 48), (0, 3000, 17), (1, 0, 64)):
         period = 700
@@ -225,7 +224,7 @@ def replay_cases(size: int, rng: np.random.Generator) -> list[Case]:
         i["sent"][sent], i["received"][received] = 1, 1
         for k, when in enumerate(sent[lead_in:]):
             # The row follows the preamble.
-            at = when + 4 * np.arange(row)
+            at = when + spec.drive.samples_per_symbol * np.arange(row)
             i["taken"][at] = 1
             i["symbol"][at] = (rows[k, 0] & 0xFFFF) | (rows[k, 1] & 0xFFFF) << 16
         back = [rows[b - lead_in] for b in flights.belongs if b >= 0]

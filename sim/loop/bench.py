@@ -20,7 +20,7 @@ from shotveil.models.drive.spec import Arm, DriveSettings, registers
 from shotveil.models.waveform.mesh import Mesh
 from shotveil.models.waveform.modulator import true_arms
 from shotveil.models.waveform.optics import Optics, OpticsSetup
-from shotveil.sim.loop.client_lock import MARGIN, index_of
+from shotveil.sim.loop.client_lock import index_of, margin
 from shotveil.sim.loop.session import record
 from shotveil.sim.loop.settings import LayerLight, LoopSettings
 
@@ -81,12 +81,12 @@ class ModelBench:
         _, returned = optics.hold(light, [k * period + delay for k in range(ECHO_FRAMES)])
         words = optics.way_back(returned)
         settings = self.settings
-        ahead = 4 * settings.layout.preamble
+        ahead = settings.samples_per_symbol * settings.layout.preamble
         # The first frame only starts the receiver; what follows the last frame has no preamble.
         whole = chain.model(self.spec, settings, words, np.zeros((2, 2 * codes.shape[1]), np.int64))
         first = whole.frames[0].start - ahead - period
         arrivals = [first + k * period for k in range(ECHO_FRAMES)]
-        words = words[:, : arrivals[-1] + period + MARGIN]
+        words = words[:, : arrivals[-1] + period + margin(self.spec)]
         got = chain.model(self.spec, settings, words, np.zeros((2, 2 * codes.shape[1]), np.int64))
         assert index_of(got.frames, arrivals, ahead) == 1
         half = self.spec.fractions // 2

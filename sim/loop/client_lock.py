@@ -29,13 +29,11 @@ from shotveil.models.digitiser import (
 )
 from shotveil.models.digitiser.chain import Received, plan
 from shotveil.models.digitiser.correlator import Correlation
-from shotveil.models.digitiser.spec import PILOT, VACUUM, DigitiserSettings, DigitiserSpec
+from shotveil.models.digitiser.spec import PILOT, PREAMBLE, VACUUM, DigitiserSettings, DigitiserSpec
 from shotveil.models.digitiser.timing import Frame, Peak
 from shotveil.models.waveform.optics import Complex, Optics
 
 DECISION = 2  # frames from a phase to the shifter's code, known in the next, read at its end
-# Samples behind the last frame, in which the receiver finishes it and does not yet expect another.
-MARGIN = 250
 # Samples on either side of a preamble's expected peak: the peak may be shifted a little.
 AROUND = timing.HOLD + 4
 
@@ -48,6 +46,11 @@ class Locked:
     words: IntArray
     codes: IntArray
     locked: bool
+
+
+def margin(spec: DigitiserSpec) -> int:
+    """Samples behind the last frame, in which the receiver finishes it and expects no other yet."""
+    return spec.delay + spec.samples_per_symbol * PREAMBLE - 6
 
 
 def receive(
@@ -64,9 +67,9 @@ def receive(
     """
     spec = optics.setup.client
     silence = np.zeros((2, len(arrivals) * settings.layout.row), np.int64)
-    ahead = 4 * settings.layout.preamble
+    ahead = settings.samples_per_symbol * settings.layout.preamble
     lag = optics.setup.settle + DECISION
-    tapped = tapped[: arrivals[-1] + settings.period + MARGIN]
+    tapped = tapped[: arrivals[-1] + settings.period + margin(spec)]
     timed: list[Frame] | None = None
     # Timing depends on earlier light only, so each attempt is right for at least one frame more
     # than the one before.
@@ -123,10 +126,10 @@ class _Search:
         self, spec: DigitiserSpec, settings: DigitiserSettings, arrivals: list[int]
     ) -> None:
         self._spec, self._settings = spec, settings
-        ahead = 4 * settings.layout.preamble
-        self._begin = np.array(arrivals) + (ahead - timing.START - AROUND)
+        ahead = settings.samples_per_symbol * settings.layout.preamble
+        self._begin = np.array(arrivals) + (ahead - timing.start(spec) - AROUND)
         self._silent = [Frame(start + ahead, spec.fractions // 2, True) for start in arrivals]
-        self._samples = np.arange(-correlator.REACH, 2 * AROUND + 1)
+        self._samples = np.arange(-correlator.reach(spec), 2 * AROUND + 1)
         self._lock: timing.Lock | None = None
 
     def frames(self, words: IntArray, group: slice) -> list[Frame]:
@@ -137,7 +140,8 @@ class _Search:
         # Preambles follow each other; places where one would overlap the last are left out.
         found = correlator.model(self._spec, samples, self._settings.minimum)
         power, hit = (
-            v.reshape(len(begin), -1)[:, correlator.REACH :] for v in (found.power, found.hit)
+            v.reshape(len(begin), -1)[:, correlator.reach(self._spec) :]
+            for v in (found.power, found.hit)
         )
         return [
             self._frame([replace(p, position=p.position + at) for p in timing.peaks(c)]) or silent
@@ -181,7 +185,7 @@ def _run(
     vacuum = np.tile(steps.kind[kept] == VACUUM, lag)
     pilot = np.tile(steps.pilot[kept], lag)
     last = np.tile(np.arange(len(kept)) == len(kept) - 1, lag)
-    windows = 4 * kept[:, None] + np.arange(spec.taps)
+    windows = spec.samples_per_symbol * kept[:, None] + np.arange(spec.taps)
     taps = spec.coefficients()
     offsets = normalisation.NormalisationState.reset(spec)
     if offset is not None:

@@ -1,7 +1,8 @@
 """Design questions: how one imperfection changes the excess noise and what the client reads.
 
 Each point is a run through the bit-true models without noise of light and electronics, with
-everything else ideal, so that 1e-6 SNU can be seen in a few dozen rows.
+everything else ideal or with the other distortions of a link, so that 1e-6 SNU can be seen in a few
+dozen rows.
 """
 
 from __future__ import annotations
@@ -14,12 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shotveil.host.run.curves import accuracy_curve
-from shotveil.models.common.checks import RangeError
-from shotveil.models.digitiser.spec import DigitiserSpec
+from shotveil.models.digitiser.spec import SAMPLES_PER_SYMBOL, DigitiserSpec
 from shotveil.models.drive.spec import DriveSpec
 from shotveil.models.link.optics import Link
 from shotveil.models.networks.network import Layer, Network
-from shotveil.models.signal import pulse
 from shotveil.models.waveform.impairment import Sweep
 from shotveil.models.waveform.impairments import IMPAIRMENTS, Impairments
 from shotveil.sim.loop.session import Loop, infer
@@ -76,17 +75,35 @@ QUESTIONS = {
 """All questions by name: the converters' bits, and those that impairments define."""
 
 
+SAMPLES = Question(
+    "samples a symbol",
+    tuple(map(float, SAMPLES_PER_SYMBOL)),
+    lambda s, samples: s.with_samples(int(samples)),
+)
+"""How many samples a symbol lasts; what that costs depends on the other imperfections."""
+
+
 def answer(
-    question: Question, network: Network, gain: float, f2: float, rows: int = 64, seed: int = 1
+    question: Question,
+    network: Network,
+    gain: float,
+    f2: float,
+    rows: int = 64,
+    seed: int = 1,
+    others: Impairments | None = None,
 ) -> ImperfectionCost:
-    """Run every value of a question through the first `rows` rows of a network's first layer."""
+    """Run every value of a question through the first `rows` rows of a network's first layer.
+
+    Everything else is ideal, or is as in `others`.
+    """
     first = network.layers[0]
     part = Network("part", (Layer(first.weights[:rows], first.bias),))
     link = Link(gain=gain, photons=1.0).with_f2(f2)
     excess, left = [], []
     data = np.abs(np.random.default_rng(seed).normal(size=(1, part.inputs)))
     for value in question.values:
-        settings = LoopSettings(link=link, impairments=Impairments(), vacuum=False, seed=seed)
+        impairments = others or Impairments()
+        settings = LoopSettings(link=link, impairments=impairments, vacuum=False, seed=seed)
         loop = Loop(part, question.change(settings, value))
         seen = infer(loop, data, loop.records())
         sums = loop.statistics(0, seen.sums[0], seen.records)
@@ -124,34 +141,3 @@ def accuracies(
         network, images, labels, f2[order], np.random.default_rng(seed), shared_noise=True
     )
     return out
-
-
-def samples_per_symbol(
-    modulation_variance: float, span: int = 8, rolloff: float = 0.5
-) -> dict[int, tuple[float, float]]:
-    """Excess noise (SNU) of the pulse alone, and of 1/64 symbol of mistiming, by samples a symbol.
-
-    This is computed in floating point, since drive and digitiser are built for 4 only. `span` is
-    the pulse's length in symbols.
-    """
-    found = {}
-    for samples in (2, 4, 8):
-        try:
-            taps = pulse.design(samples, span * samples, rolloff)
-        except RangeError:
-            continue
-        exact = modulation_variance * pulse.interference(taps, samples)
-        fine = np.fft.rfft(taps, 4096)
-        turn = np.exp(-2j * np.pi * np.fft.rfftfreq(4096) * samples / 64)
-        late = np.fft.irfft(fine * turn, 4096)
-        late = np.concatenate([late[-64:], late[: span * samples + 64]])
-        here = np.concatenate([np.zeros(64), taps, np.zeros(64)])
-        shifts = np.arange(-span + 1, span) * samples
-        seen = np.array([np.dot(np.roll(here, s), late) for s in shifts])
-        middle = len(shifts) // 2
-        rest = np.delete(seen, middle)
-        found[samples] = (
-            exact,
-            float(modulation_variance * np.sum(rest**2) / seen[middle] ** 2),
-        )
-    return found

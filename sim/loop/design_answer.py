@@ -13,27 +13,29 @@ from numpy.typing import NDArray
 
 from shotveil.host.figures.style import GREY, new_figure, rendered, style
 from shotveil.models.common.files import write_atomically
-from shotveil.models.link.optics import Link
 from shotveil.models.networks.mnist import load_mnist
 from shotveil.models.networks.network import load_network
+from shotveil.models.waveform.impairments import Impairments
 from shotveil.sim.loop.design import (
     GOAL,
     QUESTIONS,
+    SAMPLES,
     ImperfectionCost,
     accuracies,
     answer,
     limit,
-    samples_per_symbol,
 )
+from shotveil.sim.loop.settings import REALISTIC
 
 Real = NDArray[np.float64]
 FLOOR = 1e-8  # SNU; smaller values, such as rounding errors, are drawn here
-SAMPLES = "samples-per-symbol"
+SAMPLES_NAME = "samples-per-symbol"
+LASER = ("linewidth", "unmatched_out", "unmatched_back")
 
 
 def questions() -> Iterable[str]:
     """The names of all design questions."""
-    return *QUESTIONS, SAMPLES
+    return *QUESTIONS, SAMPLES_NAME
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,10 @@ class DesignAnswer:
 def answered(
     question: str, network: str, gain: float, f2: float, rows: int, images: int
 ) -> DesignAnswer:
-    """Excess noise and accuracy at each value of one imperfection, with all else ideal."""
+    """Excess noise and accuracy at each value of one imperfection, with all else ideal.
+
+    What the number of samples a symbol costs is also told with realistic distortions.
+    """
     whole = load_network(network)
     pixels, labels = load_mnist(None, "test")
 
@@ -61,8 +66,12 @@ def answered(
         """The accuracy at each F² that is left, followed by that over the ideal link."""
         return accuracies(whole, pixels[:images], labels[:images], np.append(left, f2), seed=1)
 
-    if question == SAMPLES:
-        return _of_samples(Link(gain=gain, photons=1).with_f2(f2), f2, right)
+    if question == SAMPLES_NAME:
+        found = {
+            name: answer(SAMPLES, whole, gain, f2, rows, others=others)
+            for name, others in links_of_samples().items()
+        }
+        return _of_samples(found, right)
     return _of_question(answer(QUESTIONS[question], whole, gain, f2, rows), f2, right)
 
 
@@ -95,35 +104,51 @@ def _of_question(found: ImperfectionCost, f2: float, right: Callable[[Real], Rea
     )
 
 
-def _of_samples(link: Link, f2: float, right: Callable[[Real], Real]) -> DesignAnswer:
-    """What the number of samples a symbol costs, computed in floating point."""
-    found = samples_per_symbol(link.modulation_variance)
-    excess = np.array(list(found.values())).T
-    # Intersymbol interference affects what the client reads as much as what returns.
-    left = f2 * link.inference_noise / (link.inference_noise + excess)
-    accuracy = right(left.ravel())
-    shares = accuracy[:-1].reshape(excess.shape)
-    names = ("pulse alone", "1/64 symbol late")
-    lines = ["samples a symbol: " + ", ".join(f"{n} (SNU), accuracy" for n in names)]
-    for samples, row, share in zip(found, excess.T, shares.T, strict=True):
-        parts = [f"{e:9.1e}   {a:.2%}" for e, a in zip(row, share, strict=True)]
-        lines.append(f"{samples:10}   " + "   ".join(parts))
-    lines.append("drive and digitiser are built for 4")
-    drawn = dict(zip(names, zip(excess, shares, strict=True), strict=True))
-    label = "samples a symbol (floating point)"
+def links_of_samples() -> dict[str, Impairments]:
+    """The links over which symbols of 2 and of 4 samples are compared.
+
+    An oscillator's path that is too long or too short turns the laser's phase noise into noise of
+    the symbols. The longer a symbol lasts, the more of it is averaged out, whatever the nodes do.
+    """
+    real = REALISTIC.calibrated().distortions()
+    return {
+        "all else ideal": Impairments(),
+        "realistic, still laser": real.without(*LASER),
+        "realistic": real,
+    }
+
+
+def _of_samples(
+    found: Mapping[str, ImperfectionCost], right: Callable[[Real], Real]
+) -> DesignAnswer:
+    label, values = SAMPLES.label, SAMPLES.values
+    accuracy = right(np.concatenate([each.f2 for each in found.values()]))
+    shares = dict(zip(found, accuracy[:-1].reshape(len(found), -1), strict=True))
+    lines = [f"{label}: " + "; ".join(f"{name} (SNU), accuracy" for name in found)]
+    for k, value in enumerate(values):
+        parts = [f"{each.excess[k]:9.2e}   {shares[n][k]:.2%}" for n, each in found.items()]
+        lines.append(f"{value:10g}   " + "   ".join(parts))
+    costs = {name: float(each.excess[0] - each.excess[-1]) for name, each in found.items()}
+    lines += [f"2 instead of 4 cost {cost:+.1e} SNU, {name}" for name, cost in costs.items()]
     numbers = {
         "imperfection": label,
-        "values": list(found),
+        "values": list(values),
         **{
-            name: {"excess_noise": e.tolist(), "accuracy": a.tolist()}
-            for name, (e, a) in drawn.items()
+            name: {
+                "excess_noise": each.excess.tolist(),
+                "cost": costs[name],
+                "f2": each.f2.tolist(),
+                "accuracy": shares[name].tolist(),
+            }
+            for name, each in found.items()
         },
         "ideal_accuracy": float(accuracy[-1]),
     }
+    drawn = {name: (each.excess, shares[name]) for name, each in found.items()}
     return DesignAnswer(
         tuple(lines),
         numbers,
-        lambda: _picture(label, tuple(found), False, drawn, accuracy[-1], None),
+        lambda: _picture(label, values, False, drawn, accuracy[-1], None),
     )
 
 
@@ -138,7 +163,7 @@ def _picture(
     """Draw excess noise and accuracy over the values; `lines` has both, by name."""
     figure = new_figure(9.2, 3.6)
     left, other = figure.subplots(1, 2)
-    for (name, (excess, right)), marker in zip(lines.items(), "os", strict=False):
+    for (name, (excess, right)), marker in zip(lines.items(), "os^", strict=False):
         left.plot(values, np.maximum(excess, FLOOR), marker=marker, label=name)
         other.plot(values, 100 * right, marker=marker, label=name)
     left.axhline(GOAL, color=GREY, ls="--", lw=1)

@@ -45,7 +45,7 @@ from shotveil.models.link.encoding import directions
 from shotveil.models.networks.network import Layer, Network
 from shotveil.models.node.ports import WritePort
 from shotveil.models.node.spec import CLOCK_HZ
-from shotveil.models.signal.frame import CAPACITY
+from shotveil.models.signal.frame import CAPACITY, FrameLayout, Slot
 from shotveil.sim import SYNTHESIS_FIGURES
 from shotveil.sim.loop.session import Loop, Records
 
@@ -111,6 +111,7 @@ class LayerRate:
     steps: dict[str, float]
     period: int
     paced: int
+    frame: Mapping[str, float]  # what share of a frame each of its sections takes
 
     @property
     def seconds(self) -> float:
@@ -152,6 +153,23 @@ class Projection:
         name = max(shares, key=shares.__getitem__)
         return f"{name}, {shares[name] / whole:.0%} of the time"
 
+    @property
+    def shares(self) -> dict[str, float]:
+        """What share of the time goes to each step, where the rows' frames count by section.
+
+        If the link sets the pace, the time by which guards grow counts as the rows' guard.
+        """
+        whole = 1 / self.images_a_second
+        found = {name: self.seconds_of(name) / whole for name in self.layers[0].steps}
+        del found["rows"]
+        for layer in self.layers:
+            rows = layer.steps["rows"] / whole
+            light = rows * layer.period / layer.paced
+            for name, share in layer.frame.items():
+                found[name] = found.get(name, 0.0) + light * share
+            found["guard"] += rows - light
+        return found
+
 
 def sent_bytes(words: int, port: WritePort = WritePort.ROWS) -> int:
     """The number of bytes on the wire that carry `words` words to a node, requests included."""
@@ -177,8 +195,13 @@ def _packets(words: int, size: Callable[[int], int]) -> int:
     return whole * size(MAX_WORDS) + (size(rest) if rest else 0)
 
 
-def project(loop: Loop, link: HostLinkRate, clock: Clock) -> Projection:
-    """The time that a network's layers would take on boards."""
+def project(loop: Loop, link: HostLinkRate, clock: Clock, images: int = 1) -> Projection:
+    """The time that a network's layers would take on boards, for one image.
+
+    If several `images` share a batch, they share all steps but rows and angles. Today's nodes take
+    one: in a batch of more, a client's node would have to change its angles between two frames.
+    """
+    require("images in a batch", images, at_least=1, integer=True)
     spec = loop.settings.server
     sums = spec.words * len(NAMES) + spec.modes * len(MODE_SUMS)
     readout = received_bytes(SUM_WORDS * sums) / link.rate
@@ -199,8 +222,17 @@ def project(loop: Loop, link: HostLinkRate, clock: Clock) -> Projection:
         }
         steps = {"angles": sent_bytes(layer.modes, WritePort.ANGLES) / link.rate}
         steps |= {name: count / clock.hertz for name, count in clocks.items()}
-        layers.append(LayerRate(steps | {"read-out": readout}, setup.period, paced))
+        steps["read-out"] = readout
+        for name in steps.keys() - {"angles", "rows"}:
+            steps[name] /= images
+        layers.append(LayerRate(steps, setup.period, paced, sections(setup.layout)))
     return Projection(link, clock, tuple(layers), feasible)
+
+
+def sections(layout: FrameLayout) -> dict[str, float]:
+    """What share of a frame's symbols each section takes."""
+    slots = layout.slots()
+    return {slot.name.lower(): float(np.mean(slots == slot)) for slot in Slot}
 
 
 def settling(period: int, delay: int) -> int:
@@ -209,10 +241,10 @@ def settling(period: int, delay: int) -> int:
     return (PATIENCE + 1) * period + delay
 
 
-def projections(loop: Loop) -> tuple[Projection, ...]:
-    """The projections for every kind of link, at the placed clock."""
+def projections(loop: Loop, images: int = 1) -> tuple[Projection, ...]:
+    """The projections for every kind of link, at the placed clock, for so many images a batch."""
     clock = placed_clock()
-    return tuple(project(loop, link, clock) for link in LINKS)
+    return tuple(project(loop, link, clock, images) for link in LINKS)
 
 
 @dataclass(frozen=True)

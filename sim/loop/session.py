@@ -37,7 +37,7 @@ from shotveil.models.networks.network import Layer, Network
 from shotveil.models.waveform.intruders import Intruder
 from shotveil.models.waveform.mesh import Mesh, angle_table, at_electrodes
 from shotveil.models.waveform.optics import Complex, Optics
-from shotveil.sim.loop.client_lock import MARGIN, Locked, index_of, receive
+from shotveil.sim.loop.client_lock import Locked, index_of, margin, receive
 from shotveil.sim.loop.settings import LayerLight, LoopSettings, electrode_voltages, prepare
 
 NULL_FRAMES = 100
@@ -308,12 +308,14 @@ class Loop:
     def _serve(self, light: LayerLight, words: IntArray, offset: tuple[int, ...]) -> Received:
         spec, modes = self.settings.server, light.setup.layout.row
         arrivals = [start + light.setup.to_server for start in light.starts]
-        words = words[:, : arrivals[-1] + light.setup.period + MARGIN]
+        words = words[:, : arrivals[-1] + light.setup.period + margin(spec)]
         first = 1  # the first frame only starts the receiver
         for _ in range(2):
             q = light.q[:, first * modes :]
             got = chain.model(spec, light.server, words, q, offset)
-            found = index_of(got.frames, arrivals, 4 * light.setup.layout.preamble)
+            found = index_of(
+                got.frames, arrivals, light.server.samples_per_symbol * light.setup.layout.preamble
+            )
             if found is None:
                 raise RangeError("server's receiver found no frame, or not all that followed")
             if found == first:

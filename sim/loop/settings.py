@@ -60,6 +60,12 @@ class LoopSettings:
     seed: int = 1
 
     def __post_init__(self) -> None:
+        for receiver in (self.server, self.client):
+            if receiver.samples_per_symbol != self.drive.samples_per_symbol:
+                raise RangeError(
+                    f"samples_per_symbol is {self.drive.samples_per_symbol} in the drive and "
+                    f"{receiver.samples_per_symbol} in a receiver; allowed: one for all"
+                )
         require("photons", self.link.photons, above=0)
         require("lead_in", self.lead_in, at_least=4, at_most=4096, integer=True)
         require("reference", self.reference, above=0, at_most=1)
@@ -71,6 +77,17 @@ class LoopSettings:
     def of(cls, link: Link, impairments: Impairments | None = None, **more: Any) -> LoopSettings:
         """Settings whose optics have the link's losses and detectors, and other impairments."""
         return cls(link=link, impairments=(impairments or Impairments()).over(link), **more)
+
+    def with_samples(self, samples: int) -> LoopSettings:
+        """The same optics between nodes whose symbols last so many samples, 2 or 4."""
+        ratio = samples / self.drive.samples_per_symbol
+        return replace(
+            self,
+            drive=replace(self.drive, samples_per_symbol=samples),
+            server=replace(self.server, samples_per_symbol=samples),
+            client=replace(self.client, samples_per_symbol=samples),
+            impairments=self.impairments.with_symbols(ratio),
+        )
 
     def with_impairments(self, impairments: Impairments) -> LoopSettings:
         """The same light and gain through other optics."""
@@ -115,7 +132,7 @@ def prepare(settings: LoopSettings, layer: Layer) -> LayerLight:
     Raises `RangeError` if light or weights exceed what converters and registers hold.
     """
     s, spec = settings, settings.drive
-    layout = layout_of(layer.modes)
+    layout = layout_of(layer.modes, s.server)
     encoded = encode_rows(layer.weights, s.link.modulation_variance)
     # The light is attenuated so far that the largest weight is the largest symbol.
     largest = encoded.scale * float(np.abs(layer.weights).max())

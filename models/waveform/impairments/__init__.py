@@ -63,6 +63,13 @@ class Impairments:
         left = {name: setting.calibrated for name, setting in SETTINGS.items()}
         return replace(self, **{name: value for name, value in left.items() if value is not None})
 
+    def with_symbols(self, ratio: float) -> Impairments:
+        """The same link as symbols see it that last `ratio` times as long."""
+        timed = {name: setting.symbols for name, setting in SETTINGS.items() if setting.symbols}
+        return replace(
+            self, **{name: getattr(self, name) * ratio**power for name, power in timed.items()}
+        )
+
     def distortions(self) -> Impairments:
         """The same without plain loss and noise, so that only distortions are left."""
         plain = (each.names for each in IMPAIRMENTS.values() if not each.distorts)

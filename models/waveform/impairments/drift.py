@@ -13,6 +13,7 @@ DRIFT = Impairment(
             0.0,
             1e-7,
             "enclosed fibre: 3 rad/s",
+            symbols=1,
         ),
         Setting(
             "drift_back",
@@ -20,6 +21,7 @@ DRIFT = Impairment(
             0.0,
             -5e-8,
             "enclosed fibre: 1.6 rad/s",
+            symbols=1,
         ),
     ),
 )

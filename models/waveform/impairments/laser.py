@@ -17,6 +17,7 @@ LASER = Impairment(
             ONE_KHZ,
             "fibre lasers: 1 kHz",
             at_least=0,
+            symbols=1,
         ),
         Setting(
             "unmatched_out",
@@ -27,6 +28,7 @@ LASER = Impairment(
             "paths matched to 1.6 m",
             at_least=0,
             at_most=LONGEST,
+            symbols=-1,
         ),
         Setting(
             "unmatched_back",
@@ -36,6 +38,7 @@ LASER = Impairment(
             "paths matched to 1.6 m",
             at_least=0,
             at_most=LONGEST,
+            symbols=-1,
         ),
     ),
     sweeps=(

@@ -4,6 +4,8 @@ In Amaranth's simulator, and as Verilog under cocotb and Verilator; with and wit
 proof that these tests can fail.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from amaranth.hdl import Module
@@ -19,6 +21,7 @@ from shotveil.sim.engines.verilator_bench import VerilatorBench
 
 # Small memories: Amaranth's simulator starts them word by word.
 SPECS = {n: DigitiserSpec(quadratures=n, modes=64, row_capacity=512) for n in (1, 2)}
+BRISK = {n: replace(spec, samples_per_symbol=2) for n, spec in SPECS.items()}
 SMALL = {"synchroniser": 3000, "correlator": 0}
 
 
@@ -28,19 +31,23 @@ def cases(name, size, spec, seed=4):
 
 def small(name, spec, seed=4):
     if name == "chain":
-        layout = FrameLayout(preamble=16, row=64, pilot_spacing=64, vacuum=64)
+        # Long enough for a frame's sums to be sent before the next one's are due.
+        layout = FrameLayout(
+            preamble=16, row=64, pilot_spacing=64, vacuum=min(255, 256 // spec.samples_per_symbol)
+        )
+        layout = replace(layout, guard=8 if spec.samples_per_symbol == 4 else 100)
         return chain_cases(spec, 2000, np.random.default_rng(seed), layout)
     return cases(name, SMALL.get(name, 40), spec, seed)
 
 
 def verilator(name, spec):
-    label = f"digitiser_{name}_{spec.quadratures}"
+    label = f"digitiser_{name}_{spec.quadratures}_{spec.samples_per_symbol}"
     return VerilatorBench(BLOCKS[name].component(spec), label, depth=1 << 20)
 
 
-def in_amaranth(name, quadratures):
+def in_amaranth(name, quadratures, specs=SPECS):
     """A few cases; also with pauses, where that is not slow: then it is done as Verilog."""
-    spec = SPECS[quadratures]
+    spec = specs[quadratures]
     given = small(name, spec)
     check(AmaranthBench(BLOCKS[name].component(spec)), given)
     if name not in ("chain", "synchroniser", "correlator"):

@@ -11,6 +11,10 @@ def test_in_amaranth(quadratures):
     bit_true.in_amaranth("accumulators", quadratures)
 
 
+def test_two_samples_a_symbol_in_amaranth():
+    bit_true.in_amaranth("accumulators", 2, bit_true.BRISK)
+
+
 def test_as_verilog():
     bit_true.as_verilog("accumulators")
 

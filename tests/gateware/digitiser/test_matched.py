@@ -15,6 +15,10 @@ def test_in_amaranth(quadratures):
     bit_true.in_amaranth("matched", quadratures)
 
 
+def test_two_samples_a_symbol_in_amaranth():
+    bit_true.in_amaranth("matched", 2, bit_true.BRISK)
+
+
 def test_as_verilog():
     bit_true.as_verilog("matched")
 

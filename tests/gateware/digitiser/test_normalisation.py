@@ -11,6 +11,7 @@ from tests.gateware.digitiser import bit_true
 @pytest.mark.parametrize("quadratures", [2, 1])
 def test_in_amaranth(quadratures):
     bit_true.in_amaranth("normalisation", quadratures)
+    bit_true.in_amaranth("normalisation", quadratures, bit_true.BRISK)
 
 
 def test_as_verilog():

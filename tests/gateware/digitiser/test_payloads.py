@@ -1,5 +1,7 @@
 """Fields and widths of the digitiser's streams."""
 
+from dataclasses import replace
+
 import pytest
 from amaranth.hdl import Shape
 
@@ -38,6 +40,7 @@ def test_what_is_the_same_for_all_receivers():
         assert widths(payloads.phases(spec)) == {"angle": 16, "bad": 1}
     assert Shape.cast(payloads.phases(ONE)["angle"].shape).signed
     assert widths(payloads.CORRELATION) == {"power": 36, "hit": 1}
-    assert widths(payloads.MARKS) == {"phase": 2, "fraction": 6, "mark": 1, "lost": 1}
+    assert widths(payloads.marks(SPEC)) == {"phase": 2, "fraction": 6, "mark": 1, "lost": 1}
+    assert widths(payloads.marks(replace(SPEC, samples_per_symbol=2)))["phase"] == 1
     assert payloads.axes(SPEC) == ("x", "p") and payloads.axes(ONE) == ("x",)
     assert widths(payloads.framed(DigitiserSpec(row_capacity=513, modes=16)))["index"] == 10

@@ -14,8 +14,8 @@ WORDS, LANES = 3, 2
 class Player:
     """A bank that is driven clock by clock."""
 
-    def __init__(self):
-        self.dut = SumBank(WORDS, LANES, 20)
+    def __init__(self, turns=4):
+        self.dut = SumBank(WORDS, LANES, 20, turns)
         self.sent, self.late = [], 0
 
     async def clock(self, ctx, count=1, ready=True, **inputs):
@@ -98,6 +98,30 @@ def test_sums_go_on_while_the_last_ones_leave_and_a_swap_too_soon_is_told():
     both = summed(second[0] + third[0], second[1] + third[1])
     assert player.sent == summed(*first) + both
     assert player.late == 1
+
+
+def test_a_place_of_two_may_return_after_two_three_or_four_clocks():
+    """Sums that are on their way to the memory are taken from the pipeline, the latest first."""
+    player = Player(turns=2)
+    rng = np.random.default_rng(11)
+    gaps, words = rng.integers(0, 3, 120), rng.integers(0, 2, 120)
+    values = rng.integers(-(1 << 19), 1 << 19, (240, LANES)).tolist()
+    places = [int(2 * word + turn) for word in words for turn in range(2)]
+
+    async def bench(ctx):
+        await player.clock(ctx, 2 * WORDS, wipe=1)
+        for at, (place, (a, b)) in enumerate(zip(places, values, strict=True)):
+            await player.clock(ctx, add=1, place=place, value_0=a, value_1=b)
+            if at % 2:  # the next word's turns come some clocks later
+                await player.clock(ctx, int(gaps[at // 2]))
+        await player.clock(ctx, 6)
+        await player.clock(ctx, swap=1)
+        await player.clock(ctx, 200)
+
+    player.play(bench)
+    total = np.zeros((2 * WORDS, LANES), np.int64)
+    np.add.at(total, places, values)
+    assert player.sent == total.ravel().tolist()
 
 
 def test_wiping_clears_both_banks():

@@ -12,9 +12,10 @@ from shotveil.host.devices.node import Node, pack_pairs
 from shotveil.host.devices.transport import Transport
 from shotveil.models.digitiser.correlator import threshold
 from shotveil.models.digitiser.spec import DigitiserSettings
-from shotveil.models.drive.spec import DriveSettings
+from shotveil.models.drive.spec import DriveSettings, DriveSpec
 from shotveil.models.host_link.packet import Op
 from shotveil.models.node import chain
+from shotveil.models.node.light import layout_of
 from shotveil.models.node.ports import ReadPort, WritePort
 from shotveil.models.node.spec import NodeSpec
 from shotveil.models.signal.frame import FrameLayout
@@ -27,12 +28,13 @@ TAPS = SPEC.digitiser.coefficients().ravel() & 0xFFFFFFFF
 SESSION_WORDS = 2 * 16 * SPEC.digitiser.words
 
 
-def receiver_settings(layout=LAYOUT):
+def receiver_settings(layout=LAYOUT, spec=SPEC):
     return DigitiserSettings(
         layout=layout,
         mode=min(17, layout.row - 1),
         pilot=1 << 14,
-        minimum=threshold(SPEC.digitiser, 160.0),
+        minimum=threshold(spec.digitiser, 160.0),
+        samples_per_symbol=spec.digitiser.samples_per_symbol,
     )
 
 
@@ -46,30 +48,30 @@ def words_of(rows):
     return pack_pairs(rows.swapaxes(0, 1).reshape(2, -1))
 
 
-def opened(pipe):
-    return Node(LinkDevice(Transport(pipe), "rtl:server", SPEC), patience=60)
+def opened(pipe, spec=SPEC):
+    return Node(LinkDevice(Transport(pipe), "rtl:server", spec), patience=60)
 
 
-def configured(pipe, drive=DRIVE):
-    node = opened(pipe)
-    node.configure(drive, receiver_settings(drive.layout), loop_delay=pipe.block)
+def configured(pipe, drive=DRIVE, spec=SPEC):
+    node = opened(pipe, spec)
+    node.configure(drive, receiver_settings(drive.layout, spec), loop_delay=pipe.block)
     return node
 
 
-def model_of(pipe, rows, drive=DRIVE):
+def model_of(pipe, rows, drive=DRIVE, spec=SPEC):
     setup = chain.NodeSetup.of(
-        SPEC, drive, digitiser=receiver_settings(drive.layout), loop_delay=pipe.block
+        spec, drive, digitiser=receiver_settings(drive.layout, spec), loop_delay=pipe.block
     )
-    return chain.play(SPEC, setup, rows, chain.Loopback(SPEC, pipe.block))
+    return chain.play(spec, setup, rows, chain.Loopback(spec, pipe.block))
 
 
-def assert_plays(node, pipe, rows, drive=DRIVE):
+def assert_plays(node, pipe, rows, drive=DRIVE, spec=SPEC):
     """The next batch sends what the model sends for these rows, and measures what it measures."""
     pipe.recorded.clear()
     batch = node.play(rows)
-    due = model_of(pipe, rows, drive)
+    due = model_of(pipe, rows, drive, spec)
     starts = np.nonzero(pipe.record("frame")[0])[0]
-    clocks = (len(rows) + 2) * drive.layout.length * SPEC.drive.samples_per_symbol
+    clocks = (len(rows) + 2) * drive.layout.length * spec.drive.samples_per_symbol
     assert len(starts) == len(rows) + 2
     np.testing.assert_array_equal(
         pipe.record("codes")[:, starts[0] : starts[0] + clocks],
@@ -90,6 +92,16 @@ def test_rows_of_a_dead_host_are_never_sent():
         assert node.device.read("drive_buffered") == 0
         node.configure(DRIVE, receiver_settings(), loop_delay=pipe.block)
         assert_plays(node, pipe, rows_of(2, number))
+
+
+def test_a_node_whose_symbols_last_two_samples_plays_what_its_model_plays():
+    spec = NodeSpec(drive=DriveSpec(samples_per_symbol=2))
+    pipe = NodePipe(spec, record=True)
+    drive = DriveSettings(layout=layout_of(LAYOUT.row, spec.digitiser), reference=0.5)
+    node = configured(pipe, drive, spec)
+    assert node.device.read("samples_per_symbol") == 2
+    # So few that the host link, a byte a clock, brings them before their turn.
+    assert_plays(node, pipe, rows_of(12, 3), drive, spec)
 
 
 def test_rows_that_wait_are_dropped_with_arm_and_by_a_restart():

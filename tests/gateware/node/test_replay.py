@@ -1,5 +1,7 @@
 """What belongs to which frame: to the bit, and in the clocks that are promised."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from shotveil.gateware.node.replay import Replay
@@ -7,6 +9,7 @@ from shotveil.models.node import replay
 from shotveil.sim.cases.node import SMALL, Clocked, replay_cases
 from shotveil.sim.engines.amaranth_bench import AmaranthBench
 from shotveil.sim.engines.equality import check
+from shotveil.sim.engines.run import Run
 from tests.gateware.node import bit_true
 
 
@@ -34,6 +37,27 @@ def test_pace():
                   taken=100 + 4 * np.arange(48), received=[100 + delay])  # fmt: skip
     assert result.first["q"] - result.first["o"] - (100 + delay) <= 8
     assert result.last["q"] - result.first["q"] <= 3 * 47
+
+
+def test_where_symbols_last_two_samples_they_follow_each_other_every_two_clocks():
+    brisk = replace(
+        SMALL,
+        drive=replace(SMALL.drive, samples_per_symbol=2),
+        digitiser=replace(SMALL.digitiser, samples_per_symbol=2),
+    )
+    ports = ("lead_in", "row", "period", "loop_delay")
+    component = Clocked(Replay(brisk), ports, ("matched", "missed"))
+    given = replay_cases(0, np.random.default_rng(3), brisk)[:2]
+    check(AmaranthBench(component), given)
+    delay = replay.latency(brisk.digitiser)
+    i = {name: np.zeros(900, np.int64) for name in given[0].run.inputs["i"]}
+    i["begin"][3] = i["sent"][100] = i["received"][100 + delay] = 1
+    i["taken"][100 + 2 * np.arange(48)] = 1
+    settings = {"lead_in": 0, "row": 48, "period": 700, "loop_delay": 0}
+    run = Run(settings, {"i": i}, {"o": 900, "q": 48}, linger=0)
+    component = Clocked(Replay(brisk), ports, ("matched", "missed"))
+    (result,) = AmaranthBench(component).run(run)
+    assert result.last["q"] - result.first["q"] <= 2 * 47
 
 
 def test_frames_are_matched_while_times_wrap():

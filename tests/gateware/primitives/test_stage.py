@@ -20,15 +20,22 @@ def play(component, stall=0.0):
     return result
 
 
+@pytest.mark.parametrize("full_rate", [False, True])
 @pytest.mark.parametrize("stall", [0.4, {"i": 0.8}, {"o": 0.8}])
-def test_no_sample_is_lost_or_repeated_whoever_pauses(stall):
-    play(Stage(12), stall)
+def test_no_sample_is_lost_or_repeated_whoever_pauses(stall, full_rate):
+    play(Stage(12, full_rate), stall)
 
 
 def test_a_sample_every_other_clock():
     result = play(Stage(12))
     assert result.first["o"] - result.first["i"] == 1
     assert result.last["o"] - result.first["o"] == 2 * 199
+
+
+def test_a_sample_every_clock_at_full_rate():
+    result = play(Stage(12, full_rate=True))
+    assert result.first["o"] - result.first["i"] == 1
+    assert result.last["o"] - result.first["o"] == 199
 
 
 def test_an_empty_design_fails(monkeypatch):

@@ -9,21 +9,22 @@ from shotveil.models.digitiser.spec import DigitiserSpec
 
 SPEC = DigitiserSpec()
 ONE = DigitiserSpec(quadratures=1)
+BRISK = [DigitiserSpec(quadratures=n, samples_per_symbol=2) for n in (2, 1)]
 
 
-@pytest.mark.parametrize("spec", [SPEC, ONE])
+@pytest.mark.parametrize("spec", [SPEC, ONE, *BRISK])
 def test_correlation_is_the_textbook_one(spec):
     rng = np.random.default_rng(3)
     samples = rng.integers(-8192, 8192, (spec.quadratures, 400))
-    b = correlator.boxcar(spec, samples)
-    plain = np.array([np.convolve(line, np.ones(4))[:400] / 16 for line in samples])
+    b, length = correlator.boxcar(spec, samples), spec.samples_per_symbol
+    plain = [np.convolve(line, np.ones(length))[:400] / (4 * length) for line in samples]
     # Half a unit, or one where the largest sum is cut to the format.
-    assert np.abs(b - plain).max() <= 1
+    assert np.abs(b - np.array(plain)).max() <= 1
     found = correlator.model(spec, samples, 1)
     code = spec.code[0] + 1j * spec.code[1]
     y = b[0] + 1j * b[1] if spec.quadratures == 2 else b[0].astype(complex)
     for n in (63, 200, 399):
-        window = y[n - 60 : n + 1 : 4]
+        window = y[n - 15 * length : n + 1 : length]
         if spec.quadratures == 2:
             power, bound = abs(np.vdot(code, window)) ** 2, 32 * np.sum(abs(window) ** 2)
         else:

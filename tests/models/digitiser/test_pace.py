@@ -2,7 +2,12 @@ import pytest
 
 from shotveil.models.common.checks import RangeError
 from shotveil.models.digitiser.pace import longest_wait
-from shotveil.models.digitiser.spec import DigitiserSettings, DigitiserSpec
+from shotveil.models.digitiser.spec import (
+    SIGNAL_RECORD,
+    VACUUM_RECORD,
+    DigitiserSettings,
+    DigitiserSpec,
+)
 from shotveil.models.signal.frame import FrameLayout
 
 
@@ -35,3 +40,24 @@ def test_homodyne_measures_once_a_frame():
 def test_a_longer_gap_between_frames_lets_the_sums_catch_up():
     tight = wait(row=128, pilot_spacing=8, guard=8)
     assert wait(row=128, pilot_spacing=8, guard=200) < tight
+
+
+def test_shorter_symbols_leave_less_time_for_pauses():
+    """Symbols behind those that measure the offset wait on top in a vacuum record."""
+    spec = DigitiserSpec(samples_per_symbol=2)
+    lengths = {"row": 192, "pilot_spacing": 48, "guard": 16}
+    layout = FrameLayout(preamble=16, **lengths)
+    signal, vacuum = (longest_wait(2, spec.iterations, 64, layout, 2, every) for every in (0, 4))
+    assert wait(**lengths) < signal < vacuum < 64
+    records = SIGNAL_RECORD, VACUUM_RECORD
+    assert [spec.waiting(layout, record) for record in records] == [signal, vacuum]
+    assert DigitiserSpec().waiting(layout, VACUUM_RECORD) == wait(**lengths)
+
+
+def test_what_piles_up_slowly_is_refused_too():
+    """A frame of 484 clocks takes 510: some frames fit the FIFO, a session does not."""
+    spec = DigitiserSpec(samples_per_symbol=2)
+    layout = FrameLayout(preamble=16, row=192, pilot_spacing=22, guard=16)
+    assert spec.waiting(layout, SIGNAL_RECORD) >= spec.symbol_fifo
+    longer = FrameLayout(preamble=16, row=192, pilot_spacing=22, guard=40)
+    assert spec.waiting(longer, SIGNAL_RECORD) < 64

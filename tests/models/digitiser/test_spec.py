@@ -87,11 +87,32 @@ def test_ranges_of_a_spec(name, good, bad):
 
 
 def test_what_the_gateware_is_built_for_is_no_choice():
-    fixed = {"samples_per_symbol": 4, "taps": 32, "fractions": 64}
+    fixed = {"taps": 32, "fractions": 64}
     for name, value in fixed.items():
         assert getattr(SPEC, name) == value
         with pytest.raises(TypeError, match=name):
             DigitiserSpec(**{name: value})
+
+
+def test_a_symbol_lasts_two_or_four_samples():
+    assert SPEC.samples_per_symbol == 4
+    for samples, span, peak, every in ((2, 16, 16, 4), (4, 8, 17, 1)):
+        spec = DigitiserSpec(samples_per_symbol=samples)
+        assert (spec.span, spec.peak, spec.measures_every) == (span, peak, every)
+    for samples in (1, 3, 8):
+        with pytest.raises(RangeError, match=f"symbol = {samples} .* allowed: 2 and 4"):
+            DigitiserSpec(samples_per_symbol=samples)
+
+
+def test_settings_belong_to_as_many_samples_a_symbol_as_the_digitiser_takes():
+    layout = FrameLayout(preamble=16, guard=16)
+    brisk = DigitiserSettings(layout=layout, samples_per_symbol=2)
+    brisk.validate(DigitiserSpec(samples_per_symbol=2))
+    assert 2 * brisk.period == DigitiserSettings(layout=layout).period
+    with pytest.raises(RangeError, match=r"samples_per_symbol of the settings = 2 .*\[4, 4\]"):
+        brisk.validate(SPEC)
+    with pytest.raises(RangeError, match=r"guard = 8"):
+        DigitiserSettings(samples_per_symbol=2).validate(DigitiserSpec(samples_per_symbol=2))
 
 
 def of(**lengths):

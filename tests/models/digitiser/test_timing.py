@@ -10,9 +10,10 @@ from shotveil.models.digitiser.timing import Frame, Peak
 
 SPEC = DigitiserSpec()
 ONE = DigitiserSpec(quadratures=1)
+BRISK, BRISK_ONE = (DigitiserSpec(quadratures=n, samples_per_symbol=2) for n in (2, 1))
 
 
-@pytest.mark.parametrize("spec", [SPEC, ONE])
+@pytest.mark.parametrize("spec", [SPEC, ONE, BRISK, BRISK_ONE])
 @pytest.mark.parametrize("delay", [0.0, 0.24, 0.5, 0.77])
 def test_fraction_of_a_clean_preamble(spec, delay):
     code = np.zeros(40, complex)
@@ -24,9 +25,9 @@ def test_fraction_of_a_clean_preamble(spec, delay):
         spec, convert(spec, detect(spec, channel, light, np.random.default_rng(1)))
     )
     (peak,) = timing.peaks(correlator.model(spec, samples, 1 << 22))
-    start = peak.position + timing.fraction(spec, peak) / 64 + timing.START
+    start = peak.position + timing.fraction(spec, peak) / 64 + timing.start(spec)
     # Half a step of the fractions, and the boxcar's rounding.
-    assert start == pytest.approx(100 + delay + 4 * PREAMBLE, abs=1 / 64)
+    assert start == pytest.approx(100 + delay + spec.samples_per_symbol * PREAMBLE, abs=1 / 64)
 
 
 def made(n, planted, beside=(0, 0)):

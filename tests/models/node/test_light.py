@@ -1,6 +1,7 @@
 """What both nodes are set to for a layer's light, and how rows become the drive's symbols."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -194,6 +195,20 @@ def test_every_row_has_a_frame_that_both_receivers_take(modes):
     fitting = [n for n in (7, 5, 3, 1) if -(-modes // max(8, -(-modes // n))) % 2]
     assert layout.pilot_spacing == max(8, -(-modes // fitting[0]))
     assert layout.guard == 8 or 4 * layout.length - 3 <= 28 * TWO.words + 40 <= 4 * layout.length
+
+
+@pytest.mark.parametrize("modes", [1, 8, 40, 112, 245, 259, 392, 4096])
+def test_every_row_has_a_frame_of_half_the_length_too(modes):
+    """With 2 samples a symbol, 250 modes take fewer runs: the receiver would not keep up."""
+    specs = [DigitiserSpec(quadratures=n, samples_per_symbol=2) for n in (2, 1)]
+    layout = layout_of(modes, specs[0])
+    assert layout == layout_of(modes, specs[1]) and layout.row == modes
+    for spec in specs:
+        for record in range(3):
+            settings = receiver_settings(spec, DRIVE, layout, 1 << 14)
+            replace(settings, record=record).validate(spec)
+    fewer = -(-modes // layout.pilot_spacing) < -(-modes // layout_of(modes).pilot_spacing)
+    assert fewer == (modes in (245, 259)) and layout.guard >= 16
 
 
 def test_rows_have_ends():

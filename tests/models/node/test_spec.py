@@ -15,6 +15,8 @@ from shotveil.models.node.spec import NodeSpec
 def test_each_role_has_its_receiver():
     assert NodeSpec().digitiser == DigitiserSpec(quadratures=2)
     assert NodeSpec(role="client").digitiser == DigitiserSpec(quadratures=1)
+    brisk = NodeSpec(role="client", drive=DriveSpec(samples_per_symbol=2))
+    assert brisk.digitiser == DigitiserSpec(quadratures=1, samples_per_symbol=2)
 
 
 @pytest.mark.parametrize(
@@ -22,7 +24,11 @@ def test_each_role_has_its_receiver():
     [
         ({"role": "referee"}, "role"),
         ({"role": "client", "digitiser": DigitiserSpec()}, "quadratures = 2"),
-        ({"drive": DriveSpec(samples_per_symbol=8)}, "samples_per_symbol is 8"),
+        ({"drive": DriveSpec(samples_per_symbol=8)}, "samples_per_symbol = 8 .* allowed: 2 and 4"),
+        (
+            {"drive": DriveSpec(samples_per_symbol=2), "digitiser": DigitiserSpec()},
+            "samples_per_symbol is 2",
+        ),
         ({"drive": DriveSpec(symbol=Q(1, 14))}, "symbol"),
         ({"capture": 5000}, "capture = 5000"),
         ({"capture": 8}, "capture = 8"),
@@ -77,7 +83,7 @@ def test_lengths_are_powers_of_two_within_their_ends(name, good, bad):
 
 
 def test_drive_and_digitiser_have_one_pulse_and_one_symbol():
-    for change in ({"taps": 40}, {"rolloff": 0.4}, {"samples_per_symbol": 8}):
+    for change in ({"taps": 40}, {"rolloff": 0.4}):
         with pytest.raises(RangeError, match=f"^{next(iter(change))} is "):
             NodeSpec(drive=DriveSpec(**change))
     narrow = {"drive": DriveSpec(symbol=Q(1, 12)), "digitiser": DigitiserSpec(reference=Q(1, 12))}

@@ -13,7 +13,7 @@ from shotveil.models.link.encoding import directions
 from shotveil.models.networks.mnist import load_mnist
 from shotveil.models.networks.network import Layer, Network, load_network
 from shotveil.sim.loop import client_lock
-from shotveil.sim.loop.client_lock import MARGIN, index_of, receive
+from shotveil.sim.loop.client_lock import index_of, margin, receive
 from shotveil.sim.loop.design import QUESTIONS, answer
 from shotveil.sim.loop.session import Loop
 from shotveil.sim.loop.settings import realistic
@@ -79,7 +79,7 @@ class Batch:
             expected[self.lag + first + k] = code
         np.testing.assert_array_equal(found.codes, expected[: len(self.arrivals)])
         turn = 2 * np.pi / self.settings.lock.span
-        ends = self.arrivals[-1] + self.period + MARGIN
+        ends = self.arrivals[-1] + self.period + margin(spec)
         held = np.repeat(found.codes, self.period)
         shift = np.concatenate([np.zeros(self.arrivals[0]), held, np.full(ends, held[-1])])[:ends]
         words = self.optics.homodyne()(self.tapped[:ends], shift * turn)
@@ -136,7 +136,7 @@ def test_a_frames_phase_moves_the_shifter_for_a_later_one(settle, attempts):
     first, _ = batch.check(found)
     assert first == 1 and len(attempts) == 1, "the first frame only starts the receiver"
     assert not found.codes[: 1 + batch.lag].any() and found.codes[1 + batch.lag] != 0
-    assert len(found.codes) == len(batch.arrivals) and MARGIN == 250
+    assert len(found.codes) == len(batch.arrivals) and margin(batch.settings.client) == 250
 
 
 def test_light_behind_the_last_frame_is_not_looked_at():

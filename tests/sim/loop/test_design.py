@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from shotveil.models.networks.network import load_network
-from shotveil.sim.loop.design import QUESTIONS, ImperfectionCost, answer, limit, samples_per_symbol
+from shotveil.models.waveform.impairments import Impairments
+from shotveil.sim.loop.design import QUESTIONS, SAMPLES, ImperfectionCost, answer, limit
 
 
 def test_coarser_converters_add_noise_by_the_square_of_their_step():
@@ -24,5 +25,16 @@ def test_the_limit_lies_between_the_values_that_it_parts():
 
 
 def test_two_samples_a_symbol_leave_interference_that_four_do_not():
-    found = samples_per_symbol(10.0)
-    assert found[2][0] > 1e-5 and found[4][0] < 1e-20
+    found = answer(SAMPLES, load_network("mnist-paper"), 1.3, 2.4, rows=16)
+    assert found.question.values == (2, 4)
+    two, four = found.excess
+    assert 4e-6 < two - four < 2e-5  # floor of the cost: 2e-4
+    assert found.f2 == pytest.approx(2.4, rel=0.01)
+
+
+def test_the_laser_costs_more_where_symbols_are_shorter():
+    """By V_A·σ²/L for each way, where the phase has the variance σ² = 2π·Δν·τ in a sample."""
+    laser = Impairments(linewidth=3.2e-5, unmatched_out=0.25, unmatched_back=0.25)
+    found = answer(SAMPLES, load_network("mnist-paper"), 1.3, 2.4, rows=64, others=laser)
+    more = 9.1 * 2 * 2 * np.pi * 3.2e-5 * 0.25 * (1 / 2 - 1 / 4)
+    assert found.excess[0] - found.excess[1] == pytest.approx(more, rel=0.35)

@@ -9,18 +9,20 @@ import pytest
 from shotveil.models.networks.mnist import load_mnist
 from shotveil.models.networks.network import load_network
 from shotveil.sim.loop import design_answer
-from shotveil.sim.loop.design import QUESTIONS, ImperfectionCost, Question
-from shotveil.sim.loop.design_answer import FLOOR, _picture, answered, questions
+from shotveil.sim.loop.design import QUESTIONS, SAMPLES, ImperfectionCost, Question
+from shotveil.sim.loop.design_answer import FLOOR, LASER, _picture, answered, questions
+from shotveil.sim.loop.settings import REALISTIC
 
 
 @pytest.fixture
 def asked(monkeypatch):
     """Stands for loop and classifier: an accuracy is a tenth of its F²."""
-    seen = SimpleNamespace(answer=[], accuracies=[])
+    seen = SimpleNamespace(answer=[], accuracies=[], others=[])
     question = Question("bits", (8, 9), lambda s, v: s)
 
-    def answer(*given):
+    def answer(*given, others=None):
         seen.answer.append(given)
+        seen.others.append(others)
         return ImperfectionCost(question, np.array([1e-3, 1e-5]), np.array([2.0, 2.25]))
 
     def accuracies(network, images, labels, f2, *, seed):
@@ -29,8 +31,6 @@ def asked(monkeypatch):
 
     monkeypatch.setattr(design_answer, "answer", answer)
     monkeypatch.setattr(design_answer, "accuracies", accuracies)
-    samples = {2: (1e-2, 2e-2), 4: (1e-9, 1e-4)}
-    monkeypatch.setattr(design_answer, "samples_per_symbol", lambda variance: samples)
     return seen
 
 
@@ -69,25 +69,24 @@ def test_a_goal_that_is_not_crossed(asked, monkeypatch):
 
 def test_samples_of_a_symbol(asked):
     found = answered("samples-per-symbol", "mnist-paper", 1.3, 2.5, 7, 50)
-    noise = design_answer.Link(gain=1.3, photons=1).with_f2(2.5).inference_noise
-    left = [2.5 * noise / (noise + e) for e in (1e-2, 1e-9, 2e-2, 1e-4)]
-    np.testing.assert_allclose(asked.accuracies[0][3], [*left, 2.5])
-    assert not asked.answer and found.numbers["values"] == [2, 4]
-    assert found.numbers["pulse alone"]["excess_noise"] == [1e-2, 1e-9]
-    assert found.numbers["1/64 symbol late"]["excess_noise"] == [2e-2, 1e-4]
-    np.testing.assert_allclose(
-        found.numbers["1/64 symbol late"]["accuracy"], np.array(left[2:]) / 10
-    )
-    assert found.numbers["ideal_accuracy"] == 0.25
-    assert found.lines[0].startswith("samples a symbol: pulse alone (SNU), accuracy, 1/64 ")
-    assert found.lines[1].split()[:2] == ["2", "1.0e-02"] and found.lines[2].split()[0] == "4"
-    assert found.lines[-1] == "drive and digitiser are built for 4"
+    assert [given[0] for given in asked.answer] == [SAMPLES] * 3
+    ideal, still, real = asked.others
+    assert not ideal.on and set(real.on) - set(still.on) == set(LASER)
+    assert real == REALISTIC.calibrated().distortions()
+    np.testing.assert_allclose(asked.accuracies[0][3], [2.0, 2.25] * 3 + [2.5])
+    names = ["all else ideal", "realistic, still laser", "realistic"]
+    assert list(found.numbers) == ["imperfection", "values", *names, "ideal_accuracy"]
+    for name in names:
+        assert found.numbers[name] == {
+            "excess_noise": [1e-3, 1e-5], "cost": pytest.approx(9.9e-4), "f2": [2.0, 2.25],
+            "accuracy": [0.2, 0.225],
+        }  # fmt: skip
+    assert found.numbers["ideal_accuracy"] == 0.25 and found.numbers["values"] == [2, 4]
+    assert found.lines[1].split() == ["2", *["1.00e-03", "20.00%"] * 3]
+    assert found.lines[-1] == "2 instead of 4 cost +9.9e-04 SNU, realistic"
     noise_axes, _ = found.draw().axes
     assert noise_axes.get_legend() is not None
-    assert [line.get_label() for line in noise_axes.lines[:2]] == [
-        "pulse alone",
-        "1/64 symbol late",
-    ]
+    assert [line.get_label() for line in noise_axes.lines[:3]] == names
 
 
 def test_what_is_below_the_floor_is_drawn_there():

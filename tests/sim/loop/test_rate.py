@@ -94,3 +94,32 @@ def test_a_receiver_searches_again_when_the_projection_says(loop):
     last = frames[-1].start + light.setup.period
     settled = rate.settling(period, short.settings.server.delay)
     assert end < last < end + settled < last + 2 * period
+
+
+def test_shares_of_the_time_are_those_of_steps_and_frames(loop):
+    clock = rate.Clock(CLOCK_HZ, "given")
+    found = project(loop, rate.UNLIMITED, clock)
+    assert sum(found.shares.values()) == pytest.approx(1)
+    # Of 432 symbols of a frame, 392 are the row's; of 794 rows and 128 other frames, the rows.
+    frames = (794 + 128) * 1728 / CLOCK_HZ * found.images_a_second
+    assert found.shares["row"] == pytest.approx(frames * 794 / 922 * 392 / 432)
+    assert found.shares["preamble"] == pytest.approx(found.shares["row"] * 16 / 392)
+    paced = project(loop, HostLinkRate("", 5e7), clock)
+    assert sum(paced.shares.values()) == pytest.approx(1)
+    assert paced.shares["guard"] > 0.4 > 0.1 > found.shares["guard"]
+
+
+def test_half_the_samples_a_symbol_take_about_half_the_time(loop):
+    two = Loop(loop.network, loop.settings.with_samples(2))
+    clock = rate.Clock(CLOCK_HZ, "given")
+    found = [project(each, rate.UNLIMITED, clock).images_a_second for each in (loop, two)]
+    assert found[1] > 150  # floor
+    assert found[1] / found[0] == pytest.approx(1728 / 880, rel=0.01)
+
+
+def test_images_of_a_batch_share_what_comes_before_and_after_their_rows(loop):
+    clock = rate.Clock(CLOCK_HZ, "given")
+    one, many = (project(loop, rate.LINKS[1], clock, images) for images in (1, 10))
+    for name in one.layers[0].steps:
+        share = 1 if name in ("angles", "rows") else 10
+        assert one.seconds_of(name) == pytest.approx(share * many.seconds_of(name))

@@ -138,3 +138,20 @@ def test_angles_that_switch_the_drive_off_are_refused():
     table = np.full((2, 30), -settings.drive.symbol.highest - 1)
     with pytest.raises(RangeError, match="beyond the reach of the client's drive"):
         electrode_voltages(settings, layout_of(30), table)
+
+
+def test_the_same_optics_between_nodes_of_other_symbols():
+    four = realistic(1.3, 2.4)
+    two = four.with_samples(2)
+    specs = (two.drive, two.server, two.client)
+    assert [spec.samples_per_symbol for spec in specs] == [2, 2, 2]
+    one, other = four.impairments, two.impairments
+    assert other.linewidth == one.linewidth / 2 and other.drift_out == one.drift_out / 2
+    assert other.unmatched_back == 2 * one.unmatched_back
+    changed = ("linewidth", "unmatched_out", "unmatched_back", "drift_out", "drift_back")
+    assert other.without(*changed) == one.without(*changed) and two.link == four.link
+    assert two.with_samples(4) == four
+    with pytest.raises(RangeError, match="samples_per_symbol is 4 in the drive and 2 in a"):
+        replace(four, client=two.client)
+    light = prepare(two, Layer(np.ones((3, 784), np.float32)))
+    assert light.setup.period == light.server.period == 2 * light.setup.layout.length == 880

@@ -1,0 +1,74 @@
+"""`shotveil lab rates`: how fast boards would be, and where their time goes."""
+
+from __future__ import annotations
+
+import click
+
+from shotveil.host.commands.options import json_option, network_option
+from shotveil.host.commands.output import print_json
+from shotveil.host.extras import needs
+from shotveil.sim.commands._options import EXTRA, f2_option, gain_option
+
+
+@click.command()
+@network_option("mnist-paper")
+@gain_option
+@f2_option
+@click.option(
+    "--images",
+    type=int,
+    default=1,
+    help="Number of images that share a batch; the nodes of today take one (1 or more).",
+)
+@json_option
+def rates(network: str, gain: float, f2: float, images: int, json: bool) -> None:
+    """Project how many images a second boards would classify, with 2 and with 4 samples a symbol.
+
+    The figures are for all host links and the placed clock. For rows and sums in memory at the
+    node, the command also tells what share of the time each part of the frames and of a batch
+    takes.
+    """
+    with needs(EXTRA):
+        from shotveil.models.digitiser.spec import SAMPLES_PER_SYMBOL
+        from shotveil.models.networks.network import load_network
+        from shotveil.sim.loop.rate import projections
+        from shotveil.sim.loop.session import Loop
+        from shotveil.sim.loop.settings import realistic
+
+    found = {}
+    for samples in SAMPLES_PER_SYMBOL:
+        loop = Loop(load_network(network), realistic(gain, f2).with_samples(samples))
+        found[samples] = projections(loop, images)
+    if json:
+        print_json(
+            {
+                "network": network,
+                "images": images,
+                "samples_per_symbol": {
+                    str(samples): [
+                        {
+                            "link": p.link.name,
+                            "images_a_second": p.images_a_second,
+                            "feasible": p.feasible,
+                            "bound_by": p.bound,
+                            "shares": p.shares,
+                        }
+                        for p in projected
+                    ]
+                    for samples, projected in found.items()
+                },
+            }
+        )
+        return
+    clock = found[SAMPLES_PER_SYMBOL[0]][0].clock
+    click.echo(f"{network}, projected at {clock.hertz / 1e6:.4g} MHz ({clock.source})")
+    for samples, projected in found.items():
+        click.echo(f"{samples} samples a symbol:")
+        for p in projected:
+            short = "" if p.feasible else "; guards cannot be that long"
+            click.echo(
+                f"  {p.link.name:22} {p.images_a_second:.4g} images a second; "
+                f"bound by {p.bound}{short}"
+            )
+        parts = sorted(projected[0].shares.items(), key=lambda part: -part[1])
+        click.echo("  in memory: " + ", ".join(f"{name} {share:.1%}" for name, share in parts))

@@ -1,0 +1,29 @@
+"""`shotveil lab rates`: the projection for both lengths of a symbol, and its shares."""
+
+import json
+
+import pytest
+
+
+def test_rates_of_a_network(lab):
+    code, out, _ = lab("rates")
+    assert code == 0 and out.startswith("mnist-paper, projected at ")
+    assert out.count("in memory at the node") == out.count("UART") == out.count("row ") == 2
+    assert out.index("2 samples a symbol:") < out.index("4 samples a symbol:")
+    code, out, _ = lab("rates", "--json")
+    (two, four) = json.loads(out)["samples_per_symbol"].values()
+    # The guard is a pulse long, and a pulse twice as many symbols.
+    assert 1.9 < two[0]["images_a_second"] / four[0]["images_a_second"] < 2
+    for each in (*two, *four):
+        assert sum(each["shares"].values()) == pytest.approx(1)
+
+
+def test_images_that_share_a_batch_share_what_is_not_rows(lab):
+    found = {}
+    for images in (1, 1000):
+        _, out, _ = lab("rates", "--network", "mnist-head", "--images", images, "--json")
+        found[images] = json.loads(out)["samples_per_symbol"]["2"][0]
+    assert found[1]["shares"]["lead-in"] > 0.5 > 0.01 > found[1000]["shares"]["lead-in"]
+    assert found[1000]["images_a_second"] > 5 * found[1]["images_a_second"]
+    code, _, err = lab("rates", "--images", 0)
+    assert code == 2 and "images in a batch = 0" in err
