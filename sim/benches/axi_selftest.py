@@ -25,7 +25,7 @@ from shotveil.sim.cases.axi import NodeBehindAxi
 from shotveil.sim.engines.cocotb_bench import CocotbBench
 
 ADDRESS, SIZE = 0x100_0000, 2048 * CHUNKS  # of the buffer
-PATIENCE = 0.02  # seconds of the node's time until a packet is sent again
+PATIENCE = 2e-4  # seconds of the node's time until a packet is sent again
 
 
 def loopback(role: Role) -> NodeSpec:
@@ -34,7 +34,7 @@ def loopback(role: Role) -> NodeSpec:
         role=role,
         drive=DriveSpec(row_capacity=1024),
         digitiser=DigitiserSpec(quadratures=QUADRATURES[role], modes=128, row_capacity=1024),
-        capture=64,
+        capture=1024,
         replay=1024,
         loopback=True,
     )

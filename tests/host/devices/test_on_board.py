@@ -12,12 +12,16 @@ import pytest
 
 from shotveil.host.devices import on_board
 from shotveil.host.devices.mailbox import NodeMailbox
+from shotveil.host.devices.node import Node
 from shotveil.host.devices.on_board import BoardServer, main
-from shotveil.host.devices.tcp import TcpPipe
+from shotveil.host.devices.selftest import selftest
+from shotveil.host.devices.tcp import TcpPipe, open_url
 from shotveil.host.devices.transport import LinkLost, Transport
 from shotveil.models.host_link.endpoint import EndpointModel
 from shotveil.models.host_link.mailbox import IDENTITY, WINDOW
+from shotveil.models.node.spec import NodeSpec
 from shotveil.sim.cases.host_link import READ_PORTS, WRITE_PORTS, Surroundings
+from shotveil.sim.loop.node_device import NodePipe
 from tests.host.devices.boarding import ADDRESS, ModelRegisters, PlainMemory
 from tests.host.devices.test_bitstream import HEADER, TURNED, WORDS
 
@@ -25,10 +29,10 @@ SIZE = 1 << 16
 
 
 @contextmanager
-def served(way):
-    """A server on this machine with the host link's model behind it, and what it tells."""
+def served(way, device=None):
+    """A server on this machine with a device or the link's model behind it, and what it tells."""
     memory = PlainMemory(SIZE) if way == "memory" else None
-    device = EndpointModel(Surroundings(), WRITE_PORTS, READ_PORTS, 8)
+    device = device or EndpointModel(Surroundings(), WRITE_PORTS, READ_PORTS, 8)
     registers = ModelRegisters(device, memory)
     mailbox = NodeMailbox(registers, *((memory, ADDRESS, SIZE) if memory else ()))
     server, told = BoardServer(mailbox, port=0), []
@@ -98,6 +102,28 @@ def test_a_client_that_breaks_off_leaves_the_node_to_the_next():
             except LinkLost:  # those before it are still being noticed
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
+
+
+class Compiled:
+    """The compiled gateware of a node; time passes while somebody looks."""
+
+    def __init__(self, spec):
+        self._pipe = NodePipe(spec)
+
+    def feed(self, data):
+        self._pipe.write(data)
+        self._pipe.advance()
+        return self._pipe.take()
+
+
+def test_gateware_passes_the_selftest_through_the_program():
+    """`tcp:HOST:PORT` as for every other node: the same host, the same test, all of it equal."""
+    with (
+        served("memory", Compiled(NodeSpec())) as (address, _, _),
+        Node(open_url(f"{address[0]}:{address[1]}", None, None)) as node,
+    ):
+        checks = selftest(node, np.random.default_rng(5))
+    assert len(checks) > 10 and not [check for check in checks if not check.passed]
 
 
 def test_bit2bin(tmp_path, capsys):

@@ -10,7 +10,7 @@ from shotveil.sim.engines.verilog import emit
 
 
 def test_the_link_has_its_own_ports_and_one_clock():
-    assert dict(LinkOfOneClock().signature.members) == dict(AxiLink(BASE).signature.members)
+    assert set(LinkOfOneClock().signature.members) == set(AxiLink(BASE).signature.members)
     text = emit(LinkOfOneClock())
     assert "input clk;" in text and "axi_clk" not in text.split("endmodule")[-2]
 
