@@ -1,11 +1,9 @@
 """The program on a board: today's host opens its node unchanged, and a second client is told so."""
 
-import ast
 import socket
 import threading
 import time
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -153,9 +151,3 @@ def test_check_touches_nothing_before_the_logic_is_loaded(tmp_path, capsys, monk
     uio.write_bytes(IDENTITY.to_bytes(4, "little") + bytes(WINDOW))
     assert main(["check", "--file", str(uio), "--base", "0", "--ring"]) == 1
     assert "S_AXI_HP0" in capsys.readouterr().err  # nothing ends a flush in a plain file
-
-
-@pytest.mark.parametrize("module", ["bitstream", "mailbox", "on_board"])
-def test_the_boards_python_is_old_enough(module):
-    path = Path(on_board.__file__).with_name(f"{module}.py")
-    ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 8))

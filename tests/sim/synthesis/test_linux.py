@@ -1,9 +1,13 @@
 """What a build writes for a board's Linux: a program that Python runs alone, and steps in order."""
 
+import ast
 import re
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
+
+import pytest
 
 from shotveil.models.host_link.mailbox import BASE, WINDOW
 from shotveil.sim.synthesis import linux
@@ -23,13 +27,21 @@ def test_the_program_runs_alone(tmp_path):
     assert linux.program() == (tmp_path / "node.pyz").read_bytes()
     with zipfile.ZipFile(tmp_path / "node.pyz") as archive:
         assert "shotveil/host/devices/on_board.py" in archive.namelist()
-    assert "serve the node" in run(tmp_path, "serve", "--help").stdout.replace("serves", "serve")
+    assert "--listen LISTEN" in run(tmp_path, "serve", "--help").stdout
     (tmp_path / "top.bit").write_bytes(HEADER + WORDS)
     done = run(tmp_path, "bit2bin", "top.bit", "node.bit.bin")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "node.bit.bin").read_bytes() == TURNED
     done = run(tmp_path, "check")
     assert done.returncode == 1 and "load the node's bitstream first" in done.stderr
+
+
+@pytest.mark.parametrize("module", linux.MODULES, ids=lambda module: module.__name__)
+def test_the_boards_python_is_old_enough(module):
+    """Ubuntu 22.04 of the vendor's OS 2.x has 3.10, older ones 3.8."""
+    text = Path(module.__file__).read_text(encoding="utf-8")
+    ast.parse(text, feature_version=(3, 8))
+    assert "from __future__ import annotations" in text  # as its annotations are newer
 
 
 def test_the_installer_ends_what_uses_the_logic_before_it_changes(tmp_path):
