@@ -112,7 +112,7 @@ bitstream: .venv/.setup-boards  ## bitstreams of server and client for ECPIX-5, 
 	$(BIN)/shotveil lab board ecpix5 --link $(or $(LINK),uart)
 	$(BIN)/shotveil lab board ecpix5 --link $(or $(LINK),uart) --loopback
 
-redpitaya: .venv/.setup-boards  ## Verilog, constraints and Vivado script for Red Pitaya, and whether it fits
+redpitaya: .venv/.setup-boards  ## Vivado project, program and installer for Red Pitaya over Ethernet, and whether it fits
 	$(BIN)/shotveil lab board red_pitaya
 
 formal: .venv/.setup-test  ## prove what the gateware promises, and that each proof can fail

@@ -6,8 +6,8 @@ through an entry point of the group `shotveil.boards`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from amaranth.hdl import Elaboratable, Module
@@ -28,12 +28,16 @@ class BoardLink:
     connect: function of a module and a platform that adds the link to the module and returns it: a
         component with streams of bytes `i` and `o`.
     clocks_hz: frequencies of the link's own clocks, which a build has to meet.
+    constraints: lines for the constraints file of a board that Vivado builds.
+    linux: whether the link ends in a program on the board's own Linux, which a build adds.
     """
 
     name: str
     says: str
     connect: Callable[[Module, Any], wiring.Component]
     clocks_hz: tuple[float, ...] = ()
+    constraints: str = ""
+    linux: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,8 @@ class Board:
     top: makes the design of a node with a host link. tools: the tools that build it.
     clock_hz: clock of converters and node. links: the host links; the first is the default.
     converters: a description for people. loopback: whether there is a build without converters.
-    roles: the parties whose node fits.
+    roles: the parties whose node fits. memories: fields of the `NodeSpec` that differ from its
+        defaults because the board has less memory.
     """
 
     name: str
@@ -99,6 +104,7 @@ class Board:
     limits: Limits
     loopback: bool = True
     roles: tuple[Role, ...] = ROLES
+    memories: Mapping[str, int] = field(default_factory=dict)
 
     def link(self, name: str = "") -> BoardLink:
         """The host link of that name, or the default one. Raises `RangeError` if there is none."""
@@ -107,6 +113,10 @@ class Board:
                 return link
         offered = ", ".join(link.name for link in self.links)
         raise RangeError(f"link = {name!r} is none of {offered}, which {self.name} offers")
+
+    def spec(self, role: Role, loopback: bool = False) -> NodeSpec:
+        """The node that is built for the board."""
+        return NodeSpec(role=role, loopback=loopback, **self.memories)  # type: ignore[arg-type]
 
     def design(self, spec: NodeSpec, link: str = "") -> Elaboratable:
         """A node on the board. Raises `RangeError` for a role or a build it does not offer."""

@@ -1,7 +1,7 @@
 """Red Pitaya STEMlab 125-14 (Zynq-7010): two 14-bit ADCs and two DACs at 125 MS/s on the board.
 
-The node uses the programmable logic only. One clock of 125 MHz, from the ADC, drives all of
-it; two faster phases feed nothing but the DAC's clock pins. The host link is a UART at the
+One clock of 125 MHz, from the ADC, drives all of the node; two faster phases feed nothing but the
+DAC's clock pins. The host link is Ethernet, by a program on the board's Linux, or a UART at the
 extension connector E1. Pins and levels are those of the vendor's constraints (`sdc/red_pitaya.xdc`
 of RedPitaya-FPGA); `docs/boards.md` tells how to load and wire it.
 """
@@ -17,9 +17,11 @@ from amaranth_boards.redpitaya_125_14 import RedPitaya14Platform
 
 from shotveil.gateware.boards.board import Board, BoardLink, Limits, Vivado
 from shotveil.gateware.boards.delta_sigma import DeltaSigma
+from shotveil.gateware.boards.zynq import CLOCK_HZ as PROCESSOR_HZ
+from shotveil.gateware.boards.zynq import ProcessorLink, constraints
 from shotveil.gateware.host_link.uart import Uart
 from shotveil.gateware.node.chain import NodeCore
-from shotveil.models.node.spec import CLOCK_HZ, NodeSpec
+from shotveil.models.node.spec import CLOCK_HZ, COMPACT, NodeSpec
 
 DOMAINS = ("sync", "dac_write", "dac_clock")  # in the order of the PLL's outputs
 WIDTH = 14
@@ -146,6 +148,12 @@ class RedPitayaClocks(Elaboratable):
         return m
 
 
+def _ethernet(m: Module, platform: Any) -> ProcessorLink:
+    """The board's processor, whose Linux is in the network."""
+    m.submodules.processor = link = ProcessorLink()
+    return link
+
+
 def _uart(m: Module, platform: Any) -> Uart:
     """A UART at the extension connector."""
     m.submodules.uart = uart = Uart(CLOCK_HZ)
@@ -199,8 +207,20 @@ RED_PITAYA = Board(
     # Figure of the vendor: an ADC word is valid this many ns after the edge of its clock.
     tools=Vivado("set_input_delay -clock adc_clock_0__p 3.400 [get_ports adc_?__io*]"),
     clock_hz=CLOCK_HZ,
-    links=(BoardLink("uart", "UART at 3 Mbaud on E1", _uart),),
+    links=(
+        BoardLink(
+            "ethernet",
+            "Ethernet of the board's Linux, by a program that runs there",
+            _ethernet,
+            clocks_hz=(PROCESSOR_HZ,),
+            constraints=constraints("processor", "adc_clock_0__p"),
+            linux=True,
+        ),
+        BoardLink("uart", "UART at 3 Mbaud on E1", _uart),
+    ),
     converters="two ADCs and two DACs on the board",
-    # Limits of the Zynq-7010; Vivado needs a fifth of its LUTs free to route well.
-    limits=Limits(lut=int(0.8 * 17_600), bram=60, dsp=80),
+    memories=COMPACT,
+    # Of the Zynq-7010; Vivado needs a fifth of its LUTs free to route well, and a tenth of its 60
+    # block RAMs to place them near what they serve.
+    limits=Limits(lut=int(0.8 * 17_600), bram=54, dsp=80),
 )

@@ -18,7 +18,7 @@ from shotveil.models.node.chain import Plant
 from shotveil.models.node.ports import ReadPort, WritePort
 from shotveil.models.node.register import Access, Register, RegisterMap
 from shotveil.models.node.register_map import IDENTITY, register_map
-from shotveil.models.node.spec import ROLES, NodeSpec
+from shotveil.models.node.spec import COMPACT, ROLES, NodeSpec
 
 Words = npt.NDArray[np.uint32]
 T = TypeVar("T")
@@ -159,7 +159,12 @@ class Device(ABC):
 
 def standard_specs() -> tuple[NodeSpec, ...]:
     """Return the specs of the nodes that this version knows without being given a spec."""
-    return tuple(NodeSpec(role, loopback=loopback) for role in ROLES for loopback in (False, True))
+    return tuple(
+        NodeSpec(role, loopback=loopback, **memories)  # type: ignore[arg-type]
+        for memories in ({}, COMPACT)
+        for role in ROLES
+        for loopback in (False, True)
+    )
 
 
 def spec_of_role(url: str, role: str, spec: NodeSpec | None) -> NodeSpec:

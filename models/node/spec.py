@@ -19,6 +19,9 @@ ROLES: tuple[Role, Role] = ("server", "client")
 # Quadratures of each role's receiver: the server measures both quadratures of the returned light,
 # the client's tap has a homodyne detector for one.
 QUADRATURES: dict[str, int] = {"server": 2, "client": 1}
+# Fields of a `NodeSpec` for a small device, such as a Zynq-7010: a shorter raw record, and one of
+# the longest rows in flight.
+COMPACT: dict[str, int] = {"capture": 1024, "replay": 4096}
 
 
 @dataclass(frozen=True)

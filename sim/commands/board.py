@@ -72,7 +72,8 @@ def board(
 
     Any other word makes the command name all boards. ECPIX-5 gets a bitstream, made by tools from
     PyPI alone; a node takes a quarter of an hour. Red Pitaya gets Verilog, constraints and a script
-    for Vivado, and a check that the node fits. Ends with exit code 1 where a node does not fit or
+    for Vivado, the program that serves the node on the board's Linux with an installer, and a check
+    that the node fits. Ends with exit code 1 where a node does not fit or
     does not meet its clocks.
     """
     with needs(EXTRA):

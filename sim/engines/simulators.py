@@ -53,7 +53,7 @@ def _verilator(name: str, component: wiring.Component, text: str, waves: bool) -
     members = component.signature.flatten(component)
     ports = [v for v in (Value.cast(port) for _, _, port in members) if not isinstance(v, Const)]
     clocked = [line for line in ("clk", "rst") if re.search(rf"^  input {line};", text, re.M)]
-    runner, _ = cocotb_build.build(
+    runner, folder = cocotb_build.build(
         f"bench_{name}",
         TOP,
         {"generated_dut.v": text},
@@ -61,6 +61,7 @@ def _verilator(name: str, component: wiring.Component, text: str, waves: bool) -
         fast=False,
         waves=waves,
     )
+    runner.build_dir = folder  # also where an earlier build is used again
     return runner
 
 

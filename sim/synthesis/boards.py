@@ -24,6 +24,7 @@ from shotveil.models.common.checks import RangeError
 from shotveil.models.node.spec import NodeSpec, Role
 from shotveil.sim.engines import verilator
 from shotveil.sim.synthesis import ecp5 as synthesis
+from shotveil.sim.synthesis import linux
 
 FOLDER = Path("build/boards")  # in the folder that the command is run in
 # Out of context the usual placer, HeAP, treats critical paths well. With pins, which spread a node
@@ -57,12 +58,12 @@ def build(
     return f"{folder / 'top.tcl'}: {vivado_project(board, spec, folder, link)}"
 
 
-def plan_of(board: Board, design: Elaboratable) -> BuildPlan:
+def plan_of(board: Board, design: Elaboratable, link: str = "") -> BuildPlan:
     """All files of a design that the board's tools take: Verilog, pins, constraints, scripts."""
     more = (
         {"debug_verilog": True}
         if isinstance(board.tools, Trellis)
-        else {"add_constraints": board.tools.constraints}
+        else {"add_constraints": board.tools.constraints + board.link(link).constraints}
     )
     return board.platform().prepare(design, "top", **more)
 
@@ -170,12 +171,16 @@ def vivado_project(
 ) -> synthesis.ZynqEstimate:
     """Write a node's Verilog, constraints and script for Vivado, and check them.
 
+    What a board's own Linux needs to load and serve the node is written beside them.
+
     Raises `RuntimeError` if verilator's lint objects, or if yosys finds that it does not fit,
     `ModuleNotFoundError` if there is no verilator.
     """
-    plan = plan_of(board, board.design(spec, link))
+    plan = plan_of(board, board.design(spec, link), link)
     folder.mkdir(parents=True, exist_ok=True)
     plan.extract(str(folder))
+    if board.link(link).linux:
+        linux.write(folder)
     lint((folder / "top.v").read_text(), folder)
     used = synthesis.map_zynq((folder / "top.v").read_text(), "top")
     _require_fit(board.limits, used.lut, used.bram36, used.dsp)
@@ -228,7 +233,7 @@ def build_all(
     """
     for role in roles or board.roles:
         name = build_name(board, role, link, loopback)
-        spec = NodeSpec(role=role, loopback=loopback)
+        spec = board.spec(role, loopback)
         try:
             yield name, build(board, spec, FOLDER / board.name / name, link, seeds, tell)
         except (RuntimeError, ModuleNotFoundError) as error:

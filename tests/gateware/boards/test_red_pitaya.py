@@ -7,6 +7,7 @@ from amaranth.lib import io
 from amaranth.sim import Simulator
 
 from shotveil.gateware.boards import red_pitaya
+from shotveil.models.node.spec import NodeSpec
 
 # Of RedPitaya-FPGA, sdc/red_pitaya.xdc: bits 2 to 15 of adc_dat_i, and dac_dat_o.
 ADC = (
@@ -52,8 +53,13 @@ def test_red_pitaya_dac_and_clock():
 
 def test_what_the_board_offers():
     board = red_pitaya.RED_PITAYA
-    assert [link.name for link in board.links] == ["uart"] and board.clocks_hz() == (125e6,)
-    assert (board.limits.lut, board.limits.bram, board.limits.dsp) == (14_080, 60, 80)
+    assert [link.name for link in board.links] == ["ethernet", "uart"]
+    assert board.clocks_hz() == (125e6, 125e6) and board.clocks_hz("uart") == (125e6,)
+    assert (board.limits.lut, board.limits.bram, board.limits.dsp) == (14_080, 54, 80)
+    assert "processor/ps7/FCLKCLK[0]" in board.link().constraints and board.link().linux
+    assert not board.link("uart").constraints and not board.link("uart").linux
+    for role in ("server", "client"):
+        assert board.spec(role) == NodeSpec(role=role, capture=1024, replay=4096)
     assert board.tools.constraints.startswith("set_input_delay -clock adc_clock_0__p 3.400 ")
     assert board.loopback and board.roles == ("server", "client")
 

@@ -16,7 +16,7 @@ from shotveil.models.common.checks import RangeError
 from shotveil.models.host_link.packet import MAX_WORDS
 from shotveil.models.node.ports import ReadPort, WritePort
 from shotveil.models.node.register import Access
-from shotveil.models.node.spec import ROLES, NodeSpec
+from shotveil.models.node.spec import COMPACT, ROLES, NodeSpec
 from tests.host.devices.nodes import model
 
 
@@ -77,7 +77,10 @@ def test_another_node_is_refused_with_advice(changes, advice):
 
 def test_what_a_host_knows_without_being_told():
     assert set(standard_specs()) == {
-        NodeSpec(role, loopback=loopback) for role in ROLES for loopback in (True, False)
+        NodeSpec(role, loopback=loopback, **memories)
+        for memories in ({}, COMPACT)
+        for role in ROLES
+        for loopback in (True, False)
     }
     for spec in standard_specs():
         assert recognise(found(spec), "here") == spec

@@ -71,12 +71,12 @@ def test_what_cannot_be_built_is_exit_code_1(lab, monkeypatch, error):
 
 def test_other_words_make_it_name_boards_and_links(lab, built):
     assert set(command.names()) == {"ecpix5", "red_pitaya"}
-    assert command.links() == ["uart", "usb"]
+    assert command.links() == ["ethernet", "uart", "usb"]
     assert lab("board", "any") == (
         2, "", "shotveil: board = 'any' is none of ecpix5, red_pitaya\n",
     )  # fmt: skip
     assert lab("board", "ecpix5", "--link", "thread") == (
-        2, "", "shotveil: link = 'thread' is none of uart, usb\n",
+        2, "", "shotveil: link = 'thread' is none of ethernet, uart, usb\n",
     )  # fmt: skip
     assert not built
 

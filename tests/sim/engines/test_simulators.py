@@ -36,3 +36,11 @@ def test_a_build_is_found_again(monkeypatch, tmp_path):
     assert made.stat().st_mtime_ns == stamp
     assert simulators.build("register", Register(), "icarus", True).build_dir != first
     assert simulators.ending("icarus") == "fst"
+
+
+def test_a_build_of_verilators_that_was_found_runs_from_its_folder(monkeypatch, tmp_path):
+    """The runner of an earlier build was never told where that build is."""
+    monkeypatch.setattr(simulators, "missing", lambda simulator: "")
+    made = simulators.cocotb_build.BlockRunner.__new__(simulators.cocotb_build.BlockRunner)
+    monkeypatch.setattr(simulators.cocotb_build, "build", lambda *_, **__: (made, tmp_path))
+    assert simulators.build("register", Register(), "verilator", False).build_dir == tmp_path
