@@ -16,7 +16,7 @@ from shotveil.models.signal.frame import FrameLayout, Slot
 
 PASS = {4: 2, 2: 1}  # clocks from one symbol to the next through a stage, by clocks of a symbol
 MEASURE = 3  # clocks from a symbol that measures the offset to the next
-FRAMES = {4: 3, 2: 6}  # what has not been caught up in as many frames piles up
+FRAMES = 6  # what has not been caught up in as many frames piles up
 
 
 @functools.lru_cache(maxsize=64)
@@ -45,7 +45,7 @@ def longest_wait(
     summed: list[int] = []  # clocks in which each symbol left the queue
     ready = most = waits = entered = left = 0
     late: list[int] = []  # clocks by which each frame's last symbol was behind
-    for number in range(FRAMES[symbol]):
+    for number in range(FRAMES):
         for at, slot in enumerate(slots):
             if slot in (Slot.PREAMBLE, Slot.GUARD):
                 continue
@@ -68,6 +68,6 @@ def longest_wait(
             holds = every and len(taken) % every == 0
             ready = clock + (measure if pauses else MEASURE if holds else PASS[symbol])
         late.append(clock - arrived)
-    # Short symbols may also pile up so slowly that it only shows as a growth from frame to frame.
-    grows = symbol == 2 and late[-1] > late[-2] > late[-3]
+    # Symbols may also pile up so slowly that it only shows as a growth from frame to frame.
+    grows = late[-1] > late[-2] > late[-3]
     return max(most, fifo) if grows else most
