@@ -173,7 +173,8 @@ def report(seconds):
 
 
 def pictures(folder):
-    """Pictures of all pages in both themes."""
+    """Pictures of a bench's page in both themes, wide and narrow."""
+    from PIL import Image
     from playwright.sync_api import sync_playwright
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -191,6 +192,8 @@ def pictures(folder):
                     page.wait_for_timeout(500)
                     path = folder / f"{name}-{scheme}.png"
                     page.screenshot(path=path, full_page=True)
+                    # A page has few colours, and a file of few colours is a third of the size.
+                    Image.open(path).quantize(256).save(path, optimize=True)
                     print(path)
                     page.close()
             browser.close()
