@@ -14,6 +14,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -172,6 +173,34 @@ def report(seconds):
             process.wait(30)
 
 
+def throughput(images):
+    """The processor that a server's console takes while the server serves."""
+    from tests.host.parties.test_processes import AMPLE, Parties
+
+    with tempfile.TemporaryDirectory() as name:
+        three = Parties(Path(name))
+        console = None
+        try:
+            three.serve("--network", "mnist-paper", *AMPLE)
+            console, _ = started(
+                "-c", "from shotveil.host.commands.cli import main; main()",
+                "console", "--ledger", f"{name}/ledger.db", "--port", "0", "--json",
+            )  # fmt: skip
+            time.sleep(2)
+            before, start = processor(console.pid), time.monotonic()
+            three.ask("--images", images, "--batch", 64)
+            took = time.monotonic() - start
+            share = (processor(console.pid) - before) / took
+            print(
+                f"while {images} images were asked in {took:.0f} s, the server's console took "
+                f"{share:.1%} of a core, {share / os.cpu_count():.2%} of this machine"
+            )
+        finally:
+            for child in [*three.children, *([console] if console else [])]:
+                child.terminate()
+                child.wait(30)
+
+
 def pictures(folder):
     """Pictures of a bench's page in both themes, wide and narrow."""
     from PIL import Image
@@ -218,6 +247,7 @@ def main(what, *arguments):
         sys.exit("there is no Chromium on this machine")
     elif what == "report":
         report(float(arguments[0]) if arguments else SECONDS)
+        throughput(2000)
     else:
         pictures(Path(arguments[0]))
 
