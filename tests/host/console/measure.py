@@ -1,8 +1,5 @@
 """What the console costs, and how it looks: `make console-report`, `make console-pictures`.
 
-    python -m tests.host.console.measure report [SECONDS]
-    python -m tests.host.console.measure pictures FOLDER
-
 The report drives a page in Chromium that is told everything ten times a second: a new record,
 channel, series and status each time. Chromium has to be on this machine.
 """
@@ -27,6 +24,7 @@ from shotveil.host.console.server import serve
 from tests.host.console.conftest import CHROMIUM
 
 SECONDS = 60.0
+ITSELF = "import sys; from tests.host.console.measure import main; main(*sys.argv[1:])"
 SETTLE = 20.0  # seconds before memory is compared
 
 
@@ -124,7 +122,7 @@ def report(seconds):
         "console", "model:server", "--port", "0", "--json",
     )  # fmt: skip
     print(f"`shotveil console model:server` is ready after {time.monotonic() - begin:.1f} s")
-    child, busy = started("-m", "tests.host.console.measure", "busy")
+    child, busy = started("-c", ITSELF, "busy")
     try:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -207,7 +205,7 @@ def pictures(folder):
     from playwright.sync_api import sync_playwright
 
     folder.mkdir(parents=True, exist_ok=True)
-    child, address = started("-m", "tests.host.console.measure", "still")
+    child, address = started("-c", ITSELF, "still")
     try:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -240,6 +238,7 @@ class Still(Busy):
 
 
 def main(what, *arguments):
+    """Report for some seconds, or draw pictures into a folder; `busy` and `still` serve a page."""
     if what in ("busy", "still"):
         source = {"busy": Busy, "still": Still}[what](*a_run())
         serve(source, "127.0.0.1", 0, lambda a: print(json.dumps({"console": a}), flush=True))
@@ -250,7 +249,3 @@ def main(what, *arguments):
         throughput(2000)
     else:
         pictures(Path(arguments[0]))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
