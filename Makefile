@@ -163,10 +163,10 @@ soak-fleet: .venv/.setup-test  ## the ledger of a fleet: 10^5 events moved there
 	SHOTVEIL_SOAK=1 $(BIN)/pytest -s -n0 --timeout 0 tests/host/ledger/test_migration.py tests/host/operations/test_load.py
 
 console-report: .venv/.setup-test  ## what the console costs, with Chromium: SECONDS=1800 for its memory (a minute)
-	$(BIN)/python -m tests.host.console.measure report $(SECONDS)
+	$(BIN)/python -c 'from tests.host.console.measure import main; main("report", $(or $(SECONDS),60))'
 
 console-pictures: .venv/.setup-test  ## pictures of the console's page in both themes, in reports/console
-	$(BIN)/python -m tests.host.console.measure pictures reports/console
+	$(BIN)/python -c 'from tests.host.console.measure import main; main("pictures", "reports/console")'
 
 soak-link: .venv/.setup-test  ## 10^6 packets over a wire that damages, loses and repeats them (two minutes)
 	$(BIN)/shotveil lab link-soak

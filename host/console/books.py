@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +11,9 @@ from typing import Any
 from shotveil.host.console.source import Topics
 from shotveil.models.common.checks import RangeError
 
-LOOK = 0.25  # seconds between two looks at the files
+LOOK = 0.25  # seconds between two looks at the files, at least
+# Of a core, for looking: parties on the same machine keep the rest.
+MOST_SHARE = 0.015
 
 
 class Books(ABC):
@@ -34,7 +37,9 @@ class Books(ABC):
             self._changed |= found
 
     def _run(self) -> None:
-        while not self._closing.wait(LOOK):
+        rest = LOOK
+        while not self._closing.wait(rest):
+            begun = time.thread_time()
             try:
                 self._collect()
                 trouble = ""
@@ -42,6 +47,7 @@ class Books(ABC):
                 trouble = str(error)
             with self._guard:
                 self._changed["trouble"] = trouble
+            rest = max(LOOK, (time.thread_time() - begun) / MOST_SHARE)
 
     def changed(self) -> Topics:
         """Return what has changed since the last call."""

@@ -131,7 +131,6 @@ class ProbeLight:
             self.digitiser(),
             loop_delay=self.delay or 0,
             lead_in=LEAD_IN,
-            watchdog=0.5,
         )
         if self.delay is None:
             self.delay = self.node.find_loop_delay(self.rng)

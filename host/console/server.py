@@ -29,6 +29,7 @@ from shotveil.host.console.source import ConsoleSource
 from shotveil.models.common.checks import RangeError
 
 PERIOD = 0.1  # seconds between two updates
+MOST_LATE = 0.5  # seconds for which late updates are made up; a longer pause is left out
 EVERYWHERE = ("", "0.0.0.0", "::")  # no page could tell which of its names is its own
 MOST_BYTES = 4096  # of what a page may send
 
@@ -76,8 +77,8 @@ def application(source: ConsoleSource, hub: Hub, static: Path) -> Starlette:
         due = time.monotonic()
         while True:
             hub.publish(source.changed(), time.time())
-            due = max(due + PERIOD, time.monotonic())  # what is late is not made up for
-            await asyncio.sleep(due - time.monotonic())
+            due = max(due + PERIOD, time.monotonic() - MOST_LATE)
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

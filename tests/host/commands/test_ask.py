@@ -11,6 +11,7 @@ import pytest
 
 pytest.importorskip("grpc")
 
+from shotveil.host.console.journal import last_entries
 from shotveil.host.ledger.data_ledger import DataLedger
 from shotveil.host.parties.calibration import ClientCalibration
 from shotveil.host.parties.keys import make_keys, read_keys
@@ -303,3 +304,16 @@ def test_labels_of_another_network_are_refused_before_any_light(refused, asked, 
     np.savez(own, X=np.ones((2, 784)), y=[7, 12])
     refused(f"ask --keys {keys} --name alice --data {own}", "label = 12 is no class of the network")
     assert not asked.clients and sorted(asked.hung_up) == ["RemoteClientPort", "RemoteModel"]
+
+
+def test_a_journal_gets_the_last_images_and_what_was_said_of_them(shotveil, asked, keys, tmp_path):
+    asked.checks = 3
+    command = f"ask --keys {keys} --name alice --images 20 --journal {tmp_path / 'journal'}"
+    assert shotveil(command)[0] == 0
+    found = last_entries(tmp_path / "journal")
+    assert (found["progress"]["done"], found["progress"]["of"]) == (20, 20)
+    labels = load_mnist(None, "test")[1][8:20]
+    assert found["answers"]["predictions"] == labels.tolist() and found["answers"]["side"] == 28
+    assert found["answers"]["network"] == "small" and max(found["answers"]["pictures"][0]) > 200
+    checks = found["checks"]
+    assert (checks["count"], checks["variance"], checks["image_bits"]) == (3, 1.23456, 7.891)

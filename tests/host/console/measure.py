@@ -1,8 +1,5 @@
 """What the console costs, and how it looks: `make console-report`, `make console-pictures`.
 
-    python -m tests.host.console.measure report [SECONDS]
-    python -m tests.host.console.measure pictures FOLDER
-
 The report drives a page in Chromium that is told everything ten times a second: a new record,
 channel, series and status each time. Chromium has to be on this machine.
 """
@@ -14,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -26,6 +24,7 @@ from shotveil.host.console.server import serve
 from tests.host.console.conftest import CHROMIUM
 
 SECONDS = 60.0
+ITSELF = "import sys; from tests.host.console.measure import main; main(*sys.argv[1:])"
 SETTLE = 20.0  # seconds before memory is compared
 
 
@@ -123,7 +122,7 @@ def report(seconds):
         "console", "model:server", "--port", "0", "--json",
     )  # fmt: skip
     print(f"`shotveil console model:server` is ready after {time.monotonic() - begin:.1f} s")
-    child, busy = started("-m", "tests.host.console.measure", "busy")
+    child, busy = started("-c", ITSELF, "busy")
     try:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -172,12 +171,41 @@ def report(seconds):
             process.wait(30)
 
 
+def throughput(images):
+    """The processor that a server's console takes while the server serves."""
+    from tests.host.parties.test_processes import AMPLE, Parties
+
+    with tempfile.TemporaryDirectory() as name:
+        three = Parties(Path(name))
+        console = None
+        try:
+            three.serve("--network", "mnist-paper", *AMPLE)
+            console, _ = started(
+                "-c", "from shotveil.host.commands.cli import main; main()",
+                "console", "--ledger", f"{name}/ledger.db", "--port", "0", "--json",
+            )  # fmt: skip
+            time.sleep(2)
+            before, start = processor(console.pid), time.monotonic()
+            three.ask("--images", images, "--batch", 64)
+            took = time.monotonic() - start
+            share = (processor(console.pid) - before) / took
+            print(
+                f"while {images} images were asked in {took:.0f} s, the server's console took "
+                f"{share:.1%} of a core, {share / os.cpu_count():.2%} of this machine"
+            )
+        finally:
+            for child in [*three.children, *([console] if console else [])]:
+                child.terminate()
+                child.wait(30)
+
+
 def pictures(folder):
-    """Pictures of all pages in both themes."""
+    """Pictures of a bench's page in both themes, wide and narrow."""
+    from PIL import Image
     from playwright.sync_api import sync_playwright
 
     folder.mkdir(parents=True, exist_ok=True)
-    child, address = started("-m", "tests.host.console.measure", "still")
+    child, address = started("-c", ITSELF, "still")
     try:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -191,6 +219,8 @@ def pictures(folder):
                     page.wait_for_timeout(500)
                     path = folder / f"{name}-{scheme}.png"
                     page.screenshot(path=path, full_page=True)
+                    # A page has few colours, and a file of few colours is a third of the size.
+                    Image.open(path).quantize(256).save(path, optimize=True)
                     print(path)
                     page.close()
             browser.close()
@@ -208,6 +238,7 @@ class Still(Busy):
 
 
 def main(what, *arguments):
+    """Report for some seconds, or draw pictures into a folder; `busy` and `still` serve a page."""
     if what in ("busy", "still"):
         source = {"busy": Busy, "still": Still}[what](*a_run())
         serve(source, "127.0.0.1", 0, lambda a: print(json.dumps({"console": a}), flush=True))
@@ -215,9 +246,6 @@ def main(what, *arguments):
         sys.exit("there is no Chromium on this machine")
     elif what == "report":
         report(float(arguments[0]) if arguments else SECONDS)
+        throughput(2000)
     else:
         pictures(Path(arguments[0]))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
