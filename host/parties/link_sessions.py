@@ -2,8 +2,9 @@
 
 A session is announced by the server before its client may set any optics, and is bound to the name
 in that client's certificate. A session without an announcement exists only inside one process,
-where there is nobody else. When a session ends, everything about it is freed but the reason, which
-is kept for a while for a client that asks late.
+where there is nobody else. When a session ends, everything about it is freed but two things, which
+are kept for a while: the reason, for a client that asks late, and which of its last light left, for
+a server whose last call was refused because of the end.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from shotveil.host.protocol.wire import ProtocolError, Refusal
 
 KEPT_LAYERS = 4096  # of a session, in which light has left
 KEPT_REASONS = 256
+KEPT_AT_END = 64  # of the layers of a session that ended
 
 
 @dataclass
@@ -37,7 +39,11 @@ class LinkSession:
     def touch(self, place: tuple[int, int], parts: int) -> None:
         """Note that so many parts of a batch's layer have left."""
         self.parts[place] = max(parts, self.parts.get(place, 0))
-        if len(self.parts) > KEPT_LAYERS:
+        self.keep(KEPT_LAYERS)
+
+    def keep(self, most: int) -> None:
+        """Forget all but the last so many layers."""
+        while len(self.parts) > most:
             self.closed.discard(self.parts.popitem(last=False)[0])
             self.whole = False
 
@@ -60,6 +66,7 @@ class LinkSessions:
         self.epoch = epoch
         self._open: dict[str, LinkSession] = {}
         self._ended: OrderedDict[str, tuple[Refusal, str]] = OrderedDict()
+        self._over: dict[str, LinkSession] = {}  # those of them whose light is still known
 
     def announce(self, name: str, client: str) -> None:
         """Begin a session of `client`. Raises `ProtocolError` for one that exists."""
@@ -92,6 +99,10 @@ class LinkSessions:
         """Return a session that is open, whoever's it is."""
         return self._open.get(name)
 
+    def known(self, name: str) -> LinkSession | None:
+        """Return a session that is open, or that ended not long ago."""
+        return self._open.get(name) or self._over.get(name)
+
     def ended(self, name: str) -> bool:
         """Return whether a session has ended, as far as that is still known."""
         return name in self._ended
@@ -102,7 +113,9 @@ class LinkSessions:
 
     def end(self, name: str, why: tuple[Refusal, str]) -> None:
         """Free what is known of a session. Only the first reason is kept: it ended the session."""
-        self._open.pop(name, None)
+        if (session := self._open.pop(name, None)) is not None:
+            session.keep(KEPT_AT_END)
+            self._over[name] = session
         self._ended.setdefault(name, why)
         if len(self._ended) > KEPT_REASONS:
-            self._ended.popitem(last=False)
+            self._over.pop(self._ended.popitem(last=False)[0], None)

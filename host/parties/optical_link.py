@@ -274,7 +274,7 @@ class SimulatedLink:
         place, emitted = (light.batch, light.layer), None
         with self._arrived:
             for sessions in (self._sessions, self._former):
-                session = sessions.find(light.session)
+                session = sessions.known(light.session)
                 if light.epoch == sessions.epoch and session is not None:
                     emitted = session.emitted(place, light.part)
                     if emitted is False:

@@ -236,6 +236,8 @@ class ModelServer:
         except BaseException as error:
             with self._guard:
                 self._sessions.pop(session_id, None)
+            if session.epoch:  # the link knows of it already
+                self._forget(pb.Dropped(version=VERSION, session=session_id))
             if isinstance(error, BudgetExhausted):
                 raise ProtocolError(Refusal.RESOURCE_EXHAUSTED, str(error)) from None
             raise
@@ -632,10 +634,14 @@ class ModelServer:
             dropped.refusal, dropped.reason = refusal.refusal.name, str(refusal)
         if len(dropped.reason) > MOST_REASON:
             dropped.reason = dropped.reason[: MOST_REASON - 1] + "…"
+        self._forget(dropped)
+
+    def _forget(self, dropped: pb.Dropped) -> None:
+        """Have the link forget a session."""
         try:
             self._light.drop(dropped)
         except ProtocolError as error:
-            log.warning("the link did not drop session %s: %s", session_id[:8], error)
+            log.warning("the link did not drop session %s: %s", dropped.session[:8], error)
 
     def _expire(self) -> None:
         now = time.monotonic()

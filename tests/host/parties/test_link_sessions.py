@@ -44,3 +44,22 @@ def test_it_is_known_which_parts_have_left_or_that_it_is_not_known(monkeypatch):
     assert session.emitted((0, 0), 0) is None and (0, 0) not in session.closed
     assert session.emitted((7, 0), 0) is None, "something was forgotten"
     assert session.emitted((1, 0), 0) is False
+
+
+def test_which_light_left_is_known_for_a_while_after_the_end(monkeypatch):
+    monkeypatch.setattr(link_sessions, "KEPT_AT_END", 2)
+    monkeypatch.setattr(link_sessions, "KEPT_REASONS", 3)
+    sessions = LinkSessions("epoch")
+    sessions.announce("a", "alice")
+    for layer in range(3):
+        sessions.of("a", "alice").touch((0, layer), 5)
+    sessions.end("a", (Refusal.ABORTED, "over"))
+    assert sessions.find("a") is None
+    over = sessions.known("a")
+    # The first layer is forgotten, so nothing is said of it or of what is not known.
+    assert [over.emitted((0, n), 4) for n in (0, 1, 2, 3)] == [None, True, True, None]
+    assert over.emitted((0, 2), 5) is False
+    for name in "bcd":
+        sessions.announce(name, "alice")
+        sessions.end(name, (Refusal.ABORTED, "over"))
+    assert sessions.known("a") is None and sessions.known("d") is not None

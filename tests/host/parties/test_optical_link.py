@@ -1,5 +1,6 @@
 """The simulated link at its two ends: order, limits, and one server at a time."""
 
+import json
 import threading
 import time
 
@@ -224,3 +225,14 @@ def test_batches_whose_client_left_make_room(monkeypatch):
         link.measure(settings(batch=3))
     time.sleep(0.2)
     link.measure(settings(batch=4))
+
+
+def test_a_link_tells_of_a_session_that_was_dropped_that_its_light_never_left():
+    link = SimulatedLink(Link(1.3, 6.0), 1)
+    epoch = link.claim().epoch
+    link.begin(pb.Announcement(version=3, session="s", client="alice", epoch=epoch))
+    link.drop(pb.Dropped(version=3, session="s"))
+    asked = pb.Light(version=3, session="s", batch=2, layer=1, part=0, epoch=epoch)
+    assert json.loads(link.state(asked).body)["emitted"] is False
+    asked.session = "t"  # of which it never heard
+    assert json.loads(link.state(asked).body)["emitted"] is None

@@ -618,3 +618,13 @@ def test_a_link_that_cannot_be_asked_now_is_asked_again_when_a_session_begins(at
     assert asked == [reserve] * 2 and reserve.sequence not in at.ledger.accounts.outstanding
     at.open("bob")
     assert asked == [reserve] * 2 and at.ledger_events.count("settle") == 1
+
+
+def test_a_session_that_the_budget_does_not_let_in_is_no_longer_known_to_the_link(tmp_path):
+    setup = Setup(tmp_path, budget=0.001)
+    for epoch, dropped in (("", 0), ("e", 1)):  # a link that keeps sessions has an epoch
+        setup.light.epoch = epoch
+        with refused(Refusal.RESOURCE_EXHAUSTED, "the session alone"):
+            setup.open()
+        assert len(setup.light.dropped) == dropped and not setup.server._sessions
+    setup.ledger.close()
