@@ -124,7 +124,7 @@ def of(**lengths):
     [
         ("preamble", (of(),), (of(preamble=15), of(preamble=17))),
         ("row", (of(row=512, pilot_spacing=64),), (of(row=513, pilot_spacing=64),)),
-        ("pilots", (of(pilots=4, pilot_spacing=64),),
+        ("pilots", (of(pilots=4, pilot_spacing=98),),
          (of(pilots=0), of(pilots=8, pilot_spacing=64), of(pilots=9))),
         ("pilot_spacing", (of(pilots=3),), (of(pilots=8), of(pilots=2, pilot_spacing=15))),
         (
