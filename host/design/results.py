@@ -17,7 +17,7 @@ import numpy as np
 
 from shotveil.host.design.operating_point import Budgets, most_light
 from shotveil.host.leakage.declared import network_leakage
-from shotveil.host.leakage.default_bounds import DATA_BOUND, WEIGHT_BOUND
+from shotveil.host.leakage.default_bounds import CERTIFIED_BOUND, DATA_BOUND, WEIGHT_BOUND
 from shotveil.host.run.inference import infer
 from shotveil.models.link.labs import lab
 from shotveil.models.link.optics import Link
@@ -67,6 +67,7 @@ HEAD = (
     "budget (bits)",
     "private weights",
     "bits per weight",
+    "from any client",
     "total bits",
     "bits per image",
     "accuracy",
@@ -87,6 +88,7 @@ def accuracies() -> Iterator[tuple[str, ...]]:
             point.budget,
             f"{network.weights:,}",
             f"{leakage.weight_leakage_bits:.4f}",
+            f"{leakage.weight_bounds_bits[CERTIFIED_BOUND]:.4f}",
             f"{leakage.total_weight_bits[WEIGHT_BOUND]:,.0f}",
             f"{leakage.image_bits[DATA_BOUND]:,.1f}",
             f"{(seen.predictions == labels).mean():.2%}",

@@ -21,14 +21,15 @@ from shotveil.models.networks.network import load_network
 
 def test_results_as_the_readmes_tables(capsys, monkeypatch):
     monkeypatch.setattr(
-        "shotveil.host.design.results.accuracies", lambda: [("`x`", "b", "1", "2", "3", "4", "9 %")]
+        "shotveil.host.design.results.accuracies",
+        lambda: [("`x`", "b", "1", "2", "3", "4", "5", "9 %")],
     )
     monkeypatch.setattr("shotveil.host.design.results.demo_cost", lambda: (20.4, 0.5, 0.9))
     monkeypatch.setattr("shotveil.host.design.results.symbol_level_speed", lambda: 3e7)
     with pytest.raises(SystemExit):
         main(["results"])
     lines = capsys.readouterr().out.splitlines()
-    assert "| `x` | b | 1 | 2 | 3 | 4 | 9 % |" in lines
+    assert "| `x` | b | 1 | 2 | 3 | 4 | 5 | 9 % |" in lines
     assert "| `shotveil demo`, 10,000 images with report | 20 s |" in lines
     assert "| symbol-level path | 30 million complex modes a second |" in lines
 
@@ -48,13 +49,14 @@ def test_a_row_for_each_point_is_inside_its_budget(few):
     for point, row in zip(results.POINTS, rows, strict=True):
         network = load_network(point.network)
         assert row[:3] == (f"`{point.network}`, {point.lab}", point.budget, f"{network.weights:,}")
-        per_weight, total, image = (float(cell.replace(",", "")) for cell in row[3:6])
+        per_weight, most, total, image = (float(cell.replace(",", "")) for cell in row[3:7])
+        assert per_weight < most < 3 * per_weight
         assert per_weight <= (point.weight_bits or 1) and total <= (point.total_bits or 1e9)
         assert total == pytest.approx(per_weight * network.weights, rel=0.01)
         if point.data_bits is not None:
             most = sum(point.data_bits * layer.columns * layer.patches for layer in network.layers)
             assert 0 < image <= most + 0.05  # rounded
-        assert float(row[6].strip("%")) > 90
+        assert float(row[7].strip("%")) > 90
 
 
 def test_a_row_says_what_its_link_gives(few):
@@ -66,9 +68,9 @@ def test_a_row_says_what_its_link_gives(few):
     leakage = network_leakage(network, link)
     row = list(results.accuracies())[2]
     assert row[3] == f"{leakage.weight_leakage_bits:.4f}"
-    assert row[5] == f"{leakage.image_bits['holevo']:,.1f}"
+    assert row[6] == f"{leakage.image_bits['holevo']:,.1f}"
     seen = infer(network, images, link, np.random.default_rng(1), verify=False)
-    assert row[6] == f"{(seen.predictions == labels).mean():.2%}"
+    assert row[7] == f"{(seen.predictions == labels).mean():.2%}"
 
 
 def test_budgets_in_words():
