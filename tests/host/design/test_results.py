@@ -118,14 +118,14 @@ def test_speed_is_modes_over_seconds(few, monkeypatch):
 
 
 def test_both_tables(monkeypatch):
-    monkeypatch.setattr(results, "accuracies", lambda: [tuple("abcdefg"), tuple("hijklmn")])
+    monkeypatch.setattr(results, "accuracies", lambda: [tuple("abcdefgh"), tuple("hijklmno")])
     monkeypatch.setattr(results, "demo_cost", lambda: (20.4, 0.507, 0.9))
     monkeypatch.setattr(results, "symbol_level_speed", lambda: 3e7)
     monkeypatch.setattr(results.os, "cpu_count", lambda: 7)
     assert results.measured() == {
         "accuracies": [
-            dict(zip(results.HEAD, "abcdefg", strict=True)),
-            dict(zip(results.HEAD, "hijklmn", strict=True)),
+            dict(zip(results.HEAD, "abcdefgh", strict=True)),
+            dict(zip(results.HEAD, "hijklmno", strict=True)),
         ],
         "processors": 7,
         "demo_seconds": 20.4,
@@ -135,11 +135,11 @@ def test_both_tables(monkeypatch):
     assert "\n".join(results.markdown()).splitlines() == [
         "10,000 test images, seed 1, declared leakage of one inference (`holevo`):",
         "",
-        "| network and laboratory | budget (bits) | private weights | bits per weight | total bits "
-        "| bits per image | accuracy |",
-        "|---|---|---|---|---|---|---|",
-        "| a | b | c | d | e | f | g |",
-        "| h | i | j | k | l | m | n |",
+        "| network and laboratory | budget (bits) | private weights | bits per weight "
+        "| from any client | total bits | bits per image | accuracy |",
+        "|---|---|---|---|---|---|---|---|",
+        "| a | b | c | d | e | f | g | h |",
+        "| h | i | j | k | l | m | n | o |",
         "",
         "On 7 processors of this machine:",
         "",
