@@ -332,9 +332,9 @@ def plan(
     click.echo(
         f"\nexpected accuracy   {point.accuracy:.2%} from the calibrated curve{said}\n"
         f"against the budgets {leaks['weight_bits']:.4g} bits per weight{worst}{after}"
-        f"{_of(max_weight_bits)}, {leaks['data_bits']:.4g} bits per data element "
+        f" ({weight_bound}){_of(max_weight_bits)}, {leaks['data_bits']:.4g} bits per data element "
         f"({data_bound}){_of(max_data_bits)}\n"
-        f"in all              {leaks['total_bits']:.6g} bits of the weights{after}"
+        f"in all              {leaks['total_bits']:.6g} bits of the weights{after} ({weight_bound})"
         f"{_of(max_total_bits)}, {leaks['image_bits']:.4g} bits per image "
         f"({data_bound}){_of(max_image_bits)}\n"
         f"what binds          {'; '.join(binds.values()) or 'the accuracy that is asked for'}"
