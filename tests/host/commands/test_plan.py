@@ -169,14 +169,14 @@ def test_every_option_reaches_the_plan(shotveil, planned, small_network, tmp_pat
     small_network.save(tmp_path / "small.npz")
     planned.points, planned.accuracies = [point(0.9)], [0.9]
     line = (
-        "plan --confirm --network small.npz --max-weight-bits 0.3 --max-data-bits 0.2 --images 5 "
+        "plan --confirm --network small.npz --max-weight-bits 2 --max-data-bits 0.2 --images 5 "
         "--data-bound crb_prx --inferences 3 --min-accuracy 0.8 --transmittance-out 0.5 "
         "--lab realistic --certify-hours 2 --decoy-share 0.1 --symbol-rate 1e6 "
         "--seed 7 --plot deep/er.svg --max-total-bits 9000 --max-image-bits 500 "
         "--weight-bound holevo_amplified"
     )
     code, out, _ = shotveil(*line.split())
-    budgets = Budgets(0.3, 0.2, "crb_prx", 3, "holevo_amplified", total_bits=9000, image_bits=500)
+    budgets = Budgets(2, 0.2, "crb_prx", 3, "holevo_amplified", total_bits=9000, image_bits=500)
     assert code == 0 and planned.curves == [(small_network.digest, 5, 5)]
     channel = LABS["realistic"].channel(transmittance_out=0.5)
     assert planned.found == [(channel, budgets, 0.8, None)]
@@ -192,10 +192,10 @@ def test_every_option_reaches_the_plan(shotveil, planned, small_network, tmp_pat
     total = weights * counted_weights(small_network)
     assert out.splitlines()[-6:] == [
         "expected accuracy   90.00% from the calibrated curve, 90.00% in the run above: confirmed",
-        f"against the budgets {weights:.4g} bits per weight after 3 inferences (holevo_amplified) of 0.3, "
-        f"{data:.4g} bits per data element (crb_prx) of 0.2",
-        f"in all              {total:.6g} bits of the weights after 3 inferences (holevo_amplified) of 9000, "
-        f"{image:.4g} bits per image (crb_prx) of 500",
+        f"against the budgets {weights:.4g} bits per weight after 3 inferences "
+        f"(holevo_amplified) of 2, {data:.4g} bits per data element (crb_prx) of 0.2",
+        f"in all              {total:.6g} bits of the weights after 3 inferences "
+        f"(holevo_amplified) of 9000, {image:.4g} bits per image (crb_prx) of 500",
         "what binds          the accuracy that is asked for",
         f"certificate         {ratio:.4g} × the declared leakage after 2 hours of line time, "
         "7.2e+08 symbols on decoys",
