@@ -13,6 +13,7 @@ from shotveil.models.link.labs import LABS
 from shotveil.models.link.optics import Link
 from shotveil.models.networks.network import load_network
 
+REALISTIC = Budgets(0.1, 0.01, weight_bound="holevo_amplified")
 BOUNDS = {"crb_v1", "crb_prx", "qcrb", "holevo"}
 
 
@@ -22,7 +23,7 @@ def test_demo_writes_a_report_that_needs_no_other_file(shotveil, tmp_path):
     assert code == 0
     assert str(path) in out
     text = path.read_text()
-    assert text.count("data:image/png;base64,") == 5
+    assert text.count("<figure") == 5 <= text.count("data:image/svg+xml;")
     assert "http" not in text.replace("http-equiv", "")
     assert "accepted" in text
     for bound in BOUNDS:
@@ -75,7 +76,7 @@ def test_what_is_run_and_reported(shotveil, monkeypatch, small_network, options,
     assert len(runs) == 12  # per demo the ideal run, one of each network, and the best of them
     (network, link, how), again = runs[0], runs[6]
     for one, bench, _ in runs[1:6]:
-        assert bench == most_light(one, LABS["realistic"].channel(), Budgets(0.1))
+        assert bench == most_light(one, LABS["realistic"].channel(), REALISTIC)
     assert [what[2]["images"] for what in runs[1:6]] == [min(images or 500, 500)] * 4 + [
         min(images or 2000, 2000)
     ]
@@ -93,12 +94,14 @@ def test_refuses(refused):
 def test_the_realistic_point_is_inside_its_budget_and_the_best_network_is_taken(shotveil, tmp_path):
     _, out, _ = shotveil(f"demo --images 200 --out {tmp_path}/r.html --json")
     found = json.loads(out)["realistic"]
-    assert 0.0999 < found["weight_leakage_bits"] <= 0.1
+    assert 0.0999 < found["weight_bounds_bits"]["holevo_amplified"] <= 0.1
+    assert 0.00999 < found["data_leakage_bits"]["holevo"] <= 0.01
+    assert found["network"] == "mnist-head", "only few rows keep to both"
     assert found["loss_imbalance"] > 0 and found["images"] == 200
     alone = {
         name: run(
             load_network(name),
-            most_light(load_network(name), LABS["realistic"].channel(), Budgets(0.1)),
+            most_light(load_network(name), LABS["realistic"].channel(), REALISTIC),
             images=200,
             seed=1,
         ).summary["accuracy"]
