@@ -140,7 +140,7 @@ class Mailbox(wiring.Component):
             MailboxRegister.IDENTITY: IDENTITY,
             MailboxRegister.CONTROL: Cat(self.memory, self.flushing | self.flush),
             **{MailboxRegister[name]: position for name, position in positions.items()},
-            MailboxRegister.CHUNK_ADDRESS: address,
+            MailboxRegister.CHUNK_PLACE: address,
             MailboxRegister.CHUNK_COUNT: self.waiting,
             MailboxRegister.CHUNKS_DONE: self.done,
             MailboxRegister.BAD_WORDS: self.bad_words,
@@ -157,7 +157,7 @@ class Mailbox(wiring.Component):
             MailboxRegister.CONTROL: value[2:] == 0,
             MailboxRegister.DOWN_HEAD: short & (filled <= RING),
             MailboxRegister.UP_TAIL: short & (taken <= there),
-            MailboxRegister.CHUNK_ADDRESS: value[: (CHUNK_ALIGNMENT - 1).bit_length()] == 0,
+            MailboxRegister.CHUNK_PLACE: value[: (CHUNK_ALIGNMENT - 1).bit_length()] == 0,
             MailboxRegister.CHUNK_COUNT: (value != 0)
             & (value <= CHUNK_BYTES)
             & (self.waiting != CHUNKS)
@@ -167,7 +167,7 @@ class Mailbox(wiring.Component):
             MailboxRegister.CONTROL: [self.memory.eq(value[0]), self.flush.eq(value[1])],
             MailboxRegister.DOWN_HEAD: [positions["DOWN_HEAD"].eq(value)],
             MailboxRegister.UP_TAIL: [positions["UP_TAIL"].eq(value)],
-            MailboxRegister.CHUNK_ADDRESS: [address.eq(value)],
+            MailboxRegister.CHUNK_PLACE: [address.eq(value)],
             MailboxRegister.CHUNK_COUNT: [],
         }
         assert int(Control.MEMORY) == 1 and int(Control.FLUSH) == 2

@@ -12,7 +12,7 @@ import enum
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-ADDRESS = 32
+ADDRESS_BITS = 32
 LONGEST = 16  # words of a burst of AXI3
 BOUNDARY = 4096  # bytes; no burst crosses an address that is a multiple of it
 
@@ -33,7 +33,7 @@ class Resp(enum.IntEnum):
 
 
 def _request(prefix: str, ids: int) -> dict[str, wiring.Member]:
-    fields = {"id": ids, "addr": ADDRESS, "len": 8, "size": 3, "burst": 2}
+    fields = {"id": ids, "addr": ADDRESS_BITS, "len": 8, "size": 3, "burst": 2}
     return {
         **{f"{prefix}{name}": Out(width) for name, width in fields.items()},
         f"{prefix}valid": Out(1),

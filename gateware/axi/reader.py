@@ -7,12 +7,12 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
-from shotveil.gateware.axi.port import ADDRESS, LONGEST, AxiRead, Burst
+from shotveil.gateware.axi.port import ADDRESS_BITS, LONGEST, AxiRead, Burst
 from shotveil.models.common.checks import require
 
 DATA, IDS = 64, 6  # of a Zynq-7000's port S_AXI_HP
 BYTES = DATA // 8
-WORD_BITS = ADDRESS - (BYTES - 1).bit_length()  # of the number of a word
+WORD_BITS = ADDRESS_BITS - (BYTES - 1).bit_length()  # of the number of a word
 
 
 def piece(bits: int) -> data.StructLayout:

@@ -15,7 +15,7 @@ from shotveil.host.commands.parties import require_extra
 def certificate() -> None:
     """Ask for a client's certificate, sign what was asked for, or revoke a certificate.
 
-    `shotveil keys` makes all keys in one place, for a start; here a client's key stays with it.
+    For a start, `shotveil keys` makes all keys in one place; here a client's key stays with it.
     """
 
 
@@ -66,9 +66,9 @@ def sign(folder: Path, request: Path, client: str, out: Path, days: int, json: b
 
 @certificate.command()
 @click.argument("folder", type=FOLDER)
-@click.option("--certificate", "bad", type=FILE, required=True, help="Certificate to revoke.")
+@click.option("--certificate", type=FILE, required=True, help="File with the certificate.")
 @json_option
-def revoke(folder: Path, bad: Path, json: bool) -> None:
+def revoke(folder: Path, certificate: Path, json: bool) -> None:
     """Put a certificate on the list revoked.pem of the authority in FOLDER.
 
     Copy the list to the folder of keys of each server. A server that runs reads it anew, and
@@ -78,7 +78,7 @@ def revoke(folder: Path, bad: Path, json: bool) -> None:
     from shotveil.host.parties.certificates import REVOKED
     from shotveil.host.parties.certificates import revoke as put_on_list
 
-    count = put_on_list(folder, bad)
+    count = put_on_list(folder, certificate)
     if json:
         print_json({"list": str(folder / REVOKED), "revoked": count})
         return

@@ -105,7 +105,7 @@ def backup(file: Address, to: Path, json: bool) -> None:
 
 @ledger.command()
 @click.argument("file", type=FILE)
-@click.option("--from", "source", type=FILE, required=True, help="Copy that `ledger backup` wrote.")
+@click.option("--copy", type=FILE, required=True, help="Copy that `ledger backup` wrote.")
 @click.option("--reason", metavar="TEXT", required=True, help="Why it is restored, for the record.")
 @click.option(
     "--receipt",
@@ -114,7 +114,7 @@ def backup(file: Address, to: Path, json: bool) -> None:
     "what `ledger checkpoint` printed.",
 )
 @json_option
-def restore(file: Path, source: Path, reason: str, receipt: Path | None, json: bool) -> None:
+def restore(file: Path, copy: Path, reason: str, receipt: Path | None, json: bool) -> None:
     """Put a copy back as the ledger FILE, which has to be gone, beside its key FILE.key.
 
     The whole chain of the copy is checked first. What leaked after the copy was made is missing;
@@ -123,7 +123,7 @@ def restore(file: Path, source: Path, reason: str, receipt: Path | None, json: b
     from shotveil.host.operations.backup import restore as put_back
 
     with refusals():
-        head = put_back(source, file, reason, _checkpoints(receipt))
+        head = put_back(copy, file, reason, _checkpoints(receipt))
     _print_head(file, head, f"restored with {head.sequence} events", json)
 
 

@@ -179,7 +179,6 @@ DEMO_BUDGET = 8.0  # bits per weight; no weight of the demo's networks holds mor
 )
 @click.option(
     "--drain",
-    "drain_seconds",
     type=float,
     default=300.0,
     help="Most seconds that a server which is told to stop by SIGTERM waits for the clients that "
@@ -215,7 +214,7 @@ def serve(
     strength: float | None,
     peak: float,
     metrics: str | None,
-    drain_seconds: float,
+    drain: float,
     log: str,
     json: bool,
     **channel: Any,
@@ -266,7 +265,7 @@ def serve(
     from shotveil.models.networks.network import load_network
 
     log_to_stderr(log)
-    require("drain", drain_seconds, at_least=0)
+    require("drain", drain, at_least=0)
     receiver = [name for name in channel if name.startswith("server_")]
     without = "link", "attack", "strength", "phase_error", *receiver
     require_node_options(context, device, calibration, without)
@@ -373,9 +372,9 @@ def serve(
             )
             health.begin()
 
-            def drain(hurry: threading.Event) -> None:
+            def finish(hurry: threading.Event) -> None:
                 health.drain()
-                server.drain(hurry, drain_seconds)
+                server.drain(hurry, drain)
 
             def stop() -> None:
                 answering.stop(grace=2).wait()
@@ -405,7 +404,7 @@ def serve(
                     "metrics": measured,
                 },
                 json,
-                drain,
+                finish,
                 None if json else stack.enter_context(server_display(ledger)),
             )
     finally:

@@ -164,7 +164,7 @@ class NodeMailbox:
         last = data[max(count - 8, 0) : count]
         if self._buffer.read(at + count - len(last), len(last)) != last:
             raise MailboxError("the buffer does not keep what is written: is it memory?")
-        self._registers.set_word(MailboxRegister.CHUNK_ADDRESS, self._address + at)
+        self._registers.set_word(MailboxRegister.CHUNK_PLACE, self._address + at)
         self._registers.set_word(MailboxRegister.CHUNK_COUNT, count)
         return count
 

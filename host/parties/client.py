@@ -259,7 +259,7 @@ class DataClient:
                 )
                 for _ in range(layer.patches)
             ]
-            rows, columns, gains, coherent = zip(*met, strict=True)
+            rows, columns, gains, coherent = map(list, zip(*met, strict=True))
             self._ledger.charge(chunk, gains, rows, columns, coherent)
 
         def read(index: int, xi: Complex) -> Real:

@@ -38,7 +38,7 @@ class MailboxRegister(enum.IntEnum):
     DOWN_TAIL = 0x0C  # position behind the last byte that the node took, read only
     UP_HEAD = 0x10  # position behind the last byte from the node, read only
     UP_TAIL = 0x14  # position behind the last byte that the processor took
-    CHUNK_ADDRESS = 0x18  # address of the next chunk in memory
+    CHUNK_PLACE = 0x18  # address of the next chunk in memory
     CHUNK_COUNT = 0x1C  # bytes of the next chunk; a write lets it wait. Reads: chunks that wait
     CHUNKS_DONE = 0x20  # chunks of which all bytes went to the node, modulo 2^16, read only
     BAD_WORDS = 0x24  # words of memory that came with an error; stops at 2^16 − 1, read only
@@ -89,7 +89,7 @@ class MailboxModel:
             MailboxRegister.DOWN_TAIL: self.down_tail,
             MailboxRegister.UP_HEAD: self.up_head,
             MailboxRegister.UP_TAIL: self.up_tail,
-            MailboxRegister.CHUNK_ADDRESS: self.chunk_address,
+            MailboxRegister.CHUNK_PLACE: self.chunk_address,
             MailboxRegister.CHUNK_COUNT: len(self.chunks),
             MailboxRegister.CHUNKS_DONE: self.chunks_done,
             MailboxRegister.BAD_WORDS: self.bad_words,
@@ -120,7 +120,7 @@ class MailboxModel:
             if word >= POSITIONS or (word - self.up_tail) % POSITIONS > due:
                 return False
             self.up_tail = word
-        elif register == MailboxRegister.CHUNK_ADDRESS:
+        elif register == MailboxRegister.CHUNK_PLACE:
             if word % CHUNK_ALIGNMENT:
                 return False
             self.chunk_address = word

@@ -128,7 +128,7 @@ async def accesses_and_bytes_equal_the_model(dut: Any, stall: float) -> None:
             await pair.write(MailboxRegister.CONTROL, Control.MEMORY)
             for _ in range(int(rng.integers(1, 5))):
                 await pair.write(
-                    MailboxRegister.CHUNK_ADDRESS, MEMORY + 8 * int(rng.integers(BYTES // 8 - 400))
+                    MailboxRegister.CHUNK_PLACE, MEMORY + 8 * int(rng.integers(BYTES // 8 - 400))
                 )
                 # Chunks may be done at once, so the model counts them only when all are.
                 await pair.write(MailboxRegister.CHUNK_COUNT, int(rng.integers(1, 900)))
@@ -187,7 +187,7 @@ async def accesses_and_bytes_equal_the_model(dut: Any, stall: float) -> None:
                 (MailboxRegister.IDENTITY, 0),
                 (MailboxRegister.DOWN_TAIL, model.down_head),
                 (MailboxRegister.UP_HEAD, 0),
-                (MailboxRegister.CHUNK_ADDRESS, MEMORY + 4),
+                (MailboxRegister.CHUNK_PLACE, MEMORY + 4),
                 (MailboxRegister.CHUNK_COUNT, 0),
                 (MailboxRegister.CHUNK_COUNT, (1 << 20) + 1),
                 (MailboxRegister.CONTROL, 4),
@@ -246,7 +246,7 @@ async def resets_of_either_side_leave_a_link_that_works(dut: Any) -> None:
         await pair.write(MailboxRegister.CONTROL, Control.MEMORY)
         bench.sinks["o"].stall = 0.9
         for _ in range(4):
-            await pair.write(MailboxRegister.CHUNK_ADDRESS, MEMORY)
+            await pair.write(MailboxRegister.CHUNK_PLACE, MEMORY)
             await pair.write(MailboxRegister.CHUNK_COUNT, 3000)
         if round_ % 2:
             cocotb.start_soon(pair.processor._master.write(BASE + DOWN, bytes(256)))
@@ -275,7 +275,7 @@ async def resets_of_either_side_leave_a_link_that_works(dut: Any) -> None:
             if register != MailboxRegister.BAD_WORDS:
                 await pair.read(register)
         await pair.write(MailboxRegister.CONTROL, Control.MEMORY)
-        await pair.write(MailboxRegister.CHUNK_ADDRESS, MEMORY + 64)
+        await pair.write(MailboxRegister.CHUNK_PLACE, MEMORY + 64)
         await pair.write(MailboxRegister.CHUNK_COUNT, 500)
         await ticking.stop()
         await pair.arrived()

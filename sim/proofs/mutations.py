@@ -110,7 +110,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("Mux(begins, 0, sums[k]) if k == 0 else sums[k]", "sums[k]"),
         ("partial.eq(~place.all())", "partial.eq(0)"),
         ("m.d.sync += place.eq(0)", "m.d.sync += place.eq(place)"),
-        ("Cat(where[:2], where[5:])", "Cat(where[:2], where[4:])"),
+        ("Cat(where[:group], where[fraction:])", "Cat(where[:group], where[fraction - 1 :])"),
     ),
     *_of(
         "gateware/digitiser/accumulators.py",

@@ -29,7 +29,7 @@ def test_two_clocks(periods):
             )
         await ctx.tick("axi").repeat(20)
         await put(ctx, MailboxRegister.CONTROL, Control.MEMORY)
-        await put(ctx, MailboxRegister.CHUNK_ADDRESS, 64)
+        await put(ctx, MailboxRegister.CHUNK_PLACE, 64)
         await put(ctx, MailboxRegister.CHUNK_COUNT, 77)
         head = 0
         while head != len(answer):

@@ -51,8 +51,8 @@ def test_registers_rings_and_what_is_refused():
         assert not await put(ctx, MailboxRegister.UP_TAIL, 6)
         assert await put(ctx, MailboxRegister.UP_TAIL, 5)
         # Chunks.
-        assert not await put(ctx, MailboxRegister.CHUNK_ADDRESS, 12)
-        assert await put(ctx, MailboxRegister.CHUNK_ADDRESS, 0x1000)
+        assert not await put(ctx, MailboxRegister.CHUNK_PLACE, 12)
+        assert await put(ctx, MailboxRegister.CHUNK_PLACE, 0x1000)
         ctx.set(dut.chunks.ready, 1)
         seen = []
         for waiting, count, right in ((0, 7, True), (CHUNKS, 7, False), (1, 0, False)):
@@ -66,7 +66,7 @@ def test_registers_rings_and_what_is_refused():
         assert await word(ctx, MailboxRegister.CONTROL) == (3, True) and ctx.get(dut.memory)
         ctx.set(dut.flushing, 0)
         assert await word(ctx, MailboxRegister.CONTROL) == (1, True)
-        for register in ("DOWN_HEAD", "DOWN_TAIL", "UP_HEAD", "UP_TAIL", "CHUNK_ADDRESS"):
+        for register in ("DOWN_HEAD", "DOWN_TAIL", "UP_HEAD", "UP_TAIL", "CHUNK_PLACE"):
             assert await word(ctx, MailboxRegister[register]) == (0, True)
 
     simulate(dut, bench)

@@ -228,7 +228,7 @@ def test_snapshots_that_follow_each_other_are_one():
         FrameLayout(row=144, pilot_spacing=12, vacuum=1),
         FrameLayout(row=130, pilots=3, pilot_spacing=130, vacuum=255),
         FrameLayout(row=416, pilots=2, pilot_spacing=26),
-        FrameLayout(row=832, pilots=4, pilot_spacing=52),
+        FrameLayout(row=512, pilots=4, pilot_spacing=58),
     ],
 )
 def test_layouts_at_the_limits_run(layout):

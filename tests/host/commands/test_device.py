@@ -78,7 +78,10 @@ def test_capture(capsys, tmp_path):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["info", "usb:1"], "device = 'usb:1' is no URL of a node; allowed: model:…, replay:…"),
+        (
+            ["info", "usb:1"],
+            "device = 'usb:1' is no URL of a node; allowed: light:…, model:…, replay:…",
+        ),
         (["info", "model:bob"], "names no role"),
         (["info", "tcp:127.0.0.1:9"], "tcp:127.0.0.1:9: no node answers at 127.0.0.1:9: "),
         (["info", "serial:/dev/unplugged"], "serial port /dev/unplugged cannot be opened: "),

@@ -232,7 +232,7 @@ def test_a_copy_is_restored_and_a_receipt_shows_what_it_lacks(path, tmp_path, ca
     assert code == 0 and out.startswith(f"{copy}: ") and "unbroken" in out
     run(capsys, "ledger", "budget", path, "--network", NETWORK.name, "--bits", 1, "--reason", "x")
     receipt.write_text(run(capsys, "ledger", "checkpoint", path)[1])
-    back = "ledger", "restore", path, "--from", copy, "--reason", "a broken disk"
+    back = "ledger", "restore", path, "--copy", copy, "--reason", "a broken disk"
     code, _, error = run(capsys, *back)
     assert code == 2 and f"{path} exists; allowed: a name that is free" in error
     for end in ("", "-wal", "-shm"):

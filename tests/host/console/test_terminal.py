@@ -97,7 +97,7 @@ def test_a_link_on_a_real_terminal(tmp_path):
     """A pseudo-terminal gets the display; it goes when the process is told to stop."""
     code = (
         "from shotveil.host.commands.parties import run_until_told\n"
-        "run_until_told('link ready', lambda: None, {}, False, lambda: 'light was sent often')"
+        "run_until_told('link ready', lambda: None, {}, False, view=lambda: 'light was sent often')"
     )
     ours, theirs = pty.openpty()
     child = subprocess.Popen(

@@ -17,7 +17,7 @@ from shotveil.models.node.spec import NodeSpec
 @pytest.mark.parametrize(
     "url, message",
     [
-        ("server", "no URL of a node; allowed: model:…, replay:…, rtl:…, serial:…, tcp:…"),
+        ("server", "no URL of a node; allowed: light:…, model:…, replay:…, rtl:…, serial:…, tcp:…"),
         ("model", "no URL of a node"),
         ("model:", "names no role; allowed: server, client"),
         ("usb:1", "no URL of a node"),
@@ -50,6 +50,7 @@ def test_own_schemes_and_where_they_are_opened():
     """The host's own are the host's; what simulates belongs to the simulation."""
     found = {name: point.value.partition(":")[0] for name, point in plugins(GROUP).items()}
     assert found == {
+        "light": "shotveil.host.devices.light",
         "model": "shotveil.host.devices.model",
         "tcp": "shotveil.host.devices.tcp",
         "serial": "shotveil.host.devices.serial_port",
@@ -98,7 +99,7 @@ def test_a_package_adds_a_scheme(bench):
     device.receive(0, 1)
     device._idle(10)
     assert heard[-1].shape == (2, 10)
-    with pytest.raises(RangeError, match="allowed: bench:…, far:…, model:…, replay:…"):
+    with pytest.raises(RangeError, match="allowed: bench:…, far:…, light:…, model:…, replay:…"):
         open_device("beach:server")
 
 

@@ -11,6 +11,7 @@ from mpmath import mpf
 
 from shotveil.host.figures import tables
 from shotveil.host.leakage.majorant import majorant_per_mode
+from shotveil.host.leakage.weight_bounds.holevo_amplified import holevo_amplified
 from shotveil.host.run.curves import AccuracyCurve, Logistic
 from shotveil.models.networks.network import Layer, Network
 
@@ -42,9 +43,8 @@ def majorant(variance, transmittance, excess):
 
 
 def amplified(variance, excess):
-    """The same at T = 1 where modes may return amplified: a slope of ½√(ε/V_A) is lent at most."""
-    slope = 1 - mpmath.sqrt(mpf(excess) / (mpf(variance) - 1)) / 2
-    return majorant(variance, slope**2, excess)
+    """The same at T = 1 of clients that may amplify; its own tests are elsewhere, too."""
+    return holevo_amplified(1, float(variance) - 1, 1.0, float(excess))
 
 
 def quantum(gain):

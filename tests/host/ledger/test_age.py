@@ -28,14 +28,16 @@ NETWORK = Network("old", (Layer(RNG.normal(size=(1070, 60))), Layer(RNG.normal(s
 
 # In a process of its own, whose memory and processor time are the ledger's and nobody else's.
 MEASURE = """
-import json, resource, sys, time
+import json, sys, time
 from pathlib import Path
 from shotveil.host.leakage.composition import ChannelClass
 from shotveil.host.ledger.budget import BudgetFilter
 from shotveil.host.ledger.accounts import Emission
 
 def most():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # Not what getrusage says, which counts what the parent process held as well.
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
 
 path, network, reserves = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 without, begun, processor = most(), time.perf_counter(), time.process_time()

@@ -435,9 +435,9 @@ def test_the_ledger_is_charged_for_decoys_too_and_before_any_light(tmp_path):
     world, told = World(), []
 
     class Watched(DataLedger):
-        def charge(self, images, gain, rows, columns):
+        def charge(self, images, gain, rows, columns, coherent):
             told.append((len(images), gain, rows, columns, len(world.settings)))
-            super().charge(images, gain, rows, columns)
+            super().charge(images, gain, rows, columns, coherent)
 
     ledger = Watched(tmp_path / "data.db")
     client(world, ledger=ledger, in_flight=1).classify(IMAGES[:7], 4)

@@ -218,6 +218,8 @@ def test_malformed_messages_harm_nobody(tmp_path, monkeypatch):
     # Few streams, so that one that never ends is noticed soon.
     few = [("grpc.max_concurrent_streams", 24), ("grpc.so_reuseport", 0)]
     monkeypatch.setattr("shotveil.host.parties.rpc._SERVER_OPTIONS", few)
+    # As many sessions as it likes, so that not only the limit on them is met.
+    monkeypatch.setattr("shotveil.host.parties.rpc.OPENS", 1 << 30)
     logging.getLogger("shotveil").setLevel(logging.ERROR)
     make_keys(tmp_path, ["alice"])
     shots = []

@@ -62,7 +62,7 @@ def test_a_ring_takes_what_it_holds_and_no_more():
         (MailboxRegister.CONTROL, 4, 15),
         (MailboxRegister.CONTROL, 1, 7),
         (MailboxRegister.DOWN_HEAD, POSITIONS, 15),
-        (MailboxRegister.CHUNK_ADDRESS, 4, 15),
+        (MailboxRegister.CHUNK_PLACE, 4, 15),
         (MailboxRegister.CHUNK_COUNT, 0, 15),
         (MailboxRegister.CHUNK_COUNT, CHUNK_BYTES + 1, 15),
         (REGISTER_BYTES, 0, 15),
@@ -83,7 +83,7 @@ def test_chunks_come_from_memory_with_zeros_where_it_fails():
     memory = {at: at % 251 for at in range(1000, 1100) if not 1040 <= at < 1048}
     model = MailboxModel(memory)
     model.write(MailboxRegister.CONTROL, Control.MEMORY)
-    model.write(MailboxRegister.CHUNK_ADDRESS, 1032)
+    model.write(MailboxRegister.CHUNK_PLACE, 1032)
     assert model.write(MailboxRegister.CHUNK_COUNT, 21)
     assert model.read(MailboxRegister.CHUNK_COUNT) == (1, True)
     due = [at % 251 for at in range(1032, 1040)] + [0] * 8 + [at % 251 for at in range(1048, 1053)]

@@ -34,7 +34,7 @@ def test_two_digits_and_their_report(tmp_path, capsys):
     assert abs(value - true) < 4 * error < 0.03
     assert "images a second; layers" in output and "bound by" in output
     html = path.read_text()
-    assert html.count("<img") == 8
+    assert html.count("<figure") == 8
     assert "What boards would do" in html and "USB high speed" in html
     calibration = NodeCalibration.load(tmp_path / "cosim-calibration.json")
     # The true modulator, which nobody told the run.
