@@ -58,10 +58,10 @@ set -eu
 board=$1
 cd "$(dirname "$0")"
 python3 node.pyz bit2bin top.bit node.bit.bin
-ssh "$board" 'mkdir -p /root/shotveil'
-scp node.pyz node.bit.bin "$board:/root/shotveil/"
+ssh "$board" 'mkdir -p shotveil'
+scp node.pyz node.bit.bin "$board:shotveil/"
 ssh "$board" sh -eu <<'BOARD'
-cd /root/shotveil
+cd shotveil
 # What uses the logic ends before it changes: an access that nothing answers would hang Linux.
 pkill -f 'node.pyz serve' || true
 systemctl stop redpitaya_nginx || true
