@@ -20,7 +20,7 @@ from shotveil.host.leakage.composition import ChannelClass
 from shotveil.host.ledger import odometer
 from shotveil.host.ledger.accounts import SENSES, Accounts, ClientStanding
 from shotveil.host.ledger.budget import standing_name
-from shotveil.host.ledger.event_log import Event, EventLog
+from shotveil.host.ledger.event_log import Event, EventLog, Head
 from shotveil.host.ledger.snapshots import restore
 from shotveil.host.verification.evidence import excess_evidence, loss_evidence
 from shotveil.host.verification.levels import FALSE_ALARM_PROBABILITY
@@ -63,7 +63,7 @@ class ServerBooks(Books):
         for event in fresh:
             self._count(event)
             self._accounts.apply(event)
-            self._head = type(self._head)(event.sequence, event.digest)
+            self._head = Head(event.sequence, event.digest)
         found: Topics = {"rate": self._rate(now)}
         if not fresh and not self._first:
             return found
@@ -156,12 +156,7 @@ class ServerBooks(Books):
                 value = self._log.record(standing_name(client, standing.admissions, name))
                 if value is not None:
                     periods[name] = Period.from_bytes(value)
-            parts = [
-                (period.noise, sums)
-                for period in periods.values()
-                for sums in (period.weights, period.decoys.pooled())
-                if sums.count
-            ]
+            parts = [part for period in periods.values() for part in period.parts]
             if not parts:
                 continue
             found.append(

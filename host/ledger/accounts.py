@@ -151,11 +151,10 @@ class Tally:
             modulation = np.zeros((len(channels), patterns.shape[1]))
             for (channel, _), line in zip(keys, variances[:, None] * patterns, strict=True):
                 modulation[channels.index(channel)] += line
-            # What certifies a channel does not exclude clients that amplify; what declares it does.
-            least = [min(v for c, v in keys if c == channel) for channel in channels]
-            leakage = composed_leakage(
-                channels, modulation, least if sense == "certified" else None
-            )
+            least = None
+            if sense == "certified":  # which does not exclude clients that amplify
+                least = [min(v for c, v in keys if c == channel) for channel in channels]
+            leakage = composed_leakage(channels, modulation, least)
             bits = float(np.average(leakage, weights=occurrence))
         if not more:
             self._bits[sense, layer] = bits
@@ -212,6 +211,11 @@ class Reserve:
     stop: int
     inferences: int
     emission: Emission = Emission()
+
+    @property
+    def row_copies(self) -> int:
+        """Number of rows to be sent, each counted as often as it is sent."""
+        return (self.stop - self.first) * self.inferences
 
 
 @dataclass(frozen=True)
@@ -440,7 +444,7 @@ class Accounts:
         """Stop to keep the oldest reserve by itself. Its light stays charged as lost for ever."""
         oldest = self.outstanding.pop(next(iter(self.outstanding)))
         account = self.networks[self.sessions[oldest.session].network]
-        account.never_verified += (oldest.stop - oldest.first) * oldest.inferences
+        account.never_verified += oldest.row_copies
         self._forget_sessions()
 
     def _forget_sessions(self) -> None:

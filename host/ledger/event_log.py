@@ -280,8 +280,7 @@ class EventLog:
             # With FULL, a committed transaction survives a failure of the power, and so do those
             # that were committed with NORMAL before it.
             database.execute(f"PRAGMA synchronous = {'FULL' if at_once else 'NORMAL'}")
-            database.execute("BEGIN IMMEDIATE")
-            try:
+            with _whole(database):
                 database.executemany(
                     "INSERT INTO events VALUES (?, ?, ?, ?, ?)",
                     [(e.sequence, e.time, e.kind, text, e.digest) for e, text in written],
@@ -292,11 +291,6 @@ class EventLog:
                 self._write_head(head)
                 for event, _ in written:
                     accept(event)
-                database.execute("COMMIT")
-            except BaseException:
-                if database.in_transaction:
-                    database.execute("ROLLBACK")
-                raise
             self._head = head
             return [event for event, _ in written]
 
@@ -398,15 +392,9 @@ class EventLog:
     ) -> None:
         self.require_in_place()
         database = self._open_database()
-        database.execute("BEGIN IMMEDIATE")
-        try:
+        with _whole(database):
             database.executemany("INSERT INTO segments VALUES (?, ?)", new)
             database.execute("INSERT OR REPLACE INTO snapshot VALUES (1, ?, ?, ?, ?)", kept)
-            database.execute("COMMIT")
-        except BaseException:
-            if database.in_transaction:
-                database.execute("ROLLBACK")
-            raise
 
     def _stored_snapshot(self) -> tuple[int, str, bytes, bytes] | None:
         found = self._open_database().execute("SELECT last, version, state, seal FROM snapshot")
@@ -491,18 +479,12 @@ class EventLog:
             is kept; where it raises, this log stays empty.
         """
         database = self._open_database()
-        database.execute("BEGIN IMMEDIATE")
-        try:
+        with _whole(database):
             database.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?)", rows)
             database.executemany("INSERT INTO records VALUES (?, ?)", records.items())
             self._write_head(head)
             self.verify()
             sure()
-            database.execute("COMMIT")
-        except BaseException:
-            if database.in_transaction:
-                database.execute("ROLLBACK")
-            raise
         self._head = head
 
     def copy_to(self, path: Path) -> None:
@@ -634,6 +616,19 @@ def _missing(path: Path, key: Path | None) -> RangeError:
     )
 
 
+@contextmanager
+def _whole(database: sqlite3.Connection) -> Iterator[None]:
+    """Keep all that the block writes, or none of it where the block raises."""
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        database.execute("COMMIT")
+    except BaseException:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+        raise
+
+
 def _emptied(path: Path | str) -> RangeError:
     return RangeError(
         f"ledger {path} is empty; allowed: one with all its events, so put back the last copy"
@@ -659,14 +654,18 @@ def _make(path: Path, key_path: Path) -> None:
     key = secrets.token_bytes(KEY_BYTES)
     for final, data in ((key_path, key), (path, b"")):
         temporary = final.with_name(f"{final.name}.{os.getpid()}")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        write_new(temporary, data)
         if final == path:
             write_empty(temporary, key)
         temporary.replace(final)
+
+
+def write_new(path: Path, data: bytes) -> None:
+    """Write a new file that its owner alone can read; it is on disk on return."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def write_empty(path: Path, key: bytes) -> None:

@@ -10,10 +10,10 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from shotveil.host.ledger.event_log import EventLog, Head, read_key, write_empty
+from shotveil.host.ledger.event_log import EventLog, Head, read_key, write_empty, write_new
 from shotveil.host.ledger.odometer import report
 from shotveil.host.ledger.snapshots import restore
-from shotveil.host.ledger.stores import Address, is_database, key_of, open_log, write_key
+from shotveil.host.ledger.stores import Address, is_database, key_of, open_log
 from shotveil.models.common.checks import RangeError
 
 
@@ -68,7 +68,7 @@ def _to_file(target: Path, old: EventLog, fill: _Fill, end: Callable[[], None]) 
     _bring_key(key, old)
     temporary = target.with_name(f"{target.name}.{os.getpid()}")
     try:
-        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        write_new(temporary, b"")
         write_empty(temporary, old.key)
         with EventLog(temporary, key=key) as new:
             fill(new, lambda: None)
@@ -85,7 +85,7 @@ def _bring_key(path: Path, log: EventLog) -> None:
         if read_key(path, path) != log.key:
             raise RangeError(f"key {path} is of another ledger; allowed: a name that is free")
         return
-    write_key(path, log.key)
+    write_new(path, log.key)
 
 
 def _before(log: EventLog, head: Head) -> Head:

@@ -131,7 +131,7 @@ def _network(accounts: Accounts, digest: str, account: NetworkAccount) -> dict[s
         "disclosed_bits": account.total.disclosed,
         "row_copies_sent": account.total.copies(),
         "row_copies_never_verified": account.never_verified
-        + sum((r.stop - r.first) * r.inferences for r in in_flight),
+        + sum(reserve.row_copies for reserve in in_flight),
         "failure_probability": account.failure_probability,
         "budget": asdict(account.budget) if account.budget else None,
         "remaining_inferences": _remaining(account, account.budget, channels, variances),

@@ -6,13 +6,12 @@ extra `fleet`.
 
 from __future__ import annotations
 
-import os
 import secrets
 from pathlib import Path
 
 from shotveil.host.extras import needs
 from shotveil.host.ledger.budget import BudgetFilter
-from shotveil.host.ledger.event_log import KEY_BYTES, EventLog
+from shotveil.host.ledger.event_log import KEY_BYTES, EventLog, write_new
 from shotveil.models.common.checks import RangeError
 
 Address = Path | str  # a file, or the URL of a database
@@ -48,21 +47,13 @@ def make_ledger(ledger: Address) -> Path:
     with needs("fleet"):
         from shotveil.host.ledger.postgres_log import PostgresLog
 
-        write_key(key, secrets.token_bytes(KEY_BYTES))
+        write_new(key, secrets.token_bytes(KEY_BYTES))
         try:
             PostgresLog(str(ledger), create=True).close()
         except BaseException:
             key.unlink()
             raise
     return key
-
-
-def write_key(path: Path, key: bytes) -> None:
-    """Write a key to a new file that its owner alone can read."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(key)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def open_log(

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from shotveil.host.ledger.checkpoints import Checkpoint, require_part_of
-from shotveil.host.ledger.event_log import EventLog, Head
+from shotveil.host.ledger.event_log import EventLog, Head, write_new
 from shotveil.host.ledger.stores import Address, key_of, open_log
 from shotveil.models.common.checks import RangeError
 
@@ -55,7 +55,7 @@ def _put(target: Path, write: Callable[[Path], object], key: Path) -> Head:
     """Write a copy under another name, check its chain, and give it its name when it is whole."""
     temporary = target.with_name(f"{target.name}.{os.getpid()}")
     try:
-        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        write_new(temporary, b"")
         write(temporary)
         with EventLog(temporary, writable=False, key=key) as copy:
             head = copy.verify()

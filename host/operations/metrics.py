@@ -172,8 +172,7 @@ def _look(accounts: Accounts) -> _Look:
     flying: dict[str, int] = {}
     for reserve in accounts.outstanding.values():
         network = accounts.sessions[reserve.session].network
-        copies = (reserve.stop - reserve.first) * reserve.inferences
-        flying[network] = flying.get(network, 0) + copies
+        flying[network] = flying.get(network, 0) + reserve.row_copies
     return _Look(
         [
             _Totals(

@@ -9,7 +9,6 @@ whenever its file has changed.
 from __future__ import annotations
 
 import datetime
-import os
 import threading
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from shotveil.host.parties.keys import (
     certify,
     read_authority,
     require_client_name,
+    write_secret,
 )
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.files import write_atomically
@@ -45,15 +45,8 @@ def make_request(folder: Path, client: str) -> Path:
     stem = f"{CLIENT}-{client}"
     key_path = folder / f"{stem}.key"
     key = ec.generate_private_key(ec.SECP256R1())
-    secret = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
     try:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        with os.fdopen(os.open(key_path, flags, 0o600), "wb") as file:
-            file.write(secret)
+        write_secret(key_path, key)
     except FileExistsError:
         raise RangeError(
             f"{key_path} exists; allowed: a folder without it, so make a new key in a new folder"

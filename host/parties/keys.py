@@ -235,18 +235,23 @@ def _name(common: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
 
 
-def _write(
-    folder: Path, stem: str, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate
-) -> None:
+def write_secret(path: Path, key: ec.EllipticCurvePrivateKey) -> None:
+    """Write a key to a new file that its owner alone can read. Raises `FileExistsError`."""
     secret = key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
+        file.write(secret)
+
+
+def _write(
+    folder: Path, stem: str, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate
+) -> None:
     try:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        with os.fdopen(os.open(folder / f"{stem}.key", flags, 0o600), "wb") as file:
-            file.write(secret)
+        write_secret(folder / f"{stem}.key", key)
     except FileExistsError:
         raise RangeError(
             f"{folder / stem}.key exists without its certificate; move it away first"

@@ -172,12 +172,7 @@ class ClientMonitor:
     def judge(self) -> Judgement:
         """Return the verdict on all that has returned so far."""
         periods = self._periods.values()
-        parts = [
-            (period.noise, statistics)
-            for period in periods
-            for statistics in (period.weights, period.decoys.pooled())
-            if statistics.count
-        ]
+        parts = [part for period in periods for part in period.parts]
         evidence = {"excess noise": 0.0, "loss": 0.0}
         if parts:
             evidence["excess noise"] = float(excess_evidence(parts))

@@ -77,6 +77,12 @@ class Period:
         """
         return 6 / (math.pi * self.place) ** 2
 
+    @property
+    def parts(self) -> list[tuple[HonestNoise, SymbolStatistics]]:
+        """The noise with the sums over weights and over decoys, each if there are any."""
+        both = self.weights, self.decoys.pooled()
+        return [(self.noise, sums) for sums in both if sums.count]
+
     def add_weights(self, sums: SymbolStatistics) -> None:
         """Add sums over weight symbols, which may be finer ones."""
         self.weights += sums

@@ -7,7 +7,6 @@ from numpy.typing import ArrayLike
 
 from shotveil.host.leakage.amplified import amplified_per_mode
 from shotveil.host.leakage.bound import Real, weight_bound
-from shotveil.models.common.checks import require
 
 
 @weight_bound(
@@ -27,7 +26,5 @@ def holevo_amplified(
 
     The arguments and errors are those of `host.leakage.majorant.majorant_after`, in SNU.
     """
-    require("inferences", inferences, at_least=0, integer=True)
-    require("modulation_variance", modulation_variance, at_least=0)
     together = np.multiply(inferences, modulation_variance, dtype=np.float64)
     return amplified_per_mode(together, modulation_variance, transmittance, excess_noise) / 2

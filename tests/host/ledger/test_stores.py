@@ -6,14 +6,13 @@ import sys
 import pytest
 
 from shotveil.host.ledger.budget import BudgetFilter
-from shotveil.host.ledger.event_log import EventLog
+from shotveil.host.ledger.event_log import EventLog, write_new
 from shotveil.host.ledger.stores import (
     is_database,
     key_of,
     make_ledger,
     open_filter,
     open_log,
-    write_key,
 )
 from shotveil.models.common.checks import RangeError
 
@@ -53,6 +52,6 @@ def test_a_database_is_made_once_with_a_key_that_its_owner_alone_reads(database)
     with pytest.raises(RangeError, match="the key is not its key"):
         make_ledger(database)
     assert not key.exists()
-    write_key(key, b"x" * 32)
+    write_new(key, b"x" * 32)
     with pytest.raises(RangeError, match="the key is not its key"):
         open_filter(database)
