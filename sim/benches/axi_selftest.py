@@ -20,12 +20,17 @@ from shotveil.models.digitiser.spec import DigitiserSpec
 from shotveil.models.drive.spec import DriveSpec
 from shotveil.models.host_link.mailbox import BASE, CHUNKS
 from shotveil.models.node.spec import CLOCK_HZ, QUADRATURES, NodeSpec, Role
+from shotveil.sim.benches.coverage import point
 from shotveil.sim.benches.processor import Processor, ProcessorMemory, Ticking, quiet
 from shotveil.sim.cases.axi import NodeBehindAxi
 from shotveil.sim.engines.cocotb_bench import CocotbBench
 
 ADDRESS, SIZE = 0x100_0000, 2048 * CHUNKS  # of the buffer
 PATIENCE = 2e-4  # seconds of the node's time until a packet is sent again
+
+way = point("way of bytes to the node", "ring", "memory")
+pace = point("pace", "nobody pauses", "all pause")
+fault = point("memory", "never fails", "fails, and packets are sent again")
 
 
 def loopback(role: Role) -> NodeSpec:
@@ -124,8 +129,8 @@ class MailboxPipe:
         """Nothing is to be released."""
 
 
-async def play(dut: Any, spec: NodeSpec, *, ring: bool, stall: float, errors: float) -> Transport:
-    """Run the self-test, and return the link for its statistics.
+async def play(dut: Any, spec: NodeSpec, *, ring: bool, stall: float, errors: float) -> None:
+    """Run the self-test, and sample the points of a bench.
 
     `ring`: bytes go through the ring instead of memory. `stall`: probability that a channel pauses.
     `errors`: probability that a word of memory comes with an error.
@@ -153,4 +158,9 @@ async def play(dut: Any, spec: NodeSpec, *, ring: bool, stall: float, errors: fl
     ticking = Ticking(bench)
     await host()
     await ticking.stop()
-    return found[0]
+    (link,) = found
+    way("ring" if ring else "memory")
+    pace("all pause" if stall else "nobody pauses")
+    fault("fails, and packets are sent again" if errors else "never fails")
+    if errors:
+        assert link.traffic.sent > link.traffic.requests
