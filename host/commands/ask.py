@@ -34,6 +34,7 @@ from shotveil.host.commands.parties import (
     device_option,
     folder_of,
     keys_option,
+    pins_of,
     reach,
     refusals,
     require_extra,
@@ -210,7 +211,7 @@ def ask(
     own_part = None if part is None else load_client_part(part)
     task = own_part.plan.task if own_part else Task()
     truth = None
-    pins = Pins(folder / f"{CLIENT}-{name}.servers.json")
+    pins = Pins(pins_of(folder, name))
     detector = channel_of(**receiver).client_detector
     known = None if calibration is None else ClientCalibration.load(calibration)
     if known is not None:

@@ -79,6 +79,24 @@ def demo_folder() -> Path:
     return folder
 
 
+def pins_of(folder: Path, client: str) -> Path:
+    """Return the file in which a client keeps what it knows of servers."""
+    from shotveil.host.parties.keys import CLIENT
+
+    return folder / f"{CLIENT}-{client}.servers.json"
+
+
+def forget_demo(ledger: Path) -> None:
+    """Remove the last demonstration's ledger, and what its client knows of the server.
+
+    A demonstration begins anew each time that it starts. Raises `RangeError` where one is running.
+    """
+    from shotveil.host.ledger.event_log import discard
+
+    discard(ledger)
+    pins_of(ledger.parent, DEMO_CLIENT).unlink(missing_ok=True)
+
+
 def folder_of(keys: Path | None, demo: bool) -> Path:
     """Return the folder of the keys. Raises `RangeError` unless --keys or --demo is given alone."""
     if demo == (keys is not None):

@@ -46,6 +46,7 @@ from shotveil.host.commands.parties import (
     demo_option,
     device_option,
     folder_of,
+    forget_demo,
     keys_option,
     log_option,
     log_to_stderr,
@@ -222,7 +223,7 @@ def serve(
     """Serve a network through the optical link, as the model owner's process.
 
     Every row is charged to the ledger before its light leaves. With --demo a link is started as
-    well, and the ledger lies in the demonstration's folder.
+    well, and a new ledger lies in the demonstration's folder.
 
     Any client can clone the network from what it reads. Where a curve that ships with the network
     tells how good a clone is, the budget of a network that is new to the ledger ends where a clone
@@ -324,6 +325,8 @@ def serve(
     child = _own_link(link) if demo and device is None else None
     try:
         with refusals(), ExitStack() as stack:
+            if demo_ledger:
+                forget_demo(Path(ledger))
             accounts = stack.enter_context(open_filter(ledger, create=demo_ledger))
             new = accounts.accounts.account_of(served.digest) is None
             account = accounts.register(served, lineage=lineage, new_account=new_account)

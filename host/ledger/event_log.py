@@ -649,6 +649,19 @@ def _take_lock(path: Path) -> int:
     return descriptor
 
 
+def discard(path: Path) -> None:
+    """Remove a log and its key, where they are there: those of a demonstration, which begins anew.
+
+    Raises `RangeError` where another process has the log open.
+    """
+    lock = _take_lock(path)
+    try:
+        for end_of in ("", ".key", "-wal", "-shm"):
+            path.with_name(path.name + end_of).unlink(missing_ok=True)
+    finally:
+        os.close(lock)  # the file of the lock stays: another process may be about to lock it
+
+
 def _make(path: Path, key_path: Path) -> None:
     """Make an empty log and its key, each under another name first: no half of one is ever seen."""
     key = secrets.token_bytes(KEY_BYTES)

@@ -17,6 +17,7 @@ pytest.importorskip("grpc")
 
 from shotveil.host.adversaries.attacks import curious_server
 from shotveil.host.adversaries.curious_server import CuriousTransmitter
+from shotveil.host.commands.parties import DEMO_CLIENT, pins_of
 from shotveil.host.commands.serve import DEMO_BUDGET
 from shotveil.host.design.clone_budget import clone_budget
 from shotveil.host.design.operating_point import within_budgets
@@ -292,6 +293,28 @@ def test_it_has_a_ledger_a_budget_and_a_link_of_its_own(
     assert command[0] == sys.executable and how["text"]
     assert command[3:] == ["link", "--demo", "--json", "--address", "a:1"]
     assert built.events[-3:] == ["hung up", "link is told to end", "link has ended"]
+
+
+def test_each_demonstration_begins_with_a_new_ledger(
+    shotveil, built, keys, demo, network_file, small_network
+):
+    line = f"serve --demo --network {network_file} --link a:1 {LIGHT}"
+    pins = pins_of(demo, DEMO_CLIENT)
+    pins.write_text("{}")
+    for budget in (3.0, 5.0):  # a limit of an older ledger could only be raised by its owner
+        assert shotveil(f"{line} --budget {budget}")[0] == 0
+        account = read_accounts(demo / "ledger.db").networks[small_network.digest]
+        assert account.budget == Budget(budget, "certified") and not pins.exists()
+
+
+def test_a_second_demonstration_leaves_the_ledger_of_the_first(
+    refused, built, keys, demo, network_file
+):
+    with EventLog(demo / "ledger.db", create=True):
+        refused(
+            f"serve --demo --network {network_file} {LIGHT}",
+            f"ledger {demo / 'ledger.db'} is in use by another process; allowed: one",
+        )
 
 
 def test_a_ledger_that_is_named_has_no_budget_of_the_demonstration(

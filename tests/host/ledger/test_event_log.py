@@ -12,7 +12,7 @@ import threading
 import numpy as np
 import pytest
 
-from shotveil.host.ledger.event_log import EventLog, Head
+from shotveil.host.ledger.event_log import EventLog, Head, discard
 from shotveil.models.common.checks import RangeError
 
 EVENTS = 6
@@ -590,3 +590,20 @@ def test_a_thousand_random_edits_are_refused_or_change_nothing(path):
         except RangeError:
             refused += 1
     assert refused > 300
+
+
+def test_a_log_that_is_discarded_can_be_made_anew_with_another_key(path):
+    with EventLog(path, writable=False) as log:
+        key = log.key
+    discard(path)
+    discard(path)  # there is none any more
+    with EventLog(path, create=True) as log:
+        assert log.head.sequence == 0 and log.key != key
+
+
+def test_a_log_in_use_is_not_discarded(path):
+    with EventLog(path) as log:
+        with pytest.raises(RangeError, match="in use by another process"):
+            discard(path)
+        log.append("sent", {})
+    assert verify(path).sequence == EVENTS + 1
