@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shotveil.host.commands.options import FILE, URL, json_option
+from shotveil.host.commands.options import FILE, LEDGER, URL, json_option
 from shotveil.host.commands.output import print_event
 from shotveil.models.common.checks import RangeError, require
 
 if TYPE_CHECKING:
     from shotveil.host.console.source import ConsoleSource
+    from shotveil.host.ledger.stores import Address
 
 
 @click.command()
@@ -55,7 +56,10 @@ if TYPE_CHECKING:
     help="Efficiency of the node's detectors (above 0, at most 1).",
 )
 @click.option(
-    "--ledger", type=FILE, help="Ledger of a server, whose page is shown in place of nodes."
+    "--ledger",
+    type=LEDGER,
+    help="Ledger of a server, a file or a PostgreSQL database, whose page is shown in place of "
+    "nodes.",
 )
 @click.option(
     "--data-ledger", type=FILE, help="Ledger of a client, whose page is shown in place of nodes."
@@ -77,7 +81,7 @@ def console(
     transmittance: float,
     excess_noise: float,
     efficiency: float,
-    ledger: Path | None,
+    ledger: Address | None,
     data_ledger: Path | None,
     receipts: Path | None,
     journal: Path | None,
@@ -130,7 +134,7 @@ def console(
 def _source(
     urls: tuple[str, ...],
     light: tuple[float, float, float, float],
-    ledger: Path | None,
+    ledger: Address | None,
     client: tuple[Path | None, Path | None, Path | None],
     replay: Path | None,
 ) -> ConsoleSource:

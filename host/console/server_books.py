@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,28 +19,29 @@ from shotveil.host.leakage.composition import ChannelClass
 from shotveil.host.ledger import odometer
 from shotveil.host.ledger.accounts import SENSES, Accounts, ClientStanding
 from shotveil.host.ledger.budget import standing_name
-from shotveil.host.ledger.event_log import Event, EventLog, Head
+from shotveil.host.ledger.event_log import Event, Head
 from shotveil.host.ledger.snapshots import restore
+from shotveil.host.ledger.stores import Address, open_log
 from shotveil.host.verification.evidence import excess_evidence, loss_evidence
 from shotveil.host.verification.levels import FALSE_ALARM_PROBABILITY
+from shotveil.host.verification.monitor import limit_of
 from shotveil.host.verification.records import Period
 from shotveil.models.link.statistics import SymbolStatistics
 
 WINDOW = 10.0  # seconds over which images a second are counted
 POINTS = 600  # of the leakage over time
 EVENTS = 12  # the last ones, in words
-TESTS = 3  # that share the false alarms of a client's life
 NETWORK_DIGITS = 16  # of a digest, in the name of a period
 
 
 class ServerBooks(Books):
-    """A `ConsoleSource` of the ledger at `path`, which it never writes.
+    """A `ConsoleSource` of a ledger, a file or a database, which it never writes.
 
-    Raises `RangeError` for a file that is missing, damaged or changed.
+    Raises `RangeError` for a ledger that is missing, damaged or changed.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._log = EventLog(path, writable=False)
+    def __init__(self, ledger: Address) -> None:
+        self._log = open_log(ledger, writable=False)
         self._accounts: Accounts = restore(self._log)
         self._head = self._log.head
         self._images: deque[tuple[float, int]] = deque()
@@ -50,7 +50,7 @@ class ServerBooks(Books):
         self._spent: dict[str, deque[tuple[float, ...]]] = {}
         self._declared = self._known_terms()
         self._first = True
-        super().__init__({"kind": "server", "title": f"ledger {path}"})
+        super().__init__({"kind": "server", "title": f"ledger {self._log.path}"})
 
     def close(self) -> None:
         """Stop reading, and close the ledger."""
@@ -165,7 +165,7 @@ class ServerBooks(Books):
                     "refused": standing.refused,
                     "excess": float(excess_evidence(parts)),
                     "loss": float(loss_evidence(parts)),
-                    "limit": float(np.log(TESTS / FALSE_ALARM_PROBABILITY)),
+                    "limit": limit_of(periods.values(), FALSE_ALARM_PROBABILITY),
                     "light": [
                         self._channel(client, name, period) for name, period in periods.items()
                     ],

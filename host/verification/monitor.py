@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -90,6 +90,16 @@ class Judgement:
     reason: str
     evidence: dict[str, float]
     limit: float
+
+
+def limit_of(periods: Iterable[Period], probability: float) -> float:
+    """Return the value of ln E that an honest client ever reaches with `probability` at most.
+
+    periods: All that is known of a client's light. The tests share the probability evenly: three
+        of them, and two more where the receiver forms fine sums.
+    """
+    fine = any(period.fine is not None for period in periods)
+    return math.log((5 if fine else 3) / probability)
 
 
 class ClientMonitor:
@@ -187,12 +197,11 @@ class ClientMonitor:
         evidence |= assumption_evidence(
             [(p.noise, p.fine, p.share) for p in periods if p.fine is not None]
         )
-        tests = len(evidence)
-        limit = self._limit(self.settings.false_alarm_probability, tests)
+        limit = limit_of(periods, self.settings.false_alarm_probability)
         worst = max(evidence, key=lambda name: evidence[name])
         if evidence[worst] >= limit:
             verdict = Verdict.ABORT
-        elif evidence[worst] >= self._limit(self.settings.warning_probability, tests):
+        elif evidence[worst] >= limit_of(periods, self.settings.warning_probability):
             verdict = Verdict.WARN
         else:
             verdict = Verdict.ACCEPT
@@ -248,9 +257,6 @@ class ClientMonitor:
     def _light(self, layer: int) -> int:
         period = self.period(layer)
         return int(period.weights.count + np.sum(period.decoys.count))
-
-    def _limit(self, probability: float, tests: int) -> float:
-        return math.log(tests / probability)
 
     def _reason(self, verdict: Verdict, worst: str) -> str:
         if verdict is Verdict.ACCEPT:

@@ -2,14 +2,18 @@
 
 import base64
 import json
+import math
 
 import pytest
 
 from shotveil.host.adversaries.attacks import interference
 from shotveil.host.console.hub import text_of
 from shotveil.host.console.server_books import ServerBooks
+from shotveil.host.leakage.composition import ChannelClass
 from shotveil.host.ledger import odometer
+from shotveil.host.ledger.stores import make_ledger
 from shotveil.host.protocol.wire import ProtocolError
+from shotveil.host.verification.levels import FALSE_ALARM_PROBABILITY
 from shotveil.models.common.checks import RangeError
 from tests.host.console.conftest import until
 from tests.host.parties.parties import IMAGES, LINK, NETWORK, parties
@@ -34,6 +38,8 @@ def test_the_page_follows_the_ledger_while_the_server_writes_it(tmp_path):
             (evidence,) = topics["evidence"]
             assert evidence["client"] == "alice" and not evidence["refused"]
             assert max(evidence["excess"], evidence["loss"]) < evidence["limit"]
+            # Three tests share the level, as this light is not drawn symbol by symbol.
+            assert evidence["limit"] == pytest.approx(math.log(3 / FALSE_ALARM_PROBABILITY))
             for layer, light in enumerate(evidence["light"]):
                 declared = LINK.declared_transmittance_at(NETWORK.layers[layer].modes)
                 assert light["declared"][0] == pytest.approx(float(declared))
@@ -73,11 +79,37 @@ def test_a_tap_is_on_the_page(tmp_path):
             topics = until({}, books, lambda t: t.get("evidence") and t["evidence"][0]["refused"])
             (evidence,) = topics["evidence"]
             assert evidence["loss"] > evidence["limit"] and "transmittance" in evidence["refused"]
+            assert evidence["limit"] == pytest.approx(math.log(5 / FALSE_ALARM_PROBABILITY))
             light = evidence["light"][0]
             assert light["transmittance"] < light["declared"][0] - 0.1
             assert any("is refused" in event["text"] for event in topics["events"])
         finally:
             books.close()
+
+
+def test_the_ledger_of_a_fleet_is_followed_over_all_its_servers(database):
+    from shotveil.host.ledger.fleet import FleetFilter
+
+    make_ledger(database)
+    books = ServerBooks(database)
+    try:
+        topics = until({}, books, lambda t: "networks" in t)
+        assert topics["networks"] == [] and "fleet.key" not in str(topics)
+        with FleetFilter(database) as one, FleetFilter(database) as other:
+            one.register(NETWORK)
+            other.set_budget(NETWORK.digest, 50.0, "declared")
+            good = [ChannelClass(0.9, 0.01)] * 2
+            other.open_session("s", NETWORK.digest, "bob", 2.0, good, 1e-6, 4.0)
+            one_row = other.reserve("s", 0, 0, 1, 7)
+            other.commit(one_row)
+            head = other.log.head.sequence
+            until(topics, books, lambda t: t["head"]["events"] == head)
+            (report,) = odometer.report(other.accounts)
+        (shown,) = topics["networks"]
+        assert shown["bits"] == report["leakage_bits"] and shown["budget"]["bits"] == 50
+        assert shown["bits"]["declared"] > 0
+    finally:
+        books.close()
 
 
 def test_neither_weights_nor_keys_nor_images_are_on_the_page(tmp_path):
