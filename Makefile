@@ -46,6 +46,17 @@ docs: .venv/.setup-docs-networks  ## the documentation as a site, in build/site 
 test-ground: .venv/.setup-test  ## 10^5 damaged files at every reader (some minutes)
 	SHOTVEIL_MUTATIONS=100000 $(BIN)/pytest -n0 --timeout 0 tests/ground
 
+# PYTHONS may name interpreters by path; a name that does not run is told and left out.
+test-pythons:  ## the tests in TESTS (all) on every Python from 3.11 to 3.14 that is here (20 minutes each)
+	@for python in $(or $(PYTHONS),python3.11 python3.12 python3.13 python3.14); do \
+	    version=$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) \
+	        || { echo "$$python is not here"; continue; }; \
+	    $$python -m venv build/python$$version \
+	        && build/python$$version/bin/python -m pip install --quiet --editable '.[test]' \
+	        && build/python$$version/bin/pytest --numprocesses auto --dist loadfile $(TESTS) \
+	        || exit 1; \
+	done
+
 test-train: .venv/.setup-test-train  ## the tests that need PyTorch (a large download)
 	$(BIN)/pytest tests/host/run/test_training.py tests/host/commands/test_train.py \
 	    tests/host/design/test_bench.py

@@ -29,7 +29,8 @@ def mutations(file: str, drawn: int | None, seed: int, json: bool) -> None:
 
     All are tried unless a part of a file's path is given, such as drive/dac. This needs a checkout.
     The changes are those in sim/proofs/mutations.py, of gateware and models. With --drawn each
-    changes one operator, comparison or number. Ends with exit code 1 where tests find fewer than
+    changes one operator, comparison or number, and the tests of the whole room are tried where
+    those of the file find nothing. Ends with exit code 1 where tests find fewer than
     95%, and with --drawn fewer than 90%.
     """
     with needs(EXTRA):
@@ -38,7 +39,7 @@ def mutations(file: str, drawn: int | None, seed: int, json: bool) -> None:
 
     chosen = named(file) if drawn is None else mutants.drawn(file, drawn, seed)
     told, survived = [], []
-    for number, outcome in enumerate(outcomes(chosen), 1):
+    for number, outcome in enumerate(outcomes(chosen, rooms=drawn is not None), 1):
         told.append({"mutation": str(outcome.mutation), "found": outcome.found})
         if not json:
             result = "found" if outcome.found else "SURVIVED"

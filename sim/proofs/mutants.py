@@ -1,7 +1,9 @@
 """Mutants: mutations that are made by rule, of any file, as other tools for Python make them.
 
 Each changes one operator, comparison or number on one line. Text, annotations, docstrings,
-decorators and what only a type checker reads are left alone, as no test can notice them.
+decorators and what only a type checker reads are left alone, as no test can notice them. So are
+settings, such as a number of seconds: a module's constants that are a number and nothing else. A
+test that repeated them would hold nothing.
 """
 
 from __future__ import annotations
@@ -119,6 +121,9 @@ def _seen(node: ast.AST) -> Iterator[ast.AST]:
     if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
         yield from node.orelse
         return
+    if isinstance(node, ast.Module):
+        yield from (part for part in node.body if not _is_setting(part))
+        return
     hidden = {"decorator_list", "annotation", "returns", "type_params"}
     for name, value in ast.iter_fields(node):
         for child in value if isinstance(value, list) else [value]:
@@ -126,3 +131,12 @@ def _seen(node: ast.AST) -> Iterator[ast.AST]:
             strict = isinstance(child, ast.keyword) and child.arg == "strict"
             if isinstance(child, ast.AST) and name not in hidden and not told and not strict:
                 yield child
+
+
+def _is_setting(statement: ast.stmt) -> bool:
+    """Return whether a statement gives names to numbers, and computes nothing."""
+    if not isinstance(statement, ast.Assign | ast.AnnAssign):
+        return False
+    value = statement.value
+    values = value.elts if isinstance(value, ast.Tuple) else [value]
+    return all(isinstance(one, ast.Constant) for one in values)

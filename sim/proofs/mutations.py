@@ -22,7 +22,7 @@ from shotveil.sim.engines.waiting import waiting
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("models", "gateware", "host", "sim")
 PASSED, FAILED, INTERRUPTED = 0, 1, 2  # exit codes of pytest
-PATIENCE = 600.0  # seconds after which tests of a mutation count as failed: it made them wait
+PATIENCE = 1800.0  # seconds after which tests of a mutation count as failed: it made them wait
 # Builds of Verilog take most of the time, and play the same cases as Amaranth's simulator.
 QUICK = "not verilog and not shared_library and not empty and not bench"
 
@@ -44,6 +44,11 @@ class Mutation:
         """The tests that mirror the file, from the checkout's root."""
         file = Path(self.file)
         return Path("tests") / file.parent / f"test_{file.name}"
+
+    @property
+    def room(self) -> Path:
+        """The tests of the file's whole room, from the checkout's root."""
+        return Path("tests", *Path(self.file).parts[:2])
 
     def __str__(self) -> str:
         at = f":{self.line}" if self.line else ""
@@ -229,16 +234,25 @@ def named(name: str = "") -> list[Mutation]:
     return chosen
 
 
-def outcomes(chosen: Sequence[Mutation], root: Path = ROOT) -> Iterator[MutationOutcome]:
+def outcomes(
+    chosen: Sequence[Mutation], root: Path = ROOT, *, rooms: bool = False
+) -> Iterator[MutationOutcome]:
     """Try mutations; yield the outcome of each as it comes.
 
-    The tests of a file are first run without a mutation. Raises `RangeError` if they fail then.
+    rooms: Whether the tests of the whole room are tried where those of the file find nothing.
+
+    Tests are first run without a mutation. Raises `RangeError` if they fail then.
     """
     sound: set[Path] = set()
-    for mutation in chosen:
-        if mutation.tests not in sound:
-            before = tried(None, mutation.tests, root)
+
+    def outcome(mutation: Mutation, tests: Path) -> MutationOutcome:
+        if tests not in sound:
+            before = tried(None, tests, root)
             if before.found:
-                raise RangeError(f"{mutation.tests} fails without a mutation:\n{before.log}")
-            sound.add(mutation.tests)
-        yield tried(mutation, mutation.tests, root)
+                raise RangeError(f"{tests} fails without a mutation:\n{before.log}")
+            sound.add(tests)
+        return tried(mutation, tests, root)
+
+    for mutation in chosen:
+        found = outcome(mutation, mutation.tests)
+        yield outcome(mutation, mutation.room) if rooms and not found.found else found

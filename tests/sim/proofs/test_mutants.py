@@ -10,6 +10,9 @@ SOURCE = '''"""Text with 1 and a < b."""
 from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     x = 1 + 1
+SECONDS: float = 3.0
+LEAST, MOST = 1, 9
+SUM = 2 * LEAST
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ def test_what_is_changed_and_what_is_left(tmp_path):
     (tmp_path / "some.py").write_text(SOURCE, encoding="utf-8")
     found = mutants("some.py", tmp_path)
     assert sorted(str(each).split(": ", 1)[1].split(" → ")[1] for each in found) == sorted([
+        "SUM = 2 / LEAST",
+        "SUM = 3 * LEAST",
         'def é(a: int = 4, *, b: "1 < 2" = not c) -> 4:',
         'def é(a: int = 3, *, b: "1 < 2" = c) -> 4:',
         "if a < -b and é not in zip(a, b, strict=True):",

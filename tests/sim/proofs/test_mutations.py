@@ -1,6 +1,7 @@
 """The mutations fit the sources, and a planted one is found by tests that are not fooled."""
 
 import subprocess
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -48,6 +49,23 @@ def test_tests_that_fail_anyway_prove_nothing(monkeypatch):
         next(outcomes(named("counter")))
     with pytest.raises(RangeError, match="'nothing' has no mutations"):
         named("nothing")
+
+
+def test_where_the_tests_of_a_file_find_nothing_those_of_its_room_may(monkeypatch):
+    (one, other) = (m for m in MUTATIONS if "counter" in m.file)
+    seen = []
+
+    def tried(mutation, tests, root):
+        seen.append((mutation, tests))
+        return mutations.MutationOutcome(mutation, bool(mutation) and tests == one.room, "")
+
+    monkeypatch.setattr(mutations, "tried", tried)
+    assert [found.found for found in outcomes([one, other])] == [False, False]
+    assert seen == [(None, one.tests), (one, one.tests), (other, one.tests)]
+    seen.clear()
+    assert [found.found for found in outcomes([one, other], rooms=True)] == [True, True]
+    assert seen[:4] == [(None, one.tests), (one, one.tests), (None, one.room), (one, one.room)]
+    assert one.room == Path("tests/gateware/primitives") and len(seen) == 6
 
 
 def test_tests_that_cannot_begin_or_do_not_end_find_a_mutation(monkeypatch):
