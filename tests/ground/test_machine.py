@@ -64,12 +64,18 @@ def test_a_path_with_a_space_and_umlauts_runs_and_keeps_files(elsewhere, locale)
     assert code == 0 and "18 of 18 checks passed" in out, err
 
 
+def test_a_cache_where_make_cannot_build_is_refused_by_name(elsewhere):
+    cache = elsewhere / "cache"
+    code, out, err = run(elsewhere, "device selftest rtl:server", SHOTVEIL_CACHE=str(cache))
+    assert (code, out) == (2, "") and err.count("\n") == 1
+    assert "has a space in its name" in err and "SHOTVEIL_CACHE" in err
+
+
 @pytest.mark.skipif(not LONG, reason="a build of its own, of a minute: make test-ground")
-def test_gateware_is_built_and_runs_below_such_a_path(elsewhere):
-    cache = elsewhere / "Zwischenablage des Benutzers"
-    code, out, err = run(elsewhere, "device selftest rtl:server", XDG_CACHE_HOME=str(cache))
-    assert code == 0 and "18 of 18 checks passed" in out, err
-    code, out, err = run(elsewhere, "device selftest rtl:server")
+def test_gateware_is_built_and_runs_below_such_a_path(elsewhere, tmp_path):
+    code, out, err = run(
+        elsewhere, "device selftest rtl:server", SHOTVEIL_CACHE=str(tmp_path / "Gerät-Ω")
+    )
     assert code == 0 and "18 of 18 checks passed" in out, err
 
 
