@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from shotveil.host.leakage.data import data_leakage
-from shotveil.host.leakage.declared import layer_leakage, network_leakage
+from shotveil.host.leakage.declared import layer_leakage, network_leakage, with_spectra
 from shotveil.host.leakage.majorant import majorant_after
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.optics import Link
@@ -161,3 +161,18 @@ def test_noise_that_the_server_allows_in_dark_modes_counts():
     same = Link(photons=30, gain=1.1, excess_noise=8e-3)
     moved = network_leakage(Network("plain", (Layer(weights),)), same)
     assert padded == pytest.approx(moved.total_weight_bits["holevo"], rel=1e-9)
+
+
+def test_a_row_that_meets_three_patches_leaks_as_in_three_inferences():
+    """Under every bound, those that know the weights' spectrum among them."""
+    weights = np.random.default_rng(6).normal(size=(12, 30))
+    once, patched = (Network("n", (Layer(weights, patches=count),)) for count in (1, 3))
+    three = with_spectra(network_leakage(once, LINK, 3), once, LINK)
+    leaked = with_spectra(network_leakage(patched, LINK), patched, LINK)
+    assert set(leaked.total_weight_bits) > {"holevo", "holevo_spectrum", "holevo_mean"}
+    assert leaked.total_weight_bits == pytest.approx(three.total_weight_bits_after)
+    assert leaked.weight_bounds_bits == pytest.approx(three.weight_bounds_bits_after)
+    assert leaked.layers[0].weight_bounds_bits == pytest.approx(leaked.weight_bounds_bits)
+    assert leaked.layers[0].weight_bounds_bits["holevo_spectrum"] > (
+        1.2 * three.weight_bounds_bits["holevo_spectrum"]
+    )
