@@ -83,6 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     reads the output has closed it.
     """
     _settle_streams()
+    # Pictures are drawn by Agg. A notebook's variable would make the import of matplotlib fail.
+    os.environ["MPLBACKEND"] = "agg"
     try:
         with _told_apart():
             code = _run(arguments)

@@ -167,5 +167,6 @@ def as_type(value: Array, declared: str, name: str) -> Array:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of what an error says."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+    """Return the first line of what an error says; of a long one its end, where the reason is."""
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return line if len(line) <= 300 else f"… {line[-300:]}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import select
 import socket
 import time
@@ -25,20 +26,19 @@ class TcpPipe:
     def __init__(self, host: str, port: int):
         require("port", port, at_least=1, at_most=65535, integer=True)
         self._name = f"{host}:{port}"
+        self._waiting = select.poll()  # select refuses descriptors above 1023
         self._pending = bytearray()  # bytes that came during a write
         try:
             self._socket = socket.create_connection((host, port), PATIENCE)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # a label of a name may be too long to look up
             raise LinkLost(f"no node answers at {self._name}: {error}") from error
         self._socket.setblocking(False)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def read(self, most: int, timeout: float) -> bytes:
         """Return at most `most` bytes that have come, or that come within `timeout` seconds."""
-        if not self._pending:
-            readable, _, _ = select.select([self._socket], [], [], timeout)
-            if readable:
-                self._take()
+        if not self._pending and self._ready(timeout, select.POLLIN):
+            self._take()
         data = bytes(self._pending[:most])
         del self._pending[:most]
         return data
@@ -52,12 +52,10 @@ class TcpPipe:
         deadline = time.monotonic() + PATIENCE
         while rest:
             left = deadline - time.monotonic()
-            readable, writable, _ = select.select(
-                [self._socket], [self._socket], [], max(0.0, left)
-            )
-            if readable:
+            found = self._ready(max(0.0, left), select.POLLIN | select.POLLOUT)
+            if found & ~select.POLLOUT:
                 self._take()
-            if writable:
+            if found & select.POLLOUT:
                 try:
                     rest = rest[self._socket.send(rest) :]
                 except BlockingIOError:
@@ -66,6 +64,11 @@ class TcpPipe:
                     raise LinkLost(f"the node at {self._name} is gone: {error}") from error
             elif left <= 0:
                 raise LinkLost(f"the node at {self._name} takes no bytes since {PATIENCE:g} s")
+
+    def _ready(self, timeout: float, events: int) -> int:
+        """Wait for one of the events, or for the connection's end; return what came, or 0."""
+        self._waiting.register(self._socket, events)
+        return sum(found for _, found in self._waiting.poll(math.ceil(1000 * timeout)))
 
     def close(self) -> None:
         """Close the connection."""
@@ -94,4 +97,5 @@ def open_url(where: str, spec: NodeSpec | None, plant: Plant | None) -> LinkDevi
     if not host or not port.isdecimal():
         raise RangeError(f"device = {url!r} is no address; allowed: tcp:HOST:PORT")
     require("TCP port", int(port), at_least=1, at_most=65535)
+    host = host.removeprefix("[").removesuffix("]")  # as an address of IPv6 is written
     return open_link(url, lambda: TcpPipe(host, int(port)), spec)

@@ -71,9 +71,12 @@ def line_styles() -> Iterator[tuple[str, Any]]:
 def style() -> Iterator[None]:
     """Make matplotlib draw in this style inside the block, and restore its settings afterwards.
 
-    A figure has to be both built and saved inside the block.
+    A figure has to be both built and saved inside the block. A `matplotlibrc` of the user or of the
+    folder has no effect inside: pictures are the same everywhere.
     """
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_STYLE)
         yield
 
 

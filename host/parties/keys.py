@@ -8,6 +8,7 @@ is overwritten.
 
 from __future__ import annotations
 
+import codecs
 import datetime
 import os
 import warnings
@@ -83,9 +84,10 @@ def read_keys(folder: Path, stem: str) -> tuple[bytes, bytes, bytes]:
     paths = folder / f"{AUTHORITY}.pem", folder / f"{stem}.pem", folder / f"{stem}.key"
     try:
         authority, certificate, key = (
-            ForeignFile("key file" if path.suffix == ".key" else "certificate", path).read(
-                PEM_LIMIT
-            )
+            # TLS does not know the mark that some editors put in front of a text.
+            ForeignFile("key file" if path.suffix == ".key" else "certificate", path)
+            .read(PEM_LIMIT)
+            .removeprefix(codecs.BOM_UTF8)
             for path in paths
         )
     except RangeError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from shotveil.models.networks.samples import Samples, samples_of
 from shotveil.models.networks.tables import label_column, numbers_or_names
 
 _ROWS = 10_000  # read at a time
+_INDEX = re.compile(r"__index_level_\d+__")  # what pandas calls an index without a name
 
 
 def read_parquet(path: Path, label: str | None = None) -> Samples:
@@ -34,6 +36,10 @@ def read_parquet(path: Path, label: str | None = None) -> Samples:
             )
             names = list(table.schema_arrow.names)
             at = label_column(file, names, label)
+            if index := [name for name in names if _INDEX.fullmatch(name)]:
+                raise file.refused(
+                    f"holds {shown(index[0])}, an index of pandas", "columns of data (index=False)"
+                )
             for name, kind in zip(names, table.schema_arrow.types, strict=True):
                 if names.index(name) != at and not _is_number(pyarrow, kind):
                     raise file.refused(f"holds {shown(name)} of type {kind}", "columns of numbers")

@@ -26,7 +26,8 @@ def read_pictures(folder: Path) -> Samples:
 
     The names of the subfolders are the labels, as whole numbers where all of them are. Inputs are
     float32 from 0 to 1, (n, height, width) of grey pictures and (n, 3, height, width) of coloured
-    ones. Names with a leading dot are left out; any other file has to be a picture.
+    ones, upright as their EXIF data say. Names with a leading dot are left out; any other file has
+    to be a picture.
 
     Raises `RangeError` for pictures that are damaged, of different sizes or colours, transparent,
     animated, or that unpack to more than their files allow, and `ModuleNotFoundError` without
@@ -95,7 +96,9 @@ def _picture(image: Any, file: ForeignFile) -> NDArray[np.float32]:
                     raise file.refused(
                         f"unpacks to {needed:,} bytes", f"at most {unpacked_limit(size):,}"
                     )
-                pixels = np.asarray(seen.convert("RGB") if mode == "P" else seen)
+                # Cameras store a picture as it was taken, and how to turn it to be seen upright.
+                upright = import_extra("PIL.ImageOps", "data").exif_transpose(seen)
+                pixels = np.asarray(upright.convert("RGB") if mode == "P" else upright)
         except (RangeError, MemoryError):
             raise
         except Exception as error:  # damaged bytes make Pillow raise half a dozen types

@@ -40,6 +40,7 @@ _MEMBERS = 10_000  # files in an archive
 _JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _PARTS = 16  # of a dotted key in TOML
 _DOTTED = re.compile(r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){16}""")
+_LFS = b"version https://git-lfs.github.com/"  # how a file begins in a clone without Git LFS
 _GZIP_MAGIC = b"\x1f\x8b"
 _DAMAGED = (EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError, OSError, ValueError)
 
@@ -143,6 +144,10 @@ class ForeignFile:
             descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             with os.fdopen(descriptor, "rb") as file:
                 os.set_blocking(descriptor, True)
+                if file.peek(len(_LFS)).startswith(_LFS):
+                    raise self.refused(
+                        "is only the pointer of Git LFS to a file", "the file itself"
+                    )
                 yield file
         except OSError as error:
             self._cannot_be_read(error)
@@ -210,6 +215,8 @@ class ForeignFile:
                 members = archive.infolist()
                 if len(members) > _MEMBERS:
                     raise self.refused(f"holds {len(members):,} arrays", f"at most {_MEMBERS:,}")
+                if twice := _repeated([member.filename for member in members]):
+                    raise self.refused(f"holds {shown(twice)} twice", "each name once")
                 total, limit = sum(member.file_size for member in members), unpacked_limit(size)
                 if total > limit:
                     raise self.refused(f"unpacks to {total:,} bytes", f"at most {limit:,}")
@@ -302,6 +309,12 @@ class Npz:
             raise
         except (*_DAMAGED, KeyError, TypeError, RuntimeError) as error:  # encrypted: RuntimeError
             raise file.refused(f"is damaged at {name}: {error}", "a whole .npz") from None
+
+
+def _repeated(names: Sequence[str]) -> str | None:
+    """Return a name that comes twice. Which of the two counts differs from reader to reader."""
+    seen: set[str] = set()
+    return next((name for name in names if name in seen or seen.add(name)), None)  # type: ignore[func-returns-value]
 
 
 def _npy_header(stream: Any) -> tuple[np.dtype[Any], tuple[int, ...], bool, int]:

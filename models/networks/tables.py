@@ -115,12 +115,17 @@ def label_column(file: ForeignFile, names: Sequence[str], label: str | None) -> 
 
 
 def from_text(texts: list[str]) -> Array:
-    """Return texts as whole numbers if all of them are, as numbers if all are, else as texts."""
+    """Return texts as whole numbers if all of them are, as numbers if all are, else as texts.
+
+    Whole numbers that 64 bits cannot hold stay texts, since as numbers some could become equal.
+    """
     for kind in (np.int64, np.float64):
         try:
             return np.array([kind(text) for text in texts])
-        except (ValueError, OverflowError):
+        except ValueError:
             pass
+        except OverflowError:
+            break
     return np.array(texts, dtype=np.str_)
 
 
@@ -148,8 +153,8 @@ def _lines(file: ForeignFile, stream: BinaryIO, most: int) -> Iterator[str]:
         text = file.decoded(line)
         if "\0" in text:
             raise file.refused("holds a null character", "a text")
-        if text.strip():
-            yield text
+        # Some programs end a line by a carriage return alone.
+        yield from (part for part in text.rstrip("\r\n").split("\r") if part.strip())
 
 
 def _again(first: str, rest: Iterable[str]) -> Iterator[str]:
