@@ -84,8 +84,12 @@ CREATE FUNCTION events_are_final() RETURNS trigger LANGUAGE plpgsql
 CREATE TRIGGER events_are_final BEFORE UPDATE OR DELETE OR TRUNCATE ON events
     FOR EACH STATEMENT EXECUTE FUNCTION events_are_final();
 """
+# All that a turn writes, in one question to the database: it holds the lock meanwhile.
 _APPEND = (
-    "WITH added AS (INSERT INTO events VALUES (%s, %s, %s, %s, %s)) "
+    "WITH added AS (INSERT INTO events SELECT * FROM "
+    "unnest(%s::bigint[], %s::float8[], %s::text[], %s::text[], %s::bytea[])), "
+    "kept AS (INSERT INTO records SELECT * FROM unnest(%s::text[], %s::bytea[]) "
+    "ON CONFLICT (name) DO UPDATE SET value = excluded.value) "
     "UPDATE head SET sequence = %s, digest = %s, seal = %s"
 )
 
@@ -113,6 +117,8 @@ class PostgresLog(EventLog):
         self._lock_file, self._database = None, None
         self._format, self._place = FORMAT, 0
         self._broken = False
+        self._events: list[tuple[Any, ...]] = []  # of this turn, that are not yet in the database
+        self._values: dict[str, bytes] = {}
         self._engine = sa.create_engine(
             url.set(drivername="postgresql+psycopg"),
             pool_pre_ping=True,
@@ -171,6 +177,7 @@ class PostgresLog(EventLog):
                     )
                     self._turn.commit()
                 self._local.connection, self._broken = self._turn, False
+                self._events, self._values = [], {}
                 return self._stored_head(" FOR UPDATE")
         except BaseException:
             self._give_up()
@@ -186,18 +193,33 @@ class PostgresLog(EventLog):
 
     def finish(self, *, keep: bool = True) -> None:
         """Release the lock; with `keep` all that was appended is on disk, without it is gone."""
-        turn, self._local.connection = self._turn, None
+        turn = self._turn
         assert turn is not None
         try:
             if keep:
+                self._put_down()
                 with self._told():
                     turn.commit()
         except BaseException:
             keep = False
             raise
         finally:
+            self._local.connection = None
             if not keep:
                 self._give_up()
+
+    def _put_down(self) -> None:
+        """Write what was appended in this turn to the database."""
+        if not self._events:
+            return
+        events, kept, self._events, self._values = self._events, self._values, [], {}
+        values = *map(list, zip(*events, strict=True)), list(kept), list(kept.values())
+        head = self._head
+        with self._told():
+            assert self._turn is not None
+            self._turn.exec_driver_sql(
+                _APPEND, (*values, head.sequence, head.digest, self._head_seal(head))
+            )
 
     def _give_up(self) -> None:
         """Drop the connection of a turn, whatever state it is in; the database undoes the turn."""
@@ -238,15 +260,10 @@ class PostgresLog(EventLog):
             digest = self._digest(self._head.digest, sequence, now, kind, text)
             event = Event(sequence, now, kind, json.loads(text), digest)
             accept(event)
-            head = Head(sequence, digest)
-            with self._told():
-                self._local.connection.exec_driver_sql(
-                    _APPEND,
-                    (sequence, now, kind, text, digest, sequence, digest, self._head_seal(head)),
-                )
-            self._head = head
+            self._events.append((sequence, now, kind, text, digest))
+            self._head = Head(sequence, digest)
             written.append(event)
-        self._put_records((records or {}).items())
+        self._values |= records or {}
         return written
 
     @property
@@ -399,6 +416,8 @@ class PostgresLog(EventLog):
 
     def _query(self, statement: str, values: tuple[Any, ...] = ()) -> Sequence[Any]:
         with self._reading(), self._told():
+            if self._local.connection is self._turn:
+                self._put_down()
             return self._local.connection.exec_driver_sql(statement, values).fetchall()
 
     def _rows(self, after: int) -> Iterator[tuple[Any, ...]]:
@@ -451,6 +470,7 @@ class PostgresLog(EventLog):
         if alone:
             self.begin()
         try:
+            self._put_down()
             with self._told():
                 run = self._local.connection.exec_driver_sql
                 for segment in new:
