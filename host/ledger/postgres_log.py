@@ -90,7 +90,8 @@ _APPEND = (
     "unnest(%s::bigint[], %s::float8[], %s::text[], %s::text[], %s::bytea[])), "
     "kept AS (INSERT INTO records SELECT * FROM unnest(%s::text[], %s::bytea[]) "
     "ON CONFLICT (name) DO UPDATE SET value = excluded.value) "
-    "UPDATE head SET sequence = %s, digest = %s, seal = %s"
+    "UPDATE head SET sequence = %s, digest = %s, seal = %s "
+    "RETURNING set_config('synchronous_commit', %s, true)"
 )
 
 
@@ -119,6 +120,8 @@ class PostgresLog(EventLog):
         self._broken = False
         self._events: list[tuple[Any, ...]] = []  # of this turn, that are not yet in the database
         self._values: dict[str, bytes] = {}
+        self._at_once = False
+        self._lasting = Head(0, b"")  # the last one that is surely on the database's disk
         self._engine = sa.create_engine(
             url.set(drivername="postgresql+psycopg"),
             pool_pre_ping=True,
@@ -142,7 +145,7 @@ class PostgresLog(EventLog):
                 )
             self._key = read_key(self.path, key_path)
             with self._reading():
-                self._head = self._stored_head()
+                self._head = self._lasting = self._stored_head()
                 here = self._here()
             moved = self._place != here
             if writable and moved and not adopt:
@@ -177,7 +180,7 @@ class PostgresLog(EventLog):
                     )
                     self._turn.commit()
                 self._local.connection, self._broken = self._turn, False
-                self._events, self._values = [], {}
+                self._events, self._values, self._at_once = [], {}, False
                 return self._stored_head(" FOR UPDATE")
         except BaseException:
             self._give_up()
@@ -200,6 +203,8 @@ class PostgresLog(EventLog):
                 self._put_down()
                 with self._told():
                     turn.commit()
+                if self._at_once:
+                    self._lasting = self._head
         except BaseException:
             keep = False
             raise
@@ -218,7 +223,14 @@ class PostgresLog(EventLog):
         with self._told():
             assert self._turn is not None
             self._turn.exec_driver_sql(
-                _APPEND, (*values, head.sequence, head.digest, self._head_seal(head))
+                _APPEND,
+                (
+                    *values,
+                    head.sequence,
+                    head.digest,
+                    self._head_seal(head),
+                    "on" if self._at_once else "off",
+                ),
             )
 
     def _give_up(self) -> None:
@@ -239,7 +251,7 @@ class PostgresLog(EventLog):
     ) -> list[Event]:
         """Write as `EventLog.append_all`, in this thread's turn or, without one, in its own.
 
-        The database has what it returned on its disk, whether or not that has to be `at_once`.
+        A turn in which nothing has to be there `at_once` does not wait for the database's disk.
         """
         if getattr(self._local, "connection", None) is None:
             with self._guard:
@@ -264,6 +276,7 @@ class PostgresLog(EventLog):
             self._head = Head(sequence, digest)
             written.append(event)
         self._values |= records or {}
+        self._at_once |= at_once
         return written
 
     @property
@@ -282,11 +295,19 @@ class PostgresLog(EventLog):
         """Take a head that `begin` returned, because everything was read anew."""
         self._head = head
 
-    def follow(self, apply: Callable[[Event], None], stored: Head) -> int:
+    def follow(
+        self,
+        apply: Callable[[Event], None],
+        stored: Head,
+        lasts: Callable[[Event], bool] = lambda event: True,
+    ) -> int:
         """Call `apply` with each event that other servers wrote; return how many there were.
 
-        stored: The head that `begin` returned. Raises `RangeError` where the database holds less
-        than this process has seen, or other events.
+        stored: The head that `begin` returned.
+        lasts: Function that says of an event whether its writer waited for the disk.
+
+        Raises `RangeError` where the database holds less than this process has seen, or other
+        events.
         """
         if stored == self._head:
             return 0
@@ -299,7 +320,20 @@ class PostgresLog(EventLog):
         for event in self.events(self._head):
             apply(event)
             self._head = Head(event.sequence, event.digest)
+            if lasts(event):
+                self._lasting = self._head
         return self._head.sequence - before
+
+    def lost_the_last(self, stored: Head) -> bool:
+        """Return whether the database lost what this process saw last, and nothing that lasts.
+
+        That is so after its machine failed, for events whose writers did not wait for the disk.
+        """
+        return (
+            stored.sequence >= self._lasting.sequence
+            and self.holds(self._lasting)
+            and not self.holds(self._head)
+        )
 
     def require_in_place(self) -> None:
         """Do nothing: `begin` checks the head in the database."""
