@@ -43,6 +43,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -52,6 +53,7 @@ from shotveil.host.leakage.composition import LOST, ChannelClass, composed_leaka
 from shotveil.host.ledger.event_log import Event
 from shotveil.models.common.checks import RangeError, require
 
+Integers = NDArray[np.int64]
 Sense = Literal["declared", "estimated", "certified"]
 SENSES: tuple[Sense, ...] = get_args(Sense)
 KEPT_SESSIONS = 256
@@ -84,6 +86,7 @@ class Tally:
             sense: [{} for _ in layers] for sense in SENSES
         }
         self._bits: dict[tuple[Sense, int], float] = {}
+        self._most: dict[tuple[Sense, int], float] = {}  # at least that
         self.disclosed = 0.0  # bits disclosed of the network besides the light of its rows
 
     def add(
@@ -106,6 +109,8 @@ class Tally:
         else:
             held.pop(key, None)
         self._bits.pop((sense, layer), None)
+        if (sense, layer) in self._most:
+            self._most[sense, layer] += _if_lost(modulation_variance, copies)
 
     def bits(self, sense: Sense, extra: Tally | None = None) -> float:
         """Return the Holevo bound in bits per real weight, as the mean over the network's weights.
@@ -117,6 +122,29 @@ class Tally:
         total = sum(w * self._layer(sense, i, extra) for w, i in zip(weights, layers, strict=True))
         disclosed = max(self.disclosed, extra.disclosed if extra is not None else 0.0)
         return float((total + disclosed) / sum(weights))
+
+    def has_room(
+        self, sense: Sense, limit: float, layer: int, variance: float, copies: Integers
+    ) -> bool:
+        """Return whether `bits` stays within a limit with more `copies` of a layer, all lost.
+
+        variance: V_A of the rows, in SNU.
+
+        As long as there is much room this is quick: since the leakage was last worked out, what was
+        added counts as if it had been lost and came alone. Copies tell as much as they hold at
+        most, and what they add to other light is less.
+        """
+        weights = [rows * columns for rows, columns in self.layers]
+        more = weights[layer] * _if_lost(variance, copies) + self.disclosed
+        for _ in range(2):
+            if len([key for key in self._most if key[0] == sense]) == len(weights):
+                most = sum(w * self._most[sense, i] for i, w in enumerate(weights))
+                if (most + more) / sum(weights) <= limit:
+                    return True
+            self.bits(sense)  # works out anew what is not exact any more
+        extra = Tally(self.layers)
+        extra.add(sense, layer, LOST, variance, copies)
+        return self.bits(sense, extra) <= limit
 
     def layer_bits(self, sense: Sense, layer: int) -> float:
         """Return the Holevo bound in bits per real weight of one layer."""
@@ -134,7 +162,7 @@ class Tally:
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a snapshot keeps: all but the bits, which follow from the counts."""
-        return {**vars(self), "_bits": {}}
+        return {**vars(self), "_bits": {}, "_most": {}}
 
     def _layer(self, sense: Sense, layer: int, extra: Tally | None) -> float:
         held = self._counts[sense][layer]
@@ -157,8 +185,26 @@ class Tally:
             leakage = composed_leakage(channels, modulation, least)
             bits = float(np.average(leakage, weights=occurrence))
         if not more:
-            self._bits[sense, layer] = bits
+            self._bits[sense, layer] = self._most[sense, layer] = bits
         return bits
+
+
+def _if_lost(variance: float, copies: Integers) -> float:
+    """Return what copies tell, in bits per real weight of a layer, if they are lost, all alone.
+
+    Copies that are taken back count as 0: that does not add to what leaks.
+    """
+    added = np.maximum(compact(copies), 0)
+    if len(added) == 1:
+        return _of_one_row(variance * int(added[0]))
+    numbers, often = np.unique(added, return_counts=True)
+    each = [_of_one_row(variance * int(number)) for number in numbers]
+    return float(np.average(each, weights=often))
+
+
+@lru_cache(maxsize=4096)
+def _of_one_row(modulation: float) -> float:
+    return float(composed_leakage([LOST], np.array([modulation])))
 
 
 def compact(copies: NDArray[np.int64]) -> NDArray[np.int64]:

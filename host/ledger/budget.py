@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from shotveil.host.leakage.composition import LOST, ChannelClass
+from shotveil.host.leakage.composition import ChannelClass
 from shotveil.host.ledger.accounts import (
     COMPOSITION,
     SENSES,
@@ -477,12 +477,11 @@ class BudgetFilter:
 
         def fits(end: int) -> bool:
             copies = self.accounts.copies_of(Reserve(0, session, layer, first, end, inferences))
-            for budget, tally in limits:
-                extra = Tally(network.layers)
-                extra.add(budget.sense, layer, LOST, account.modulation_variance[layer], copies)
-                if tally.bits(budget.sense, extra) > budget.bits:
-                    return False
-            return True
+            variance = account.modulation_variance[layer]
+            return all(
+                tally.has_room(budget.sense, budget.bits, layer, variance, copies)
+                for budget, tally in limits
+            )
 
         if fits(stop):
             return stop

@@ -263,13 +263,22 @@ class FleetFilter(BudgetFilter):
     def _follow(self, stored: Any) -> None:
         """Add what other servers wrote, at the beginning of a turn."""
         if self._stale:
-            self.accounts = restore(self._log)
-            self._log.seen(stored)
-            self._stale = False
-        self._log.follow(self.accounts.apply, stored)
+            self._start_anew(stored)
+        try:
+            # Of a commit, which need not last, it is not known whether its writer waited.
+            self._log.follow(self.accounts.apply, stored, lambda event: event.kind != "commit")
+        except RangeError:
+            if not self._log.lost_the_last(stored):
+                raise
+            self._start_anew(stored)
         # Whoever crosses a multiple of EVERY makes the snapshot; the others need not.
         self._kept = max(self._kept, stored.sequence // EVERY * EVERY)
         self._followed = time.monotonic()
+
+    def _start_anew(self, stored: Any) -> None:
+        self.accounts = restore(self._log)
+        self._log.seen(stored)
+        self._stale = False
 
     def _distrust(self) -> None:
         """After a turn that failed, read everything again: the accounts may be ahead."""

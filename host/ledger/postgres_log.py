@@ -84,9 +84,14 @@ CREATE FUNCTION events_are_final() RETURNS trigger LANGUAGE plpgsql
 CREATE TRIGGER events_are_final BEFORE UPDATE OR DELETE OR TRUNCATE ON events
     FOR EACH STATEMENT EXECUTE FUNCTION events_are_final();
 """
+# All that a turn writes, in one question to the database: it holds the lock meanwhile.
 _APPEND = (
-    "WITH added AS (INSERT INTO events VALUES (%s, %s, %s, %s, %s)) "
-    "UPDATE head SET sequence = %s, digest = %s, seal = %s"
+    "WITH added AS (INSERT INTO events SELECT * FROM "
+    "unnest(%s::bigint[], %s::float8[], %s::text[], %s::text[], %s::bytea[])), "
+    "kept AS (INSERT INTO records SELECT * FROM unnest(%s::text[], %s::bytea[]) "
+    "ON CONFLICT (name) DO UPDATE SET value = excluded.value) "
+    "UPDATE head SET sequence = %s, digest = %s, seal = %s "
+    "RETURNING set_config('synchronous_commit', %s, true)"
 )
 
 
@@ -113,6 +118,10 @@ class PostgresLog(EventLog):
         self._lock_file, self._database = None, None
         self._format, self._place = FORMAT, 0
         self._broken = False
+        self._events: list[tuple[Any, ...]] = []  # of this turn, that are not yet in the database
+        self._values: dict[str, bytes] = {}
+        self._at_once = False
+        self._lasting = Head(0, b"")  # the last one that is surely on the database's disk
         self._engine = sa.create_engine(
             url.set(drivername="postgresql+psycopg"),
             pool_pre_ping=True,
@@ -136,7 +145,7 @@ class PostgresLog(EventLog):
                 )
             self._key = read_key(self.path, key_path)
             with self._reading():
-                self._head = self._stored_head()
+                self._head = self._lasting = self._stored_head()
                 here = self._here()
             moved = self._place != here
             if writable and moved and not adopt:
@@ -171,6 +180,7 @@ class PostgresLog(EventLog):
                     )
                     self._turn.commit()
                 self._local.connection, self._broken = self._turn, False
+                self._events, self._values, self._at_once = [], {}, False
                 return self._stored_head(" FOR UPDATE")
         except BaseException:
             self._give_up()
@@ -186,18 +196,42 @@ class PostgresLog(EventLog):
 
     def finish(self, *, keep: bool = True) -> None:
         """Release the lock; with `keep` all that was appended is on disk, without it is gone."""
-        turn, self._local.connection = self._turn, None
+        turn = self._turn
         assert turn is not None
         try:
             if keep:
+                self._put_down()
                 with self._told():
                     turn.commit()
+                if self._at_once:
+                    self._lasting = self._head
         except BaseException:
             keep = False
             raise
         finally:
+            self._local.connection = None
             if not keep:
                 self._give_up()
+
+    def _put_down(self) -> None:
+        """Write what was appended in this turn to the database."""
+        if not self._events:
+            return
+        events, kept, self._events, self._values = self._events, self._values, [], {}
+        values = *map(list, zip(*events, strict=True)), list(kept), list(kept.values())
+        head = self._head
+        with self._told():
+            assert self._turn is not None
+            self._turn.exec_driver_sql(
+                _APPEND,
+                (
+                    *values,
+                    head.sequence,
+                    head.digest,
+                    self._head_seal(head),
+                    "on" if self._at_once else "off",
+                ),
+            )
 
     def _give_up(self) -> None:
         """Drop the connection of a turn, whatever state it is in; the database undoes the turn."""
@@ -217,7 +251,7 @@ class PostgresLog(EventLog):
     ) -> list[Event]:
         """Write as `EventLog.append_all`, in this thread's turn or, without one, in its own.
 
-        The database has what it returned on its disk, whether or not that has to be `at_once`.
+        A turn in which nothing has to be there `at_once` does not wait for the database's disk.
         """
         if getattr(self._local, "connection", None) is None:
             with self._guard:
@@ -238,15 +272,11 @@ class PostgresLog(EventLog):
             digest = self._digest(self._head.digest, sequence, now, kind, text)
             event = Event(sequence, now, kind, json.loads(text), digest)
             accept(event)
-            head = Head(sequence, digest)
-            with self._told():
-                self._local.connection.exec_driver_sql(
-                    _APPEND,
-                    (sequence, now, kind, text, digest, sequence, digest, self._head_seal(head)),
-                )
-            self._head = head
+            self._events.append((sequence, now, kind, text, digest))
+            self._head = Head(sequence, digest)
             written.append(event)
-        self._put_records((records or {}).items())
+        self._values |= records or {}
+        self._at_once |= at_once
         return written
 
     @property
@@ -265,11 +295,19 @@ class PostgresLog(EventLog):
         """Take a head that `begin` returned, because everything was read anew."""
         self._head = head
 
-    def follow(self, apply: Callable[[Event], None], stored: Head) -> int:
+    def follow(
+        self,
+        apply: Callable[[Event], None],
+        stored: Head,
+        lasts: Callable[[Event], bool] = lambda event: True,
+    ) -> int:
         """Call `apply` with each event that other servers wrote; return how many there were.
 
-        stored: The head that `begin` returned. Raises `RangeError` where the database holds less
-        than this process has seen, or other events.
+        stored: The head that `begin` returned.
+        lasts: Function that says of an event whether its writer waited for the disk.
+
+        Raises `RangeError` where the database holds less than this process has seen, or other
+        events.
         """
         if stored == self._head:
             return 0
@@ -282,7 +320,20 @@ class PostgresLog(EventLog):
         for event in self.events(self._head):
             apply(event)
             self._head = Head(event.sequence, event.digest)
+            if lasts(event):
+                self._lasting = self._head
         return self._head.sequence - before
+
+    def lost_the_last(self, stored: Head) -> bool:
+        """Return whether the database lost what this process saw last, and nothing that lasts.
+
+        That is so after its machine failed, for events whose writers did not wait for the disk.
+        """
+        return (
+            stored.sequence >= self._lasting.sequence
+            and self.holds(self._lasting)
+            and not self.holds(self._head)
+        )
 
     def require_in_place(self) -> None:
         """Do nothing: `begin` checks the head in the database."""
@@ -399,6 +450,8 @@ class PostgresLog(EventLog):
 
     def _query(self, statement: str, values: tuple[Any, ...] = ()) -> Sequence[Any]:
         with self._reading(), self._told():
+            if self._local.connection is self._turn:
+                self._put_down()
             return self._local.connection.exec_driver_sql(statement, values).fetchall()
 
     def _rows(self, after: int) -> Iterator[tuple[Any, ...]]:
@@ -451,6 +504,7 @@ class PostgresLog(EventLog):
         if alone:
             self.begin()
         try:
+            self._put_down()
             with self._told():
                 run = self._local.connection.exec_driver_sql
                 for segment in new:

@@ -59,7 +59,7 @@ from shotveil.models.link.encoding import Complex, EncodedRows, Real
 from shotveil.models.link.optics import Link
 from shotveil.models.link.per_mode import read_per_mode
 from shotveil.models.link.statistics import SymbolStatistics
-from shotveil.models.link.sufficient import read_sufficient
+from shotveil.models.link.sufficient import Overlaps, read_sufficient
 from shotveil.models.link.symbols import homodyne, pass_through, vacuum
 
 MOST_HELD = 1 << 27  # most numbers in all rows that are held together: 1 GiB
@@ -99,6 +99,11 @@ class _Exchange:
     @property
     def checks(self) -> int:
         return self.places.shape[1]
+
+    @property
+    def directions(self) -> Complex:
+        """The directions of the images, with that of the checks behind them if there are any."""
+        return np.concatenate([self.xi, self.check[None]]) if self.checks else self.xi
 
     @property
     def repetitions(self) -> int:
@@ -353,14 +358,16 @@ class SimulatedLink:
         seeds = exchange.seeds
         block = block_of(weights, shot.first, shot.stop)
         # Images and checks are drawn separately, so that the images get the same noise whether
-        # there are checks or not.
-        checks = np.repeat(exchange.check[None], exchange.checks, axis=0)
-        parts = [
-            read_sufficient(link, block, exchange.xi, generator(seeds, shot.layer, shot.first))
-        ]
-        if exchange.checks:
-            rng = generator(seeds, shot.layer, shot.first, 2)
-            parts.append(read_sufficient(link, block, checks, rng))
+        # there are checks or not. All checks have one direction, whose products serve for all.
+        images, repeated = np.arange(len(exchange.xi)), np.zeros(exchange.checks, dtype=np.int64)
+        directions = exchange.directions
+        overlaps = Overlaps.of(block, directions)
+        parts = []
+        for which, number in ((images, ()), (repeated + len(images), (2,))):
+            if len(which):
+                rng = generator(seeds, shot.layer, shot.first, *number)
+                met, products = directions[which], overlaps.take(which)
+                parts.append(read_sufficient(link, block, met, rng, overlaps=products))
         values = np.empty(order.names.shape)  # a column for each name: the decoys come first
         values[:, decoys.rows :] = np.concatenate([part.values for part in parts])
         sums = SymbolStatistics(0, 0.0, 0.0, 0.0)
@@ -375,7 +382,8 @@ class SimulatedLink:
         )
         if decoys.rows:
             rng = generator(seeds, shot.layer, shot.first, 1)
-            per_mode = read_per_mode(link, decoys, np.concatenate([exchange.xi, checks]), rng)
+            all_met = directions[np.concatenate([images, repeated + len(images)])]
+            per_mode = read_per_mode(link, decoys, all_met, rng)
             values[:, decoys.rows - 1 :: -1] = per_mode.values
             statistics = per_mode.statistics
             assert statistics is not None

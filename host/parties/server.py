@@ -44,7 +44,7 @@ from shotveil.host.protocol.wire import (
 from shotveil.host.run.schedule import Part
 from shotveil.host.verification.monitor import ClientMonitor, MonitorSettings, Verdict
 from shotveil.models.common.checks import RangeError, require
-from shotveil.models.link.decoys import RowMoments
+from shotveil.models.link.decoys import RowMoments, decoy_rows
 from shotveil.models.link.encoding import EncodedRows, encode_rows
 from shotveil.models.link.light import Light, links_of
 from shotveil.models.link.optics import Link
@@ -56,6 +56,7 @@ MOST_SESSIONS = 256
 MOST_OF_CLIENT = 8  # sessions, and layers on their way, of one client
 MOST_SETTLED = 64  # outstanding reserves that a server which starts asks the link about
 IDLE_SECONDS = 600.0
+SEED_BYTES = 32
 QUIET_SECONDS = 5.0  # after which a server that drains waits no longer for a session
 
 
@@ -107,10 +108,23 @@ class _Session:
 
 @dataclass(eq=False)
 class _Hidden:
-    """What nobody knows of a layer's light in a batch: its decoys, and the order of its slots."""
+    """What nobody knows of a layer's light in a batch: its decoys, and the order of its slots.
 
-    decoys: EncodedRows
+    decoys: Those of all parts, where all parts have to share a scale. Else each part has a seed, by
+        which whoever sends it draws them: that saves most of the bytes on the way to the link.
+    """
+
+    decoys: EncodedRows | None
     rng: np.random.Generator
+
+    def of(self, numbers: Sequence[int]) -> dict[str, Any]:
+        """Return what a shot says of its own decoys."""
+        if self.decoys is None:
+            return {"decoys": len(numbers), "decoy_seed": self.rng.bytes(SEED_BYTES)}
+        x, p = self.decoys.x, self.decoys.p
+        peak = float(max(np.abs(x).max(), np.abs(p).max()))
+        own = list(numbers)
+        return {"decoy_x": pack(x[own]), "decoy_p": pack(p[own]), "decoy_peak": peak}
 
 
 class ModelServer:
@@ -157,7 +171,6 @@ class ModelServer:
             encode_rows(layer.weights, link.modulation_variance)
             for layer, link in zip(network.layers, self._links, strict=True)
         ]
-        self._moments = [RowMoments.of(rows) for rows in self._rows]
         self._patches = [layer.patches for layer in network.layers]
         name = secrets.token_hex(8)
         self._keys = [f"weights {name} {i}" for i in range(len(self._rows))]
@@ -460,11 +473,11 @@ class ModelServer:
             self._light.await_optics(request.session, request.batch, layer)
             with session.lock:
                 rng = session.rng.spawn(1)[0]
-            variance = self._links[layer].modulation_variance
-            drawn = self._moments[layer].draw(variance, rows.scale, decoys, rng)
-            fresh = _Hidden(drawn, rng)
-            send = self._in_rows if plan[0].decoys is None else self._whole
-            yield from send(session, request, plan, fresh)
+            if plan[0].decoys is None:
+                yield from self._in_rows(session, request, plan, _Hidden(None, rng))
+            else:
+                drawn = decoy_rows(rows, decoys, rng)
+                yield from self._whole(session, request, plan, _Hidden(drawn, rng))
             finished = True
         except (RangeError, ProtocolError) as error:
             if isinstance(error, BudgetExhausted):
@@ -559,8 +572,7 @@ class ModelServer:
         assert part.decoys is not None
         self._require_accepted(session.client)
         repetitions = request.images * self._patches[layer] + request.checks
-        drawn, own = fresh.decoys, list(part.decoys)
-        names = np.concatenate([np.arange(first, stop), -1 - np.arange(len(own))])
+        names = np.concatenate([np.arange(first, stop), -1 - np.arange(len(part.decoys))])
         mixed = self._light.mixes
         order = Order.draw(names, repetitions, mixed, fresh.rng).to_bytes()
         weights, per_mode = self._light.send(
@@ -576,10 +588,8 @@ class ModelServer:
                 stop=stop,
                 order=order,
                 mixed=mixed,
-                decoy_x=pack(drawn.x[own]),
-                decoy_p=pack(drawn.p[own]),
-                decoy_peak=float(max(np.abs(drawn.x).max(), np.abs(drawn.p).max())),
                 last=stop == self._rows[layer].rows,
+                **fresh.of(part.decoys),
             )
         )
         monitor, client = session.monitor, session.client

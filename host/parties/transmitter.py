@@ -19,10 +19,11 @@ from shotveil.host.ledger.accounts import Reserve
 from shotveil.host.parties.receipts import evidence, is_about
 from shotveil.host.protocol import messages_pb2 as pb
 from shotveil.host.protocol.order import Order
-from shotveil.host.protocol.wire import VERSION, invalid, pack, unpack
+from shotveil.host.protocol.wire import MOST_BYTES, VERSION, check_range, invalid, pack, unpack
 from shotveil.host.run.schedule import Part, row_blocks
 from shotveil.host.verification.assumptions import Components, FineSums
 from shotveil.models.common.checks import RangeError
+from shotveil.models.link.decoys import decoy_rows
 from shotveil.models.link.encoding import EncodedRows, Real
 from shotveil.models.link.statistics import SymbolStatistics
 
@@ -114,7 +115,15 @@ def transmitter_for(port: ServerPort, rng: np.random.Generator) -> Transmitter:
 
 
 def decoys_of(shot: pb.Shot, rows: EncodedRows) -> tuple[Real, Real]:
-    """Return the amplitudes x and p of the decoys in a shot, (decoys, modes) each."""
+    """Return the amplitudes x and p of the decoys in a shot, (decoys, modes) each.
+
+    They are in it, or are drawn as its seed says.
+    """
+    if shot.decoys:
+        check_range("decoys × modes", shot.decoys * rows.modes, 1, MOST_BYTES // 8)
+        seed = np.random.default_rng(np.frombuffer(shot.decoy_seed, np.uint8))
+        drawn = decoy_rows(rows, shot.decoys, seed)
+        return drawn.x, drawn.p
     shape = len(shot.decoy_x) // (8 * rows.modes), rows.modes
     return unpack("decoys", shot.decoy_x, shape), unpack("decoys", shot.decoy_p, shape)
 

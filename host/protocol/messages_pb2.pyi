@@ -161,7 +161,7 @@ class Statement(_message.Message):
     def __init__(self, body: _Optional[str] = ..., signature: _Optional[bytes] = ..., certificate: _Optional[bytes] = ...) -> None: ...
 
 class Shot(_message.Message):
-    __slots__ = ("version", "session", "batch", "layer", "part", "images", "weights", "first", "stop", "last", "order", "decoy_x", "decoy_p", "decoy_peak", "mixed")
+    __slots__ = ("version", "session", "batch", "layer", "part", "images", "weights", "first", "stop", "last", "order", "decoy_x", "decoy_p", "decoy_peak", "mixed", "decoys", "decoy_seed")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     SESSION_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
@@ -177,6 +177,8 @@ class Shot(_message.Message):
     DECOY_P_FIELD_NUMBER: _ClassVar[int]
     DECOY_PEAK_FIELD_NUMBER: _ClassVar[int]
     MIXED_FIELD_NUMBER: _ClassVar[int]
+    DECOYS_FIELD_NUMBER: _ClassVar[int]
+    DECOY_SEED_FIELD_NUMBER: _ClassVar[int]
     version: int
     session: str
     batch: int
@@ -192,7 +194,9 @@ class Shot(_message.Message):
     decoy_p: bytes
     decoy_peak: float
     mixed: bool
-    def __init__(self, version: _Optional[int] = ..., session: _Optional[str] = ..., batch: _Optional[int] = ..., layer: _Optional[int] = ..., part: _Optional[int] = ..., images: _Optional[int] = ..., weights: _Optional[str] = ..., first: _Optional[int] = ..., stop: _Optional[int] = ..., last: _Optional[bool] = ..., order: _Optional[bytes] = ..., decoy_x: _Optional[bytes] = ..., decoy_p: _Optional[bytes] = ..., decoy_peak: _Optional[float] = ..., mixed: _Optional[bool] = ...) -> None: ...
+    decoys: int
+    decoy_seed: bytes
+    def __init__(self, version: _Optional[int] = ..., session: _Optional[str] = ..., batch: _Optional[int] = ..., layer: _Optional[int] = ..., part: _Optional[int] = ..., images: _Optional[int] = ..., weights: _Optional[str] = ..., first: _Optional[int] = ..., stop: _Optional[int] = ..., last: _Optional[bool] = ..., order: _Optional[bytes] = ..., decoy_x: _Optional[bytes] = ..., decoy_p: _Optional[bytes] = ..., decoy_peak: _Optional[float] = ..., mixed: _Optional[bool] = ..., decoys: _Optional[int] = ..., decoy_seed: _Optional[bytes] = ...) -> None: ...
 
 class Sums(_message.Message):
     __slots__ = ("count", "qq", "qy", "yy")

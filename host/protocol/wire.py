@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-VERSION = 3  # since then every repetition has an order of slots and every part decoys of its own
+VERSION = 4  # since then a shot may give the seed of its decoys in place of the decoys
 MOST_BYTES = 16 << 20  # bytes in one message; gRPC enforces this limit before parsing
 MOST_IMAGES = 1024  # images in one batch
 MOST_MODES = 1 << 16

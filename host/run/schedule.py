@@ -45,7 +45,7 @@ class Part:
 
 def block_of(rows: EncodedRows, first: int, stop: int) -> EncodedRows:
     """Return rows [first, stop) of a layer, at the layer's scale."""
-    return EncodedRows(rows.x[first:stop], rows.p[first:stop], rows.scale)
+    return rows.block(first, stop)
 
 
 def generator(batch: np.random.SeedSequence, *part: int) -> np.random.Generator:

@@ -15,8 +15,8 @@ import threading
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import logsumexp
 
+from shotveil.host.verification.evidence import log_mean
 from shotveil.host.verification.levels import FALSE_ALARM_PROBABILITY
 from shotveil.models.common.checks import require
 from shotveil.models.link.channel import Channel
@@ -65,7 +65,7 @@ class BrightnessCheck:
     def evidence(self) -> float:
         """ln E against "the light has at most the declared photons"."""
         logarithms = _TILTS * self.total + self.layers / 2 * np.log1p(-2 * _TILTS)
-        return float(logsumexp(logarithms) - np.log(len(_TILTS)))
+        return float(log_mean(logarithms))
 
     def add(self, squares: Real | float, count: int, layer: int) -> str:
         """Add all checks of a layer in one batch; return what is wrong, else "".

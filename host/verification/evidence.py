@@ -20,7 +20,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import logsumexp
 
 from shotveil.models.common.checks import require
 from shotveil.models.link.optics import Link
@@ -78,7 +77,7 @@ def excess_evidence(
         per_row = -((noise.modes - 1) * np.log1p(-2 * theta * noise.white)) / 2
         per_row = per_row - np.log1p(-2 * theta * peak) / 2
         total = total + theta * _residual(statistics) - rows * per_row
-    return _mean(total)
+    return log_mean(total)
 
 
 def loss_evidence(
@@ -97,7 +96,22 @@ def loss_evidence(
         qq = np.atleast_1d(np.asarray(statistics.qq, dtype=np.float64))
         shortfall = noise.slope * qq - np.atleast_1d(np.asarray(statistics.qy, dtype=np.float64))
         total = total + tilt * shortfall - tilt**2 * variance * qq / 2
-    return _mean(total)
+    return log_mean(total)
+
+
+def largest_flatness_evidence(
+    noise: HonestNoise, statistics: SymbolStatistics, peak: float
+) -> float:
+    """Return the largest number of `flatness_evidence`.
+
+    It grows with a mode's residual, so of modes with equally many symbols only one counts.
+    """
+    count, residual = np.broadcast_arrays(statistics.count, _residual(statistics))
+    largest = [
+        int(np.argmax(np.where(count == number, residual, -1.0))) for number in np.unique(count)
+    ]
+    sums = (np.broadcast_to(v, count.shape)[largest] for v in vars(statistics).values())
+    return float(np.max(flatness_evidence(noise, SymbolStatistics(*sums), peak)))
 
 
 def flatness_evidence(
@@ -119,7 +133,7 @@ def flatness_evidence(
     per_row = -((1 - fraction) * np.log1p(-2 * theta * noise.white)) / 2
     per_row = per_row - fraction * np.log1p(-2 * theta * whole) / 2
     count = np.asarray(statistics.count, dtype=np.float64)
-    return _mean(theta * _residual(statistics) - count * per_row)
+    return log_mean(theta * _residual(statistics) - count * per_row)
 
 
 def variance_evidence(squares: ArrayLike, count: ArrayLike, variance: float) -> float:
@@ -138,7 +152,7 @@ def variance_evidence(squares: ArrayLike, count: ArrayLike, variance: float) -> 
     total = theta * float(np.asarray(squares)) + float(np.asarray(count)) / 2 * np.log1p(
         -2 * theta * variance
     )
-    return float(logsumexp(total) - np.log(len(total)))
+    return float(log_mean(total))
 
 
 def _residual(statistics: SymbolStatistics) -> NDArray[np.float64]:
@@ -150,7 +164,7 @@ def _residual(statistics: SymbolStatistics) -> NDArray[np.float64]:
     return np.maximum(yy - fitted, 0.0)
 
 
-def _mean(logarithms: NDArray[np.float64] | float) -> NDArray[np.float64]:
+def log_mean(logarithms: NDArray[np.float64] | float) -> NDArray[np.float64]:
     """Return the logarithm of the mean over the alternatives, which are the first axis."""
     array = np.asarray(logarithms, dtype=np.float64)
     if array.ndim == 0:

@@ -34,7 +34,7 @@ from shotveil.host.verification.confidence import channel_at_any_time, worse
 from shotveil.host.verification.evidence import (
     HonestNoise,
     excess_evidence,
-    flatness_evidence,
+    largest_flatness_evidence,
     loss_evidence,
 )
 from shotveil.host.verification.levels import FAILURE_PROBABILITY, FALSE_ALARM_PROBABILITY
@@ -190,9 +190,9 @@ class ClientMonitor:
         # Each period has a share of the level of its own for its modes; these shares sum to 1.
         for name, period in self._periods.items():
             if name not in self._flatness:
-                found = flatness_evidence(period.noise, period.decoys, self.settings.peak)
+                found = largest_flatness_evidence(period.noise, period.decoys, self.settings.peak)
                 share = period.share / period.noise.modes
-                self._flatness[name] = float(np.max(found)) + math.log(share)
+                self._flatness[name] = found + math.log(share)
         evidence["single modes"] = max(self._flatness.values())
         evidence |= assumption_evidence(
             [(p.noise, p.fine, p.share) for p in periods if p.fine is not None]
@@ -230,29 +230,33 @@ class ClientMonitor:
 
     def channel(self, layer: int) -> LayerChannel:
         """Return the layer's channel in all three senses, as far as they are known."""
-        period = self.period(layer)
+        return self._with_estimate(layer, self._certified_class(layer))
+
+    def _certified_class(self, layer: int) -> ChannelClass:
+        transmittance, noise = map(float, self.certified(layer))
+        if self._certifies and math.isfinite(noise):
+            return channel_class(transmittance, noise)
+        return LOST
+
+    def _with_estimate(self, layer: int, certified: ChannelClass) -> LayerChannel:
+        period, estimated = self.period(layer), LOST
         pooled = period.weights + period.decoys.pooled()
-        estimated, certified = LOST, LOST
         if pooled.count >= 2 and pooled.qq > 0:
             receiver = self._links[layer].server_detector
             estimated = channel_class(*map(float, estimated_channel(pooled, receiver)))
-        transmittance, noise = map(float, self.certified(layer))
-        if self._certifies and math.isfinite(noise):
-            certified = channel_class(transmittance, noise)
         declared = certified if self._refused else self._declared[layer]
         return LayerChannel(declared, estimated, certified)
 
     def new_certificate(self, layer: int) -> LayerChannel | None:
         """Return the layer's channel if a new certificate is due, else None."""
-        channel, light = self.channel(layer), self._light(layer)
+        certified, light = self._certified_class(layer), self._light(layer)
         if (last := self._issued[layer]) is not None:
             (transmittance, noise), amount = last
-            now = channel.certified
-            good = now.transmittance >= transmittance and now.excess_noise <= noise
+            good = certified.transmittance >= transmittance and certified.excess_noise <= noise
             if good and light < MORE_LIGHT * amount:
                 return None
-        self._issued[layer] = channel.certified, light
-        return channel
+        self._issued[layer] = certified, light
+        return self._with_estimate(layer, certified)
 
     def _light(self, layer: int) -> int:
         period = self.period(layer)

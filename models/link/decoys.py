@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,8 +73,15 @@ def decoy_rows(rows: EncodedRows, number: int, rng: np.random.Generator) -> Enco
 
     Raises `RangeError` unless `number` is an integer ≥ 1.
     """
-    variance = float(np.mean(rows.x**2) + np.mean(rows.p**2)) / 2
-    return RowMoments.of(rows).draw(variance, rows.scale, number, rng)
+    if rows not in _KNOWN:
+        variance = float(np.mean(rows.x**2) + np.mean(rows.p**2)) / 2
+        _KNOWN[rows] = RowMoments.of(rows), variance
+    moments, variance = _KNOWN[rows]
+    return moments.draw(variance, rows.scale, number, rng)
+
+
+# Of rows that decoys were drawn for, so that it is worked out once for all batches.
+_KNOWN: WeakKeyDictionary[EncodedRows, tuple[RowMoments, float]] = WeakKeyDictionary()
 
 
 def _level(power: Real) -> NDArray[np.int64]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -55,6 +56,21 @@ class EncodedRows:
     @property
     def modes(self) -> int:
         return self.x.shape[1]
+
+    @cached_property
+    def products(self) -> Real:
+        """The inner products x·x, p·p and x·p of each row, shape (3, rows), in SNU.
+
+        They are worked out once, so the rows must not change after that.
+        """
+        pairs = (self.x, self.x), (self.p, self.p), (self.x, self.p)
+        return np.stack([np.einsum("rk,rk->r", a, b) for a, b in pairs])
+
+    def block(self, first: int, stop: int) -> EncodedRows:
+        """Return rows [first, stop), at the same scale."""
+        found = EncodedRows(self.x[first:stop], self.p[first:stop], self.scale)
+        vars(found)["products"] = self.products[:, first:stop]  # as if they were worked out there
+        return found
 
 
 def encode_rows(weights: ArrayLike, modulation_variance: float) -> EncodedRows:

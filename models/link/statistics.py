@@ -63,18 +63,20 @@ class SymbolStatistics:
         """Statistics of both sets of symbols together; arrays broadcast."""
         if not isinstance(other, SymbolStatistics):
             return NotImplemented
-        return SymbolStatistics(
+        return _possible(
             self.count + other.count, self.qq + other.qq, self.qy + other.qy, self.yy + other.yy
         )
 
     def pooled(self) -> SymbolStatistics:
         """Statistics of all elements together, as four numbers."""
-        shape = np.broadcast_shapes(*(np.shape(v) for v in (self.count, self.qq, self.qy, self.yy)))
-
-        def total(values: Any) -> Any:
-            return np.broadcast_to(values, shape).sum()
-
-        return SymbolStatistics(total(self.count), total(self.qq), total(self.qy), total(self.yy))
+        sums = self.count, self.qq, self.qy, self.yy
+        shapes = {np.shape(v) for v in sums}
+        if shapes == {()}:
+            return _possible(*sums)
+        if len(shapes) == 1:
+            return _possible(*(np.sum(v) for v in sums))
+        shape = np.broadcast_shapes(*shapes)
+        return _possible(*(np.broadcast_to(v, shape).sum() for v in sums))
 
     def in_units(self, q_unit: float, y_unit: float) -> SymbolStatistics:
         """The same with q and y multiplied by their units, e.g. SNU^(1/2) per converter step.
@@ -105,6 +107,13 @@ class SymbolStatistics:
         left = _floats(self.yy) - self.slope * _floats(self.qy)
         # A sum of squares is below zero only by rounding, when the symbols hold no noise at all.
         return np.maximum(left, 0.0)
+
+
+def _possible(count: Any, qq: Any, qy: Any, yy: Any) -> SymbolStatistics:
+    """Return sums that are possible, as sums of possible ones are, so that nothing is checked."""
+    made = object.__new__(SymbolStatistics)
+    vars(made).update(count=count, qq=qq, qy=qy, yy=yy)
+    return made
 
 
 def _floats(values: Any) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ or more per mode, and the distribution is unchanged.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,16 +23,46 @@ from shotveil.models.link.statistics import SymbolStatistics
 from shotveil.models.link.symbols import Readout, oscillator_factor
 
 
+@dataclass(frozen=True, eq=False)
+class Overlaps:
+    """The inner products of directions with the rows of a layer, arrays (B, M), in SNU^(1/2).
+
+    xp, xq: x of each row with the real and with the imaginary parts of ξ. pp, pq: p with them.
+    """
+
+    xp: Real
+    xq: Real
+    pp: Real
+    pq: Real
+
+    @classmethod
+    def of(cls, rows: EncodedRows, xi: Complex) -> Overlaps:
+        """Work them out for directions `xi`, (B, N), reading the rows as seldom as possible."""
+        both = np.concatenate([xi.real, xi.imag])
+        of_x, of_p = both @ rows.x.T, both @ rows.p.T
+        return cls(of_x[: len(xi)], of_x[len(xi) :], of_p[: len(xi)], of_p[len(xi) :])
+
+    def take(self, directions: NDArray[np.int64]) -> Overlaps:
+        """Return those of some directions, by their numbers, which may repeat."""
+        return Overlaps(*(each[directions] for each in vars(self).values()))
+
+
 def read_sufficient(
-    link: Link, rows: EncodedRows, xi: Complex, rng: np.random.Generator, verify: bool = True
+    link: Link,
+    rows: EncodedRows,
+    xi: Complex,
+    rng: np.random.Generator,
+    verify: bool = True,
+    overlaps: Overlaps | None = None,
 ) -> Readout:
     """Draw the results of `read_symbols` from the same joint distribution, in far less time.
 
     xi: (B, N), unit directions. The values are (B, M) and the statistics (B,). Without `verify`
     only the client's values are drawn.
+    overlaps: Those of `rows` and `xi`, where they are known already.
     """
     if verify:
-        return _read_both(link, rows, xi, rng)
+        return _read_both(link, rows, xi, rng, overlaps or Overlaps.of(rows, xi))
     p, q = np.ascontiguousarray(xi.real), np.ascontiguousarray(xi.imag)
     signal = p @ rows.x.T
     signal += q @ rows.p.T
@@ -47,18 +78,19 @@ def read_sufficient(
     return Readout(signal, None)
 
 
-def _read_both(link: Link, rows: EncodedRows, xi: Complex, rng: np.random.Generator) -> Readout:
+def _read_both(
+    link: Link, rows: EncodedRows, xi: Complex, rng: np.random.Generator, overlaps: Overlaps
+) -> Readout:
     gain, client, server = link.gain, link.client_detector, link.server_detector
     p, q = np.ascontiguousarray(xi.real), np.ascontiguousarray(xi.imag)
-    xp, xq, pp, pq = p @ rows.x.T, q @ rows.x.T, p @ rows.p.T, q @ rows.p.T
+    xp, xq, pp, pq = overlaps.xp, overlaps.xq, overlaps.pp, overlaps.pq
     shape = xp.shape
 
     # Vectors relative to the quadrature that the server measures (a turn by −π/2 takes P to X):
     # c and e are the measured and unmeasured quadratures of the row sent, f and h those of ξ.
     # A pair of letters is an inner product: cc = c·c, fh = f·h.
     measure_p = rng.random(shape) < 0.5
-    squares = np.einsum("rk,rk->r", rows.x, rows.x), np.einsum("rk,rk->r", rows.p, rows.p)
-    cross = np.einsum("rk,rk->r", rows.x, rows.p)
+    *squares, cross = rows.products
     xi_p, xi_q = np.einsum("bk,bk->b", p, p)[:, None], np.einsum("bk,bk->b", q, q)[:, None]
     xi_cross = np.einsum("bk,bk->b", p, q)[:, None]
     cc = np.where(measure_p, squares[1], squares[0])

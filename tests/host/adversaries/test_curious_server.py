@@ -151,7 +151,7 @@ def shot_too(layer=0, batch=0, slots=(0, 1, 2, 3, -1), images=2, session="s", pa
     own = sum(slot < 0 for slot in slots)
     order = Order(np.tile(slots, (images, 1)), np.ones((images, len(slots)), int), False)
     return pb.Shot(
-        version=3, session=session, batch=batch, layer=layer, part=part, images=images,
+        version=4, session=session, batch=batch, layer=layer, part=part, images=images,
         weights="weights", first=0, stop=4, order=order.to_bytes(),
         decoy_x=pack(ROWS.x[:own]), decoy_p=pack(ROWS.p[:own]), last=True,
     )  # fmt: skip

@@ -454,3 +454,38 @@ def test_patterns_are_the_different_columns_and_how_often_each_occurs(seed):
     np.testing.assert_array_equal(occurrence, times)
     same, once = _patterns([np.array([4]), np.array([0])])  # of as many rows as there are
     assert same.tolist() == [[4], [0]] and once.tolist() == [1]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_there_is_room_exactly_where_the_bits_say_so(seed):
+    """Whatever was sent, taken back and rated anew before: the quick way never grants more."""
+    rng = np.random.default_rng(seed)
+    tally, sent = Tally([(8, 4), (3, 8)]), []
+    quick = 0
+    for _ in range(40):
+        layer = int(rng.integers(2))
+        copies = np.zeros(tally.layers[layer][0], dtype=np.int64)
+        copies[int(rng.integers(len(copies))) :] = int(10 ** rng.uniform(0, 3))
+        variance = float(rng.choice([0.02, 1.0, 12.0]))
+        lost = rng.random() < 0.3
+        channel = LOST if lost else ChannelClass(rng.uniform(), 10 ** rng.uniform(-6, 0))
+        for sense in ("declared", "certified"):
+            extra = Tally(tally.layers)
+            extra.add(sense, layer, LOST, variance, copies)
+            before = dict(tally._bits)
+            most = dict(tally._most)
+            exact = tally.bits(sense, extra)
+            tally._bits, tally._most = before, most
+            assert not tally.has_room(sense, exact * (1 - 1e-9), layer, variance, copies)
+            tally._bits, tally._most = dict(before), dict(most)
+            assert tally.has_room(sense, exact * (1 + 1e-9), layer, variance, copies)
+            tally._bits, tally._most = dict(before), dict(most)
+            assert tally.has_room(sense, 1e9, layer, variance, copies)
+            quick += tally._bits == before
+            tally.add(sense, layer, channel, variance, copies)
+        sent.append((layer, channel, variance, copies))
+        if rng.random() < 0.3:
+            layer, channel, variance, copies = sent.pop(int(rng.integers(len(sent))))
+            for sense in ("declared", "certified"):
+                tally.add(sense, layer, channel, variance, -copies)
+    assert quick > 60, "it works nothing out while there is much room"

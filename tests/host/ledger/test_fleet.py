@@ -9,12 +9,14 @@ pytest.importorskip("psycopg")
 
 from shotveil.host.leakage.composition import ChannelClass
 from shotveil.host.ledger import fleet
+from shotveil.host.ledger.accounts import LayerChannel
 from shotveil.host.ledger.budget import BudgetExhausted
 from shotveil.host.ledger.event_log import Event
 from shotveil.host.ledger.fleet import FleetFilter
 from shotveil.host.ledger.odometer import read_accounts, report
 from shotveil.host.ledger.stores import make_ledger, open_log
 from shotveil.models.common.checks import RangeError
+from tests.host.ledger.test_postgres_log import run
 from tests.host.parties.parties import NETWORK
 
 GOOD = ChannelClass(0.9, 0.01)
@@ -182,9 +184,10 @@ def test_what_did_not_get_to_disk_is_an_error_for_all_who_shared_the_turn(two, m
         other._log._query("SELECT pg_terminate_backend(%s)", (pid,))
     for thread in threads:
         thread.join()
-    # The first thread joined that turn. The others began a new one, on what is in the database.
-    assert len(errors) == 1
-    assert list(one.accounts.outstanding) == [before.sequence + 1, before.sequence + 2]
+    # All of them joined that turn. Whoever comes next begins a new one, on what is in the database.
+    assert len(errors) == 3 and other.log.verify() == before
+    one.reserve("s", 0, 0, 64, 1)
+    assert list(one.accounts.outstanding) == [before.sequence + 1]
     assert other.log.verify() == one.log.head
     assert other.log.holds(before)
 
@@ -237,3 +240,55 @@ def test_a_server_whose_name_was_lost_takes_it_again(two, monkeypatch):
     assert other._log.is_held(one._server)
     begin(other, "new", "bob")
     assert not other.accounts.sessions["s"].ended
+
+
+@pytest.mark.parametrize("lost", ["commit", "reserve"])
+def test_a_database_may_lose_a_commit_with_its_power_and_nothing_else(two, address, lost):
+    """A commit does not wait for the disk: without it the light stays charged as lost."""
+    one, other = two
+    begin(one, "s", "alice")
+    kept = one.reserve("s", 0, 0, 64, 1)
+    run(address, "CREATE TABLE old AS SELECT * FROM head")
+    if lost == "commit":
+        one.commit(kept)
+    else:
+        one.reserve("s", 1, 0, 10, 1)
+    with other._changed:
+        assert other.log.head.sequence == kept.sequence + 1
+    run(
+        address,
+        "ALTER TABLE events DISABLE TRIGGER ALL",
+        f"DELETE FROM events WHERE sequence > {kept.sequence}",
+        "DELETE FROM head",
+        "INSERT INTO head SELECT * FROM old",
+    )
+    for ledger in (other, one):
+        if lost == "reserve":
+            with pytest.raises(RangeError, match="was rolled back"):
+                ledger.set_budget(NETWORK.digest, 99.0, "declared")
+        else:
+            with ledger._changed:
+                assert list(ledger.accounts.outstanding) == [kept.sequence]
+    if lost == "commit":
+        one.commit(kept)
+        other.reserve("s", 0, 0, 64, 1)
+        assert other.log.verify() == other.log.head
+
+
+def test_only_a_turn_that_has_to_last_waits_for_the_disk(two, address):
+    one, _ = two
+    begin(one, "s", "alice")
+    waited = []
+    put_down = one._log._put_down
+
+    def watch():
+        put_down()
+        waited.append(one._log._turn.exec_driver_sql("SHOW synchronous_commit").scalar())
+
+    one._log._put_down = watch
+    made = one.reserve("s", 0, 0, 64, 1)
+    assert waited.pop() == "on"
+    one.commit(made)
+    assert waited.pop() == "off"
+    one.commit(one.reserve("s", 0, 0, 64, 1), {"evidence": b"x"}, LayerChannel(GOOD, GOOD, GOOD))
+    assert waited.pop() == "on"

@@ -212,8 +212,8 @@ def test_who_stands_still_with_the_lock_loses_it_and_readers_may_take_their_time
             stopped.begin()
             assert patient.begin().sequence == 3  # it waits until the other one has lost the lock
             patient.finish()
+            stopped.append("late", {})
             with pytest.raises(RangeError, match=r"timeout|closed|terminat"):
-                stopped.append("late", {})
-            stopped.finish(keep=False)
+                stopped.finish()
             stopped.close()
             assert len(list(events)) == 2

@@ -53,7 +53,7 @@ class World:
             for layer, rows in zip(NETWORK.layers, self._rows, strict=True)
         ]
         self.welcome = pb.Welcome(
-            version=3, session="secret", network="small", layers=shapes,
+            version=4, session="secret", network="small", layers=shapes,
             transmittance_out=0.8, decoy_rate=RATE,
         )  # fmt: skip
         for name, value in welcome.items():

@@ -20,7 +20,7 @@ LAYER = {"rows": 3, "columns": 4, "scale": 0.5, "gain": 1.3, "photons": 6.0}
 
 def welcome(layer=None, **changes):
     good = {
-        "version": 3, "session": "s", "network": "small", "digest": "ab" * 32,
+        "version": 4, "session": "s", "network": "small", "digest": "ab" * 32,
         "transmittance_out": 1.0, "decoy_rate": 0.1,
     }  # fmt: skip
     return pb.Welcome(layers=[pb.LayerShape(**{**LAYER, **(layer or {})})], **{**good, **changes})

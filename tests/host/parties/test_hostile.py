@@ -51,23 +51,23 @@ class Hostile:
     def call(self, number):
         """Make one call; the answer, or the refusal, is only counted."""
         server, link = (each[number % len(each)] for each in (self._server, self._link))
-        hello, long = pb.Hello(version=3), "x" * 100_000
+        hello, long = pb.Hello(version=4), "x" * 100_000
         try:
             match number % 5:
                 case 0:
                     self._unary(server, f"{rpc.MODEL}/Open", hello)
                 case 1:
-                    self._unary(server, f"{rpc.MODEL}/Open", pb.Hello(version=3, network=long))
+                    self._unary(server, f"{rpc.MODEL}/Open", pb.Hello(version=4, network=long))
                 case 2:  # a layer whose optics it never sets
                     welcome = pb.Welcome.FromString(self._unary(server, f"{rpc.MODEL}/Open", hello))
                     self._stream(
                         server,
                         f"{rpc.MODEL}/RunLayer",
-                        pb.LayerRequest(version=3, session=welcome.session, images=1),
+                        pb.LayerRequest(version=4, session=welcome.session, images=1),
                     )
                 case 3:
                     self._stream(
-                        link, f"{rpc.CLIENT_PORT}/Measure", pb.Settings(version=3, session=long)
+                        link, f"{rpc.CLIENT_PORT}/Measure", pb.Settings(version=4, session=long)
                     )
                 case _:
                     self._unary(server, f"{rpc.MODEL}/Close", os.urandom(1000))

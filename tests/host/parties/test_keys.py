@@ -78,17 +78,17 @@ def test_a_good_certificate_is_let_in_its_own_role_only(folders, served, caplog)
         caplog.at_level(logging.WARNING),
         pytest.raises(ProtocolError, match="of a client, not of a server") as refused,
     ):
-        as_server.drop(pb.Dropped(version=3))
+        as_server.drop(pb.Dropped(version=4))
     assert refused.value.refusal is Refusal.PERMISSION_DENIED
     assert "refused" in caplog.text
     as_server.hang_up()
     port = RemoteServerPort(address, read_keys(folders[0], SERVER))
     port.claim()
-    port.drop(pb.Dropped(version=3))
+    port.drop(pb.Dropped(version=4))
     port.hang_up()
     as_client = RemoteClientPort(address, read_keys(folders[0], SERVER))
     with pytest.raises(ProtocolError, match="of a server, not of a client"):
-        next(as_client.measure(pb.Settings(version=3)))
+        next(as_client.measure(pb.Settings(version=4)))
     as_client.hang_up()
     assert shots == []
 

@@ -19,7 +19,7 @@ class Listener:
 def test_every_message_goes_to_its_method_with_the_clients_name():
     server = Listener()
     model = LocalModel(server, "alice")
-    messages = pb.Hello(version=3), pb.LayerRequest(layer=2), pb.Goodbye(session="s")
+    messages = pb.Hello(version=4), pb.LayerRequest(layer=2), pb.Goodbye(session="s")
     for method, message in zip(("open", "run_layer", "close"), messages, strict=True):
         assert getattr(model, method)(message) == (method, message)
         assert server.heard.pop() == (method, message, "alice")

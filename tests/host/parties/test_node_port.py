@@ -31,7 +31,7 @@ CALIBRATION = ClientCalibration(
     gain=1.3,
 )
 WELCOME = pb.Welcome(
-    version=3, layers=[pb.LayerShape(rows=ROWS, columns=COLUMNS, scale=1.0)], decoy_rate=1 / 3
+    version=4, layers=[pb.LayerShape(rows=ROWS, columns=COLUMNS, scale=1.0)], decoy_rate=1 / 3
 )
 (XI,), _ = directions(np.random.default_rng(1).normal(size=(1, COLUMNS)))
 
@@ -94,7 +94,7 @@ def port(node):
 
 def settings(**other):
     parts = {"real": pack(XI.real), "imaginary": pack(XI.imag)}
-    given = {"version": 3, "session": "s", "gain": 1.3, "images": 1, "modes": len(XI)}
+    given = {"version": 4, "session": "s", "gain": 1.3, "images": 1, "modes": len(XI)}
     return pb.Settings(**(parts | given | other))
 
 

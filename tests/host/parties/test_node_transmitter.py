@@ -79,7 +79,7 @@ def shot(slots, drawn=DRAWN):
     own = [-1 - s for s in slots if s < 0]
     order = [s if s >= 0 else -1 - own.index(-1 - s) for s in slots]
     return pb.Shot(
-        version=3,
+        version=4,
         images=1,
         weights="w",
         order=Order(np.array([order]), np.ones((1, len(order)), int), False).to_bytes(),

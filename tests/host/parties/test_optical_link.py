@@ -23,13 +23,13 @@ ORDER = np.array([[2, 0, 3, 1], [3, 1, 0, 2], [0, 1, 2, 3]])
 
 
 def emission(key="weights", first=0, stop=ROWS, **other):
-    fields = {"version": 3, "key": key, "scale": 1.0, "rows": ROWS, "modes": MODES}
+    fields = {"version": 4, "key": key, "scale": 1.0, "rows": ROWS, "modes": MODES}
     x, p = pack(X[first:stop]), pack(P[first:stop])
     return pb.Emission(**(fields | {"first": first, "x": x, "p": p} | other))
 
 
 def settings(**other):
-    fields = {"version": 3, "session": "s", "gain": 1.3, "images": 3, "modes": MODES}
+    fields = {"version": 4, "session": "s", "gain": 1.3, "images": 3, "modes": MODES}
     parts = {"real": pack(XI.real), "imaginary": pack(XI.imag)}
     return pb.Settings(**(fields | parts | other))
 
@@ -40,7 +40,7 @@ def packed(names):
 
 
 def shot(**other):
-    fields = {"version": 3, "session": "s", "images": 3, "weights": "weights", "stop": ROWS}
+    fields = {"version": 4, "session": "s", "images": 3, "weights": "weights", "stop": ROWS}
     order = other.pop("order", ORDER)
     order = order.to_bytes() if isinstance(order, Order) else packed(order)
     return pb.Shot(**(fields | {"order": order, "last": True} | other))
@@ -182,7 +182,7 @@ def test_dropping_a_session_lets_both_ends_go():
     link = SimulatedLink(LINK, 1, patience=30)
     link.load([emission()])
     readings = link.measure(settings())
-    dropped = pb.Dropped(version=3, session="s", refusal="RESOURCE_EXHAUSTED", reason="spent")
+    dropped = pb.Dropped(version=4, session="s", refusal="RESOURCE_EXHAUSTED", reason="spent")
     timer = threading.Timer(0.1, link.drop, [dropped])
     timer.start()
     calls = [
@@ -195,7 +195,7 @@ def test_dropping_a_session_lets_both_ends_go():
             call()
         assert found.value.refusal is Refusal.RESOURCE_EXHAUSTED
     timer.join()
-    link.drop(pb.Dropped(version=3, session="s"))
+    link.drop(pb.Dropped(version=4, session="s"))
     with refused("spent"):  # the first word stands
         link.emit(shot())
 
@@ -205,7 +205,7 @@ def test_dropping_a_session_lets_both_ends_go():
 )
 def test_bad_ends_are_refused(link, bad, text):
     with refused(text):
-        link.drop(pb.Dropped(version=3, session="s", **bad))
+        link.drop(pb.Dropped(version=4, session="s", **bad))
     link.measure(settings())
 
 
@@ -230,9 +230,9 @@ def test_batches_whose_client_left_make_room(monkeypatch):
 def test_a_link_tells_of_a_session_that_was_dropped_that_its_light_never_left():
     link = SimulatedLink(Link(1.3, 6.0), 1)
     epoch = link.claim().epoch
-    link.begin(pb.Announcement(version=3, session="s", client="alice", epoch=epoch))
-    link.drop(pb.Dropped(version=3, session="s"))
-    asked = pb.Light(version=3, session="s", batch=2, layer=1, part=0, epoch=epoch)
+    link.begin(pb.Announcement(version=4, session="s", client="alice", epoch=epoch))
+    link.drop(pb.Dropped(version=4, session="s"))
+    asked = pb.Light(version=4, session="s", batch=2, layer=1, part=0, epoch=epoch)
     assert json.loads(link.state(asked).body)["emitted"] is False
     asked.session = "t"  # of which it never heard
     assert json.loads(link.state(asked).body)["emitted"] is None

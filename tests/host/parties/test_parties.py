@@ -204,7 +204,7 @@ def test_layers_go_in_order_once_each(tmp_path):
 
         def ask(batch, layer, images=5, name="alice", session=session):
             request = pb.LayerRequest(
-                version=3, session=session, batch=batch, layer=layer, images=images
+                version=4, session=session, batch=batch, layer=layer, images=images
             )
             return server.run_layer(request, name)
 
@@ -237,7 +237,7 @@ def told_alone(ledger):
 def test_a_client_that_never_sets_its_optics_is_charged_nothing(tmp_path):
     with parties(tmp_path) as (ledger, server, client):
         session = client().welcome.session
-        request = pb.LayerRequest(version=3, session=session, batch=0, layer=0, images=5)
+        request = pb.LayerRequest(version=4, session=session, batch=0, layer=0, images=5)
         with _Refused(Refusal.DEADLINE_EXCEEDED):
             list(server.run_layer(request, "alice"))
         assert told_alone(ledger) and not ledger.accounts.outstanding
@@ -250,7 +250,7 @@ def _settings(session, images, batch=0):
     xi = np.zeros((images, 21))
     xi[:, 0] = 1
     return pb.Settings(
-        version=3,
+        version=4,
         session=session,
         batch=batch,
         layer=0,
@@ -268,7 +268,7 @@ def test_light_that_the_link_shows_was_never_sent_is_not_charged(tmp_path):
     with parties(tmp_path, tap=lambda link: links.append(link) or link) as (ledger, server, client):
         session = client().welcome.session
         links[0].measure(_settings(session, images=3))
-        request = pb.LayerRequest(version=3, session=session, batch=0, layer=0, images=5)
+        request = pb.LayerRequest(version=4, session=session, batch=0, layer=0, images=5)
         with _Refused(Refusal.FAILED_PRECONDITION):
             list(server.run_layer(request, "alice"))
         kinds = [event.kind for event in ledger.log.events()]

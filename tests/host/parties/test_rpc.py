@@ -33,7 +33,7 @@ class Model:
         self.heard.append(("open", hello, client))
         if self.trouble:
             raise self.trouble
-        return pb.Welcome(version=3, session="s", network=hello.network)
+        return pb.Welcome(version=4, session="s", network=hello.network)
 
     def run_layer(self, request, client):
         self.heard.append(("run_layer", request, client))
@@ -133,7 +133,7 @@ def link(keys):
 
 def test_a_model_hears_what_was_asked_and_by_whom(model):
     answers, remote, _ = model
-    assert remote.open(pb.Hello(version=3, network="n")).network == "n"
+    assert remote.open(pb.Hello(version=4, network="n")).network == "n"
     parts = remote.run_layer(pb.LayerRequest(layer=3, images=2))
     assert [p.part for p in parts] == [0, 1]
     assert remote.close(pb.Goodbye(session="s")).images == 7
@@ -142,7 +142,7 @@ def test_a_model_hears_what_was_asked_and_by_whom(model):
         ("run_layer", "alice"),
         ("close", "alice"),
     ]
-    assert answers.heard[0][1] == pb.Hello(version=3, network="n")
+    assert answers.heard[0][1] == pb.Hello(version=4, network="n")
     assert answers.heard[1][1].layer == 3 and answers.heard[2][1].session == "s"
 
 

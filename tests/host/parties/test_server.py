@@ -21,9 +21,10 @@ from shotveil.host.parties.server import (
     ServerSettings,
     disclosed_bits,
 )
+from shotveil.host.parties.transmitter import decoys_of
 from shotveil.host.protocol import messages_pb2 as pb
 from shotveil.host.protocol.order import Order
-from shotveil.host.protocol.wire import MOST_REASON, ProtocolError, Refusal, unpack
+from shotveil.host.protocol.wire import MOST_REASON, ProtocolError, Refusal
 from shotveil.host.run.schedule import Part
 from shotveil.host.verification.monitor import MonitorSettings
 from shotveil.models.common.checks import RangeError
@@ -111,16 +112,16 @@ class Setup:
     def account(self):
         return self.ledger.accounts.networks[NETWORK.digest]
 
-    def open(self, client="alice", network="", version=3):
+    def open(self, client="alice", network="", version=4):
         return self.server.open(pb.Hello(version=version, network=network), client)
 
-    def layer(self, session, layer, batch=0, images=5, checks=0, client="alice", version=3):
+    def layer(self, session, layer, batch=0, images=5, checks=0, client="alice", version=4):
         request = pb.LayerRequest(
             version=version, session=session, batch=batch, layer=layer, images=images, checks=checks
         )
         return self.server.run_layer(request, client)
 
-    def close(self, session, client="alice", version=3):
+    def close(self, session, client="alice", version=4):
         return self.server.close(pb.Goodbye(version=version, session=session), client)
 
 
@@ -140,7 +141,7 @@ def refused(kind, reason=""):
 
 def test_a_session_begins_with_what_the_client_has_to_know(at):
     welcome = at.open()
-    assert welcome.version == 3 and len(welcome.session) == 32 and welcome.network == "small"
+    assert welcome.version == 4 and len(welcome.session) == 32 and welcome.network == "small"
     assert [(s.rows, s.columns, s.bias, s.scale) for s in welcome.layers] == [
         (8, 6, True, ROWS[0].scale),
         (4, 8, False, ROWS[1].scale),
@@ -185,13 +186,11 @@ def test_a_layer_is_reserved_before_its_light_and_committed_after(at):
     first, second = at.light.shots
     for shot, p, rows in zip((first, second), progress, ([0, 1, 2, 3], [4, 5, 6, 7]), strict=True):
         assert np.sort(orders(p, 7)).tolist() == [[-1, *rows]] * 7 and p.order == shot.order
-        assert (shot.version, shot.session, shot.batch, shot.layer) == (3, session, 0, 0)
+        assert (shot.version, shot.session, shot.batch, shot.layer) == (4, session, 0, 0)
         assert shot.images == 7 and shot.part == p.part
         assert at.light.held[shot.weights].rows == 8
-    drawn = [unpack("x", shot.decoy_x, (1, 3)) for shot in (first, second)]
-    peak = max(np.abs(unpack("x", v, (1, 3))).max() for s in (first, second) for v in
-               (s.decoy_x, s.decoy_p))  # fmt: skip
-    assert not np.allclose(*drawn) and first.decoy_peak == second.decoy_peak == peak
+    drawn = [decoys_of(shot, at.light.held[shot.weights])[0] for shot in (first, second)]
+    assert drawn[0].shape == (1, 3) and not np.allclose(*drawn)
     assert [(s.first, s.stop, s.last) for s in (first, second)] == [(0, 4, False), (4, 8, True)]
     assert at.account.total.copies() == 8 * 7, "checks are charged like images"
     np.testing.assert_array_equal(at.ledger.accounts.sessions[session].committed[0], [7] * 8)
@@ -212,7 +211,7 @@ def test_order_and_decoys_are_drawn_anew_for_each_repetition_and_part(at):
     # A slot is a row's no more often in one batch than in others.
     same = np.mean([np.mean(orders(shot)[1:] == orders(shot)[0]) for shot in shots])
     assert abs(same - 1 / 5) < 0.05
-    assert len({shot.decoy_x for shot in at.light.shots}) == len(at.light.shots)
+    assert len({shot.decoy_seed for shot in at.light.shots}) == len(at.light.shots)
 
 
 def test_images_count_when_their_last_layer_is_done(at):

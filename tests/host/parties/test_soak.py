@@ -236,7 +236,7 @@ def test_malformed_messages_harm_nobody(tmp_path, monkeypatch):
         at_server = f"127.0.0.1:{port}"
         model, light = RemoteModel(at_server, keys), RemoteClientPort(at_link, keys)
         expected = DataClient(model, light, rng).classify(IMAGES[:5]).shape
-        session = model.open(pb.Hello(version=3)).session
+        session = model.open(pb.Hello(version=4)).session
         before = len(shots)
 
         targets = raw_calls(tmp_path, at_server, at_link, server_port._metadata)
@@ -246,7 +246,7 @@ def test_malformed_messages_harm_nobody(tmp_path, monkeypatch):
                 jobs = []
                 for number in range(250):  # opens fewer sessions than there may be
                     if number % 50 == 0:
-                        session = model.open(pb.Hello(version=3)).session
+                        session = model.open(pb.Hello(version=4)).session
                     place = int(rng.integers(len(targets)))
                     kind, message, call = targets[place]
                     jobs.append((call, kind, malform(message(session, rng), rng)))
@@ -322,7 +322,7 @@ def raw_calls(folder, at_server, at_link, held):
         xi = np.zeros((images, modes))
         xi[:, 0] = 1
         return pb.Settings(
-            version=3,
+            version=4,
             session=session,
             batch=number(rng, 1000),
             layer=number(rng, 2),
@@ -336,12 +336,12 @@ def raw_calls(folder, at_server, at_link, held):
     def emission(session, rng):
         x = rng.normal(size=(2, 3)).tobytes()
         key = f"fuzz {number(rng)}"
-        return pb.Emission(version=3, key=key, scale=1.0, rows=2, modes=3, x=x, p=x)
+        return pb.Emission(version=4, key=key, scale=1.0, rows=2, modes=3, x=x, p=x)
 
     def shot(session, rng):
         first, stop = number(rng), number(rng, 8)
         return pb.Shot(
-            version=3,
+            version=4,
             session=session,
             batch=number(rng, 1000),
             layer=0,
@@ -356,22 +356,22 @@ def raw_calls(folder, at_server, at_link, held):
 
     def request(session, rng):
         return pb.LayerRequest(
-            version=3, session=session, batch=number(rng, 3), layer=number(rng), images=number(rng)
+            version=4, session=session, batch=number(rng, 3), layer=number(rng), images=number(rng)
         )
 
     return [
-        (pb.Hello, lambda s, r: pb.Hello(version=3), Call(model, f"/{M}/Open", "unary")),
+        (pb.Hello, lambda s, r: pb.Hello(version=4), Call(model, f"/{M}/Open", "unary")),
         (pb.LayerRequest, request, Call(model, f"/{M}/RunLayer", "stream")),
         (
             pb.Goodbye,
-            lambda s, r: pb.Goodbye(version=3, session="0" * 32),
+            lambda s, r: pb.Goodbye(version=4, session="0" * 32),
             Call(model, f"/{M}/Close", "unary"),
         ),
         (pb.Emission, emission, Call(server, f"/{S}/Load", "collect", held)),
         (pb.Shot, shot, Call(server, f"/{S}/Emit", "unary", held)),
         (
             pb.Dropped,
-            lambda s, r: pb.Dropped(version=3, session="x", keys=["fuzz 1"]),
+            lambda s, r: pb.Dropped(version=4, session="x", keys=["fuzz 1"]),
             Call(server, f"/{S}/Drop", "unary", held),
         ),
         (pb.Settings, settings, Call(client, f"/{C}/Measure", "stream")),
@@ -418,7 +418,7 @@ def test_malformed_light_harms_nobody():
 
     def optics(session):
         return pb.Settings(
-            version=3,
+            version=4,
             session=session,
             gain=1.3,
             images=repetitions,
@@ -431,7 +431,7 @@ def test_malformed_light_harms_nobody():
         for repetition in range(repetitions):
             for first in (0, 2):
                 yield pb.Light(
-                    version=3,
+                    version=4,
                     session=session,
                     repetitions=repetitions,
                     slots=slots,
@@ -458,7 +458,7 @@ def test_malformed_light_harms_nobody():
             counted["accepted"] += 1
         except (ProtocolError, DecodeError):
             counted["refused"] += 1
-        link.drop(pb.Dropped(version=3, session=session))
+        link.drop(pb.Dropped(version=4, session=session))
     print(f"\n{MESSAGES} malformed lights: {counted}")
     assert counted["refused"] > MESSAGES / 2
     readings = link.measure(optics("last"))

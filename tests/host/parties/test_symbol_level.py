@@ -156,11 +156,11 @@ def test_a_link_takes_only_what_its_level_is_for(tmp_path):
     with parties(tmp_path, symbol_level=True) as (_, server, _):
         port = server._light._port
     with pytest.raises(ProtocolError, match="takes the light itself"):
-        port.emit(pb.Shot(version=3))
+        port.emit(pb.Shot(version=4))
     other = tmp_path / "other"
     other.mkdir()
     with parties(other) as (_, server, _), pytest.raises(ProtocolError, match="takes rows"):
-        next(server._light._port.send(iter([pb.Light(version=3)])))
+        next(server._light._port.send(iter([pb.Light(version=4)])))
     with (
         pytest.raises(RangeError, match="acts on light"),
         parties(other, interference=interference("tap", None)),

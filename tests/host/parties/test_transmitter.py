@@ -6,6 +6,7 @@ import pytest
 from shotveil.host.parties.transmitter import (
     RepeatingTransmitter,
     SymbolTransmitter,
+    decoys_of,
     transmitter_for,
 )
 from shotveil.host.protocol import messages_pb2 as pb
@@ -44,7 +45,7 @@ class Port:
 def shot(order=((1, 0, 2), (2, 1, 0)), **other):
     if not isinstance(order, Order):
         order = Order(np.array(order), np.ones_like(order), False)
-    fields = {"version": 3, "weights": "w", "images": 2, "mixed": order.mixed}
+    fields = {"version": 4, "weights": "w", "images": 2, "mixed": order.mixed}
     return pb.Shot(**(fields | {"order": order.to_bytes()} | other))
 
 
@@ -142,3 +143,26 @@ def test_sums_of_other_modes_are_refused():
         transmitter.hold("w", ROWS)
         with pytest.raises(ProtocolError, match=text):
             transmitter.send(shot())
+
+
+def test_decoys_are_drawn_by_their_seed_or_taken_from_the_shot():
+    seed, other = bytes(range(32)), bytes(32)
+    order = np.array([[-1, 0, 1, -2, 2], [2, -2, 0, -1, 1]])
+    x, p = decoys_of(shot(order, decoys=2, decoy_seed=seed), ROWS)
+    assert x.shape == p.shape == (2, 5)
+    np.testing.assert_array_equal(decoys_of(shot(order, decoys=2, decoy_seed=seed), ROWS)[0], x)
+    assert not np.allclose(decoys_of(shot(order, decoys=2, decoy_seed=other), ROWS)[0], x)
+    many, _ = decoys_of(shot(order, decoys=4000, decoy_seed=seed), ROWS)
+    mean = np.mean([ROWS.x**2, ROWS.p**2])
+    assert np.mean(many**2) / mean == pytest.approx(1, abs=0.6)
+    assert [len(each) for each in decoys_of(shot(order), ROWS)] == [0, 0]
+    with pytest.raises(ProtocolError, match=r"decoys × modes = .* is outside"):
+        decoys_of(shot(order, decoys=1 << 30, decoy_seed=seed), ROWS)
+    port = Port([record(5, 1.0), record(5, 2.0)])
+    transmitter = SymbolTransmitter(port, RNG)
+    transmitter.hold("w", ROWS)
+    transmitter.send(shot(order, decoys=2, decoy_seed=seed))
+    everything = np.concatenate([ROWS.x, x[::-1]])
+    np.testing.assert_array_equal(
+        np.frombuffer(port.lights[0].x).reshape(5, 5), everything[order[0]]
+    )

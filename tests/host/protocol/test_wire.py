@@ -25,7 +25,7 @@ from shotveil.host.protocol.wire import (
 
 def test_what_is_spoken_between_versions_of_this_software():
     """Limits that the other party relies on: a change of one is a change of the protocol."""
-    assert (VERSION, wire.MOST_BYTES, wire.MOST_IMAGES) == (3, 16 * 1024**2, 1024)
+    assert (VERSION, wire.MOST_BYTES, wire.MOST_IMAGES) == (4, 16 * 1024**2, 1024)
     assert (wire.MOST_MODES, wire.MOST_ROWS, wire.MOST_REASON) == (65536, 1048576, 1000)
     assert wire.MOST_MAGNITUDE == 1e15
     assert all(refusal.name == refusal.value for refusal in Refusal)
@@ -40,9 +40,9 @@ def test_a_refusal_says_why():
 
 
 def test_one_version_is_spoken():
-    check_version(pb.Hello(version=3))
-    for version in (0, 2, 4):
-        with pytest.raises(ProtocolError, match=f"version {version} is not spoken; allowed: 3"):
+    check_version(pb.Hello(version=4))
+    for version in (0, 2, 3, 5):
+        with pytest.raises(ProtocolError, match=f"version {version} is not spoken; allowed: 4"):
             check_version(pb.Hello(version=version))
 
 

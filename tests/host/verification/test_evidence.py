@@ -11,6 +11,7 @@ from shotveil.host.verification.evidence import (
     HonestNoise,
     excess_evidence,
     flatness_evidence,
+    largest_flatness_evidence,
     loss_evidence,
     variance_evidence,
 )
@@ -340,3 +341,14 @@ def test_a_variance_is_above_zero(variance):
 def test_the_peak_of_one_is_the_least():
     noise = HonestNoise(4, 1.0, 1.0, 0.2)
     assert np.isfinite(flatness_evidence(noise, noise_alone(4.0, 4), 1.0))
+
+
+def test_the_mode_with_the_largest_residual_has_the_largest_evidence():
+    rng = np.random.default_rng(12)
+    noise = HonestNoise.declared(Link(1.3, 6.0), 40)
+    for often in (np.full(40, 50), rng.integers(1, 90, 40), np.zeros(40, int)):
+        q = rng.normal(0, 3, (90, 40)) * (np.arange(90)[:, None] < often)
+        y = (q + rng.normal(0, 1.2, q.shape)) * (np.arange(90)[:, None] < often)
+        seen = SymbolStatistics(often, (q * q).sum(0), (q * y).sum(0), (y * y).sum(0))
+        largest = largest_flatness_evidence(noise, seen, 8.0)
+        assert largest == pytest.approx(flatness_evidence(noise, seen, 8.0).max(), abs=1e-12)

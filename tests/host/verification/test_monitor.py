@@ -172,9 +172,7 @@ def given_evidence(monkeypatch, excess, loss, single):
     place = "shotveil.host.verification.monitor."
     monkeypatch.setattr(place + "excess_evidence", lambda parts: np.float64(excess))
     monkeypatch.setattr(place + "loss_evidence", lambda parts: np.float64(loss))
-    monkeypatch.setattr(
-        place + "flatness_evidence", lambda noise, decoys, peak: np.array([single - 9, single])
-    )
+    monkeypatch.setattr(place + "largest_flatness_evidence", lambda noise, decoys, peak: single)
 
 
 SETTINGS = MonitorSettings(false_alarm_probability=1e-5, warning_probability=1e-2)

@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 
 from shotveil.models.common.checks import RangeError
-from shotveil.models.link.encoding import directions, encode_rows, modes_of, pair, unpair
+from shotveil.models.link.encoding import (
+    EncodedRows,
+    directions,
+    encode_rows,
+    modes_of,
+    pair,
+    unpair,
+)
 
 
 @pytest.mark.parametrize("columns", [1, 2, 5, 784])
@@ -54,3 +61,14 @@ def test_refuses_data_without_direction(data):
 def test_no_modulation_is_darkness():
     rows = encode_rows(np.ones((2, 4)), 0.0)
     assert rows.scale == 0 and not rows.x.any() and not rows.p.any()
+
+
+def test_a_block_of_rows_has_the_products_of_its_own_rows():
+    rng = np.random.default_rng(4)
+    rows = encode_rows(rng.normal(size=(7, 10)), 12.0)
+    block = rows.block(2, 5)
+    alone = EncodedRows(rows.x[2:5], rows.p[2:5], rows.scale)
+    assert block.rows == 3 and block.scale == rows.scale
+    np.testing.assert_array_equal(block.products, alone.products)
+    expected = [(rows.x**2).sum(1), (rows.p**2).sum(1), (rows.x * rows.p).sum(1)]
+    np.testing.assert_allclose(rows.products, expected)

@@ -9,7 +9,7 @@ from scipy.stats import ks_2samp
 
 from shotveil.models.link.encoding import directions, encode_rows
 from shotveil.models.link.optics import Detector, Link
-from shotveil.models.link.sufficient import read_sufficient
+from shotveil.models.link.sufficient import Overlaps, read_sufficient
 from shotveil.models.link.symbols import read_symbols
 
 SHOTS = 30_000
@@ -144,3 +144,18 @@ def test_counts_every_symbol():
         ALL, rows, directions(np.ones((2, 4)))[0], np.random.default_rng(5)
     ).statistics
     np.testing.assert_array_equal(statistics.count, [8, 8])
+
+
+def test_overlaps_that_are_known_already_change_nothing():
+    rng = np.random.default_rng(5)
+    rows = encode_rows(rng.normal(size=(6, 8)), 12.0)
+    xi, _ = directions(rng.normal(size=(2, 8)))
+    link, twice = Link(1.3, 6.0), np.array([0, 1, 1])
+    of_each = Overlaps.of(rows, xi)
+    np.testing.assert_allclose(of_each.xp + of_each.pq, (xi.real @ rows.x.T) + xi.imag @ rows.p.T)
+    np.testing.assert_allclose(of_each.pp - of_each.xq, (xi.real @ rows.p.T) - xi.imag @ rows.x.T)
+    known = of_each.take(twice)
+    one = read_sufficient(link, rows, xi[twice], np.random.default_rng(1), overlaps=known)
+    other = read_sufficient(link, rows, xi[twice], np.random.default_rng(1))
+    np.testing.assert_allclose(one.values, other.values)
+    np.testing.assert_allclose(one.statistics.yy, other.statistics.yy)
