@@ -1,6 +1,6 @@
 """Proof: no port ever overflows, and a host that respects the limit it was told finds room.
 
-Rooms fall where a port closes: its table may not change while light is on, or the receiver restarts.
+Rooms fall where a port closes: a table may not change while light is on, or the receiver restarts.
 A host that was told of more room then is refused, and the refusal tells it what room there is.
 """
 

@@ -15,11 +15,16 @@ import numpy as np
 from shotveil.models.common.checks import RangeError, require
 from shotveil.sim.proofs.mutations import ROOT, Mutation
 
-# What is mutated by default: where a mistake costs a secret, and the models that gateware follows.
-ROOMS = (
-    "host/leakage", "host/ledger", "host/verification", "host/parties", "models/digitiser",
-    "models/drive", "models/host_link", "models/node", "models/signal",
-)  # fmt: skip
+# What is mutated: where a mistake costs a secret, and the gateware with the models that it follows.
+_BLOCKS = ("digitiser", "drive", "host_link", "node")
+GROUPS = {
+    "evidence": ("host/leakage", "host/ledger", "host/verification", "host/parties"),
+    "gateware": (
+        *(f"gateware/{block}" for block in (*_BLOCKS, "primitives")),
+        *(f"models/{block}" for block in (*_BLOCKS, "signal")),
+    ),
+}
+ROOMS = tuple(room for rooms in GROUPS.values() for room in rooms)
 _OTHER: dict[type[ast.AST], tuple[str, str]] = {
     ast.Lt: ("<", "<="), ast.LtE: ("<=", "<"), ast.Gt: (">", ">="), ast.GtE: (">=", ">"),
     ast.Eq: ("==", "!="), ast.NotEq: ("!=", "=="), ast.In: ("in", "not in"),
@@ -31,12 +36,13 @@ _OTHER: dict[type[ast.AST], tuple[str, str]] = {
 }  # fmt: skip
 
 
-def files(name: str = "", root: Path = ROOT) -> list[str]:
-    """Return the files of `ROOMS` whose path holds `name` and that have tests of their own.
+def files(name: str = "", group: str | None = None, root: Path = ROOT) -> list[str]:
+    """Return the files of a group, or of all, whose path holds `name` and that have tests.
 
     Raises `RangeError` if there is none.
     """
-    found = [path.relative_to(root) for room in ROOMS for path in sorted((root / room).rglob("*"))]
+    rooms = GROUPS[group] if group else ROOMS
+    found = [path.relative_to(root) for room in rooms for path in sorted((root / room).rglob("*"))]
     chosen = [
         str(file)
         for file in found
@@ -45,7 +51,7 @@ def files(name: str = "", root: Path = ROOT) -> list[str]:
     ]
     if not chosen:
         raise RangeError(
-            f"file = {name!r} is none; allowed: a part of a file in {', '.join(ROOMS)}"
+            f"file = {name!r} is none; allowed: a part of a file in {', '.join(rooms)}"
         )
     return chosen
 
@@ -61,15 +67,17 @@ def mutants(file: str, root: Path = ROOT) -> list[Mutation]:
     return found
 
 
-def drawn(name: str, number: int, seed: int, root: Path = ROOT) -> list[Mutation]:
-    """Return `number` mutants of the files whose path holds `name`, drawn at random, by file.
+def drawn(
+    name: str, number: int, seed: int, group: str | None = None, root: Path = ROOT
+) -> list[Mutation]:
+    """Return `number` mutants of the `files` of a name and group, drawn at random, by file.
 
     All of them are returned where there are fewer. Raises `RangeError` for a number below 1, a seed
     below 0, or if there is no such file.
     """
     require("number", number, at_least=1, integer=True)
     require("seed", seed, at_least=0, integer=True)
-    every = [mutant for file in files(name, root) for mutant in mutants(file, root)]
+    every = [mutant for file in files(name, group, root) for mutant in mutants(file, root)]
     chosen = np.random.default_rng(seed).permutation(len(every))[:number]
     return [every[index] for index in sorted(chosen)]
 
