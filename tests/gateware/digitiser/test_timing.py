@@ -7,6 +7,7 @@ frames by the clock alone.
 import numpy as np
 import pytest
 
+from shotveil.gateware.digitiser.synchroniser import Synchroniser
 from shotveil.gateware.digitiser.timing import Timing
 from shotveil.models.digitiser.spec import DigitiserSpec
 from shotveil.sim.cases.digitiser import synchroniser_cases
@@ -20,6 +21,15 @@ def test_frames_are_those_of_the_model(free_run):
     spec = bit_true.SPECS[2]
     given = synchroniser_cases(spec, 3000, np.random.default_rng(11), free_run=free_run)
     check(AmaranthBench(bit_true.BLOCKS["synchroniser"].component(spec)), given)
+
+
+@pytest.mark.parametrize("free_run", [0, 1])
+def test_frames_are_found_while_times_wrap(free_run):
+    """The node's sample numbers wrap after 2 s; these wrap every 2,048 samples."""
+    spec = bit_true.SPECS[2]
+    given = synchroniser_cases(spec, 6000, np.random.default_rng(12), free_run=free_run)
+    assert max(case.run.due["o"] for case in given) > 3 * 2048
+    check(AmaranthBench(Synchroniser(spec, time_bits=11)), given)
 
 
 def test_a_judgement_must_be_over_when_the_frame_starts():
