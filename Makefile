@@ -144,8 +144,8 @@ coverage: .venv/.setup-test  ## branch coverage of leakage, ledger, verification
 	    --cov-report term-missing:skip-covered \
 	    $(foreach room,leakage ledger verification parties,--cov host/$(room) tests/host/$(room))
 
-mutation: .venv/.setup-test  ## plant N=200 random changes in leakage, ledger, verification, parties and the models; say what survives (hours)
-	$(BIN)/shotveil lab mutations $(FILE) --drawn $(or $(N),200) --seed $(or $(SEED),1)
+mutation: .venv/.setup-test  ## plant N=200 random changes in GROUP=evidence or gateware, or both; say what survives (hours)
+	$(BIN)/shotveil lab mutations $(FILE) --drawn $(or $(N),200) --seed $(or $(SEED),1) $(if $(GROUP),--group $(GROUP))
 
 soak: .venv/.setup-test  ## the long floors: 500 kills, 10^5 malformed messages at each party, 10^4 sessions (an hour)
 	SHOTVEIL_SOAK=1 $(BIN)/pytest -s --timeout 0 tests/host/parties/test_soak.py

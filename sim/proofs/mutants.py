@@ -1,7 +1,9 @@
 """Mutants: mutations that are made by rule, of any file, as other tools for Python make them.
 
 Each changes one operator, comparison or number on one line. Text, annotations, docstrings,
-decorators and what only a type checker reads are left alone, as no test can notice them.
+decorators and what only a type checker reads are left alone, as no test can notice them. So is
+`reset_less`: registers of data have no reset for the sake of the clock, and their values do not
+count before the first valid one.
 """
 
 from __future__ import annotations
@@ -131,6 +133,6 @@ def _seen(node: ast.AST) -> Iterator[ast.AST]:
     for name, value in ast.iter_fields(node):
         for child in value if isinstance(value, list) else [value]:
             told = isinstance(child, ast.JoinedStr | ast.Raise | ast.Assert)  # text, and for types
-            strict = isinstance(child, ast.keyword) and child.arg == "strict"
-            if isinstance(child, ast.AST) and name not in hidden and not told and not strict:
+            flag = isinstance(child, ast.keyword) and child.arg in ("strict", "reset_less")
+            if isinstance(child, ast.AST) and name not in hidden and not told and not flag:
                 yield child
