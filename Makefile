@@ -136,6 +136,9 @@ grants: .venv/.setup-test  ## 10^5 random hosts against the transmitter's gatewa
 layouts: .venv/.setup-test  ## 50 random layouts on each compiled receiver: equal to the model, nothing lost
 	$(BIN)/shotveil lab layouts
 
+soak-node: .venv/.setup-test  ## N=10000 hosts killed at any byte, settings written during batches: the next batch is the model's (an hour)
+	$(BIN)/shotveil lab hosts --kills $(or $(N),10000) --seed $(or $(SEED),1)
+
 mutations: .venv/.setup-test  ## plant 40 changes in gateware and models, which their tests have to find (many minutes)
 	$(BIN)/shotveil lab mutations $(FILE)
 

@@ -23,21 +23,16 @@ from shotveil.host.devices.transport import LinkLost, Transport
 from shotveil.models.common.checks import require
 from shotveil.models.common.fixedpoint import IntArray
 from shotveil.models.digitiser.correlator import threshold
-from shotveil.models.digitiser.spec import DigitiserSettings, DigitiserSpec
-from shotveil.models.drive.spec import DriveSettings, DriveSpec
+from shotveil.models.digitiser.spec import DigitiserSettings
+from shotveil.models.drive.spec import DriveSettings
 from shotveil.models.node import chain
 from shotveil.models.node.register import Access, RegisterMap
 from shotveil.models.node.spec import NodeSpec
 from shotveil.models.signal.frame import FrameLayout
 from shotveil.sim.loop.node_device import NodePipe
 
-# Small memories make restarts short, and short rows many batches.
-SPEC = NodeSpec(
-    role="server",
-    drive=DriveSpec(row_capacity=512),
-    digitiser=DigitiserSpec(modes=64, row_capacity=512),
-    replay=1024,
-)
+SPEC = NodeSpec(role="server")
+# Short rows make many batches.
 GUARD = SPEC.digitiser.span
 LAYOUTS = (
     FrameLayout(row=48, pilots=2, pilot_spacing=24, vacuum=8, guard=GUARD),
@@ -95,14 +90,16 @@ def run(
 ) -> HostsSeen:
     """Kill so many hosts of one node, which is never reset, and let another play after each.
 
-    `progress` is called with 1 after each. Raises `Wrong`, and `RangeError` for a number below 1.
+    `progress` is called after each, with 1 if it was killed. Raises `Wrong`, and `RangeError` for a
+    number below 1.
     """
     require("kills", kills, at_least=1, integer=True)
     pipe = NodePipe(SPEC, block=BLOCK, record=True)
     seen = HostsSeen()
     while seen.kills < kills:
         left = int(rng.integers(1, BYTES))
-        if _dies(pipe, left, rng):
+        dies = _dies(pipe, left, rng)
+        if dies:
             seen.kills += 1
             seen.killed_at.append(left)
         else:
@@ -111,7 +108,7 @@ def run(
             pipe.advance()
         pipe.take()  # what the node said to the dead
         _plays(pipe, rng, seen)
-        progress(1)
+        progress(int(dies))
     return seen
 
 

@@ -105,3 +105,25 @@ def _taken_at(received, row, period, sent):
     simulator.add_testbench(bench)
     simulator.run()
     return seen["skip"], seen["symbols"]
+
+
+def test_there_is_room_as_long_as_another_row_fits():
+    depth, row = SMALL.replay, 48
+    dut = Replay(SMALL)
+    room = []
+
+    async def bench(ctx):
+        ctx.set(dut.row, row)
+        ctx.set(dut.period, 700)
+        for stored in range(depth):
+            ctx.set(dut.taken, 1)
+            await ctx.tick()
+            ctx.set(dut.taken, 0)
+            await ctx.tick().repeat(4)
+            room.append((stored + 1, ctx.get(dut.room)))
+
+    simulator = Simulator(dut)
+    simulator.add_clock(8e-9)
+    simulator.add_testbench(bench)
+    simulator.run()
+    assert room == [(stored, int(stored + row <= depth)) for stored, _ in room]
