@@ -15,6 +15,17 @@ EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
             'factor = register(narrow, signed(19), f"factor_{name}", stage)',
         ): "the register holds a value of 18 bits, and one bit more repeats its sign",
     },
+    "gateware/host_link/endpoint.py": {
+        (
+            "beyond.eq(request.target[:12] + request.count[: payloads.COUNT]),",
+            "beyond.eq(request.target[:13] + request.count[: payloads.COUNT]),",
+        ): "a target with bit 12 is refused in any case: it is no low address",
+    },
+    "gateware/node/reading.py": {
+        ('"hide": In(1),', '"hide": In(2),'): (
+            "one bit drives it, so the second is always zero, and any bit that is high hides"
+        ),
+    },
     "gateware/digitiser/phase_lock.py": {
         ("with m.Elif(clock[5:10].any()):", "with m.Elif(clock[6:10].any()):"): (
             "the product is taken four clocks later, of which the multiplier needs three"
