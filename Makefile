@@ -147,6 +147,9 @@ grants: .venv/.setup-test  ## 10^5 random hosts against the transmitter's gatewa
 layouts: .venv/.setup-test  ## 50 random layouts on each compiled receiver: equal to the model, nothing lost
 	$(BIN)/shotveil lab layouts
 
+soak-node: .venv/.setup-test  ## N=10000 hosts killed at any byte, settings written during batches: the next batch is the model's (an hour)
+	$(BIN)/shotveil lab hosts --kills $(or $(N),10000) --seed $(or $(SEED),1)
+
 mutations: .venv/.setup-test  ## plant 40 changes in gateware and models, which their tests have to find (many minutes)
 	$(BIN)/shotveil lab mutations $(FILE)
 
@@ -155,8 +158,8 @@ coverage: .venv/.setup-test  ## branch coverage of leakage, ledger, verification
 	    --cov-report term-missing:skip-covered \
 	    $(foreach room,leakage ledger verification parties,--cov host/$(room) tests/host/$(room))
 
-mutation: .venv/.setup-test  ## plant N=200 random changes in leakage, ledger, verification, parties and the models; say what survives (hours)
-	$(BIN)/shotveil lab mutations $(FILE) --drawn $(or $(N),200) --seed $(or $(SEED),1)
+mutation: .venv/.setup-test  ## plant N=200 random changes in GROUP=evidence or gateware, or both; say what survives (hours)
+	$(BIN)/shotveil lab mutations $(FILE) --drawn $(or $(N),200) --seed $(or $(SEED),1) $(if $(GROUP),--group $(GROUP))
 
 soak: .venv/.setup-test  ## the long floors: 500 kills, 10^5 malformed messages at each party, 10^4 sessions (an hour)
 	SHOTVEIL_SOAK=1 $(BIN)/pytest -s --timeout 0 tests/host/parties/test_soak.py

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from shotveil.gateware.digitiser import payloads
 from shotveil.gateware.digitiser.correlator import Correlator
 from shotveil.gateware.digitiser.delay_line import DelayLine
-from shotveil.gateware.digitiser.timing import Timing
+from shotveil.gateware.digitiser.timing import TIME_BITS, Timing
 from shotveil.models.digitiser.spec import DigitiserSpec
 
 
@@ -19,11 +19,11 @@ class Synchroniser(wiring.Component):
     Settings and status are those of `Correlator` and `Timing`.
     """
 
-    def __init__(self, spec: DigitiserSpec, always_valid: bool = False):
+    def __init__(self, spec: DigitiserSpec, always_valid: bool = False, time_bits: int = TIME_BITS):
         self._spec = spec
         self._correlator = Correlator(spec, always_valid)
         self._timing = Timing(
-            spec, spec.delay - Correlator.LAG, behind=Correlator.LAG, always_valid=always_valid
+            spec, spec.delay - Correlator.LAG, Correlator.LAG, always_valid, time_bits
         )
         timing = self._timing.signature.members
         super().__init__(

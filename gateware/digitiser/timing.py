@@ -42,10 +42,19 @@ class Timing(wiring.Component):
     * `period`: samples from frame to frame; `timing_shift`, `free_run`: see the model.
     * `locked`: frames are being found; `loss`: sticky, a lock was given up; `clear` sets it back.
     * It takes one multiplier and a table of 64 words.
+    * Numbers of samples wrap after 2^`time_bits`, which is longer than twice the longest frame.
     """
 
-    def __init__(self, spec: DigitiserSpec, lag: int, behind: int = 0, always_valid: bool = False):
+    def __init__(
+        self,
+        spec: DigitiserSpec,
+        lag: int,
+        behind: int = 0,
+        always_valid: bool = False,
+        time_bits: int = TIME_BITS,
+    ):
         self._spec = spec
+        self._time_bits = time_bits
         self._behind = behind
         self._lag = lag
         # The decision, with its arithmetic, must be complete before the frame starts.
@@ -75,7 +84,7 @@ class Timing(wiring.Component):
         m = Module()
         step = self.i.valid
         # The peaks are found one step late.
-        now = Signal(TIME_BITS, init=(-self._behind - 1) % (1 << TIME_BITS))
+        now = Signal(self._time_bits, init=(-self._behind - 1) % (1 << self._time_bits))
         forward_valid(m, self.i, self.o)
         with m.If(self.clear):
             m.d.sync += self.loss.eq(0)
@@ -88,12 +97,12 @@ class Timing(wiring.Component):
         m.d.comb += self.locked.eq(mode == Mode.LOCKED)
         # Search.
         best = Signal(payloads.POWER_BITS)
-        best_position = Signal(TIME_BITS)
+        best_position = Signal(self._time_bits)
         higher = Signal()  # a peak than the best one; known before it has held
-        close = Signal(TIME_BITS)
+        close = Signal(self._time_bits)
         # Lock.
-        place = Signal(TIME_BITS + SUB)
-        judge = Signal(TIME_BITS)  # when the frame that is due is decided on
+        place = Signal(self._time_bits + SUB)
+        judge = Signal(self._time_bits)  # when the frame that is due is decided on
         got = Signal()
         distance = Signal(signed(TOLERANCE.bit_length() + 1), reset_less=True)
         exact = Signal(signed(TOLERANCE.bit_length() + 2), reset_less=True)
@@ -108,7 +117,7 @@ class Timing(wiring.Component):
         m.d.sync += gain.eq(Mux(size < self.timing_shift, size, self.timing_shift))
 
         # Where a peak is from where it was due: its sample number has no fraction yet.
-        offset = Signal(signed(TIME_BITS + SUB), reset_less=True)
+        offset = Signal(signed(self._time_bits + SUB), reset_less=True)
         offset_valid = Signal()
         near = Signal(reset_less=True)
         near_valid = Signal()
@@ -118,13 +127,13 @@ class Timing(wiring.Component):
         # When to act: compared one step ahead, so that the wide comparison is a register.
         at_judge = Signal()
         at_close = Signal()
-        ahead = Signal(TIME_BITS, init=-self._behind % (1 << TIME_BITS))
+        ahead = Signal(self._time_bits, init=-self._behind % (1 << self._time_bits))
         first = Signal(init=1)
         advance = Signal(3)  # one-hot: place is moved on, then the judgement's time is set
         decide = Signal(4)  # one-hot stages after the judgement
-        whole = Signal(TIME_BITS + 6, reset_less=True)
-        sample = Signal(TIME_BITS, reset_less=True)
-        begin = Signal(TIME_BITS, reset_less=True)
+        whole = Signal(self._time_bits + 6, reset_less=True)
+        sample = Signal(self._time_bits, reset_less=True)
+        begin = Signal(self._time_bits, reset_less=True)
         fraction = Signal(6, reset_less=True)
         lost = Signal()
         pending = Signal()
@@ -236,7 +245,7 @@ class Timing(wiring.Component):
         hit = Signal()
         rises, above = Signal(), Signal()  # than the one before; than the highest before that
         left, best, right = (Signal(payloads.POWER_BITS, name=n) for n in ("left", "top", "right"))
-        position = Signal(TIME_BITS)
+        position = Signal(self._time_bits)
         age = Signal(range(HOLD + 1))
         active = Signal()
         take, took = Signal(), Signal()

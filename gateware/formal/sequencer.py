@@ -96,6 +96,9 @@ class SequencerBench(wiring.Component):
             m.d.comb += Assert(dut.arm_drive)
         with m.If(self.phase.matches(BatchPhase.OFF, BatchPhase.DONE, BatchPhase.STOPPED)):
             m.d.comb += [Assert(~dut.arm_drive), Assert(~dut.run), Assert(~ran), Assert(~self.busy)]
+        # What waits is dropped where no frame can start.
+        with m.If(dut.flush):
+            m.d.comb += [Assert(~dut.arm_drive), Assert(~dut.run & ~ran & ~self.busy)]
 
         # Inside.
         counts = self.lead.any() | dut.left.any()
@@ -147,6 +150,11 @@ PROOF = Proof(
             "a batch may begin again without a new rise of `arm`", "self.arm & fresh)", "self.arm)"
         ),
         Bug("a halt lets frames go on", "on & counts & ~halt", "on & counts"),
+        Bug(
+            "what waits is dropped while a frame may start",
+            "self.flush.eq(ends | (over & self.arm))",
+            "self.flush.eq(halt | ends | (over & self.arm))",
+        ),
         Bug(
             "a frame is cut by a halt",
             "self.arm_drive.eq(on | (phase == BatchPhase.ENDING))",

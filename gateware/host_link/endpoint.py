@@ -375,7 +375,7 @@ class Endpoint(wiring.Component):
         reading = Signal()
         current = Signal.like(slot, reset_less=True)
         index = Signal(range(MAX_WORDS), reset_less=True)
-        left = Signal(payloads.COUNT, reset_less=True)
+        unread = Signal(payloads.COUNT, reset_less=True)
         m.d.comb += [
             addresses.payload.eq(Cat(index, current)),
             addresses.valid.eq(reading),
@@ -390,10 +390,10 @@ class Endpoint(wiring.Component):
                 reading.eq(self.o.p.count != 0),
                 current.eq(slot),
                 index.eq(0),
-                left.eq(self.o.p.count),
+                unread.eq(self.o.p.count),
             ]
         with m.Elif(reading & addresses.ready):
-            m.d.sync += [index.eq(index + 1), left.eq(left - 1), reading.eq(left != 1)]
+            m.d.sync += [index.eq(index + 1), unread.eq(unread - 1), reading.eq(unread != 1)]
         return reading, current
 
 

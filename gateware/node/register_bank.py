@@ -77,7 +77,9 @@ class RegisterBank(wiring.Component):
 
         decoded = {name: Signal(name=f"{name}_decoded") for name in self._map.of(Access.STROBE)}
         # Whether a setting that is not live was written. The settings' addresses follow each other.
-        takes, touched, changed = Signal(), Signal(), Signal()
+        takes = Signal()
+        touched = Signal()
+        changed = Signal()
         settings = self._map.of(Access.SETTING)
         live = [self._map.address(name) for name, setting in settings.items() if setting.live]
         places = [self._map.address(name) + s.words - 1 for name, s in settings.items()]

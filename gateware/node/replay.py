@@ -27,9 +27,9 @@ class Replay(wiring.Component):
 
     * `begin`: a batch starts; stored rows are dropped, and the next `lead_in` frames have no rows.
     * `taken`, `symbol`: row symbols that are being sent. `sent`: a frame's first code leaves.
-    * `received`: the receiver starts on a frame. `skip` comes with it, and is high unless a row of
-      this batch is due back now. `loop_delay`: clocks from code to ADC sample. `period`: clocks
-      from frame to frame.
+    * `received`: the receiver started on a frame a clock ago. `skip` is what it looks at then, and
+      is high unless a row of this batch is due back. `loop_delay`: clocks from code to ADC sample.
+      `period`: clocks from frame to frame.
     * `q`: the rows that came back, symbol by symbol. `room`: there is room for another row.
     * `matched`, `missed`: numbers of rows that came back and that did not; `clear` sets them to
       zero.
@@ -91,15 +91,21 @@ class Replay(wiring.Component):
         age = Signal(self._time_bits)
         early, late, blank = Signal(), Signal(), Signal()
         known = Signal(DECISION)  # how long the head has been the same
-        came = Signal()  # a clock late, which leaves `skip` time to be looked at
+        due = Signal()
+        # The receiver looks at `skip` a clock before it says that it received the frame. What is
+        # due then decides for both, or they would part at the edges of the window.
+        was_due = Signal()
+        came = Signal()
         done = Signal()
         expired = Signal()
         m.d.comb += [
             times.w_data.eq((now << 1) | lead.any()),
             times.w_en.eq(self.sent),
-            self.skip.eq(~known[-1] | early | late | blank),
-            expired.eq(known[-1] & late),
-            done.eq(known[-1] & (late | (came & ~early))),
+            due.eq(known[-1] & ~early & ~late),
+            self.skip.eq(~due | blank),
+            came.eq(self.received & was_due),
+            expired.eq(known[-1] & late & ~came),
+            done.eq(came | expired),
             times.r_en.eq(done),
         ]
         m.d.sync += [
@@ -108,7 +114,7 @@ class Replay(wiring.Component):
             early.eq(age < low),
             late.eq(age >= high),
             blank.eq(head[0]),
-            came.eq(self.received),
+            was_due.eq(due),
             known.eq(Mux(times.r_en | drop_all, 0, (known << 1) | times.r_rdy)),
         ]
 
@@ -130,7 +136,8 @@ class Replay(wiring.Component):
             shape=payloads.host_symbol(spec.drive), depth=depth, init=[], attrs=NO_COLLISIONS
         )
         write, read = memory.write_port(), memory.read_port()
-        into, out = Signal(range(depth)), Signal(range(depth))
+        into = Signal(range(depth))
+        out = Signal(range(depth))
         level = Signal(signed(depth.bit_length() + 2))
         left = Signal(spec.drive.length_width)  # of the row that is being read
         going = Signal()  # some are left
@@ -140,7 +147,8 @@ class Replay(wiring.Component):
         # has to say it, or they could not be one block RAM.
         vacant = Signal(init=1)
         word = Signal(payloads.host_symbol(spec.drive), reset_less=True)
-        fetch, drop = Signal(), Signal()
+        fetch = Signal()
+        drop = Signal()
         put = Signal()
         kept = Signal(payloads.host_symbol(spec.drive), reset_less=True)
         m.d.sync += [put.eq(self.taken), kept.eq(self.symbol)]

@@ -24,8 +24,8 @@ class Sequencer(wiring.Component):
 
     * `start`: begins a batch of `lead_in` blank frames and `grant` rows, if `arm` is high and was
       low since the last batch. `stop`, `arm` low, `link_fault`, `tripped`, `starved`, and
-      `watchdog` ticks of 2^16 clocks without `alive` halt it; `fault` keeps the causes until
-      `clear`.
+      `watchdog` ticks of 2^`tick_bits` clocks without `alive` halt it; `fault` keeps the causes
+      until `clear`.
     * `run`, `blank`, `flush`, and `arm_drive` (for the drive's `arm`) go to the drive; `started`
       and `busy` come from it. A frame starts at least `models.node.sequencer.MARGIN` clocks after
       the one before.
@@ -36,9 +36,10 @@ class Sequencer(wiring.Component):
     * All outputs are registers, or decoded from the phase alone.
     """
 
-    def __init__(self, drain: int):
+    def __init__(self, drain: int, tick_bits: int = TICK_BITS):
         require("drain", drain, at_least=1, at_most=4095, integer=True)
         self._drain = drain
+        self._tick_bits = tick_bits
         pulses = ("start", "stop", "clear", "alive", "link_fault", "tripped", "starved",
                   "started", "busy", "arm")  # fmt: skip
         super().__init__(
@@ -126,7 +127,7 @@ class Sequencer(wiring.Component):
             with m.Case(BatchPhase.DONE, BatchPhase.STOPPED), m.If(~self.arm):
                 m.d.sync += phase.eq(BatchPhase.OFF)
 
-        tick = Signal(TICK_BITS)
+        tick = Signal(self._tick_bits)
         ticks = Signal(WATCHDOG_BITS, init=1)
         m.d.comb += expired.eq(ticks == 0)
         with m.If(self.alive | ~on):

@@ -24,7 +24,7 @@ from shotveil.gateware.digitiser.normalisation import Normalisation
 from shotveil.gateware.digitiser.phase import Phase
 from shotveil.gateware.digitiser.phase_lock import PhaseLock
 from shotveil.gateware.digitiser.synchroniser import Synchroniser
-from shotveil.models.common.fixedpoint import IntArray, Q, Rounding, round_shift
+from shotveil.models.common.fixedpoint import BoolArray, IntArray, Q, Rounding, round_shift
 from shotveil.models.digitiser import (
     accumulators,
     chain,
@@ -195,11 +195,17 @@ def entry_cases(spec: DigitiserSpec, size: int, rng: np.random.Generator) -> lis
 
 
 def correlator_cases(spec: DigitiserSpec, size: int, rng: np.random.Generator) -> list[Case]:
-    """A preamble in light, and words of full scale."""
+    """A preamble in light, words of full scale, and as many at either end as a preamble has."""
     given = light(spec, SimulatedChannel(delay=40.4, phase=0.1), 2 + size // 1000, rng, SHORT)
     samples, _ = entry.model(spec, given.codes)
+    ends = np.repeat([spec.sample.highest, spec.sample.lowest], correlator.reach(spec) + 9)
     samples = np.concatenate(
-        [samples[:, : 600 + size], wide(spec.sample, (spec.quadratures, 300 + size), rng)], axis=1
+        [
+            samples[:, : 600 + size],
+            wide(spec.sample, (spec.quadratures, 300 + size), rng),
+            np.tile(ends, (spec.quadratures, 1)),
+        ],
+        axis=1,
     )
     found = correlator.model(spec, samples, given.settings.minimum)
     n = samples.shape[1]
@@ -225,8 +231,14 @@ def synchroniser_cases(
     channel = SimulatedChannel(transmittance=0.6, delay=123.6, phase=0.1)
     given = light(spec, channel, count, rng, SHORT, trouble=size > 5000)
     setup = replace(given.settings, free_run=free_run)
-    samples, over = entry.model(spec, given.codes)
-    n = samples.shape[1]
+    return [synchroniser_case(spec, setup, *entry.model(spec, given.codes))]
+
+
+def synchroniser_case(
+    spec: DigitiserSpec, setup: DigitiserSettings, samples: IntArray, over: BoolArray
+) -> Case:
+    """What the synchroniser makes of samples, shape (quadratures, n), and their flags (n,)."""
+    symbol, n = spec.samples_per_symbol, samples.shape[1]
     frames = timing.model(spec, setup, correlator.model(spec, samples, setup.minimum))
     held = np.concatenate([np.zeros((spec.quadratures, spec.delay), np.int64), samples], axis=1)
     marks = {name: np.zeros(n, np.int64) for name in ("mark", "fraction", "lost", "phase")}
@@ -246,7 +258,7 @@ def synchroniser_cases(
     run = Run(
         {**ports, "clear": 0}, {"i": {**fields(samples), "over": over.astype(np.int64)}}, {"o": n}
     )
-    return [Case(run, {"o": expected})]
+    return Case(run, {"o": expected})
 
 
 def matched_cases(spec: DigitiserSpec, size: int, rng: np.random.Generator) -> list[Case]:

@@ -1,9 +1,10 @@
 """Mutants: mutations that are made by rule, of any file, as other tools for Python make them.
 
 Each changes one operator, comparison or number on one line. Text, annotations, docstrings,
-decorators and what only a type checker reads are left alone, as no test can notice them. So are
-settings, such as a number of seconds: a module's constants that are a number and nothing else. A
-test that repeated them would hold nothing.
+decorators and what only a type checker reads are left alone, as no test can notice them. So is
+`reset_less`: registers of data have no reset for the sake of the clock, and their values do not
+count before the first valid one. So are settings, such as a number of seconds: a module's constants
+that are a number and nothing else. A test that repeated them would hold nothing.
 """
 
 from __future__ import annotations
@@ -17,11 +18,16 @@ import numpy as np
 from shotveil.models.common.checks import RangeError, require
 from shotveil.sim.proofs.mutations import ROOT, Mutation
 
-# What is mutated by default: where a mistake costs a secret, and the models that gateware follows.
-ROOMS = (
-    "host/leakage", "host/ledger", "host/verification", "host/parties", "models/digitiser",
-    "models/drive", "models/host_link", "models/node", "models/signal",
-)  # fmt: skip
+# What is mutated: where a mistake costs a secret, and the gateware with the models that it follows.
+_BLOCKS = ("digitiser", "drive", "host_link", "node")
+GROUPS = {
+    "evidence": ("host/leakage", "host/ledger", "host/verification", "host/parties"),
+    "gateware": (
+        *(f"gateware/{block}" for block in (*_BLOCKS, "primitives")),
+        *(f"models/{block}" for block in (*_BLOCKS, "signal")),
+    ),
+}
+ROOMS = tuple(room for rooms in GROUPS.values() for room in rooms)
 _OTHER: dict[type[ast.AST], tuple[str, str]] = {
     ast.Lt: ("<", "<="), ast.LtE: ("<=", "<"), ast.Gt: (">", ">="), ast.GtE: (">=", ">"),
     ast.Eq: ("==", "!="), ast.NotEq: ("!=", "=="), ast.In: ("in", "not in"),
@@ -33,12 +39,13 @@ _OTHER: dict[type[ast.AST], tuple[str, str]] = {
 }  # fmt: skip
 
 
-def files(name: str = "", root: Path = ROOT) -> list[str]:
-    """Return the files of `ROOMS` whose path holds `name` and that have tests of their own.
+def files(name: str = "", group: str | None = None, root: Path = ROOT) -> list[str]:
+    """Return the files of a group, or of all, whose path holds `name` and that have tests.
 
     Raises `RangeError` if there is none.
     """
-    found = [path.relative_to(root) for room in ROOMS for path in sorted((root / room).rglob("*"))]
+    rooms = GROUPS[group] if group else ROOMS
+    found = [path.relative_to(root) for room in rooms for path in sorted((root / room).rglob("*"))]
     chosen = [
         str(file)
         for file in found
@@ -47,7 +54,7 @@ def files(name: str = "", root: Path = ROOT) -> list[str]:
     ]
     if not chosen:
         raise RangeError(
-            f"file = {name!r} is none; allowed: a part of a file in {', '.join(ROOMS)}"
+            f"file = {name!r} is none; allowed: a part of a file in {', '.join(rooms)}"
         )
     return chosen
 
@@ -63,15 +70,17 @@ def mutants(file: str, root: Path = ROOT) -> list[Mutation]:
     return found
 
 
-def drawn(name: str, number: int, seed: int, root: Path = ROOT) -> list[Mutation]:
-    """Return `number` mutants of the files whose path holds `name`, drawn at random, by file.
+def drawn(
+    name: str, number: int, seed: int, group: str | None = None, root: Path = ROOT
+) -> list[Mutation]:
+    """Return `number` mutants of the `files` of a name and group, drawn at random, by file.
 
     All of them are returned where there are fewer. Raises `RangeError` for a number below 1, a seed
     below 0, or if there is no such file.
     """
     require("number", number, at_least=1, integer=True)
     require("seed", seed, at_least=0, integer=True)
-    every = [mutant for file in files(name, root) for mutant in mutants(file, root)]
+    every = [mutant for file in files(name, group, root) for mutant in mutants(file, root)]
     chosen = np.random.default_rng(seed).permutation(len(every))[:number]
     return [every[index] for index in sorted(chosen)]
 
@@ -128,8 +137,8 @@ def _seen(node: ast.AST) -> Iterator[ast.AST]:
     for name, value in ast.iter_fields(node):
         for child in value if isinstance(value, list) else [value]:
             told = isinstance(child, ast.JoinedStr | ast.Raise | ast.Assert)  # text, and for types
-            strict = isinstance(child, ast.keyword) and child.arg == "strict"
-            if isinstance(child, ast.AST) and name not in hidden and not told and not strict:
+            flag = isinstance(child, ast.keyword) and child.arg in ("strict", "reset_less")
+            if isinstance(child, ast.AST) and name not in hidden and not told and not flag:
                 yield child
 
 

@@ -1,9 +1,12 @@
 """Pins of Red Pitaya against what its maker publishes, and nothing used twice."""
 
+from types import SimpleNamespace
+
 import pytest
 from amaranth.build import DiffPairs
-from amaranth.hdl import ClockDomain, Module
-from amaranth.lib import io
+from amaranth.hdl import ClockDomain, Module, Signal
+from amaranth.lib import io, wiring
+from amaranth.lib.wiring import In
 from amaranth.sim import Simulator
 
 from shotveil.gateware.boards import red_pitaya
@@ -93,3 +96,56 @@ def test_adc_codes_are_signed_and_the_right_way_round():
     simulator.add_testbench(bench)
     simulator.run()
     assert seen == [8191, 8190, 0, -1, -8192]
+
+
+class DacPins:
+    """Stands for the platform: the DAC's pins, all of them outputs."""
+
+    def request(self, name, number, dir):
+        widths = {"data": red_pitaya.WIDTH}
+        return SimpleNamespace(**{pin: io.SimulationPort("o", widths.get(pin, 1)) for pin in dir})
+
+
+class Halves(wiring.Component):
+    """Stands for a cell of the vendor's: what a pin is in either half of a clock is at `o`."""
+
+    def __init__(self, direction, port, o_domain):
+        self.domain = o_domain
+        super().__init__({"o": In(len(port)).array(2)})
+
+    def elaborate(self, platform):
+        return Module()
+
+
+def test_the_dac_takes_each_code_where_its_data_stand_still(monkeypatch):
+    """Both codes of a clock share one bus, I behind Q. In each half the converter is written to by
+    an edge in the middle of the half: these clocks are twice as fast, and low first."""
+    made = {}
+
+    def make(direction, port, o_domain):
+        cell = Halves(direction, port, o_domain)
+        made[o_domain, len(made)] = cell
+        return cell
+
+    monkeypatch.setattr(red_pitaya.io, "DDRBuffer", make)
+    m = Module()
+    m.domains.sync = ClockDomain("sync", reset_less=True)
+    codes = Signal(red_pitaya.WIDTH), Signal(red_pitaya.WIDTH)
+    red_pitaya.dac(m, DacPins(), codes)
+    seen = []
+
+    async def bench(ctx):
+        for i, q in ((0, 0), (8191, -8192), (-1, 5)):
+            ctx.set(codes[0], i)
+            ctx.set(codes[1], q)
+            await ctx.tick()
+            seen.append([[ctx.get(half) for half in cell.o] for cell in made.values()])
+
+    simulator = Simulator(m)
+    simulator.add_clock(8e-9)
+    simulator.add_testbench(bench)
+    simulator.run()
+    assert [domain for domain, _ in made] == ["sync", "sync", "dac_write", "dac_clock"]
+    # Straight binary in front of an inverting stage: the highest code is the lowest word.
+    assert [data for data, *_ in seen] == [[8191, 8191], [16383, 0], [8186, 8192]]
+    assert all(others == [[1, 0], [0, 1], [0, 1]] for _, *others in seen)

@@ -8,9 +8,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Value
 
 from shotveil.models.digitiser.spec import DigitiserSpec
+from shotveil.models.node.register_map import register_map
+from shotveil.models.node.spec import NodeSpec
 from shotveil.models.signal.frame import FrameLayout
 from shotveil.sim.cases.digitiser import BLOCKS, chain_cases
 from shotveil.sim.cases.drive import stalled
@@ -48,10 +50,21 @@ def verilator(name, spec):
 def in_amaranth(name, quadratures, specs=SPECS):
     """A few cases; also with pauses, where that is not slow: then it is done as Verilog."""
     spec = specs[quadratures]
+    settings_fit(BLOCKS[name].component(spec), quadratures)
     given = small(name, spec)
     check(AmaranthBench(BLOCKS[name].component(spec)), given)
     if name not in ("chain", "synchroniser", "correlator"):
         check(AmaranthBench(BLOCKS[name].component(spec)), stalled(given, 0.35, seed=8))
+
+
+def settings_fit(component, quadratures):
+    """The ports for settings and status are as wide as the registers that are wired to them."""
+    known = register_map(NodeSpec(role="server" if quadratures == 2 else "client"))
+    ports = component.signature.members
+    names = {name for name in ports if f"digitiser_{name}" in known and ports[name].is_port}
+    assert {name: len(Value.cast(getattr(component, name))) for name in names} == {
+        name: known[f"digitiser_{name}"].width for name in names
+    }
 
 
 def as_verilog(name):

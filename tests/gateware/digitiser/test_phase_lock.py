@@ -23,3 +23,4 @@ def test_latency():
     component = PhaseLock(bit_true.SPECS[1])
     result = bit_true.play(component, bit_true.zeros(component, 1), 1, {"span": 100})
     assert result.first["o"] - result.first["i"] == PhaseLock.latency
+    assert len(component.o.payload) == 14  # as many as the phase shifter's converter has

@@ -7,9 +7,11 @@ frames by the clock alone.
 import numpy as np
 import pytest
 
+from shotveil.gateware.digitiser.synchroniser import Synchroniser
 from shotveil.gateware.digitiser.timing import Timing
-from shotveil.models.digitiser.spec import DigitiserSpec
-from shotveil.sim.cases.digitiser import synchroniser_cases
+from shotveil.models.digitiser import correlator
+from shotveil.models.digitiser.spec import DigitiserSettings, DigitiserSpec
+from shotveil.sim.cases.digitiser import SHORT, synchroniser_case, synchroniser_cases
 from shotveil.sim.engines.amaranth_bench import AmaranthBench
 from shotveil.sim.engines.equality import check
 from tests.gateware.digitiser import bit_true
@@ -20,6 +22,31 @@ def test_frames_are_those_of_the_model(free_run):
     spec = bit_true.SPECS[2]
     given = synchroniser_cases(spec, 3000, np.random.default_rng(11), free_run=free_run)
     check(AmaranthBench(bit_true.BLOCKS["synchroniser"].component(spec)), given)
+
+
+@pytest.mark.parametrize("free_run", [0, 1])
+def test_frames_are_found_while_times_wrap(free_run):
+    """The node's sample numbers wrap after 2 s; these wrap every 2,048 samples."""
+    spec = bit_true.SPECS[2]
+    given = synchroniser_cases(spec, 6000, np.random.default_rng(12), free_run=free_run)
+    assert max(case.run.due["o"] for case in given) > 3 * 2048
+    check(AmaranthBench(Synchroniser(spec, time_bits=11)), given)
+
+
+def test_of_two_equal_powers_the_first_is_the_peak():
+    """Preambles whose every symbol ends in the middle of a sample: two samples are as good."""
+    spec, amplitude, before, count = bit_true.SPECS[2], 1600, 60, 6
+    symbol = spec.samples_per_symbol
+    setup = DigitiserSettings(layout=SHORT, pilot=1 << 14, minimum=1 << 16)
+    held = np.repeat(amplitude * spec.code, symbol, axis=1)
+    held = np.pad(held, ((0, 0), (before, setup.period - held.shape[1] - before)))
+    samples = np.tile((held + np.roll(held, 1, axis=1)) // 2, count)
+    found = correlator.model(spec, samples, setup.minimum)
+    (ties,) = np.nonzero(found.hit[1:] & found.hit[:-1] & (np.diff(found.power) == 0))
+    assert len(ties) == count
+    case = synchroniser_case(spec, setup, samples, np.zeros(samples.shape[1], np.bool_))
+    assert case.expected["o"]["mark"].sum() >= count - 3
+    check(AmaranthBench(Synchroniser(spec)), [case])
 
 
 def test_a_judgement_must_be_over_when_the_frame_starts():

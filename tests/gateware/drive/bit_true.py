@@ -6,10 +6,12 @@ proof that these tests can fail.
 
 import numpy as np
 import pytest
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Value
 
 from shotveil.gateware.primitives.multiplier import Primitive
 from shotveil.models.drive.spec import DriveSpec
+from shotveil.models.node.register_map import register_map
+from shotveil.models.node.spec import NodeSpec
 from shotveil.sim.cases.drive import BLOCKS, stalled
 from shotveil.sim.engines.amaranth_bench import AmaranthBench
 from shotveil.sim.engines.equality import check
@@ -47,10 +49,21 @@ def cases(name, size, spec=SPEC, seed=4):
 
 def in_amaranth(name):
     """A few cases; also with pauses, but for the chain, where that is slow: then as Verilog."""
+    settings_fit(BLOCKS[name].component(SPEC))
     given = cases(name, SMALL)
     check(amaranth(name), given)
     if BLOCKS[name].stalls and name != "chain":
         check(amaranth(name), stalled(given, 0.35, seed=8))
+
+
+def settings_fit(component):
+    """The ports for settings and status are as wide as the registers that are wired to them."""
+    known = register_map(NodeSpec(drive=SPEC))
+    ports = component.signature.members
+    names = {name for name in ports if f"drive_{name}" in known and ports[name].is_port}
+    assert {name: len(Value.cast(getattr(component, name))) for name in names} == {
+        name: known[f"drive_{name}"].width for name in names
+    }
 
 
 def as_verilog(name, size=LARGE):

@@ -1,5 +1,8 @@
 """Planted bugs fit their block once, and each proof has one to find."""
 
+import importlib
+from dataclasses import replace
+
 import pytest
 
 from shotveil.gateware.formal.proof import Bug
@@ -10,7 +13,7 @@ STAGE = "shotveil.gateware.primitives.stage"
 
 
 def test_each_proof_has_a_bug_to_find():
-    assert len(PROOFS) == 7
+    assert len(PROOFS) == 12
     assert all(proof.bugs for proof in PROOFS.values())
 
 
@@ -33,3 +36,12 @@ def test_a_text_that_does_not_occur_once_is_refused():
 def test_a_mutant_acts_as_its_text_says():
     mutant = Bug("", "class Stage(", "MARK = 5\n\n\nclass Stage(").planted(STAGE)
     assert mutant.MARK == 5 and mutant.Stage.__doc__
+
+
+def test_a_block_is_made_smaller_in_a_copy_of_its_module():
+    proof = PROOFS["replay"]
+    module = importlib.import_module(proof.block)
+    assert proof.component().dut.elaborate.__globals__["FLIGHTS"] == proof.smaller["FLIGHTS"]
+    assert module.FLIGHTS == 64
+    with pytest.raises(RangeError, match="has no DEPTH to make smaller"):
+        replace(proof, smaller={"DEPTH": 1}).component()

@@ -38,3 +38,7 @@ def test_encoder():
     data = bytes([7]) * 254 * 4
     result = bit_true.play(cobs.Encoder(), {"i": tokens([data])}, {"o": len(stuffed(data))})
     assert result.last["i"] - result.first["i"] == len(data) + 4
+
+
+def test_the_line_carries_bytes():
+    assert len(cobs.Decoder().i.payload) == len(cobs.Encoder().o.payload) == 8

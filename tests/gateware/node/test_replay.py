@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
+from amaranth.sim import Simulator
 
 from shotveil.gateware.node.replay import Replay
 from shotveil.models.node import replay
@@ -68,3 +70,60 @@ def test_frames_are_matched_while_times_wrap():
     ports = ("lead_in", "row", "period", "loop_delay")
     component = Clocked(Replay(SMALL, time_bits=12), ports, ("matched", "missed"))
     check(AmaranthBench(component), [late])
+
+
+@pytest.mark.parametrize("edge", [-1, 1])
+def test_receiver_and_replay_agree_at_the_edges_of_the_window(edge):
+    """A row comes out for each frame for which `skip` was low when the receiver looked at it."""
+    row, period, sent = 4, 64, 20
+    due = sent + replay.latency(SMALL.digitiser) + edge * period // 2
+    seen = [_taken_at(due + shift, row, period, sent) for shift in range(-5, 8)]
+    assert all(symbols == (0 if skipped else row) for skipped, symbols in seen)
+    assert {skipped for skipped, _ in seen} == {0, 1}
+
+
+def _taken_at(received, row, period, sent):
+    """What `skip` was a clock before a frame is received, and the symbols that come out."""
+    dut = Replay(SMALL)
+    seen = {"skip": 1, "symbols": 0}
+
+    async def bench(ctx):
+        for port, value in ((dut.row, row), (dut.period, period), (dut.q.ready, 1)):
+            ctx.set(port, value)
+        for clock in range(received + 60):
+            ctx.set(dut.begin, clock == 3)
+            ctx.set(dut.sent, clock == sent)
+            ctx.set(dut.taken, sent < clock <= sent + row)
+            ctx.set(dut.received, clock == received)
+            if clock == received - 1:
+                seen["skip"] = ctx.get(dut.skip)
+            seen["symbols"] += ctx.get(dut.q.valid)
+            await ctx.tick()
+
+    simulator = Simulator(dut)
+    simulator.add_clock(8e-9)
+    simulator.add_testbench(bench)
+    simulator.run()
+    return seen["skip"], seen["symbols"]
+
+
+def test_there_is_room_as_long_as_another_row_fits():
+    depth, row = SMALL.replay, 48
+    dut = Replay(SMALL)
+    room = []
+
+    async def bench(ctx):
+        ctx.set(dut.row, row)
+        ctx.set(dut.period, 700)
+        for stored in range(depth):
+            ctx.set(dut.taken, 1)
+            await ctx.tick()
+            ctx.set(dut.taken, 0)
+            await ctx.tick().repeat(4)
+            room.append((stored + 1, ctx.get(dut.room)))
+
+    simulator = Simulator(dut)
+    simulator.add_clock(8e-9)
+    simulator.add_testbench(bench)
+    simulator.run()
+    assert room == [(stored, int(stored + row <= depth)) for stored, _ in room]

@@ -6,7 +6,9 @@ import pytest
 from shotveil.gateware.node.sequencer import Sequencer
 from shotveil.models.common.checks import RangeError
 from shotveil.models.node import sequencer
-from shotveil.sim.cases.node import DRAIN
+from shotveil.sim.cases.node import DRAIN, Clocked, sequencer_cases
+from shotveil.sim.engines.amaranth_bench import AmaranthBench
+from shotveil.sim.engines.equality import check
 from tests.gateware.node import bit_true
 
 
@@ -40,3 +42,15 @@ def test_pace():
     assert out["state"][-1] == sequencer.SequencerState.DONE
     with pytest.raises(RangeError, match="drain = 0"):
         Sequencer(0)
+
+
+def test_the_watchdog_expires_as_its_ticks_wrap(monkeypatch):
+    """The node's ticks last 2^16 clocks; these last 16, so a host is often silent for one."""
+    monkeypatch.setattr(sequencer, "TICK_BITS", 4)
+    given = sequencer_cases(300, np.random.default_rng(7))
+    faults = np.concatenate([case.expected["o"]["fault"] for case in given])
+    assert (faults & sequencer.WATCHDOG).any() and not (faults & sequencer.WATCHDOG).all()
+    component = Clocked(
+        Sequencer(DRAIN, tick_bits=4), ("grant", "lead_in", "watchdog"), ("rows", "frames")
+    )
+    check(AmaranthBench(component), given)

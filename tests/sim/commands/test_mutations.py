@@ -2,7 +2,7 @@
 
 import json
 
-from shotveil.sim.proofs import mutants, mutations
+from shotveil.sim.proofs import equivalents, mutants, mutations
 from shotveil.sim.proofs.mutations import MUTATIONS, MutationOutcome, named
 
 
@@ -39,3 +39,24 @@ def test_those_by_rule_have_a_floor_of_their_own(lab, monkeypatch):
     assert lab("mutations", "drive", "--drawn", "9")[0] == 1
     code, _, err = lab("mutations", "--drawn", "0")
     assert code == 2 and "number = 0 is outside" in err
+
+
+def test_a_group_of_its_own_with_equivalents_told_apart(lab, monkeypatch):
+    asked = []
+
+    def outcomes(chosen, rooms):
+        asked.append((chosen, rooms))
+        return (MutationOutcome(each, number > 0, "") for number, each in enumerate(chosen))
+
+    monkeypatch.setattr(mutations, "outcomes", outcomes)
+    drawn = mutants.drawn("", 21, 2, "gateware")
+    assert all(each.file.startswith(mutants.GROUPS["gateware"]) for each in drawn)
+    same = {drawn[3].file: {(drawn[3].old.strip(), drawn[3].new.strip()): "of no effect"}}
+    monkeypatch.setattr(equivalents, "EQUIVALENT", same)
+    code, out, _ = lab("mutations", "--drawn", "21", "--seed", "2", "--group", "gateware")
+    assert code == 0 and f"equivalent {drawn[3]}: of no effect" in out
+    assert asked == [(drawn[:3] + drawn[4:], False)] and "tests found 19 of 20 mutations" in out
+    monkeypatch.setattr(equivalents, "EQUIVALENT", {})
+    assert lab("mutations", "--drawn", "19", "--seed", "2", "--group", "gateware")[0] == 1
+    code, _, err = lab("mutations", "--group", "gateware")
+    assert code == 2 and "group needs --drawn" in err

@@ -19,7 +19,7 @@ SUM = 2 * LEAST
 def é(a: int = 3, *, b: "1 < 2" = not c) -> 4:
     """2"""
     assert 1 < 2
-    if a <= -b and é not in zip(a, b, strict=True):
+    if a <= -b and é not in zip(a, b, strict=True, reset_less=True):
         raise RangeError(1 + 1)
     return (
         a  # + 7
@@ -36,10 +36,10 @@ def test_what_is_changed_and_what_is_left(tmp_path):
         "SUM = 3 * LEAST",
         'def é(a: int = 4, *, b: "1 < 2" = not c) -> 4:',
         'def é(a: int = 3, *, b: "1 < 2" = c) -> 4:',
-        "if a < -b and é not in zip(a, b, strict=True):",
-        "if a <= b and é not in zip(a, b, strict=True):",
-        "if a <= -b or é not in zip(a, b, strict=True):",
-        "if a <= -b and é in zip(a, b, strict=True):",
+        "if a < -b and é not in zip(a, b, strict=True, reset_less=True):",
+        "if a <= b and é not in zip(a, b, strict=True, reset_less=True):",
+        "if a <= -b or é not in zip(a, b, strict=True, reset_less=True):",
+        "if a <= -b and é in zip(a, b, strict=True, reset_less=True):",
         '- f"{1 + 1}" * (a // -(-b))',
         '+ f"{1 + 1}" / (a // -(-b))',
         '+ f"{1 + 1}" * (a * -(-b))',
@@ -65,8 +65,11 @@ def test_some_are_drawn_by_a_seed():
     some = drawn("models/drive", 9, 4)
     assert len(some) == len(set(some)) == 9 and some == drawn("models/drive", 9, 4)
     assert some != drawn("models/drive", 9, 5)
+    assert some == drawn("models/drive", 9, 4, "gateware")
+    with pytest.raises(RangeError, match="models/drive"):
+        drawn("models/drive", 9, 4, "evidence")
     assert {mutant.file.rsplit("/", 1)[0] for mutant in some} == {"models/drive"}
-    assert len(drawn("drive/dac.py", 10**6, 1)) == len(mutants("models/drive/dac.py"))
+    assert len(drawn("models/drive/dac.py", 10**6, 1)) == len(mutants("models/drive/dac.py"))
     for bad in (lambda: drawn("nothing", 1, 1), lambda: drawn("", 0, 1), lambda: drawn("", 1, -1)):
         with pytest.raises(RangeError):
             bad()

@@ -1,0 +1,40 @@
+"""Mutants that change nothing that a test could see, each with the reason.
+
+They are told but not counted: a mutant that survives for want of a test does not belong here.
+"""
+
+from __future__ import annotations
+
+from shotveil.sim.proofs.mutations import Mutation
+
+# What stands on a line, what the mutant has there, and why both are the same: by file.
+EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
+    "gateware/digitiser/cordic.py": {
+        (
+            'factor = register(narrow, signed(18), f"factor_{name}", stage)',
+            'factor = register(narrow, signed(19), f"factor_{name}", stage)',
+        ): "the register holds a value of 18 bits, and one bit more repeats its sign",
+    },
+    "gateware/host_link/endpoint.py": {
+        (
+            "beyond.eq(request.target[:12] + request.count[: payloads.COUNT]),",
+            "beyond.eq(request.target[:13] + request.count[: payloads.COUNT]),",
+        ): "a target with bit 12 is refused in any case: it is no low address",
+    },
+    "gateware/node/reading.py": {
+        ('"hide": In(1),', '"hide": In(2),'): (
+            "one bit drives it, so the second is always zero, and any bit that is high hides"
+        ),
+    },
+    "gateware/digitiser/phase_lock.py": {
+        ("with m.Elif(clock[5:10].any()):", "with m.Elif(clock[6:10].any()):"): (
+            "the product is taken four clocks later, of which the multiplier needs three"
+        ),
+    },
+}
+
+
+def reason(mutation: Mutation) -> str:
+    """Return why no test can find a mutant, or "" where one should."""
+    known = EQUIVALENT.get(mutation.file, {})
+    return known.get((mutation.old.strip(), mutation.new.strip()), "")
