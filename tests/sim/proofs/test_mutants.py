@@ -3,7 +3,7 @@
 import pytest
 
 from shotveil.models.common.checks import RangeError
-from shotveil.sim.proofs.mutants import ROOMS, drawn, files, mutants
+from shotveil.sim.proofs.mutants import ROOMS, SEARCHES, drawn, files, mutants
 from shotveil.sim.proofs.mutations import ROOT
 
 SOURCE = '''"""Text with 1 and a < b."""
@@ -53,6 +53,7 @@ def test_what_is_changed_and_what_is_left(tmp_path):
 def test_every_mutant_of_the_house_is_a_program():
     every = files()
     assert len(every) > 50 and all(file.startswith(ROOMS) for file in every)
+    assert not set(SEARCHES) & set(every) and all((ROOT / file).exists() for file in SEARCHES)
     for file in every[::7]:
         text = (ROOT / file).read_text(encoding="utf-8")
         for mutant in mutants(file):
