@@ -9,7 +9,7 @@ from shotveil.models.node.register import Register, RegisterMap, RegisterRole
 
 WHY_STOPPED = {
     "tripped": "the drive could not send a symbol, or its DAC saturated; the light is off",
-    "watchdog": "the host was silent for longer than `watchdog` allows",
+    "watchdog": "the host was silent for longer than the setting watchdog allows",
     "link": "the host link reported a damaged packet that it could not mend",
     "starved": "a row was due and had not arrived",
     "stop": "somebody stopped it",
@@ -21,6 +21,11 @@ def shown(register: Register, raw: int) -> Any:
     """Return a register's physical value as plain JSON."""
     value = register.to_physical(raw)
     return sorted(value) if isinstance(value, frozenset) else value
+
+
+def meaning(register: Register) -> str:
+    """Return what a register means, without the marks of code that its page has."""
+    return register.doc.removeprefix("sticky: ").replace("`", "")
 
 
 def problems(known: RegisterMap, raw: Mapping[str, int]) -> list[dict[str, str]]:
@@ -35,14 +40,13 @@ def problems(known: RegisterMap, raw: Mapping[str, int]) -> list[dict[str, str]]
     for role in _GRAVE:
         for name, register in known.of(role).items():
             if raw[name]:
-                means = register.doc.removeprefix("sticky: ")
-                found.append({"name": name, "role": role.value, "means": means})
+                found.append({"name": name, "role": role.value, "means": meaning(register)})
     return found
 
 
 def counters(known: RegisterMap, raw: Mapping[str, int]) -> list[dict[str, Any]]:
     """Return all counters with their values, units and meanings."""
     return [
-        {"name": name, "value": raw[name], "unit": register.unit, "means": register.doc}
+        {"name": name, "value": raw[name], "unit": register.unit, "means": meaning(register)}
         for name, register in known.of(RegisterRole.COUNTER).items()
     ]

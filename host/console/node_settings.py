@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from shotveil.host.console.faults import shown
+from shotveil.host.console.faults import meaning, shown
 from shotveil.models.common.checks import RangeError
 from shotveil.models.node.register import Access, Register, RegisterMap
 
@@ -28,7 +28,7 @@ def table(known: RegisterMap, raw: Mapping[str, int]) -> list[dict[str, Any]]:
             "group": register.group,
             "value": shown(register, raw[name]),
             "unit": register.unit,
-            "means": register.doc,
+            "means": meaning(register),
         }
         if register.choices:
             row["choices"] = list(register.choices)

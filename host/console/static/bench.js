@@ -140,7 +140,7 @@ function buildNode(main, k) {
     if (!now) return;
     if (!now.problems.length) { fill(body, mark(true, "none")); return; }
     const kind = { fault: "bad", spoils: "bad", flag: "warn", notice: "faint" }, sign = { fault: "✕ fault", spoils: "✕ spoils", flag: "! flag", notice: "· notice" };
-    fill(body, el("table", {}, ...now.problems.map((p) => el("tr", {}, el("td", { class: kind[p.role] }, sign[p.role]), el("td", {}, p.name), el("td", {}, p.means)))));
+    fill(body, el("table", {}, ...now.problems.map((p) => el("tr", {}, el("td", { class: `${kind[p.role]} sign` }, sign[p.role]), el("td", {}, p.name), el("td", {}, p.means)))));
   });
 
   panel(cards, "Counters", [name("status")], (body, now) => {

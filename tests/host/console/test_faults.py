@@ -34,3 +34,9 @@ def test_every_counter_is_shown():
     assert {c["name"] for c in found} == set(MAP.of(RegisterRole.COUNTER))
     (sent,) = (c for c in found if c["name"] == "rows_sent")
     assert sent["value"] == list(QUIET).index("rows_sent") and sent["unit"] == "rows"
+
+
+def test_words_for_people_have_no_marks_of_code():
+    raw = {register.name: 1 for register in MAP}
+    said = [*problems(MAP, raw), *counters(MAP, raw)]
+    assert len(said) > 15 and not any("`" in entry["means"] for entry in said)
