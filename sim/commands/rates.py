@@ -24,8 +24,9 @@ from shotveil.sim.commands._options import EXTRA, f2_option, gain_option
 def rates(network: str, gain: float, f2: float, images: int, json: bool) -> None:
     """Project how many images a second boards would classify, with 2 and with 4 samples a symbol.
 
-    The figures are for all host links and the placed clock. For rows and sums in memory at the
-    node, the command also tells what share of the time each part of the frames and of a batch
+    The figures are for all host links, with a network that stays at the node and with rows that
+    come over the link, at the placed clock. For rows and sums in memory at the node, the command
+    also tells what share of the time each part of the frames and of a batch
     takes.
     """
     with needs(EXTRA):
@@ -48,6 +49,7 @@ def rates(network: str, gain: float, f2: float, images: int, json: bool) -> None
                     str(samples): [
                         {
                             "link": p.link.name,
+                            "stored": p.stored,
                             "images_a_second": p.images_a_second,
                             "feasible": p.feasible,
                             "bound_by": p.bound,
@@ -67,8 +69,7 @@ def rates(network: str, gain: float, f2: float, images: int, json: bool) -> None
         for p in projected:
             short = "" if p.feasible else "; guards cannot be that long"
             click.echo(
-                f"  {p.link.name:22} {p.images_a_second:.4g} images a second; "
-                f"bound by {p.bound}{short}"
+                f"  {p.name:39} {p.images_a_second:.4g} images a second; bound by {p.bound}{short}"
             )
         parts = sorted(projected[0].shares.items(), key=lambda part: -part[1])
         click.echo("  in memory: " + ", ".join(f"{name} {share:.1%}" for name, share in parts))

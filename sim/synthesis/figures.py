@@ -48,10 +48,11 @@ from shotveil.models.common.checks import RangeError
 from shotveil.models.common.files import write_atomically
 from shotveil.models.digitiser.spec import DigitiserSpec
 from shotveil.models.drive.spec import DriveSpec
-from shotveil.models.node.ports import ReadPort, WritePort
+from shotveil.models.node.ports import ReadPort, write_ports
 from shotveil.models.node.register_map import register_map
 from shotveil.models.node.spec import CLOCK_HZ, ROLES, NodeSpec
 from shotveil.sim import SYNTHESIS_FIGURES
+from shotveil.sim.cases.node import StoredRows
 from shotveil.sim.engines.verilog import emit
 from shotveil.sim.synthesis import ecp5 as synthesis
 
@@ -119,10 +120,11 @@ def targets() -> dict[str, Target]:
             part = functools.partial(_digitiser, block, 1 if block is PhaseLock else 2)
             found[f"digitiser/{block_name(block)}"] = Target(part)
     spec = NodeSpec()
-    ports = len(WritePort), len(ReadPort)
+    ports = len(write_ports(spec)), len(ReadPort)
     found["register bank"] = Target(lambda: RegisterBank(register_map(spec)))
     found["host link"] = Target(lambda: HostLink(*ports, spec.window))
     found["host link/uart"] = Target(lambda: Uart(CLOCK_HZ))
+    found["row store"] = Target(functools.partial(StoredRows, NodeSpec(store=10 * 4096)))
     for role in ROLES:
         node = functools.partial(NodeCore, NodeSpec(role=role))
         found[f"node {role}"] = Target(node, zynq=True, floor=NODE_FLOOR)

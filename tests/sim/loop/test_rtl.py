@@ -1,6 +1,7 @@
 """The compiled gateware of both nodes in the loop, against the bit-true models."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -54,6 +55,23 @@ def short_loop():
     loop = Loop(Network("part", (Layer(weights),)), realistic(1.3, 2.4))
     (xi,), _ = directions(load_mnist(None, "test")[0][:1])
     return loop, xi
+
+
+def test_rows_that_stay_at_the_node_give_the_same_bits_as_rows_that_come():
+    loop, xi = short_loop()
+    kept = Loop(loop.network, replace(loop.settings, store=4096))
+    assert (
+        rtl.node_specs(kept)["server"].store == 4096 and rtl.node_specs(loop)["server"].store == 0
+    )
+    streamed, stored = (
+        rtl.play(each, 0, xi, np.random.default_rng(3), record=True) for each in (loop, kept)
+    )
+    assert np.array_equal(stored.values, streamed.values)
+    for party in ("server", "client"):
+        ours, theirs = getattr(stored, party), getattr(streamed, party)
+        for name in ("session", "modes", "inference"):
+            assert np.array_equal(getattr(ours, name), getattr(theirs, name))
+    assert rtl.agreement(kept, 0, xi, stored).complete
 
 
 @pytest.mark.parametrize(("columns", "replay"), [(784, 8192), (6145, 16_384)])
