@@ -524,6 +524,7 @@ class ModelServer:
         """
         rows = self._rows[request.layer].rows
         self._require_accepted(session.client)
+        self._light.expect(request, self._keys[request.layer], plan, fresh.decoys)
         reserve = self._reserve(request, 0, rows)
         if reserve.stop < rows:
             raise BudgetExhausted(
