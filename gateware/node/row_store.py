@@ -27,12 +27,12 @@ class RowStore(wiring.Component):
       it is given until a flush. `refused`, `refused_slot` and `unreadable` tell what it was, until
       `clear`.
     * `flush`: slots that wait are dropped, and so is the row on its way.
-    * `waiting`: slots that are not fetched yet; `SLOTS` find room.
+    * `waiting`: slots that are not fetched yet; `slots` of them find room.
     * Up to two rows are on their way, so that the memory's delay costs no time between them.
     """
 
-    def __init__(self, spec: NodeSpec):
-        self._spec = spec
+    def __init__(self, spec: NodeSpec, slots: int = SLOTS):
+        self._spec, self._slots = spec, slots
         symbol = stream.Signature(host_symbol(spec.drive))
         place, level = (spec.store - 1).bit_length(), spec.store.bit_length()
         super().__init__(
@@ -61,7 +61,9 @@ class RowStore(wiring.Component):
         due = Signal(len(self.row) + 1)  # symbols that were asked for and have not come
 
         # The tape.
-        full, put, busy = Signal(), Signal(), Signal()
+        full = Signal()
+        put = Signal()
+        busy = Signal()
         m.d.comb += [
             memory.keep.valid.eq(self.i.valid & ~full),
             memory.keep.p.place.eq(self.loaded),
@@ -78,11 +80,18 @@ class RowStore(wiring.Component):
             m.d.sync += [self.loaded.eq(self.loaded + 1), full.eq(self.loaded == capacity - 1)]
 
         # A slot is judged in the clock after it came.
-        slot, end, beyond = Signal(bits), Signal(len(self.loaded) + 1), Signal()
-        came, fits, refuses, fetched = Signal(), Signal(), Signal(), Signal()
-        m.submodules.queue = queue = ResetInserter(self.flush)(DeepFifo(width=bits, depth=SLOTS))
+        slot = Signal(bits)
+        end = Signal(len(self.loaded) + 1)
+        beyond = Signal()
+        came = Signal()
+        fits = Signal()
+        refuses = Signal()
+        fetched = Signal()
+        m.submodules.queue = queue = ResetInserter(self.flush)(
+            DeepFifo(width=bits, depth=self._slots)
+        )
         m.d.comb += [
-            self.slots.ready.eq(self.waiting != SLOTS),
+            self.slots.ready.eq(self.waiting != self._slots),
             fits.eq(~beyond & (end <= self.loaded)),
             refuses.eq(came & ~fits & ~self.broken),
             queue.w_en.eq(came & fits & ~self.broken),
@@ -101,7 +110,9 @@ class RowStore(wiring.Component):
             m.d.sync += self.refused_slot.eq(slot)
 
         # A row is fetched if no more than one is on its way.
-        room, draining, taken = Signal(), Signal(), Signal()
+        room = Signal()
+        draining = Signal()
+        taken = Signal()
         m.d.sync += room.eq(due <= self.row)
         m.d.comb += [
             fetched.eq(queue.r_rdy & room & ~memory.piece.valid & ~draining),

@@ -283,7 +283,7 @@ class SlowPipe(NodePipe):
 
 
 def test_light_of_rows_that_stay_waits_for_no_link():
-    """Over a link as slow as a serial port, which takes 200 times as long for a row as its frame."""
+    """Over one as slow as a serial port, which needs 200 times as long for a row as its frame."""
     pipe = SlowPipe(KEEPING, record=True)
     node = configured(pipe, spec=KEEPING)
     rows = rows_of(4, 5)
