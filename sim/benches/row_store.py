@@ -11,7 +11,14 @@ from shotveil.models.common.fixedpoint import IntArray
 from shotveil.models.node.row_store import SLOTS
 from shotveil.sim.benches.coverage import point
 from shotveil.sim.cases.drive import stalled
-from shotveil.sim.cases.node import KEEPING, StoredRows, StoreScript, pairs_of, row_store_cases
+from shotveil.sim.cases.node import (
+    KEEPING,
+    StoredRows,
+    StoreScript,
+    packed,
+    pairs_of,
+    row_store_cases,
+)
 from shotveil.sim.engines.cocotb_bench import CocotbBench
 from shotveil.sim.engines.equality import Case
 
@@ -78,11 +85,11 @@ async def begun(dut: Any, count: int) -> tuple[CocotbBench, IntArray]:
 
 def got(bench: CocotbBench) -> IntArray:
     """The symbols that came, packed."""
-    symbols = bench.sinks["o"].samples()
-    return (symbols["i"] & 0xFFFF) | (symbols["q"] & 0xFFFF) << 16
+    return packed(bench.sinks["o"].samples())
 
 
 async def flush(bench: CocotbBench) -> None:
+    """Drop what waits."""
     bench.set(flush=1)
     bench.sources["slots"].rest()
     await bench.tick()

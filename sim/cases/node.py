@@ -287,11 +287,16 @@ def pairs_of(words: list[int]) -> dict[str, IntArray]:
     return {"i": (packed << 48) >> 48, "q": (packed << 32) >> 48}
 
 
+def packed(symbols: Any) -> IntArray:
+    """Symbols by quadrature, as a stream gives them, as words."""
+    return (symbols["i"] & 0xFFFF) | (symbols["q"] & 0xFFFF) << 16
+
+
 class StoreScript:
     """Writes cases for a row store, one after the other, as the model says how they end."""
 
-    def __init__(self, rng: np.random.Generator):
-        self.rng, self.model = rng, row_store.RowStore(KEEPING.store)
+    def __init__(self, rng: np.random.Generator, spec: NodeSpec = KEEPING):
+        self.rng, self.model = rng, row_store.RowStore(spec.store)
         self.cases: list[Case] = []
         self._held: list[int] = []
 
@@ -338,13 +343,13 @@ class StoreScript:
         return self._add({"row": row}, {"slots": np.array(slots, np.int64)}, due)
 
 
-def row_store_cases(size: int, rng: np.random.Generator) -> list[Case]:
+def row_store_cases(size: int, rng: np.random.Generator, spec: NodeSpec = KEEPING) -> list[Case]:
     """Rows of every length from loads of every kind, refused slots, and what lets go of them."""
-    script, capacity = StoreScript(rng), KEEPING.store
+    script, capacity, longest = StoreScript(rng, spec), spec.store, spec.drive.row_capacity
     script.load(0, 150)
     script.play(30, [0, 120, 30, 120])
     script.load(150, capacity - 150)
-    for row in (1, KEEPING.drive.row_capacity):
+    for row in (1, longest):
         script.play(row, [0, capacity - row, 0])
     for _ in range(6 + size // 200):
         held = script.model.loaded
@@ -357,7 +362,7 @@ def row_store_cases(size: int, rng: np.random.Generator) -> list[Case]:
                 place = int(rng.integers(0, held + 1))
                 script.load(place, int(rng.integers(0, capacity - place + 1)))
             case 3 if held:
-                row = int(rng.integers(1, min(held, 64) + 1))
+                row = int(rng.integers(1, min(held, longest) + 1))
                 slots = rng.integers(0, held - row + 1, 6).tolist()
                 far = [held - row + 1, capacity + 5, 1 << 31][int(rng.integers(3))]
                 script.play(row, [*slots[:3], far, *slots[3:]])
@@ -366,7 +371,7 @@ def row_store_cases(size: int, rng: np.random.Generator) -> list[Case]:
             case 4 if held and rng.random() < 0.3:
                 script.pulse("forget")
         if held := script.model.loaded:
-            row = int(rng.integers(1, min(held, 64) + 1))
+            row = int(rng.integers(1, min(held, longest) + 1))
             script.play(row, rng.integers(0, held - row + 1, 8).tolist())
     return script.cases
 

@@ -4,7 +4,8 @@ Layers are played one after the other, since the mesh angles of the next one dep
 client read. A layer has these steps:
 
 1. angles: the host sends the client's table of angles;
-2. slots: the host sends those of the rows, where the network stays at the node;
+2. slots: the server's host sends those of the rows, where the network stays at its node; they take
+   their own link, so only the time by which they take longer than the angles counts;
 3. restart: receivers are reset while their sums are cleared;
 4. lead-in: frames of zeros, in which receivers lock;
 5. rows: a frame each;
@@ -234,7 +235,8 @@ def project(
         }
         steps = {"angles": sent_bytes(layer.modes, WritePort.ANGLES) / link.rate}
         slots = layer.rows if stored else 0
-        steps["slots"] = sent_bytes(slots, WritePort.SLOTS) / link.rate
+        named = sent_bytes(slots, WritePort.SLOTS) / link.rate
+        steps["slots"] = max(0.0, named - steps["angles"])
         steps |= {name: count / clock.hertz for name, count in clocks.items()}
         steps["read-out"] = readout
         for name in steps.keys() - {"angles", "slots", "rows"}:
