@@ -17,16 +17,20 @@ from shotveil.models.drive.spec import DriveSpec
 from shotveil.models.host_link.packet import WORD
 from shotveil.models.node.spec import NodeSpec
 
-CAPACITY = 16  # symbols; the longest row is as long
+CAPACITY = 8  # symbols; the longest row is as long
 SLOTS = 4
 SPEC = NodeSpec(
-    drive=DriveSpec(row_capacity=CAPACITY), digitiser=DigitiserSpec(row_capacity=512),
+    drive=DriveSpec(row_capacity=4), digitiser=DigitiserSpec(row_capacity=512),
     capture=16, replay=16, store=CAPACITY,
 )  # fmt: skip
-PLACE = 4  # bits of a place
+PLACE = 3  # bits of a place
+LENGTH = SPEC.drive.length_width  # bits of a row's length
 INSIDE = inside("dut.queue", PLACE, SLOTS)
-PEEKED = {"full": 1, "came": 1, "slot": PLACE, "end": PLACE + 2, "due": 6, "room": 1,
-          "draining": 1}  # fmt: skip
+PEEKED = {
+    **dict.fromkeys(("full", "came", "beyond", "room", "draining"), 1),
+    "slot": PLACE,
+    **dict.fromkeys(("end", "due"), LENGTH + 1),
+}
 PEEK = {
     **{name: f"dut.{name}" for name in PEEKED},
     "takes": "dut.queue.room",
@@ -101,6 +105,15 @@ class RowStoreBench(wiring.Component):
         # No slot is lost: the queue takes all that the store takes.
         m.d.comb += [Assert(self.takes), Assert(dut.waiting <= SLOTS)]
 
+        # A number that no symbol has is refused.
+        high, judged = Signal(), Signal()
+        m.d.sync += [
+            high.eq(self.offers & dut.slots.ready & (self.number >= CAPACITY)),
+            judged.eq(self.came & high & ~self.flush),
+        ]
+        with m.If(judged):
+            m.d.comb += Assert(dut.broken)
+
         # Inside.
         held = every(m, self, SLOTS, lambda word: word + self.row <= dut.loaded)
         m.d.comb += [
@@ -111,7 +124,7 @@ class RowStoreBench(wiring.Component):
         with m.If(self.draining):
             m.d.comb += Assert(self.due == 0)
         with m.If(self.came):
-            m.d.comb += Assert(self.end == self.slot + self.row)
+            m.d.comb += [Assert(self.end == self.slot + self.row), Assert(self.beyond | ~high)]
 
         m.d.comb += [
             Cover((self.due == 2 * self.row) & (self.row > 1)),
@@ -126,7 +139,7 @@ PROOF = Proof(
     block="shotveil.gateware.node.row_store",
     bench=RowStoreBench,
     depth=3,
-    reach=28,
+    reach=20,
     peek=PEEK,
     bugs=(
         Bug("a row may end one symbol behind", "end <= self.loaded", "end <= self.loaded + 1"),

@@ -81,7 +81,7 @@ class RowStore(wiring.Component):
 
         # A slot is judged in the clock after it came.
         slot = Signal(bits)
-        end = Signal(len(self.loaded) + 1)
+        end = Signal(max(len(self.loaded), len(self.row)) + 1)
         beyond = Signal()
         came = Signal()
         fits = Signal()
