@@ -37,7 +37,7 @@ from shotveil.models.node.chain import Loopback, Plant
 from shotveil.models.node.ports import ReadPort, WritePort, write_ports
 from shotveil.models.node.register import Access, Register
 from shotveil.models.node.register_map import LINK, STATES
-from shotveil.models.node.row_store import SLOTS, RowStore
+from shotveil.models.node.row_store import SLOTS, RowStoreModel
 from shotveil.models.node.sequencer import FAULTS
 from shotveil.models.node.spec import NodeSpec
 from shotveil.models.signal.frame import FrameLayout
@@ -84,7 +84,7 @@ class ModelDevice(Device):
         self._set = dict(self._staged)
         self._rows: deque[tuple[int, int]] = deque()
         # A node without a store has no registers and ports that could reach it.
-        self._store = RowStore(max(spec.store, 1))
+        self._store = RowStoreModel(max(spec.store, 1))
         self._table: list[tuple[int, int]] = []
         self._loading: dict[WritePort, list[int]] = {WritePort.PULSE: [], WritePort.FILTER: []}
         self._pulse = spec.drive.pulse()

@@ -18,7 +18,7 @@ SLOTS = 1024  # slots that wait at the node
 SLOT_BITS = 11  # of their number; a few more than `SLOTS` may wait
 
 
-class RowStore:
+class RowStoreModel:
     """The symbols of rows, packed as words, and the slots that wait to be played.
 
     capacity: Number of symbols that fit.

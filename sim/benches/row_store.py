@@ -13,7 +13,7 @@ from shotveil.sim.benches.coverage import point
 from shotveil.sim.cases.drive import stalled
 from shotveil.sim.cases.node import (
     KEEPING,
-    StoredRows,
+    RowsInBlockRam,
     StoreScript,
     packed,
     pairs_of,
@@ -33,9 +33,9 @@ end = point("what ends it", "flush between rows", "flush with a row on its way",
             "a word that cannot be read")  # fmt: skip
 
 
-def component() -> StoredRows:
+def component() -> RowsInBlockRam:
     """What is simulated: the store with a memory of three banks."""
-    return StoredRows()
+    return RowsInBlockRam()
 
 
 def note(case: Case) -> None:

@@ -248,7 +248,7 @@ KEEPING = NodeSpec(  # a store of three banks
 )  # fmt: skip
 
 
-class StoredRows(wiring.Component):
+class RowsInBlockRam(wiring.Component):
     """A row store with its memory of block RAM; `spoil` makes the memory's symbols unreadable."""
 
     def __init__(self, spec: NodeSpec = KEEPING) -> None:
@@ -296,7 +296,7 @@ class StoreScript:
     """Writes cases for a row store, one after the other, as the model says how they end."""
 
     def __init__(self, rng: np.random.Generator, spec: NodeSpec = KEEPING):
-        self.rng, self.model = rng, row_store.RowStore(spec.store)
+        self.rng, self.model = rng, row_store.RowStoreModel(spec.store)
         self.cases: list[Case] = []
         self._held: list[int] = []
 
@@ -415,7 +415,7 @@ BLOCKS: dict[str, NodeBlock] = {
         replay_cases,
         Replay,
     ),
-    "row_store": NodeBlock(StoredRows, row_store_cases, RowStore),
+    "row_store": NodeBlock(RowsInBlockRam, row_store_cases, RowStore),
     "capture": NodeBlock(
         lambda: Clocked(CaptureStream(), ("on_frame",)), capture_cases, Capture
     ),

@@ -42,6 +42,8 @@ from shotveil.gateware.host_link.link import HostLink
 from shotveil.gateware.host_link.uart import Uart
 from shotveil.gateware.node.chain import NodeCore
 from shotveil.gateware.node.register_bank import RegisterBank
+from shotveil.gateware.node.row_memory import BlockMemory
+from shotveil.gateware.node.row_store import RowStore
 from shotveil.gateware.primitives.multiplier import Primitive
 from shotveil.host.run.cache import cache_folder
 from shotveil.models.common.checks import RangeError
@@ -52,7 +54,6 @@ from shotveil.models.node.ports import ReadPort, write_ports
 from shotveil.models.node.register_map import register_map
 from shotveil.models.node.spec import CLOCK_HZ, ROLES, NodeSpec
 from shotveil.sim import SYNTHESIS_FIGURES
-from shotveil.sim.cases.node import StoredRows
 from shotveil.sim.engines.verilog import emit
 from shotveil.sim.synthesis import ecp5 as synthesis
 
@@ -124,7 +125,9 @@ def targets() -> dict[str, Target]:
     found["register bank"] = Target(lambda: RegisterBank(register_map(spec)))
     found["host link"] = Target(lambda: HostLink(*ports, spec.window))
     found["host link/uart"] = Target(lambda: Uart(CLOCK_HZ))
-    found["row store"] = Target(functools.partial(StoredRows, NodeSpec(store=10 * 4096)))
+    keeping = NodeSpec(store=10 * 4096)
+    found["row store"] = Target(lambda: RowStore(keeping))
+    found["row memory"] = Target(lambda: BlockMemory(keeping))
     for role in ROLES:
         node = functools.partial(NodeCore, NodeSpec(role=role))
         found[f"node {role}"] = Target(node, zynq=True, floor=NODE_FLOOR)

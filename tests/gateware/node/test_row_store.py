@@ -1,13 +1,13 @@
 """Rows that stay: to the bit, at full pace, and nothing that was not loaded whole."""
 
-from shotveil.sim.cases.node import StoredRows
+from shotveil.sim.cases.node import RowsInBlockRam
 from shotveil.sim.engines.amaranth_bench import AmaranthBench
 from shotveil.sim.engines.equality import check
 from tests.gateware.node import bit_true
 
 
 def test_in_amaranth():
-    check(AmaranthBench(StoredRows()), bit_true.cases("row_store", 0))
+    check(AmaranthBench(RowsInBlockRam()), bit_true.cases("row_store", 0))
 
 
 def test_as_verilog():

@@ -3,11 +3,11 @@
 import pytest
 
 from shotveil.models.common.checks import RangeError
-from shotveil.models.node.row_store import SLOT_BITS, SLOTS, RowStore
+from shotveil.models.node.row_store import SLOT_BITS, SLOTS, RowStoreModel
 
 
 def filled(count=10):
-    store = RowStore(12)
+    store = RowStoreModel(12)
     store.load(range(100, 100 + count))
     return store
 
@@ -89,5 +89,5 @@ def test_no_more_than_fits():
         store.load([0] * 3)
     assert store.loaded == 10
     with pytest.raises(RangeError, match="capacity"):
-        RowStore(0)
+        RowStoreModel(0)
     assert SLOTS < 1 << SLOT_BITS
