@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from amaranth.hdl import Assert, Module, Signal, Value
@@ -62,6 +63,38 @@ def follow(m: Module, bench: Any, depth: int, taken: Signal) -> Value:
     stored("far", depth, bench.consume, bench.inside, number)
     with m.If(bench.writing):
         m.d.comb += Assert(bench.written == (number + bench.inside)[:bits])
+    _levels(m, bench)
+    return _held(bench)
+
+
+def every(m: Module, bench: Any, depth: int, holds: Callable[[Signal], Value]) -> Value:
+    """Assert that every word in the FIFO `holds`. Arguments and result as of `follow`."""
+
+    def stored(name: str, words: int, first: Signal, level: Signal) -> None:
+        for place in range(words):
+            word = getattr(bench, f"{name}_{place}")
+            with m.If((place - first)[: len(first)] < level):
+                m.d.comb += Assert(holds(word))
+
+    stored("near", NEAR, bench.near_consume, bench.near_level)
+    stored("far", depth, bench.consume, bench.inside)
+    for there, word in (
+        (bench.coming[1], bench.word), (bench.coming[0], bench.shown),
+        (bench.writing, bench.written),
+    ):  # fmt: skip
+        with m.If(there):
+            m.d.comb += Assert(holds(word))
+    _levels(m, bench)
+    return _held(bench)
+
+
+def _held(bench: Any) -> Value:
+    held: Value = bench.claimed + bench.inside + bench.writing
+    return held
+
+
+def _levels(m: Module, bench: Any) -> None:
+    """Assert that places and numbers of words belong together."""
     near, far = len(bench.near_produce), len(bench.produce)
     m.d.comb += [
         Assert(bench.near_produce == (bench.near_consume + bench.near_level)[:near]),
@@ -72,5 +105,3 @@ def follow(m: Module, bench: Any, depth: int, taken: Signal) -> Value:
         # What is far is sent for at once, as long as there is a place for it.
         Assert((bench.inside <= 1) | (bench.claimed >= NEAR - 1)),
     ]
-    held: Value = bench.claimed + bench.inside + bench.writing
-    return held

@@ -16,12 +16,16 @@ from shotveil.gateware.node.capture import Capture
 from shotveil.gateware.node.reading import Reading
 from shotveil.gateware.node.register_bank import RegisterBank
 from shotveil.gateware.node.replay import Replay
+from shotveil.gateware.node.row_memory import BlockMemory
+from shotveil.gateware.node.row_store import RowStore
 from shotveil.gateware.node.transmitter import BatchTransmitter
 from shotveil.gateware.primitives.memory import DeepFifo
 from shotveil.gateware.primitives.stage import Stage
 from shotveil.models.host_link.packet import WORD
-from shotveil.models.node.ports import ReadPort, WritePort
+from shotveil.models.node.ports import ReadPort, WritePort, write_ports
 from shotveil.models.node.register_map import register_map
+from shotveil.models.node.row_store import SLOTS
+from shotveil.models.node.sequencer import SequencerState
 from shotveil.models.node.spec import NodeSpec
 
 SETTLE = 128  # clocks without input that empty all registers that have no reset
@@ -40,6 +44,7 @@ class NodeCore(wiring.Component):
       frames that it did not send.
     * `restart` stops a running batch, then holds the receiver in reset while its sums are cleared.
       The receiver loses its earlier samples. No frame starts for `restart_clocks`.
+    * With `spec.store`, rows that stay lie in block RAM beside the drive, see `RowStore`.
     * With `spec.loopback`, `adc` is not used; the receiver gets `codes` one clock later instead.
     """
 
@@ -79,12 +84,13 @@ class NodeCore(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         spec = self.spec
         m = Module()
-        m.submodules.link = link = HostLink(len(WritePort), len(ReadPort), spec.window)
+        m.submodules.link = link = HostLink(len(write_ports(spec)), len(ReadPort), spec.window)
         m.submodules.bank = bank = RegisterBank(self.map)
         m.submodules.transmitter = transmitter = BatchTransmitter(spec.drive)
         m.submodules.receiver = receiver = self._receiver
         m.submodules.capture = capture = Capture(spec)
         replay = Replay(spec) if self.server else None
+        store = RowStore(spec) if spec.store else None
         connect(m, flipped(self.link.i), link.i)
         connect(m, link.o, flipped(self.link.o))
         connect(m, link.bus, bank.bus)
@@ -141,7 +147,7 @@ class NodeCore(wiring.Component):
         for name in (n for n in status if n.startswith("link_")):
             m.d.comb += status[name].eq(getattr(link, name))
         # The parts are far from each other, so `clear` goes from one to the next through registers.
-        cleared: list[Any] = [link, transmitter, receiver, *([replay] if replay else [])]
+        cleared: list[Any] = [link, transmitter, receiver, *(p for p in (replay, store) if p)]
         clear = Signal(len(cleared))
         m.d.sync += clear.eq(Cat(strobes["clear"], clear))
         m.d.comb += [part.clear.eq(clear[n]) for n, part in enumerate(cleared)]
@@ -164,13 +170,32 @@ class NodeCore(wiring.Component):
             receiver.rewind.eq(rewind),
             status["tables_partial"].eq(partial),
         ]
+        start: Value = strobes["start"] & ~partial
+        stop: Value = strobes["stop"] | strobes["restart"]
+        if store:
+            m.submodules.store = store
+            m.submodules.store_memory = memory = BlockMemory(spec)
+            connect(m, store.memory, memory.port)
+            wire("store", store)
+            start, stop = start & ~store.broken, stop | store.broken
+            forgotten = Signal()
+            state = transmitter.state
+            over = (state == SequencerState.DONE) | (state == SequencerState.STOPPED)
+            m.d.comb += [
+                store.row.eq(settings["drive_row"]),
+                store.rewind.eq(strobes["store_rewind"]),
+                # In the clock in which the row buffer is emptied, so that no row is cut in two.
+                store.flush.eq(drop | over),
+                store.forget.eq(forgotten),
+            ]
+            m.d.sync += forgotten.eq(lost)
         m.d.comb += [
             *(
                 getattr(transmitter, name).eq(settings[name])
                 for name in ("arm", "grant", "lead_in", "watchdog", "triggered", "trigger_delay")
             ),
-            transmitter.start.eq(strobes["start"] & ~partial),
-            transmitter.stop.eq(strobes["stop"] | strobes["restart"]),
+            transmitter.start.eq(start),
+            transmitter.stop.eq(stop),
             transmitter.alive.eq(alive),
             transmitter.link_fault.eq(lost),
             transmitter.clear_angles.eq(strobes["clear_angles"]),
@@ -234,7 +259,10 @@ class NodeCore(wiring.Component):
             capture.frame.eq(transmitter.sent),
         ]
         busy = wanted | resetting
-        self._write_ports(m, link, transmitter, receiver, settings["drive_angle"], busy, drop)
+        plays = settings["store_play"] if store else None
+        self._write_ports(
+            m, link, transmitter, receiver, store, settings["drive_angle"], plays, busy, drop
+        )
         # A restart drops words. Hide them from requests that follow it, or the link would wait for
         # them for ever.
         hide = strobes["restart"] | wanted | resetting
@@ -252,12 +280,15 @@ class NodeCore(wiring.Component):
         link: Any,
         transmitter: Any,
         receiver: Any,
+        store: RowStore | None,
         angle: Value,
+        plays: Value | None,
         busy: Value,
         drop: Value,
     ) -> None:
         capacity = self.spec.drive.row_capacity
-        symbols = {WritePort.ROWS: transmitter.i, WritePort.ANGLES: transmitter.angles}
+        rows = transmitter.i
+        symbols = {WritePort.ROWS: rows, WritePort.ANGLES: transmitter.angles}
         taps = {WritePort.PULSE: transmitter.coefficients, WritePort.FILTER: receiver.coefficients}
         rooms = {
             WritePort.ROWS: Mux(angle, 0, capacity - transmitter.buffered),
@@ -265,7 +296,19 @@ class NodeCore(wiring.Component):
             WritePort.PULSE: Mux(transmitter.on, 0, ALWAYS),
             WritePort.FILTER: Mux(busy, 0, ALWAYS),
         }
-        for port in WritePort:
+        dropped = {WritePort.ROWS}
+        if store is not None:
+            assert plays is not None
+            rows = self._stored_rows(m, transmitter.i, store, plays)
+            symbols |= {WritePort.ROWS: rows, WritePort.STORE: store.i}
+            taps[WritePort.SLOTS] = store.slots
+            left = self.spec.store - store.loaded
+            most = Mux(left > ALWAYS, ALWAYS, left)
+            rooms[WritePort.ROWS] = Mux(plays, 0, rooms[WritePort.ROWS])
+            rooms[WritePort.STORE] = Mux(transmitter.on, 0, most)
+            rooms[WritePort.SLOTS] = SLOTS - store.waiting
+            dropped |= {WritePort.STORE, WritePort.SLOTS}
+        for port in write_ports(self.spec):
             source = getattr(link, f"write_{port.value}")
             sink = symbols[port] if port in symbols else taps[port]
             m.d.sync += getattr(link, f"room_{port.value}").eq(rooms[port])
@@ -274,7 +317,7 @@ class NodeCore(wiring.Component):
             bits = len(Value.cast(sink.payload))
             stage = Stage(bits)
             m.submodules[f"{port.name.lower()}_stage"] = (
-                ResetInserter(drop)(stage) if port is WritePort.ROWS else stage
+                ResetInserter(drop)(stage) if port in dropped else stage
             )
             m.d.comb += [
                 stage.i.valid.eq(source.valid),
@@ -290,6 +333,17 @@ class NodeCore(wiring.Component):
                 ]
             else:
                 m.d.comb += sink.payload.eq(stage.o.payload)
+
+    def _stored_rows(self, m: Module, sink: Any, store: RowStore, plays: Value) -> Any:
+        """Let rows come from the store while `plays` is high; return where the host's go else."""
+        host = stream.Signature(sink.payload.shape()).create()
+        m.d.comb += [
+            sink.payload.eq(Mux(plays, store.o.payload.as_value(), host.payload.as_value())),
+            sink.valid.eq(Mux(plays, store.o.valid, host.valid)),
+            store.o.ready.eq(sink.ready & plays),
+            host.ready.eq(sink.ready & ~plays),
+        ]
+        return host
 
     def _read_ports(
         self,

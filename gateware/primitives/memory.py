@@ -15,6 +15,16 @@ BLOCK = 16384  # bits of a block RAM of ECP5, without parity
 NARROW = 4  # bits of a word that it still gives of 4096
 
 
+def slices(width: int, depth: int) -> list[slice]:
+    """Cut words of `width` bits so that `depth` words of each slice fit a block RAM.
+
+    More words than a block RAM has for a width would be put together from several, by multiplexers
+    behind the memory, which is slow already.
+    """
+    step = width if depth <= BLOCK // NARROW // 2 else NARROW
+    return [slice(at, min(at + step, width)) for at in range(0, width, step)]
+
+
 class DeepFifo(Elaboratable, FIFOInterface):
     """A FIFO whose memory may be large and far from both sides, because only registers reach it.
 
@@ -41,11 +51,8 @@ class DeepFifo(Elaboratable, FIFOInterface):
         written = Signal(self.width, reset_less=True)
         shown = Signal(self.width)
         word = Signal(self.width, reset_less=True)
-        # More words than a block RAM has for a width would be put together from several, by
-        # multiplexers behind the memory, which is slow already.
-        slice_width = self.width if self.depth <= BLOCK // NARROW // 2 else NARROW
-        for at in range(0, self.width, slice_width):
-            part = slice(at, min(at + slice_width, self.width))
+        for part in slices(self.width, self.depth):
+            at = part.start
             storage = Memory(shape=part.stop - at, depth=self.depth, init=[], attrs=NO_COLLISIONS)
             m.submodules[f"storage_{at}"] = storage
             write, read = storage.write_port(), storage.read_port()

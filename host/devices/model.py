@@ -34,9 +34,10 @@ from shotveil.models.drive import chain as drive
 from shotveil.models.drive.spec import DriveRegisters
 from shotveil.models.node import capture, chain
 from shotveil.models.node.chain import Loopback, Plant
-from shotveil.models.node.ports import ReadPort, WritePort
+from shotveil.models.node.ports import ReadPort, WritePort, write_ports
 from shotveil.models.node.register import Access, Register
 from shotveil.models.node.register_map import LINK, STATES
+from shotveil.models.node.row_store import SLOTS, RowStoreModel
 from shotveil.models.node.sequencer import FAULTS
 from shotveil.models.node.spec import NodeSpec
 from shotveil.models.signal.frame import FrameLayout
@@ -82,6 +83,8 @@ class ModelDevice(Device):
         self._staged = {n: r.reset for n, r in self.map.of(Access.SETTING).items()}
         self._set = dict(self._staged)
         self._rows: deque[tuple[int, int]] = deque()
+        # A node without a store has no registers and ports that could reach it.
+        self._store = RowStoreModel(max(spec.store, 1))
         self._table: list[tuple[int, int]] = []
         self._loading: dict[WritePort, list[int]] = {WritePort.PULSE: [], WritePort.FILTER: []}
         self._pulse = spec.drive.pulse()
@@ -137,7 +140,7 @@ class ModelDevice(Device):
                         self._end("stopped")
                     self._state = "idle"
                     if armed:
-                        self._rows.clear()
+                        self._drop_rows()
             else:
                 getattr(self, f"_do_{register.name}")()
 
@@ -192,6 +195,14 @@ class ModelDevice(Device):
             answers[f"drive_{name}_flag"] = functools.partial(self._happened, name)
         for k, axis in enumerate("xp"[: self.spec.digitiser.quadratures]):
             answers[f"digitiser_measured_{axis}"] = functools.partial(self._measured, k)
+        if self.spec.store:
+            answers |= {
+                "store_loaded": lambda: self._store.loaded,
+                "store_waiting": lambda: self._store.waiting,
+                "store_refused": lambda: int(self._store.refused),
+                "store_refused_slot": lambda: self._store.refused_slot,
+                "store_unreadable": lambda: 0,  # the model's memory has a word everywhere
+            }
         # There is no link to a model, so the link's registers stay at 0.
         quiet = [*NEVER, *(r.name for r in self.map if r.group == LINK)]
         return answers | dict.fromkeys(quiet, lambda: 0)
@@ -216,7 +227,8 @@ class ModelDevice(Device):
     # Strobes
 
     def _do_start(self) -> None:
-        if not self._set["arm"] or self._state != "idle" or self._partial:
+        refused = self._partial or self._store.broken
+        if not self._set["arm"] or self._state != "idle" or refused:
             return
         self._granted, self._lead_in = self._set["grant"], self._set["lead_in"]
         self._place = 0
@@ -231,16 +243,24 @@ class ModelDevice(Device):
 
     def _do_clear(self) -> None:
         self._faults.clear()
+        self._store.clear()
         self._held = False
         for counters in (self._counts, self._events):
             counters.update(dict.fromkeys(counters, 0))
 
     def _do_restart(self) -> None:
         self._do_stop()
-        self._rows.clear()
+        self._drop_rows()
         self._loading[WritePort.FILTER].clear()
         self._finish_record()
         self._forget()
+
+    def _drop_rows(self) -> None:
+        self._rows.clear()
+        self._store.drop()
+
+    def _do_store_rewind(self) -> None:
+        self._store.rewind(self._set["store_place"])
 
     def _do_rewind(self) -> None:
         for taps in self._loading.values():
@@ -282,16 +302,29 @@ class ModelDevice(Device):
     # Streams
 
     def send(self, port: WritePort, words: npt.ArrayLike) -> None:
-        """Send words to a port. Raises `DeviceError` where rows or angles do not fit."""
+        """Send words to a port. Raises `DeviceError` where rows, angles or slots do not fit.
+
+        Raises `RangeError` for a port that the node does not have.
+        """
         given = as_words(words)
+        require("write port", int(port), below=len(write_ports(self.spec)))
         self._advance()
-        pairs = [(_signed(int(w) & 0xFFFF, 16), _signed(int(w) >> 16, 16)) for w in given]
+        if port in (WritePort.STORE, WritePort.SLOTS):
+            self._require_room(len(given), port)
+            if port is WritePort.STORE:
+                self._store.load(given.tolist())
+            elif self._state not in ("done", "stopped"):
+                for slot in given.tolist():
+                    self._store.queue(slot, self._set["drive_row"])
+            self._advance()
+            return
+        pairs = _pairs(given.tolist())
         if port is WritePort.ROWS:
-            self._require_room(len(self._rows), len(pairs), port)
+            self._require_room(len(pairs), port)
             if self._state not in ("done", "stopped"):  # then rows are dropped until `arm` is 0
                 self._rows.extend(pairs)
         elif port is WritePort.ANGLES:
-            self._require_room(len(self._table), len(pairs), port)
+            self._require_room(len(pairs), port)
             self._table.extend(pairs)
         else:
             taps = self._loading[port]
@@ -313,18 +346,29 @@ class ModelDevice(Device):
                     self._filter = whole.reshape(spec.digitiser.coefficients().shape)
         self._advance()
 
-    def _require_room(self, taken: int, more: int, port: WritePort) -> None:
-        if taken + more > self.spec.drive.row_capacity:
+    def _require_room(self, more: int, port: WritePort) -> None:
+        taken, most = self._level(port)
+        if taken + more > most:
             raise DeviceError(
-                f"write port {port.name} has no room for {more} words: it holds {taken} of "
-                f"{self.spec.drive.row_capacity}"
+                f"write port {port.name} has no room for {more} words: it holds {taken} of {most}"
             )
+
+    def _level(self, port: WritePort) -> tuple[int, int]:
+        """Return how many words a port holds, and how many fit."""
+        capacity = self.spec.drive.row_capacity
+        if port is WritePort.STORE:  # rows are loaded between batches only
+            loaded = self._store.loaded
+            return loaded, loaded if self._state in ON else self.spec.store
+        if port is WritePort.SLOTS:
+            return self._store.waiting, SLOTS
+        taken = {WritePort.ROWS: len(self._rows), WritePort.ANGLES: len(self._table)}
+        return taken.get(port, 0), capacity
 
     def room(self, port: WritePort) -> int:
         """Return how many words a port can take now."""
         self._advance()
-        taken = {WritePort.ROWS: len(self._rows), WritePort.ANGLES: len(self._table)}
-        return self.spec.drive.row_capacity - taken.get(port, 0)
+        taken, most = self._level(port)
+        return most - taken
 
     def receive(self, port: ReadPort, count: int) -> Words:
         """Take the words that wait at a port, at most `count`."""
@@ -355,8 +399,15 @@ class ModelDevice(Device):
         """Send all frames that can be sent."""
         if self._state not in ON:
             return
+        if self._store.broken:
+            self._faults.add("stop")
+            self._end("stopped")
+            return
         registers = self._drive_registers()
         length = registers.layout.row
+        if self._set.get("store_play"):
+            while words := self._store.play(length):
+                self._rows.extend(_pairs(words))
         more = self._granted
         if self._set["triggered"]:
             # Each edge lets one frame start, of the lead-in as well.
@@ -405,7 +456,7 @@ class ModelDevice(Device):
     def _end(self, state: str) -> None:
         """End the batch: drop the rows that were not sent, and receive the last frames."""
         self._state = state
-        self._rows.clear()
+        self._drop_rows()
         self._disarmed = state == "stopped"
         # After the last light came back, the receiver waits for more frames until it gives up.
         period = self._set["digitiser_period"]
@@ -495,6 +546,10 @@ class ModelDevice(Device):
             raise DeviceError("the models do not pack single symbols")
         self._put(port, words[self._given[port] :])
         self._given[port] = len(words)
+
+
+def _pairs(words: list[int]) -> list[tuple[int, int]]:
+    return [(_signed(word & 0xFFFF, 16), _signed(word >> 16, 16)) for word in words]
 
 
 def _signed(word: int, bits: int) -> int:

@@ -55,7 +55,7 @@ class BatchResult:
     rows_sent, frames_sent: Number of rows and of frames that were sent.
     session: Session sums `models.digitiser.accumulators.NAMES`, shape (words, 16). A client has no
         rows to compare with, so its sums are over all frames received, with q = 0.
-    modes: Sums `MODE_SUMS` of each mode, shape (modes, 4).
+    modes: Sums `MODE_SUMS` of each mode, shape (modes, 4), or (0, 4) if they were not asked for.
     inference: Raw values of the chosen mode, shape (frames received, quadratures).
     bad: Marks of the values that must not be used, shape (frames received,).
     faults: Names of the faults that stopped emission early.
@@ -94,6 +94,30 @@ class BatchResult:
         end = len(self.inference) - PATIENCE
         require("rows", rows, at_least=0, at_most=max(end, 0), integer=True)
         return self.inference[end - rows : end], self.bad[end - rows : end]
+
+
+@dataclass(frozen=True)
+class StoredRows:
+    """Rows that a node keeps: `count` rows of `row` symbols each, from the symbol `first` on."""
+
+    first: int
+    count: int
+    row: int
+
+    @property
+    def end(self) -> int:
+        """The number of the symbol behind the last row."""
+        return self.first + self.count * self.row
+
+    def slots(self, numbers: npt.ArrayLike | None = None) -> IntArray:
+        """Return the slots of the rows with these numbers; None takes all in order.
+
+        Raises `RangeError` for a number that no row has.
+        """
+        if numbers is None:
+            numbers = np.arange(self.count)
+        require("number of a row", numbers, at_least=0, at_most=self.count - 1, integer=True)
+        return self.first + self.row * np.asarray(numbers, dtype=np.int64)
 
 
 class Node:
@@ -229,12 +253,14 @@ class Node:
         progress: Callable[[int], None] | None = None,
         grant: int | None = None,
         capture: bool = False,
+        modes: bool = True,
     ) -> BatchResult:
         """Send rows, shape (rows, 2, row) in the format `DriveSpec.symbol`, and collect the result.
 
         progress: Function that is called with the number of rows sent so far.
         grant: Number of rows that the node sends; it drops the others. None grants all.
         capture: Whether to make a raw record that begins with the batch.
+        modes: Whether to fetch the sums of the modes, which are most of what a node sends.
 
         Raises `RangeError` for rows that cannot be sent, and `DeviceError` if the node is not
         configured or makes no progress.
@@ -245,9 +271,72 @@ class Node:
             raise RangeError(
                 f"rows have shape {symbols.shape}; allowed: (rows, 2, {layout.row}), as configured"
             )
-        words = pack_pairs(symbols.swapaxes(0, 1).reshape(2, -1))
         count = len(symbols) if grant is None else grant
-        return self._play(count, words, progress, capture)
+        return self._play(count, _row_words(symbols), progress, capture, modes=modes)
+
+    def load_rows(self, rows: npt.ArrayLike, behind: StoredRows | None = None) -> StoredRows:
+        """Load rows that stay at the node, shape (rows, 2, row) in the format `DriveSpec.symbol`.
+
+        behind: Rows that were loaded before and stay; None loads from the start of the store. All
+            that was loaded behind them is forgotten.
+
+        The rows stay until others take their place or another host connects. This switches the
+        light off. Raises `RangeError` for rows that do not fit the format or `room_behind`, and
+        `DeviceError` if the node does not hold the rows afterwards.
+        """
+        symbols = self._pairs("rows", rows, 3)
+        stored = StoredRows(behind.end if behind else 0, len(symbols), symbols.shape[2])
+        require("row", stored.row, at_least=1, at_most=self.spec.drive.row_capacity)
+        require("rows", stored.count, at_least=1, at_most=self.room_behind(behind) // stored.row)
+        self._end_batch()
+        self.device.write(store_place=stored.first)
+        self.device.strobe("restart")  # slots of a batch that was given up would hold the store
+        self.device.strobe("store_rewind")
+        self.device.send(WritePort.STORE, _row_words(symbols))
+        loaded = self.device.read("store_loaded")
+        if loaded != stored.end:
+            raise DeviceError(
+                f"the node at {self.device.name} holds {loaded} symbols of rows instead of "
+                f"{stored.end}: has another host connected to it? Load all rows again"
+            )
+        return stored
+
+    def room_behind(self, stored: StoredRows | None = None) -> int:
+        """Return how many symbols of rows fit behind those; None counts from the start.
+
+        It is 0 for a node without a store.
+        """
+        return self.spec.store - (stored.end if stored else 0)
+
+    def play_slots(
+        self,
+        slots: npt.ArrayLike,
+        progress: Callable[[int], None] | None = None,
+        grant: int | None = None,
+        capture: bool = False,
+        modes: bool = True,
+    ) -> BatchResult:
+        """Send the rows of `slots`, shape (rows,), which were loaded before; collect the result.
+
+        The slots are those of `StoredRows.slots`, in any order, each as often as wanted. The result
+        is that of `play` with the same rows, to the bit; the other arguments and errors are its
+        too. Raises `RangeError` for a slot whose row is not loaded, before any light is sent.
+        """
+        layout = self._configured()
+        places = np.atleast_1d(np.asarray(slots))
+        if places.ndim != 1:
+            raise RangeError(f"slots have shape {places.shape}; allowed: (rows,)")
+        loaded = self.device.read("store_loaded") if self.spec.store else 0
+        most = loaded - layout.row
+        if most < 0:
+            raise RangeError(
+                f"a row has {layout.row} symbols, and the node at {self.device.name} holds "
+                f"{loaded}; allowed: as many at least, see Node.load_rows"
+            )
+        require("slot", places, at_least=0, at_most=most, integer=True)
+        words = places.astype(np.uint32)
+        count = len(words) if grant is None else grant
+        return self._play(count, words, progress, capture, WritePort.SLOTS, modes)
 
     def play_angles(
         self,
@@ -285,6 +374,8 @@ class Node:
         words: Words,
         progress: Callable[[int], None] | None,
         capture: bool,
+        port: WritePort = WritePort.ROWS,
+        modes: bool = True,
     ) -> BatchResult:
         device = self.device
         require("rows", count, at_least=1, at_most=device.map["grant"].highest, integer=True)
@@ -294,22 +385,26 @@ class Node:
                 f"the node at {device.name} holds taps of which only a part was loaded: call "
                 "Node.configure, and load the whole matched filter if it was being loaded"
             )
+        if self.spec.store:
+            device.write(store_play=int(port is WritePort.SLOTS))
         # The node takes the offset only after the restart.
         calibrated = () if self._offset is None else ("load_offset",)
         device.strobe("restart", "clear", *calibrated)
-        ahead = min(len(words), device.room(WritePort.ROWS))
-        device.send(WritePort.ROWS, words[:ahead])
+        ahead = min(len(words), device.room(port))
+        device.send(port, words[:ahead])
         if capture:
             self._request_record(on_frame=True)
         self._armed = True
         device.write(arm=1, grant=count)
         device.strobe("start")
-        inference = self._feed(words[ahead:], progress)
+        inference = self._feed(port, words[ahead:], progress)
         self._settle(inference)
         device.strobe("snapshot")
         spec = self.spec.digitiser
         session = self._sums(ReadPort.SESSION, (spec.words, len(NAMES)))
-        modes = self._sums(ReadPort.MODES, (spec.modes, len(MODE_SUMS)))
+        shape = (spec.modes if modes else 0, len(MODE_SUMS))
+        # Sums that are not fetched stay until the next batch clears them.
+        of_modes = self._sums(ReadPort.MODES, shape)
         inference.append(self._take(ReadPort.INFERENCE))
         self._disarm()
         status = device.read_all(device.map.of(Access.STATUS))
@@ -321,7 +416,7 @@ class Node:
             rows_sent=status["rows_sent"],
             frames_sent=status["frames_sent"],
             session=lanes,
-            modes=modes,
+            modes=of_modes,
             inference=values.reshape(shape),
             bad=np.asarray(bad.reshape(shape).any(axis=1)),
             faults=self._faults(status),
@@ -331,8 +426,10 @@ class Node:
             samples=self._record() if capture else None,
         )
 
-    def _feed(self, words: Words, progress: Callable[[int], None] | None) -> list[Words]:
-        """Send words until the batch is over; return the inference values received so far."""
+    def _feed(
+        self, port: WritePort, words: Words, progress: Callable[[int], None] | None
+    ) -> list[Words]:
+        """Send words to a port until the batch is over; return the inference values till then."""
         device = self.device
         states = device.map["state"].choices
         taken: list[Words] = []
@@ -344,7 +441,7 @@ class Node:
         values = device.ask_words(ReadPort.INFERENCE)
         full = 0  # number of times that there was no room for rows
         while True:
-            sent = device.offer(WritePort.ROWS, words)
+            sent = device.offer(port, words)
             words = words[sent:]
             if sent:
                 continue
@@ -493,6 +590,11 @@ class Node:
         binary = self.device.read("digitiser_offset_binary")
         samples, _ = entry.model(spec, pair & ((1 << spec.adc_bits) - 1), binary)
         return samples
+
+
+def _row_words(symbols: IntArray) -> Words:
+    """Pack rows, shape (rows, 2, row), into words one row after the other."""
+    return pack_pairs(symbols.swapaxes(0, 1).reshape(2, -1))
 
 
 def pack_pairs(pairs: IntArray) -> Words:

@@ -5,6 +5,11 @@ part holds weights or decoys. All parts have the same length and their order is 
 in the light tells decoys from weights. Each part has sums of its own, so the sums of the two are
 never mixed.
 
+Where the node keeps rows, a layer's weights are loaded when it is first sent and stay there; its
+decoys are loaded before each of its layers, those of all parts at once. What is sent between two
+parts is then a list of slots, as long for a part of decoys as for a part of weights: if decoys were
+loaded before their own part, a client could tell that part by the pause.
+
 Light that was sent and did not come back counts as lost: symbols that the receiver had to leave out
 enter the sums as vacuum. So does the light of a frame that somebody made unreadable.
 """
@@ -13,12 +18,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shotveil.host.devices.device import DeviceError
-from shotveil.host.devices.node import BatchResult, Node, of_role
+from shotveil.host.devices.node import BatchResult, Node, StoredRows, of_role
 from shotveil.host.ledger.accounts import Reserve
 from shotveil.host.parties.calibration import ServerCalibration
 from shotveil.host.parties.transmitter import Sums, decoys_of
@@ -47,6 +55,31 @@ from shotveil.models.node.light import (
 PAUSE = 1e-3  # seconds between two polls of a running batch
 
 
+@dataclass(frozen=True)
+class _Expected:
+    """A layer whose rows are all at the node.
+
+    layer: The session, batch and layer that it is sent for.
+    weights: Its rows.
+    decoys: Its decoys in the order of the parts, none if there are none.
+    first: How many of the decoys belong to parts before each part.
+    """
+
+    layer: tuple[str, int, int]
+    weights: StoredRows
+    decoys: StoredRows | None
+    first: tuple[int, ...]
+
+    def slots(self, part: int, names: NDArray[np.int32]) -> IntArray:
+        """Return the slots of a part's rows: s ≥ 0 names weights, −1 − d the part's own decoys."""
+        found = np.empty(len(names), dtype=np.int64)
+        found[names >= 0] = self.weights.slots(names[names >= 0])
+        if (own := names < 0).any():
+            assert self.decoys is not None
+            found[own] = self.decoys.slots(self.first[part] - 1 - names[own])
+        return found
+
+
 class NodeTransmitter:
     """A `host.parties.transmitter.Transmitter` that sends through a node. Threads may share it.
 
@@ -67,6 +100,8 @@ class NodeTransmitter:
         self._guard = threading.Lock()
         self._held: dict[str, EncodedRows] = {}
         self._set: tuple[int, float] | None = None  # modes and drive scale it is configured for
+        self._stored: dict[str, StoredRows] = {}  # weights at the node, one behind the other
+        self._expected: _Expected | None = None
         self._node: Node | None = of_role(reach(), "server")
         self.spec = self._node.spec
 
@@ -103,6 +138,43 @@ class NodeTransmitter:
             yield Part(first, first + rest, tuple(filling))
             first += rest
 
+    def expect(
+        self, request: pb.LayerRequest, key: str, plan: Sequence[Part], decoys: EncodedRows
+    ) -> None:
+        with self._guard:
+            self._expected = None
+            weights = self._held[key]
+            scale = self._scale(_largest(weights))
+            if not self.spec.store or self._scale(_largest(decoys)) > scale:
+                return  # the weights at the node would not have the scale of this layer
+            layer = (request.session, request.batch, request.layer)
+            own = [tuple(part.decoys or ()) for part in plan]
+            numbers = [number for part in own for number in part]
+            unit = self._unit(scale)
+            symbols = [
+                row_symbols(self.spec.drive, np.stack([rows.x, rows.p], axis=1), unit)
+                for rows in (weights, decoys)
+            ]
+            try:
+                node = self._reached()
+                if key not in self._stored:
+                    behind = self._last_stored()
+                    if node.room_behind(behind) < symbols[0][:, 0].size:
+                        return
+                    self._stored[key] = node.load_rows(symbols[0], behind)
+                behind, drawn = self._last_stored(), symbols[1][numbers]
+                if node.room_behind(behind) < drawn[:, 0].size:
+                    return
+                loaded = node.load_rows(drawn, behind) if numbers else None
+            except (DeviceError, RangeError) as error:
+                self._let_go()
+                raise ProtocolError(Refusal.UNAVAILABLE, f"the server's node: {error}") from None
+            before = (0, *accumulate(len(part) for part in own))
+            self._expected = _Expected(layer, self._stored[key], loaded, before)
+
+    def _last_stored(self) -> StoredRows | None:
+        return next(reversed(self._stored.values()), None)
+
     def send(self, shot: pb.Shot) -> Sums:
         with self._guard:
             weights = self._held[shot.weights]
@@ -118,7 +190,10 @@ class NodeTransmitter:
                 rows = row_symbols(self.spec.drive, np.array(amplitudes), unit)
             except RangeError as error:
                 raise ProtocolError(Refusal.FAILED_PRECONDITION, str(error)) from None
-            batch = self._play(rows, scale)
+            known = self._expected
+            stored = known and known.layer == (shot.session, shot.batch, shot.layer)
+            places = known.slots(shot.part, slots) if known and stored else None
+            batch = self._play(rows, scale, places, modes=not (slots >= 0).any())
             if batch.refusals:
                 raise ProtocolError(
                     Refusal.UNAVAILABLE,
@@ -151,19 +226,33 @@ class NodeTransmitter:
         with self._guard:
             for key in dropped.keys:
                 self._held.pop(key, None)
+            if not self._stored.keys() <= self._held.keys():
+                self._stored.clear()  # what is behind the rows that went moves to their place
 
-    def _play(self, rows: IntArray, scale: float) -> BatchResult:
+    def _reached(self) -> Node:
+        if self._node is None:
+            self._node = of_role(self._reach(), "server")
+        return self._node
+
+    def _play(
+        self, rows: IntArray, scale: float, slots: IntArray | None, modes: bool
+    ) -> BatchResult:
+        """Play rows, from the node's own store if their slots are given."""
         try:
-            if self._node is None:
-                self._node = of_role(self._reach(), "server")
-            self._configure(self._node, rows.shape[2], scale)
-            return self._node.play(rows, lambda _: time.sleep(PAUSE))
+            node = self._reached()
+            self._configure(node, rows.shape[2], scale)
+            wait = lambda _: time.sleep(PAUSE)  # noqa: E731
+            if slots is not None:
+                return node.play_slots(slots, wait, modes=modes)
+            return node.play(rows, wait, modes=modes)
         except (DeviceError, RangeError) as error:
             self._let_go()
             raise ProtocolError(Refusal.UNAVAILABLE, f"the server's node: {error}") from None
 
     def _let_go(self) -> None:
         node, self._node, self._set = self._node, None, None
+        self._stored.clear()
+        self._expected = None
         if node is not None:
             node.close()
 

@@ -477,6 +477,7 @@ class ModelServer:
                 yield from self._in_rows(session, request, plan, _Hidden(None, rng))
             else:
                 drawn = decoy_rows(rows, decoys, rng)
+                self._light.expect(request, self._keys[layer], plan, drawn)
                 yield from self._whole(session, request, plan, _Hidden(drawn, rng))
             finished = True
         except (RangeError, ProtocolError) as error:

@@ -9,7 +9,7 @@ slots are decoys.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -80,6 +80,11 @@ class Transmitter(Protocol):
         and every row exactly once.
         """
 
+    def expect(
+        self, request: pb.LayerRequest, key: str, plan: Sequence[Part], decoys: EncodedRows
+    ) -> None:
+        """Get ready to send a layer whose parts cannot be cut, with the decoys of all its parts."""
+
     def send(self, shot: pb.Shot) -> Sums:
         """Send a part, wait for its light and return the sums over it."""
 
@@ -141,6 +146,11 @@ class LinkTransmitter:
 
     def renew(self) -> None:
         self.epoch = self._port.claim().epoch
+
+    def expect(
+        self, request: pb.LayerRequest, key: str, plan: Sequence[Part], decoys: EncodedRows
+    ) -> None:
+        return  # what a link holds is sent by name, and decoys come with each part
 
     def begin(self, session: str, client: str) -> None:
         self._port.begin(

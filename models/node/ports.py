@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import enum
 
+from shotveil.models.node.spec import NodeSpec
+
 
 class WritePort(enum.IntEnum):
     """Where the host's words go."""
@@ -15,6 +17,8 @@ class WritePort(enum.IntEnum):
     PULSE = 1  # taps of the pulse, sign-extended, whole sets
     ANGLES = 2  # the table of angles, packed as row symbols
     FILTER = 3  # taps of the matched filter, sign-extended, whole sets
+    STORE = 4  # symbols of rows that stay, packed as row symbols
+    SLOTS = 5  # the slots of rows to send, in their order: numbers of the symbols they begin at
 
 
 class ReadPort(enum.IntEnum):
@@ -27,3 +31,9 @@ class ReadPort(enum.IntEnum):
     SYMBOLS = 4  # 64 bits as two words, low first; fields in `models.node.words`
     PHASES = 5  # phase of the pilots in bits 0–15, sign-extended to 31 bits, bit 31: bad
     CAPTURE = 6  # ADC words: x in bits 0–15, p in 16–31
+
+
+def write_ports(spec: NodeSpec) -> tuple[WritePort, ...]:
+    """The write ports that a node has; only one with a row store has those of the store."""
+    stored = (WritePort.STORE, WritePort.SLOTS)
+    return tuple(port for port in WritePort if spec.store or port not in stored)

@@ -20,6 +20,7 @@ from shotveil.models.digitiser.spec import DigitiserSettings, DigitiserSpec
 from shotveil.models.drive.spec import Arm, DriveSpec
 from shotveil.models.host_link.packet import WORD
 from shotveil.models.node.register import Access, Register, RegisterMap, RegisterRole
+from shotveil.models.node.row_store import SLOT_BITS
 from shotveil.models.node.sequencer import (
     COUNT_BITS,
     FAULTS,
@@ -50,6 +51,7 @@ def register_map(spec: NodeSpec) -> RegisterMap:
         *_node_settings(spec),
         *_drive_settings(spec.drive),
         *_digitiser_settings(spec),
+        *(_store(spec.store) if spec.store else ()),
         *_node_status(),
         *_drive_status(spec.drive),
         *_digitiser_status(spec.digitiser),
@@ -172,6 +174,36 @@ def _node_settings(spec: NodeSpec) -> tuple[Register, ...]:
             live=True,
         ),
     )
+
+
+def _store(symbols: int) -> tuple[Register, ...]:
+    """The registers of a row store that holds so many symbols."""
+    place, level = (symbols - 1).bit_length(), symbols.bit_length()
+
+    def of(name: str, width: int, access: Access, doc: str, **more: object) -> Register:
+        return Register(name, width, access, doc, "store", **more)  # type: ignore[arg-type]
+
+    setting, status = Access.SETTING, Access.STATUS
+    return (
+        of("store_capacity", WORD, Access.CONSTANT, "symbols of rows that stay", reset=symbols),
+        of("store_play", 1, setting, "1 sends the rows of the slots that come, 0 rows that come"),
+        of(
+            "store_place", level, setting, "symbol that `store_rewind` goes to",
+            unit="symbols", high=symbols,
+        ),
+        of("store_rewind", 1, Access.STROBE, "forget what was loaded from `store_place` on"),
+        of("store_loaded", level, status, "loaded, in order from the first", unit="symbols"),
+        of("store_waiting", SLOT_BITS, status, "slots whose rows are still to be fetched"),
+        of(
+            "store_refused", 1, status, "sticky: a slot was refused: its row was not loaded",
+            role=RegisterRole.SPOILS,
+        ),
+        of("store_refused_slot", place, status, "the first slot that was refused since `clear`"),
+        of(
+            "store_unreadable", 1, status, "sticky: the memory gave no word where there is one",
+            role=RegisterRole.SPOILS,
+        ),
+    )  # fmt: skip
 
 
 def _fixed(q: Q, *, low: int | None = None, unit: str = "") -> dict[str, object]:

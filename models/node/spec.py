@@ -22,6 +22,7 @@ QUADRATURES: dict[str, int] = {"server": 2, "client": 1}
 # Fields of a `NodeSpec` for a small device, such as a Zynq-7010: a shorter raw record, and one of
 # the longest rows in flight.
 COMPACT: dict[str, int] = {"capture": 1024, "replay": 4096}
+LARGEST_STORE = 1 << 20  # row symbols: 4 MiB, three networks like `mnist-paper`
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ class NodeSpec:
     raw ADC record in samples. `replay` is the number of row symbols that the server keeps until
     their light is back. `window` is the number of packets that
     may be in flight on the host link. With `loopback` the DAC codes are used as ADC words, for
-    boards without converters.
+    boards without converters. `store` is the number of row symbols that a server keeps for a
+    session (`models.node.row_store`), a multiple of `drive.row_capacity`; 0 builds no store.
 
     Raises `RangeError` for a value out of range, and for a drive and a digitiser that do not fit
     each other or the role.
@@ -46,6 +48,7 @@ class NodeSpec:
     window: int = 8
     replay: int = 8192  # two of the longest rows: one on its way out, one on its way back
     loopback: bool = False
+    store: int = 0
 
     def __post_init__(self) -> None:
         if self.role not in ROLES:
@@ -74,10 +77,24 @@ class NodeSpec:
         _require_power_of_two("capture", self.capture, 16, 1 << 15)
         _require_power_of_two("replay", self.replay, self.drive.row_capacity, 1 << 16)
         _require_power_of_two("window", self.window, 1, 32)
+        most = LARGEST_STORE if self.role == "server" else 0  # a client sends no rows
+        require("store", self.store, at_least=0, at_most=most, integer=True)
+        if self.store % self.drive.row_capacity:
+            raise RangeError(
+                f"store = {self.store}; allowed: multiples of row_capacity = "
+                f"{self.drive.row_capacity}"
+            )
 
     def fields(self) -> dict[str, str]:
-        """All fields by name, as text; fields of the parts are named `drive.x`, `digitiser.x`."""
-        return dict(_flat("", self))
+        """All fields by name, as text; fields of the parts are named `drive.x`, `digitiser.x`.
+
+        A node without a store is the node that was built before there were any, so it has no field
+        of that name, and the hash that it had.
+        """
+        found = dict(_flat("", self))
+        if not self.store:
+            del found["store"]
+        return found
 
     def spec_hash(self) -> int:
         """The first 32 bits of the SHA-256 over all fields, which tell one spec from another.

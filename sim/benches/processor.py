@@ -12,7 +12,15 @@ from typing import Any
 import cocotb
 import numpy as np
 from cocotb.triggers import with_timeout
-from cocotbext.axi import AxiBus, AxiMaster, AxiReadBus, AxiResp, AxiSlaveRead
+from cocotbext.axi import (
+    AxiBus,
+    AxiMaster,
+    AxiReadBus,
+    AxiResp,
+    AxiSlaveRead,
+    AxiSlaveWrite,
+    AxiWriteBus,
+)
 
 from shotveil.gateware.axi.port import LONGEST
 from shotveil.sim.engines.cocotb_bench import CocotbBench
@@ -76,7 +84,8 @@ class ProcessorMemory:
 
     `fails` says of the address of each word whether it comes with an error. `latency` clocks pass
     from a request to its first word, and requests follow each other without a pause. The words
-    pause with the probability `stall`.
+    pause with the probability `stall`. With `writes` the port takes writes too; `refuses` says of
+    the address of each whether it is answered by an error.
     """
 
     def __init__(
@@ -89,6 +98,8 @@ class ProcessorMemory:
         stall: float = 0.0,
         latency: int = 0,
         fails: Callable[[int], bool] = lambda address: False,
+        writes: bool = False,
+        refuses: Callable[[int], bool] = lambda address: False,
     ):
         dut, memory = bench.dut, self
         self.data, self.base, self.fails = bytearray(data), base, fails
@@ -106,6 +117,8 @@ class ProcessorMemory:
         self.slave.r_channel.queue_occupancy_limit = 1 << 16
         if latency:
             self._delay(bench, latency)
+        if writes:
+            self._take_writes(dut, prefix, stall, bench.rng, refuses)
         if stall:
             self.slave.r_channel.set_pause_generator(pauses(bench.rng, stall))
 
@@ -116,6 +129,29 @@ class ProcessorMemory:
             self.failed.append(address)
             raise OSError(f"no memory at {address:#x}")
         return bytes(self.data[at : at + length])
+
+    def _take_writes(
+        self,
+        dut: Any,
+        prefix: str,
+        stall: float,
+        rng: np.random.Generator,
+        refuses: Callable[[int], bool],
+    ) -> None:
+        memory = self
+
+        class Slave(AxiSlaveWrite):
+            async def _write(self, address: int, data: bytes) -> None:
+                at = address - memory.base
+                if refuses(address) or not 0 <= at <= len(memory.data) - len(data):
+                    raise OSError(f"no memory at {address:#x}")
+                memory.data[at : at + len(data)] = data
+
+        slave = Slave(AxiWriteBus.from_prefix(dut, prefix), dut.clk, dut.rst)
+        slave.log = logging.getLogger("silent")
+        for channel in (slave.aw_channel, slave.w_channel, slave.b_channel):
+            if stall:
+                channel.set_pause_generator(pauses(rng, stall))
 
     def _delay(self, bench: CocotbBench, latency: int) -> None:
         """Let each word pass a delay line on its way to the channel."""

@@ -7,9 +7,13 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from shotveil.gateware.axi.link import AxiLink
-from shotveil.gateware.axi.port import AxiRead
+from shotveil.gateware.axi.port import Axi, AxiRead
 from shotveil.gateware.axi.reader import DATA, IDS, Reader, piece
+from shotveil.gateware.axi.row_memory import AxiRowMemory
 from shotveil.gateware.node.chain import NodeCore
+from shotveil.gateware.node.row_store import RowStore
+from shotveil.models.digitiser.spec import DigitiserSpec
+from shotveil.models.drive.spec import DriveSpec
 from shotveil.models.host_link.mailbox import BASE
 from shotveil.models.node.spec import NodeSpec
 
@@ -62,6 +66,37 @@ class PlainReader(wiring.Component):
             self.valid.eq(reader.o.valid),
             reader.o.ready.eq(self.ready),
         ]
+        return m
+
+
+class RowsBehindAxi(wiring.Component):
+    """A row store whose memory is a processor's, from `BASE` on."""
+
+    BASE = 0x1000_0040
+    SPEC = NodeSpec(  # rows long enough to hide the memory's latency
+        drive=DriveSpec(row_capacity=512), digitiser=DigitiserSpec(modes=64, row_capacity=512),
+        capture=64, replay=512, store=1536,
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self._store, self._memory = RowStore(self.SPEC), AxiRowMemory(self.SPEC, self.BASE)
+        members = dict(self._store.signature.members.items())
+        members["axi"] = members.pop("memory") and Out(Axi(DATA, IDS))
+        super().__init__(members)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.store, m.submodules.memory = store, memory = self._store, self._memory
+        wiring.connect(m, store.memory, memory.port)
+        wiring.connect(m, memory.axi, wiring.flipped(self.axi))
+        for name, member in store.signature.members.items():
+            if name == "memory":
+                continue
+            mine, its = getattr(self, name), getattr(store, name)
+            if member.is_signature:
+                wiring.connect(m, wiring.flipped(mine), its)
+            else:
+                m.d.comb += its.eq(mine) if member.flow is In else mine.eq(its)
         return m
 
 

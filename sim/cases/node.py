@@ -17,12 +17,14 @@ from amaranth.lib.wiring import In, Out
 
 from shotveil.gateware.node.capture import Capture
 from shotveil.gateware.node.replay import Replay
+from shotveil.gateware.node.row_memory import BlockMemory
+from shotveil.gateware.node.row_store import RowStore
 from shotveil.gateware.node.sequencer import Sequencer
 from shotveil.gateware.node.trigger import Trigger
 from shotveil.models.common.fixedpoint import IntArray
 from shotveil.models.digitiser.spec import DigitiserSpec
 from shotveil.models.drive.spec import DriveSpec
-from shotveil.models.node import capture, replay, sequencer, trigger
+from shotveil.models.node import capture, replay, row_store, sequencer, trigger
 from shotveil.models.node.spec import NodeSpec
 from shotveil.sim.engines.equality import Case
 from shotveil.sim.engines.run import Run
@@ -240,6 +242,140 @@ def replay_cases(size: int, rng: np.random.Generator, spec: NodeSpec = SMALL) ->
     return cases
 
 
+KEEPING = NodeSpec(  # a store of three banks
+    drive=DriveSpec(row_capacity=64), digitiser=DigitiserSpec(modes=64, row_capacity=512),
+    capture=64, replay=256, store=192,
+)  # fmt: skip
+
+
+class RowsInBlockRam(wiring.Component):
+    """A row store with its memory of block RAM; `spoil` makes the memory's symbols unreadable."""
+
+    def __init__(self, spec: NodeSpec = KEEPING) -> None:
+        self._spec, self._store = spec, RowStore(spec)
+        members = dict(self._store.signature.members.items())
+        del members["memory"]
+        super().__init__({**members, "spoil": In(1)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.store = store = self._store
+        m.submodules.memory = memory = BlockMemory(self._spec)
+        ours, theirs = store.memory, memory.port
+        for name in ("keep", "piece"):
+            wiring.connect(m, getattr(ours, name), getattr(theirs, name))
+        m.d.comb += [
+            theirs.flush.eq(ours.flush),
+            ours.idle.eq(theirs.idle),
+            ours.symbol.valid.eq(theirs.symbol.valid),
+            ours.symbol.p.symbol.eq(theirs.symbol.p.symbol),
+            ours.symbol.p.bad.eq(self.spoil),
+            theirs.symbol.ready.eq(ours.symbol.ready),
+        ]
+        for name, member in self.signature.members.items():
+            if not member.is_port:
+                wiring.connect(m, wiring.flipped(getattr(self, name)), getattr(store, name))
+            elif name != "spoil":
+                mine, its = getattr(self, name), getattr(store, name)
+                m.d.comb += its.eq(mine) if member.flow is In else mine.eq(its)
+        return m
+
+
+def pairs_of(words: list[int]) -> dict[str, IntArray]:
+    """The symbols that are packed in words, by quadrature."""
+    packed = np.array(words, np.int64)
+    return {"i": (packed << 48) >> 48, "q": (packed << 32) >> 48}
+
+
+def packed(symbols: Any) -> IntArray:
+    """Symbols by quadrature, as a stream gives them, as words."""
+    return (symbols["i"] & 0xFFFF) | (symbols["q"] & 0xFFFF) << 16
+
+
+class StoreScript:
+    """Writes cases for a row store, one after the other, as the model says how they end."""
+
+    def __init__(self, rng: np.random.Generator, spec: NodeSpec = KEEPING):
+        self.rng, self.model = rng, row_store.RowStoreModel(spec.store)
+        self.cases: list[Case] = []
+        self._held: list[int] = []
+
+    def _add(self, settings: dict[str, int], inputs: dict[str, Any], due: list[int]) -> Case:
+        known = {"row": 1, "place": 0, "spoil": 0, **dict.fromkeys(
+            ("rewind", "forget", "flush", "clear"), 0)}  # fmt: skip
+        run = Run({**known, **settings}, inputs, {"o": len(due)}, linger=24)
+        expected = pairs_of(due)
+        state = self.model
+        status = {name: int(getattr(state, name)) for name in
+                  ("loaded", "waiting", "broken", "refused", "refused_slot")}  # fmt: skip
+        self.cases.append(Case(run, {"o": expected}, {**status, "unreadable": 0}))
+        return self.cases[-1]
+
+    @property
+    def held(self) -> IntArray:
+        """The words that are loaded."""
+        return np.array(self._held, np.int64)
+
+    def pulse(self, name: str) -> None:
+        """Hold `flush`, `clear` or `forget` for some clocks."""
+        {"flush": self.model.drop, "clear": self.model.clear, "forget": self.model.forget}[name]()
+        both = {"flush": 1} if name == "forget" else {}
+        self._held = [] if name == "forget" else self._held
+        self._add({name: 1, **both}, {}, [])
+
+    def load(self, place: int, count: int) -> None:
+        """Go back to a place, and load symbols from there on."""
+        self.model.rewind(place)
+        self._held = self._held[:place]
+        self._add({"rewind": 1, "place": place}, {}, [])
+        words = self.rng.integers(0, 1 << 32, count).tolist()
+        self.model.load(words)
+        self._held += words
+        self._add({}, {"i": pairs_of(words)}, [])
+
+    def play(self, row: int, slots: list[int]) -> Case:
+        """Play the rows of slots, or the rows before the first that is refused."""
+        due: list[int] = []
+        for slot in slots:
+            self.model.queue(slot, row)
+        while words := self.model.play(row):
+            due += words
+        return self._add({"row": row}, {"slots": np.array(slots, np.int64)}, due)
+
+
+def row_store_cases(size: int, rng: np.random.Generator, spec: NodeSpec = KEEPING) -> list[Case]:
+    """Rows of every length from loads of every kind, refused slots, and what lets go of them."""
+    script, capacity, longest = StoreScript(rng, spec), spec.store, spec.drive.row_capacity
+    script.load(0, 150)
+    script.play(30, [0, 120, 30, 120])
+    script.load(150, capacity - 150)
+    for row in (1, longest):
+        script.play(row, [0, capacity - row, 0])
+    for _ in range(6 + size // 200):
+        held = script.model.loaded
+        match int(rng.integers(5)):
+            case 0:
+                script.load(0, int(rng.integers(1, capacity + 1)))
+            case 1:
+                script.load(held, int(rng.integers(0, capacity - held + 1)))
+            case 2:  # in place of others
+                place = int(rng.integers(0, held + 1))
+                script.load(place, int(rng.integers(0, capacity - place + 1)))
+            case 3 if held:
+                row = int(rng.integers(1, min(held, longest) + 1))
+                slots = rng.integers(0, held - row + 1, 6).tolist()
+                far = [held - row + 1, capacity + 5, 1 << 31][int(rng.integers(3))]
+                script.play(row, [*slots[:3], far, *slots[3:]])
+                for name in rng.permutation(["flush", "clear"]).tolist():
+                    script.pulse(name)
+            case 4 if held and rng.random() < 0.3:
+                script.pulse("forget")
+        if held := script.model.loaded:
+            row = int(rng.integers(1, min(held, longest) + 1))
+            script.play(row, rng.integers(0, held - row + 1, 8).tolist())
+    return script.cases
+
+
 class CaptureStream(wiring.Component):
     """The capture with its words in a stream of another name, since `Clocked` uses the name `o`."""
 
@@ -279,6 +415,7 @@ BLOCKS: dict[str, NodeBlock] = {
         replay_cases,
         Replay,
     ),
+    "row_store": NodeBlock(RowsInBlockRam, row_store_cases, RowStore),
     "capture": NodeBlock(
         lambda: Clocked(CaptureStream(), ("on_frame",)), capture_cases, Capture
     ),

@@ -20,15 +20,26 @@ from shotveil.sim.commands._options import EXTRA, f2_option, gain_option
     default=1,
     help="Number of images that share a batch; the nodes of today take one (1 or more).",
 )
+@click.option(
+    "--lead-in",
+    type=int,
+    help="Number of frames before each layer, in which the receivers lock (4 to 4096); by default "
+    "that of the nodes.",
+)
 @json_option
-def rates(network: str, gain: float, f2: float, images: int, json: bool) -> None:
+def rates(
+    network: str, gain: float, f2: float, images: int, lead_in: int | None, json: bool
+) -> None:
     """Project how many images a second boards would classify, with 2 and with 4 samples a symbol.
 
-    The figures are for all host links and the placed clock. For rows and sums in memory at the
-    node, the command also tells what share of the time each part of the frames and of a batch
+    The figures are for all host links, with a network that stays at the node and with rows that
+    come over the link, at the placed clock. For rows and sums in memory at the node, the command
+    also tells what share of the time each part of the frames and of a batch
     takes.
     """
     with needs(EXTRA):
+        from dataclasses import replace
+
         from shotveil.models.digitiser.spec import SAMPLES_PER_SYMBOL
         from shotveil.models.networks.network import load_network
         from shotveil.sim.loop.rate import projections
@@ -37,17 +48,22 @@ def rates(network: str, gain: float, f2: float, images: int, json: bool) -> None
 
     found = {}
     for samples in SAMPLES_PER_SYMBOL:
-        loop = Loop(load_network(network), realistic(gain, f2).with_samples(samples))
+        settings = realistic(gain, f2).with_samples(samples)
+        if lead_in is not None:
+            settings = replace(settings, lead_in=lead_in)
+        loop = Loop(load_network(network), settings)
         found[samples] = projections(loop, images)
     if json:
         print_json(
             {
                 "network": network,
                 "images": images,
+                "lead_in": loop.settings.lead_in,
                 "samples_per_symbol": {
                     str(samples): [
                         {
                             "link": p.link.name,
+                            "stored": p.stored,
                             "images_a_second": p.images_a_second,
                             "feasible": p.feasible,
                             "bound_by": p.bound,
@@ -67,8 +83,7 @@ def rates(network: str, gain: float, f2: float, images: int, json: bool) -> None
         for p in projected:
             short = "" if p.feasible else "; guards cannot be that long"
             click.echo(
-                f"  {p.link.name:22} {p.images_a_second:.4g} images a second; "
-                f"bound by {p.bound}{short}"
+                f"  {p.name:39} {p.images_a_second:.4g} images a second; bound by {p.bound}{short}"
             )
         parts = sorted(projected[0].shares.items(), key=lambda part: -part[1])
         click.echo("  in memory: " + ", ".join(f"{name} {share:.1%}" for name, share in parts))

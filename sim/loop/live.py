@@ -20,7 +20,7 @@ from shotveil.models.common.checks import require
 from shotveil.models.common.fixedpoint import IntArray, to_float
 from shotveil.models.drive.spec import Arm
 from shotveil.models.host_link.endpoint import EndpointModel
-from shotveil.models.node.ports import ReadPort, WritePort
+from shotveil.models.node.ports import ReadPort, write_ports
 from shotveil.models.node.register import Access
 from shotveil.models.node.register_map import register_map
 from shotveil.models.node.spec import NodeSpec
@@ -92,7 +92,7 @@ class Watch:
             for start, register in self._registers.items()
             for k, word in enumerate(register.to_words(register.reset))
         }
-        self._end = EndpointModel(self, len(WritePort), len(ReadPort), spec.window)
+        self._end = EndpointModel(self, len(write_ports(spec)), len(ReadPort), spec.window)
 
     def feed(self, data: bytes) -> None:
         """Take bytes from the host."""

@@ -4,16 +4,20 @@ Layers are played one after the other, since the mesh angles of the next one dep
 client read. A layer has these steps:
 
 1. angles: the host sends the client's table of angles;
-2. restart: receivers are reset while their sums are cleared;
-3. lead-in: frames of zeros, in which receivers lock;
-4. rows: a frame each;
-5. way back: of the last frame;
-6. settling: until a receiver, and so its host, sees that no more frames come;
-7. read-out: of session and mode sums.
+2. slots: the server's host sends those of the rows, where the network stays at its node; they take
+   their own link, so only the time by which they take longer than the angles counts;
+3. restart: receivers are reset while their sums are cleared;
+4. lead-in: frames of zeros, in which receivers lock;
+5. rows: a frame each;
+6. way back: of the last frame;
+7. settling: until a receiver, and so its host, sees that no more frames come;
+8. read-out: of session and mode sums.
 
-Rows reach the server's node while frames play. If the link brings them more slowly than frames take
-them, it sets the pace: the guard between frames is lengthened until the link can follow, since a
-receiver needs frames of a constant period. The projection leaves out what the client's processor
+Where the network stays at the node (`models.node.row_store`), the sums of modes stay there as well,
+because only tests of decoys ask for them. Otherwise rows reach the server's node while frames play.
+If the link brings them more slowly than frames take them, it sets the pace: the guard between
+frames is lengthened until the link can follow, since a receiver needs frames of a constant period.
+The projection leaves out what the client's processor
 does between layers and the time in which the host reacts. A receiver's inference values leave while
 frames arrive, and are few.
 """
@@ -67,10 +71,9 @@ class HostLinkRate:
     rate: float
 
 
-# Rows come as fast as the node itself takes them, for example from a memory beside it.
+# What a node itself can do: nothing has to pass a link.
 UNLIMITED = HostLinkRate("in memory at the node", math.inf)
 LINKS = (
-    UNLIMITED,
     HostLinkRate("USB high speed", USB_BYTES),
     HostLinkRate(f"UART, {BAUD / 1e6:g} Mbaud", BAUD / SERIAL_BITS),
 )
@@ -126,6 +129,12 @@ class Projection:
     clock: Clock
     layers: tuple[LayerRate, ...]
     feasible: bool  # whether the longest guard is enough for the link's pace
+    stored: bool = False  # whether the network stays at the node
+
+    @property
+    def name(self) -> str:
+        """What the projection is for: the link, and whether the network stays at the node."""
+        return f"{self.link.name}, network at the node" if self.stored else self.link.name
 
     @property
     def images_a_second(self) -> float:
@@ -143,7 +152,7 @@ class Projection:
             for layer in self.layers
         )
         frames = self.seconds_of("lead-in") + self.seconds_of("rows")
-        words = self.seconds_of("angles") + self.seconds_of("read-out")
+        words = sum(self.seconds_of(step) for step in ("angles", "slots", "read-out"))
         whole = 1 / self.images_a_second
         shares = {
             "the frames of light": light,
@@ -195,20 +204,24 @@ def _packets(words: int, size: Callable[[int], int]) -> int:
     return whole * size(MAX_WORDS) + (size(rest) if rest else 0)
 
 
-def project(loop: Loop, link: HostLinkRate, clock: Clock, images: int = 1) -> Projection:
+def project(
+    loop: Loop, link: HostLinkRate, clock: Clock, images: int = 1, stored: bool = False
+) -> Projection:
     """The time that a network's layers would take on boards, for one image.
 
-    If several `images` share a batch, they share all steps but rows and angles. Today's nodes take
+    `stored` says whether the network stays at the node, or its rows come over the link each time.
+    If several `images` share a batch, they share all steps but the first two and rows. Nodes take
     one: in a batch of more, a client's node would have to change its angles between two frames.
     """
     require("images in a batch", images, at_least=1, integer=True)
     spec = loop.settings.server
-    sums = spec.words * len(NAMES) + spec.modes * len(MODE_SUMS)
+    sums = spec.words * len(NAMES) + (0 if stored else spec.modes * len(MODE_SUMS))
     readout = received_bytes(SUM_WORDS * sums) / link.rate
     layers, feasible = [], True
     for layer, light in zip(loop.network.layers, loop.layers, strict=True):
         setup = light.setup
-        fill = sent_bytes(layer.modes) / link.rate * clock.hertz  # clocks to bring one row
+        # Clocks to bring one row.
+        fill = 0 if stored else sent_bytes(layer.modes) / link.rate * clock.hertz
         paced = max(setup.period, math.ceil(fill))
         grown = setup.layout.guard + (paced - setup.period) / spec.samples_per_symbol
         feasible &= grown <= CAPACITY
@@ -221,12 +234,15 @@ def project(loop: Loop, link: HostLinkRate, clock: Clock, images: int = 1) -> Pr
             "settling": settling(paced, spec.delay),
         }
         steps = {"angles": sent_bytes(layer.modes, WritePort.ANGLES) / link.rate}
+        slots = layer.rows if stored else 0
+        named = sent_bytes(slots, WritePort.SLOTS) / link.rate
+        steps["slots"] = max(0.0, named - steps["angles"])
         steps |= {name: count / clock.hertz for name, count in clocks.items()}
         steps["read-out"] = readout
-        for name in steps.keys() - {"angles", "rows"}:
+        for name in steps.keys() - {"angles", "slots", "rows"}:
             steps[name] /= images
         layers.append(LayerRate(steps, setup.period, paced, sections(setup.layout)))
-    return Projection(link, clock, tuple(layers), feasible)
+    return Projection(link, clock, tuple(layers), feasible, stored)
 
 
 def sections(layout: FrameLayout) -> dict[str, float]:
@@ -242,9 +258,17 @@ def settling(period: int, delay: int) -> int:
 
 
 def projections(loop: Loop, images: int = 1) -> tuple[Projection, ...]:
-    """The projections for every kind of link, at the placed clock, for so many images a batch."""
+    """The projections at the placed clock, for so many images a batch.
+
+    The first is the limit of the nodes. Then each link follows, with a network that stays at the
+    node and with rows that come over the link.
+    """
     clock = placed_clock()
-    return tuple(project(loop, link, clock, images) for link in LINKS)
+    ways = [(link, stored) for link in LINKS for stored in (True, False)]
+    return (
+        project(loop, UNLIMITED, clock, images),
+        *(project(loop, link, clock, images, stored) for link, stored in ways),
+    )
 
 
 @dataclass(frozen=True)

@@ -42,13 +42,15 @@ from shotveil.gateware.host_link.link import HostLink
 from shotveil.gateware.host_link.uart import Uart
 from shotveil.gateware.node.chain import NodeCore
 from shotveil.gateware.node.register_bank import RegisterBank
+from shotveil.gateware.node.row_memory import BlockMemory
+from shotveil.gateware.node.row_store import RowStore
 from shotveil.gateware.primitives.multiplier import Primitive
 from shotveil.host.run.cache import cache_folder
 from shotveil.models.common.checks import RangeError
 from shotveil.models.common.files import write_atomically
 from shotveil.models.digitiser.spec import DigitiserSpec
 from shotveil.models.drive.spec import DriveSpec
-from shotveil.models.node.ports import ReadPort, WritePort
+from shotveil.models.node.ports import ReadPort, write_ports
 from shotveil.models.node.register_map import register_map
 from shotveil.models.node.spec import CLOCK_HZ, ROLES, NodeSpec
 from shotveil.sim import SYNTHESIS_FIGURES
@@ -119,10 +121,13 @@ def targets() -> dict[str, Target]:
             part = functools.partial(_digitiser, block, 1 if block is PhaseLock else 2)
             found[f"digitiser/{block_name(block)}"] = Target(part)
     spec = NodeSpec()
-    ports = len(WritePort), len(ReadPort)
+    ports = len(write_ports(spec)), len(ReadPort)
     found["register bank"] = Target(lambda: RegisterBank(register_map(spec)))
     found["host link"] = Target(lambda: HostLink(*ports, spec.window))
     found["host link/uart"] = Target(lambda: Uart(CLOCK_HZ))
+    keeping = NodeSpec(store=10 * 4096)
+    found["row store"] = Target(lambda: RowStore(keeping))
+    found["row memory"] = Target(lambda: BlockMemory(keeping))
     for role in ROLES:
         node = functools.partial(NodeCore, NodeSpec(role=role))
         found[f"node {role}"] = Target(node, zynq=True, floor=NODE_FLOOR)

@@ -257,3 +257,93 @@ def test_a_record_begins_anew_with_each_capture():
         words += (device.receive(ReadPort.CAPTURE, 4096).astype(np.int64) & 0x3FFF).tolist()
     assert len(words) == SPEC.capture
     assert (np.diff(words) % 0x2000 == 1).all()
+
+
+# Rows that stay ---------------------------------------------------------------------------------
+
+KEEPING = NodeSpec(store=4096)
+
+
+class SlowPipe(NodePipe):
+    """A link of `pace` bytes in a block of clocks, or of as many as come."""
+
+    pace = None
+
+    def __init__(self, *arguments, **more):
+        self._line = bytearray()
+        super().__init__(*arguments, **more)
+
+    def write(self, data):
+        self._line += data
+
+    def advance(self):
+        super().write(self._line[: self.pace])
+        del self._line[: self.pace]
+        super().advance()
+
+
+def test_light_of_rows_that_stay_waits_for_no_link():
+    """Over one as slow as a serial port, which needs 200 times as long for a row as its frame."""
+    pipe = SlowPipe(KEEPING, record=True)
+    node = configured(pipe, spec=KEEPING)
+    rows = rows_of(4, 5)
+    stored = node.load_rows(rows)
+    slots = stored.slots([3, 1, 0, 2, 2, 1, 0, 3, 3, 0])
+    pipe.pace = 3
+    assert pipe.pace / pipe.block * 125e6 < 4e5
+    pipe.recorded.clear()
+    batch = node.play_slots(slots, modes=False)
+    (starts,) = np.nonzero(pipe.record("frame")[0])
+    assert set(np.diff(starts)) == {4 * LAYOUT.length} and len(starts) == 2 + len(slots)
+    due = model_of(pipe, rows[(slots - stored.first) // LAYOUT.row], spec=KEEPING)
+    np.testing.assert_array_equal(batch.session, due.heard.received.sums.session)
+    np.testing.assert_array_equal(batch.inference.T, due.heard.inference)
+    assert batch.refusals == ()
+
+
+def test_a_new_host_finds_nothing_of_the_rows_of_another():
+    """Neither in the store nor among the slots that wait; nor rows that were on their way."""
+    pipe = NodePipe(KEEPING, record=True)
+    for waiting in (0, 1, 3, 12):
+        node = configured(pipe, spec=KEEPING)
+        stored = node.load_rows(rows_of(9, 77))
+        node.device.write(store_play=1)
+        node.device.send(WritePort.SLOTS, stored.slots(np.arange(waiting) % 9))
+        node = opened(pipe, KEEPING)
+        names = ("store_loaded", "store_waiting", "drive_buffered")
+        assert set(node.device.read_all(names).values()) == {0}
+        node.configure(DRIVE, receiver_settings(), loop_delay=pipe.block)
+        assert_plays(node, pipe, rows_of(2, waiting), spec=KEEPING)
+
+
+def test_a_batch_that_ends_drops_its_slots_and_keeps_the_rows():
+    """Whether it ends by itself or is halted in the middle of a row: the next one is whole."""
+    pipe = NodePipe(KEEPING, record=True)
+    node = configured(pipe, spec=KEEPING)
+    rows = rows_of(9, 6)
+    stored = node.load_rows(rows)
+    for grant in (1, 4):
+        assert node.play_slots(stored.slots(), grant=grant).rows_sent == grant
+        assert node.device.read("store_waiting") == 0
+    device = node.device
+    for rounds in range(4):
+        device.write(store_play=1)
+        device.strobe("restart", "clear")
+        device.send(WritePort.SLOTS, np.resize(stored.slots(), 60))
+        device.write(arm=1, grant=60)
+        device.strobe("start")
+        for _ in range(6 + rounds):
+            pipe.advance()
+        device.strobe(*(("stop",), ("restart",), ("stop", "restart"), ("stop",))[rounds])
+        device.write(arm=0)
+        while device.read("state"):
+            pass
+        assert device.read_all(["store_waiting", "drive_buffered"]) == {
+            "store_waiting": 0, "drive_buffered": 0,
+        }  # fmt: skip
+        pipe.recorded.clear()
+        batch = node.play_slots(stored.slots([8, 2]))
+        due = model_of(pipe, rows[[8, 2]], spec=KEEPING)
+        np.testing.assert_array_equal(batch.session, due.heard.received.sums.session)
+        np.testing.assert_array_equal(batch.modes, due.heard.received.sums.modes)
+        assert batch.refusals == () and batch.rows_sent == 2

@@ -15,7 +15,7 @@ from shotveil.models.drive.spec import DriveSettings
 from shotveil.models.host_link.endpoint import EndpointModel
 from shotveil.models.host_link.packet import WORD
 from shotveil.models.node.chain import Loopback
-from shotveil.models.node.ports import ReadPort, WritePort
+from shotveil.models.node.ports import ReadPort, WritePort, write_ports
 from shotveil.models.node.register import Access
 from shotveil.models.node.spec import NodeSpec
 from shotveil.models.signal.frame import FrameLayout
@@ -80,7 +80,8 @@ class ModelPipe:
     """Bytes to and from the model of the link's far end; `break_after` bytes it goes dead."""
 
     def __init__(self, inside, window=8):
-        self._endpoint = EndpointModel(inside, len(WritePort), len(ReadPort), window)
+        ports = len(write_ports(inside.device.spec)), len(ReadPort)
+        self._endpoint = EndpointModel(inside, *ports, window)
         self._back = bytearray()
         self.dead = False
 
@@ -105,12 +106,12 @@ def model(role, spec=None):
 def linked(role, spec=None):
     """The model behind both models of the link."""
     pipe = ModelPipe(Inside(model(role, spec)))
-    return LinkDevice(Transport(pipe, timeout=0.01), "model link")
+    return LinkDevice(Transport(pipe, timeout=0.01), "model link", spec)
 
 
-def rtl(role):
+def rtl(role, spec=None):
     """The gateware."""
-    return open_device(f"rtl:{role}", plant=Loopback(NodeSpec(role), DELAY))
+    return open_device(f"rtl:{role}", spec, Loopback(spec or NodeSpec(role), DELAY))
 
 
 BACKENDS = {"model": model, "linked": linked, "rtl": rtl}

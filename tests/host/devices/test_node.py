@@ -12,7 +12,7 @@ from shotveil.host.devices.node import Node
 from shotveil.models.common.checks import RangeError
 from shotveil.models.drive import chain as drive
 from shotveil.models.drive.spec import DriveSpec, registers
-from shotveil.models.node.ports import ReadPort
+from shotveil.models.node.ports import ReadPort, WritePort
 from shotveil.models.node.spec import ROLES, NodeSpec
 from tests.host.devices.nodes import (
     DELAY,
@@ -94,6 +94,119 @@ def test_not_a_row_beyond_the_grant(backend):
         assert one.rows_sent == 1
         alone = configured(model("server")).play(ROWS[5:6])
         assert np.array_equal(one.session, alone.session)
+
+
+# Rows that stay ---------------------------------------------------------------------------------
+
+KEEPING = NodeSpec(store=4096)
+
+
+def assert_same(got, due):
+    for name in ("session", "modes", "inference", "bad"):
+        assert np.array_equal(getattr(got, name), getattr(due, name)), name
+    assert got.refusals == due.refusals == () and got.rows_sent == due.rows_sent
+    own = ("link_accepted", "link_gap", "link_repeated")
+    counters = [{n: v for n, v in b.counters.items() if n not in own} for b in (got, due)]
+    assert counters[0] == counters[1]
+
+
+def test_rows_that_stay_are_played_as_rows_that_come(backend):
+    """Any order, more than once; a network and decoys that change; other batches in between."""
+    with configured(backend("server", KEEPING)) as node:
+        order = [4, 0, 4, 8, 7]
+        due = node.play(ROWS[order])
+        stored = node.load_rows(ROWS)
+        assert node.device.read("store_loaded") == ROWS[:, 0].size == stored.end
+        assert_same(node.play_slots(stored.slots(order)), due)
+        assert_same(node.play(ROWS[order]), due)
+        for decoys in (-ROWS[:3], ROWS[3:5] // 2):
+            behind = node.load_rows(decoys, behind=stored)
+            slots = [*stored.slots([1, 2]), *behind.slots()]
+            assert_same(node.play_slots(slots), node.play(np.concatenate([ROWS[1:3], decoys])))
+        assert_same(node.play_slots(stored.slots(order)), due)
+        batch = node.play_slots(stored.slots(), grant=4, modes=False)
+        assert (batch.rows_sent, batch.modes.shape) == (4, (0, 4))
+        assert np.array_equal(batch.session, node.play(ROWS[:4]).session)
+        assert np.array_equal(node.play_slots(stored.slots(order)).modes, due.modes)
+
+
+def test_more_slots_than_wait_at_the_node():
+    with configured(model("server", KEEPING)) as node:
+        stored = node.load_rows(ROWS[:1])
+        assert node.play_slots(np.resize(stored.slots(), 1500)).rows_sent == 1500
+
+
+def test_what_is_not_at_the_node_is_refused_before_light(backend):
+    with configured(backend("server", KEEPING)) as node:
+        assert node.room_behind() == 4096
+        with pytest.raises(RangeError, match="holds 0; allowed: as many at least"):
+            node.play_slots([0])
+        stored = node.load_rows(ROWS)
+        assert node.room_behind(stored) == 4096 - 1080
+        with pytest.raises(RangeError, match="number of a row = 9"):
+            stored.slots([0, 9])
+        for slots in ([0, 1080], [-1], [1080 - 119]):
+            with pytest.raises(RangeError, match=r"slot = .*960"):
+                node.play_slots(slots)
+        with pytest.raises(RangeError, match="slots have shape"):
+            node.play_slots([[0]])
+        with pytest.raises(RangeError, match="rows = 26"):
+            node.load_rows(np.zeros((26, 2, 120), int), behind=stored)
+        with pytest.raises(RangeError, match="rows = 0"):
+            node.load_rows(ROWS[:0])
+        assert node.device.read("frames_sent") == 0 and node.device.read("store_loaded") == 1080
+        # What a host that has no such checks is told.
+        device = node.device
+        device.write(store_play=1)
+        device.strobe("restart", "clear")
+        device.send(WritePort.SLOTS, [0, 961, 0])
+        device.write(arm=1, grant=2)
+        device.strobe("start")
+        assert device.read_all(["store_refused", "store_refused_slot", "frames_sent"]) == {
+            "store_refused": 1, "store_refused_slot": 961, "frames_sent": 0,
+        }  # fmt: skip
+        assert node.registers.state.get() == "idle"
+        assert_same(node.play_slots(stored.slots()), node.play(ROWS))
+
+
+def test_a_slot_that_is_refused_halts_a_batch(backend):
+    with configured(backend("server", KEEPING)) as node:
+        stored = node.load_rows(ROWS)
+        device = node.device
+        device.write(store_play=1, lead_in=20)
+        device.strobe("restart", "clear")
+        device.send(WritePort.SLOTS, stored.slots([0, 1]))
+        device.write(arm=1, grant=9)
+        device.strobe("start")
+        device.send(WritePort.SLOTS, [4000])
+        while node.registers.state.get() != "stopped":
+            pass
+        status = device.read_all()
+        assert status["store_refused"] and status["rows_sent"] < 3
+        assert node._faults(status) == {"stop"} and "store_refused" in node._spoilt(status)
+        device.write(lead_in=2)
+        assert_same(node.play_slots(stored.slots()), node.play(ROWS))
+
+
+def test_a_node_without_a_store_keeps_nothing():
+    with configured(model("server")) as node:
+        assert node.room_behind() == 0
+        with pytest.raises(RangeError, match="rows = 9"):
+            node.load_rows(ROWS)
+        with pytest.raises(RangeError, match="holds 0"):
+            node.play_slots([0])
+        with pytest.raises(RangeError, match="write port = 4"):
+            node.device.send(WritePort.STORE, [0])
+
+
+def test_rows_of_another_host_are_not_taken_for_own_ones():
+    """A node that was loaded by another host since has none behind which others could be."""
+    device = model("server", KEEPING)
+    with configured(device) as node:
+        stored = node.load_rows(ROWS)
+        device._store.forget()
+        with pytest.raises(DeviceError, match="holds 120 symbols of rows instead of 1200"):
+            node.load_rows(ROWS[:1], behind=stored)
 
 
 def test_a_fault_ends_the_batch(backend):

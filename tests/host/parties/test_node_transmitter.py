@@ -1,6 +1,7 @@
 """A server whose light goes through a node, here of the bit-true models, with a fibre behind it."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -205,6 +206,107 @@ def test_all_parts_of_a_layer_have_one_scale():
     loud = EncodedRows(1.5 * drawn.x, drawn.p, 1.0)
     with pytest.raises(ProtocolError, match=r"largest quadrature = 30 √SNU; allowed: \[0, 24\]"):
         light.send(shot([0, 1], loud))
+
+
+KEEPING = NodeSpec(store=1 << 15)
+QUIET, LOUD = (EncodedRows(factor * DRAWN.x, factor * DRAWN.p, 1.0) for factor in (0.5, 1.5))
+
+
+def sent_through(spec, drawn=QUIET, watch=lambda node: None):
+    """The sums of two images' parts, through a node that may keep rows."""
+    node = Node(ModelDevice(spec, Fibre()))
+    watch(node)
+    light = NodeTransmitter(lambda: node, np.random.default_rng(4), CALIBRATION)
+    light.hold("w", WEIGHTS)
+    plan = list(light.parts(WEIGHTS, DECOYS, 1, 0))
+    found = []
+    for batch in range(2):
+        request = pb.LayerRequest(session="s", batch=batch, layer=0)
+        light.expect(request, "w", plan, drawn)
+        for number, part in enumerate(plan):
+            names = [*range(part.first, part.stop), *(-1 - d for d in part.decoys)]
+            order = list(np.random.default_rng(number).permutation(names))
+            one = shot(order, drawn)
+            one.session, one.batch, one.part = "s", batch, number
+            # The part's decoys come in the part's order, whatever the slots'.
+            own = list(part.decoys)
+            one.decoy_x, one.decoy_p = pack(drawn.x[own]), pack(drawn.p[own])
+            order = [n if n >= 0 else -1 - own.index(-1 - n) for n in order]
+            one.order = Order(np.array([order]), np.ones((1, len(order)), int), False).to_bytes()
+            found.append(light.send(one))
+    return found
+
+
+def watched(calls):
+    """Note what a node is asked to load and to play."""
+
+    def watch(node):
+        for name in ("load_rows", "play", "play_slots"):
+            own = getattr(node, name)
+            setattr(node, name, lambda *a, n=name, own=own, **m: (calls.append((n, len(a[0]))),
+                                                                   own(*a, **m))[1])  # fmt: skip
+
+    return watch
+
+
+def as_lists(sums):
+    return [[None if s is None else [np.asarray(v).tolist() for v in vars(s).values()]
+             for s in pair] for pair in sums]  # fmt: skip
+
+
+def test_rows_that_stay_give_the_sums_of_rows_that_come():
+    """Weights are loaded once, the decoys of all parts before the first part of each image."""
+    calls = []
+    kept = sent_through(KEEPING, watch=watched(calls))
+    assert as_lists(kept) == as_lists(sent_through(NodeSpec()))
+    loads = [(n, call) for n, call in enumerate(calls) if call[0] == "load_rows"]
+    parts = (len(calls) - len(loads)) // 2
+    drawn = loads[1][1][1]
+    assert [call for _, call in loads] == [("load_rows", ROWS), *[("load_rows", drawn)] * 2]
+    # No load between two parts, or a client could tell from the pause what the next one holds.
+    assert [n for n, _ in loads] == [0, 1, 2 + parts] and drawn <= DECOYS
+    assert {call[0] for call in calls} == {"load_rows", "play_slots"}
+    assert len({call[1] for call in calls if call[0] == "play_slots"}) == 1
+
+
+@pytest.mark.parametrize(
+    ("spec", "drawn"),
+    [
+        (NodeSpec(), QUIET),
+        (NodeSpec(drive=DriveSpec(row_capacity=256), store=256), QUIET),
+        (KEEPING, LOUD),
+    ],
+    ids=["no store", "too small a store", "another scale"],
+)
+def test_rows_come_as_before_where_they_cannot_stay(spec, drawn):
+    """A decoy beyond the largest weight changes the scale, and with it the symbols of weights."""
+    calls = []
+    found = sent_through(spec, drawn, watched(calls))
+    assert as_lists(found) == as_lists(sent_through(replace(spec, store=0), drawn))
+    assert {name for name, _ in calls} == {"play"}
+
+
+def test_a_layer_of_another_session_is_not_taken_for_the_one_that_was_prepared():
+    calls = []
+    node = Node(ModelDevice(KEEPING, Fibre()))
+    watched(calls)(node)
+    light = NodeTransmitter(lambda: node, np.random.default_rng(4), CALIBRATION)
+    light.hold("w", WEIGHTS)
+    plan = list(light.parts(WEIGHTS, DECOYS, 1, 0))
+    light.expect(pb.LayerRequest(session="s", batch=3, layer=0), "w", plan, QUIET)
+    other = shot([0, 1])
+    for session, batch in (("t", 3), ("s", 4)):
+        other.session, other.batch = session, batch
+        light.send(other)
+    assert [name for name, _ in calls] == ["load_rows", "load_rows", "play", "play"]
+    # Rows of which the link is told to forget are loaded again.
+    light.hold("v", WEIGHTS)
+    light.drop(pb.Dropped(keys=["v"]))
+    light.expect(pb.LayerRequest(session="s", batch=5, layer=0), "w", plan, QUIET)
+    light.drop(pb.Dropped(keys=["w"]))
+    light.hold("w", WEIGHTS)
+    light.expect(pb.LayerRequest(session="s", batch=6, layer=0), "w", plan, QUIET)
+    assert [size for name, size in calls[4:] if name == "load_rows"][1] == ROWS
 
 
 def test_a_node_that_is_lost_is_refused_and_looked_for_again():

@@ -49,7 +49,7 @@ class Light:
     mixes = True
 
     def __init__(self):
-        self.held, self.shots, self.dropped = {}, [], []
+        self.held, self.shots, self.dropped, self.expected = {}, [], [], []
         self.variance, self.symbols = 1.0, 1000
         self.whole = self.refuse_drop = False
 
@@ -76,6 +76,9 @@ class Light:
 
     def await_optics(self, session, batch, layer):
         return
+
+    def expect(self, request, key, plan, decoys):
+        self.expected.append((key, len(plan), decoys.rows))
 
     def never_sent(self, reserve):
         return None
@@ -455,6 +458,7 @@ def test_a_layer_sent_whole_is_one_reserve(at):
     parts = at.layer(session, 0)
     first = next(parts)
     assert at.ledger_events[before:] == ["reserve"], "committed with the last part alone"
+    assert [expected[1:] for expected in at.light.expected] == [(2, 2)]
     assert sorted(orders(first)[0]) == [-2, -1, 0, 1, 2, 3]
     (last,) = parts
     assert sorted(orders(last)[0]) == [4, 5, 6, 7] and (first.part, last.part) == (0, 1)

@@ -34,6 +34,9 @@ def test_each_role_has_its_receiver():
         ({"capture": 8}, "capture = 8"),
         ({"replay": 2048}, "replay = 2048"),
         ({"window": 3}, "window = 3"),
+        ({"store": 5000}, "store = 5000; allowed: multiples of row_capacity = 4096"),
+        ({"store": 1 << 21}, "store = 2.09715e+06"),
+        ({"role": "client", "store": 4096}, "store = 4096"),
     ],
 )
 def test_refuses(changes, message):
@@ -50,14 +53,16 @@ def test_every_field_changes_the_hash():
         NodeSpec(window=4),
         NodeSpec(replay=16384),
         NodeSpec(loopback=True),
+        NodeSpec(store=4096),
         NodeSpec(drive=DriveSpec(dac_bits=12)),
         NodeSpec(digitiser=DigitiserSpec(modes=256)),
     ]
-    assert len({spec.spec_hash(), *(other.spec_hash() for other in others)}) == 8
+    assert len({spec.spec_hash(), *(other.spec_hash() for other in others)}) == 9
     named = {f.name for f in dataclasses.fields(NodeSpec)} - {"drive", "digitiser"}
     inner = {f"drive.{f.name}" for f in dataclasses.fields(DriveSpec)}
     inner |= {f"digitiser.{f.name}" for f in dataclasses.fields(DigitiserSpec)}
-    assert set(spec.fields()) == named | inner
+    assert set(NodeSpec(store=4096).fields()) == named | inner
+    assert set(spec.fields()) == (named | inner) - {"store"}
 
 
 def test_the_hash_stays_the_same():

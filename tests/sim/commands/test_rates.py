@@ -8,7 +8,8 @@ import pytest
 def test_rates_of_a_network(lab):
     code, out, _ = lab("rates")
     assert code == 0 and out.startswith("mnist-paper, projected at ")
-    assert out.count("in memory at the node") == out.count("UART") == out.count("row ") == 2
+    assert out.count("in memory at the node") == out.count("row ") == 2
+    assert out.count("UART") == 2 * out.count("UART, 3 Mbaud, network at the node") == 4
     assert out.index("2 samples a symbol:") < out.index("4 samples a symbol:")
     code, out, _ = lab("rates", "--json")
     (two, four) = json.loads(out)["samples_per_symbol"].values()
@@ -25,5 +26,9 @@ def test_images_that_share_a_batch_share_what_is_not_rows(lab):
         found[images] = json.loads(out)["samples_per_symbol"]["2"][0]
     assert found[1]["shares"]["lead-in"] > 0.5 > 0.01 > found[1000]["shares"]["lead-in"]
     assert found[1000]["images_a_second"] > 5 * found[1]["images_a_second"]
+    _, out, _ = lab("rates", "--lead-in", 48, "--json")
+    assert json.loads(out)["samples_per_symbol"]["4"][0]["images_a_second"] > 80  # floor
+    code, _, err = lab("rates", "--lead-in", 3)
+    assert code == 2 and "lead_in = 3" in err
     code, _, err = lab("rates", "--images", 0)
     assert code == 2 and "images in a batch = 0" in err

@@ -10,7 +10,7 @@ from shotveil.host.devices.transport import Transport
 from shotveil.models.common.checks import RangeError
 from shotveil.models.common.fixedpoint import to_float
 from shotveil.models.drive.spec import Arm
-from shotveil.models.node.ports import ReadPort, WritePort
+from shotveil.models.node.ports import ReadPort, WritePort, write_ports
 from shotveil.models.node.register import Access
 from shotveil.models.node.register_map import register_map
 from shotveil.models.node.spec import NodeSpec
@@ -142,7 +142,7 @@ def test_settings_are_read_from_the_hosts_own_bytes():
             return given
 
     host = Transport(Line(), nonce=5)
-    assert (host.write_ports, host.read_ports) == (len(WritePort), len(ReadPort))
+    assert (host.write_ports, host.read_ports) == (len(write_ports(CLIENT)), len(ReadPort))
     host.write(MAP.address("drive_row"), [200])
     assert host.read(MAP.address("drive_row")).tolist() == [0]
     assert host.room(WritePort.ROWS) == (1 << 15) - 1

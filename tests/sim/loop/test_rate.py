@@ -5,6 +5,7 @@ import pytest
 
 from shotveil.models.host_link.packet import MAX_WORDS
 from shotveil.models.networks.network import Network, load_network
+from shotveil.models.node.ports import WritePort
 from shotveil.models.node.spec import CLOCK_HZ, NodeSpec
 from shotveil.sim.loop import rate
 from shotveil.sim.loop.attacks import probe
@@ -119,7 +120,36 @@ def test_half_the_samples_a_symbol_take_about_half_the_time(loop):
 
 def test_images_of_a_batch_share_what_comes_before_and_after_their_rows(loop):
     clock = rate.Clock(CLOCK_HZ, "given")
-    one, many = (project(loop, rate.LINKS[1], clock, images) for images in (1, 10))
+    one, many = (project(loop, rate.LINKS[0], clock, images) for images in (1, 10))
     for name in one.layers[0].steps:
-        share = 1 if name in ("angles", "rows") else 10
+        share = 1 if name in ("angles", "slots", "rows") else 10
         assert one.seconds_of(name) == pytest.approx(share * many.seconds_of(name))
+
+
+def test_a_network_at_the_node_needs_its_slots_and_the_sums_of_the_session(loop):
+    clock = rate.Clock(CLOCK_HZ, "given")
+    limit = project(loop, rate.UNLIMITED, clock)
+    for link in (5.3e7, 3e5):
+        found = project(loop, HostLinkRate("", link), clock, stored=True)
+        assert found.feasible and found.stored
+        assert [layer.paced for layer in found.layers] == [layer.period for layer in limit.layers]
+        sums = received_bytes(2 * 20 * 16) / link  # 20 words of 16 sums
+        angles = [sent_bytes(layer.modes) / link for layer in loop.network.layers]
+        # The second layer's ten slots are there before the client's angles are.
+        slots = sent_bytes(784, WritePort.SLOTS) / link - angles[0]
+        extra = 2 * sums + sum(angles) + slots
+        assert 1 / found.images_a_second == pytest.approx(
+            1 / limit.images_a_second + extra, rel=1e-3
+        )
+    assert found.images_a_second > 15  # floor of a serial port
+    assert found.name == ", network at the node"
+    assert project(loop, HostLinkRate("a", link), clock).name == "a"
+
+
+def test_every_link_is_projected_both_ways(loop):
+    found = rate.projections(loop)
+    assert [(p.link, p.stored) for p in found] == [
+        (rate.UNLIMITED, False),
+        *((link, stored) for link in rate.LINKS for stored in (True, False)),
+    ]
+    assert sum(found[1].shares.values()) == pytest.approx(1)
