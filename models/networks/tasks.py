@@ -70,10 +70,10 @@ class Task:
         """
         labels = np.asarray(labels)
         if self.kind in ("labels", "values"):
-            if labels.dtype.kind not in "fiub" or labels.size != len(labels) * outputs:
+            if labels.dtype.kind not in "fiub":
                 raise RangeError(
-                    f"labels have type {labels.dtype} and shape {labels.shape}; allowed: numbers "
-                    f"(n, {outputs}), as the network answers with {self.kind}"
+                    f"labels have type {labels.dtype}; allowed: numbers, as the network answers "
+                    f"with {self.kind}"
                 )
             return labels
         if labels.ndim == 2 and labels.shape[1] == 1:

@@ -228,7 +228,7 @@ def test_samples_and_labels_that_make_no_sense_are_refused(perceptron):
         (perceptron, X[:0], None, r"shape \(0, 64\); allowed: numbers \(n, …\)"),
         (perceptron, X[0], None, r"data of shape \(64,\) do not fit; allowed: \(n, 64\)"),
         (perceptron, X[1200:], names, "label = '7' is no class of the network; allowed: 0, 1, 2"),
-        (line, X[:, :9], X[:, 9:12], r"allowed: numbers \(n, 55\), as the network answers with"),
+        (line, X[:, :9], X[:, 9:12], r"shape \(1000, 3\); allowed: \(1000, 55\)"),
     ):
         with pytest.raises(RangeError, match=message):
             compile(model, sample=sample, labels=labels, cut=0, budget=LOOSE)

@@ -70,12 +70,7 @@ def test_labels_become_what_predictions_are():
         (named, np.array([3]), "label = 3 is no class"),
         (Task(names=(5, 2, 0)), np.array([1]), "label = 1 is no class of the network; allowed: 5"),
         (Task(), np.eye(3), "labels have shape"),
-        (
-            Task("values"),
-            np.array(["0.5"]),
-            r"type <U3 and shape \(1,\); allowed: numbers \(n, 3\)",
-        ),
-        (Task("labels"), np.eye(2), "allowed: numbers .n, 3., as the network answers with labels"),
+        (Task("values"), np.array(["0.5"]), "labels have type <U3; allowed: numbers, as the"),
     ):
         with pytest.raises(RangeError, match=message):
             task.truth(labels, 3)
