@@ -216,7 +216,11 @@ class OnnxSource:
             if value.type.tensor_type.elem_type in (1, 11)
         ]
         if not floats:
-            raise RangeError(f"outputs {', '.join(names)} hold no floating-point numbers")
+            kinds = {value.type.tensor_type.elem_type for value in model.graph.output}
+            types = ", ".join(sorted(self._onnx.TensorProto.DataType.Name(k) for k in kinds))
+            raise RangeError(
+                f"outputs {', '.join(names)} have the type {types}; allowed: FLOAT or DOUBLE"
+            )
         return str(floats[0])
 
     def _found(self) -> Iterator[_Place]:
