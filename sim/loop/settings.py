@@ -30,6 +30,7 @@ from shotveil.models.node.light import (
 from shotveil.models.signal.frame import FrameLayout, Slot
 from shotveil.models.waveform.impairments import Impairments
 from shotveil.models.waveform.optics import OpticsSetup
+from shotveil.sim.loop.pace import paced
 
 REALISTIC = Impairments.realistic()
 
@@ -42,7 +43,8 @@ class LoopSettings:
     detectors must be those of `impairments` (`of` makes sure of it). `arms` and `electrodes` are
     the settings of the server's and the client's drive. `lead_in` is the number of frames of zeros
     in front of a layer, in which receivers lock. `step` is the number of ADC steps per √SNU. With
-    `vacuum` False there is no quantum noise, which shows distortions alone.
+    `vacuum` False there is no quantum noise, which shows distortions alone. With `paced`, frames
+    wait for a host link of a byte a clock (`sim.loop.pace`), which the compiled nodes have.
     """
 
     link: Link
@@ -58,6 +60,7 @@ class LoopSettings:
     lock: PhaseLockSettings = LOCK
     vacuum: bool = True
     seed: int = 1
+    paced: bool = False
 
     def __post_init__(self) -> None:
         for receiver in (self.server, self.client):
@@ -133,6 +136,8 @@ def prepare(settings: LoopSettings, layer: Layer) -> LayerLight:
     """
     s, spec = settings, settings.drive
     layout = layout_of(layer.modes, s.server)
+    if s.paced:
+        layout = paced(layout, spec.samples_per_symbol)
     encoded = encode_rows(layer.weights, s.link.modulation_variance)
     # The light is attenuated so far that the largest weight is the largest symbol.
     largest = encoded.scale * float(np.abs(layer.weights).max())
