@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from shotveil.host.commands.options import (
     DATA,
     FILE,
     FOLDER,
+    OneOf,
     channel_of,
     channel_options,
     data_bound_option,
@@ -22,6 +24,13 @@ from shotveil.host.commands.options import (
     weight_bound_option,
 )
 from shotveil.host.commands.output import print_json
+from shotveil.models.common.checks import RangeError
+
+
+def _kinds() -> Iterable[str]:
+    from shotveil.models.networks.tasks import KINDS
+
+    return KINDS
 
 
 @click.command()
@@ -40,6 +49,25 @@ from shotveil.host.commands.output import print_json
     default="auto",
     metavar="NODE",
     help="Name of the first linear layer that is private; `auto` tries all of them.",
+)
+@click.option(
+    "--task",
+    type=OneOf("task", _kinds),
+    show_default="what the model says",
+    help="What the outputs mean: `class` the largest of them, `binary` one of two by a single "
+    "output, `labels` each output above --threshold, `values` the outputs themselves.",
+)
+@click.option(
+    "--threshold",
+    type=float,
+    default=0.0,
+    help="Output above which --task binary and labels answer with yes (any number).",
+)
+@click.option(
+    "--classes",
+    metavar="A,B,…",
+    default="",
+    help="Names of the classes, in the order of the outputs, for --task class and binary.",
 )
 @click.option(
     "--weight-budget",
@@ -96,6 +124,9 @@ def compile(
     data: Path,
     label: str | None,
     cut: str,
+    task: str | None,
+    threshold: float,
+    classes: str,
     weight_budget: float,
     data_budget: float,
     max_total_bits: float | None,
@@ -118,15 +149,21 @@ def compile(
     with as much of it as the budgets allow. The command needs the extra `networks`.
     """
     from shotveil.host.commands.show import progress_bar
-    from shotveil.host.compile.compiled import Budget, budget_text, report_text
+    from shotveil.host.compile.compiled import Budget, budget_text, each, light_text, report_text
     from shotveil.host.compile.compiled import compile as compiled
     from shotveil.host.reports.report import check_writable, template
     from shotveil.host.run.samples import load_samples
     from shotveil.models.common.files import write_atomically
     from shotveil.models.networks.network import load_network
+    from shotveil.models.networks.tasks import Task
 
     if report is not None:
         check_writable(report)
+    meant = None
+    if task is not None:
+        meant = Task(task, threshold, tuple(classes.split(",")) if classes else ())
+    elif classes or threshold:
+        raise RangeError("--classes or --threshold is given without --task; allowed: with it")
     inputs, labels = load_samples(data, "test", label)
     further = None
     if finetune is not None:
@@ -157,6 +194,7 @@ def compile(
             ),
             lab=channel_of(**channel_settings),
             finetune=further,
+            task=meant,
             seed=seed,
             progress=told,
         )
@@ -164,12 +202,17 @@ def compile(
     found = private.as_dict()
     if report is not None:
         page = template("compile.html").render(
-            c=found, budget=budget_text(found["budget"]), files=list(map(str, files))
-        )
+            c=found, budget=budget_text(found["budget"]), light=light_text(found),
+            files=list(map(str, files)),
+        )  # fmt: skip
         write_atomically(report, page)
     if json:
         print_json({**found, "files": list(map(str, files))})
         return
     click.echo(report_text(found))
-    click.echo(f"\n{files[0]}: the private weights, for `shotveil serve --network`")
+    gain, photons = (",".join(f"{v:.10g}" for v in each(found[n])) for n in ("gain", "photons"))
+    click.echo(
+        f"\n{files[0]}: the private weights, for `shotveil serve --network {files[0]} "
+        f"--gain {gain} --photons {photons}`"
+    )
     click.echo(f"{files[1]}: the public part, for `shotveil ask --part`")

@@ -3,12 +3,13 @@
 The cut decides what is private. Everything before it runs in the clear at the client; linear layers
 behind it travel as light. With cut="auto" every cut is tried: the light that the budgets allow is
 found for each, and the score is measured at that light. Of the cuts that lose little against the
-best one, the one with most private weights is taken.
+best one, the one with most private weights is taken. Each private layer has light of its own, in
+the ratios at which the network scores best (`host.design.layer_light`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,18 +19,20 @@ from numpy.typing import NDArray
 
 from shotveil.host.compile.finetuning import finetuned
 from shotveil.host.compile.opening import source_of
-from shotveil.host.compile.source import Source, light_of, require_same
+from shotveil.host.compile.source import Source, light_of, numbers_of, require_same
 from shotveil.host.design.binding import binding
-from shotveil.host.design.operating_point import Budgets, most_light
+from shotveil.host.design.layer_light import brightest
+from shotveil.host.design.operating_point import Budgets
 from shotveil.host.design.width import limit_of, warn_if_narrow
 from shotveil.host.leakage.declared import network_leakage
 from shotveil.host.run.backends import InferenceTask, backend_named
-from shotveil.host.run.noise import noisy_outputs
+from shotveil.host.run.noise import Readings, noisy_outputs
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.link.channel import Channel
 from shotveil.models.link.encoding import modes_of
 from shotveil.models.link.labs import IDEAL
 from shotveil.models.link.labs import lab as lab_called
+from shotveil.models.link.light import Light, links_of, one_or_each
 from shotveil.models.link.optics import Link
 from shotveil.models.networks.network import Network
 from shotveil.models.networks.plan import ClientPlan, LayerShape
@@ -70,7 +73,8 @@ class Cut:
     patches_per_mode: Largest P/N of a private layer: how its leakage for one image compares with
         that of a dense layer (docs/networks.md).
     light: Modes that are sent for one image.
-    f2, weight_bits, score: At the light that the budgets allow; None where it was not measured.
+    f2: F² of each private layer at the light that the budgets allow; () where it was not measured.
+    weight_bits, score: At that light; None where it was not measured.
     why: Why it was not measured; "" where it was.
     """
 
@@ -80,7 +84,7 @@ class Cut:
     weights: int = 0
     patches_per_mode: float = 0.0
     light: int = 0
-    f2: float | None = None
+    f2: tuple[float, ...] = ()
     weight_bits: float | None = None
     score: float | None = None
     why: str = ""
@@ -100,7 +104,7 @@ class Private:
     """A compiled network: what `compile` returns.
 
     network: The network, with the private layers and the client's plan.
-    link: The light that is used.
+    link: The light that is used: one link for all private layers, or a tuple with one for each.
     budget: The budget that it stays inside.
     linears: The linear layers of the model; the last of them are the private ones.
     cuts: Every cut that was considered, and what was found.
@@ -113,7 +117,7 @@ class Private:
     """
 
     network: Network
-    link: Link
+    link: Light
     budget: Budgets
     linears: tuple[Placed, ...]
     cuts: tuple[Cut, ...]
@@ -123,6 +127,11 @@ class Private:
     scored: int
     against: str
     difference: float
+
+    @property
+    def links(self) -> tuple[Link, ...]:
+        """The light of each private layer."""
+        return links_of(self.link, len(self.network.layers))
 
     def outputs(self, x: Array, backend: str = "optics", seed: int = 1) -> Array:
         """Return the outputs (n, outputs) for inputs x (n, …) through a backend.
@@ -171,10 +180,12 @@ class Private:
                 "weights": shape.rows * shape.columns,
             }
             if number >= first:
-                own = leakage.layers[number - first]
+                own, link = leakage.layers[number - first], self.links[number - first]
                 layer |= {
                     "modes": light_of(shape),
-                    "f2": self.link.f2,
+                    "gain": link.gain,
+                    "photons": link.photons,
+                    "f2": link.f2,
                     "weight_bits": own.weight_bounds_bits[bound],
                     "weight_bits_after": own.weight_bounds_bits_after[bound],
                     "total_bits": own.total_weight_bits[bound],
@@ -193,10 +204,10 @@ class Private:
             "scored": self.scored,
             "against": self.against,
             "difference": self.difference,
-            "gain": self.link.gain,
-            "photons": self.link.photons,
-            "f2": self.link.f2,
-            "transmittance": self.link.transmittance,
+            "gain": one_or_each([link.gain for link in self.links]),
+            "photons": one_or_each([link.photons for link in self.links]),
+            "f2": one_or_each([link.f2 for link in self.links]),
+            "transmittance": self.links[0].transmittance,
             "weights": self.network.weights,
             "weight_bound": bound,
             "weight_bits": leakage.weight_bounds_bits[bound],
@@ -267,57 +278,60 @@ def compile(
     require("tolerance", tolerance, at_least=0)
     budget = budget or DEFAULT_BUDGET
     channel = lab if isinstance(lab, Channel) else lab_called(lab).channel()
-    sample = np.asarray(sample)
-    source = source_of(model, sample, name)
+    source = source_of(model, np.asarray(sample), name)
+    sample = numbers_of(sample)
     task = task or source.task
     if not source.linears:
         raise RangeError(f"model {source.name} has no linear layer that could be private")
     few, known = _few(sample, labels, seed)
-    truth = task.of(source.reference(few)) if known is None else known
+    said = source.reference(few)
+    truth = task.of(said) if known is None else task.truth(known, said.shape[1])
     judge = _Judge(source, task, channel, budget, few, truth, seed)
     if cut == "auto":
-        cuts, networks = judge.all(progress)
-        chosen = _chosen(cuts, tolerance)
+        judged = judge.all(progress)
+        chosen = _chosen([cut for cut, _, _ in judged], tolerance)
+        cuts, (_, network, links) = tuple(cut for cut, _, _ in judged), judged[chosen.number]
     else:
-        number = _number_of(source, cut)
-        found, network = judge.one(number, refuse=True)
-        cuts, networks, chosen = (found,), {number: network}, found
-    network = networks[chosen.number]
+        chosen, network, links = judge.one(_number_of(source, cut), refuse=True)
+        cuts = (chosen,)
     assert network is not None
     difference = require_same(source, network, few[: min(len(few), 64)])
-    link = most_light(network, channel, budget)
-    values = network.plan.begin(few)
-
-    def noisy_score(one: Network) -> float:
-        outputs = noisy_outputs(one, values, link.f2, np.random.default_rng(seed))
-        return task.score(outputs, truth)
-
-    network = max((network, rescaled(network)), key=noisy_score)  # they leak the same
+    if len(network.layers) > 1:
+        even = rescaled(network)
+        lit = judge.light(even)
+        if judge.score(even, f2_of(lit)) > judge.score(network, f2_of(links)):
+            network, links = even, lit
     if task.chooses and finetune is not None and finetune[1] is not None:
-        _warn_if_narrow(network, link.f2, finetune[0], finetune[1])
+        _warn_if_narrow(network, links[0].f2, finetune[0], finetune[1])
     if finetune is not None:
         network = finetuned(
-            network, link.f2, *finetune, seed=seed,
+            network, f2_of(links), *finetune, seed=seed,
             progress=lambda done, total: progress("fine-tuning", done, total),
         )  # fmt: skip
-        link = most_light(network, channel, budget)
+        links = judge.light(network)
     if len(few) == len(sample):
         sample, right = few, truth
     else:
-        right = labels if labels is not None else task.of(source.reference(sample))
-    rng = np.random.default_rng(seed)
+        right = (
+            task.of(source.reference(sample))
+            if labels is None
+            else task.truth(labels, said.shape[1])
+        )
+    rng = np.random.default_rng([seed, 1])  # noise by which nothing was chosen
     noisy, quiet = [], []
     for first in range(0, len(sample), MOST_SAMPLES):
         values = network.plan.begin(sample[first : first + MOST_SAMPLES])
-        noisy.append(noisy_outputs(network, values, link.f2, rng))
+        noisy.append(noisy_outputs(network, values, f2_of(links), rng))
         quiet.append(noisy_outputs(network, values, np.inf, rng))
         progress("inputs", min(first + MOST_SAMPLES, len(sample)), len(sample))
     score, clean = (task.score(np.concatenate(each), right) for each in (noisy, quiet))
     against = "the model" if labels is None else "labels"
     linears = tuple(Placed(each.name, each.operator, each.shape) for each in source.linears)
+    light = one_or_each(links)
     return Private(
-        network, link, budget, linears, cuts, chosen, score, clean, len(sample), against, difference
-    )
+        network, light if isinstance(light, Link) else tuple(light), budget, linears, cuts, chosen,
+        score, clean, len(sample), against, difference,
+    )  # fmt: skip
 
 
 def _warn_if_narrow(network: Network, f2: float, inputs: Array, labels: Array) -> None:
@@ -327,6 +341,9 @@ def _warn_if_narrow(network: Network, f2: float, inputs: Array, labels: Array) -
         seen = network.plan.taken(network.plan.begin(np.asarray(inputs)[:MOST_NARROW]))
         classes = np.asarray(labels)[:MOST_NARROW]
         warn_if_narrow(limit_of(seen, classes, first.rows, f2, first.bias))
+
+
+_Judged = tuple[Cut, Network | None, tuple[Link, ...]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -341,10 +358,30 @@ class _Judge:
     truth: Array
     seed: int
 
-    def one(self, number: int, refuse: bool = False) -> tuple[Cut, Network | None]:
-        """Return what a cut gives, with its network unless it has none.
+    def score(self, network: Network, f2: Sequence[float]) -> float:
+        """Return the mean score over some draws of the noise, always the same ones."""
+        return self._scorer(network)(f2)
 
-        With `refuse`, raises `RangeError` where there is no network or no light.
+    def light(self, network: Network, behind: Sequence[float] = ()) -> tuple[Link, ...]:
+        """Return the light of each layer at which a network scores best (see `brightest`)."""
+        return brightest(network, self.channel, self.budget, self._scorer(network), behind)
+
+    def _scorer(self, network: Network) -> Callable[[Sequence[float]], float]:
+        readings = Readings.of(network, network.plan.begin(self.data))
+        draws = max(1, MOST_SAMPLES // len(self.data))
+
+        def score(f2: Sequence[float]) -> float:
+            rng = np.random.default_rng(self.seed)
+            drawn = (readings.outputs(f2, rng) for _ in range(draws))
+            return float(np.mean([self.task.score(outputs, self.truth) for outputs in drawn]))
+
+        return score
+
+    def one(self, number: int, refuse: bool = False, behind: Sequence[float] = ()) -> _Judged:
+        """Return what a cut gives, its network unless it has none, and the light of each layer.
+
+        behind: F² of the layers but the first, where the cut behind this one was judged. With
+        `refuse`, raises `RangeError` where there is no network or no light.
         """
         linear = self.source.linears[number]
         cut = Cut(number, linear.name, linear.operator)
@@ -353,7 +390,7 @@ class _Judge:
         except RangeError as error:
             if refuse:
                 raise
-            return replace(cut, why=str(error)), None
+            return replace(cut, why=str(error)), None, ()
         plan = ClientPlan(
             network.plan.shape, network.plan.layers, network.plan.steps, network.plan.output,
             self.task,
@@ -366,35 +403,43 @@ class _Judge:
             light=sum(light_of(layer.shape) for layer in network.layers),
         )
         if cut.patches_per_mode > MOST_PATCHES and not refuse:
-            return replace(cut, why=f"P/N is above {MOST_PATCHES:g}"), network
+            return replace(cut, why=f"P/N is above {MOST_PATCHES:g}"), network, ()
         try:
-            link = most_light(network, self.channel, self.budget)
+            links = self.light(network, behind)
         except RangeError as error:
             if refuse:
                 raise
-            return replace(cut, why=str(error)), network
-        values = plan.begin(self.data)
-        outputs = noisy_outputs(network, values, link.f2, np.random.default_rng(self.seed))
-        leakage = network_leakage(network, link, self.budget.inferences)
-        return replace(
-            cut,
-            f2=link.f2,
-            weight_bits=leakage.weight_bounds_bits[self.budget.weight_bound],
-            score=self.task.score(outputs, self.truth),
-        ), network
+            return replace(cut, why=str(error)), network, ()
+        f2 = f2_of(links)
+        leakage = network_leakage(network, links, self.budget.inferences)
+        return (
+            replace(
+                cut,
+                f2=f2,
+                weight_bits=leakage.weight_bounds_bits[self.budget.weight_bound],
+                score=self.score(network, f2),
+            ),
+            network,
+            links,
+        )
 
-    def all(self, progress: Progress) -> tuple[tuple[Cut, ...], dict[int, Network | None]]:
+    def all(self, progress: Progress) -> list[_Judged]:
         """Return what each cut gives, first to last. They are tried from the last one on."""
-        found: dict[int, Cut] = {}
-        networks: dict[int, Network | None] = {}
+        judged: list[_Judged] = []
         total = len(self.source.linears)
-        for done, number in enumerate(reversed(range(total))):
-            found[number], networks[number] = self.one(number)
-            progress("cuts", done + 1, total)
-        return tuple(found[number] for number in range(total)), networks
+        for number in reversed(range(total)):
+            # What is behind keeps its ratios of light, so a cut costs the same however deep it is.
+            judged.append(self.one(number, behind=judged[-1][0].f2 if judged else ()))
+            progress("cuts", len(judged), total)
+        return judged[::-1]
 
 
-def _chosen(cuts: tuple[Cut, ...], tolerance: float) -> Cut:
+def f2_of(links: Sequence[Link]) -> tuple[float, ...]:
+    """Return F² of each link."""
+    return tuple(link.f2 for link in links)
+
+
+def _chosen(cuts: Sequence[Cut], tolerance: float) -> Cut:
     measured = [cut for cut in cuts if cut.score is not None]
     if not measured:
         why = "; ".join(f"{cut.node}: {cut.why}" for cut in cuts[-3:])
@@ -432,8 +477,7 @@ def report_text(found: dict[str, Any]) -> str:
         f"{found['measure']} {found['score']:.2%} ({found['clean_score']:.2%} without noise) "
         f"against {found['against']}, {found['scored']:,} inputs",
         f"in the clear at the client: {', '.join(found['public']) or 'nothing'}",
-        f"light: F² {found['f2']:.3g}, gain {found['gain']:.6g}, "
-        f"{found['photons']:.4g} photons per mode, transmittance {found['transmittance']:.4g}",
+        f"light: {light_text(found)}, transmittance {found['transmittance']:.4g}",
         f"one inference leaks {found['weight_bits']:.4g} bits per weight, "
         f"{found['total_bits']:,.5g} in all ({found['weight_bound']}); "
         f"{found['data_bits']:.4g} bits per data element, "
@@ -472,6 +516,20 @@ def report_text(found: dict[str, Any]) -> str:
                 f"{cut['light']:>13,}{cut['weight_bits']:>13.4g}{cut['score']:>10.2%}"
             )
     return "\n".join(lines)
+
+
+def light_text(found: dict[str, Any]) -> str:
+    """Return the light of `Private.as_dict` as words, layer by layer where it is not the same."""
+    names = (("f2", "F²", ".3g"), ("gain", "gain", ".6g"), ("photons", "photons per mode", ".4g"))
+    told = []
+    for name, what, digits in names:
+        told.append(f"{what} {' / '.join(format(value, digits) for value in each(found[name]))}")
+    return ", ".join(told)
+
+
+def each(value: float | list[float]) -> list[float]:
+    """Return the values of what `one_or_each` gave, one if all layers share it."""
+    return value if isinstance(value, list) else [value]
 
 
 def budget_text(budget: dict[str, Any]) -> str:

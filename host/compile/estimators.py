@@ -7,7 +7,7 @@ same attributes work as well.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -28,14 +28,13 @@ _OTHER_LINKS = ("PoissonRegressor", "GammaRegressor", "TweedieRegressor")
 def estimator_source(model: Any, name: str = "") -> ChainSource:
     """Return a fitted estimator as a source.
 
+    A search for settings, such as `GridSearchCV`, stands for the best estimator that it found.
     Raises `RangeError` for an estimator that is not fitted or cannot be run; the message names its
     class, and its step in a pipeline.
     """
-    steps = model.steps if hasattr(model, "steps") else [(type(model).__name__, model)]
+    steps = list(_steps(type(model).__name__, model))
     parts: list[Operation | Linear] = []
     for step, transformer in steps[:-1]:
-        if transformer in (None, "passthrough"):
-            continue
         parts += _transformer(step, transformer)
     step, final = steps[-1]
     layers, task, outputs_of = _predictor(step, final)
@@ -43,15 +42,24 @@ def estimator_source(model: Any, name: str = "") -> ChainSource:
     width = getattr(model, "n_features_in_", None)
     if width is None:
         raise RangeError(f"step {step}: {type(final).__name__} is not fitted; call its fit first")
-    before = [transformer for _, transformer in steps[:-1]]
 
     def reference(data: Array) -> Array:
-        for transformer in before:
-            if transformer not in (None, "passthrough"):
-                data = transformer.transform(data)
+        for _, transformer in steps[:-1]:
+            data = transformer.transform(data)
         return np.asarray(outputs_of(data))
 
     return ChainSource(name or type(final).__name__, (int(width),), tuple(parts), reference, task)
+
+
+def _steps(name: str, it: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the steps of a model with their names, those of pipelines within it included."""
+    it = getattr(it, "best_estimator_", it)
+    if not hasattr(it, "steps"):
+        yield name, it
+        return
+    for step, inner in it.steps:
+        if inner not in (None, "passthrough"):
+            yield from _steps(step, inner)
 
 
 def _transformer(step: str, it: Any) -> list[Operation | Linear]:
@@ -162,7 +170,7 @@ def _classes(it: Any, outputs: int, threshold: float) -> Task:
 
 
 def _plain(classes: Array) -> tuple[str | int, ...]:
-    if np.issubdtype(np.asarray(classes).dtype, np.integer):
+    if np.asarray(classes).dtype.kind in "iub":  # true and false are called 1 and 0
         return tuple(int(c) for c in classes)
     return tuple(
         int(c) if isinstance(c, (float, np.floating)) and float(c).is_integer() else str(c)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, ndtr, softmax
 
+from shotveil.host.run.noise import f2_of_each
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.networks.network import Layer, Network
 from shotveil.models.networks.operations import Operation
@@ -32,7 +33,7 @@ _LAST = {"class": "softmax", "binary": "sigmoid", "labels": "sigmoid"}
 
 def finetuned(
     network: Network,
-    f2: float,
+    f2: float | Sequence[float],
     inputs: Array,
     labels: Array | None,
     *,
@@ -43,6 +44,7 @@ def finetuned(
 ) -> Network:
     """Return the network with private layers that were trained further at F² = `f2`.
 
+    f2: F² of all layers, or of each.
     inputs, labels: Inputs (n, …) and what is right for them, as the network's task has it:
         classes by name or number, labels (n, outputs), or values. Without labels the network is
         distilled: what it says of the inputs without noise is taken as right
@@ -54,7 +56,8 @@ def finetuned(
     Raises `RangeError` for labels that do not fit, and for a network in which an operation behind
     a private layer has no gradient here.
     """
-    require("F²", f2, above=0)
+    each = f2_of_each(network, f2)
+    require("F²", each, above=0)
     require("epochs", epochs, at_least=1, integer=True)
     require("rate", rate, above=0)
     plan = network.plan
@@ -97,7 +100,7 @@ def finetuned(
             count += 1
             few = {name: value[chosen] for name, value in data.items()}
             gradients = _gradients(
-                network, weights, steps, output, learned, few, targets[chosen], f2, rng
+                network, weights, steps, output, learned, few, targets[chosen], each, rng
             )
             speed = 0.5 * (1 + math.cos(math.pi * (count - 1) / total))
             for w, g, (m, v), step in zip(weights, gradients, moments, scale, strict=True):
@@ -121,7 +124,7 @@ def _gradients(
     learned: set[str],
     values: Values,
     targets: Array,
-    f2: float,
+    f2: Sequence[float],
     rng: np.random.Generator,
 ) -> list[Array]:
     """Return the gradient of the loss for each layer's weights, with fresh noise.
@@ -138,7 +141,7 @@ def _gradients(
         if isinstance(step.does, int):
             number = step.does
             layer = network.layers[number]
-            x, back = _noisy(layer, weights[number], gradients[number], taken[0], f2, rng)
+            x, back = _noisy(layer, weights[number], gradients[number], taken[0], f2[number], rng)
         elif step.gives[0] in learned:
             x, back = _forward(step.does, *taken)
         else:  # public, as another way round the private layers

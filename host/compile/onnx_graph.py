@@ -85,6 +85,10 @@ class OnnxSource:
         self._why: dict[int, str] = {}  # why a node that looks linear is none
         self._places = list(self._found())
         self.linears = tuple(place.linear for place in self._places)
+        if not self.linears:
+            raise RangeError(
+                f"model {self.name} has no linear layer that could be private{self._held()}"
+            )
         self.task = self._task()
 
     def reference(self, data: Array) -> Array:
@@ -212,7 +216,11 @@ class OnnxSource:
             if value.type.tensor_type.elem_type in (1, 11)
         ]
         if not floats:
-            raise RangeError(f"outputs {', '.join(names)} hold no floating-point numbers")
+            kinds = {value.type.tensor_type.elem_type for value in model.graph.output}
+            types = ", ".join(sorted(self._onnx.TensorProto.DataType.Name(k) for k in kinds))
+            raise RangeError(
+                f"outputs {', '.join(names)} have the type {types}; allowed: FLOAT or DOUBLE"
+            )
         return str(floats[0])
 
     def _found(self) -> Iterator[_Place]:
@@ -353,6 +361,20 @@ class OnnxSource:
             return (one, -c) if first else (-one, c)
         return (1 / c, zero) if first and c.all() else None
 
+    def _held(self) -> str:
+        """Return which nodes hold the weights of a model without linear layers, as words."""
+        found = [
+            f"{node.op_type} of node {_name(node)}"
+            + (f" ({self._why[i]})" if i in self._why else "")
+            for i, node in enumerate(self._graph.graph.node)
+            if any(self._is_matrix(name) for name in node.input)
+        ]
+        return f"; its weights are in {', '.join(found[:5])}" if found else ""
+
+    def _is_matrix(self, name: str) -> bool:
+        tensor = self._constants.get(name)
+        return tensor is not None and sum(size > 1 for size in tensor.dims) > 1
+
     def _require_no_weights(self, private: Sequence[_Place]) -> None:
         """Refuse a cut behind which a node holds weights that cannot travel as light."""
         replaced = {i for place in private for i in place.nodes}
@@ -363,14 +385,12 @@ class OnnxSource:
                     secret.update(node.output)
                 continue
             secret.update(node.output)
-            for name in node.input:
-                tensor = self._constants.get(name)
-                if tensor is not None and sum(size > 1 for size in tensor.dims) > 1:
-                    why = self._why.get(i, "it is no product with a constant matrix")
-                    raise RangeError(
-                        f"{node.op_type} of node {_name(node)} holds weights behind the cut and "
-                        f"cannot be private: {why}"
-                    )
+            if any(self._is_matrix(name) for name in node.input):
+                why = self._why.get(i, "it is no product with a constant matrix")
+                raise RangeError(
+                    f"{node.op_type} of node {_name(node)} holds weights behind the cut and "
+                    f"cannot be private: {why}"
+                )
 
     def _flush(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import logging
 import warnings
@@ -13,7 +14,8 @@ from numpy.typing import NDArray
 
 from shotveil.host.compile.estimators import estimator_source
 from shotveil.host.compile.onnx_graph import OnnxSource
-from shotveil.host.compile.source import ChainSource, Linear, Source
+from shotveil.host.compile.runtime import first_line
+from shotveil.host.compile.source import ChainSource, Linear, Source, numbers_of
 from shotveil.host.extras import import_extra
 from shotveil.models.common.checks import RangeError
 from shotveil.models.networks.network import Network
@@ -32,14 +34,15 @@ def source_of(model: Any, sample: NDArray[Any], name: str = "") -> Source:
     """
     if isinstance(model, Network):
         return network_source(model, name)
+    if hasattr(model, "get_params") and hasattr(model, "fit"):
+        return estimator_source(model, name)  # whatever its first step takes, such as texts
+    sample = numbers_of(sample)
     if isinstance(model, (str, Path, bytes)):
         return OnnxSource(model, sample, name=name)
     if hasattr(model, "SerializeToString") and hasattr(model, "graph"):
         return OnnxSource(model.SerializeToString(), sample, name=name)
     if _is_module(model):
         return OnnxSource(exported(model, sample), sample, name=name or type(model).__name__)
-    if hasattr(model, "get_params") and hasattr(model, "fit"):
-        return estimator_source(model, name)
     raise RangeError(
         f"model is a {type(model).__name__}; allowed: an ONNX file, a torch.nn.Module, a fitted "
         "scikit-learn estimator, or a network"
@@ -75,9 +78,13 @@ def exported(module: Any, sample: NDArray[Any]) -> bytes:
     """
     torch = import_extra("torch", "train")
     import_extra("onnxscript", "train")
+    name = type(module).__name__
+    if len(taken := _needed(module.forward)) > 1:
+        raise RangeError(f"forward of {name} takes {', '.join(taken)}; allowed: one input")
     example = torch.from_numpy(np.ascontiguousarray(sample[:2]))
     if example.is_floating_point():
-        example = example.to(torch.float32)
+        own = (p.dtype for p in module.parameters() if p.is_floating_point())
+        example = example.to(next(own, torch.float32))
     was_training = module.training
     module.eval()
     buffer = io.BytesIO()
@@ -98,12 +105,21 @@ def exported(module: Any, sample: NDArray[Any]) -> bytes:
                 verbose=False,
             )
     except Exception as error:  # whatever a module raises while it is traced
-        text = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise RangeError(f"PyTorch cannot export {type(module).__name__}: {text}") from None
+        why = error.__cause__ or error  # PyTorch's own words are how to report it
+        raise RangeError(f"PyTorch cannot export {name}: {first_line(why)}") from None
     finally:
         log.setLevel(level)
         module.train(was_training)
     return buffer.getvalue()
+
+
+def _needed(function: Any) -> list[str]:
+    """Return the names of the arguments that a function cannot do without."""
+    return [
+        name
+        for name, each in inspect.signature(function).parameters.items()
+        if each.default is each.empty and each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
+    ]
 
 
 def _is_module(model: Any) -> bool:

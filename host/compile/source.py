@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from shotveil.host.compile.runtime import first_line
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.encoding import modes_of
 from shotveil.models.networks.network import Layer, Network
@@ -96,7 +97,8 @@ class ChainSource:
     """A model whose parts follow each other: operations and linear layers.
 
     parts: They, in order.
-    outputs_of: Function that gives the outputs (n, outputs) by the model's own library.
+    outputs_of: Function that gives the outputs (n, outputs) of inputs (n, values) by the model's
+        own library. What it refuses by a `ValueError`, `reference` refuses by a `RangeError`.
     """
 
     name: str
@@ -110,7 +112,14 @@ class ChainSource:
         return tuple(part for part in self.parts if isinstance(part, Linear))
 
     def reference(self, data: Array) -> Array:
-        found = np.asarray(self.outputs_of(data.reshape(len(data), -1)), dtype=np.float64)
+        if data.size != len(data) * prod(self.shape):
+            raise RangeError(
+                f"data of shape {data.shape} do not fit; allowed: (n, {self.shape[0]})"
+            )
+        try:
+            found = np.asarray(self.outputs_of(data.reshape(len(data), -1)), dtype=np.float64)
+        except ValueError as error:
+            raise RangeError(f"{self.name} refuses the data: {first_line(error)}") from None
         return found.reshape(len(data), -1)
 
     def network(self, cut: int) -> Network:
@@ -165,6 +174,21 @@ class PlanBuilder:
         shapes = tuple(layer.shape for layer in self.layers)
         plan = ClientPlan(shape, shapes, tuple(self.steps), output or self.last, task)
         return Network(name, tuple(self.layers), {}, plan)
+
+
+def numbers_of(sample: Any) -> Array:
+    """Return a sample as an array. Raises `RangeError` unless it holds finite numbers (n, …)."""
+    sample = np.asarray(sample)
+    if sample.dtype.kind not in "fiub" or not sample.ndim or not sample.size:
+        raise RangeError(
+            f"sample has type {sample.dtype} and shape {sample.shape}; allowed: numbers (n, …)"
+        )
+    if sample.dtype.kind == "f" and not (good := np.isfinite(sample)).all():
+        first = int(np.argwhere(~good)[0][0])
+        raise RangeError(
+            f"sample holds {sample[~good][0]} in input {first + 1}; allowed: finite numbers"
+        )
+    return sample
 
 
 def light_of(shape: LayerShape) -> int:

@@ -2,8 +2,9 @@
 
 Accuracy depends on F² of each layer, leakage of a layer on its own light alone. So for given ratios
 of F² between layers, only F² of the first is left to choose, and the gain of each layer is the one
-at which its weights leak least. The ratios are searched layer by layer on a grid, each on a curve
-that is measured at those ratios.
+at which its weights leak least. The ratios are searched layer by layer on a grid. A plan
+(`best_light`) compares them on curves that are measured at those ratios, and `brightest` by any
+score at the light itself.
 
 No layer gets more gain than the data budget allows to a network with one gain. What leaks of the
 data rises with every gain, so the budget is kept however a bound adds layers up. A loss imbalance
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -29,6 +31,7 @@ from shotveil.host.design.operating_point import (
     greatest_gain,
     image_bits,
     layer_bits,
+    most_light,
     photons_within,
 )
 from shotveil.host.design.plan import Infeasible, OperatingPoint, aim_of, beyond_reach
@@ -42,6 +45,7 @@ RATIOS = (0.25, 1.0, 4.0, 16.0, 64.0, 256.0)  # F² of a layer over that of the 
 _MOST_F2 = 1e6
 _ROUNDS = 40  # gains and F² settle in a few
 
+Found = TypeVar("Found")
 Measure = Callable[[tuple[float, ...]], AccuracyCurve]
 """Measures the accuracy curve at the given ratios, one for each layer."""
 
@@ -72,15 +76,64 @@ def best_light(
         # Every layer uses up its own budget. Less light in some layer is never better, even where
         # the noise of two measured curves says so.
         return at(full_ratios(network, channel, budgets))
-    ratios = (1.0,) * len(network.layers)
+    return _climbed(
+        at,
+        lambda point, than: _better(point, than, network, channel, budgets, min_accuracy),
+        len(network.layers),
+    )
+
+
+def brightest(
+    network: Network,
+    channel: Channel,
+    budgets: Budgets,
+    score: Callable[[tuple[float, ...]], float],
+    behind: Sequence[float] = (),
+) -> tuple[Link, ...]:
+    """Return the light of each layer inside the budgets at which a network scores best.
+
+    score: Function of the layers' F², which is higher where they are better.
+    behind: F² of all layers but the first, as it was found for them alone. Their ratios are then
+        kept, and only that of the first layer to them is searched.
+
+    Where the converters' range or the photons set a limit that some ratios exceed, these are left
+    out. Raises `RangeError` without a weight budget, and where the data budget cannot be met.
+    """
+    even = (1.0,) * len(network.layers)
+
+    def at(ratios: tuple[float, ...]) -> tuple[float, tuple[Link, ...]]:
+        try:
+            links = most_light_at(network, channel, ratios, budgets)
+        except RangeError:
+            if ratios != even:
+                return -math.inf, ()
+            links = (most_light(network, channel, budgets),) * len(even)
+        return score(tuple(link.f2 for link in links)), links
+
+    if budgets.each_layer:
+        links = at(full_ratios(network, channel, budgets))[1]
+    elif behind:
+        known = [f2 / behind[0] for f2 in behind]
+        steps = sorted(RATIOS, key=lambda step: step != 1)  # even light where nothing is better
+        tried = (at((1.0, *(step * ratio for ratio in known))) for step in steps)
+        links = max(tried, key=lambda one: one[0])[1]
+    else:
+        links = _climbed(at, lambda one, than: one[0] > than[0], len(even))[1]
+    return links or at(even)[1]
+
+
+def _climbed(
+    at: Callable[[tuple[float, ...]], Found], better: Callable[[Found, Found], bool], layers: int
+) -> Found:
+    """Return what `at` gives for the best ratios that a search from even light finds."""
+    ratios = (1.0,) * layers
     found = at(ratios)
-    for layer in reversed(range(1, len(network.layers))):
+    for layer in reversed(range(1, layers)):
         for ratio in RATIOS:
             if ratio == ratios[layer]:
                 continue
             other = (*ratios[:layer], ratio, *ratios[layer + 1 :])
-            point = at(other)
-            if _better(point, found, network, channel, budgets, min_accuracy):
+            if better(point := at(other), found):
                 found, ratios = point, other
     return found
 

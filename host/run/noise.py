@@ -39,10 +39,7 @@ class Readings:
 
     def outputs(self, f2: float | Sequence[float], rng: np.random.Generator) -> NDArray[np.float64]:
         """Return the outputs (n, outputs) that a client reads at F² (see `noisy_outputs`)."""
-        network, count = self.network, len(self.network.layers)
-        each = [float(f2)] * count if np.isscalar(f2) else [float(v) for v in f2]  # type: ignore[arg-type,union-attr]
-        if len(each) != count:
-            raise RangeError(f"{len(each)} values of F² given; allowed: {count}")
+        network, each = self.network, f2_of_each(self.network, f2)
         for value in each:
             if value != np.inf:
                 require("F²", value, at_least=0)
@@ -57,6 +54,18 @@ class Readings:
             return np.asarray(clean + noise / f if f else noise)
 
         return np.asarray(network.plan.finish(self.values, products), dtype=np.float64)
+
+
+def f2_of_each(network: Network, f2: float | Sequence[float]) -> list[float]:
+    """Return F² of each layer, given for all layers or for each.
+
+    Raises `RangeError` for another number of them than layers.
+    """
+    count = len(network.layers)
+    each = [float(f2)] * count if np.isscalar(f2) else [float(v) for v in f2]  # type: ignore[arg-type,union-attr]
+    if len(each) != count:
+        raise RangeError(f"{len(each)} values of F² given; allowed: {count}")
+    return each
 
 
 def noisy_outputs(

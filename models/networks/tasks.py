@@ -64,12 +64,20 @@ class Task:
     def truth(self, labels: NDArray[Any], outputs: int) -> NDArray[Any]:
         """Return labels as `of` gives predictions, for a network with a number of outputs.
 
-        Whole numbers stand for the names at their places, where the names are texts. Raises
-        `RangeError` for labels that name no class, and those of another shape.
+        Whole numbers stand for the names at their places, where the names are texts, and one column
+        (n, 1) of classes for (n,). Raises `RangeError` for labels that name no class, those that
+        are no numbers where numbers are needed, and those of another shape.
         """
         labels = np.asarray(labels)
         if self.kind in ("labels", "values"):
+            if labels.dtype.kind not in "fiub":
+                raise RangeError(
+                    f"labels have type {labels.dtype}; allowed: numbers, as the network answers "
+                    f"with {self.kind}"
+                )
             return labels
+        if labels.ndim == 2 and labels.shape[1] == 1:
+            labels = labels[:, 0]
         if labels.ndim != 1:
             raise RangeError(f"labels have shape {labels.shape}; allowed: (n,), a class for each")
         count = 2 if self.kind == "binary" else outputs
@@ -78,7 +86,8 @@ class Task:
         allowed = range(len(names)) if by_place else names
         if (bad := ~np.isin(labels, np.array(allowed))).any():
             few = ", ".join(map(str, names[:10])) + (", …" if len(names) > 10 else "")
-            raise RangeError(f"label = {labels[bad][0]} is no class of the network; allowed: {few}")
+            unknown = labels[bad].tolist()[0]
+            raise RangeError(f"label = {unknown!r} is no class of the network; allowed: {few}")
         return np.array(names)[labels.astype(np.int64)] if by_place else labels
 
     def score(self, outputs: NDArray[np.floating[Any]], truth: NDArray[Any]) -> float:

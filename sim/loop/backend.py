@@ -91,7 +91,7 @@ def through_nodes(
     # This comes first, so that a user who lacks a package need not wait for a calibration to know.
     rtl = import_extra("shotveil.sim.loop.rtl", "rtl") if backend == "rtl" else None
     links = links_of(link, len(network.layers))
-    asked = LoopSettings.of(links[0], PRESETS[impairments], seed=seed)
+    asked = LoopSettings.of(links[0], PRESETS[impairments], seed=seed, paced=True)
     if any(asked.impairments.over(each) != asked.impairments for each in links):
         raise RangeError(
             "technical noise or detectors differ from layer to layer; allowed: one set"

@@ -50,6 +50,8 @@ class Lockstep:
         self._tapped: Complex = np.zeros(0, np.complex128)
         self._frame: IntArray = np.zeros(0, np.int64)
         self._starts: list[int] = []
+        self._newest: int | None = None  # where the newest frame starts
+        self.late: list[int] = []  # clocks by which frames left later than a frame after the last
 
     def surroundings(self, party: str) -> Surroundings:
         """The function that the node of a party calls after every block."""
@@ -98,6 +100,11 @@ class Lockstep:
             return _dark(2, ALONE)
         starts = [self._clock + int(k) for k in np.nonzero(frame[at:])[0]]
         tapped, words = self._optics.pass_on(ports["codes"][:, at:], starts)
+        period = self._optics.setup.period
+        for start in starts:
+            if self._newest is not None and (gap := start - self._newest - period):
+                self.late.append(gap)
+            self._newest = start
         with self._meeting:
             self._clock += n - at
             if starts:

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,21 +36,14 @@ from shotveil.host.extras import import_extra
 from shotveil.models.common.checks import require
 from shotveil.models.digitiser.accumulators import MODE_SUMS, NAMES
 from shotveil.models.digitiser.timing import PATIENCE
-from shotveil.models.host_link.packet import (
-    BAUD,
-    MAX_WORDS,
-    Op,
-    Request,
-    Response,
-    Status,
-    to_frame,
-)
+from shotveil.models.host_link.packet import BAUD
 from shotveil.models.link.encoding import directions
 from shotveil.models.networks.network import Layer, Network
 from shotveil.models.node.ports import WritePort
 from shotveil.models.node.spec import CLOCK_HZ
 from shotveil.models.signal.frame import CAPACITY, FrameLayout, Slot
 from shotveil.sim import SYNTHESIS_FIGURES
+from shotveil.sim.loop.pace import received_bytes, sent_bytes
 from shotveil.sim.loop.session import Loop, Records
 
 NODES = ("node server", "node client")
@@ -60,7 +53,6 @@ USB_BYTES = 13 * 512 * 8000
 # Clocks for each mode's sums; `gateware.node.chain.NodeCore.restart_clocks` adds some.
 CLEARING = 4
 SUM_WORDS = 2  # words of 32 bits of a sum
-FILLER = 0x01010101  # a word without zero bytes, for which byte stuffing costs least
 
 
 @dataclass(frozen=True)
@@ -178,30 +170,6 @@ class Projection:
                 found[name] = found.get(name, 0.0) + light * share
             found["guard"] += rows - light
         return found
-
-
-def sent_bytes(words: int, port: WritePort = WritePort.ROWS) -> int:
-    """The number of bytes on the wire that carry `words` words to a node, requests included."""
-
-    def request(count: int) -> int:
-        return len(to_frame(Request(0, Op.SEND, port, count, (FILLER,) * count).body()))
-
-    return _packets(words, request)
-
-
-def received_bytes(words: int) -> int:
-    """The number of bytes on the wire that carry `words` words from a node."""
-
-    def response(count: int) -> int:
-        return len(to_frame(Response(0, Op.RECEIVE, Status.OK, 0, (FILLER,) * count).body()))
-
-    return _packets(words, response)
-
-
-def _packets(words: int, size: Callable[[int], int]) -> int:
-    require("words", words, at_least=0, integer=True)
-    whole, rest = divmod(words, MAX_WORDS)
-    return whole * size(MAX_WORDS) + (size(rest) if rest else 0)
 
 
 def project(

@@ -42,6 +42,7 @@ PATIENCE = 60.0  # seconds without progress
 # Clocks of the server's blocks, or a frame if that is longer. The host learns so much later how
 # much room the node has, and still has to keep rows coming.
 FAR = 4400
+AMPLE = 3  # such blocks, for which a node's buffer may hold rows besides one
 # The most clocks from a frame's end to the phase shifter's code that results from it.
 ANSWER = 300
 
@@ -135,6 +136,11 @@ def play(
         lockstep.leave("server")
         thread.join(PATIENCE)
     _require_sound("server", found["server"])
+    if lockstep.late:
+        raise DeviceError(
+            f"{len(lockstep.late)} of {len(light.rows)} frames left late, by up to "
+            f"{max(lockstep.late)} clocks: the server's node had no whole row in time"
+        )
     try:
         if "error" in found:
             raise found["error"]
@@ -148,9 +154,18 @@ def play(
 
 
 def blocks_of(light: LayerLight) -> tuple[int, int]:
-    """The lengths in clocks of the server's and of the client's blocks."""
-    near = light.setup.period - ANSWER
-    return near * max(1, FAR // near), near
+    """The lengths in clocks of the server's and of the client's blocks.
+
+    A row leaves once it is whole in the node's buffer. So what the host sends may be late by no
+    more than the buffer holds besides a row, which for the longest rows is little: their blocks are
+    shorter, because the host learns of room some blocks late.
+    """
+    drive, near = light.setup.drive, light.setup.period - ANSWER
+    spare = (drive.row_capacity - light.setup.layout.row) * drive.samples_per_symbol
+    if spare >= AMPLE * FAR:
+        return near * max(1, FAR // near), near
+    short = min(near, max(ALONE, spare // (2 * AMPLE)))
+    return short, short
 
 
 def _clearing(spec: NodeSpec) -> int:

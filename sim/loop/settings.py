@@ -30,6 +30,7 @@ from shotveil.models.node.light import (
 from shotveil.models.signal.frame import FrameLayout, Slot
 from shotveil.models.waveform.impairments import Impairments
 from shotveil.models.waveform.optics import OpticsSetup
+from shotveil.sim.loop.pace import paced
 
 REALISTIC = Impairments.realistic()
 
@@ -44,7 +45,8 @@ class LoopSettings:
     in front of a layer, in which receivers lock. `store` is the number of row symbols that stay at
     the server's node (`NodeSpec.store`); rows come over the host link where they do not fit.
     `step` is the number of ADC steps per √SNU. With
-    `vacuum` False there is no quantum noise, which shows distortions alone.
+    `vacuum` False there is no quantum noise, which shows distortions alone. With `paced`, frames
+    wait for a host link of a byte a clock (`sim.loop.pace`), which the compiled nodes have.
     """
 
     link: Link
@@ -61,6 +63,7 @@ class LoopSettings:
     lock: PhaseLockSettings = LOCK
     vacuum: bool = True
     seed: int = 1
+    paced: bool = False
 
     def __post_init__(self) -> None:
         for receiver in (self.server, self.client):
@@ -136,6 +139,8 @@ def prepare(settings: LoopSettings, layer: Layer) -> LayerLight:
     """
     s, spec = settings, settings.drive
     layout = layout_of(layer.modes, s.server)
+    if s.paced:
+        layout = paced(layout, spec.samples_per_symbol)
     encoded = encode_rows(layer.weights, s.link.modulation_variance)
     # The light is attenuated so far that the largest weight is the largest symbol.
     largest = encoded.scale * float(np.abs(layer.weights).max())

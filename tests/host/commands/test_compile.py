@@ -58,9 +58,33 @@ def test_a_table_a_page_and_two_files(folder, capsys):
     assert found["transmittance"] == pytest.approx(0.9) and "weights" in found["binds"]
 
 
+def test_several_numbers_and_several_labels(folder, capsys):
+    """Without a word a model with three outputs answers with classes."""
+    with np.load("s.npz") as samples:
+        x = samples["x"]
+    outputs = np.tanh(x @ f32(30, 40).T) @ f32(3, 30, seed=2).T
+    np.savez("v.npz", x=x, y=outputs)
+    np.savez("l.npz", x=x, y=(outputs > 1).astype(int))
+    line = "compile m.onnx --cut last --weight-budget 1 --data-budget 0.5 --json"
+    code, out, _ = run(f"{line} --data v.npz --task values", capsys)
+    found = json.loads(out)
+    assert code == 0 and found["measure"] == "R²" and 0.9 < found["score"] < 1
+    code, out, _ = run(f"{line} --data l.npz --task labels --threshold 1", capsys)
+    found = json.loads(out)
+    assert code == 0 and found["task"] == "labels" and found["score"] > 0.9
+    part = load_client_part("client/client.npz")
+    assert part.plan.task.kind == "labels" and part.plan.task.threshold == 1
+    code, out, _ = run(f"{line} --data s.npz --task class --classes a,b,c", capsys)
+    assert code == 0 and load_client_part("client/client.npz").plan.task.names == ("a", "b", "c")
+    _, _, err = run(f"{line} --data v.npz", capsys)
+    assert "labels have shape (200, 3); allowed: (n,), a class for each" in err
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ("--samples s.npz --task guess", "task = 'guess' is none of class, binary, labels, values"),
+        ("--samples s.npz --classes a,b,c", "--classes or --threshold is given without --task"),
         ("--samples s.npz --cut nowhere", "cut = 'nowhere' is none of auto, first, last"),
         ("--samples s.npz --weight-budget 0", "weight budget = 0"),
         ("--samples none.npz", "none.npz is not found"),

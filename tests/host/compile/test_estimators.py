@@ -5,7 +5,9 @@ import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor, Ridge
+from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
@@ -18,6 +20,7 @@ from sklearn.preprocessing import (
 from sklearn.svm import SVC, LinearSVC
 
 from shotveil.host.compile.estimators import estimator_source
+from shotveil.host.compile.opening import source_of
 from shotveil.host.compile.source import require_same
 from shotveil.models.common.checks import RangeError
 
@@ -40,6 +43,9 @@ SHORT = {"max_iter": 8, "random_state": 1}
          "binary"),
         (MLPClassifier((16,), activation="logistic", **SHORT), SEVERAL, "labels"),
         (LinearSVC(max_iter=50), DIGITS, "class"),
+        (GridSearchCV(make_pipeline(make_pipeline(StandardScaler()), LogisticRegression()),
+                      {"logisticregression__C": [0.1, 1]}, cv=2), CANCER, "binary"),
+        (LogisticRegression(max_iter=20), (CANCER[0], CANCER[1] > 0), "binary"),
         (LinearRegression(fit_intercept=False), DIABETES, "values"),
         (make_pipeline(MaxAbsScaler(), "passthrough", Ridge()), DIABETES, "values"),
         (MLPRegressor(hidden_layer_sizes=(8,), activation="tanh", **SHORT), DIABETES, "values"),
@@ -68,6 +74,13 @@ def test_names_of_classes_travel_with_the_network():
     source = estimator_source(make_pipeline(StandardScaler(), LogisticRegression()).fit(x, names))
     network = source.network(0)
     assert set(network.plan.task.of(network.forward(x[:50]))) == {"malignant", "benign"}
+
+
+def test_a_step_that_takes_texts_is_refused_by_its_name():
+    model = make_pipeline(TfidfVectorizer(), LogisticRegression())
+    texts = np.array(["a good film", "a bad film"] * 5)
+    with pytest.raises(RangeError, match="step tfidfvectorizer: TfidfVectorizer cannot be run"):
+        source_of(model.fit(texts, [1, 0] * 5), texts)
 
 
 @pytest.mark.parametrize(

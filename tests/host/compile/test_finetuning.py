@@ -68,7 +68,8 @@ def compare(made, data, targets):
     plan, kind = made.plan, made.plan.task.kind
     weights = [layer.weights.astype(float) for layer in made.layers]
     learned = finetuning._require_gradients(plan)
-    made_of = (plan.steps, plan.output, learned, data, targets, 2.0)
+    f2 = [2.0, 0.7, 4.0][: len(weights)]
+    made_of = (plan.steps, plan.output, learned, data, targets, f2)
 
     def value(weights):
         rng = np.random.default_rng(2)
@@ -76,7 +77,7 @@ def compare(made, data, targets):
         def products(number, x):
             layer = made.layers[number]
             nothing = np.zeros_like(weights[number])
-            return finetuning._noisy(layer, weights[number], nothing, x, 2.0, rng)[0]
+            return finetuning._noisy(layer, weights[number], nothing, x, f2[number], rng)[0]
 
         return loss(kind, plan.finish(data, products), targets) / len(targets)
 

@@ -159,6 +159,14 @@ def test_models_that_cannot_be_run_are_refused(tmp_path):
         OnnxSource(helper.make_model(two).SerializeToString(), f32(1, 2))
 
 
+def test_a_model_without_linear_layers_is_refused_with_the_nodes_that_hold_weights():
+    shapes = {"w": f32(1, 16, 4), "r": f32(1, 16, 4)}
+    recurrent = [node("LSTM", ["x", "w", "r"], ["", "y"], "memory", hidden_size=4)]
+    taken = onnx_model(recurrent, (3, 4), (3, 4), images=5, **shapes)
+    with pytest.raises(RangeError, match="could be private; its weights are in LSTM of node memo"):
+        OnnxSource(taken, f32(5, 3, 4))
+
+
 def file_of(package, part):
     """Where an installed package has a file; its modules are not imported."""
     found = importlib.util.find_spec(package)

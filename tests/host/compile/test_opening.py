@@ -92,3 +92,19 @@ def test_a_module_of_pytorch_is_exported_as_it_behaves_after_training():
 
     with pytest.raises(RangeError, match="PyTorch cannot export Strange"):
         source_of(Strange(), images)
+
+
+def test_a_module_in_another_precision_and_one_of_two_inputs():
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("onnxscript")
+    data = X[:, :5].astype(np.float64)
+    module = torch.nn.Sequential(torch.nn.Linear(5, 4), torch.nn.Tanh(), torch.nn.Linear(4, 2))
+    source = source_of(module.double(), data)
+    require_same(source, source.network(0), data)
+
+    class Sum(torch.nn.Module):
+        def forward(self, left, right, more=0):
+            return left + right
+
+    with pytest.raises(RangeError, match="forward of Sum takes left, right; allowed: one input"):
+        source_of(Sum(), data)

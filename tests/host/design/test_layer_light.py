@@ -3,13 +3,20 @@
 import numpy as np
 import pytest
 
-from shotveil.host.design.layer_light import best_light, full_ratios, links_at, most_light_at
+from shotveil.host.design.layer_light import (
+    best_light,
+    brightest,
+    full_ratios,
+    links_at,
+    most_light_at,
+)
 from shotveil.host.design.operating_point import Budgets, greatest_gain, most_light
 from shotveil.host.design.plan import Infeasible
 from shotveil.host.leakage.declared import network_leakage
 from shotveil.host.run.curves import AccuracyCurve, Logistic
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.channel import Channel
+from shotveil.models.link.detector import Detector
 from shotveil.models.networks.network import Layer, Network
 
 LOSSY = Channel(transmittance_out=0.95, excess_noise=1e-4)
@@ -75,6 +82,52 @@ def test_the_best_ratio_is_found(network):
     each = best_light(network, measure, LOSSY, Budgets(0.03, each_layer=True))
     assert max(bits(network, each.links(network))[1]) <= 0.03
     assert each.ratios == full_ratios(network, LOSSY, Budgets(0.03, each_layer=True))
+
+
+def test_the_light_that_scores_best_is_found(network):
+    """Without a curve: whatever is scored, in the ratios of the grid, inside the budget."""
+    budgets, seen = Budgets(0.03), []
+
+    def score(f2):
+        seen.append(f2)
+        return -abs(np.log(f2[1] / f2[0] / 20))
+
+    links = brightest(network, LOSSY, budgets, score)
+    assert links == most_light_at(network, LOSSY, (1.0, 16.0), budgets) and len(seen) == 6
+    assert bits(network, links)[0] <= 0.03
+    each = brightest(network, LOSSY, Budgets(0.03, each_layer=True), score)
+    assert bits(network, each)[1] == pytest.approx([0.03, 0.03], rel=1e-5)
+
+
+def test_light_that_is_known_keeps_its_ratios():
+    rng = np.random.default_rng(1)
+    layers = tuple(Layer(rng.normal(size=shape)) for shape in ((30, 40), (20, 30), (4, 20)))
+    deep = Network("deep", layers)
+    wanted = np.array([1.0, 4.0, 12.0])
+
+    def score(f2):
+        return -float(np.abs(np.log(np.array(f2) / f2[0] / wanted)).sum())
+
+    links = brightest(deep, Channel(), Budgets(0.03), score, behind=(0.5, 1.5))
+    ratios = [link.f2 / links[0].f2 for link in links]
+    assert ratios == pytest.approx([1, 4, 12])
+    free = brightest(deep, Channel(), Budgets(0.03), score)
+    assert [link.f2 / free[0].f2 for link in free] == pytest.approx([1, 4, 16])
+    same = brightest(deep, Channel(), Budgets(0.03), lambda f2: 1.0, behind=(0.5, 1.5))
+    assert [link.f2 / same[0].f2 for link in same] == pytest.approx([1, 1, 3])
+
+
+def test_light_beyond_the_converters_is_left_out(network):
+    """A budget that allows more than the client's converter takes gives what it takes."""
+    narrow = Channel(client_detector=Detector(converter_range=32))
+    tight, loose = Budgets(0.05), Budgets(3.0)
+    for budgets in (tight, loose):
+        links = brightest(network, narrow, budgets, lambda f2: f2[1] / f2[0])
+        for link in links:
+            link.check_range_at(link.gain, link.photons)
+        assert bits(network, links)[0] <= budgets.weight_bits
+    with pytest.raises(RangeError, match="converter range = 32"):
+        most_light_at(network, narrow, (1.0, 256.0), loose)
 
 
 def test_the_least_leakage_for_an_accuracy_is_found(network):

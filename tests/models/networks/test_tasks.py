@@ -61,14 +61,16 @@ def test_labels_become_what_predictions_are():
     assert named.truth(np.array(["b"]), 3).tolist() == ["b"]
     assert Task(names=(5, 2, 0)).truth(numbers, 3).tolist() == [2, 0]  # numbers are names here
     assert Task("binary").truth(np.array([1, 0]), 1).tolist() == [1, 0]
+    assert named.truth(np.array([["b"], ["c"]]), 3).tolist() == ["b", "c"]  # one column
     assert Task("values").truth(np.array([0.5]), 1).tolist() == [0.5]
     assert Task().chooses and Task("binary").chooses and not Task("labels").chooses
     for task, labels, message in (
         (Task(), np.array([3]), "label = 3 is no class of the network; allowed: 0, 1, 2"),
-        (Task(), np.array(["a"]), "label = a is no class"),
+        (Task(), np.array(["a"]), "label = 'a' is no class"),
         (named, np.array([3]), "label = 3 is no class"),
         (Task(names=(5, 2, 0)), np.array([1]), "label = 1 is no class of the network; allowed: 5"),
         (Task(), np.eye(3), "labels have shape"),
+        (Task("values"), np.array(["0.5"]), "labels have type <U3; allowed: numbers, as the"),
     ):
         with pytest.raises(RangeError, match=message):
             task.truth(labels, 3)

@@ -82,6 +82,7 @@ def test_light_begins_with_the_first_frame_and_words_come_a_block_later(both):
     assert words[0].tolist() == [0] * 25 + [-k for k in range(105, 120)]
     words, _ = serve(block(120, FAR, [130]))
     assert words[0].tolist() == [-k for k in range(120, 160)] and optics.starts[-1] == 15 + 10
+    assert made.late == [5]  # the third frame, 15 samples after the second and not 10
 
 
 def test_the_client_goes_on_where_the_light_is_and_its_drive_is_triggered(both):
