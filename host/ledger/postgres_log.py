@@ -324,16 +324,21 @@ class PostgresLog(EventLog):
                 self._lasting = self._head
         return self._head.sequence - before
 
-    def lost_the_last(self, stored: Head) -> bool:
-        """Return whether the database lost what this process saw last, and nothing that lasts.
+    def catch_up(self, apply: Callable[[Event], None], lasts: Callable[[Event], bool]) -> int:
+        """Do as `follow` without the lock, while nobody in this process has it."""
+        with self._reading():
+            return self.follow(apply, self._stored_head(), lasts)
 
-        That is so after its machine failed, for events whose writers did not wait for the disk.
+    def require_lasting(self, stored: Head) -> None:
+        """Raise `RangeError` unless the database holds all that was surely on its disk.
+
+        stored: The head that `begin` returned. What was not may be lost if the machine fails.
         """
-        return (
-            stored.sequence >= self._lasting.sequence
-            and self.holds(self._lasting)
-            and not self.holds(self._head)
-        )
+        if stored.sequence < self._lasting.sequence or not self.holds(self._lasting):
+            raise RangeError(
+                f"ledger {self.path} was rolled back: it has {stored.sequence} events, and this "
+                f"server has seen {self._lasting.sequence}; nothing more is written"
+            )
 
     def require_in_place(self) -> None:
         """Do nothing: `begin` checks the head in the database."""
