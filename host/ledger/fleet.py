@@ -32,7 +32,7 @@ from shotveil.host.ledger.snapshots import EVERY, restore
 from shotveil.models.common.checks import RangeError
 
 MOST_SHARING = 64  # threads whose events go to disk together
-SHORT_WAIT = 0.005  # seconds of waiting for a turn after which it is used to read
+SHORT_WAIT = 0.05  # seconds of waiting for a turn after which the time is used to read
 POLL = 0.02  # seconds between two looks at what other servers wrote, while a reserve waits
 STALE = 1.0  # seconds for which the standing of a client may be that of the last turn
 REAP_SECONDS = 10.0  # between two looks for servers that are gone
@@ -110,8 +110,10 @@ class Turns:
             raise
 
     def _pass_the_time(self, begun: threading.Event) -> None:
-        while not begun.wait(SHORT_WAIT):
+        pause = SHORT_WAIT
+        while not begun.wait(pause):
             self._meanwhile()
+            pause *= 2  # a long wait means that there is much to do, so it must not cost much
 
     def __exit__(
         self,
