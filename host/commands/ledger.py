@@ -612,12 +612,12 @@ def capacity(files: tuple[Path, ...], servers: int, plot: Path | None, json: boo
     if plot is not None:
         if plot.suffix not in PLOT_FORMATS:
             raise RangeError(f"plot = {plot}; allowed: names that end in {', '.join(PLOT_FORMATS)}")
-        from shotveil.host.figures.load import load_against_servers
+        from shotveil.host.figures.load import LoadPoint, load_against_servers
         from shotveil.host.figures.style import rendered, style
         from shotveil.models.common.files import write_atomically
 
         points = [
-            (x.servers, x.clients, x.reserves / x.seconds, x.median, x.p99)
+            LoadPoint(x.servers, x.clients, x.rate, x.reserves / x.seconds, x.median, x.p99)
             for x in found
             if not x.kills
         ]

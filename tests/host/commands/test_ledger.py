@@ -4,6 +4,7 @@ import json
 import shutil
 import sqlite3
 from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 
@@ -262,7 +263,7 @@ def test_loads_say_what_a_larger_fleet_would_do(tmp_path, capsys):
     assert code == 0 and found["costs"] == pytest.approx({"own": 2e-3, "follow": 5e-4, "log": 4e-3})
     assert found["reserves"] == pytest.approx(1 / (4e-3 + 0.99 * 5e-4))
     assert found["readings"] == pytest.approx(found["reserves"] * 65536)
-    assert "9 clients a server" in (tmp_path / "loads.svg").read_text()
+    assert "9 clients a server, without a pause" in (tmp_path / "loads.svg").read_text()
     code, out, _ = run(capsys, *ask, "--servers", 1)
     assert code == 0 and "1 servers make at most 250 reserves a second in all, 250 each" in out
     code, _, error = run(capsys, "ledger", "capacity", files[0])
@@ -272,3 +273,9 @@ def test_loads_say_what_a_larger_fleet_would_do(tmp_path, capsys):
     files[0].write_text("[]")
     code, _, error = run(capsys, *ask)
     assert code == 2 and "cannot be read" in error
+
+
+def test_the_page_of_fleets_says_what_its_loads_say(capsys):
+    docs = Path(__file__).parents[3] / "docs"
+    code, out, _ = run(capsys, "ledger", "capacity", *sorted(docs.glob("fleet/loads/*.json")))
+    assert code == 0 and out.strip() in (docs / "fleet.md").read_text(encoding="utf-8")
