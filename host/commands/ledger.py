@@ -551,13 +551,6 @@ def load(
     if not is_database(file) and servers != 1:
         raise RangeError(f"servers = {servers}; allowed: 1 for a ledger that is a file")
     with tempfile.TemporaryDirectory() as folder, progress_bar("reserves") as progress:
-        done = 0
-
-        def more(number: int) -> None:
-            nonlocal done
-            done += number
-            progress(min(done, reserves), reserves)
-
         found = put_load(
             file,
             Path(folder),
@@ -568,7 +561,7 @@ def load(
             kill_every=kill_every,
             budget_share=budget_share,
             seed=seed,
-            progress=more,
+            progress=lambda number: progress(number, reserves),
         )
     if json:
         print_json(asdict(found))

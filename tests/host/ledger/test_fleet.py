@@ -282,7 +282,7 @@ def test_only_a_turn_that_has_to_last_waits_for_the_disk(two, address):
     waited = []
     put_down = one._log._put_down
 
-    def watch():
+    def watch(**_):
         put_down()
         waited.append(one._log._turn.exec_driver_sql("SHOW synchronous_commit").scalar())
 
