@@ -22,6 +22,7 @@ from shotveil.host.adversaries.detection import (
     sampled,
 )
 from shotveil.host.adversaries.reconstruction import labels_by_photon_counting
+from shotveil.host.adversaries.spotting import spot
 from shotveil.host.leakage.catalogue import (
     DATA_BOUND,
     DATA_BOUNDS,
@@ -43,6 +44,7 @@ from shotveil.models.adversaries.adversary import (
     GuessingAdversary,
     LinkAdversary,
     ServerAdversary,
+    SlotAdversary,
     adversary,
 )
 from shotveil.models.adversaries.channels import Fibre, mutual_information
@@ -61,6 +63,7 @@ from shotveil.models.link.symbols import homodyne, pass_through, read_symbols, v
 from shotveil.models.networks.network import Layer
 
 BATCH = 256  # images that a client sends together
+SLOTS = 256  # rows of a part, in batches of that many images
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,8 @@ class AttackOutcome:
     images_median, images_most: Median and largest number of images until the attack was noticed, 0
         where it is refused before any light; None if it never was.
     by: The check that noticed it.
+    recognised: Area under the curve with which it recognises decoys, 0.5 for guessing; None for an
+        attack that does not look for them.
     """
 
     attack: str
@@ -131,6 +136,7 @@ class AttackOutcome:
     images_median: float | None
     images_most: float | None
     by: str
+    recognised: float | None = None
 
 
 def run_attack(name: str, strength: float | None, setting: HonestLayer, seed: int) -> AttackOutcome:
@@ -150,6 +156,8 @@ def run_attack(name: str, strength: float | None, setting: HonestLayer, seed: in
         return _at_the_client(who, strength, setting, rng)
     if isinstance(who, ComponentAdversary):
         return _by_components(who, strength, setting, rng)
+    if isinstance(who, SlotAdversary):
+        return _among_slots(who, strength, setting, rng)
     if isinstance(who, GuessingAdversary):
         return _guessing(who, strength, setting, rng)
     assert isinstance(who, ServerAdversary)
@@ -308,6 +316,34 @@ def _by_components(
     learned = play.read_bits / (2 * n)
     noticed = _sessions(s, _record(s.link, play), rng)
     return _outcome(who, "weight", learned, _declared(s), bound, noticed, held)
+
+
+def _among_slots(
+    who: SlotAdversary, strength: float | None, s: HonestLayer, rng: np.random.Generator
+) -> AttackOutcome:
+    client, n = who.of(strength), s.modes
+    strongest = client.strongest(n)
+    if s.spectrum is not None:
+        strongest = float(s.spectrum[0] * n / s.spectrum.sum())
+    rows = min(s.rows, SLOTS)
+    decoys = max(1, round(rows * s.decoys / s.rows))
+    found = spot(client, s.link, rows, n, decoys, rng, strongest=strongest)
+    sent = vacuum((256, n), rng, s.link.modulation_variance)
+    taken = client.tap.pass_on(sent, rng)
+    variance, tapped = s.link.modulation_variance, client.tap.transmittance
+    learned = found.of_weights * mutual_information(sent, taken.record, taken.touched)
+    held = found.of_weights * weight_bound(variance, tapped, 0.0)
+    # What is certified rests on the worse of weights and decoys.
+    of_weights = found.transmittance(found.of_weights, tapped)
+    bound = weight_bound(variance, of_weights, 0.0)
+    of_all = found.transmittance(
+        (found.of_weights * rows + found.of_decoys * decoys) / (rows + decoys), tapped
+    )
+    true = replace(s.link, transmittance_back=s.link.transmittance_back * of_all)
+    actual = HonestNoise.declared(true, n)
+    noticed = _sessions(s, Record(actual, actual), rng)
+    outcome = _outcome(who, "weight", learned, _declared(s), bound, noticed, held)
+    return replace(outcome, recognised=found.auc)
 
 
 def held_per_mode(energies: Real, transmittance: Real, noise: Real) -> Real:

@@ -152,6 +152,11 @@ def attack(
         else "no bound at what it does"
     )
     click.echo(f"allowed: {outcome.declared_bits:.5g} bits at what is declared, {covered}")
+    if outcome.recognised is not None:
+        click.echo(
+            f"decoys recognised with an area under the curve of {outcome.recognised:.3f} "
+            "(0.5 is guessing)"
+        )
     if outcome.images_median is None:
         click.echo(f"noticed in no session, by {outcome.by}")
         return

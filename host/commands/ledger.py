@@ -551,13 +551,6 @@ def load(
     if not is_database(file) and servers != 1:
         raise RangeError(f"servers = {servers}; allowed: 1 for a ledger that is a file")
     with tempfile.TemporaryDirectory() as folder, progress_bar("reserves") as progress:
-        done = 0
-
-        def more(number: int) -> None:
-            nonlocal done
-            done += number
-            progress(min(done, reserves), reserves)
-
         found = put_load(
             file,
             Path(folder),
@@ -568,7 +561,7 @@ def load(
             kill_every=kill_every,
             budget_share=budget_share,
             seed=seed,
-            progress=more,
+            progress=lambda number: progress(number, reserves),
         )
     if json:
         print_json(asdict(found))
@@ -579,4 +572,68 @@ def load(
         f"{found.kills} servers killed; "
         f"{found.rows_sent:,} rows sent, {found.rows_charged:,} charged, none twice; "
         f"{found.bits:.6g} of {found.budget:.6g} bits per weight"
+    )
+
+
+@ledger.command()
+@click.argument("files", type=FILE, nargs=-1, required=True)
+@click.option(
+    "--servers", type=int, default=100, show_default=True, help="Servers of the fleet (1 or more)."
+)
+@click.option("--plot", type=FILE, help="Draw the loads into this file, as PNG, SVG or PDF.")
+@json_option
+def capacity(files: tuple[Path, ...], servers: int, plot: Path | None, json: bool) -> None:
+    """Work out what a fleet would do, from FILES that `ledger load --json` printed.
+
+    It needs a load with --servers 1 --rate 0, and some with more servers. Loads with kills do not
+    count.
+    """
+    from shotveil.host.operations.capacity import costs_of, fleet_of
+    from shotveil.host.operations.load import LoadResult
+    from shotveil.host.run.schedule import READINGS_IN_BLOCK
+
+    found = []
+    for file in files:
+        try:
+            found.append(LoadResult(**loads(file.read_text())))
+        except (OSError, TypeError, ValueError) as error:
+            raise RangeError(
+                f"{file} cannot be read: {error}; allowed: what `ledger load --json` prints"
+            ) from None
+    costs = costs_of(found)
+    fleet = fleet_of(costs, servers)
+    if plot is not None:
+        if plot.suffix not in PLOT_FORMATS:
+            raise RangeError(f"plot = {plot}; allowed: names that end in {', '.join(PLOT_FORMATS)}")
+        from shotveil.host.figures.load import LoadPoint, load_against_servers
+        from shotveil.host.figures.style import rendered, style
+        from shotveil.models.common.files import write_atomically
+
+        points = [
+            LoadPoint(x.servers, x.clients, x.rate, x.reserves / x.seconds, x.median, x.p99)
+            for x in found
+            if not x.kills
+        ]
+        with style():
+            write_atomically(plot, rendered(load_against_servers(points), plot.suffix[1:]))
+    readings = fleet.reserves * READINGS_IN_BLOCK
+    if json:
+        print_json(
+            {
+                "costs": asdict(costs),
+                **asdict(fleet),
+                "reserves": fleet.reserves,
+                "readings": readings,
+            }
+        )
+        return
+    click.echo(
+        f"A reserve with its commit takes {1e3 * costs.own:.2f} ms of processor at its server, "
+        f"{1e3 * costs.follow:.2f} ms at each other one, and {1e3 * costs.log:.2f} ms of the log."
+    )
+    click.echo(
+        f"{servers} servers make at most {fleet.reserves:,.0f} reserves a second in all, "
+        f"{fleet.reserves / servers:.3g} each: the log allows {fleet.by_log:,.0f}, and a core at "
+        f"each server {fleet.by_processor:,.0f}. A reserve covers up to {READINGS_IN_BLOCK:,} "
+        f"readings (rows times images), so that is up to {readings:.2g} readings a second."
     )

@@ -328,8 +328,10 @@ class EventLog:
             )
         return None if row is None else bytes(row[0])
 
-    def events(self, after: Head | None = None) -> Iterator[Event]:
+    def events(self, after: Head | None = None, stored: Head | None = None) -> Iterator[Event]:
         """Yield all events in order, or those `after` a head, each checked against the chain.
+
+        stored: The head that the last one has to have; None means that of the file.
 
         Raises `RangeError` at the first event that was changed, removed or moved.
         """
@@ -353,7 +355,7 @@ class EventLog:
                     )
                 head = Head(sequence, digest)
                 yield Event(sequence, moment, kind, body, digest)
-            stored = self._stored_head()
+            stored = stored or self._stored_head()
         if stored != head:
             raise RangeError(
                 f"ledger {self.path}: {stored.sequence} events were written, "

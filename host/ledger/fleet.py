@@ -2,8 +2,10 @@
 
 Whoever adds to the accounts takes a turn: it locks the head of the log in the database, adds the
 events that other servers wrote to its own accounts, decides on them, writes, and gives the lock
-back. So every decision is made on all events before it, as with one server. The threads of a
-server that wait for a turn share one, and its cost: all they wrote is on disk when any returns.
+back. So every decision is made on all events before it, as with one server. While it waits for its
+turn it reads what is there already, so that little is left to add. The threads of a server that
+wait for a turn share one, and its cost: what they wrote is on disk when any returns, if that of one
+has to be. A commit need not: if the database's machine fails, its light stays charged as lost.
 
 A session belongs to one server. A server holds its own name in the database as long as it is
 connected; the sessions of one that is gone are ended by the others. A client has its sessions at
@@ -16,18 +18,21 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
 from shotveil.host.leakage.composition import ChannelClass
 from shotveil.host.ledger.accounts import LayerChannel, Reserve
 from shotveil.host.ledger.budget import BudgetFilter
+from shotveil.host.ledger.event_log import Event
 from shotveil.host.ledger.postgres_log import PostgresLog
 from shotveil.host.ledger.snapshots import EVERY, restore
 from shotveil.models.common.checks import RangeError
 
 MOST_SHARING = 64  # threads whose events go to disk together
+SHORT_WAIT = 0.05  # seconds of waiting for a turn after which the time is used to read
 POLL = 0.02  # seconds between two looks at what other servers wrote, while a reserve waits
 STALE = 1.0  # seconds for which the standing of a client may be that of the last turn
 REAP_SECONDS = 10.0  # between two looks for servers that are gone
@@ -49,11 +54,19 @@ class Turns:
     The context is left when what was written is on disk. Where that fails, it raises, and whoever
     shared the turn raises too.
 
-    begin, end: Functions that are called at the beginning of each turn and after one that failed.
+    begin, failed: Functions that are called at the beginning of each turn, and after one that
+        failed.
+    wait: Function that is called again and again while this server waits for its turn.
     """
 
-    def __init__(self, log: PostgresLog, begin: Any, failed: Any) -> None:
-        self._log, self._begin, self._failed = log, begin, failed
+    def __init__(
+        self,
+        log: PostgresLog,
+        begin: Callable[[Any], None],
+        failed: Callable[[], None],
+        wait: Callable[[], None],
+    ) -> None:
+        self._log, self._begin, self._failed, self._meanwhile = log, begin, failed, wait
         self._lock = threading.RLock()
         self._depth = 0
         self._count = threading.Lock()
@@ -81,13 +94,26 @@ class Turns:
         return True
 
     def _start(self) -> None:
-        stored = self._log.begin()
+        begun = threading.Event()
+        helper = threading.Thread(target=self._pass_the_time, args=[begun], daemon=True)
+        helper.start()
+        try:
+            stored = self._log.begin()
+        finally:
+            begun.set()
+            helper.join()
         self._turn = _Turn()
         try:
             self._begin(stored)
         except BaseException as error:
             self._over(error)
             raise
+
+    def _pass_the_time(self, begun: threading.Event) -> None:
+        pause = SHORT_WAIT
+        while not begun.wait(pause):
+            self._meanwhile()
+            pause *= 2  # a long wait means that there is much to do, so it must not cost much
 
     def __exit__(
         self,
@@ -162,7 +188,7 @@ class FleetFilter(BudgetFilter):
             self._hold()
             self._read()
             self._kept = self._log.head.sequence
-            turns: Any = Turns(self._log, self._follow, self._distrust)
+            turns: Any = Turns(self._log, self._follow, self._distrust, self._read_ahead)
             self._changed = turns
             with self._changed:
                 self._reap()
@@ -265,17 +291,24 @@ class FleetFilter(BudgetFilter):
         if self._stale:
             self._start_anew(stored)
         try:
-            # Of a commit, which need not last, it is not known whether its writer waited.
-            self._log.follow(self.accounts.apply, stored, lambda event: event.kind != "commit")
+            self._log.follow(self.accounts.apply, stored, _lasts)
         except RangeError:
-            if not self._log.lost_the_last(stored):
+            if self._log.holds(self._log.head):
                 raise
             self._start_anew(stored)
         # Whoever crosses a multiple of EVERY makes the snapshot; the others need not.
         self._kept = max(self._kept, stored.sequence // EVERY * EVERY)
         self._followed = time.monotonic()
 
+    def _read_ahead(self) -> None:
+        """Add what others wrote while this server waits for its turn, so that the turn is short."""
+        if self._stale:
+            return
+        with suppress(RangeError):  # the turn meets it again, and says what is wrong
+            self._log.catch_up(self.accounts.apply, _lasts)
+
     def _start_anew(self, stored: Any) -> None:
+        self._log.require_lasting(stored)
         self.accounts = restore(self._log)
         self._log.seen(stored)
         self._stale = False
@@ -305,3 +338,8 @@ class FleetFilter(BudgetFilter):
                 gone[account.server] = not self._log.is_held(account.server)
             if gone[account.server]:
                 self.end_session(session, "the server had stopped")
+
+
+def _lasts(event: Event) -> bool:
+    """Return whether a server surely waited for the disk when it wrote an event."""
+    return event.kind != "commit"

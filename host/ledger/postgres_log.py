@@ -21,6 +21,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import sqlalchemy as sa
 
 from shotveil.host.ledger.event_log import (
@@ -200,8 +201,8 @@ class PostgresLog(EventLog):
         assert turn is not None
         try:
             if keep:
-                self._put_down()
                 with self._told():
+                    self._put_down(commit=True)
                     turn.commit()
                 if self._at_once:
                     self._lasting = self._head
@@ -213,25 +214,23 @@ class PostgresLog(EventLog):
             if not keep:
                 self._give_up()
 
-    def _put_down(self) -> None:
-        """Write what was appended in this turn to the database."""
+    def _put_down(self, *, commit: bool = False) -> None:
+        """Write what was appended in this turn to the database, and `commit` it with that."""
         if not self._events:
             return
         events, kept, self._events, self._values = self._events, self._values, [], {}
         values = *map(list, zip(*events, strict=True)), list(kept), list(kept.values())
         head = self._head
-        with self._told():
-            assert self._turn is not None
-            self._turn.exec_driver_sql(
-                _APPEND,
-                (
-                    *values,
-                    head.sequence,
-                    head.digest,
-                    self._head_seal(head),
-                    "on" if self._at_once else "off",
-                ),
+        waits = "on" if self._at_once else "off"
+        assert self._turn is not None
+        database: Any = self._turn.connection.driver_connection
+        # Both on one way there and back, for which all other servers wait.
+        with self._told(), database.pipeline():
+            database.execute(
+                _APPEND, (*values, head.sequence, head.digest, self._head_seal(head), waits)
             )
+            if commit:
+                database.commit()
 
     def _give_up(self) -> None:
         """Drop the connection of a turn, whatever state it is in; the database undoes the turn."""
@@ -317,23 +316,28 @@ class PostgresLog(EventLog):
                 f"server has seen {self._head.sequence}; nothing more is written"
             )
         before = self._head.sequence
-        for event in self.events(self._head):
+        for event in self.events(self._head, stored):
             apply(event)
             self._head = Head(event.sequence, event.digest)
             if lasts(event):
                 self._lasting = self._head
         return self._head.sequence - before
 
-    def lost_the_last(self, stored: Head) -> bool:
-        """Return whether the database lost what this process saw last, and nothing that lasts.
+    def catch_up(self, apply: Callable[[Event], None], lasts: Callable[[Event], bool]) -> int:
+        """Do as `follow` without the lock, while nobody in this process has it."""
+        with self._reading():
+            return self.follow(apply, self._stored_head(), lasts)
 
-        That is so after its machine failed, for events whose writers did not wait for the disk.
+    def require_lasting(self, stored: Head) -> None:
+        """Raise `RangeError` unless the database holds all that was surely on its disk.
+
+        stored: The head that `begin` returned. What was not may be lost if the machine fails.
         """
-        return (
-            stored.sequence >= self._lasting.sequence
-            and self.holds(self._lasting)
-            and not self.holds(self._head)
-        )
+        if stored.sequence < self._lasting.sequence or not self.holds(self._lasting):
+            raise RangeError(
+                f"ledger {self.path} was rolled back: it has {stored.sequence} events, and this "
+                f"server has seen {self._lasting.sequence}; nothing more is written"
+            )
 
     def require_in_place(self) -> None:
         """Do nothing: `begin` checks the head in the database."""
@@ -429,7 +433,7 @@ class PostgresLog(EventLog):
     def _told(self) -> Iterator[None]:
         try:
             yield
-        except sa.exc.SQLAlchemyError as error:
+        except (sa.exc.SQLAlchemyError, psycopg.Error) as error:
             self._broken = True
             said = str(getattr(error, "orig", None) or error).strip().splitlines()
             raise RangeError(f"ledger {self.path}: {said[0] if said else error}") from None

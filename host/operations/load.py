@@ -38,15 +38,22 @@ NETWORK = Network(
 class LoadResult:
     """What a load showed.
 
-    reserves: Reserves that were answered; seconds: how long that took.
+    servers, clients: Number of servers, and of clients of each. rate: What was asked for, in
+        reserves a second; 0 means as many as there could be.
+    reserves: Reserves that were answered; seconds: how long that took, from the first one on.
+    processor: Seconds of processor of all servers, from when they were ready; None after a kill.
     rows_sent: Rows whose light left; rows_charged: rows that the ledger charges.
     median, p99: Seconds that a reserve took.
     bits, budget: Charged at the end, and allowed, in bits per weight.
     refused: Reserves for which not one row fitted. kills: Servers that were killed.
     """
 
+    servers: int
+    clients: int
+    rate: float
     reserves: int
     seconds: float
+    processor: float | None
     rows_sent: int
     rows_charged: int
     median: float
@@ -97,7 +104,7 @@ def load(
         accounts.register(NETWORK)
         accounts.set_budget(NETWORK.digest, budget, "declared")
     rng = np.random.default_rng(seed)
-    begun, kills = time.monotonic(), 0
+    begun, kills = math.inf, 0
     quota = -(-reserves // servers)
     children: dict[int, subprocess.Popen[bytes]] = {}
     life = [0] * servers
@@ -140,13 +147,18 @@ def load(
                 start(victim)
                 next_kill = _later(rng, kill_every)
             done = sum(_count(path) for path in folder.glob("*-*"))
+            if done:
+                begun = min(begun, time.monotonic())
             progress(done - reported)
             reported = done
     finally:
         for child in children.values():
             child.kill()
             child.wait()
-    return _check(ledger, folder, budget, time.monotonic() - begun, kills)
+    seconds = time.monotonic() - begun
+    used = sum(float(path.read_text()) for path in folder.glob("processor.*"))
+    measured = servers, clients, rate, seconds, None if kills else used, kills
+    return _check(ledger, folder, budget, *measured)
 
 
 def work(ledger: str, notes: str, name: str, clients: str, reserves: str, rate: str) -> None:
@@ -179,16 +191,29 @@ def work(ledger: str, notes: str, name: str, clients: str, reserves: str, rate: 
                 os.write(file, f"{reserve.sequence} {rows} {took:.6f}\n".encode())
                 accounts.commit(reserve)
 
+        used = time.process_time()
         threads = [threading.Thread(target=client, args=[n]) for n in range(int(clients))]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
+        own = Path(notes).with_name("processor." + Path(notes).name.replace("-", "."))
+        own.write_text(str(time.process_time() - used))
     if left[0]:
         sys.exit(1)
 
 
-def _check(ledger: Address, folder: Path, budget: float, seconds: float, kills: int) -> LoadResult:
+def _check(
+    ledger: Address,
+    folder: Path,
+    budget: float,
+    servers: int,
+    clients: int,
+    rate: float,
+    seconds: float,
+    processor: float | None,
+    kills: int,
+) -> LoadResult:
     """Compare a ledger with the notes of what left. Raises `RangeError` for what does not fit."""
     noted: dict[int, int] = {}
     took = []
@@ -230,8 +255,12 @@ def _check(ledger: Address, folder: Path, budget: float, seconds: float, kills: 
         raise RangeError(f"{total.copies()} rows are charged for {sum(reserved.values())}")
     times = np.array(took) if took else np.zeros(1)
     return LoadResult(
+        servers,
+        clients,
+        rate,
         answered,
         seconds,
+        processor,
         sum(noted.values()),
         total.copies(),
         float(np.median(times)),

@@ -156,6 +156,7 @@ class ModelServer:
         self._rng = rng
         self._guard = threading.Lock()
         self._loading = threading.Lock()
+        self._knowing = threading.Lock()
         self._sessions: dict[str, _Session] = {}
         self._draining = False
         self._images = 0
@@ -211,6 +212,9 @@ class ModelServer:
         self._expire()
         links, settings = self._links, self._settings
         session_id = secrets.token_hex(16)
+        # Before the lock that all calls need: what is known of a client lies in the ledger, which
+        # others may hold while they wait for the disk.
+        monitor = self._monitor(client)
         with self._guard:
             # Of a client that has as many as it may, one gives way.
             gone = to_end(self._sessions, client, MOST_OF_CLIENT)
@@ -218,11 +222,7 @@ class ModelServer:
             require_room(others, settings.sessions)
             rng = self._rng.spawn(1)[0]
             layers = self._network.layers
-            session = _Session(
-                client,
-                self._monitor(client),
-                rng,
-            )
+            session = _Session(client, monitor, rng)
             self._sessions[session_id] = session
             giving_way = self._sessions.get(gone)
             if giving_way is not None:
@@ -414,16 +414,17 @@ class ModelServer:
 
     def _monitor(self, client: str) -> ClientMonitor:
         """Return what verification knows of a client, from the ledger if it has no open session."""
-        monitor = self._monitors.get(client)
-        if monitor is None:
-            modes = [layer.modes for layer in self._network.layers]
-            known = self._ledger.evidence(client)
-            settings, digest = self._settings.monitor, self._network.digest
-            monitor = ClientMonitor(
-                self._links, modes, settings, digest, known, certifies=self._light.mixes
-            )
-            self._monitors[client] = monitor
-        return monitor
+        with self._knowing:
+            monitor = self._monitors.get(client)
+            if monitor is None:
+                modes = [layer.modes for layer in self._network.layers]
+                known = self._ledger.evidence(client)
+                settings, digest = self._settings.monitor, self._network.digest
+                monitor = ClientMonitor(
+                    self._links, modes, settings, digest, known, certifies=self._light.mixes
+                )
+                self._monitors[client] = monitor
+            return monitor
 
     def _session(self, session_id: str, client: str) -> _Session:
         with self._guard:

@@ -17,6 +17,7 @@ from shotveil.models.adversaries.components import ComponentClient
 from shotveil.models.adversaries.guessing import GuessingServer
 from shotveil.models.adversaries.interference import Interference, OnTheFibre, WithItsOptics
 from shotveil.models.adversaries.servers import CuriousServer
+from shotveil.models.adversaries.slots import SlotClient
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.registry import members
 from shotveil.models.waveform.intruders import Intruder
@@ -132,6 +133,14 @@ class ServerAdversary(Adversary[CuriousServer]):
 @dataclass(frozen=True, kw_only=True)
 class ComponentAdversary(Adversary[ComponentClient]):
     """A data owner with optics for every principal component of the weights."""
+
+    seat = "client"
+    in_sessions = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlotAdversary(Adversary[SlotClient]):
+    """A data owner that treats slots in different ways, by what it reads of them."""
 
     seat = "client"
     in_sessions = False

@@ -21,6 +21,7 @@ LINES = {
     "infer": f"--images 5 {LIGHT}",
     "keys": "folder --client alice",
     "leakage": f"--modes 4 --rows 4 {LIGHT}",
+    "ledger capacity": None,  # test_ledger.py
     "ledger budget": "ledger.db --network small --bits 3",
     "ledger backup": "ledger.db --to copy.db",
     "ledger init": "new.db",

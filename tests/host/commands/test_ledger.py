@@ -3,6 +3,8 @@
 import json
 import shutil
 import sqlite3
+from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,7 @@ from shotveil.host.ledger.accounts import Emission
 from shotveil.host.ledger.budget import BudgetFilter
 from shotveil.host.ledger.event_log import EventLog
 from shotveil.host.ledger.odometer import read_accounts
+from shotveil.host.operations.load import LoadResult
 from shotveil.host.parties.keys import LINK, SERVER, make_keys, read_keys
 from shotveil.host.parties.receipts import Signer, evidence, from_evidence, require_signed
 from shotveil.host.protocol import messages_pb2 as pb
@@ -244,3 +247,35 @@ def test_a_copy_is_restored_and_a_receipt_shows_what_it_lacks(path, tmp_path, ca
     assert code == 0 and json.loads(out)["events"] < found["events"]
     code, _, error = run(capsys, "ledger", "verify", path, "--receipt", receipt)
     assert code == 2 and "was rolled back" in error
+
+
+def test_loads_say_what_a_larger_fleet_would_do(tmp_path, capsys):
+    files = []
+    for servers, rate, processor in ((1, 0.0, 2.0), (5, 50.0, 4.0)):
+        measured = LoadResult(
+            servers, 9, rate, 1000, 4.0, processor, 64, 64, 0.01, 0.02, 1.0, 2.0, 0, 0
+        )
+        files.append(tmp_path / f"{servers}.json")
+        files[-1].write_text(json.dumps(asdict(measured)))
+    ask = "ledger", "capacity", *files
+    code, out, _ = run(capsys, *ask, "--servers", 100, "--plot", tmp_path / "loads.svg", "--json")
+    found = json.loads(out)
+    assert code == 0 and found["costs"] == pytest.approx({"own": 2e-3, "follow": 5e-4, "log": 4e-3})
+    assert found["reserves"] == pytest.approx(1 / (4e-3 + 0.99 * 5e-4))
+    assert found["readings"] == pytest.approx(found["reserves"] * 65536)
+    assert "9 clients a server, without a pause" in (tmp_path / "loads.svg").read_text()
+    code, out, _ = run(capsys, *ask, "--servers", 1)
+    assert code == 0 and "1 servers make at most 250 reserves a second in all, 250 each" in out
+    code, _, error = run(capsys, "ledger", "capacity", files[0])
+    assert code == 2 and "different numbers of servers" in error
+    code, _, error = run(capsys, *ask, "--plot", tmp_path / "loads.txt")
+    assert code == 2 and "allowed: names that end in .png, .svg, .pdf" in error
+    files[0].write_text("[]")
+    code, _, error = run(capsys, *ask)
+    assert code == 2 and "cannot be read" in error
+
+
+def test_the_page_of_fleets_says_what_its_loads_say(capsys):
+    docs = Path(__file__).parents[3] / "docs"
+    code, out, _ = run(capsys, "ledger", "capacity", *sorted(docs.glob("fleet/loads/*.json")))
+    assert code == 0 and out.strip() in (docs / "fleet.md").read_text(encoding="utf-8")

@@ -27,12 +27,15 @@ def test_servers_that_are_killed_lose_nothing_and_charge_nothing_twice(database,
     assert found.reserves >= 300 and sum(done) == found.reserves
     assert 0 < found.rows_sent <= found.rows_charged <= found.rows_sent + 64 * 3 * found.kills
     assert 0 < found.median <= found.p99
+    assert (found.servers, found.clients, found.rate) == (2, 3, 0.0)
+    assert (found.processor is None) == (found.kills > 0)
 
 
 def test_a_budget_is_used_to_the_last_row_and_not_exceeded(database, notes):
     found = load(database, notes, reserves=200, kill_every=0, **(SMALL | {"budget_share": 0.001}))
     assert 0.5 * found.budget < found.bits <= found.budget
     assert found.rows_sent == found.rows_charged < 200 * 64 / 4
+    assert 0 < found.processor < 60
 
 
 def test_light_without_a_charge_is_found(tmp_path, notes):

@@ -157,10 +157,10 @@ def test_layers_and_batches_are_asked_for_in_turn_and_named_alike():
     asked = client(world, in_flight=1, network="small", check_rate=0.5)
     asked.classify(IMAGES, 5)
     asked.classify(IMAGES[:3], 5)
-    assert (world.hello.version, world.hello.network) == (3, "small")
+    assert (world.hello.version, world.hello.network) == (4, "small")
     named = [(m.version, m.session, m.batch, m.layer, m.images, m.checks) for m in world.requests]
     batches = [(0, 5, 2), (1, 5, 2), (2, 2, 2), (3, 3, 2)]
-    assert named == [(3, "secret", b, layer, n, c) for b, n, c in batches for layer in (0, 1)]
+    assert named == [(4, "secret", b, layer, n, c) for b, n, c in batches for layer in (0, 1)]
     assert named == [
         (m.version, m.session, m.batch, m.layer, m.images, m.checks) for m in world.settings
     ]
@@ -453,4 +453,4 @@ def test_a_session_is_prepared_for_and_closed():
     assert seen == [("secret", [])]
     assert asked.close().images == 7
     (goodbye,) = world.closed
-    assert (goodbye.version, goodbye.session) == (3, "secret")
+    assert (goodbye.version, goodbye.session) == (4, "secret")

@@ -153,12 +153,13 @@ def test_a_hostile_client_takes_its_share_at_most_and_fills_no_log(tmp_path, mon
         opened = [e.body["client"] for e in log.events() if e.kind == "session"]
     account = read_accounts(tmp_path / "ledger.db").networks[NETWORK.digest]
     own = account.clients["mallory"]
-    later = max(during) - float(np.median(before))
+    # Against what the same clients waited before, on the same machine under the same load.
+    later = float(np.quantile(during, 0.99)) - float(np.quantile(before, 0.99))
     print(
         f"\n{CALLS} hostile calls in {lasted:.1f} s: {said}; {grown / 1024:.0f} KiB of "
         f"log; {opened.count('mallory')} sessions; {HONEST} honest clients waited "
-        f"{np.median(before):.2f} s before, {np.median(during):.2f} s then, at most "
-        f"{max(during):.2f} s"
+        f"{np.median(before):.2f} s before, {np.median(during):.2f} s then; 99 of 100 at most "
+        f"{np.quantile(before, 0.99):.2f} s and {np.quantile(during, 0.99):.2f} s"
     )
     assert opened.count("mallory") <= rpc.OPENS + lasted / rpc.OPEN_SECONDS + 1
     assert own.copies() == 0 and own.bits("declared") <= SHARE * BUDGET  # no light flowed for it

@@ -12,6 +12,7 @@ from shotveil.models.adversaries.adversary import (
     GuessingAdversary,
     LinkAdversary,
     ServerAdversary,
+    SlotAdversary,
     Strength,
     adversaries,
     adversary,
@@ -38,6 +39,7 @@ def test_they_are_listed_by_their_seats():
         "amplified-components", "eigenbasis-amplification", "phase-sensitive-client",
         "shot-noise-drift",
     }  # fmt: skip
+    assert set(adversaries(SlotAdversary)) == {"decoy-spotter"}
     assert set(adversaries(GuessingAdversary)) == {
         "chosen-rows", "counting-classifier", "greedy-server", "loud-server", "one-hot-data"
     }  # fmt: skip
