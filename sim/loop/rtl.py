@@ -172,8 +172,8 @@ def node_specs(loop: Loop) -> dict[str, NodeSpec]:
     symbols = -(-samples // s.drive.samples_per_symbol)
     replay = max(NodeSpec.replay, 1 << (symbols - 1).bit_length())
     return {
-        "server": NodeSpec(role="server", drive=s.drive, digitiser=s.server, replay=replay),
-        "client": NodeSpec(role="client", drive=s.drive, digitiser=s.client),
+        "server": NodeSpec("server", s.drive, s.server, replay=replay, clock_hz=s.clock_hz),
+        "client": NodeSpec("client", s.drive, s.client, clock_hz=s.clock_hz),
     }
 
 
