@@ -148,11 +148,15 @@ class Phase(wiring.Component):
             with m.If(seen[bit]):
                 m.d.comb += size.eq(bit + 1)
         m.d.sync += gain.eq(Mux(size < self.phase_shift, size, self.phase_shift))
+        # θ, less half a step of what will be shifted: the shift then rounds to the nearest. It stands
+        # long before the angle comes.
+        aim = Signal.like(self.theta, reset_less=True)
+        m.d.sync += aim.eq(self.theta - ((1 << gain) >> 1) if two else self.theta)
         error = Signal(signed(spec.phase_bits), reset_less=True)
         with m.If(state == TrackingState.MEASURE):
             m.d.sync += state.eq(TrackingState.WAIT)
         with m.If((state == TrackingState.WAIT) & vector[-1]):
-            m.d.sync += [error.eq(cordic.angle - self.theta), state.eq(TrackingState.UPDATE)]
+            m.d.sync += [error.eq(cordic.angle - aim), state.eq(TrackingState.UPDATE)]
         with m.If(state == TrackingState.UPDATE):
             m.d.sync += state.eq(TrackingState.REPORT)
             with m.If((~bad & (self.record == SIGNAL_RECORD)) if two else 1):

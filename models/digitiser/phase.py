@@ -1,7 +1,7 @@
 """Phase of the pilots, and de-rotation of the symbols. Integer model of `gateware.digitiser.phase`.
 
 *Phase-diverse.* Each pilot, times the conjugate of the pilot that was sent, shows the phase ψ. A
-good pilot moves the estimate θ by 2^−g of ψ − θ. g grows with the logarithm of the number of
+good pilot moves the estimate θ by 2^−g of ψ − θ, rounded to the nearest. g grows with the logarithm of the number of
 pilots, from 0 up to the register `phase_shift`. All symbols that follow are turned by −θ. A pilot
 itself is turned by the estimate before it, so the turned pilots show the true phase error.
 
@@ -85,7 +85,9 @@ def model(
     for index, (psi, use) in enumerate(zip(measured.tolist(), good[at].tolist(), strict=True)):
         if use and settings.record == SIGNAL_RECORD:
             gain = min(state.seen.bit_length(), settings.phase_shift)
-            error = wrap(spec, psi - state.theta)
+            # Half a step more makes the shift round to the nearest. Without it, each pilot would
+            # pull θ down by half a unit, and the mean of θ would lie below ψ by 2^(g − 1) units.
+            error = wrap(spec, psi - state.theta + (1 << gain >> 1))
             state.theta = wrap(spec, state.theta + (error >> gain))
             state.seen = min(state.seen + 1, (1 << COUNT_BITS) - 1)
         thetas[index + 1] = state.theta
