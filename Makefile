@@ -119,12 +119,13 @@ screenshots: .venv/.setup-networks-lab-screenshots  ## pictures of reports at 39
 registers: .venv/.setup  ## write the table of registers, docs/registers.md, from the one map
 	$(BIN)/shotveil registers > docs/registers.md
 
-bitstream: .venv/.setup-boards  ## bitstreams of server and client for ECPIX-5, with converters and looped back; LINK=usb for USB (an hour)
-	$(BIN)/shotveil lab board ecpix5 --link $(or $(LINK),uart)
-	$(BIN)/shotveil lab board ecpix5 --link $(or $(LINK),uart) --loopback
+board = $(BIN)/shotveil lab board $(1) $(if $(LINK),--link $(LINK)) $(if $(SAMPLES),--samples-per-symbol $(SAMPLES))
+bitstream: .venv/.setup-boards  ## bitstreams of server and client, with converters and looped back: make bitstream [BOARD=ulx3s] [LINK=usb] [SAMPLES=2] (an hour)
+	$(call board,$(or $(BOARD),ecpix5))
+	$(call board,$(or $(BOARD),ecpix5)) --loopback
 
-redpitaya: .venv/.setup-boards  ## Vivado project, program and installer for Red Pitaya over Ethernet, and whether it fits
-	$(BIN)/shotveil lab board red_pitaya
+redpitaya: .venv/.setup-boards  ## Vivado project, program and installer for Red Pitaya over Ethernet, and whether it fits: make redpitaya [SAMPLES=2]
+	$(call board,red_pitaya)
 
 formal: .venv/.setup-test  ## prove what the gateware promises, and that each proof can fail
 	$(BIN)/shotveil lab formal

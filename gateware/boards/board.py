@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from amaranth.hdl import Elaboratable, Module
-from amaranth.lib import wiring
+from amaranth.lib import io, wiring
 
+from shotveil.gateware.host_link.uart import Uart
 from shotveil.models.common.checks import RangeError
 from shotveil.models.common.registry import members, plugins
 from shotveil.models.node.spec import ROLES, NodeSpec, Role
@@ -25,8 +26,8 @@ class BoardLink:
     """A link from a board to its host.
 
     says: one phrase for people.
-    connect: function of a module and a platform that adds the link to the module and returns it: a
-        component with streams of bytes `i` and `o`.
+    connect: function of a module, a platform and the node's spec that adds the link to the module
+        and returns it: a component with streams of bytes `i` and `o`, in the node's clock.
     clocks_hz: frequencies of the link's own clocks, which a build has to meet.
     constraints: lines for the constraints file of a board that Vivado builds.
     linux: whether the link ends in a program on the board's own Linux, which a build adds.
@@ -34,7 +35,7 @@ class BoardLink:
 
     name: str
     says: str
-    connect: Callable[[Module, Any], wiring.Component]
+    connect: Callable[[Module, Any, NodeSpec], wiring.Component]
     clocks_hz: tuple[float, ...] = ()
     constraints: str = ""
     linux: bool = False
@@ -87,10 +88,12 @@ class Board:
     name: the name on the command line and in paths. says: the board's full name.
     platform: makes the Amaranth platform, with the converters among its resources.
     top: makes the design of a node with a host link. tools: the tools that build it.
-    clock_hz: clock of converters and node. links: the host links; the first is the default.
-    converters: a description for people. loopback: whether there is a build without converters.
-    roles: the parties whose node fits. memories: fields of the `NodeSpec` that differ from its
-        defaults because the board has less memory.
+    links: the host links; the first is the default.
+    converters, clock: descriptions for people of the converters, and of where the clock is from.
+    limits: the most that a node may take of the device. loopback: whether there is a build without
+        converters. roles: the parties whose node fits.
+    node: what its nodes are given in `NodeSpec.chosen`, where that differs from the usual: the
+        clock `clock_hz`, the bits of converters, the sizes of memories.
     """
 
     name: str
@@ -98,13 +101,13 @@ class Board:
     platform: Callable[[], Any]
     top: Callable[[NodeSpec, BoardLink], Elaboratable]
     tools: Trellis | Vivado
-    clock_hz: float
     links: tuple[BoardLink, ...]
     converters: str
+    clock: str
     limits: Limits
     loopback: bool = True
     roles: tuple[Role, ...] = ROLES
-    memories: Mapping[str, int] = field(default_factory=dict)
+    node: Mapping[str, int] = field(default_factory=dict)
 
     def link(self, name: str = "") -> BoardLink:
         """The host link of that name, or the default one. Raises `RangeError` if there is none."""
@@ -114,15 +117,25 @@ class Board:
         offered = ", ".join(link.name for link in self.links)
         raise RangeError(f"link = {name!r} is none of {offered}, which {self.name} offers")
 
-    def spec(self, role: Role, loopback: bool = False) -> NodeSpec:
+    @property
+    def clock_hz(self) -> int:
+        """The clock of converters and node."""
+        return NodeSpec.chosen(self.roles[0], **self.node).clock_hz
+
+    def spec(self, role: Role, loopback: bool = False, samples_per_symbol: int = 4) -> NodeSpec:
         """The node that is built for the board."""
-        return NodeSpec(role=role, loopback=loopback, **self.memories)  # type: ignore[arg-type]
+        more: dict[str, int] = {"samples_per_symbol": samples_per_symbol, **self.node}
+        return NodeSpec.chosen(role, loopback=loopback, **more)
 
     def design(self, spec: NodeSpec, link: str = "") -> Elaboratable:
         """A node on the board. Raises `RangeError` for a role or a build it does not offer."""
         if spec.role not in self.roles:
             raise RangeError(f"role = {spec.role!r} is none of {', '.join(self.roles)}, which "
                              f"{self.name} offers")  # fmt: skip
+        if spec.clock_hz != self.clock_hz:
+            raise RangeError(
+                f"clock_hz = {spec.clock_hz}; allowed with {self.name}: {self.clock_hz}"
+            )
         if spec.loopback and not self.loopback:
             raise RangeError(f"loopback = True; allowed with {self.name}: False")
         return self.top(spec, self.link(link))
@@ -130,6 +143,16 @@ class Board:
     def clocks_hz(self, link: str = "") -> tuple[float, ...]:
         """The frequencies that a build with a link has to meet."""
         return self.clock_hz, *self.link(link).clocks_hz
+
+
+def serial_port(m: Module, platform: Any, spec: NodeSpec) -> Uart:
+    """Connect a UART to the pins of the resource `uart`, at the usual rate."""
+    m.submodules.link = uart = Uart(spec.clock_hz)
+    pins = platform.request("uart", 0, dir={"rx": "-", "tx": "-"})
+    m.submodules.rx = rx = io.Buffer("i", pins.rx)
+    m.submodules.tx = tx = io.Buffer("o", pins.tx)
+    m.d.comb += [uart.rx.eq(rx.i), tx.o.eq(uart.tx)]
+    return uart
 
 
 def boards() -> dict[str, Board]:

@@ -10,24 +10,28 @@ from __future__ import annotations
 from typing import Any
 
 from amaranth.build import Attrs, Pins, Resource, Subsignal
-from amaranth.hdl import C, ClockDomain, ClockSignal, Elaboratable, Instance, Module, Signal, Value
+from amaranth.hdl import ClockDomain, Elaboratable, Module, Value
 from amaranth.lib import io, wiring
 from amaranth_boards.ecpix5 import ECPIX585Platform
 
-from shotveil.gateware.boards.board import Board, BoardLink, Limits, Trellis
-from shotveil.gateware.host_link.uart import Uart
+from shotveil.gateware.boards.board import Board, BoardLink, Limits, Trellis, serial_port
+from shotveil.gateware.boards.ecp5 import (
+    ADC_CLOCK,
+    DAC_CLOCK,
+    Ecp5Clocks,
+    forward_clock,
+    receive,
+    send,
+)
 from shotveil.gateware.host_link.usb import Usb
 from shotveil.gateware.node.chain import NodeCore
-from shotveil.gateware.primitives.pipeline import delay
-from shotveil.models.node.spec import CLOCK_HZ, NodeSpec
+from shotveil.models.node.spec import NodeSpec
 
+OSCILLATOR_HZ = 100_000_000
 ULPI_HZ = 60_000_000
 WIDTH = 14
 CMOS = Attrs(IO_TYPE="LVCMOS33", SLEWRATE="FAST", DRIVE="8")
 PMOD_PINS = (1, 2, 3, 4, 7, 8, 9, 10)
-# Number of registers between the node and the register at each pin. The PMODs are all around the
-# device; without these registers, placement would spread the node too far.
-WAY = 2
 
 
 def _converter(place: int) -> Resource:
@@ -45,7 +49,7 @@ def _converter(place: int) -> Resource:
 class Ecpix5(ECPIX585Platform):
     """The board, with converters on its PMODs."""
 
-    default_clk = None  # `Ecpix5Clocks` makes the domain
+    default_clk = None  # `Ecp5Clocks` makes the domain
     default_rst = None
     resources = [  # noqa: RUF012
         *ECPIX585Platform.resources,
@@ -55,60 +59,6 @@ class Ecpix5(ECPIX585Platform):
             "trigger", 0, Pins("pmod_3:10", dir="i"), Attrs(IO_TYPE="LVCMOS33", PULLMODE="DOWN")
         ),
     ]
-
-
-class Ecpix5Clocks(Elaboratable):
-    """Clock of `sync`: 125 MHz from the board's 100 MHz, with a reset until the PLL is locked.
-
-    The tools derive the clock's constraint from the oscillator's and the PLL's dividers.
-
-    The reset goes through the device's own global network: as a net in the fabric it would limit
-    the clock.
-    """
-
-    def elaborate(self, platform: Any) -> Module:
-        m = Module()
-        m.submodules.pin = pin = io.Buffer("i", platform.request("clk100", dir="-"))
-        m.submodules.button = button = io.Buffer("i", platform.request("rst", dir="-"))
-        clock = Signal()
-        locked = Signal()
-        m.submodules.pll = Instance(
-            "EHXPLLL",
-            a_FREQUENCY_PIN_CLKI="100",
-            a_FREQUENCY_PIN_CLKOP="125",
-            a_ICP_CURRENT="12",
-            a_LPF_RESISTOR="8",
-            p_CLKI_DIV=4,
-            p_CLKFB_DIV=5,
-            p_CLKOP_DIV=5,  # of 625 MHz
-            p_CLKOP_CPHASE=2,
-            p_CLKOP_FPHASE=0,
-            p_CLKOP_ENABLE="ENABLED",
-            p_FEEDBK_PATH="CLKOP",
-            p_OUTDIVIDER_MUXA="DIVA",
-            i_CLKI=pin.i,
-            i_CLKFB=clock,
-            i_RST=C(0),
-            i_STDBY=C(0),
-            i_PHASESEL0=C(0),
-            i_PHASESEL1=C(0),
-            i_PHASEDIR=C(0),
-            i_PHASESTEP=C(0),
-            i_PHASELOADREG=C(0),
-            i_PLLWAKESYNC=C(0),
-            i_ENCLKOP=C(0),
-            o_CLKOP=clock,
-            o_LOCK=locked,
-        )
-        m.d.comb += ClockSignal("sync").eq(clock)
-        first = Signal()
-        second = Signal()
-        for d, q in ((locked & ~button.i, first), (first, second)):
-            m.submodules += Instance(
-                "FD1S3AX", p_GSR="DISABLED", i_CK=ClockSignal("sync"), i_D=d, o_Q=q
-            )
-        m.submodules += Instance("SGSR", i_CLK=ClockSignal("sync"), i_GSR=second)
-        return m
 
 
 class Ecpix5Top(Elaboratable):
@@ -124,9 +74,9 @@ class Ecpix5Top(Elaboratable):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.domains.sync = ClockDomain("sync", reset_less=True)
-        m.submodules.clocks = Ecpix5Clocks()
+        m.submodules.clocks = Ecp5Clocks("clk100", OSCILLATOR_HZ, self._spec.clock_hz, ("rst", 0))
         m.submodules.node = node = NodeCore(self._spec)
-        link = self._link.connect(m, platform)
+        link = self._link.connect(m, platform, self._spec)
         wiring.connect(m, link.o, node.link.i)
         wiring.connect(m, node.link.o, link.i)
         light = platform.request("rgb_led", 0)
@@ -142,24 +92,13 @@ class Ecpix5Top(Elaboratable):
             # The shifter's codes are unsigned, but the converters take two's complement.
             dac(m, platform, 3, node.shifter ^ (1 << (WIDTH - 1)))
         # Pins that the DACs do not use: the start of each frame goes out, the trigger comes in.
-        _send(m, "frame", platform.request("frame", 0, dir="-"), node.frame)
+        send(m, "frame", platform.request("frame", 0, dir="-"), node.frame)
         m.submodules.trigger = trigger = io.FFBuffer("i", platform.request("trigger", 0, dir="-"))
         m.d.comb += node.trigger.eq(trigger.i)
         return m
 
 
-def _uart(m: Module, platform: Any) -> Uart:
-    """The second channel of the FT2232, which is a serial port at the host."""
-    uart = Uart(CLOCK_HZ)
-    pins = platform.request("uart", 0, dir={"rx": "-", "tx": "-"})
-    m.submodules.rx = rx = io.Buffer("i", pins.rx)
-    m.submodules.tx = tx = io.Buffer("o", pins.tx)
-    m.d.comb += [uart.rx.eq(rx.i), tx.o.eq(uart.tx)]
-    m.submodules.link = uart
-    return uart
-
-
-def _usb(m: Module, platform: Any) -> Usb:
+def _usb(m: Module, platform: Any, spec: NodeSpec) -> Usb:
     """The USB-C socket, through its ULPI transceiver."""
     usb = Usb()
     names = ("data", "clk", "dir", "nxt", "stp", "rst")
@@ -188,28 +127,16 @@ def dac(m: Module, platform: Any, place: int, code: Value) -> None:
     It is at the pins `WAY` + 1 clocks later.
     """
     pins = platform.request("converter", place, dir={"data": "-", "clock": "-"})
-    _send(m, f"data_{place}", pins.data, code)
-    _forward_clock(m, place, pins.clock, (0, 1))
+    send(m, f"data_{place}", pins.data, code)
+    forward_clock(m, f"clock_{place}", pins.clock, DAC_CLOCK)
 
 
 def adc(m: Module, platform: Any, place: int) -> Value:
     """The signed code that an ADC puts out, `WAY` + 1 clocks behind the pins."""
     pins = platform.request("converter", place, dir={"data": "-", "clock": "-"})
-    m.submodules[f"data_{place}"] = data = io.FFBuffer("i", pins.data)
-    _forward_clock(m, place, pins.clock, (1, 0))
-    return delay(m, data.i, WAY)
-
-
-def _send(m: Module, name: str, port: Any, value: Value) -> None:
-    """Send a value with the same registers as the codes, so that it leaves at the same time."""
-    m.submodules[name] = buffer = io.FFBuffer("o", port)
-    m.d.comb += buffer.o.eq(delay(m, value, WAY))
-
-
-def _forward_clock(m: Module, place: int, pin: Any, levels: tuple[int, int]) -> None:
-    """Send the clock beside the data, with its `levels` in the first and the second half."""
-    m.submodules[f"clock_{place}"] = clock = io.DDRBuffer("o", pin)
-    m.d.comb += [clock.o[0].eq(levels[0]), clock.o[1].eq(levels[1])]
+    word = receive(m, f"data_{place}", pins.data)
+    forward_clock(m, f"clock_{place}", pins.clock, ADC_CLOCK)
+    return word
 
 
 ECPIX5 = Board(
@@ -223,11 +150,11 @@ ECPIX5 = Board(
         sign_off=("--85k", "--speed", "8", "--package", "CABGA554"),
         part=("--um5g-85k", "--speed", "8", "--package", "CABGA554"),
     ),
-    clock_hz=CLOCK_HZ,
     links=(
-        BoardLink("uart", "USB serial port at 3 Mbaud", _uart),
+        BoardLink("uart", "USB serial port at 3 Mbaud", serial_port),
         BoardLink("usb", "USB high speed, at the USB-C socket", _usb, (ULPI_HZ,)),
     ),
     converters="four of your own on the PMODs, or none",
+    clock="125 MHz by a PLL from 100 MHz on the board",
     limits=Limits(lut=83_640, bram=208, dsp=156),  # all that the device has
 )

@@ -15,14 +15,16 @@ from amaranth.hdl import C, Cat, ClockDomain, ClockSignal, Elaboratable, Instanc
 from amaranth.lib import io, wiring
 from amaranth_boards.redpitaya_125_14 import RedPitaya14Platform
 
-from shotveil.gateware.boards.board import Board, BoardLink, Limits, Vivado
+from shotveil.gateware.boards.board import Board, BoardLink, Limits, Vivado, serial_port
 from shotveil.gateware.boards.delta_sigma import DeltaSigma
 from shotveil.gateware.boards.zynq import CLOCK_HZ as PROCESSOR_HZ
 from shotveil.gateware.boards.zynq import ProcessorLink, constraints
-from shotveil.gateware.host_link.uart import Uart
 from shotveil.gateware.node.chain import NodeCore
-from shotveil.models.node.spec import CLOCK_HZ, COMPACT, NodeSpec
+from shotveil.models.node.spec import NodeSpec
 
+CLOCK_HZ = 125_000_000
+# A shorter raw record than usual, and one of the longest rows in flight: the device is small.
+COMPACT = {"capture": 1024, "replay": 4096}
 DOMAINS = ("sync", "dac_write", "dac_clock")  # in the order of the PLL's outputs
 WIDTH = 14
 
@@ -78,7 +80,7 @@ class RedPitayaTop(Elaboratable):
         m.domains += [ClockDomain(name, reset_less=True) for name in DOMAINS]
         m.submodules.clocks = RedPitayaClocks()
         m.submodules.node = node = NodeCore(self._spec)
-        link = self._link.connect(m, platform)
+        link = self._link.connect(m, platform, self._spec)
         wiring.connect(m, link.o, node.link.i)
         wiring.connect(m, node.link.o, link.i)
         m.submodules.trigger = trigger = io.FFBuffer("i", platform.request("trigger", 0, dir="-"))
@@ -148,20 +150,10 @@ class RedPitayaClocks(Elaboratable):
         return m
 
 
-def _ethernet(m: Module, platform: Any) -> ProcessorLink:
+def _ethernet(m: Module, platform: Any, spec: NodeSpec) -> ProcessorLink:
     """The board's processor, whose Linux is in the network."""
     m.submodules.processor = link = ProcessorLink()
     return link
-
-
-def _uart(m: Module, platform: Any) -> Uart:
-    """A UART at the extension connector."""
-    m.submodules.uart = uart = Uart(CLOCK_HZ)
-    pins = platform.request("uart", 0, dir={"rx": "-", "tx": "-"})
-    m.submodules.rx = rx = io.Buffer("i", pins.rx)
-    m.submodules.tx = tx = io.Buffer("o", pins.tx)
-    m.d.comb += [uart.rx.eq(rx.i), tx.o.eq(uart.tx)]
-    return uart
 
 
 def adc(m: Module, platform: Any, channel: int) -> Signal:
@@ -206,7 +198,6 @@ RED_PITAYA = Board(
     top=RedPitayaTop,
     # Figure of the vendor: an ADC word is valid this many ns after the edge of its clock.
     tools=Vivado("set_input_delay -clock adc_clock_0__p 3.400 [get_ports adc_?__io*]"),
-    clock_hz=CLOCK_HZ,
     links=(
         BoardLink(
             "ethernet",
@@ -216,10 +207,11 @@ RED_PITAYA = Board(
             constraints=constraints("processor", "adc_clock_0__p"),
             linux=True,
         ),
-        BoardLink("uart", "UART at 3 Mbaud on E1", _uart),
+        BoardLink("uart", "UART at 3 Mbaud on E1", serial_port),
     ),
     converters="two ADCs and two DACs on the board",
-    memories=COMPACT,
+    clock="125 MHz from the ADC",
+    node={"clock_hz": CLOCK_HZ, **COMPACT},
     # Of the Zynq-7010; Vivado needs a fifth of its LUTs free to route well, and a tenth of its 60
     # block RAMs to place them near what they serve.
     limits=Limits(lut=int(0.8 * 17_600), bram=54, dsp=80),

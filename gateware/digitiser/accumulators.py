@@ -126,7 +126,12 @@ class Accumulators(wiring.Component):
                 with m.If(row):
                     m.d.sync += [qx.eq(self.q.p.x), qp.eq(self.q.p.p)]
                 with m.Elif(pilot):
-                    m.d.sync += [qx.eq(reference), qp.eq(Mux(self.i.p.odd, -reference, reference))]
+                    # Of a pilot, the bits of its number tell whether it is odd, and the opposite.
+                    odd, back = self.i.p.index[0], self.i.p.index[1]
+                    m.d.sync += [
+                        qx.eq(Mux(back, -reference, reference)),
+                        qp.eq(Mux(odd ^ back, -reference, reference)),
+                    ]
             with m.If(self.record == SIGNAL_RECORD):
                 m.d.sync += word.eq(
                     Mux(row, self.i.p.segment, Mux(pilot, spec.pilot_word, spec.vacuum_word))

@@ -44,20 +44,20 @@ class DigitiserFraming(wiring.Component):
         within = Signal(13)  # number of the symbol in its section
         index = Signal(13)  # number of the next row symbol
         segment = Signal(4)
-        odd = Signal()
+        turn = Signal(2)  # number of the next pilot in the frame, modulo 4
         lost = Signal()
         skip = Signal()
         # A mark begins a frame whatever came before.
         fresh = self.i.p.mark
         here = {name: Signal.like(s, name=f"{name}_now") for name, s in
                 (("kind", kind), ("within", within), ("index", index),
-                 ("segment", segment), ("odd", odd))}  # fmt: skip
+                 ("segment", segment), ("turn", turn))}  # fmt: skip
         m.d.comb += [
             here["kind"].eq(Mux(fresh, PILOT, kind)),
             here["within"].eq(Mux(fresh, 0, within)),
             here["index"].eq(Mux(fresh, 0, index)),
             here["segment"].eq(Mux(fresh, 0, segment)),
-            here["odd"].eq(Mux(fresh, 0, odd)),
+            here["turn"].eq(Mux(fresh, 0, turn)),
         ]
         # One less than each length, kept in a register, spares an adder before each comparison. A
         # mark is always a pilot, so other kinds need not ask for one.
@@ -79,9 +79,9 @@ class DigitiserFraming(wiring.Component):
         with m.If(used):
             m.d.sync += [within.eq(here["within"] + 1), kind.eq(here["kind"]), active.eq(~last)]
             m.d.sync += [index.eq(here["index"]), segment.eq(here["segment"])]
-            m.d.sync += odd.eq(here["odd"])
+            m.d.sync += turn.eq(here["turn"])
             with m.If(here["kind"] == PILOT):
-                m.d.sync += odd.eq(~here["odd"])
+                m.d.sync += turn.eq(here["turn"] + 1)
                 with m.If(Mux(fresh, self.pilots == 1, within == pilots)):
                     m.d.sync += [kind.eq(Mux(done, VACUUM, ROW)), within.eq(0)]
             with m.Elif(here["kind"] == ROW):
@@ -98,9 +98,10 @@ class DigitiserFraming(wiring.Component):
             out.skip.eq(Mux(fresh, self.skip, skip)),
             *(out[axis].eq(self.i.p[axis]) for axis in payloads.axes(self._spec)),
             out.kind.eq(here["kind"]),
-            out.index.eq(Mux(here["kind"] == ROW, here["index"], 0)),
+            out.index.eq(
+                Mux(here["kind"] == ROW, here["index"], Mux(here["kind"] == PILOT, here["turn"], 0))
+            ),
             out.segment.eq(Mux(here["kind"] == ROW, here["segment"], 0)),
-            out.odd.eq((here["kind"] == PILOT) & here["odd"]),
             out.last.eq(last),
             out.lost.eq(Mux(fresh, self.i.p.lost, lost)),
             out.over.eq(self.i.p.over),

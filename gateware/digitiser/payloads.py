@@ -52,13 +52,13 @@ def filtered(spec: DigitiserSpec) -> data.StructLayout:
 
 
 def label(spec: DigitiserSpec) -> dict[str, ShapeLike]:
-    """The label of a symbol: its kind, its number in the row, its run of the row, whether it is an
-    odd pilot, whether the frame ends with it, and its flags. `skip` keeps it out of all sums."""
+    """The label of a symbol: its kind, its number in the row (of a pilot its number modulo 4), its
+    run of the row, whether the frame ends with it, and its flags. `skip` keeps it out of all sums.
+    """
     return {
         "kind": 2,
         "index": (spec.row_capacity - 1).bit_length(),
         "segment": 4,
-        "odd": 1,
         "last": 1,
         "lost": 1,
         "over": 1,

@@ -90,6 +90,7 @@ class Phase(wiring.Component):
         vector = Signal(cordic.latency)
         x, y = Signal.like(cordic.x), Signal.like(cordic.y)
         bad = Signal()
+        opposite = Signal()  # the pilot is one of the opposite ones: its angle is half a turn off
         good = Signal()
         back = Signal.like(self.theta)  # −θ
         m.d.comb += [
@@ -98,6 +99,7 @@ class Phase(wiring.Component):
         m.d.sync += [vector.eq(Cat(state == TrackingState.MEASURE, vector)), back.eq(-self.theta)]
 
         pilot = self.i.p.kind == PILOT
+        odd_pilot = self.i.p.index[0]
         if two:
             m.d.comb += [
                 cordic.valid.eq(taken | (state == TrackingState.MEASURE)),
@@ -108,14 +110,16 @@ class Phase(wiring.Component):
             ]
             with m.If(taken & pilot):
                 m.d.sync += [
-                    x.eq(Mux(self.i.p.odd, self.i.p.x - self.i.p.p, self.i.p.x + self.i.p.p)),
-                    y.eq(Mux(self.i.p.odd, self.i.p.p + self.i.p.x, self.i.p.p - self.i.p.x)),
+                    x.eq(Mux(odd_pilot, self.i.p.x - self.i.p.p, self.i.p.x + self.i.p.p)),
+                    y.eq(Mux(odd_pilot, self.i.p.p + self.i.p.x, self.i.p.p - self.i.p.x)),
                     bad.eq(~good),
+                    opposite.eq(self.i.p.index[1]),
                     state.eq(TrackingState.MEASURE),
                 ]
         else:
             width = spec.symbol.width + 6
             even, odd = Signal(signed(width)), Signal(signed(width))
+            shown = Mux(self.i.p.index[1], -self.i.p.x, self.i.p.x)
             bad_pilot = Signal()
             m.d.comb += [
                 cordic.valid.eq(state == TrackingState.MEASURE),
@@ -124,10 +128,10 @@ class Phase(wiring.Component):
                 cordic.y.eq(y),
             ]
             with m.If(taken & pilot):
-                with m.If(self.i.p.odd):
-                    m.d.sync += odd.eq(odd + self.i.p.x)
+                with m.If(odd_pilot):
+                    m.d.sync += odd.eq(odd + shown)
                 with m.Else():
-                    m.d.sync += even.eq(even + self.i.p.x)
+                    m.d.sync += even.eq(even + shown)
                 m.d.sync += bad_pilot.eq(bad_pilot | ~good)
             with m.If(taken & self.i.p.last):
                 # The last symbol is no pilot, so the sums are complete.
@@ -148,11 +152,16 @@ class Phase(wiring.Component):
             with m.If(seen[bit]):
                 m.d.comb += size.eq(bit + 1)
         m.d.sync += gain.eq(Mux(size < self.phase_shift, size, self.phase_shift))
+        # θ, less half a step of what will be shifted: the shift then rounds to the nearest. It is
+        # there long before the angle comes.
+        aim = Signal.like(self.theta, reset_less=True)
+        m.d.sync += aim.eq(self.theta - ((1 << gain) >> 1) if two else self.theta)
+        half_turn = opposite << (spec.phase_bits - 1)
         error = Signal(signed(spec.phase_bits), reset_less=True)
         with m.If(state == TrackingState.MEASURE):
             m.d.sync += state.eq(TrackingState.WAIT)
         with m.If((state == TrackingState.WAIT) & vector[-1]):
-            m.d.sync += [error.eq(cordic.angle - self.theta), state.eq(TrackingState.UPDATE)]
+            m.d.sync += [error.eq((cordic.angle ^ half_turn) - aim), state.eq(TrackingState.UPDATE)]
         with m.If(state == TrackingState.UPDATE):
             m.d.sync += state.eq(TrackingState.REPORT)
             with m.If((~bad & (self.record == SIGNAL_RECORD)) if two else 1):

@@ -29,7 +29,6 @@ from shotveil.host.devices.selftest import selftest
 from shotveil.host.leakage.certificate import ChannelEstimate
 from shotveil.host.verification.verdict import Verification
 from shotveil.models.common.checks import RangeError
-from shotveil.models.node.spec import CLOCK_HZ
 
 LOOK = 0.1  # seconds between two looks at the node's registers
 LIVE = 0.2  # seconds between two measurements, at least
@@ -215,7 +214,7 @@ class NodeWorker:
             "granted_left": raw["rows_granted_left"],
             "problems": problems(known, raw),
             "counters": counters(known, raw),
-            "clock": CLOCK_HZ,
+            "clock": node.spec.clock_hz,
         }
         self._tell("status", status)
         self._tell("settings", table(known, raw))
@@ -327,7 +326,7 @@ class NodeWorker:
         phase = signals.best_phase(spec, smooth)
         points = signals.constellation(spec, smooth, phase)
         traces = signals.eye(spec, smooth, phase)
-        frequencies, power = signals.spectrum(samples)
+        frequencies, power = signals.spectrum(samples, self._light.node.spec.clock_hz)
         self._tell("record", {
             "unit": name, "both": spec.quadratures == 2,
             "x": packed(points[0]), "y": packed(points[1]),

@@ -33,7 +33,6 @@ from shotveil.models.node.light import (
     symbol_unit,
 )
 from shotveil.models.node.ports import ReadPort
-from shotveil.models.node.spec import CLOCK_HZ
 from shotveil.models.signal.frame import FrameLayout
 
 MOST_PHASES = 4096
@@ -167,7 +166,8 @@ class ProbeLight:
             return None
         layout = self.layout
         symbols = layout.length / (layout.groups * layout.pilots)
-        seconds = symbols * self.node.spec.drive.samples_per_symbol / CLOCK_HZ
+        spec = self.node.spec
+        seconds = symbols * spec.drive.samples_per_symbol / spec.clock_hz
         places = np.arange(len(settled)) - (len(settled) - 1) / 2
         return float(places @ settled / (places @ places) / seconds)
 

@@ -7,7 +7,6 @@ import numpy.typing as npt
 
 from shotveil.models.common.fixedpoint import IntArray
 from shotveil.models.digitiser.spec import DigitiserSpec, matched_taps
-from shotveil.models.node.spec import CLOCK_HZ
 
 FloatArray = npt.NDArray[np.float64]
 BINS = 256  # of the spectrum
@@ -55,9 +54,10 @@ def eye(spec: DigitiserSpec, smooth: FloatArray, phase: int) -> FloatArray:
     return line[starts[:, None] + np.arange(2 * step + 1)]
 
 
-def spectrum(samples: IntArray) -> tuple[FloatArray, FloatArray]:
+def spectrum(samples: IntArray, clock_hz: float) -> tuple[FloatArray, FloatArray]:
     """Return frequencies in MHz and the power in dB over one squared ADC step per bin.
 
+    `clock_hz` is the clock of the node, which takes a sample in each.
     It is the mean over the quadratures and over half-overlapping Hann windows (P. Welch, IEEE
     Trans. Audio Electroacoust. 15, 70 (1967)). White noise of variance 1 is at 0 dB.
     """
@@ -68,5 +68,5 @@ def spectrum(samples: IntArray) -> tuple[FloatArray, FloatArray]:
     parts -= parts.mean(axis=2, keepdims=True)
     power = np.abs(np.fft.rfft(parts * window)) ** 2 / np.sum(window**2)
     mean = power.mean(axis=(0, 1))[:BINS]
-    frequencies = np.arange(BINS) * CLOCK_HZ / size / 1e6
+    frequencies = np.arange(BINS) * clock_hz / size / 1e6
     return frequencies, 10 * np.log10(np.maximum(mean, 1e-9))

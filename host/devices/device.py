@@ -17,8 +17,8 @@ from shotveil.models.host_link.packet import MAX_WORDS
 from shotveil.models.node.chain import Plant
 from shotveil.models.node.ports import ReadPort, WritePort
 from shotveil.models.node.register import Access, Register, RegisterMap
-from shotveil.models.node.register_map import IDENTITY, register_map
-from shotveil.models.node.spec import COMPACT, ROLES, NodeSpec
+from shotveil.models.node.register_map import IDENTITY, VERSION, register_map, spec_of
+from shotveil.models.node.spec import ROLES, NodeSpec
 
 Words = npt.NDArray[np.uint32]
 T = TypeVar("T")
@@ -157,16 +157,6 @@ class Device(ABC):
         self.close()
 
 
-def standard_specs() -> tuple[NodeSpec, ...]:
-    """Return the specs of the nodes that this version knows without being given a spec."""
-    return tuple(
-        NodeSpec(role, loopback=loopback, **memories)  # type: ignore[arg-type]
-        for memories in ({}, COMPACT)
-        for role in ROLES
-        for loopback in (False, True)
-    )
-
-
 def spec_of_role(url: str, role: str, spec: NodeSpec | None) -> NodeSpec:
     """Return `spec`, or if it is None the standard spec of a role.
 
@@ -185,48 +175,56 @@ def require_no_plant(url: str, plant: Plant | None) -> None:
         raise RangeError(f"a plant was given for {url}; allowed: for simulated nodes only")
 
 
-def recognise(
-    found: Mapping[str, int], where: str, candidates: Sequence[NodeSpec] | None = None
-) -> NodeSpec:
-    """Return the spec of a node with the identity registers `found`.
+def require_identity(found: Mapping[str, int], where: str) -> None:
+    """Raise `DeviceError`, which says what to do, unless a host may read more of what answers.
 
-    where: Where the node was found, for messages.
-    candidates: The specs to choose from; None takes the standard specs.
-
-    Raises `DeviceError`, which says what to do, if no candidate fits.
+    found: The identity registers of the node; where: Where it was found, for messages.
     """
     if found["id"] != IDENTITY:
         raise DeviceError(
             f"what answers at {where} is no node of Shotveil (id {found['id']:08x} instead of "
             f"{IDENTITY:08x}); connect to another port, or load the node's bitstream first"
         )
-    given = candidates if candidates is not None else standard_specs()
-    maps = [(spec, register_map(spec).identity) for spec in given]
-    for spec, identity in maps:
-        if dict(found) == dict(identity):
-            return spec
-    (_, ours), *_ = maps
-    if found["version"] != ours["version"]:
-        newer = "host" if found["version"] > ours["version"] else "bitstream"
+    if found["version"] != VERSION:
+        newer = "host" if found["version"] > VERSION else "bitstream"
         raise DeviceError(
             f"the node at {where} has registers of version {found['version']}, this host knows "
-            f"version {ours['version']}; use a newer {newer}"
+            f"version {VERSION}; use a newer {newer}"
         )
-    if found["spec_hash"] not in {identity["spec_hash"] for _, identity in maps}:
-        known = ", ".join(
-            f"{spec.role}{' with loopback' if spec.loopback else ''} {identity['spec_hash']:08x}"
-            for spec, identity in maps
-        )
+
+
+def recognise(found: Mapping[str, int], where: str, spec: NodeSpec | None = None) -> NodeSpec:
+    """Return the spec of a node with the constant registers `found`, by name.
+
+    where: Where the node was found, for messages.
+    spec: The spec that it has to have; None takes the one that its constants describe.
+
+    Raises `DeviceError`, which says what to do, if the node was built from another spec, or has
+    other registers.
+    """
+    require_identity(found, where)
+    try:
+        expected = spec or spec_of(found)
+    except RangeError as error:
         raise DeviceError(
-            f"the node at {where} was built from another spec ({found['spec_hash']:08x}; known: "
-            f"{known}); build and load its bitstream anew with this version, or open it with the "
-            "spec that it was built from"
+            f"the node at {where} has constants that no node of this version has ({error}); build "
+            "and load its bitstream anew with this version"
+        ) from None
+    identity = register_map(expected).identity
+    if found["spec_hash"] != identity["spec_hash"]:
+        known = f"{expected.role}{' with loopback' if expected.loopback else ''}"
+        raise DeviceError(
+            f"the node at {where} was built from another spec ({found['spec_hash']:08x}; expected: "
+            f"{known} {identity['spec_hash']:08x}); build and load its bitstream anew with this "
+            "version, or open it with the spec that it was built from"
         )
-    raise DeviceError(
-        f"the node at {where} has other registers (map {found['map_hash']:08x}) though its spec is "
-        "known; build and load its bitstream anew with this version, or use the version of "
-        "Shotveil that it was built with"
-    )
+    if found["map_hash"] != identity["map_hash"]:
+        raise DeviceError(
+            f"the node at {where} has other registers (map {found['map_hash']:08x}) though its "
+            "spec is known; build and load its bitstream anew with this version, or use the "
+            "version of Shotveil that it was built with"
+        )
+    return expected
 
 
 def as_words(values: npt.ArrayLike) -> Words:

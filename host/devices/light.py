@@ -5,7 +5,8 @@ noise, excess noise, a phase that wanders, and the detectors' electronic noise. 
 one node alone, without a client; `shotveil lab light` simulates two nodes with all their optics.
 
 The URL is light:server, or light:server?SETTING=VALUE&SETTING=VALUE with the fields of
-`FibreSettings`: light:server?transmittance=0.9&excess_noise=0.02.
+`FibreSettings`: light:server?transmittance=0.9&excess_noise=0.02. `samples_per_symbol` sets how
+long a symbol of the node lasts, 2 or 4 samples, unless the node's spec is given.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.fixedpoint import IntArray, to_float
 from shotveil.models.node.chain import Plant
 from shotveil.models.node.spec import NodeSpec
+
+SAMPLES = "samples_per_symbol"
 
 
 @dataclass(frozen=True)
@@ -139,6 +142,7 @@ def open_url(where: str, spec: NodeSpec | None, plant: Plant | None) -> LightDev
         )
     usual = FibreSettings()
     known = {field.name: type(getattr(usual, field.name)) for field in fields(usual)}
+    known[SAMPLES] = int
     given: dict[str, float] = {}
     for name, text in parse_qsl(query, keep_blank_values=True):
         if name not in known:
@@ -147,4 +151,9 @@ def open_url(where: str, spec: NodeSpec | None, plant: Plant | None) -> LightDev
             given[name] = known[name](text)
         except ValueError:
             raise RangeError(f"{name} = {text!r} of {url!r} is no number") from None
+    samples = given.pop(SAMPLES, None)
+    if samples is not None:
+        if spec is not None:
+            raise RangeError(f"device = {url!r} sets {SAMPLES!r} and is given a spec, which has it")
+        spec = NodeSpec.chosen("server", samples_per_symbol=int(samples))
     return LightDevice(spec_of_role(url, role, spec), FibreSettings(**given), url)  # type: ignore[arg-type]

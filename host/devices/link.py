@@ -14,7 +14,7 @@ from shotveil.host.devices.device import (
     Words,
     as_words,
     recognise,
-    standard_specs,
+    require_identity,
 )
 from shotveil.host.devices.transport import BytePipe, LinkError, Pending, Transport
 from shotveil.models.host_link.packet import MAX_WORDS
@@ -36,20 +36,23 @@ def open_link(url: str, pipe: Callable[[], BytePipe], spec: NodeSpec | None) -> 
 class LinkDevice(Device):
     """The node behind a `Transport`. Closing the device closes the transport.
 
-    The constructor first reads the identity of the node, which has to fit `spec`, or without one
-    any of the standard specs. Raises `DeviceError`, which says what to do, if it is another node or
-    the link fails.
+    The constructor first reads the constants of the node, which have to fit `spec`; without one
+    they tell what the node was built from. Raises `DeviceError`, which says what to do, if it is
+    another node or the link fails.
     """
 
     def __init__(self, transport: Transport, name: str, spec: NodeSpec | None = None):
         self._transport = transport
-        # The identity is at the same place in every map.
-        known = register_map(spec or standard_specs()[0])
-        names = list(known.identity)
+        # The identity is at the same place in every map, all constants in every map of a version.
+        known = register_map(spec or NodeSpec())
+        names = list(known.constants)
+        count = len(known.identity)
+        start = known.address(names[0])
         try:
-            words = self._do(transport.read, known.address(names[0]), len(names))
-            found = {name: int(word) for name, word in zip(names, words, strict=True)}
-            recognised = recognise(found, name, None if spec is None else [spec])
+            words = self._do(transport.read, start, count).tolist()
+            require_identity(dict(zip(names, words, strict=False)), name)
+            words += self._do(transport.read, start + count, len(names) - count).tolist()
+            recognised = recognise(dict(zip(names, words, strict=True)), name, spec)
         except DeviceError:
             transport.close()
             raise

@@ -35,7 +35,6 @@ from shotveil.models.node import chain
 from shotveil.models.node.ports import ReadPort, WritePort
 from shotveil.models.node.register import Access, RegisterRole, Value
 from shotveil.models.node.register_map import WATCHDOG_TICK
-from shotveil.models.node.spec import CLOCK_HZ
 from shotveil.models.signal.frame import FrameLayout
 
 # Most words that are asked for at once of those that wait at a port.
@@ -212,9 +211,9 @@ class Node:
         values |= {
             "loop_delay": loop_delay,
             "lead_in": lead_in,
-            "watchdog": round(watchdog * CLOCK_HZ / WATCHDOG_TICK),
+            "watchdog": round(watchdog * spec.clock_hz / WATCHDOG_TICK),
             "triggered": int(triggered),
-            "trigger_delay": round(trigger_delay * CLOCK_HZ),
+            "trigger_delay": round(trigger_delay * spec.clock_hz),
             "arm": 0,
         }
         if offset is not None:

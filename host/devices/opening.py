@@ -2,7 +2,8 @@
 
 Each scheme has a function that opens its nodes. It is an entry point in the group
 `shotveil.devices`, named like the scheme, so any package can add one. The function is called with
-the text behind the colon, the spec that the node was built from (None for a standard one), and the
+the text behind the colon, the spec that the node was built from (None for the usual one, or for
+what a node says of itself), and the
 plant between the node's converters (None for the usual one). It returns a `Device`, and raises
 `RangeError` for a text that is no such URL. docs/devices.md lists the schemes that come with
 Shotveil.
@@ -35,7 +36,8 @@ def open_device(
 ) -> Device:
     """Open the node at a URL.
 
-    spec: Spec that the node was built from, unless it is a standard one.
+    spec: Spec that the node was built from; without one, a node that is not simulated here tells
+        it, and a simulated one has the usual spec of its role.
     plant: Optics between DAC and ADC of a model or of simulated gateware.
     record: New file to which the session is written.
 

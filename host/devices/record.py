@@ -29,10 +29,11 @@ from shotveil.models.common.foreign import ForeignFile, shown
 from shotveil.models.node.chain import Plant
 from shotveil.models.node.ports import ReadPort, WritePort
 from shotveil.models.node.register import Register
+from shotveil.models.node.register_map import register_map
 from shotveil.models.node.spec import NodeSpec
 
 FORMAT = "shotveil session"
-VERSION = 1
+VERSION = 2
 RECORD_LIMIT = 1 << 30  # bytes
 
 
@@ -54,7 +55,7 @@ class RecordingDevice(Device):
         except FileExistsError:
             raise RangeError(f"{path} exists; allowed: a new file to record to") from None
         self._put({"format": FORMAT, "version": VERSION, "device": device.name,
-                   "identity": dict(device.map.identity)})  # fmt: skip
+                   "constants": dict(device.map.constants)})  # fmt: skip
 
     def _put(self, entry: dict[str, Any]) -> None:
         print(json.dumps(entry, separators=(",", ":")), file=self._file, flush=True)
@@ -103,8 +104,10 @@ class RecordingDevice(Device):
 class ReplayDevice(Device):
     """Answers requests as the device did in the recorded session.
 
-    spec: Spec of the recorded node, unless it is a standard one. Raises `RangeError` if the file is
-    no record, and `DeviceError` if its node does not fit the spec.
+    spec: Spec of the recorded node; None takes the one that its constants describe.
+
+    Raises `RangeError` if the file is no record, and `DeviceError` if its node does not fit the
+    spec.
     """
 
     def __init__(self, path: Path, spec: NodeSpec | None = None):
@@ -119,17 +122,18 @@ class ReplayDevice(Device):
         head = entries[0] if entries and isinstance(entries[0], dict) else {}
         if head.get("format") != FORMAT or head.get("version") != VERSION:
             raise RangeError(f"{path} is no record of a session of version {VERSION}")
-        identity = head.get("identity")
-        needed = ("id", "version", "map_hash", "spec_hash")
+        constants = head.get("constants")
+        needed = register_map(spec or NodeSpec()).constants
         if not (
-            isinstance(identity, dict)
-            and identity.keys() >= set(needed)
-            and all(type(value) is int for value in identity.values())
+            isinstance(constants, dict)
+            and constants.keys() >= needed.keys()
+            and all(type(value) is int for value in constants.values())
         ):
             raise file.refused(
-                f"has identity = {shown(identity)}", f"integers with the names {', '.join(needed)}"
+                f"has constants = {shown(constants)}",
+                f"integers with the names {', '.join(needed)}",
             )
-        found = recognise(identity, str(path), None if spec is None else [spec])
+        found = recognise(constants, str(path), spec)
         super().__init__(found, f"replay:{path}")
         self._entries = entries[1:]
         self._next = 0

@@ -18,7 +18,6 @@ from collections.abc import Iterator, Mapping
 from shotveil.host.devices.device import Device
 from shotveil.models.common.checks import RangeError
 from shotveil.models.node.register import Access, Register, Value
-from shotveil.models.node.spec import CLOCK_HZ
 
 
 class Handle:
@@ -57,8 +56,9 @@ class Handle:
         own = self.register.unit
         if unit is None or unit == own:
             return 1.0
-        symbol = self._device.spec.drive.samples_per_symbol
-        seconds = {"s": 1.0, "samples": 1 / CLOCK_HZ, "symbols": symbol / CLOCK_HZ}
+        spec = self._device.spec
+        symbol = spec.drive.samples_per_symbol / spec.clock_hz
+        seconds = {"s": 1.0, "samples": 1 / spec.clock_hz, "symbols": symbol}
         if own not in seconds or unit not in seconds:
             allowed = ", ".join(seconds) if own in seconds else own or "none"
             raise RangeError(f"unit of {self.register.name} = {unit!r}; allowed: {allowed}")

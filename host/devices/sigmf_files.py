@@ -12,7 +12,6 @@ from shotveil.host.extras import import_extra
 from shotveil.models.common.checks import RangeError
 from shotveil.models.common.fixedpoint import IntArray
 from shotveil.models.node.register import Access
-from shotveil.models.node.spec import CLOCK_HZ
 
 EXTENSION = "shotveil"
 SUFFIXES = (".sigmf-data", ".sigmf-meta", ".sigmf")
@@ -59,7 +58,7 @@ def write(
         data_file=str(files[0]),
         global_info={
             "core:datatype": "ci16_le" if len(samples) == 2 else "ri16_le",
-            "core:sample_rate": CLOCK_HZ,
+            "core:sample_rate": node.spec.clock_hz,
             "core:version": sigmf.__specification__,
             "core:description": f"raw ADC record of a {node.spec.role}'s node, in ADC steps",
             "core:hw": f"Shotveil {node.spec.role}, ADC of {node.spec.digitiser.adc_bits} bits",

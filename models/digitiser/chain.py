@@ -34,7 +34,7 @@ from shotveil.models.digitiser.spec import (
     DigitiserSpec,
 )
 from shotveil.models.digitiser.timing import Frame
-from shotveil.models.signal.frame import Slot
+from shotveil.models.signal.frame import PILOTS, Slot
 
 # Latency of the matched filter's registers, in samples.
 MATCHED_LATENCY = 7
@@ -72,8 +72,9 @@ def moving_runs(spec: DigitiserSpec, settings: DigitiserSettings) -> int:
 class Plan:
     """The symbols of one frame in order, without preamble and guard; arrays of shape (n,).
 
-    kind: pilot, row or vacuum. index: number of the row symbol, 0 elsewhere. pilot: number of the
-    pilot, −1 elsewhere. segment: number of pilot groups before the row symbol, minus one.
+    kind: pilot, row or vacuum. index: number of the row symbol, of a pilot its number modulo 4, 0
+    elsewhere. pilot: number of the pilot, −1 elsewhere. segment: number of pilot groups before the
+    row symbol, minus one.
     """
 
     kind: IntArray
@@ -87,8 +88,8 @@ def plan(settings: DigitiserSettings) -> Plan:
     slots = settings.layout.slots()
     slots = slots[(slots != Slot.PREAMBLE) & (slots != Slot.GUARD)]
     kind = np.select([slots == Slot.PILOT, slots == Slot.ROW], [PILOT, ROW], VACUUM)
-    index = np.where(kind == ROW, np.cumsum(kind == ROW) - 1, 0)
     pilot = np.where(kind == PILOT, np.cumsum(kind == PILOT) - 1, -1)
+    index = np.where(kind == ROW, np.cumsum(kind == ROW) - 1, np.maximum(pilot, 0) % len(PILOTS))
     segment = np.where(kind == ROW, index // settings.layout.pilot_spacing, 0)
     return Plan(kind.astype(np.int64), index, pilot, segment)
 
@@ -184,9 +185,9 @@ def model(
                 f"q holds {replay.shape[1]} symbols; allowed: at least {len(rows)}, those received"
             )
         sent[:, rows] = replay[:, : len(rows)]
+        level = settings.pilot * (1 - 2 * phase.opposite(pilot))
         sign = np.where(pilot % 2 == 0, 1, -1)
-        sent[:, kind == PILOT] = settings.pilot
-        sent[1] = np.where(kind == PILOT, sign * settings.pilot, sent[1])
+        sent = np.where(kind == PILOT, np.stack([level, sign * level]), sent)
 
     state = normalisation.NormalisationState.reset(spec)
     if offset is not None:

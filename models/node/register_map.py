@@ -11,6 +11,7 @@ add one entry here, and give the block that drives it a port of the same name.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
 
 from shotveil.models.common.fixedpoint import Q
@@ -30,7 +31,7 @@ from shotveil.models.node.sequencer import (
     WATCHDOG_BITS,
     SequencerState,
 )
-from shotveil.models.node.spec import CLOCK_HZ, NodeSpec
+from shotveil.models.node.spec import ROLES, NodeSpec
 from shotveil.models.node.trigger import DELAY_BITS
 from shotveil.models.signal.frame import CAPACITY, FrameLayout
 
@@ -83,7 +84,7 @@ def _dimensions(spec: NodeSpec) -> tuple[Register, ...]:
     """Constants that a host computes with."""
     drive, digitiser = spec.drive, spec.digitiser
     known = {
-        "clock": (CLOCK_HZ, "samples a second"),
+        "clock": (spec.clock_hz, "samples a second"),
         "client": (int(spec.role == "client"), "1 in a client's node, 0 in a server's"),
         "loopback": (int(spec.loopback), "1 where the DAC's codes are wired to the ADC's input"),
         "samples_per_symbol": (drive.samples_per_symbol, "DAC and ADC samples a symbol"),
@@ -100,10 +101,31 @@ def _dimensions(spec: NodeSpec) -> tuple[Register, ...]:
         "capture_depth": (spec.capture, "samples of a raw record"),
         "replay_depth": (spec.replay, "symbols of frames in flight kept for comparison"),
         "window": (spec.window, "packets of the host link in flight"),
+        "store_capacity": (spec.store, "symbols of rows that stay at the node"),
     }
     return tuple(
         Register(name, WORD, Access.CONSTANT, doc, "dimensions", reset=value)
         for name, (value, doc) in known.items()
+    )
+
+
+def spec_of(dimensions: Mapping[str, int]) -> NodeSpec:
+    """The spec of a node whose constants of the group `dimensions` have these values.
+
+    It holds for nodes that are made by `NodeSpec.chosen`: a node of another make has another hash.
+    Raises `RangeError` for values that no node has.
+    """
+    return NodeSpec.chosen(
+        ROLES[dimensions["client"] & 1],
+        samples_per_symbol=dimensions["samples_per_symbol"],
+        dac_bits=dimensions["dac_bits"],
+        adc_bits=dimensions["adc_bits"],
+        clock_hz=dimensions["clock"],
+        loopback=bool(dimensions["loopback"]),
+        capture=dimensions["capture_depth"],
+        replay=dimensions["replay_depth"],
+        window=dimensions["window"],
+        store=dimensions["store_capacity"],
     )
 
 
@@ -129,7 +151,7 @@ def _setting(name: str, width: int, doc: str, group: str, **more: object) -> Reg
 
 def _node_settings(spec: NodeSpec) -> tuple[Register, ...]:
     symbol = spec.drive.samples_per_symbol
-    second = round(CLOCK_HZ / WATCHDOG_TICK)
+    second = round(spec.clock_hz / WATCHDOG_TICK)
 
     def setting(name: str, width: int, doc: str, **more: object) -> Register:
         return _setting(name, width, doc, "batch", **more)
@@ -148,7 +170,7 @@ def _node_settings(spec: NodeSpec) -> tuple[Register, ...]:
             WATCHDOG_BITS,
             "time without a valid packet after which emission stops",
             unit="s",
-            quantum=WATCHDOG_TICK / CLOCK_HZ,
+            quantum=WATCHDOG_TICK / spec.clock_hz,
             low=1,
             reset=second,
         ),
@@ -158,7 +180,7 @@ def _node_settings(spec: NodeSpec) -> tuple[Register, ...]:
             DELAY_BITS,
             "from the trigger to the frame's start",
             unit="s",
-            quantum=1 / CLOCK_HZ,
+            quantum=1 / spec.clock_hz,
         ),
         setting(
             "loop_delay",
@@ -185,7 +207,6 @@ def _store(symbols: int) -> tuple[Register, ...]:
 
     setting, status = Access.SETTING, Access.STATUS
     return (
-        of("store_capacity", WORD, Access.CONSTANT, "symbols of rows that stay", reset=symbols),
         of("store_play", 1, setting, "1 sends the rows of the slots that come, 0 rows that come"),
         of(
             "store_place", level, setting, "symbol that `store_rewind` goes to",

@@ -12,16 +12,13 @@ from shotveil.models.common.checks import RangeError, require
 from shotveil.models.digitiser.spec import DigitiserSpec
 from shotveil.models.drive.spec import DriveSpec
 
-CLOCK_HZ = 125_000_000  # the clock of a node and of its converters: one sample per clock
+CLOCK_HZ = 125_000_000  # the usual clock of a node and of its converters: one sample per clock
 
 Role = Literal["server", "client"]
 ROLES: tuple[Role, Role] = ("server", "client")
 # Quadratures of each role's receiver: the server measures both quadratures of the returned light,
 # the client's tap has a homodyne detector for one.
 QUADRATURES: dict[str, int] = {"server": 2, "client": 1}
-# Fields of a `NodeSpec` for a small device, such as a Zynq-7010: a shorter raw record, and one of
-# the longest rows in flight.
-COMPACT: dict[str, int] = {"capture": 1024, "replay": 4096}
 LARGEST_STORE = 1 << 20  # row symbols: 4 MiB, three networks like `mnist-paper`
 
 
@@ -30,7 +27,8 @@ class NodeSpec:
     """Everything about a node that is fixed in hardware.
 
     The default `digitiser` depends on the role: both quadratures for the server, homodyne for the
-    client; it takes as many samples a symbol as the `drive`, 2 or 4. `capture` is the length of a
+    client; it takes as many samples a symbol as the `drive`, 2 or 4. `clock_hz` is the clock of the
+    node and of its converters: one sample a clock. `capture` is the length of a
     raw ADC record in samples. `replay` is the number of row symbols that the server keeps until
     their light is back. `window` is the number of packets that
     may be in flight on the host link. With `loopback` the DAC codes are used as ADC words, for
@@ -49,6 +47,31 @@ class NodeSpec:
     replay: int = 8192  # two of the longest rows: one on its way out, one on its way back
     loopback: bool = False
     store: int = 0
+    clock_hz: int = CLOCK_HZ
+
+    @classmethod
+    def chosen(
+        cls,
+        role: Role,
+        *,
+        samples_per_symbol: int = 4,
+        dac_bits: int = 14,
+        adc_bits: int = 14,
+        **own: Any,
+    ) -> NodeSpec:
+        """The spec of a node by what boards and builds choose; all else is as usual.
+
+        `own` are `clock_hz`, `loopback`, `capture`, `replay`, `window` and `store`. A host reads
+        all of it from a node (`models.node.register_map.spec_of`), and so knows every node that is
+        built this way. Raises `RangeError` for a value out of range.
+        """
+        if role not in ROLES:
+            raise RangeError(f"role = {role!r} is not one of {', '.join(ROLES)}")
+        digitiser = DigitiserSpec(
+            quadratures=QUADRATURES[role], samples_per_symbol=samples_per_symbol, adc_bits=adc_bits
+        )
+        drive = DriveSpec(samples_per_symbol=samples_per_symbol, dac_bits=dac_bits)
+        return cls(role, drive, digitiser, **own)
 
     def __post_init__(self) -> None:
         if self.role not in ROLES:
@@ -84,17 +107,11 @@ class NodeSpec:
                 f"store = {self.store}; allowed: multiples of row_capacity = "
                 f"{self.drive.row_capacity}"
             )
+        require("clock_hz", self.clock_hz, at_least=10**6, at_most=10**9, integer=True)
 
     def fields(self) -> dict[str, str]:
-        """All fields by name, as text; fields of the parts are named `drive.x`, `digitiser.x`.
-
-        A node without a store is the node that was built before there were any, so it has no field
-        of that name, and the hash that it had.
-        """
-        found = dict(_flat("", self))
-        if not self.store:
-            del found["store"]
-        return found
+        """All fields by name, as text; fields of the parts are named `drive.x`, `digitiser.x`."""
+        return dict(_flat("", self))
 
     def spec_hash(self) -> int:
         """The first 32 bits of the SHA-256 over all fields, which tell one spec from another.

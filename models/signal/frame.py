@@ -9,9 +9,10 @@ A frame is a sequence of symbols, one complex mode each:
   multiplier, and its periodic autocorrelation is zero off the peak (R. Frank, IEEE Trans. Inf.
   Theory 9, 43 (1963)).
 * **pilots**: a group comes before every `pilot_spacing` symbols of the row and one after the last
-  symbol, so that every row symbol has pilots on both sides to track a drifting phase. Pilots
-  alternate between the phases +45° and −45°. The sum of two neighbours shows the cosine of a phase
-  error and their difference the sine, even to a homodyne detector, which sees one quadrature.
+  symbol, so that every row symbol has pilots on both sides to track a drifting phase. Pilots have
+  the phases +45° and −45° in turn, and every second pair is the opposite of the pair before it. The
+  sum of a pair shows the cosine of a phase error and its difference the sine, even to a homodyne
+  detector, which sees one quadrature. The mean of four is zero, as that of a row is about.
 * **row**: symbol k carries the weights w_{2k−1} and w_{2k} in its two quadratures.
 * **vacuum**: nothing is sent; the receiver measures its offset and shot noise here.
 * **guard**: nothing is sent while the tail of the pulse decays, so frames do not overlap.
@@ -47,8 +48,9 @@ class Slot(enum.IntEnum):
 
 # Phases of the Frank code in quarter turns, on top of +45°.
 FRANK = tuple(j * k % 4 for j in range(4) for k in range(4))
-# Quarter turns of the two pilots, on top of +45°.
-PILOTS = (0, 3)
+# Quarter turns of the pilots, on top of +45°. In a frame of four, light that leaks through the
+# modulator, and an offset of the receiver, add to the one what they take from its opposite.
+PILOTS = (0, 3, 2, 1)
 
 
 @dataclass(frozen=True)

@@ -322,7 +322,6 @@ def framing_cases(spec: DigitiserSpec, size: int, rng: np.random.Generator) -> l
             "kind": steps.kind,
             "index": steps.index,
             "segment": steps.segment,
-            "odd": (steps.pilot >= 0) & (steps.pilot % 2 == 1),
             "last": np.arange(n) == n - 1,
         }
         kept: list[IntArray] = []
@@ -366,7 +365,6 @@ def _labels(
         "kind": steps.kind,
         "index": steps.index,
         "segment": steps.segment,
-        "odd": ((steps.pilot >= 0) & (steps.pilot % 2 == 1)).astype(np.int64),
         "last": (np.arange(n) == n - 1).astype(np.int64),
     }
     out = {name: np.tile(line, frames) for name, line in one.items()}
@@ -428,7 +426,8 @@ def phase_cases(spec: DigitiserSpec, size: int, rng: np.random.Generator) -> lis
         saturated = (rng.random(n) < 0.05).astype(np.int64)
         number = np.tile(chain.plan(setup).pilot, frames)
         turn = np.exp(1j * np.cumsum(rng.normal(0.05, 0.05, n)))
-        sent = np.where(labels["odd"] > 0, 1 - 1j, 1 + 1j) * turn * 12000
+        sent = np.where(number % 2 > 0, 1 - 1j, 1 + 1j) * turn * 12000
+        sent = np.where(phase.opposite(number) > 0, -sent, sent)
         pilots = number >= 0
         pilots[:6] = False  # the corner values are not pilots
         value[:, pilots] = np.stack([sent.real, sent.imag])[: spec.quadratures, pilots].astype(int)
@@ -507,7 +506,8 @@ def accumulators_cases(spec: DigitiserSpec, size: int, rng: np.random.Generator)
         sent[:, rows] = q
         pilots = (labels["kind"] == PILOT) & (record == SIGNAL_RECORD)
         sent[:, pilots] = setup.pilot
-        sent[1, pilots & (labels["odd"] > 0)] = -setup.pilot
+        sent[1, pilots & (labels["index"] % 2 > 0)] = -setup.pilot
+        sent[:, pilots & (labels["index"] > 1)] *= -1
         both = value if spec.quadratures == 2 else np.concatenate([value, np.zeros_like(value)])
         sums = accumulators.model(
             spec, setup, both, sent, labels["kind"], labels["index"], labels["segment"], bad,

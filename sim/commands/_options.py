@@ -57,6 +57,14 @@ f2_option = click.option(
     help="Optical signal-to-noise scale F² as it arrives at the client (above 0).",
 )
 
+samples_option = click.option(
+    "--samples-per-symbol",
+    type=int,
+    default=4,
+    help="Number of samples that a symbol lasts; with 2 there are twice as many symbols a second "
+    "(any of 2 and 4).",
+)
+
 
 def record_frames_option(
     default: int, lowest: int = 1

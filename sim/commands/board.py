@@ -10,6 +10,7 @@ import click
 from shotveil.host.commands.options import OneOf, json_option
 from shotveil.host.commands.output import Failed, print_json
 from shotveil.host.extras import needs
+from shotveil.sim.commands._options import samples_option
 
 if TYPE_CHECKING:
     from shotveil.models.node.spec import Role
@@ -59,6 +60,7 @@ def links() -> Iterable[str]:
     help="Seed of the placement, where the board's tools take one; the option may be repeated, and "
     "the first seed that meets the clocks is taken (0 or more).",
 )
+@samples_option
 @json_option
 def board(
     board: str,
@@ -66,15 +68,16 @@ def board(
     loopback: bool,
     link: str | None,
     seed: tuple[int, ...],
+    samples_per_symbol: int,
     json: bool,
 ) -> None:
     """Build the nodes of both parties for BOARD, such as ecpix5 or red_pitaya.
 
-    Any other word makes the command name all boards. ECPIX-5 gets a bitstream, made by tools from
-    PyPI alone; a node takes a quarter of an hour. Red Pitaya gets Verilog, constraints and a script
-    for Vivado, the program that serves the node on the board's Linux with an installer, and a check
-    that the node fits. Ends with exit code 1 where a node does not fit or
-    does not meet its clocks.
+    Any other word makes the command name all boards. A board with an ECP5 gets a bitstream, made by
+    tools from PyPI alone; a node takes a quarter of an hour. A board that Vivado builds gets
+    Verilog, constraints and a script, and a check that the node fits; where the host link ends in
+    the board's own Linux, also the program that serves the node there, and an installer. Ends with
+    exit code 1 where a node does not fit or does not meet its clocks.
     """
     with needs(EXTRA):
         from shotveil.gateware.boards.board import boards
@@ -89,6 +92,7 @@ def board(
             link or "",
             seed,
             lambda line: click.echo(line, err=True),
+            samples_per_symbol,
         ):
             made.append({"node": name, "found": found})
             if not json:

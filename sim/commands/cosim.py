@@ -17,6 +17,7 @@ from shotveil.sim.commands._options import (
     gain_option,
     impairments_option,
     record_frames_option,
+    samples_option,
 )
 
 
@@ -44,6 +45,7 @@ from shotveil.sim.commands._options import (
     help="Number of images that the models see as well, to compare every bit (0 or more).",
 )
 @impairments_option("realistic")
+@samples_option
 @record_frames_option(20_000)
 @click.option(
     "--report",

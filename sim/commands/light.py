@@ -16,6 +16,7 @@ from shotveil.sim.commands._options import (
     gain_option,
     impairments_option,
     record_frames_option,
+    samples_option,
 )
 
 
@@ -55,6 +56,7 @@ from shotveil.sim.commands._options import (
     show_default="that of the impairments",
     help="Technical excess noise of the channel, in shot-noise units (0 or more).",
 )
+@samples_option
 @seed_option
 @record_frames_option(2000, lowest=100)
 @click.option(
@@ -73,6 +75,7 @@ def light(
     impairments: str,
     transmittance: float | None,
     excess_noise: float | None,
+    samples_per_symbol: int,
     seed: int,
     record_frames: int,
     calibration: Path | None,
@@ -91,7 +94,7 @@ def light(
     for port in (server_port, client_port):
         require("port", port, at_least=0, at_most=65535)
     chosen = work.impaired(impairments, transmittance, excess_noise)
-    made = work.calibrate(gain, full_scale, chosen, seed, record_frames)
+    made = work.calibrate(gain, full_scale, chosen, seed, record_frames, samples_per_symbol)
     if calibration is not None:
         made.save(calibration)
     nodes = work.LiveNodes(made.table)  # made before any host can connect

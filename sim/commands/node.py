@@ -10,7 +10,7 @@ import click
 from shotveil.host.commands.options import json_option
 from shotveil.host.commands.output import print_event
 from shotveil.host.extras import needs
-from shotveil.sim.commands._options import EXTRA
+from shotveil.sim.commands._options import EXTRA, samples_option
 
 if TYPE_CHECKING:
     from shotveil.models.node.spec import Role
@@ -38,8 +38,9 @@ if TYPE_CHECKING:
     default=0,
     help="Delay of the loopback from DAC to ADC, in samples (0 or more).",
 )
+@samples_option
 @json_option
-def node(role: Role, host: str, port: int, delay: int, json: bool) -> None:
+def node(role: Role, host: str, port: int, delay: int, samples_per_symbol: int, json: bool) -> None:
     """Simulate the gateware of one node behind a TCP port, with its output looped back.
 
     It serves one host at a time until it is interrupted; `shotveil device info tcp:HOST:PORT` talks
@@ -53,7 +54,7 @@ def node(role: Role, host: str, port: int, delay: int, json: bool) -> None:
         from shotveil.sim.loop.node_server import serve
 
     require("port", port, at_least=0, at_most=65535)
-    spec = NodeSpec(role=role)
+    spec = NodeSpec.chosen(role, samples_per_symbol=samples_per_symbol)
     pipe = NodePipe(spec, Loopback(spec, delay))
     try:
         listener = socket.create_server((host, port))

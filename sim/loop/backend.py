@@ -72,14 +72,16 @@ def through_nodes(
     *,
     backend: str = "model",
     impairments: str = "realistic",
+    samples_per_symbol: int = 4,
     record_frames: int | None = None,
     processes: int | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> NodesOutcome:
     """Run images (n, inputs) through both nodes; losses and detectors are those of `link`.
 
-    If `processes` is None, there are as many as processors. If `record_frames` is None, vacuum and
-    dark record have `RECORD_SYMBOLS` symbols each, in at most `RECORD_FRAMES` frames.
+    `samples_per_symbol` are those of both nodes, 2 or 4. If `processes` is None, there are as many
+    as processors. If `record_frames` is None, vacuum and dark record have `RECORD_SYMBOLS` symbols
+    each, in at most `RECORD_FRAMES` frames.
 
     Raises `RangeError` for an unknown backend or preset, for light that exceeds the range of the
     converters, and for a layer that does not fit a frame.
@@ -92,6 +94,7 @@ def through_nodes(
     rtl = import_extra("shotveil.sim.loop.rtl", "rtl") if backend == "rtl" else None
     links = links_of(link, len(network.layers))
     asked = LoopSettings.of(links[0], PRESETS[impairments], seed=seed, paced=True)
+    asked = asked.with_samples(samples_per_symbol)
     if any(asked.impairments.over(each) != asked.impairments for each in links):
         raise RangeError(
             "technical noise or detectors differ from layer to layer; allowed: one set"

@@ -22,7 +22,6 @@ import numpy as np
 from shotveil.host.parties.calibration import ClientCalibration, ServerCalibration
 from shotveil.models.common.checks import require
 from shotveil.models.common.fixedpoint import to_float
-from shotveil.models.drive.spec import DriveSpec
 from shotveil.models.link.optics import split_transmittance
 from shotveil.models.networks.network import Layer, Network
 from shotveil.models.node.spec import NodeSpec
@@ -60,6 +59,7 @@ def calibrate(
     impairments: Impairments,
     seed: int = 1,
     record_frames: int = RECORD_FRAMES,
+    samples_per_symbol: int = 4,
 ) -> Calibrated:
     """Calibrate a table with Gaussian rows of as much light as its full scale allows.
 
@@ -68,19 +68,20 @@ def calibrate(
     accurate shot-noise unit.
     """
     require("record frames", record_frames, at_least=100, integer=True)
-    require("full scale", full_scale, above=0, at_most=brightest(impairments))
+    most = brightest(impairments, samples_per_symbol)
+    require("full scale", full_scale, above=0, at_most=most)
     weights = np.random.default_rng(seed).standard_normal((PROBE_ROWS, PROBE_WEIGHTS))
     layer = Layer(weights.astype(np.float32))
     # The light is so bright that the largest weight is at full scale.
     rms, peak = float(np.sqrt(np.mean(layer.weights**2))), float(np.abs(layer.weights).max())
     link = impairments.link(gain, photons=(full_scale * rms / peak) ** 2 / 2)
-    asked = LoopSettings.of(link, impairments, seed=seed)
+    asked = LoopSettings.of(link, impairments, seed=seed).with_samples(samples_per_symbol)
     settings, found = calibrated(asked, prepare(asked, layer), asked.arms)
     loop = Loop(Network("probe", (layer,)), settings)
     records, (back,) = loop.records(record_frames), loop.back_to_back()
     table = Table(
         gain, full_scale, settings.impairments, settings.arms, settings.electrodes,
-        settings.step, seed,
+        settings.step, seed, samples_per_symbol,
     )  # fmt: skip
     x, p = records.offsets[0]
     # This is the delay that was found less the frame for which the client held the light.
@@ -94,13 +95,14 @@ def calibrate(
     )
 
 
-def brightest(impairments: Impairments) -> float:
+def brightest(impairments: Impairments, samples_per_symbol: int = 4) -> float:
     """The largest full scale (√SNU) that the server's receiver can take.
 
     At this scale a modulator at its largest field, where a calibration holds it, still fits the
     receiver's range.
     """
-    spec, drive = NodeSpec(role="server").digitiser, DriveSpec()
+    node = NodeSpec.chosen("server", samples_per_symbol=samples_per_symbol)
+    spec, drive = node.digitiser, node.drive
     pulse = to_float(drive.pulse(), drive.coefficient)
     matched = to_float(spec.coefficients()[spec.fractions // 2], spec.coefficient)
     share = impairments.server_efficiency * impairments.transmittance / spec.quadratures

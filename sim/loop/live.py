@@ -44,7 +44,8 @@ class Table:
 
     `full_scale` is a quadrature of the largest symbol at the server's output, in √SNU. `arms` are
     the settings of the server's drive, and `electrodes` those of the client's mesh. `step` is the
-    number of ADC steps per √SNU.
+    number of ADC steps per √SNU. `samples_per_symbol` are those of both nodes, if none are given;
+    `impairments` are for symbols of that length.
     """
 
     gain: float
@@ -54,6 +55,7 @@ class Table:
     electrodes: tuple[Arm, Arm] = (Arm(), Arm())
     step: float = 256.0
     seed: int = 1
+    samples_per_symbol: int = 4
 
     def __post_init__(self) -> None:
         require("gain", self.gain, above=1)
@@ -182,8 +184,9 @@ class LiveNodes:
         self, table: Table, server: NodeSpec | None = None, client: NodeSpec | None = None
     ) -> None:
         self.table = table
-        self.server = Party(server or NodeSpec(role="server"))
-        self.client = Party(client or NodeSpec(role="client"))
+        samples = table.samples_per_symbol
+        self.server = Party(server or NodeSpec.chosen("server", samples_per_symbol=samples))
+        self.client = Party(client or NodeSpec.chosen("client", samples_per_symbol=samples))
         self._rng = np.random.default_rng(table.seed)
         # It is one chip, so its errors stay the same.
         most = self.client.spec.drive.row_capacity

@@ -20,7 +20,7 @@ from shotveil.host.devices.transport import LinkLost
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.fixedpoint import IntArray
 from shotveil.models.node.chain import Loopback, Plant
-from shotveil.models.node.spec import CLOCK_HZ, NodeSpec
+from shotveil.models.node.spec import NodeSpec
 from shotveil.sim.engines.run import unpack
 from shotveil.sim.engines.shared_library import Instance, Library, Training, Words
 
@@ -91,7 +91,7 @@ class NodePipe:
 
     def time(self) -> float:
         """The node's time in seconds."""
-        return self.clocks / CLOCK_HZ
+        return self.clocks / self.spec.clock_hz
 
     def read(self, most: int, timeout: float) -> bytes:
         """Up to `most` bytes; none if none came in `timeout` seconds of the node's time or ours."""

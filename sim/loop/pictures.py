@@ -25,7 +25,6 @@ from shotveil.host.reports.pictures import SAMPLES, SMALL
 from shotveil.models.digitiser import entry
 from shotveil.models.digitiser.spec import PILOT, ROW, VACUUM
 from shotveil.models.networks.mnist import SIDE
-from shotveil.models.node.spec import CLOCK_HZ as CLOCK
 from shotveil.models.signal.frame import Slot
 from shotveil.models.waveform.mesh import Mesh
 from shotveil.models.waveform.optics import Optics
@@ -198,10 +197,10 @@ def spectrum(run: LoopRun) -> Figure:
     axes = figure.add_subplot()
     loop = run.outcome.loop
     volts = {"signal": _volts(run)[0], "vacuum": _record(run, True), "dark": _record(run, False)}
-    unit = loop.settings.step
+    unit, clock = loop.settings.step, loop.settings.clock_hz
     for (name, line), colour in zip(volts.items(), (BLUE, GREEN, GREY), strict=True):
-        frequency, power = welch(line, fs=CLOCK / 1e6, nperseg=1024)
-        level = power * CLOCK / 2e6 * (1 if name == "signal" else unit**-2)
+        frequency, power = welch(line, fs=clock / 1e6, nperseg=1024)
+        level = power * clock / 2e6 * (1 if name == "signal" else unit**-2)
         # The mean, which is the converter's offset, and the last bin, a half one, are left out.
         level = 10 * np.log10(np.maximum(level, 1e-12))[2:-1]
         axes.plot(frequency[2:-1], level, color=colour, label=name)
@@ -213,12 +212,13 @@ def spectrum(run: LoopRun) -> Figure:
 def lock_transient(run: LoopRun) -> tuple[Figure, Figure]:
     """How both receivers find the phase, from the first frame on."""
     light = run.outcome.loop.layers[0]
-    lead = run.outcome.loop.settings.lead_in
+    settings = run.outcome.loop.settings
+    lead, frame = settings.lead_in, light.setup.period / settings.clock_hz * 1e6
     client = run.probe.client
     frames = min(3 * lead, len(client.received.phases.angle))
     at_client, at_server = new_figure(PANEL, 3.2), new_figure(PANEL, 3.2)
     left, right = at_client.add_subplot(), at_server.add_subplot()
-    time = np.arange(1, frames + 1) * light.setup.period / CLOCK * 1e6
+    time = np.arange(1, frames + 1) * frame
     angle = client.received.phases.angle[:frames] / 2.0**16 * 360
     left.plot(time, angle, color=BLUE, label="phase that is left")
     turns = np.unwrap(client.codes[1 : frames + 1] / light.setup.span * 2 * np.pi)
@@ -234,9 +234,9 @@ def lock_transient(run: LoopRun) -> tuple[Figure, Figure]:
     )
     right.set(xlabel="time (µs)", ylabel="degrees", title="server: it turns the symbols back")
     for axes in (left, right):
-        axes.axvline(lead * light.setup.period / CLOCK * 1e6, color=GREY, lw=1, ls="--")
+        axes.axvline(lead * frame, color=GREY, lw=1, ls="--")
         axes.text(
-            lead * light.setup.period / CLOCK * 1e6, axes.get_ylim()[0], " rows begin",
+            lead * frame, axes.get_ylim()[0], " rows begin",
             fontsize=SMALL,
             va="bottom",
         )  # fmt: skip
@@ -251,7 +251,8 @@ def frame_timeline(run: LoopRun) -> Figure:
     number = len(light.starts) - 3
     start = light.starts[number]
     span = np.arange(-100, setup.period + setup.to_server + 100)
-    time = span / CLOCK * 1e6
+    clock = run.outcome.loop.settings.clock_hz
+    time = span / clock * 1e6
     figure = new_figure(PANEL, 5.2)
     rows = figure.subplots(3, 1, sharex=True)
     client = run.probe.client.words
@@ -266,7 +267,7 @@ def frame_timeline(run: LoopRun) -> Figure:
         axes.plot(
             time, line[np.minimum(at, len(line) - 1)], color=BLACK, lw=0.4, ls="-", rasterized=True
         )
-        _shade(axes, setup.layout.slots(), delay)
+        _shade(axes, setup.layout.slots(), delay, setup.drive.samples_per_symbol, clock)
         axes.set_ylabel(unit)
         axes.set_title(name)
     rows[-1].set_xlabel("time since the frame's first code (µs)")
@@ -278,14 +279,16 @@ def frame_timeline(run: LoopRun) -> Figure:
     return figure
 
 
-def _shade(axes: Axes, slots: NDArray[np.int8], delay: int) -> None:
+def _shade(
+    axes: Axes, slots: NDArray[np.int8], delay: int, samples_per_symbol: int, clock_hz: int
+) -> None:
     edges = np.flatnonzero(np.diff(slots, prepend=-1))
     for first, last in zip(edges, [*edges[1:], len(slots)], strict=True):
         _, colour = SECTIONS[Slot(int(slots[first]))]
-        axes.axvspan(
-            (4 * first + delay) / CLOCK * 1e6, (4 * last + delay) / CLOCK * 1e6, color=colour,
-            alpha=0.35, lw=0,
-        )  # fmt: skip
+        left, right = (
+            (samples_per_symbol * edge + delay) / clock_hz * 1e6 for edge in (first, last)
+        )
+        axes.axvspan(left, right, color=colour, alpha=0.35, lw=0)
 
 
 def _volts(run: LoopRun) -> Real:

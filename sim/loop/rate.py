@@ -40,13 +40,12 @@ from shotveil.models.host_link.packet import BAUD
 from shotveil.models.link.encoding import directions
 from shotveil.models.networks.network import Layer, Network
 from shotveil.models.node.ports import WritePort
-from shotveil.models.node.spec import CLOCK_HZ
+from shotveil.models.node.spec import CLOCK_HZ, ROLES
 from shotveil.models.signal.frame import CAPACITY, FrameLayout, Slot
-from shotveil.sim import SYNTHESIS_FIGURES
+from shotveil.sim import SYNTHESIS_FIGURES, node_name
 from shotveil.sim.loop.pace import received_bytes, sent_bytes
 from shotveil.sim.loop.session import Loop, Records
 
-NODES = ("node server", "node client")
 SERIAL_BITS = 10  # bits on the line for a byte: start, 8 bits, stop
 # 13 bulk transactions of 512 bytes fit in a microframe of 125 µs (USB 2.0, table 5-10).
 USB_BYTES = 13 * 512 * 8000
@@ -79,23 +78,29 @@ class Clock:
     source: str
 
 
-def placed_clock(figures: Mapping[str, Any] | None = None) -> Clock:
+def placed_clock(
+    figures: Mapping[str, Any] | None = None,
+    samples_per_symbol: int = 4,
+    clock_hz: int = CLOCK_HZ,
+) -> Clock:
     """The clock of the slowest seed of the slower node on ECP5, limited to the converters' clock.
+
+    The nodes are those of `samples_per_symbol`, and `clock_hz` is the converters' clock.
 
     If `figures` is None, the committed figures of synthesis are read. If they hold no node, the
     result is the converters' clock, and its source says so.
     """
     known = json.loads(SYNTHESIS_FIGURES.read_text()) if figures is None else figures
     rows = known.get("ecp5", {})
-    converters = CLOCK_HZ / 1e6
-    missing = [name for name in NODES if name not in rows]
+    nodes = [node_name(role, samples_per_symbol) for role in ROLES]
+    missing = [name for name in nodes if name not in rows]
     if missing:
-        return Clock(CLOCK_HZ, f"the converters', {' and '.join(missing)} not placed yet")
-    slowest = {name: min(rows[name]["mhz"]) for name in NODES}
+        return Clock(clock_hz, f"the converters', {' and '.join(missing)} not placed yet")
+    slowest = {name: min(rows[name]["mhz"]) for name in nodes}
     name = min(slowest, key=slowest.__getitem__)
     placed = f"{name} placed at {slowest[name]:g} MHz"
-    if slowest[name] >= converters:
-        return Clock(CLOCK_HZ, f"the converters' ({placed})")
+    if slowest[name] >= clock_hz / 1e6:
+        return Clock(clock_hz, f"the converters' ({placed})")
     return Clock(slowest[name] * 1e6, f"{placed}, converters slowed down to it")
 
 
@@ -231,7 +236,8 @@ def projections(loop: Loop, images: int = 1) -> tuple[Projection, ...]:
     The first is the limit of the nodes. Then each link follows, with a network that stays at the
     node and with rows that come over the link.
     """
-    clock = placed_clock()
+    settings = loop.settings
+    clock = placed_clock(None, settings.drive.samples_per_symbol, settings.clock_hz)
     ways = [(link, stored) for link in LINKS for stored in (True, False)]
     return (
         project(loop, UNLIMITED, clock, images),
@@ -264,12 +270,13 @@ def counted(loop: Loop, records: Records, rows: int = 8) -> Counted:
     got = rtl.play(part, 0, xi[0], rng, records.offsets[0], record=True)
     (frames,) = np.nonzero(got.recorded["server_frame"][0])
     period = part.layers[0].setup.period
-    clock = Clock(CLOCK_HZ, "simulated")
-    (layer,) = project(part, HostLinkRate("a byte a clock", CLOCK_HZ), clock).layers
+    hertz = loop.settings.clock_hz
+    clock = Clock(hertz, "simulated")
+    (layer,) = project(part, HostLinkRate("a byte a clock", hertz), clock).layers
     expected = layer.steps["way back"] + layer.steps["settling"] + layer.steps["read-out"]
     return Counted(
         frames=len(frames),
         periods=tuple(int(p) for p in np.unique(np.diff(frames))),
         tail=int(got.recorded["server_codes"].shape[1] - frames[-1] - period),
-        projected=round(expected * CLOCK_HZ),
+        projected=round(expected * hertz),
     )

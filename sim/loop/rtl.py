@@ -191,9 +191,9 @@ def node_specs(loop: Loop) -> dict[str, NodeSpec]:
     replay = max(NodeSpec.replay, 1 << (symbols - 1).bit_length())
     return {
         "server": NodeSpec(
-            role="server", drive=s.drive, digitiser=s.server, replay=replay, store=s.store
+            "server", s.drive, s.server, replay=replay, store=s.store, clock_hz=s.clock_hz
         ),
-        "client": NodeSpec(role="client", drive=s.drive, digitiser=s.client),
+        "client": NodeSpec("client", s.drive, s.client, clock_hz=s.clock_hz),
     }
 
 

@@ -82,6 +82,7 @@ def loop_run(
     preset: str,
     *,
     backend: str = "model",
+    samples_per_symbol: int = 4,
     seed: int = 1,
     record_frames: int = 20_000,
     processes: int | None = None,
@@ -99,8 +100,8 @@ def loop_run(
     start = time.perf_counter()
     outcome = through_nodes(
         network, images, link, seed,
-        backend=backend, impairments=preset, record_frames=record_frames, processes=processes,
-        progress=progress,
+        backend=backend, impairments=preset, samples_per_symbol=samples_per_symbol,
+        record_frames=record_frames, processes=processes, progress=progress,
     )  # fmt: skip
     seconds = time.perf_counter() - start
     compared = min(compare, len(images)) if backend == "rtl" else 0

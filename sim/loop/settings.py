@@ -27,6 +27,7 @@ from shotveil.models.node.light import (
     row_symbols,
     symbol_unit,
 )
+from shotveil.models.node.spec import CLOCK_HZ
 from shotveil.models.signal.frame import FrameLayout, Slot
 from shotveil.models.waveform.impairments import Impairments
 from shotveil.models.waveform.optics import OpticsSetup
@@ -44,9 +45,10 @@ class LoopSettings:
     the settings of the server's and the client's drive. `lead_in` is the number of frames of zeros
     in front of a layer, in which receivers lock. `store` is the number of row symbols that stay at
     the server's node (`NodeSpec.store`); rows come over the host link where they do not fit.
-    `step` is the number of ADC steps per √SNU. With
-    `vacuum` False there is no quantum noise, which shows distortions alone. With `paced`, frames
-    wait for a host link of a byte a clock (`sim.loop.pace`), which the compiled nodes have.
+    `step` is the number of ADC steps per √SNU. With `vacuum` False there is no quantum noise, which
+    shows distortions alone. With `paced`, frames wait for a host link of a byte a clock
+    (`sim.loop.pace`), which the compiled nodes have. `clock_hz` is the clock of both nodes, for
+    what is told in seconds.
     """
 
     link: Link
@@ -64,6 +66,7 @@ class LoopSettings:
     vacuum: bool = True
     seed: int = 1
     paced: bool = False
+    clock_hz: int = CLOCK_HZ
 
     def __post_init__(self) -> None:
         for receiver in (self.server, self.client):
@@ -85,7 +88,11 @@ class LoopSettings:
         return cls(link=link, impairments=(impairments or Impairments()).over(link), **more)
 
     def with_samples(self, samples: int) -> LoopSettings:
-        """The same optics between nodes whose symbols last so many samples, 2 or 4."""
+        """The same optics between nodes whose symbols last so many samples, 2 or 4.
+
+        Raises `RangeError` for any other number.
+        """
+        DigitiserSpec(samples_per_symbol=samples)
         ratio = samples / self.drive.samples_per_symbol
         return replace(
             self,

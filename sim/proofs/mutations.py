@@ -119,7 +119,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     *_of(
         "gateware/digitiser/accumulators.py",
-        ("qp.eq(Mux(self.i.p.odd, -reference, reference))", "qp.eq(reference)"),
+        ("qp.eq(Mux(odd ^ back, -reference, reference))", "qp.eq(reference)"),
         ("pairs[2].eq(cross[1] - cross[2])", "pairs[2].eq(cross[1] + cross[2])"),
         ("self.i.p.over | self.i.p.saturated)", "self.i.p.over)"),
         ("index.eq(self.i.p.index >> self.mode_shift)", "index.eq(self.i.p.index)"),

@@ -149,8 +149,7 @@ def route(
         for name, clock in report["fmax"].items()
     }
     # If nextpnr does not find the net of a constraint, it checks the clock against 12 MHz only.
-    held = sorted(round(need) for _, need in clocks.values())
-    due = sorted(round(hz / 1e6) for hz in clocks_hz)
+    held, due = _listed(need for _, need in clocks.values()), _listed(hz / 1e6 for hz in clocks_hz)
     if held != due:
         raise RuntimeError(f"clocks are held to {held} MHz, and should be to {due} MHz")
     used = {cell: entry["used"] for cell, entry in report["utilization"].items()}
@@ -158,6 +157,11 @@ def route(
     return Routing(
         seed, clocks, (used["TRELLIS_COMB"], report["utilization"]["TRELLIS_COMB"]["available"])
     )
+
+
+def _listed(mhz: Iterable[float]) -> str:
+    """Frequencies in order, as the tools' periods in whole picoseconds let them be told."""
+    return "[" + ", ".join(f"{value:g}" for value in sorted(round(one, 1) for one in mhz)) + "]"
 
 
 def netlist(board: Board, design: Elaboratable, folder: Path) -> None:
@@ -225,6 +229,7 @@ def build_all(
     link: str = "",
     seeds: Sequence[int] = (),
     tell: Tell = lambda line: None,
+    samples_per_symbol: int = 4,
 ) -> Iterator[tuple[str, str]]:
     """Build the nodes of a board below `FOLDER`, in all roles if none is given.
 
@@ -232,15 +237,21 @@ def build_all(
     build in front if a tool fails.
     """
     for role in roles or board.roles:
-        name = build_name(board, role, link, loopback)
-        spec = board.spec(role, loopback)
+        name = build_name(board, role, link, loopback, samples_per_symbol)
+        spec = board.spec(role, loopback, samples_per_symbol)
         try:
             yield name, build(board, spec, FOLDER / board.name / name, link, seeds, tell)
         except (RuntimeError, ModuleNotFoundError) as error:
             raise type(error)(f"{board.name} {name}: {error}") from None
 
 
-def build_name(board: Board, role: str, link: str = "", loopback: bool = False) -> str:
+def build_name(
+    board: Board, role: str, link: str = "", loopback: bool = False, samples_per_symbol: int = 4
+) -> str:
     """The name of a build's folder, which leaves out what is usual."""
-    usual = link in ("", board.links[0].name)
-    return "-".join([role, *([] if usual else [link]), *(["loopback"] if loopback else [])])
+    unusual = {
+        link: link not in ("", board.links[0].name),
+        f"{samples_per_symbol}-samples": samples_per_symbol != 4,
+        "loopback": loopback,
+    }
+    return "-".join([role, *(name for name, is_so in unusual.items() if is_so)])

@@ -53,7 +53,7 @@ from shotveil.models.drive.spec import DriveSpec
 from shotveil.models.node.ports import ReadPort, write_ports
 from shotveil.models.node.register_map import register_map
 from shotveil.models.node.spec import CLOCK_HZ, ROLES, NodeSpec
-from shotveil.sim import SYNTHESIS_FIGURES
+from shotveil.sim import SYNTHESIS_FIGURES, node_name
 from shotveil.sim.engines.verilog import emit
 from shotveil.sim.synthesis import ecp5 as synthesis
 
@@ -128,9 +128,10 @@ def targets() -> dict[str, Target]:
     keeping = NodeSpec(store=10 * 4096)
     found["row store"] = Target(lambda: RowStore(keeping))
     found["row memory"] = Target(lambda: BlockMemory(keeping))
-    for role in ROLES:
-        node = functools.partial(NodeCore, NodeSpec(role=role))
-        found[f"node {role}"] = Target(node, zynq=True, floor=NODE_FLOOR)
+    for samples in (4, 2):
+        for role in ROLES:
+            node = functools.partial(NodeCore, NodeSpec.chosen(role, samples_per_symbol=samples))
+            found[node_name(role, samples)] = Target(node, zynq=True, floor=NODE_FLOOR)
     return found
 
 

@@ -9,19 +9,28 @@ from amaranth.hdl import Module
 from amaranth.lib import io
 
 from shotveil.gateware.boards import board as room
-from shotveil.gateware.boards.board import Board, BoardLink, Limits, Trellis, Vivado, boards
+from shotveil.gateware.boards.board import (
+    Board,
+    BoardLink,
+    Limits,
+    Trellis,
+    Vivado,
+    boards,
+    serial_port,
+)
 from shotveil.models.common.checks import RangeError
 from shotveil.models.node.spec import NodeSpec
 
-PLAIN = BoardLink("plain", "a wire", lambda m, platform: None)
-QUICK = BoardLink("quick", "two wires", lambda m, platform: None, (60e6,))
+PLAIN = BoardLink("plain", "a wire", lambda m, platform, spec: None)
+QUICK = BoardLink("quick", "two wires", lambda m, platform, spec: None, (60e6,))
 
 
 def made(**more):
     given = {
         "name": "some", "says": "Some board", "platform": object,
-        "top": lambda spec, link: (spec.role, link.name), "tools": Vivado(), "clock_hz": 125e6,
-        "links": (PLAIN, QUICK), "converters": "none", "limits": Limits(10, 4.5, 2),
+        "top": lambda spec, link: (spec.role, link.name), "tools": Vivado(),
+        "links": (PLAIN, QUICK), "converters": "none", "clock": "its own",
+        "limits": Limits(10, 4.5, 2),
     }  # fmt: skip
     return Board(**given | more)
 
@@ -45,6 +54,18 @@ def test_a_design_is_of_what_the_board_offers():
     assert alone.design(NodeSpec(role="server")) == ("server", "plain")
 
 
+def test_the_clock_and_the_converters_of_a_node_are_those_of_its_board():
+    slow = made(node={"clock_hz": 50_000_000, "dac_bits": 12, "adc_bits": 10, "capture": 64})
+    assert slow.clock_hz == 50_000_000 and slow.clocks_hz("quick") == (50_000_000, 60e6)
+    spec = slow.spec("client", loopback=True, samples_per_symbol=2)
+    assert (spec.role, spec.loopback, spec.clock_hz, spec.capture) == ("client", True, 5e7, 64)
+    assert (spec.drive.dac_bits, spec.digitiser.adc_bits) == (12, 10)
+    assert spec.drive.samples_per_symbol == spec.digitiser.samples_per_symbol == 2
+    assert slow.design(spec) == ("client", "plain")
+    with pytest.raises(RangeError, match="clock_hz = 125000000; allowed with some: 50000000"):
+        slow.design(NodeSpec())
+
+
 def test_limits_name_what_is_over_them():
     limits = Limits(lut=10, bram=4.5, dsp=2)
     assert limits.beyond(10, 4.5, 2) == []
@@ -59,9 +80,11 @@ def test_eight_seeds_of_25_minutes_are_tried():
 
 def test_all_boards_of_the_room_are_offered():
     found = boards()
-    assert {"ecpix5", "red_pitaya"} <= set(found)
+    assert {"ecpix5", "red_pitaya", "ulx3s"} <= set(found)
     for name, board in found.items():
-        assert board.name == name and board.says and board.converters
+        assert board.name == name and board.says and board.converters and board.clock
+        for role in board.roles:
+            assert board.spec(role).clock_hz == board.clock_hz
         assert all(link.says for link in board.links)
 
 
@@ -102,12 +125,18 @@ def test_entry_points_are_looked_up_in_the_group_that_the_page_names(monkeypatch
 
 
 def test_a_link_adds_itself_to_the_design():
-    """Both boards' links are in the module that they are given, under a name."""
-    for board in (boards()["ecpix5"], boards()["red_pitaya"]):
+    """The boards' links are in the module that they are given, under a name."""
+    for board in boards().values():
         m = Module()
-        link = board.link("uart").connect(m, Anything())
+        link = board.link("uart").connect(m, Anything(), board.spec("server"))
         inside = [part for part, _ in m._named_submodules.values()]
         assert link in inside and len(inside) == 3  # with both pins' buffers
+
+
+def test_a_serial_port_counts_in_the_clock_of_its_node():
+    for clock_hz in (125_000_000, 62_500_000):
+        uart = serial_port(Module(), Anything(), NodeSpec(clock_hz=clock_hz))
+        assert uart._rates == (clock_hz, 3e6)
 
 
 class Anything:

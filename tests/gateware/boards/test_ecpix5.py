@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In
 from amaranth.sim import Simulator
 from amaranth_boards.ecpix5 import ECPIX585Platform
 
-from shotveil.gateware.boards import ecpix5
+from shotveil.gateware.boards import ecp5, ecpix5
 
 
 class Pins:
@@ -96,7 +96,7 @@ def test_a_code_a_clock_goes_to_the_pins_and_a_word_a_clock_comes_from_them(halv
     simulator.add_clock(8e-9)
     simulator.add_testbench(bench)
     simulator.run()
-    late = ecpix5.WAY + 1
+    late = ecp5.WAY + 1
     assert at_pins == heard == [0] * late + sent[:-late]
 
 

@@ -9,7 +9,15 @@ from shotveil.gateware.digitiser import payloads
 from shotveil.models.digitiser.spec import DigitiserSpec
 
 SPEC, ONE = DigitiserSpec(), DigitiserSpec(quadratures=1)
-LABEL = {"kind": 2, "index": 12, "segment": 4, "odd": 1, "last": 1, "lost": 1, "over": 1, "skip": 1}
+LABEL = {
+    "kind": 2,
+    "index": 12,
+    "segment": 4,
+    "last": 1,
+    "lost": 1,
+    "over": 1,
+    "skip": 1,
+}
 
 
 def widths(layout):

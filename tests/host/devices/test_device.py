@@ -10,13 +10,13 @@ from shotveil.host.devices.device import (
     recognise,
     require_no_plant,
     spec_of_role,
-    standard_specs,
 )
 from shotveil.models.common.checks import RangeError
+from shotveil.models.drive.spec import DriveSpec
 from shotveil.models.host_link.packet import MAX_WORDS
 from shotveil.models.node.ports import ReadPort, WritePort
 from shotveil.models.node.register import Access
-from shotveil.models.node.spec import COMPACT, ROLES, NodeSpec
+from shotveil.models.node.spec import ROLES, NodeSpec
 from tests.host.devices.nodes import model
 
 
@@ -55,7 +55,7 @@ def test_words_that_are_none(backend):
 
 
 def found(spec, **changes):
-    return {**model(spec.role, spec).map.identity, **changes}
+    return {**model(spec.role, spec).map.constants, **changes}
 
 
 @pytest.mark.parametrize(
@@ -64,8 +64,10 @@ def found(spec, **changes):
         ({"id": 0xFFFFFFFF}, "no node of Shotveil .* load the node's bitstream first"),
         ({"version": 2}, "registers of version 2, this host knows version 1; use a newer host"),
         ({"version": 0}, "use a newer bitstream"),
-        ({"spec_hash": 0x1234}, "another spec .00001234; known: server .*build and load"),
+        ({"spec_hash": 0x1234}, "another spec .00001234; expected: server .*build and load"),
         ({"map_hash": 0x1234}, "other registers .map 00001234. though its spec is known"),
+        ({"clock": 124_999_999}, "another spec"),
+        ({"samples_per_symbol": 3}, "constants that no node of this version has .samples_per_symb"),
     ],
 )
 def test_another_node_is_refused_with_advice(changes, advice):
@@ -75,17 +77,30 @@ def test_another_node_is_refused_with_advice(changes, advice):
         recognise(found(NodeSpec(), **changes), "serial:/dev/ttyUSB7")
 
 
-def test_what_a_host_knows_without_being_told():
-    assert set(standard_specs()) == {
-        NodeSpec(role, loopback=loopback, **memories)
-        for memories in ({}, COMPACT)
-        for role in ROLES
-        for loopback in (True, False)
-    }
-    for spec in standard_specs():
+CHOICES = [
+    {},
+    {"loopback": True},
+    {"capture": 1024, "replay": 4096},
+    {"clock_hz": 62_500_000, "dac_bits": 12, "adc_bits": 12},
+    {"samples_per_symbol": 2, "window": 16},
+]
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_a_host_knows_every_node_that_boards_and_builds_can_choose(choice):
+    for role in ROLES:
+        spec = NodeSpec.chosen(role, **choice)
         assert recognise(found(spec), "here") == spec
+        assert recognise(found(spec), "here", spec) == spec
+
+
+def test_a_node_of_another_make_needs_its_spec():
+    own = NodeSpec(drive=DriveSpec(row_capacity=512))
     with pytest.raises(DeviceError, match="another spec"):
-        recognise(found(NodeSpec()), "here", [NodeSpec("client")])
+        recognise(found(own), "here")
+    assert recognise(found(own), "here", own) == own
+    with pytest.raises(DeviceError, match="another spec"):
+        recognise(found(NodeSpec()), "here", NodeSpec("client"))
 
 
 def test_the_role_of_a_url():

@@ -71,8 +71,19 @@ def test_a_url_sets_the_light():
         ("light:server?transmittance=much", "transmittance = 'much'"),
         ("light:server?transmittance=2", "transmittance = 2"),
         ("light:server?delay=1.5", "delay = '1.5'"),
+        ("light:server?samples_per_symbol=3", "samples_per_symbol = 3 cannot be received"),
     ],
 )
 def test_a_url_that_makes_no_sense_is_refused(url, message):
     with pytest.raises(RangeError, match=message):
         open_device(url)
+
+
+def test_the_url_says_how_long_a_symbol_of_the_node_lasts():
+    with open_device("light:server?samples_per_symbol=2&delay=3") as device:
+        assert device.spec == NodeSpec.chosen("server", samples_per_symbol=2)
+        assert device.fibre.settings.delay == 3
+    with open_device("light:server") as device:
+        assert device.spec == SPEC
+    with pytest.raises(RangeError, match="sets 'samples_per_symbol' and is given a spec"):
+        open_device("light:server?samples_per_symbol=2", SPEC)

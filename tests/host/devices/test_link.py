@@ -6,6 +6,7 @@ from shotveil.host.devices.device import DeviceError
 from shotveil.host.devices.link import LinkDevice, open_link
 from shotveil.host.devices.node import Node
 from shotveil.host.devices.transport import LinkLost, Transport
+from shotveil.models.drive.spec import DriveSpec
 from shotveil.models.host_link.packet import MAX_WORDS
 from shotveil.models.node.ports import ReadPort, WritePort
 from shotveil.models.node.spec import NodeSpec
@@ -13,8 +14,9 @@ from tests.host.devices.nodes import Inside, ModelPipe, linked, model
 
 
 def test_a_node_is_recognised_over_the_link():
-    other = NodeSpec(capture=1024)
-    for spec in (NodeSpec("client"), NodeSpec(loopback=True)):
+    other = NodeSpec(drive=DriveSpec(row_capacity=512))
+    slow = NodeSpec.chosen("server", clock_hz=62_500_000, adc_bits=12, samples_per_symbol=2)
+    for spec in (NodeSpec("client"), NodeSpec(loopback=True), NodeSpec(capture=1024), slow):
         link = Transport(ModelPipe(Inside(model(spec.role, spec))), timeout=0.01)
         assert LinkDevice(link, "there").spec == spec
     pipe = ModelPipe(Inside(model("server", other)))

@@ -8,6 +8,7 @@ import pytest
 from shotveil.host.devices.device import DeviceError
 from shotveil.host.devices.record import RecordingDevice, ReplayDevice, ReplayError, open_url
 from shotveil.models.common.checks import RangeError
+from shotveil.models.drive.spec import DriveSpec
 from shotveil.models.node.ports import ReadPort, WritePort
 from shotveil.models.node.spec import NodeSpec
 from tests.host.devices.nodes import ROWS, configured, loop_delay, model
@@ -64,7 +65,7 @@ def test_files_that_are_no_session(tmp_path):
         with pytest.raises(RangeError, match="no record of a session"):
             ReplayDevice(tmp_path / "bad")
     stale = json.loads(head)
-    stale["identity"]["spec_hash"] ^= 1
+    stale["constants"]["spec_hash"] ^= 1
     (tmp_path / "stale").write_text("\n".join([json.dumps(stale), *rest]))
     with pytest.raises(DeviceError, match="another spec"):
         ReplayDevice(tmp_path / "stale")
@@ -87,8 +88,8 @@ def test_each_transaction_is_a_line(tmp_path):
         device.receive(ReadPort.SESSION, 9)
         device.wait(0.0)
     head, *rest = map(json.loads, (tmp_path / "session").read_text().splitlines())
-    assert head["format"] == "shotveil session" and head["version"] == 1
-    assert head["device"] == "model:server" and head["identity"] == dict(device.map.identity)
+    assert head["format"] == "shotveil session" and head["version"] == 2
+    assert head["device"] == "model:server" and head["constants"] == dict(device.map.constants)
     assert rest == [
         {"read": ["arm", "grant"], "answer": [0, 0]},
         {"write": [["grant", 5], ["commit", 1]], "answer": None},
@@ -131,8 +132,11 @@ def test_long_transactions_are_cut_short_in_messages(tmp_path):
     assert len(shown) == 120 and shown.endswith("...")
 
 
-def test_a_replay_needs_the_spec_of_a_node_that_is_not_standard(tmp_path):
-    spec = NodeSpec(capture=1024)
+def test_a_replay_needs_the_spec_of_a_node_of_another_make(tmp_path):
+    slow = NodeSpec(clock_hz=62_500_000)
+    RecordingDevice(model("server", slow), tmp_path / "slow").close()
+    assert ReplayDevice(tmp_path / "slow").spec == slow
+    spec = NodeSpec(drive=DriveSpec(row_capacity=512))
     RecordingDevice(model("server", spec), tmp_path / "own").close()
     with pytest.raises(DeviceError, match="another spec"):
         ReplayDevice(tmp_path / "own")

@@ -4,13 +4,14 @@ import math
 
 import pytest
 
+from shotveil.host.devices.node import Node
 from shotveil.host.devices.registers import Registers
 from shotveil.models.common.checks import RangeError
 from shotveil.models.drive.spec import DriveSpec
 from shotveil.models.host_link.packet import WORD
 from shotveil.models.node.register import Access, Register
-from shotveil.models.node.spec import CLOCK_HZ
-from tests.host.devices.nodes import BACKENDS
+from shotveil.models.node.spec import CLOCK_HZ, NodeSpec
+from tests.host.devices.nodes import BACKENDS, DIGITISER, DRIVE, model
 
 
 @pytest.fixture(params=BACKENDS)
@@ -119,3 +120,15 @@ def test_rounding_is_to_the_nearest():
         assert step.to_raw(value) == raw
     wide = Register("wide", 2 * WORD, Access.SETTING, "")
     assert wide.to_raw(2**63 + 1) == 2**63 + 1  # no float in between
+
+
+def test_seconds_are_counted_in_the_clock_of_the_node():
+    slow = NodeSpec(clock_hz=62_500_000)
+    with Node(model("server", slow)) as node:
+        assert node.registers.loop_delay.set(2e-6, "s") == pytest.approx(2e-6)
+        assert node.registers.loop_delay.get() == 125
+        assert node.registers.drive_guard.set(16 / 62.5e6 * 4, "s") == pytest.approx(1.024e-6)
+        got = node.configure(DRIVE, DIGITISER, watchdog=0.5, trigger_delay=4e-6)
+        assert got["watchdog"] == pytest.approx(0.5, abs=(1 << 16) / 62.5e6)
+        assert node.device.read("watchdog") == round(0.5 * 62.5e6 / (1 << 16))
+        assert node.device.read("trigger_delay") == 250

@@ -25,7 +25,7 @@ def test_frames_hold_references_and_rows():
     frames = framed(layout, rows, 3.0)
     slots = layout.slots()
     np.testing.assert_array_equal(frames[:, slots == Slot.ROW], rows)
-    assert frames[1, slots == Slot.PILOT].tolist() == [3 + 3j, 3 - 3j, 3 + 3j]
+    assert frames[1, slots == Slot.PILOT].tolist() == [3 + 3j, 3 - 3j, -3 - 3j]
     assert not frames[:, slots >= Slot.VACUUM].any()
     np.testing.assert_allclose(np.abs(frames[:, slots == Slot.PREAMBLE]), 3 * np.sqrt(2))
 

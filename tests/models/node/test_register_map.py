@@ -13,7 +13,7 @@ from shotveil.models.digitiser.phase_lock import PhaseLockSettings
 from shotveil.models.digitiser.spec import DigitiserSettings
 from shotveil.models.drive.spec import DriveSettings, registers
 from shotveil.models.node.register import Access, RegisterRole
-from shotveil.models.node.register_map import register_map
+from shotveil.models.node.register_map import WATCHDOG_TICK, register_map, spec_of
 from shotveil.models.node.spec import ROLES, NodeSpec
 
 ROOT = Path(__file__).parents[3]
@@ -124,8 +124,8 @@ def test_roles(role):
 def test_a_role_changes_no_bitstream():
     """How a host reads a bit is no matter of the node, whose identity it therefore is not in."""
     assert {r: register_map(s).identity["map_hash"] for r, s in SPECS.items()} == {
-        "server": 0x581BE4B2,
-        "client": 0xD08B2BA9,
+        "server": 0x6BE18989,
+        "client": 0xFD195768,
     }
 
 
@@ -177,3 +177,23 @@ def test_that_test_can_fail(line, tmp_path):
     path = tmp_path / "culprit.py"
     path.write_text(line)
     assert list(addresses(path)) == [1]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_clock_of_a_node_is_what_its_times_are_counted_in(role):
+    for clock_hz in (125_000_000, 62_500_000):
+        known = register_map(NodeSpec(role, clock_hz=clock_hz))
+        assert known.constants["clock"] == clock_hz
+        assert known["watchdog"].to_raw(1.0) == round(clock_hz / WATCHDOG_TICK)
+        assert known["watchdog"].to_physical(known["watchdog"].reset) == pytest.approx(1, rel=1e-3)
+        assert known["trigger_delay"].to_raw(1e-6) == round(clock_hz * 1e-6)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_constants_tell_all_that_a_build_chose(role):
+    chosen = NodeSpec.chosen(
+        role, samples_per_symbol=2, dac_bits=12, adc_bits=10, clock_hz=80_000_000, loopback=True,
+        capture=64, replay=4096, window=4,
+    )  # fmt: skip
+    for spec in (chosen, NodeSpec(role)):
+        assert spec_of(register_map(spec).constants) == spec

@@ -48,10 +48,10 @@ def test_references():
     used = (slots == Slot.PREAMBLE) | (slots == Slot.PILOT)
     assert np.all(np.abs(signs[:, used]) == 1)
     assert not signs[:, ~used].any()
-    # +45°, −45°, +45°, … whatever lies between.
+    # +45°, −45°, then the opposite of both, … whatever lies between: their mean is zero.
     i, q = signs[:, slots == Slot.PILOT]
-    assert np.all(i == 1)
-    assert q.tolist() == [1, -1] * 4
+    assert i.tolist() == [1, 1, -1, -1] * 2
+    assert q.tolist() == [1, -1, -1, 1] * 2
     np.testing.assert_array_equal(signs[:, 16:20], signs[:, :4])
 
 

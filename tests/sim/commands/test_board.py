@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from shotveil.gateware.boards.board import boards as boards_of_all_packages
 from shotveil.gateware.boards.ecpix5 import ECPIX5
 from shotveil.gateware.boards.red_pitaya import RED_PITAYA
 from shotveil.sim.commands import board as command
@@ -15,8 +16,8 @@ def built(monkeypatch):
     """What is asked to be built; each build tells a line and gives two nodes."""
     asked = []
 
-    def build_all(board, roles, loopback, link, seeds, tell):
-        asked.append((board, roles, loopback, link, seeds))
+    def build_all(board, roles, loopback, link, seeds, tell, samples_per_symbol):
+        asked.append((board, roles, loopback, link, seeds, samples_per_symbol))
         tell("seed 1: too slow")
         yield "server", "seed 2: clk 126.0 of 125 MHz"
         yield "client", "seed 1: clk 130.0 of 125 MHz"
@@ -33,7 +34,7 @@ def test_nodes_are_told_as_they_are_built_and_attempts_on_the_other_stream(lab, 
         "seed 1: too slow\n",
     )
     ((board, *how),) = built
-    assert board is ECPIX5 and how == [(), False, "", ()]
+    assert board is ECPIX5 and how == [(), False, "", (), 4]
 
 
 def test_one_json_object(lab, built):
@@ -51,8 +52,11 @@ def test_one_json_object(lab, built):
 
 def test_options_say_what_is_built(lab, built):
     options = ["--role", "client", "--role", "server", "--loopback", "--link", "usb"]
-    assert lab("board", "ecpix5", *options, "--seed", 5, "--seed", 0)[0] == 0
-    assert built[0][1:] == (("client", "server"), True, "usb", (5, 0))
+    assert (
+        lab("board", "ecpix5", *options, "--seed", 5, "--seed", 0, "--samples-per-symbol", 2)[0]
+        == 0
+    )
+    assert built[0][1:] == (("client", "server"), True, "usb", (5, 0), 2)
     code, _, err = lab("board", "ecpix5", "--role", "judge")
     assert code == 2 and "'judge' is not one of 'server', 'client'" in err and len(built) == 1
 
@@ -70,10 +74,11 @@ def test_what_cannot_be_built_is_exit_code_1(lab, monkeypatch, error):
 
 
 def test_other_words_make_it_name_boards_and_links(lab, built):
-    assert set(command.names()) == {"ecpix5", "red_pitaya"}
+    known = ", ".join(boards_of_all_packages())
+    assert set(command.names()) == set(boards_of_all_packages()) >= {"ecpix5", "red_pitaya"}
     assert command.links() == ["ethernet", "uart", "usb"]
     assert lab("board", "any") == (
-        2, "", "shotveil: board = 'any' is none of ecpix5, red_pitaya\n",
+        2, "", f"shotveil: board = 'any' is none of {known}\n",
     )  # fmt: skip
     assert lab("board", "ecpix5", "--link", "thread") == (
         2, "", "shotveil: link = 'thread' is none of ethernet, uart, usb\n",

@@ -42,7 +42,7 @@ FREE = ["--server-port", 0, "--client-port", 0]
 def test_an_ideal_loop_by_default(lab, lit):
     code, out, err = lab("light", *FREE)
     calibrated, (nodes, listeners, names) = lit
-    assert calibrated == ("calibrated", 1.3, 24.0, Impairments(), 1, 2000)
+    assert calibrated == ("calibrated", 1.3, 24.0, Impairments(), 1, 2000, 4)
     (_, server), (_, client) = names
     assert nodes == "nodes on the table" and (code, err) == (0, "")
     assert out == (
@@ -54,11 +54,12 @@ def test_an_ideal_loop_by_default(lab, lit):
 
 def test_options_say_what_stands_on_the_table(lab, lit, tmp_path):
     table = ["--gain", 1.5, "--full-scale", 12, "--seed", 7, "--record-frames", 300]
+    table += ["--samples-per-symbol", 2]
     loss = ["--impairments", "realistic", "--transmittance", 0.25, "--excess-noise", 0.125]
     code, out, _ = lab("light", *FREE, *table, *loss, "--calibration", tmp_path)
     made = work.impaired("realistic", 0.25, 0.125)
     assert made.transmittance == pytest.approx(0.25) and made.excess_noise == 0.125
-    assert lit[:2] == [("calibrated", 1.5, 12.0, made, 7, 300), ("saved", tmp_path)]
+    assert lit[:2] == [("calibrated", 1.5, 12.0, made, 7, 300, 2), ("saved", tmp_path)]
     assert code == 0 and out.startswith("loop of 6.02 dB, gain 1.5, full scale 12 √SNU\n")
 
 

@@ -60,14 +60,14 @@ def test_a_server_without_delay_by_default(lab, served):
 
 def test_options_say_which_node_and_where(lab, served):
     code, out, err = lab("node", "--port", 0, "--role", "client", "--delay", 9, "--host",
-                         "127.0.0.2", "--json")  # fmt: skip
+                         "127.0.0.2", "--samples-per-symbol", 2, "--json")  # fmt: skip
     ((spec, plant, _, (host, port)),) = served
     at = f"tcp:127.0.0.2:{port}"
     assert (code, err, host) == (0, "", "127.0.0.2")
     assert [json.loads(line) for line in out.splitlines()] == [
         {"event": "ready", "role": "client", "device": at}, {"event": "stopped", "device": at},
     ]  # fmt: skip
-    assert spec == NodeSpec(role="client") and plant == (spec, 9)
+    assert spec == NodeSpec.chosen("client", samples_per_symbol=2) and plant == (spec, 9)
 
 
 def test_the_usual_port_is_that_of_instruments(defaults):

@@ -44,6 +44,7 @@ def test_a_task_goes_through_the_nodes(name, small_network, monkeypatch):
     [
         ({"backend": "optics"}, "backend = 'optics' is none of model, rtl"),
         ({"impairments": "none"}, "impairments = 'none' is none of ideal, realistic"),
+        ({"samples_per_symbol": 3}, "samples_per_symbol = 3 cannot be received; allowed: 2 and 4"),
     ],
 )
 def test_refuses(options, message, small_network):

@@ -163,3 +163,13 @@ def test_a_table_is_calibrated_within_what_receivers_hold():
         light.calibrate(GAIN, 60.0, Impairments())
     dim = replace(Impairments(), transmittance_back=0.25)
     assert light.brightest(dim) == pytest.approx(2 * light.brightest(Impairments()))
+
+
+def test_the_delay_of_a_fibre_is_the_same_whatever_symbols_last():
+    """It is found in samples, less a frame, which is shorter with 2 samples a symbol."""
+    delays = {}
+    for samples in (2, 4):
+        made = light.calibrate(GAIN, 12.0, Impairments(), 1, 100, samples)
+        assert made.table.samples_per_symbol == samples
+        delays[samples] = made.server.delay
+    assert delays[2] == delays[4]

@@ -339,3 +339,13 @@ def test_nodes_may_be_of_other_sizes():
     assert nodes.server.spec is server and nodes.client.spec is client
     nodes = LiveNodes(Table(GAIN, 24.0))
     assert (nodes.server.spec, nodes.client.spec) == (SERVER, CLIENT)
+
+
+def test_nodes_have_the_samples_a_symbol_of_their_table(monkeypatch):
+    monkeypatch.setattr(live, "Party", lambda spec: SimpleNamespace(spec=spec))
+    for samples in (2, 4):
+        nodes = LiveNodes(Table(GAIN, 24.0, samples_per_symbol=samples))
+        for party in (nodes.server, nodes.client):
+            assert party.spec == NodeSpec.chosen(party.spec.role, samples_per_symbol=samples)
+    own = NodeSpec("server", capture=64)
+    assert LiveNodes(Table(GAIN, 24.0), own).server.spec is own

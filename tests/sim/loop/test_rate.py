@@ -26,6 +26,9 @@ def test_the_slower_node_sets_the_clock_and_converters_limit_it():
     assert fast.hertz == CLOCK_HZ and "node client placed at 128 MHz" in fast.source
     slow = {**PLACED, "node server": {"mhz": [118.5, 131.0]}}
     assert placed_clock({"ecp5": slow}).hertz == 118.5e6
+    assert placed_clock({"ecp5": PLACED}, clock_hz=62_500_000).hertz == 62.5e6
+    two = {"node server, 2 samples": {"mhz": [99.0]}, "node client, 2 samples": {"mhz": [120.0]}}
+    assert placed_clock({"ecp5": {**PLACED, **two}}, 2).hertz == 99e6
     alone = placed_clock({"ecp5": {"node server": PLACED["node server"]}})
     assert alone.hertz == CLOCK_HZ and "node client not placed" in alone.source
 
