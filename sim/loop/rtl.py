@@ -126,11 +126,8 @@ def play(
                 lead_in=s.lead_in,
                 offset=offset,
             )
-            rows = light.rows[s.lead_in :]
-            fits = rows[:, 0].size <= node.room_behind()
-            stored = node.load_rows(rows) if fits else None
             start("server", "client")
-            found["server"] = node.play_slots(stored.slots()) if stored else node.play(rows)
+            found["server"] = node.play(light.rows[s.lead_in :])
     finally:
         lockstep.leave("server")
         thread.join(PATIENCE)
@@ -175,9 +172,7 @@ def node_specs(loop: Loop) -> dict[str, NodeSpec]:
     symbols = -(-samples // s.drive.samples_per_symbol)
     replay = max(NodeSpec.replay, 1 << (symbols - 1).bit_length())
     return {
-        "server": NodeSpec(
-            role="server", drive=s.drive, digitiser=s.server, replay=replay, store=s.store
-        ),
+        "server": NodeSpec(role="server", drive=s.drive, digitiser=s.server, replay=replay),
         "client": NodeSpec(role="client", drive=s.drive, digitiser=s.client),
     }
 
