@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import cocotb
@@ -19,11 +18,10 @@ from shotveil.sim.benches.coverage import point
 from shotveil.sim.benches.host import LAYOUT, Converters, host_of, receiver, small
 from shotveil.sim.engines.cocotb_bench import CocotbBench
 
-SPEC = replace(small("server"), store=1024)
+SPEC = small("server")
 DRIVE = DriveSettings(layout=LAYOUT, reference=0.5)
 
-batch_kind = point("batch", "whole", "beyond the grant", "after a host that died",
-                   "of slots", "of slots with decoys", "with a slot that is refused")  # fmt: skip
+batch_kind = point("batch", "whole", "beyond the grant", "after a host that died")
 seen = point("what the host reads", "sums", "inference values", "matched frames")
 
 
@@ -86,48 +84,5 @@ async def batches_equal_the_model(dut: Any) -> None:
         rows = rows_of(bench, 1)
         compare(node.play(rows), converters, rows)
         batch_kind("after a host that died")
-
-    await host()
-
-
-@cocotb.test(timeout_time=20, timeout_unit="ms")
-async def rows_that_stay_are_played_as_the_model_plays_them(dut: Any) -> None:
-    """Slots in any order, decoys that take each other's place, and what is refused before light."""
-    bench = await CocotbBench(dut, component()).begin()
-    converters = Converters(bench, SPEC)
-
-    @bridge
-    def host() -> None:
-        node = opened(bench)
-        rows = rows_of(bench, 4)
-        weights = node.load_rows(rows)
-        order = [2, 0, 2, 3]
-        compare(node.play_slots(weights.slots(order)), converters, rows[order])
-        batch_kind("of slots")
-        for _ in range(2):
-            drawn = rows_of(bench, 2)
-            decoys = node.load_rows(drawn, behind=weights)
-            converters.frames.clear()
-            slots = [*decoys.slots([1]), *weights.slots([3]), *decoys.slots([0])]
-            batch = node.play_slots(slots)
-            compare(batch, converters, np.stack([drawn[1], rows[3], drawn[0]]))
-        batch_kind("of slots with decoys")
-
-        device = node.device
-        converters.frames.clear()
-        device.write(store_play=1)
-        device.strobe("restart", "clear")
-        device.send(WritePort.SLOTS, [0, decoys.end - LAYOUT.row + 1, 0])
-        device.write(arm=1, grant=3)
-        device.strobe("start")
-        assert device.read("store_refused_slot") == decoys.end - LAYOUT.row + 1
-        assert node.registers.state.get() == "idle" and not converters.frames
-        batch_kind("with a slot that is refused")
-        compare(node.play_slots(weights.slots([1])), converters, rows[1:2])
-
-        node = opened(bench)  # another host
-        assert node.device.read("store_loaded") == 0
-        converters.frames.clear()
-        compare(node.play(rows[:1]), converters, rows[:1])
 
     await host()

@@ -127,11 +127,8 @@ def play(
                 lead_in=s.lead_in,
                 offset=offset,
             )
-            rows = light.rows[s.lead_in :]
-            fits = rows[:, 0].size <= node.room_behind()
-            stored = node.load_rows(rows) if fits else None
             start("server", "client")
-            found["server"] = node.play_slots(stored.slots()) if stored else node.play(rows)
+            found["server"] = node.play(light.rows[s.lead_in :])
     finally:
         lockstep.leave("server")
         thread.join(PATIENCE)
@@ -190,9 +187,7 @@ def node_specs(loop: Loop) -> dict[str, NodeSpec]:
     symbols = -(-samples // s.drive.samples_per_symbol)
     replay = max(NodeSpec.replay, 1 << (symbols - 1).bit_length())
     return {
-        "server": NodeSpec(
-            "server", s.drive, s.server, replay=replay, store=s.store, clock_hz=s.clock_hz
-        ),
+        "server": NodeSpec("server", s.drive, s.server, replay=replay, clock_hz=s.clock_hz),
         "client": NodeSpec("client", s.drive, s.client, clock_hz=s.clock_hz),
     }
 

@@ -1,7 +1,6 @@
 """The compiled gateware of both nodes in the loop, against the bit-true models."""
 
 import time
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -55,23 +54,6 @@ def short_loop():
     loop = Loop(Network("part", (Layer(weights),)), realistic(1.3, 2.4))
     (xi,), _ = directions(load_mnist(None, "test")[0][:1])
     return loop, xi
-
-
-def test_rows_that_stay_at_the_node_give_what_the_models_give():
-    loop, xi = short_loop()
-    kept = Loop(loop.network, replace(loop.settings, store=4096))
-    specs = [rtl.node_specs(each)["server"] for each in (kept, loop)]
-    assert [spec.store for spec in specs] == [4096, 0]
-    records = loop.records(4)
-    played = []
-    play_slots = Node.play_slots
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Node, "play_slots", lambda *a: (played.append(a), play_slots(*a))[1])
-        got = rtl.play(kept, 0, xi, np.random.default_rng(3), records.offsets[0])
-    own = loop.play(0, xi, records, np.random.default_rng(3))
-    assert len(played) == 1 and got.server.rows_sent == 3
-    assert np.array_equal(got.server.session, own.sums.sum(axis=0))
-    assert np.array_equal(got.values, own.client.received.inference[0][-3:])
 
 
 @pytest.mark.parametrize(("columns", "replay"), [(784, 8192), (6145, 16_384)])
