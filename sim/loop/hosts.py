@@ -44,7 +44,7 @@ MARGIN = 3  # rows before a batch's end in which no setting is written any more
 BATCHES = 6  # different rows for each layout
 BLOCK = 128  # clocks
 LONGEST_WAIT = 40  # blocks until the next host comes
-BYTES = 9000  # more than a host sends for a batch
+BYTES = 7000  # about what a host sends until its batch plays
 
 
 class Wrong(AssertionError):
