@@ -129,7 +129,7 @@ def _dies(pipe: NodePipe, left: int, rng: np.random.Generator) -> bool:
         node = _node(Mortal(pipe, left))
         _configured(node, layout)
         node.play(rows)
-    except DeviceError:
+    except (DeviceError, LinkLost):
         return True
     return False
 

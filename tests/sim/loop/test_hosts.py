@@ -30,6 +30,14 @@ def test_other_rows_than_those_of_the_host_are_found(monkeypatch):
         hosts.run(9, np.random.default_rng(2))
 
 
+def test_a_host_may_die_within_its_first_word():
+    class Deaf:
+        def write(self, data):
+            assert len(data) == 3
+
+    assert hosts._dies(Deaf(), 3, np.random.default_rng(1))
+
+
 def test_a_number_of_kills_is_needed():
     with pytest.raises(RangeError, match="kills = 0"):
         hosts.run(0, np.random.default_rng(1))
