@@ -26,6 +26,11 @@ EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
             "one bit drives it, so the second is always zero, and any bit that is high hides"
         ),
     },
+    "models/host_link/wire.py": {
+        ("elif kind == 3:", "elif kind != 3:"): (
+            "two kinds of damage that are as likely change places"
+        ),
+    },
     "gateware/digitiser/phase_lock.py": {
         ("with m.Elif(clock[5:10].any()):", "with m.Elif(clock[6:10].any()):"): (
             "the product is taken four clocks later, of which the multiplier needs three"

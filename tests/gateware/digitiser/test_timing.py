@@ -49,6 +49,27 @@ def test_of_two_equal_powers_the_first_is_the_peak():
     check(AmaranthBench(Synchroniser(spec)), [case])
 
 
+@pytest.mark.parametrize("amplitudes", [(1600, 900), (900, 1600)])
+def test_the_search_keeps_the_largest_peak_of_a_period(amplitudes):
+    """Whichever of two preambles comes first, frames are those of the stronger one."""
+    spec, count = bit_true.SPECS[2], 6
+    symbol = spec.samples_per_symbol
+    setup = DigitiserSettings(layout=SHORT, pilot=1 << 14, minimum=1 << 16)
+    period = np.zeros((2, setup.period), np.int64)
+    places = 40, 40 + setup.period // 2
+    for at, amplitude in zip(places, amplitudes, strict=True):
+        code = np.repeat(amplitude * spec.code, symbol, axis=1)
+        period[:, at : at + code.shape[1]] = code
+    samples = np.tile(period, count)
+    case = synchroniser_case(spec, setup, samples, np.zeros(samples.shape[1], np.bool_))
+    (marks,) = np.nonzero(case.expected["o"]["mark"])
+    strongest = places[int(np.argmax(amplitudes))] + 16 * symbol + spec.delay
+    assert len(marks) >= count - 3
+    away = (marks - strongest) % setup.period
+    assert np.all(np.minimum(away, setup.period - away) < 6 * symbol)
+    check(AmaranthBench(Synchroniser(spec)), [case])
+
+
 def test_a_judgement_must_be_over_when_the_frame_starts():
     with pytest.raises(AssertionError):
         Timing(DigitiserSpec(), lag=100)

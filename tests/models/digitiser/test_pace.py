@@ -67,3 +67,9 @@ def test_what_piles_up_slowly_is_refused_too():
     assert spec.waiting(layout, SIGNAL_RECORD) >= spec.symbol_fifo
     longer = FrameLayout(preamble=16, row=192, pilot_spacing=22, guard=40)
     assert spec.waiting(longer, SIGNAL_RECORD) < 64
+
+
+def test_what_grows_from_frame_to_frame_counts_as_lost_though_it_still_fits():
+    """36 of 64 symbols wait at most in these frames, and more in each than in the one before."""
+    assert wait(row=48, pilots=2, pilot_spacing=16, vacuum=1) == 64
+    assert wait(row=48, pilots=2, pilot_spacing=16, vacuum=1, guard=60) < 36

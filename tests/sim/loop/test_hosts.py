@@ -30,6 +30,17 @@ def test_other_rows_than_those_of_the_host_are_found(monkeypatch):
         hosts.run(9, np.random.default_rng(2))
 
 
+def test_a_host_may_die_within_its_first_word():
+    class Deaf:
+        heard = b""
+
+        def write(self, data):
+            self.heard += data
+
+    pipe = Deaf()
+    assert hosts._dies(pipe, 3, np.random.default_rng(1)) and len(pipe.heard) == 3
+
+
 def test_a_number_of_kills_is_needed():
     with pytest.raises(RangeError, match="kills = 0"):
         hosts.run(0, np.random.default_rng(1))
