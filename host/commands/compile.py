@@ -33,6 +33,9 @@ def _kinds() -> Iterable[str]:
     return KINDS
 
 
+KINDS = (".onnx", ".npz", "")  # of files that hold a model; shipped networks have names
+
+
 @click.command()
 @click.argument("model", type=FILE)
 @click.option(
@@ -164,6 +167,12 @@ def compile(
         meant = Task(task, threshold, tuple(classes.split(",")) if classes else ())
     elif classes or threshold:
         raise RangeError("--classes or --threshold is given without --task; allowed: with it")
+    if model.suffix not in KINDS:
+        raise RangeError(
+            f"model {model} ends in {model.suffix!r}; allowed: an ONNX file (.onnx), or a network "
+            "(.npz, or a name); from Python, shotveil.compile takes a PyTorch module or a "
+            "scikit-learn estimator as well"
+        )
     inputs, labels = load_samples(data, "test", label)
     further = None
     if finetune is not None:

@@ -97,3 +97,11 @@ def test_wrong_options_are_told_in_one_line(folder, capsys, options, message):
     code, out, err = run(f"compile m.onnx {options}", capsys)
     assert code == 2 and message in err and not out
     assert len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["model.pt", "model.h5", "model.safetensors", "model.pkl"])
+def test_a_file_of_another_tool_is_refused_by_what_is_allowed(folder, capsys, name):
+    Path(name).write_bytes(b"\x80\x04")
+    code, out, err = run(f"compile {name} --samples s.npz", capsys)
+    assert code == 2 and not out and len(err.splitlines()) == 1
+    assert f"model {name} ends in" in err and "an ONNX file (.onnx)" in err
