@@ -20,7 +20,7 @@ from shotveil.gateware.formal.deep_fifo import follow, inside
 from shotveil.gateware.formal.proof import Bug, Proof
 from shotveil.models.drive.spec import DriveSpec
 from shotveil.models.node.sequencer import MARGIN
-from shotveil.models.signal.frame import FrameLayout, Slot
+from shotveil.models.signal.frame import PILOTS, FrameLayout, Slot
 
 SPEC = DriveSpec(row_capacity=4)
 LAYOUTS = (
@@ -31,11 +31,12 @@ LAYOUTS = (
 )
 COUNT = 4  # bits of the counters of symbols, more than what can be under way
 LENGTH = SPEC.length_width
+GROUP = (len(PILOTS) - 1).bit_length()  # bits of the number of the next pilot
 
 # What the sequencer's registers hold while it plays one symbol of a frame.
 STEP = data.StructLayout(
     {
-        "section": 3, "left": LENGTH, "row_left": LENGTH, "row_done": 1, "group": 1, "code": 4,
+        "section": 3, "left": LENGTH, "row_left": LENGTH, "row_done": 1, "group": GROUP, "code": 4,
         "rows_to_come": 3, "last": 1, "i": 16, "q": 16,
     }
 )  # fmt: skip
@@ -46,7 +47,7 @@ INSIDE = {
     "last": (1, "dut.last"),
     "row_left": (LENGTH, "dut.row_left"),
     "row_done": (1, "dut.row_done"),
-    "group": (1, "dut.group"),
+    "group": (GROUP, "dut.group"),
     "code": (4, "dut.code"),
     "opening": (1, "dut.opening"),
     "blanked": (1, "dut.blanked"),
@@ -79,7 +80,7 @@ def steps(layout: FrameLayout) -> list[dict[str, int]]:
                 "left": run - 1,
                 "row_left": (layout.row - 1 - begun * spacing) % (1 << LENGTH),
                 "row_done": int(finished),
-                "group": pilots % 2,
+                "group": pilots % len(PILOTS),
                 "code": n % 16,
                 "rows_to_come": layout.row - rows,
                 "last": int(n == layout.length - 1),

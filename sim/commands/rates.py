@@ -23,8 +23,8 @@ from shotveil.sim.commands._options import EXTRA, f2_option, gain_option
 @click.option(
     "--lead-in",
     type=int,
-    help="Number of frames before each layer, in which the receivers lock (4 to 4096); by default "
-    "that of the nodes.",
+    show_default="that of the nodes",
+    help="Number of frames before each layer, in which the receivers lock (from 4 to 4096).",
 )
 @json_option
 def rates(

@@ -88,7 +88,7 @@ def accuracy(seed):
     from shotveil.models.networks.network import load_network
     return run(load_network("mnist-head"), Link(gain=1.3, photons=6), images=20, seed=seed).summary
 
-if __name__ == "__main__":
+if __name__ == '__main__':
     context = multiprocessing.get_context(sys.argv[1])
     with context.Pool(2) as pool:
         found = pool.map(accuracy, [1, 2])

@@ -50,7 +50,7 @@ def verilator(name, spec):
 def in_amaranth(name, quadratures, specs=SPECS):
     """A few cases; also with pauses, where that is not slow: then it is done as Verilog."""
     spec = specs[quadratures]
-    settings_fit(BLOCKS[name].component(spec), quadratures)
+    settings_fit(BLOCKS[name].component(DigitiserSpec(quadratures=quadratures)), quadratures)
     given = small(name, spec)
     check(AmaranthBench(BLOCKS[name].component(spec)), given)
     if name not in ("chain", "synchroniser", "correlator"):
@@ -58,7 +58,7 @@ def in_amaranth(name, quadratures, specs=SPECS):
 
 
 def settings_fit(component, quadratures):
-    """The ports for settings and status are as wide as the registers that are wired to them."""
+    """The ports of a component as nodes have it are as wide as the registers wired to them."""
     known = register_map(NodeSpec(role="server" if quadratures == 2 else "client"))
     ports = component.signature.members
     names = {name for name in ports if f"digitiser_{name}" in known and ports[name].is_port}

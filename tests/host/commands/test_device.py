@@ -104,7 +104,7 @@ def test_a_node_of_another_spec_is_refused(capsys, tmp_path):
     (tmp_path / "session").write_text(text.replace(f'"spec_hash":{ours}', '"spec_hash":4660', 1))
     code, said = run(capsys, "info", f"replay:{tmp_path / 'session'}")
     assert code == 2
-    assert "was built from another spec (00001234; known: server" in said.err
+    assert "was built from another spec (00001234; expected: server" in said.err
     assert "build and load its bitstream anew with this version" in said.err
 
 

@@ -121,9 +121,9 @@ def test_cases_repeat_by_their_seed_and_ask_for_what_they_expect(name):
     for one, other in zip(cases, again, strict=True):
         assert {*one.run.settings, *one.run.inputs, *one.run.due, *one.status} <= ports
         assert one.run.settings == other.run.settings and one.status == other.status
-        n = one.run.due["o"]
-        for values in one.run.inputs["i"].values():
-            assert len(values) == n  # a word of outputs for each of inputs
+        if name != "row_store":  # which keeps what it is given
+            for values in one.run.inputs["i"].values():
+                assert len(values) == one.run.due["o"]  # a word of outputs for each of inputs
         for stream_name, expected in one.expected.items():
             parts = expected if isinstance(expected, dict) else {"": expected}
             others = other.expected[stream_name]

@@ -26,7 +26,7 @@ def test_formal(lab, monkeypatch):
     assert code == 1 and not found["passed"]
     assert [entry["yes"] for entry in found["answers"]] == [True, False]
     code, _, err = lab("formal", "nothing")
-    assert code == 2 and "proof = 'nothing' is none of credits, framing" in err
+    assert code == 2 and "proof = 'nothing' is none of credits, endpoint, framing" in err
 
 
 def test_all_that_holds_is_exit_code_0(lab, monkeypatch):
