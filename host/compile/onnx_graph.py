@@ -81,6 +81,11 @@ class OnnxSource:
         few = sample[: self._batch or 2]
         self._output = self._chosen_output(given, output)
         self._shapes = self._observed(few)
+        if self._output not in self._shapes:
+            raise RangeError(
+                f"output {self._output!r} of the model is a constant; allowed: one that depends on "
+                "the input"
+            )
         self._images = len(few)
         self._why: dict[int, str] = {}  # why a node that looks linear is none
         self._places = list(self._found())

@@ -34,7 +34,7 @@ def require(
     lowest: Any
     highest: Any
     plain = False
-    if type(value) in (int, float):
+    if type(value) is float or (type(value) is int and value.bit_length() < 1024):
         plain = math.isfinite(value) and (not integer or value == round(value))
         lowest = highest = value
     else:

@@ -308,7 +308,8 @@ class Npz:
         except RangeError:
             raise
         except (*_DAMAGED, KeyError, TypeError, RuntimeError) as error:  # encrypted: RuntimeError
-            raise file.refused(f"is damaged at {name}: {error}", "a whole .npz") from None
+            said = str(error)[:200]  # it may hold a name of 65,535 letters
+            raise file.refused(f"is damaged at {name}: {said}", "a whole .npz") from None
 
 
 def _repeated(names: Sequence[str]) -> str | None:

@@ -140,6 +140,11 @@ def test_models_that_cannot_be_run_are_refused(tmp_path):
     ]
     with pytest.raises(RangeError, match="value c of the model has 1,099,511,627,776 elements"):
         OnnxSource(onnx_model(bomb, (2,), (2,), s=np.array([1 << 20, 1 << 20])), f32(1, 2))
+    constant = onnx_model(
+        [node("Gemm", ["x", "w"], ["z"], "dense")], (2,), (4,), w=f32(2, 4), y=f32(1, 4)
+    )
+    with pytest.raises(RangeError, match="output 'y' of the model is a constant"):
+        OnnxSource(constant, f32(1, 2))
     strange = [node("Conjure", ["x"], ["y"], "hat")]
     with pytest.raises(RangeError, match="Conjure"):
         OnnxSource(onnx_model(strange, (2,), (2,)), f32(1, 2))

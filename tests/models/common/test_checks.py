@@ -80,3 +80,9 @@ def test_what_is_no_number_is_said_to_be_none():
     for value in (float("nan"), float("-inf"), np.array([0.0, np.nan]), np.array([np.inf])):
         with pytest.raises(RangeError, match=r"x = (nan|-inf|inf) is outside"):
             require("x", value)
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**400)])
+def test_a_whole_number_beyond_all_floats_is_refused_like_any_other(value):
+    with pytest.raises(RangeError, match=r"size = -?10{60,}"):
+        require("size", value, at_least=0, at_most=9, integer=True)
