@@ -1,6 +1,7 @@
 """What all tests share: the profile of property tests, the seed of their order, small networks."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, settings
 from shotveil.models.networks.network import Layer, Network
 
 ROOT = Path(__file__).parents[1]
+ROOMS = ("models", "gateware", "host", "sim")
 
 # No load of the machine can fail these: no example has a deadline, none counts as too slow to draw.
 # The examples are the same each time, so that a change fails by what it changed; whoever hunts
@@ -45,7 +47,7 @@ class PackageTree:
     def __init__(self, folder):
         self.folder = folder
         (folder / "shotveil").mkdir()
-        for name in ("models", "gateware", "host", "sim"):
+        for name in ROOMS:
             (folder / "shotveil" / name).symlink_to(ROOT / name)
         (folder / "shotveil/__init__.py").symlink_to(ROOT / "host/shotveil/__init__.py")
 
@@ -78,3 +80,18 @@ class PackageTree:
 def package_tree(tmp_path):
     """A package to which a test adds files."""
     return PackageTree(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def copied_package():
+    """Copies the package, or some of its rooms, into a folder; gives its place there."""
+
+    def copied(folder, rooms=ROOMS):
+        package = folder / "shotveil"
+        for room in rooms:
+            left_out = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / room, package / room, ignore=left_out)
+        shutil.copy(ROOT / "host/shotveil/__init__.py", package)
+        return package
+
+    return copied

@@ -21,10 +21,9 @@ from shotveil.host.verification.assumptions import (
     rise_evidence,
 )
 from shotveil.host.verification.evidence import HonestNoise, excess_evidence, loss_evidence
+from shotveil.host.verification.levels import limit_of
 from shotveil.models.link.encoding import Real
 from shotveil.models.link.statistics import SymbolStatistics
-
-TESTS = 5  # of a session's monitor where the receiver forms fine sums; they share its false alarms
 
 Sums = tuple[SymbolStatistics, SymbolStatistics]
 """The sums over the rows measured in X, and over those measured in P."""
@@ -74,7 +73,7 @@ def judged(
 
     The sums are arrays (sessions,), and those of groups (sessions, groups).
     """
-    limit = math.log(TESTS / false_alarm_probability)
+    limit = limit_of(false_alarm_probability, fine=True)
     found = np.full(sessions, math.inf)
     by: Counter[str] = Counter()
     for images, (x, p), groups in sums:

@@ -33,7 +33,7 @@ def _kinds() -> Iterable[str]:
     return KINDS
 
 
-KINDS = (".onnx", ".npz", "")  # of files that hold a model; shipped networks have names
+SUFFIXES = (".onnx", ".npz", "")  # of files that hold a model; shipped networks have names
 
 
 @click.command()
@@ -167,7 +167,7 @@ def compile(
         meant = Task(task, threshold, tuple(classes.split(",")) if classes else ())
     elif classes or threshold:
         raise RangeError("--classes or --threshold is given without --task; allowed: with it")
-    if model.suffix not in KINDS:
+    if model.suffix not in SUFFIXES:
         raise RangeError(
             f"model {model} ends in {model.suffix!r}; allowed: an ONNX file (.onnx), or a network "
             "(.npz, or a name); from Python, shotveil.compile takes a PyTorch module or a "

@@ -294,12 +294,13 @@ def compile(
     else:
         chosen, network, links = judge.one(_number_of(source, cut), refuse=True)
         cuts = (chosen,)
-    assert network is not None
+    assert network is not None and chosen.score is not None
     difference = require_same(source, network, few[: min(len(few), 64)])
     if len(network.layers) > 1:
         even = rescaled(network)
-        lit = judge.light(even)
-        if judge.score(even, f2_of(lit)) > judge.score(network, f2_of(links)):
+        score_of = judge.scorer(even)
+        lit = judge.light(even, score_of)
+        if score_of(f2_of(lit)) > chosen.score:
             network, links = even, lit
     if task.chooses and finetune is not None and finetune[1] is not None:
         _warn_if_narrow(network, links[0].f2, finetune[0], finetune[1])
@@ -308,7 +309,7 @@ def compile(
             network, f2_of(links), *finetune, seed=seed,
             progress=lambda done, total: progress("fine-tuning", done, total),
         )  # fmt: skip
-        links = judge.light(network)
+        links = judge.light(network, judge.scorer(network))
     if len(few) == len(sample):
         sample, right = few, truth
     else:
@@ -344,6 +345,7 @@ def _warn_if_narrow(network: Network, f2: float, inputs: Array, labels: Array) -
 
 
 _Judged = tuple[Cut, Network | None, tuple[Link, ...]]
+_Scorer = Callable[[Sequence[float]], float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -358,15 +360,14 @@ class _Judge:
     truth: Array
     seed: int
 
-    def score(self, network: Network, f2: Sequence[float]) -> float:
-        """Return the mean score over some draws of the noise, always the same ones."""
-        return self._scorer(network)(f2)
-
-    def light(self, network: Network, behind: Sequence[float] = ()) -> tuple[Link, ...]:
+    def light(
+        self, network: Network, score: _Scorer, behind: Sequence[float] = ()
+    ) -> tuple[Link, ...]:
         """Return the light of each layer at which a network scores best (see `brightest`)."""
-        return brightest(network, self.channel, self.budget, self._scorer(network), behind)
+        return brightest(network, self.channel, self.budget, score, behind)
 
-    def _scorer(self, network: Network) -> Callable[[Sequence[float]], float]:
+    def scorer(self, network: Network) -> _Scorer:
+        """Return what gives the mean score over some draws of the noise, always the same ones."""
         readings = Readings.of(network, network.plan.begin(self.data))
         draws = max(1, MOST_SAMPLES // len(self.data))
 
@@ -405,7 +406,8 @@ class _Judge:
         if cut.patches_per_mode > MOST_PATCHES and not refuse:
             return replace(cut, why=f"P/N is above {MOST_PATCHES:g}"), network, ()
         try:
-            links = self.light(network, behind)
+            score = self.scorer(network)
+            links = self.light(network, score, behind)
         except RangeError as error:
             if refuse:
                 raise
@@ -417,7 +419,7 @@ class _Judge:
                 cut,
                 f2=f2,
                 weight_bits=leakage.weight_bounds_bits[self.budget.weight_bound],
-                score=self.score(network, f2),
+                score=score(f2),
             ),
             network,
             links,

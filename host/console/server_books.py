@@ -23,8 +23,7 @@ from shotveil.host.ledger.event_log import Event, Head
 from shotveil.host.ledger.snapshots import restore
 from shotveil.host.ledger.stores import Address, open_log
 from shotveil.host.verification.evidence import excess_evidence, loss_evidence
-from shotveil.host.verification.levels import FALSE_ALARM_PROBABILITY
-from shotveil.host.verification.monitor import limit_of
+from shotveil.host.verification.levels import FALSE_ALARM_PROBABILITY, limit_of
 from shotveil.host.verification.records import Period
 from shotveil.models.link.statistics import SymbolStatistics
 
@@ -159,13 +158,14 @@ class ServerBooks(Books):
             parts = [part for period in periods.values() for part in period.parts]
             if not parts:
                 continue
+            fine = any(period.fine is not None for period in periods.values())
             found.append(
                 {
                     "client": client,
                     "refused": standing.refused,
                     "excess": float(excess_evidence(parts)),
                     "loss": float(loss_evidence(parts)),
-                    "limit": limit_of(periods.values(), FALSE_ALARM_PROBABILITY),
+                    "limit": limit_of(FALSE_ALARM_PROBABILITY, fine=fine),
                     "light": [
                         self._channel(client, name, period) for name, period in periods.items()
                     ],

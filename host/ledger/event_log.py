@@ -141,7 +141,7 @@ class EventLog:
         self._database: sqlite3.Connection | None = None
         self._place = self._size = 0
         self._journal: int | None = None
-        key_path = key or self._file.with_name(self._file.name + ".key")
+        key_path = key or key_beside(self._file)
         exists, has_key = self._file.is_file(), key_path.exists()
         if not exists and not writable:
             raise RangeError(f"ledger {path} is not found; allowed: a file that Shotveil wrote")
@@ -642,7 +642,7 @@ def _take_lock(path: Path) -> int:
 
     Raises `RangeError` where another process holds the lock.
     """
-    descriptor = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = os.open(lock_beside(path), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -658,10 +658,25 @@ def discard(path: Path) -> None:
     """
     lock = _take_lock(path)
     try:
-        for end_of in ("", ".key", "-wal", "-shm"):
-            path.with_name(path.name + end_of).unlink(missing_ok=True)
+        for file in (*files_of(path), key_beside(path)):
+            file.unlink(missing_ok=True)
     finally:
         os.close(lock)  # the file of the lock stays: another process may be about to lock it
+
+
+def key_beside(path: Path) -> Path:
+    """Return where the key of the log at `path` is, unless it was told otherwise."""
+    return path.with_name(path.name + ".key")
+
+
+def files_of(path: Path) -> list[Path]:
+    """Return the files that SQLite keeps the log at `path` in; the last two come and go."""
+    return [path.with_name(path.name + end) for end in ("", "-wal", "-shm")]
+
+
+def lock_beside(path: Path) -> Path:
+    """Return the file that is locked by who has the log at `path` open for writing."""
+    return path.with_name(path.name + ".lock")
 
 
 def _make(path: Path, key_path: Path) -> None:

@@ -10,7 +10,15 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from shotveil.host.ledger.event_log import EventLog, Head, read_key, write_empty, write_new
+from shotveil.host.ledger.event_log import (
+    EventLog,
+    Head,
+    files_of,
+    lock_beside,
+    read_key,
+    write_empty,
+    write_new,
+)
 from shotveil.host.ledger.odometer import report
 from shotveil.host.ledger.snapshots import restore
 from shotveil.host.ledger.stores import Address, is_database, key_of, open_log
@@ -75,8 +83,8 @@ def _to_file(target: Path, old: EventLog, fill: _Fill, end: Callable[[], None]) 
         end()
         temporary.replace(target)
     finally:
-        for end_of in ("", ".lock", "-wal", "-shm"):
-            temporary.with_name(temporary.name + end_of).unlink(missing_ok=True)
+        for file in (*files_of(temporary), lock_beside(temporary)):
+            file.unlink(missing_ok=True)
 
 
 def _bring_key(path: Path, log: EventLog) -> None:

@@ -30,6 +30,7 @@ from shotveil.host.ledger.event_log import (
     EventLog,
     Head,
     canonical,
+    lock_beside,
     read_key,
     write_empty,
 )
@@ -398,7 +399,7 @@ class PostgresLog(EventLog):
                 head = self._head
                 copy.fill(self.rows(head.sequence), self.records(), head, lambda: None)
         finally:
-            path.with_name(path.name + ".lock").unlink(missing_ok=True)
+            lock_beside(path).unlink(missing_ok=True)
 
     def close(self) -> None:
         """Close all connections, which releases whatever they held."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from shotveil.host.extras import needs
 from shotveil.host.ledger.budget import BudgetFilter
-from shotveil.host.ledger.event_log import KEY_BYTES, EventLog, write_new
+from shotveil.host.ledger.event_log import KEY_BYTES, EventLog, key_beside, write_new
 from shotveil.models.common.checks import RangeError
 
 Address = Path | str  # a file, or the URL of a database
@@ -25,7 +25,7 @@ def is_database(ledger: Address) -> bool:
 def key_of(ledger: Address) -> Path:
     """Return the path of a ledger's key."""
     if not is_database(ledger):
-        return Path(ledger).with_name(Path(ledger).name + ".key")
+        return key_beside(Path(ledger))
     with needs("fleet"):
         from shotveil.host.ledger.postgres_log import split_address
 

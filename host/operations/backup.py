@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from shotveil.host.ledger.checkpoints import Checkpoint, require_part_of
-from shotveil.host.ledger.event_log import EventLog, Head, write_new
+from shotveil.host.ledger.event_log import EventLog, Head, files_of, write_new
 from shotveil.host.ledger.stores import Address, key_of, open_log
 from shotveil.models.common.checks import RangeError
 
@@ -38,7 +38,7 @@ def restore(source: Path, ledger: Path, reason: str, receipts: Iterable[Checkpoi
     Raises `RangeError` where a ledger is still there, its key is not, the copy is damaged or of
     another ledger, or a receipt is newer than the copy.
     """
-    for path in (ledger, *(ledger.with_name(ledger.name + end) for end in ("-wal", "-shm"))):
+    for path in files_of(ledger):
         _require_free(path)
     key = key_of(ledger)
     with EventLog(source, writable=False, key=key) as log:

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -37,7 +37,11 @@ from shotveil.host.verification.evidence import (
     largest_flatness_evidence,
     loss_evidence,
 )
-from shotveil.host.verification.levels import FAILURE_PROBABILITY, FALSE_ALARM_PROBABILITY
+from shotveil.host.verification.levels import (
+    FAILURE_PROBABILITY,
+    FALSE_ALARM_PROBABILITY,
+    limit_of,
+)
 from shotveil.host.verification.records import Period, period_name
 from shotveil.models.common.checks import require
 from shotveil.models.link.light import Light, links_of
@@ -90,16 +94,6 @@ class Judgement:
     reason: str
     evidence: dict[str, float]
     limit: float
-
-
-def limit_of(periods: Iterable[Period], probability: float) -> float:
-    """Return the value of ln E that an honest client ever reaches with `probability` at most.
-
-    periods: All that is known of a client's light. The tests share the probability evenly: three
-        of them, and two more where the receiver forms fine sums.
-    """
-    fine = any(period.fine is not None for period in periods)
-    return math.log((5 if fine else 3) / probability)
 
 
 class ClientMonitor:
@@ -194,14 +188,13 @@ class ClientMonitor:
                 share = period.share / period.noise.modes
                 self._flatness[name] = found + math.log(share)
         evidence["single modes"] = max(self._flatness.values())
-        evidence |= assumption_evidence(
-            [(p.noise, p.fine, p.share) for p in periods if p.fine is not None]
-        )
-        limit = limit_of(periods, self.settings.false_alarm_probability)
+        fine = [(p.noise, p.fine, p.share) for p in periods if p.fine is not None]
+        evidence |= assumption_evidence(fine)
+        limit = limit_of(self.settings.false_alarm_probability, fine=bool(fine))
         worst = max(evidence, key=lambda name: evidence[name])
         if evidence[worst] >= limit:
             verdict = Verdict.ABORT
-        elif evidence[worst] >= limit_of(periods, self.settings.warning_probability):
+        elif evidence[worst] >= limit_of(self.settings.warning_probability, fine=bool(fine)):
             verdict = Verdict.WARN
         else:
             verdict = Verdict.ACCEPT

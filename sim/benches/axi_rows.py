@@ -11,14 +11,16 @@ import numpy as np
 from shotveil.models.common.fixedpoint import IntArray
 from shotveil.sim.benches.coverage import point
 from shotveil.sim.benches.processor import ProcessorMemory, quiet
+from shotveil.sim.benches.stored_rows import flush, got, loaded
 from shotveil.sim.cases.axi import RowsBehindAxi
-from shotveil.sim.cases.node import StoreScript, packed, row_store_cases
+from shotveil.sim.cases.node import row_store_cases
 from shotveil.sim.engines.cocotb_bench import CocotbBench
 from shotveil.sim.engines.equality import Case
 
 BASE, SPEC = RowsBehindAxi.BASE, RowsBehindAxi.SPEC
 CLOCK_HZ = 125e6
 FLOOR = 400e6  # bytes a second, of symbols of 4
+SETTLE = 200  # clocks after a flush, until the memory has given what it was asked for
 
 pace = point("pace", "memory never pauses", "memory pauses half the time", "100 clocks of latency")
 fault = point("fault", "a word that cannot be read", "a word that cannot be written")
@@ -46,28 +48,7 @@ async def begun(dut: Any, **how: Any) -> tuple[CocotbBench, ProcessorMemory]:
 
 async def filled(bench: CocotbBench) -> IntArray:
     """Load all symbols; return them, packed."""
-    script = StoreScript(bench.rng, SPEC)
-    script.pulse("forget")
-    script.load(0, SPEC.store)
-    for case in script.cases:
-        await bench.check(plain(case))
-    bench.set(rewind=0, forget=0, flush=0, clear=0)
-    return script.held
-
-
-def got(bench: CocotbBench) -> IntArray:
-    """The symbols that came, packed."""
-    return packed(bench.sinks["o"].samples())
-
-
-async def flush(bench: CocotbBench) -> None:
-    """Drop what waits, and wait until the memory has given what it was asked for."""
-    bench.set(flush=1)
-    bench.sources["slots"].rest()
-    await bench.tick()
-    bench.set(flush=0)
-    bench.sinks["o"].forget()
-    await bench.tick(200)
+    return await loaded(bench, SPEC, SPEC.store, plain)
 
 
 @cocotb.test(timeout_time=50, timeout_unit="ms")
@@ -114,7 +95,7 @@ async def nothing_follows_a_word_that_cannot_be_read(dut: Any) -> None:
     np.testing.assert_array_equal(got(bench), np.concatenate([held[:20], held[41:54]]))
     assert bench.get("unreadable") and bench.get("broken")
     fault("a word that cannot be read")
-    await flush(bench)
+    await flush(bench, SETTLE)
     bench.sources["slots"].send(np.array([60]))
     await bench.tick(100)
     np.testing.assert_array_equal(got(bench), held[60:80])
@@ -142,9 +123,9 @@ async def what_is_flushed_never_comes(dut: Any) -> None:
         bench.sources["slots"].send(bench.rng.integers(0, SPEC.store - 30, 3))
         await bench.tick(int(bench.rng.integers(1, 200)))
         dropped("with a row on its way" if len(got(bench)) % 30 else "between rows")
-        await flush(bench)
+        await flush(bench, SETTLE)
         one = int(bench.rng.integers(0, SPEC.store - 30))
         bench.sources["slots"].send(np.array([one]))
         await bench.tick(200)
         np.testing.assert_array_equal(got(bench), held[one : one + 30])
-        await flush(bench)
+        await flush(bench, SETTLE)

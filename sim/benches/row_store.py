@@ -10,12 +10,11 @@ import numpy as np
 from shotveil.models.common.fixedpoint import IntArray
 from shotveil.models.node.row_store import SLOTS
 from shotveil.sim.benches.coverage import point
+from shotveil.sim.benches.stored_rows import flush, got, loaded
 from shotveil.sim.cases.drive import stalled
 from shotveil.sim.cases.node import (
     KEEPING,
     RowsInBlockRam,
-    StoreScript,
-    packed,
     pairs_of,
     row_store_cases,
 )
@@ -23,6 +22,7 @@ from shotveil.sim.engines.cocotb_bench import CocotbBench
 from shotveil.sim.engines.equality import Case
 
 BANK = KEEPING.drive.row_capacity
+SETTLE = 4  # clocks after a flush
 FULL = 24  # clocks until a row's first symbol, with the way to the memory
 
 load = point("load", "from the start", "behind others", "up to the last symbol", "stopped short")
@@ -74,28 +74,7 @@ async def equals_the_model_for_every_load_and_order(dut: Any, stall: float) -> N
 async def begun(dut: Any, count: int) -> tuple[CocotbBench, IntArray]:
     """A bench whose store holds `count` symbols, and what they are, packed."""
     bench = await CocotbBench(dut, component()).begin()
-    script = StoreScript(bench.rng)
-    script.pulse("forget")
-    script.load(0, count)
-    for case in script.cases:
-        await bench.check(case)
-    bench.set(rewind=0, forget=0, flush=0, clear=0)
-    return bench, script.held
-
-
-def got(bench: CocotbBench) -> IntArray:
-    """The symbols that came, packed."""
-    return packed(bench.sinks["o"].samples())
-
-
-async def flush(bench: CocotbBench) -> None:
-    """Drop what waits."""
-    bench.set(flush=1)
-    bench.sources["slots"].rest()
-    await bench.tick()
-    bench.set(flush=0)
-    bench.sinks["o"].forget()
-    await bench.tick(4)
+    return bench, await loaded(bench, KEEPING, count)
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
@@ -143,14 +122,14 @@ async def what_is_flushed_never_comes(dut: Any) -> None:
         came = got(bench)
         np.testing.assert_array_equal(came, due[: len(came)])
         end("flush with a row on its way" if len(came) % 30 else "flush between rows")
-        await flush(bench)
+        await flush(bench, SETTLE)
         assert bench.get("waiting") == 0
         one = int(bench.rng.integers(0, KEEPING.store - 30))
         bench.sinks["o"].stall = 0.0
         bench.sources["slots"].send(np.array([one]))
         await bench.tick(30 + FULL)
         np.testing.assert_array_equal(got(bench), held[one : one + 30])
-        await flush(bench)
+        await flush(bench, SETTLE)
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
@@ -168,7 +147,7 @@ async def nothing_follows_a_word_that_cannot_be_read(dut: Any) -> None:
     end("a word that cannot be read")
     np.testing.assert_array_equal(got(bench), held[:33])
     assert bench.get("unreadable") and bench.get("broken") and not bench.get("refused")
-    await flush(bench)
+    await flush(bench, SETTLE)
     assert bench.get("unreadable") and not bench.get("broken")
     bench.set(clear=1)
     await bench.tick()

@@ -1,7 +1,6 @@
 """Where the code lies and how its processes start make no difference."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,14 +13,10 @@ LONG = "SHOTVEIL_MUTATIONS" in os.environ  # of `make test-ground`
 
 
 @pytest.fixture(scope="module")
-def elsewhere(tmp_path_factory):
+def elsewhere(tmp_path_factory, copied_package):
     """A copy of the package in a folder that has a space, umlauts and a letter beyond latin-1."""
     folder = tmp_path_factory.mktemp("ground") / "Gerät für Ω mit Leerstelle"
-    package = folder / "shotveil"
-    for name in ("models", "gateware", "host", "sim"):
-        left_out = shutil.ignore_patterns("__pycache__", "*.pyc")
-        shutil.copytree(ROOT / name, package / name, ignore=left_out)
-    shutil.copy(ROOT / "host/shotveil/__init__.py", package)
+    copied_package(folder)
     return folder
 
 

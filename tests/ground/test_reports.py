@@ -53,26 +53,26 @@ def table(content, what=None, **more):
     return case
 
 
-def archive(what=None, twice=False, names=("x", "y"), **arrays):
+def npy(array):
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+def archive(what=None, names=("x", "y"), again=None, **arrays):
+    """Samples under two names; `again` is one more array that is called as the first."""
+
     def case(folder):
+        held = {"x": X, "y": np.array(["x", "y", "x"]), **arrays}
         with zipfile.ZipFile(folder / "d.npz", "w") as file:
-            for name, array in {"x": X, "y": np.array(["x", "y", "x"]), **arrays}.items():
-                buffer = io.BytesIO()
-                np.save(buffer, array)
-                with pytest.warns() if twice and name == "again" else no_warning():
-                    member = "x" if name == "again" else dict(zip("xy", names, strict=True))[name]
-                    file.writestr(f"{member}.npy", buffer.getvalue())
+            for name, array in zip(names, held.values(), strict=True):
+                file.writestr(f"{name}.npy", npy(array))
+            if again is not None:
+                with pytest.warns():
+                    file.writestr(f"{names[0]}.npy", npy(again))
         data(folder / "d.npz", what)
 
     return case
-
-
-class no_warning:
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        return False
 
 
 def idx(content, what=None, name="i.idx.gz"):
@@ -300,7 +300,7 @@ CASES = {
         "__index_level_0__.*index of pandas", a=[1.0], __index_level_0__=[0], label=["x"]
     ),
     # Archives of NumPy
-    "numpy/numpy/issues/20033": archive("'x.npy' twice", twice=True, again=X),
+    "numpy/numpy/issues/20033": archive("'x.npy' twice", again=X),
     "numpy/numpy/pull/22393": archive("data file .* holds", names=("../x", "y")),
     "numpy/numpy/issues/28334": archive("float128|longdouble", x=X.astype(np.longdouble)),
     # IDX

@@ -16,7 +16,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("models", "gateware", "host", "sim", "tests")
 COMMANDS = {
     "shotveil": ["-c", "from shotveil.host.commands.cli import main; main()"],
     "pytest": ["-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider"],
@@ -54,12 +53,10 @@ def test_there_is_one_for_each_thing_that_people_add():
 
 
 @pytest.mark.parametrize("steps", HOW_TOS.values(), ids=HOW_TOS)
-def test_a_how_to_does_what_it_says(steps, tmp_path):
-    package = tmp_path / "shotveil"
-    for room in ROOMS:
-        copied = tmp_path / room if room == "tests" else package / room
-        shutil.copytree(ROOT / room, copied, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "host/shotveil/__init__.py", package)
+def test_a_how_to_does_what_it_says(steps, tmp_path, copied_package):
+    copied_package(tmp_path)
+    left_out = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "tests", tmp_path / "tests", ignore=left_out)
     for name in ("docs", "pyproject.toml"):
         (tmp_path / name).symlink_to(ROOT / name)
     ran = 0

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -91,15 +90,10 @@ print(json.dumps(found))
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory):
+def seen(tmp_path_factory, copied_package):
     """What a copy of the tree with two more files says of them."""
     folder = tmp_path_factory.mktemp("tree")
-    package = folder / "tree" / "shotveil"
-    package.mkdir(parents=True)
-    (package / "__init__.py").write_text("")
-    skipped = shutil.ignore_patterns("__pycache__")
-    for name in ("models", "host"):
-        shutil.copytree(ROOT / name, package / name, ignore=skipped)
+    package = copied_package(folder / "tree", ("models", "host"))
     rooms = package / "host" / "leakage"
     (rooms / "data_bounds" / "invented.py").write_text(DATA_BOUND)
     (rooms / "weight_bounds" / "fancied.py").write_text(WEIGHT_BOUND)

@@ -2,7 +2,6 @@
 
 import math
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import fields
@@ -205,13 +204,9 @@ assert row["dispersion"] == 2.5 and "dispersion" in COLUMNS
 """
 
 
-def test_a_new_setting_is_one_field(tmp_path):
+def test_a_new_setting_is_one_field(tmp_path, copied_package):
     """In a copy of the tree one field more: an option, a column and a check come with it."""
-    package = tmp_path / "shotveil"
-    package.mkdir()
-    (package / "__init__.py").write_text("")
-    for name in ("models", "host"):
-        shutil.copytree(ROOT / name, package / name, ignore=shutil.ignore_patterns("__pycache__"))
+    package = copied_package(tmp_path, ("models", "host"))
     path = package / "models" / "link" / "channel.py"
     text = path.read_text(encoding="utf-8")
     assert text.count("    phase_error: float = parameter(") == 1
