@@ -592,19 +592,12 @@ def capacity(files: tuple[Path, ...], servers: int, plot: Path | None, json: boo
     from shotveil.host.operations.load import LoadResult
     from shotveil.host.run.schedule import READINGS_IN_BLOCK
 
-    found = []
-    for file in files:
-        try:
-            found.append(LoadResult(**loads(file.read_text())))
-        except (OSError, TypeError, ValueError) as error:
-            raise RangeError(
-                f"{file} cannot be read: {error}; allowed: what `ledger load --json` prints"
-            ) from None
+    if plot is not None and plot.suffix not in PLOT_FORMATS:
+        raise RangeError(f"plot = {plot}; allowed: names that end in {', '.join(PLOT_FORMATS)}")
+    found = [LoadResult.read(file) for file in files]
     costs = costs_of(found)
     fleet = fleet_of(costs, servers)
     if plot is not None:
-        if plot.suffix not in PLOT_FORMATS:
-            raise RangeError(f"plot = {plot}; allowed: names that end in {', '.join(PLOT_FORMATS)}")
         from shotveil.host.figures.load import LoadPoint, load_against_servers
         from shotveil.host.figures.style import rendered, style
         from shotveil.models.common.files import write_atomically
@@ -612,7 +605,7 @@ def capacity(files: tuple[Path, ...], servers: int, plot: Path | None, json: boo
         points = [
             LoadPoint(x.servers, x.clients, x.rate, x.reserves / x.seconds, x.median, x.p99)
             for x in found
-            if not x.kills
+            if x.reserves and not x.kills
         ]
         with style():
             write_atomically(plot, rendered(load_against_servers(points), plot.suffix[1:]))

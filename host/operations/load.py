@@ -24,6 +24,7 @@ from shotveil.host.ledger.accounts import Accounts, Tally
 from shotveil.host.ledger.budget import BudgetExhausted
 from shotveil.host.ledger.stores import Address, make_ledger, open_filter, open_log
 from shotveil.models.common.checks import RangeError, require
+from shotveil.models.common.foreign import ForeignFile
 from shotveil.models.networks.network import Layer, Network
 
 ROWS = 64
@@ -62,6 +63,27 @@ class LoadResult:
     budget: float
     refused: int
     kills: int
+
+    def __post_init__(self) -> None:
+        """Raise `RangeError` for a value out of range."""
+        for name, value in vars(self).items():
+            if value is not None or name != "processor":
+                require(name, value, at_least=0)
+        require("servers", self.servers, at_least=1, integer=True)
+        require("clients", self.clients, at_least=1, integer=True)
+        if self.reserves:
+            require("seconds", self.seconds, above=0)
+
+    @classmethod
+    def read(cls, path: Path) -> LoadResult:
+        """Return what `ledger load --json` printed into a file; raises `RangeError` for another."""
+        file = ForeignFile("load", path)
+        given = file.json()
+        try:
+            return cls(**given)
+        except (TypeError, RangeError) as error:
+            said = f"cannot be read: {str(error)[:200]}"
+            raise file.refused(said, "what `ledger load --json` prints") from None
 
 
 def load(

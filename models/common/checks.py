@@ -27,7 +27,8 @@ def require(
 ) -> None:
     """Raise `RangeError` unless every element of `value` is finite and within the bounds given.
 
-    `above` and `below` are open ends of the range, `at_least` and `at_most` closed ones.
+    `above` and `below` are open ends of the range, `at_least` and `at_most` closed ones. A text is
+    no number, even one like "1", which NumPy would read as one.
     """
     # The most usual cases, plain numbers and int64 arrays within bounds, need no array of floats.
     # NumPy is imported only where it is needed, so that a command's help does not wait for it.
@@ -52,7 +53,8 @@ def require(
     import numpy as np
 
     try:
-        array = np.asarray(value, dtype=np.float64)
+        text = np.asarray(value).dtype.kind in "SU"
+        array = None if text else np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
         array = None
     if array is not None:

@@ -270,9 +270,20 @@ def test_loads_say_what_a_larger_fleet_would_do(tmp_path, capsys):
     assert code == 2 and "different numbers of servers" in error
     code, _, error = run(capsys, *ask, "--plot", tmp_path / "loads.txt")
     assert code == 2 and "allowed: names that end in .png, .svg, .pdf" in error
-    files[0].write_text("[]")
-    code, _, error = run(capsys, *ask)
-    assert code == 2 and "cannot be read" in error
+    held = json.loads(files[0].read_text())
+    for wrong, said in (
+        ([], "cannot be read"),
+        ({**held, "more": 1}, "cannot be read"),
+        ({**held, "seconds": "4"}, "cannot be read: seconds = '4' is not a number"),
+        ({**held, "seconds": 0}, "cannot be read: seconds = 0 is outside (0, ∞)"),
+        ({**held, "servers": 0}, "cannot be read: servers = 0 is outside"),
+        ({**held, "kills": None}, "cannot be read: kills = nan is outside [0, ∞)"),
+        ({**held, "rate": float("nan")}, "is no JSON: NaN"),
+    ):
+        files[0].write_text(json.dumps(wrong))
+        code, _, error = run(capsys, *ask)
+        assert code == 2 and said in error and str(files[0]) in error
+        assert "allowed: " in error and len(error.splitlines()) == 1
 
 
 def test_the_page_of_fleets_says_what_its_loads_say(capsys):
