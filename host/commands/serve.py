@@ -149,6 +149,12 @@ DEMO_BUDGET = 8.0  # bits per weight; no weight of the demo's networks holds mor
     default=1 / 16,
     help="Number of decoy rows for each row of weights, to test what returns (above 0, at most 1).",
 )
+@click.option(
+    "--fresh-orders",
+    is_flag=True,
+    help="Send the hidden units of a dense network in a new order for each image, one image at a "
+    "time. The attack that we know then learns less, but nothing certifies it.",
+)
 @false_alarm_option
 @click.option(
     "--failure-probability",
@@ -209,6 +215,7 @@ def serve(
     photons: Values | None,
     f2: Values | None,
     decoy_rate: float,
+    fresh_orders: bool,
     false_alarm_probability: float,
     failure_probability: float,
     attack: str | None,
@@ -289,7 +296,7 @@ def serve(
         require("max total bits", max_total_bits, above=0)
     limits = Budgets(WEIGHT_BUDGET, DATA_BUDGET, image_bits=max_image_bits, decoy_rate=decoy_rate)
     declared = _declared(served, limits, gain, photons, f2, **channel)
-    settings = ServerSettings(declared, decoy_rate, monitor)
+    settings = ServerSettings(declared, decoy_rate, monitor, fresh_orders=fresh_orders)
     known = None if calibration is None else ServerCalibration.load(calibration)
     if known is not None:
         settings = replace(

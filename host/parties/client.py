@@ -210,7 +210,7 @@ class DataClient:
         """Return the network's outputs, shape (n, classes), for `images`, shape (n, inputs).
 
         batch: Number of images that are sent together, 1 to `MOST_IMAGES`. Fewer are where a layer
-            meets many patches of each.
+            meets many patches of each, or where the server says so.
         progress: Function that is called with the number of images in each batch that is done.
 
         Raises `RangeError` for images that do not fit, and `ProtocolError` when the server refuses,
@@ -222,7 +222,7 @@ class DataClient:
                 f"images of shape {images.shape} do not fit; allowed: (n, {self.inputs}), n ≥ 1"
             )
         most = max(layer.patches for layer in self._plan.layers)
-        batch = max(1, min(batch, MOST_IMAGES // most))
+        batch = max(1, min(batch, MOST_IMAGES // most, self.welcome.most_images or MOST_IMAGES))
         chunks = [images[i : i + batch] for i in range(0, len(images), batch)]
         jobs = [(self._number(), chunk) for chunk in chunks]
 

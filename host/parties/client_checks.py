@@ -50,6 +50,7 @@ def check_welcome(welcome: pb.Welcome) -> None:
         check_range("photons", layer.photons, 0, MOST_PHOTONS)
     check_range("transmittance out", welcome.transmittance_out, 1e-9, 1)
     check_range("decoy rate", welcome.decoy_rate, 0, 1)
+    check_range("most images of a batch", welcome.most_images, 0, MOST_IMAGES)
 
 
 def used_gains(granted: Sequence[float], most: float | None) -> list[float]:

@@ -16,10 +16,12 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shotveil.host.leakage.composition import ChannelClass
 from shotveil.host.ledger.accounts import Emission, Reserve
@@ -43,12 +45,19 @@ from shotveil.host.protocol.wire import (
 )
 from shotveil.host.run.schedule import Part
 from shotveil.host.verification.monitor import ClientMonitor, MonitorSettings, Verdict
+from shotveil.host.verification.probe_check import FEWEST_CHECKS
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.link.decoys import RowMoments, decoy_rows
 from shotveil.models.link.encoding import EncodedRows, encode_rows
 from shotveil.models.link.light import Light, links_of
 from shotveil.models.link.optics import Link
 from shotveil.models.networks.network import Network
+from shotveil.models.networks.permutation import (
+    Orders,
+    draw_orders,
+    require_hidden_units,
+    with_inputs_in_order,
+)
 
 log = logging.getLogger("shotveil.server")
 
@@ -71,6 +80,8 @@ class ServerSettings:
     patience: Seconds that the server waits for room in the budget before it gives up.
     sessions: Largest number of open sessions, 1 to `MOST_SESSIONS`.
     idle: Seconds after which an unused session is ended to make room for another.
+    fresh_orders: Whether hidden units come in a new order for each image. It makes a network wear
+        slower against the attack that we know, and nothing counts it (docs/networks.md).
 
     Raises `RangeError` for a value out of range.
     """
@@ -81,6 +92,7 @@ class ServerSettings:
     patience: float = 10.0
     sessions: int = MOST_SESSIONS
     idle: float = IDLE_SECONDS
+    fresh_orders: bool = False
 
     def __post_init__(self) -> None:
         require("decoy rate", self.decoy_rate, above=0, at_most=1)
@@ -98,6 +110,7 @@ class _Session:
     # For each batch: its number of images and the layer that comes next, len(layers) when done.
     batches: dict[int, tuple[int, int]] = field(default_factory=dict)
     running: set[int] = field(default_factory=set)
+    orders: dict[int, Orders] = field(default_factory=dict)  # of hidden units, for each batch
     used: float = field(default_factory=time.monotonic)
     left: float = -math.inf  # when its last layer ended
     images: int = 0
@@ -110,12 +123,17 @@ class _Session:
 class _Hidden:
     """What nobody knows of a layer's light in a batch: its decoys, and the order of its slots.
 
+    key, rows: The rows that are sent, and the name under which the transmitter holds them.
+    places: The place at which the client reads each row, where units come in a fresh order.
     decoys: Those of all parts, where all parts have to share a scale. Else each part has a seed, by
         which whoever sends it draws them: that saves most of the bytes on the way to the link.
     """
 
-    decoys: EncodedRows | None
+    key: str
+    rows: EncodedRows
+    places: NDArray[np.intp] | None
     rng: np.random.Generator
+    decoys: EncodedRows | None = None
 
     def of(self, numbers: Sequence[int]) -> dict[str, Any]:
         """Return what a shot says of its own decoys."""
@@ -125,6 +143,10 @@ class _Hidden:
         peak = float(max(np.abs(x).max(), np.abs(p).max()))
         own = list(numbers)
         return {"decoy_x": pack(x[own]), "decoy_p": pack(p[own]), "decoy_peak": peak}
+
+    def told(self, order: Order) -> Order:
+        """Return the order of a part as the client has to know it."""
+        return order if self.places is None else order.renamed(self.places)
 
 
 class ModelServer:
@@ -173,6 +195,8 @@ class ModelServer:
             for layer, link in zip(network.layers, self._links, strict=True)
         ]
         self._patches = [layer.patches for layer in network.layers]
+        if settings.fresh_orders:
+            require_hidden_units(network)
         name = secrets.token_hex(8)
         self._keys = [f"weights {name} {i}" for i in range(len(self._rows))]
         ledger.register(network)
@@ -279,6 +303,7 @@ class ModelServer:
             transmittance_out=links[0].transmittance_out,
             decoy_rate=settings.decoy_rate,
             planned=not self._network.plan.plain,
+            most_images=1 if settings.fresh_orders else 0,
             digest=self._network.digest,
         )
 
@@ -297,6 +322,10 @@ class ModelServer:
                 "images × patches", request.images * self._patches[request.layer], 1, MOST_IMAGES
             )
         check_range("checks", request.checks, 0, MOST_IMAGES)
+        if self._settings.fresh_orders:
+            # All repetitions of a batch come in one order, so there must be few of them.
+            check_range("images of a batch in a fresh order", request.images, 1, 1)
+            check_range("checks of a batch in a fresh order", request.checks, 0, FEWEST_CHECKS)
         self._begin(session, request)
         return self._parts(session, request)
 
@@ -461,25 +490,47 @@ class ModelServer:
                     Refusal.FAILED_PRECONDITION,
                     f"batch {request.batch} goes on with layer {layer} and {images} images",
                 )
+            if self._settings.fresh_orders and request.batch not in session.batches:
+                session.orders[request.batch] = draw_orders(self._network, session.rng)
             session.batches[request.batch] = images, layer
             session.running.add(request.batch)
+
+    @contextmanager
+    def _hidden(self, session: _Session, request: pb.LayerRequest) -> Iterator[_Hidden]:
+        """Have the rows of a batch ready in the order that its hidden units have."""
+        layer, places = request.layer, None
+        key, rows = self._keys[layer], self._rows[layer]
+        with session.lock:
+            rng, orders = session.rng.spawn(1)[0], session.orders.get(request.batch)
+        if orders is not None and layer < len(orders):
+            places = np.argsort(orders[layer])
+        if orders is None or layer == 0:
+            yield _Hidden(key, rows, places, rng)
+            return
+        moved = with_inputs_in_order(self._network.layers[layer], orders[layer - 1])
+        rows = encode_rows(moved.weights, self._links[layer].modulation_variance)
+        key = f"{key} {secrets.token_hex(8)}"
+        self._light.hold(key, rows)
+        try:
+            yield _Hidden(key, rows, places, rng)
+        finally:
+            self._forget(pb.Dropped(version=VERSION, keys=[key]))
 
     def _parts(self, session: _Session, request: pb.LayerRequest) -> Iterator[pb.Progress]:
         layer, finished = request.layer, False
         try:
-            rows, decoys = self._rows[layer], self._decoys(layer)
+            decoys = self._decoys(layer)
             images = request.images * self._patches[layer]
-            plan = list(self._light.parts(rows, decoys, images, request.checks))
+            plan = list(self._light.parts(self._rows[layer], decoys, images, request.checks))
             # Nothing is charged for a client that never gets ready for the light.
             self._light.await_optics(request.session, request.batch, layer)
-            with session.lock:
-                rng = session.rng.spawn(1)[0]
-            if plan[0].decoys is None:
-                yield from self._in_rows(session, request, plan, _Hidden(None, rng))
-            else:
-                drawn = decoy_rows(rows, decoys, rng)
-                self._light.expect(request, self._keys[layer], plan, drawn)
-                yield from self._whole(session, request, plan, _Hidden(drawn, rng))
+            with self._hidden(session, request) as hidden:
+                if plan[0].decoys is None:
+                    yield from self._in_rows(session, request, plan, hidden)
+                else:
+                    hidden.decoys = decoy_rows(hidden.rows, decoys, hidden.rng)
+                    self._light.expect(request, hidden.key, plan, hidden.decoys)
+                    yield from self._whole(session, request, plan, hidden)
             finished = True
         except (RangeError, ProtocolError) as error:
             if isinstance(error, BudgetExhausted):
@@ -499,13 +550,15 @@ class ModelServer:
                 # An unfinished layer is not repeated: sending the same light again would cost more.
                 done = layer + 1 if finished else len(self._rows)
                 session.batches[request.batch] = request.images, done
+                if done == len(self._rows):
+                    session.orders.pop(request.batch, None)
                 if finished and done == len(self._rows):
                     session.images += request.images
                     with self._guard:
                         self._images += request.images
 
     def _in_rows(
-        self, session: _Session, request: pb.LayerRequest, plan: Sequence[Part], fresh: _Hidden
+        self, session: _Session, request: pb.LayerRequest, plan: Sequence[Part], hidden: _Hidden
     ) -> Iterator[pb.Progress]:
         """Send parts that may be cut anywhere: as many rows at a time as the budget allows.
 
@@ -522,7 +575,7 @@ class ModelServer:
                 own = [d for d in range(decoys) if first <= d * rows // decoys < reserve.stop]
                 sent = Part(first, reserve.stop, tuple(own))
                 try:
-                    progress = self._part(session, request, place.part, sent, reserve, fresh)
+                    progress = self._part(session, request, place.part, sent, reserve, hidden)
                 except ProtocolError:
                     self._settle(reserve)
                     raise
@@ -530,7 +583,7 @@ class ModelServer:
                 first = reserve.stop
 
     def _whole(
-        self, session: _Session, request: pb.LayerRequest, plan: Sequence[Part], fresh: _Hidden
+        self, session: _Session, request: pb.LayerRequest, plan: Sequence[Part], hidden: _Hidden
     ) -> Iterator[pb.Progress]:
         """Send a layer whose parts cannot be cut.
 
@@ -547,7 +600,7 @@ class ModelServer:
             )
         for number, part in enumerate(plan):
             last = number == len(plan) - 1
-            yield self._part(session, request, number, part, reserve if last else None, fresh)
+            yield self._part(session, request, number, part, reserve if last else None, hidden)
 
     def _reserve(
         self, request: pb.LayerRequest, first: int, stop: int, emission: Emission | None = None
@@ -567,7 +620,7 @@ class ModelServer:
         number: int,
         part: Part,
         reserve: Reserve | None,
-        fresh: _Hidden,
+        hidden: _Hidden,
     ) -> pb.Progress:
         """Send and judge a part that is already reserved; commit `reserve` if it is accepted."""
         layer, first, stop = request.layer, part.first, part.stop
@@ -576,7 +629,7 @@ class ModelServer:
         repetitions = request.images * self._patches[layer] + request.checks
         names = np.concatenate([np.arange(first, stop), -1 - np.arange(len(part.decoys))])
         mixed = self._light.mixes
-        order = Order.draw(names, repetitions, mixed, fresh.rng).to_bytes()
+        order = Order.draw(names, repetitions, mixed, hidden.rng)
         weights, per_mode = self._light.send(
             pb.Shot(
                 version=VERSION,
@@ -585,13 +638,13 @@ class ModelServer:
                 layer=layer,
                 part=number,
                 images=repetitions,
-                weights=self._keys[layer],
+                weights=hidden.key,
                 first=first,
                 stop=stop,
-                order=order,
+                order=order.to_bytes(),
                 mixed=mixed,
                 last=stop == self._rows[layer].rows,
-                **fresh.of(part.decoys),
+                **hidden.of(part.decoys),
             )
         )
         monitor, client = session.monitor, session.client
@@ -612,7 +665,7 @@ class ModelServer:
             log.warning("client %s: %s", client, judgement.reason)
         return pb.Progress(
             part=number,
-            order=order,
+            order=hidden.told(order).to_bytes(),
             mixed=mixed,
             warning=warning,
             reason=judgement.reason,

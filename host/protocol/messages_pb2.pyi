@@ -35,7 +35,7 @@ class LayerShape(_message.Message):
     def __init__(self, rows: _Optional[int] = ..., columns: _Optional[int] = ..., bias: _Optional[bool] = ..., scale: _Optional[float] = ..., gain: _Optional[float] = ..., photons: _Optional[float] = ..., patches: _Optional[int] = ...) -> None: ...
 
 class Welcome(_message.Message):
-    __slots__ = ("version", "session", "network", "layers", "transmittance_out", "decoy_rate", "planned", "digest")
+    __slots__ = ("version", "session", "network", "layers", "transmittance_out", "decoy_rate", "planned", "most_images", "digest")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     SESSION_FIELD_NUMBER: _ClassVar[int]
     NETWORK_FIELD_NUMBER: _ClassVar[int]
@@ -43,6 +43,7 @@ class Welcome(_message.Message):
     TRANSMITTANCE_OUT_FIELD_NUMBER: _ClassVar[int]
     DECOY_RATE_FIELD_NUMBER: _ClassVar[int]
     PLANNED_FIELD_NUMBER: _ClassVar[int]
+    MOST_IMAGES_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
     version: int
     session: str
@@ -51,8 +52,9 @@ class Welcome(_message.Message):
     transmittance_out: float
     decoy_rate: float
     planned: bool
+    most_images: int
     digest: str
-    def __init__(self, version: _Optional[int] = ..., session: _Optional[str] = ..., network: _Optional[str] = ..., layers: _Optional[_Iterable[_Union[LayerShape, _Mapping]]] = ..., transmittance_out: _Optional[float] = ..., decoy_rate: _Optional[float] = ..., planned: _Optional[bool] = ..., digest: _Optional[str] = ...) -> None: ...
+    def __init__(self, version: _Optional[int] = ..., session: _Optional[str] = ..., network: _Optional[str] = ..., layers: _Optional[_Iterable[_Union[LayerShape, _Mapping]]] = ..., transmittance_out: _Optional[float] = ..., decoy_rate: _Optional[float] = ..., planned: _Optional[bool] = ..., most_images: _Optional[int] = ..., digest: _Optional[str] = ...) -> None: ...
 
 class LayerRequest(_message.Message):
     __slots__ = ("version", "session", "batch", "layer", "images", "checks")

@@ -11,7 +11,7 @@ noise as it is, since that is white over the slots.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -77,6 +77,10 @@ class Order:
     def to_bytes(self) -> bytes:
         """Return the order as little-endian int32: twice the name, and 1 more for a sign of −1."""
         return (2 * self.names + (self.signs < 0)).astype("<i4").tobytes()
+
+    def renamed(self, names: Integers) -> Order:
+        """Return the order with `names[r]` in place of each row r; decoys keep their names."""
+        return replace(self, names=np.where(self.names < 0, self.names, names[self.names]))
 
     @cached_property
     def listed(self) -> Integers:

@@ -33,6 +33,7 @@ from shotveil.models.link.detector import Detector
 from shotveil.models.link.encoding import Real
 
 CHECK_RATE = 0.02  # default number of checks of a slot for each image
+FEWEST_CHECKS = 2  # a single one has nothing to be compared with
 
 
 class ProbeCheck:
@@ -91,10 +92,9 @@ class ProbeCheck:
 def checks_for(images: int, rate: float) -> int:
     """Return the number of checks in a batch at `rate` checks for each image.
 
-    It is 0 at rate 0, and at least 2 otherwise, because a single check has nothing to be compared
-    with. It depends on nothing secret.
+    It is 0 at rate 0, and at least `FEWEST_CHECKS` otherwise. It depends on nothing secret.
     """
-    return max(2, round(rate * images)) if rate else 0
+    return max(FEWEST_CHECKS, round(rate * images)) if rate else 0
 
 
 def draw_places(

@@ -300,6 +300,7 @@ def test_light_that_is_not_coherent_ends_the_session():
         ({"transmittance_out": 1.01}, r"transmittance out = 1\.01"),
         ({"decoy_rate": -0.1}, r"decoy rate = -0\.1"),
         ({"decoy_rate": 1.1}, r"decoy rate = 1\.1"),
+        ({"most_images": 10**6}, r"most images of a batch = 1e\+06"),
     ],
 )
 def test_a_welcome_that_makes_no_sense_is_refused(fields, reason):

@@ -7,6 +7,7 @@ import os
 import grpc
 import pytest
 
+from shotveil.host.parties import rpc
 from shotveil.host.parties.keys import CLIENT, LINK, SERVER, _issue, make_keys, read_keys, role_name
 from shotveil.host.parties.optical_link import SimulatedLink
 from shotveil.host.parties.rpc import RemoteClientPort, RemoteModel, RemoteServerPort, serve_link
@@ -70,7 +71,8 @@ def test_missing_keys_name_the_command(tmp_path):
         read_keys(tmp_path, SERVER)
 
 
-def test_a_good_certificate_is_let_in_its_own_role_only(folders, served, caplog):
+def test_a_good_certificate_is_let_in_its_own_role_only(folders, served, caplog, monkeypatch):
+    monkeypatch.setattr(rpc, "_REFUSALS", rpc._Refusals())  # whose log other tests may have filled
     address, shots = served
     client = read_keys(folders[0], f"{CLIENT}-alice")
     as_server = RemoteServerPort(address, client)

@@ -111,6 +111,20 @@ def test_one_seed_gives_the_results_of_in_process_inference(tmp_path, batch, mon
     np.testing.assert_allclose(outputs, expected.outputs, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("symbol_level", [False, True])
+def test_fresh_orders_of_hidden_units_leave_the_outputs_as_they_are(tmp_path, symbol_level):
+    """In light so bright that noise hides nothing; a client that asks for more gets one by one."""
+    bright = Link(gain=2.0, photons=1e7)
+    how = {"true_link": bright, "declared": bright, "symbol_level": symbol_level}
+    with parties(tmp_path, fresh_orders=True, **how) as (ledger, server, client):
+        alice = client(max_image_bits=1e9, check_rate=0.02)
+        outputs = alice.classify(IMAGES[:6], 4)
+        alice.close()
+        assert server.images == 6 and not ledger.accounts.outstanding
+    expected = NETWORK.forward(IMAGES[:6])
+    np.testing.assert_allclose(outputs, expected, atol=0.02 * np.abs(expected).max())
+
+
 def test_later_sessions_have_noise_of_their_own(tmp_path):
     with parties(tmp_path) as (_, _, client):
         first, second = client().classify(IMAGES[:50]), client().classify(IMAGES[:50])

@@ -534,6 +534,79 @@ def test_of_refusals_the_last_few_are_remembered(at):
             at.close(session)
 
 
+def named_rows(progress, shots, repetitions):
+    """Return, for each repetition, the name under which the client reads each row that was sent."""
+    places = np.full((repetitions, 8), -1)
+    for told, shot in zip(progress, shots, strict=True):
+        names, sent = orders(told, repetitions), orders(shot, repetitions)
+        np.testing.assert_array_equal(names < 0, sent < 0)
+        np.testing.assert_array_equal(names[names < 0], sent[sent < 0])
+        for repetition, (name, row) in enumerate(zip(names, sent, strict=True)):
+            places[repetition, row[row >= 0]] = name[row >= 0]
+    return places
+
+
+def test_hidden_units_come_in_an_order_of_their_own_for_each_image(tmp_path):
+    at = Setup(tmp_path, fresh_orders=True)
+    welcome = at.open()
+    session, held = welcome.session, dict(at.light.held)
+    assert welcome.most_images == 1 and at.open("bob").most_images == 1
+    seen = []
+    for batch in range(60):
+        progress = list(at.layer(session, 0, batch, images=1, checks=2))
+        places = named_rows(progress, at.light.shots[-2:], 3)
+        assert np.sort(places[0]).tolist() == list(range(8)) and (places == places[0]).all()
+        outputs = list(at.layer(session, 1, batch, images=1))
+        (key,) = at.light.dropped[-1].keys
+        sent = at.light.held.pop(key)
+        assert [shot.weights for shot in at.light.shots[-2:]] == [key, key] and key not in held
+        # What the client reads as unit `places[0][r]` is row r, and meets the column of row r.
+        columns = NETWORK.layers[1].weights[:, np.argsort(places[0])]
+        expected = encode_rows(columns, LINK.modulation_variance)
+        np.testing.assert_allclose(sent.x, expected.x)
+        np.testing.assert_allclose(sent.p, expected.p)
+        told = [message.order for message in outputs]
+        assert told == [shot.order for shot in at.light.shots[-2:]], "outputs keep their places"
+        seen.append(places[0])
+    assert at.light.held == held and not at.server._sessions[session].orders
+    # Each row is at each place in one image of eight, whatever place it had before.
+    often = np.array([np.bincount(row, minlength=8) for row in np.array(seen).T])
+    assert often.min() > 0 and often.max() < 22
+    assert len({tuple(places) for places in seen}) == 60
+    # Rows are charged by their own names.
+    np.testing.assert_array_equal(at.ledger.accounts.sessions[session].committed[0], [180] * 8)
+    at.ledger.close()
+
+
+def test_in_a_fresh_order_an_image_comes_alone(tmp_path):
+    """Whoever read many images or checks in one order would need no matching."""
+    at = Setup(tmp_path, fresh_orders=True)
+    session = at.open().session
+    before = len(at.ledger_events)
+    with refused(Refusal.INVALID_ARGUMENT, r"images of a batch in a fresh order = 2 is outside"):
+        at.layer(session, 0, images=2)
+    with refused(Refusal.INVALID_ARGUMENT, r"checks of a batch in a fresh order = 3 is outside"):
+        at.layer(session, 0, images=1, checks=3)
+    assert len(at.ledger_events) == before and not at.light.shots
+    # What is broken off is forgotten, and its rows are not kept.
+    parts = at.layer(session, 0, images=1)
+    next(parts)
+    parts.close()
+    assert not at.server._sessions[session].orders
+    list(at.layer(session, 0, 1, images=1))
+    parts = at.layer(session, 1, 1, images=1)
+    next(parts)
+    parts.close()
+    assert len(at.light.dropped) == 1 and not at.server._sessions[session].orders
+    at.ledger.close()
+    alone = Network("alone", (Layer(RNG.normal(size=(4, 8))),))
+    ledger = BudgetFilter(tmp_path / "alone.db", create=True)
+    settings = ServerSettings(LINK, fresh_orders=True)
+    with pytest.raises(RangeError, match="alone cannot be permuted; allowed: whole files of dense"):
+        ModelServer(alone, settings, ledger, "port", np.random.default_rng(1), at.make)
+    ledger.close()
+
+
 def test_settings_are_checked():
     settings = ServerSettings(LINK)
     assert (settings.decoy_rate, settings.patience) == (1 / 16, 10.0)

@@ -37,6 +37,17 @@ def test_values_come_back_to_their_names():
     np.testing.assert_array_equal(order.named(played), values)
 
 
+def test_rows_of_other_names_are_read_under_those():
+    rng = np.random.default_rng(3)
+    order = Order.draw(NAMES, 4, True, rng)
+    other = order.renamed(np.array([0, 0, 0, 0, 0, 9, 4, 2]))
+    assert other.listed.tolist() == [-2, -1, 2, 4, 9] and other.mixed
+    values = rng.normal(size=(4, 5))
+    # Rows 5, 6 and 7 are now 9, 4 and 2.
+    read = other.named(order.played(values))
+    np.testing.assert_allclose(read, values[:, [0, 1, 4, 3, 2]])
+
+
 @pytest.mark.parametrize("mixed", [False, True])
 def test_rows_and_values_are_put_into_slots_alike(mixed):
     """What a slot holds of each mode, times the data, is what is read in that slot."""

@@ -36,7 +36,7 @@ def test_outputs_stay_and_matrices_do_not():
 
 def test_networks_without_hidden_units_are_refused():
     single = Network("single", (Layer(np.ones((3, 4))),))
-    with pytest.raises(RangeError, match="single cannot be permuted; allowed: dense networks with"):
+    with pytest.raises(RangeError, match="single cannot be permuted; allowed: whole"):
         permuted(single, np.random.default_rng(1))
     patched = Network("patched", (Layer(np.ones((3, 4)), patches=2), Layer(np.ones((2, 3)))))
     with pytest.raises(RangeError, match="patched cannot be permuted"):
