@@ -32,6 +32,7 @@ from shotveil.host.leakage.catalogue import (
 from shotveil.host.leakage.spectrum import component_energies
 from shotveil.host.leakage.weights import holevo_of_modulation, weight_leakage
 from shotveil.host.parties.client_checks import MOST_GAIN
+from shotveil.host.protocol.wire import MOST_MODES, MOST_ROWS
 from shotveil.host.verification.brightness import BrightnessCheck
 from shotveil.host.verification.evidence import HonestNoise
 from shotveil.host.verification.monitor import ClientMonitor, MonitorSettings, Verdict
@@ -65,6 +66,8 @@ from shotveil.models.networks.network import Layer
 BATCH = 256  # images that a client sends together
 SLOTS = 256  # rows of a part, in batches of that many images
 
+MOST_IMAGES, MOST_SESSIONS = 10**9, 10**6  # more than any simulation ends with
+
 
 @dataclass(frozen=True)
 class HonestLayer:
@@ -80,7 +83,8 @@ class HonestLayer:
         descending, for clients that treat components in their own ways; None takes the weights that
         suit such a client best.
 
-    Raises `RangeError` for a number below 1, a link without light, or a spectrum of other length.
+    Raises `RangeError` for a number below 1 or too large, a link without light, or a spectrum of
+    other length.
     """
 
     link: Link
@@ -93,8 +97,14 @@ class HonestLayer:
     spectrum: Real | None = None
 
     def __post_init__(self) -> None:
-        for name in ("modes", "rows", "decoys", "images", "sessions"):
-            require(name, getattr(self, name), at_least=1, integer=True)
+        for name, most in (
+            ("modes", MOST_MODES),
+            ("rows", MOST_ROWS),
+            ("decoys", MOST_ROWS),
+            ("images", MOST_IMAGES),
+            ("sessions", MOST_SESSIONS),
+        ):
+            require(name, getattr(self, name), at_least=1, at_most=most, integer=True)
         require("photons", self.link.photons, above=0)
         if self.spectrum is not None:
             require(

@@ -80,15 +80,11 @@ def match(
     and for more readings than can be compared here.
     """
     who = plain_uses()["matching"]
-    count = who.strong(inferences)
-    require("seed", seed, at_least=0, integer=True)
-    rng = np.random.default_rng(seed)
     first = network.layers[0]
     rows, columns = first.weights.shape
-    if (work := count * rows**2 * columns) > MOST_WORK:
-        raise RangeError(
-            f"inferences × rows² × columns = {work:.2g}; allowed: at most {MOST_WORK:.2g}"
-        )
+    count = matched_inferences(inferences, rows, columns)
+    require("seed", seed, at_least=0, integer=True)
+    rng = np.random.default_rng(seed)
     truth = first.weights / np.float32(first.rms)
     snr = reading_snr(link, first.modes)
     noise = 1 / snr
@@ -120,6 +116,19 @@ def match(
         bound_bits=allowed.weight_bounds_bits_after[who.covered_by],
         most_hidden_bits=order_bits(rows) / (rows * columns),
     )
+
+
+def matched_inferences(inferences: float | None, rows: int, columns: int) -> int:
+    """Return the number of inferences to match: those given, or else the usual number.
+
+    Raises `RangeError` for a number out of range, and for more readings than can be compared here.
+    """
+    count = plain_uses()["matching"].strong(inferences)
+    if (work := count * rows**2 * columns) > MOST_WORK:
+        raise RangeError(
+            f"inferences × rows² × columns = {work:.2g}; allowed: at most {MOST_WORK:.2g}"
+        )
+    return count
 
 
 def reading_snr(link: Link, modes: int) -> float:

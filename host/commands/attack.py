@@ -212,7 +212,7 @@ def _matching(
     """Match rows that come in fresh orders, and print what that recovers of the weights."""
     import numpy as np
 
-    from shotveil.host.adversaries.matching import match
+    from shotveil.host.adversaries.matching import match, matched_inferences
     from shotveil.host.commands.show import progress_bar
     from shotveil.models.common.checks import require
     from shotveil.models.networks.network import Layer, Network, load_network
@@ -220,6 +220,7 @@ def _matching(
     require("modes", modes, at_least=1)
     require("rows", rows, at_least=1)
     if name is None:
+        matched_inferences(inferences, rows, 2 * modes)  # before so much is drawn
         rng = np.random.default_rng([seed, 1])
         shapes = (rows, 2 * modes), (1, rows)
         drawn = (rng.standard_normal(shape, dtype=np.float32) for shape in shapes)

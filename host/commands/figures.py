@@ -67,9 +67,10 @@ def figures(
     from shotveil.host.run.curves import calibrated_curve
     from shotveil.host.run.run import classified
     from shotveil.host.run.samples import load_samples
+    from shotveil.models.link.amplifier import LARGEST_GAIN
     from shotveil.models.networks.network import load_network
 
-    require("gain", gain, above=1)
+    require("gain", gain, above=1, at_most=LARGEST_GAIN)
     require("photons", photons, above=0)
     samples = load_samples(data, "test").first(images)
     chosen = [load_network(name) for name in network]

@@ -56,7 +56,9 @@ class LineTime:
         require("decoy share", self.decoy_share, above=0, at_most=1)
         require("symbol rate", self.symbol_rate, above=0)
         require("failure probability", self.failure_probability, above=0, below=1)
-        require("verified symbols", self.symbols, at_least=2, at_most=1e18)
+        sent = 3600 * self.hours * self.symbol_rate  # too many may be infinite
+        require("symbols of the line time", sent, at_most=1e18)
+        require("verified symbols", self.symbols, at_least=2)
 
     @property
     def symbols(self) -> int:

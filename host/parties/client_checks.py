@@ -23,6 +23,7 @@ from shotveil.host.protocol.wire import (
 )
 from shotveil.models.common.checks import RangeError
 from shotveil.models.common.foreign import require_text
+from shotveil.models.link.amplifier import LARGEST_GAIN
 from shotveil.models.link.optics import MOST_PHOTONS
 
 MOST_GAIN = 2 + math.sqrt(2)
@@ -46,7 +47,7 @@ def check_welcome(welcome: pb.Welcome) -> None:
         check_range("columns", layer.columns, 1 + layer.bias, 2 * MOST_MODES)
         check_range("scale", layer.scale, 1 / MOST_MAGNITUDE, MOST_MAGNITUDE)
         check_range("patches", layer.patches, 0, MOST_IMAGES)
-        check_range("gain", layer.gain, 1 + 1e-9, 1e6)
+        check_range("gain", layer.gain, 1 + 1e-9, LARGEST_GAIN)
         check_range("photons", layer.photons, 0, MOST_PHOTONS)
     check_range("transmittance out", welcome.transmittance_out, 1e-9, 1)
     check_range("decoy rate", welcome.decoy_rate, 0, 1)

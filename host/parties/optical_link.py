@@ -54,6 +54,7 @@ from shotveil.models.adversaries.interference import Interference
 from shotveil.models.adversaries.servers import counted
 from shotveil.models.adversaries.squeezing_server import MOST_SQUEEZING, Squeezer
 from shotveil.models.common.checks import RangeError
+from shotveil.models.link.amplifier import LARGEST_GAIN
 from shotveil.models.link.channel import Channel
 from shotveil.models.link.encoding import Complex, EncodedRows, Real
 from shotveil.models.link.optics import Link
@@ -579,7 +580,7 @@ class SimulatedLink:
         """
         check_version(settings)
         check_name("session", settings.session)
-        check_range("gain", settings.gain, 1 + 1e-12, 1e6)
+        check_range("gain", settings.gain, 1 + 1e-12, LARGEST_GAIN)
         check_range("images", settings.images, 1, MOST_IMAGES)
         check_range("modes", settings.modes, 1, MOST_MODES)
         check_range("checks", settings.checks, 0, MOST_IMAGES)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from shotveil.models.adversaries.adversary import GuessingAdversary, Strength
 from shotveil.models.adversaries.counting_classifier import CountingClassifier
+from shotveil.models.link.amplifier import LARGEST_GAIN
 from shotveil.models.link.optics import Link
 
 
@@ -28,7 +29,7 @@ class GreedyServer(CountingClassifier):
 GREEDY_SERVER = GuessingAdversary(
     name="greedy-server",
     says="grants a gain at which the client's noise shows its data",
-    strength=Strength("gain", usual=1e4, above=1, at_most=1e6),
+    strength=Strength("gain", usual=1e4, above=1, at_most=LARGEST_GAIN),
     covered_by="holevo",
     make=GreedyServer,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from shotveil.models.adversaries.adversary import ClientAdversary, Strength
+from shotveil.models.link.amplifier import LARGEST_GAIN
 from shotveil.models.link.encoding import Complex
 from shotveil.models.link.optics import Link
 
@@ -31,7 +32,7 @@ class OverAmplifier:
 OVER_AMPLIFICATION = ClientAdversary(
     name="over-amplification",
     says="amplifies more than it is granted, to read better",
-    strength=Strength("gain", usual=1.5, in_loop=30.0, above=1),
+    strength=Strength("gain", usual=1.5, in_loop=30.0, above=1, at_most=LARGEST_GAIN),
     covered_by="holevo",
     make=OverAmplifier,
 )

@@ -15,6 +15,9 @@ if TYPE_CHECKING:  # command-line options are made from settings, and help is no
     import numpy as np
     from numpy.typing import NDArray
 
+# Far beyond any amplifier, and below where the square of a gain overflows a float.
+LARGEST_GAIN = 1e6
+
 Gain = TypeVar("Gain", float, "NDArray[np.float64]")  # one gain, or many at once
 
 
@@ -23,9 +26,9 @@ def noise_quantum(gain: Gain) -> Gain:
 
     The amplifier adds ν to the mode of direction ξ. Mode k of the returned light therefore carries
     noise of variance g·|ξ_k|², which averages to g/N over N modes. Raises `RangeError` unless every
-    gain is above 1.
+    gain is above 1 and at most `LARGEST_GAIN`.
     """
-    require("gain", gain, above=1)
+    require("gain", gain, above=1, at_most=LARGEST_GAIN)
     return 2 * (gain - 1) / gain
 
 
@@ -34,10 +37,11 @@ def inference_noise(gain: Gain, efficiency: float = 1.0, electronic_noise: float
 
     D = [(2G² − 3G + 2)/G + (1−η)/η + v/η] / (G − 1), where η and v are the efficiency and the
     electronic noise (SNU at the output) of the client's homodyne detector. With an ideal detector D
-    is smallest at G = 2 + √2. Raises `RangeError` unless every gain is above 1 and the detector is
-    possible. Source: PRX 15, 041056; docs/physics.md derives the detector's terms.
+    is smallest at G = 2 + √2. Raises `RangeError` unless every gain is above 1 and at most
+    `LARGEST_GAIN`, and the detector is possible. Source: PRX 15, 041056; docs/physics.md derives
+    the detector's terms.
     """
-    require("gain", gain, above=1)
+    require("gain", gain, above=1, at_most=LARGEST_GAIN)
     detector = Detector(efficiency, electronic_noise)
     amplifier = (2 * gain**2 - 3 * gain + 2) / gain
     return (amplifier + detector.added_noise) / (gain - 1)

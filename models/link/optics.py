@@ -11,7 +11,7 @@ from dataclasses import MISSING, dataclass, fields
 
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.parameters import parameter
-from shotveil.models.link.amplifier import inference_noise, noise_quantum
+from shotveil.models.link.amplifier import LARGEST_GAIN, inference_noise, noise_quantum
 from shotveil.models.link.channel import Channel, split_transmittance
 from shotveil.models.link.detector import Detector
 
@@ -34,7 +34,7 @@ MOST_PHOTONS = 1e15
 class Link(Channel):
     """A `Channel` with light: Link(gain=1.3, photons=6), with settings of the channel as needed.
 
-    gain: power gain G > 1 of the client's phase-insensitive amplifier.
+    gain: power gain G in (1, 10⁶] of the client's phase-insensitive amplifier.
     photons: mean photon number μ per mode at the server's output; V_A = 2μ per quadrature.
     A link is immutable; a value outside its range raises `RangeError`.
 
@@ -43,10 +43,12 @@ class Link(Channel):
     '0.72 is the signal-to-noise ratio at the client'
     >>> Link(gain=0.9, photons=20)
     Traceback (most recent call last):
-    shotveil.models.common.checks.RangeError: gain = 0.9 is outside (1, ∞)
+    shotveil.models.common.checks.RangeError: gain = 0.9 is outside (1, 1e+06]
     """
 
-    gain: float = parameter(MISSING, "Power gain of the client's amplifier", above=1)
+    gain: float = parameter(
+        MISSING, "Power gain of the client's amplifier", above=1, at_most=LARGEST_GAIN
+    )
     photons: float = parameter(
         MISSING,
         "Mean number of photons per mode at the server's output",

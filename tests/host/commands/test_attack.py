@@ -156,9 +156,16 @@ def test_extraction_clones_a_network(shotveil, runs):
         ("", "neither NAME nor --list is given; allowed: one of them"),
         ("phone", "attack = 'phone' is none of "),
         ("tap --seed -1", "seed = -1 is outside [0, ∞)"),
-        ("tap --gain 1", "gain = 1 is outside (1, ∞)"),
+        ("tap --gain 1", "gain = 1 is outside (1, 1e+06]"),
         ("tap --photons 1 --f2 1", "both of --photons and --f2"),
+        ("tap --gain 1e300", "gain = 1e+300 is outside (1, 1e+06]"),
         ("tap --sessions 0", "sessions = 0 is outside"),
+        *(
+            (f"tap --{size} {10**30}", f"{size} = 1e+30 is outside the integers in [1, ")
+            for size in ("sessions", "modes", "rows", "decoys", "images")
+        ),
+        (f"matching --rows {10**9}", "inferences × rows² × columns = "),
+        (f"matching --modes {10**9}", "inferences × rows² × columns = "),
         ("tap --strength 2", "2 is outside"),
         ("tap --false-alarm-probability 0", "= 0 is outside"),
     ],

@@ -41,7 +41,7 @@ def test_writes_what_it_names(small, tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     "option, value, message",
     [
-        ("--gain", "1", "gain = 1 is outside (1, ∞)"),
+        ("--gain", "1", "gain = 1 is outside (1, 1e+06]"),
         ("--photons", "0", "photons = 0 is outside (0, ∞)"),
         ("--images", "10001", "images = 10001 is outside [1, 10000]"),
         ("--network", "none", "network none is not found"),

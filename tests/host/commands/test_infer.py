@@ -211,9 +211,9 @@ def test_a_run_that_is_refused_leaves_no_report(refused, called, monkeypatch):
 @pytest.mark.parametrize(
     "options, message",
     [
-        ("--gain 1 --photons 6", "gain = 1 is outside (1, ∞)"),
-        ("--gain 0.9 --photons 6", "gain = 0.9 is outside (1, ∞)"),
-        ("--gain nan --photons 6", "gain = nan is outside (1, ∞)"),
+        ("--gain 1 --photons 6", "gain = 1 is outside (1, 1e+06]"),
+        ("--gain 0.9 --photons 6", "gain = 0.9 is outside (1, 1e+06]"),
+        ("--gain nan --photons 6", "gain = nan is outside (1, 1e+06]"),
         ("--gain 1.3 --photons -1", "photons = -1 is outside (0, ∞)"),
         ("--gain 1.3 --photons 0", "photons = 0 is outside (0, ∞)"),
         ("--gain 1.3 --f2 0", "f2 = 0 is outside (0, ∞)"),

@@ -92,6 +92,7 @@ def test_command_for_people(shotveil, small):
         (("--plot", "a.pdf"), "allowed: .png or .svg"),
         (("--lab", "attic"), "lab = 'attic' is none of ideal, realistic"),
         (("--certify-hours", 0), "certify hours = 0 is outside (0, ∞)"),
+        (("--certify-hours", 1e300), "symbols of the line time = inf is outside (−∞, 1e+18]"),
         (("--decoy-share", 0.1), "--decoy-share or --symbol-rate is given without"),
         (("--images", 0), "images = 0 is outside [1, 10000]"),
         (("--transmittance", 0), "transmittance = 0 is outside (0, 1]"),

@@ -368,7 +368,7 @@ NODE = f"{KEYS} --device model:server --calibration node.json"
         (f"{KEYS} --attack tap", "is none of counting-server"),
         (f"{KEYS} --photons 6", "--photons or --f2 given without --gain; allowed: both or neither"),
         (f"{KEYS} --f2 6", "--photons or --f2 given without --gain"),
-        (f"{KEYS} --gain 1 --photons 6", "gain = 1 is outside (1, ∞)"),
+        (f"{KEYS} --gain 1 --photons 6", "gain = 1 is outside (1, 1e+06]"),
         (f"{KEYS} --gain 1.3", "neither of --photons and --f2 given"),
         (f"{KEYS} {LIGHT} --decoy-rate 0", "= 0 is outside (0, 1]"),
         (f"{KEYS} {LIGHT} --peak 0.5", "= 0.5 is outside"),
