@@ -31,12 +31,24 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 class PathOption(click.Path):
     """A path, which may be relative to the configuration file that gives it.
 
-    `name` is its metavar.
+    name: Its metavar. folders: Whether it may be that of a folder, such as "." or "/".
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, folders: bool = False) -> None:
         super().__init__(path_type=Path)
-        self.name = name
+        self.name, self.folders = name, folders
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path; raise `RangeError` for an empty text, and for a folder that is no file.
+
+        An empty text is what a variable of the shell gives that was never set.
+        """
+        name = self.name if param is None else param.human_readable_name
+        if not str(value):
+            raise RangeError(f"{name} = ''; allowed: the path of a {self.name}")
+        if not self.folders and Path(value).name in ("", ".."):
+            raise RangeError(f"{name} = {str(value)!r} is a folder; allowed: the path of a file")
+        return super().convert(value, param, ctx)
 
     def beside(self, folder: Path, value: str) -> str:
         """Return the path that a configuration file in `folder` means."""
@@ -147,8 +159,8 @@ def _starting(incomplete: str, names: Iterable[str]) -> list[CompletionItem]:
 
 
 LEDGER = LedgerAddress()
-FILE, FOLDER, NETWORK, URL = PathOption("file"), PathOption("folder"), NetworkName(), DeviceUrl()
-DATA = PathOption("path")
+FILE, FOLDER, DATA = PathOption("file"), PathOption("folder", True), PathOption("path", True)
+NETWORK, URL = NetworkName(), DeviceUrl()
 PER_LAYER = PerLayer()
 
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from shotveil.host.commands.options import json_option
+from shotveil.host.commands.options import FILE, json_option
 from shotveil.host.commands.output import print_json
 
 
 @click.command()
 @click.option(
     "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     default=None,
     help="File that gets the table; by default the one that this installation uses.",
 )

@@ -1,4 +1,4 @@
-"""Every option that takes a number, with numbers that nobody means: a result, or one line."""
+"""Options and arguments with values that nobody means: a result, or one line."""
 
 import click
 import pytest
@@ -36,3 +36,29 @@ def test_a_number_that_nobody_means_is_taken_or_refused_in_one_line(name, capsys
             assert (stop.value.code == 0) == bool(out), (option, value)
             lines = [line for line in err.splitlines() if not line.startswith("shotveil: note:")]
             assert len(lines) == (stop.value.code == 2), (option, value, err)
+
+
+PLACES = (
+    "ledger init {}",
+    "ledger show {}",
+    "ledger backup {} --to b",
+    "ledger capacity {} --servers 2",
+    "certificate request {} 1",
+    "compile {}",
+    "features {} --out x",
+    "sweep {}",
+    "infer --images 1 --gain 1.3 --f2 1 --network {}",
+    "device capture model:server --out {}",
+    "train --data {}",
+)
+
+
+@pytest.mark.parametrize("path", ["", ".", "/", "no/such/file", "/dev/full"])
+def test_a_path_that_nobody_means_is_refused_in_one_line(path, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for place in PLACES:
+        with pytest.raises(SystemExit) as stop:
+            main([path if word == "{}" else word for word in place.split()])
+        err = capsys.readouterr().err
+        assert stop.value.code == 2 and err.count("\n") == 1, (place, err)
+    assert not any(tmp_path.iterdir())
