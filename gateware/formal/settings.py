@@ -46,6 +46,7 @@ class SettingsBench(wiring.Component):
                 "write": In(1),
                 "halt": In(1),
                 "busy": In(1),
+                "away": In(1),
                 "started": In(1),
                 "in_touched": In(1),
                 "in_changed": In(1),
@@ -56,7 +57,7 @@ class SettingsBench(wiring.Component):
         m = Module()
         m.submodules.dut = dut = self.dut
         m.submodules.sequencer = sequencer = Sequencer(1)
-        on, locked = sequencer.arm_drive, Signal()
+        on, locked = sequencer.arm_drive | sequencer.returning, Signal()
         m.d.sync += locked.eq(on)
         m.d.comb += [
             dut.bus.address.eq(self.address),
@@ -68,6 +69,7 @@ class SettingsBench(wiring.Component):
             sequencer.grant.eq(1),
             sequencer.stop.eq(self.halt),
             sequencer.busy.eq(self.busy),
+            sequencer.away.eq(self.away),
             sequencer.started.eq(self.started),
         ]
         before, since = Signal(ADDRESS_BITS), Signal(range(GAP + 1), init=GAP)
