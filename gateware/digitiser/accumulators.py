@@ -78,8 +78,9 @@ class Accumulators(wiring.Component):
             m.d.comb += bank.wipe.eq(wipes[n])
 
         # A symbol and its q, taken together; one of the products of each lane a clock after that.
-        skip = self.i.p.skip & (self.record == SIGNAL_RECORD)
-        row = (self.i.p.kind == ROW) & (self.record == SIGNAL_RECORD) & ~skip
+        signal = self.record == SIGNAL_RECORD
+        skip = self.i.p.skip & signal
+        row = (self.i.p.kind == ROW) & signal & ~self.i.p.skip
         busy = Signal(max(turns - 2, 1))
         ending = Signal(20)  # clocks since the last symbol of a frame: all sums are done by then
         free = Signal(init=1)
@@ -110,19 +111,19 @@ class Accumulators(wiring.Component):
         pilot = self.i.p.kind == PILOT
         reference = Cat(self.pilot, C(0, 1)).as_signed()
         usable = ~(self.i.p.lost | self.i.p.over | self.i.p.saturated)
-        with m.If(taken):
+        # Whatever is there is looked at while a symbol may come, and counts only if one was taken:
+        # whether it was is known too late for so many registers.
+        with m.If(free):
             m.d.sync += [
                 x.eq(Mux(usable, self.i.p.x, 0)),
                 p.eq(Mux(usable, self.i.p.p, 0) if spec.quadratures == 2 else 0),
                 good.eq(usable),
                 index.eq(self.i.p.index >> self.mode_shift),
                 in_row.eq(row),
-                turn.eq(0),
-                going.eq(~skip),
                 qx.eq(0),
                 qp.eq(0),
             ]
-            with m.If(usable & (self.record == SIGNAL_RECORD)):
+            with m.If(usable & signal):
                 with m.If(row):
                     m.d.sync += [qx.eq(self.q.p.x), qp.eq(self.q.p.p)]
                 with m.Elif(pilot):
@@ -132,7 +133,7 @@ class Accumulators(wiring.Component):
                         qx.eq(Mux(back, -reference, reference)),
                         qp.eq(Mux(odd ^ back, -reference, reference)),
                     ]
-            with m.If(self.record == SIGNAL_RECORD):
+            with m.If(signal):
                 m.d.sync += word.eq(
                     Mux(row, self.i.p.segment, Mux(pilot, spec.pilot_word, spec.vacuum_word))
                 )
@@ -140,6 +141,8 @@ class Accumulators(wiring.Component):
                 m.d.sync += word.eq(
                     Mux(self.record == DARK_RECORD, spec.dark_word, spec.vacuum_word)
                 )
+        with m.If(taken):
+            m.d.sync += [turn.eq(0), going.eq(~skip)]
         with m.Elif(going):
             m.d.sync += turn.eq(turn + 1)
             with m.If(turn == turns - 1):

@@ -58,25 +58,26 @@ class Normalisation(wiring.Component):
         valid = Signal(self.latency)
         enable = Signal()
         gap = Signal(2)
-        taken = Signal()
+        # Where registers move with `enable` anyway, what they take does not wait for it: its way to
+        # all of them is long.
+        comes = self.i.valid & ~gap.any()
         m.d.comb += [
             enable.eq(self.o.ready | ~valid[-1]),
             self.i.ready.eq(enable & ~gap.any()),
             self.o.valid.eq(valid[-1]),
-            taken.eq(self.i.ready & self.i.valid),
         ]
         measures = ((self.i.p.kind == VACUUM) & (self.record == SIGNAL_RECORD)) | (
             self.record == VACUUM_RECORD
         )
         if spec.measures_every > 1:
             turn = Signal(range(spec.measures_every))
-            with m.If(taken & measures):
+            with m.If(enable & comes & measures):
                 m.d.sync += turn.eq(turn + 1)  # it wraps: the number is a power of two
             with m.If(self.load):
                 m.d.sync += turn.eq(0)
             measures = measures & (turn == 0)
         with m.If(enable):
-            m.d.sync += [valid.eq(Cat(taken, valid)), gap.eq(Cat(taken & measures, gap))]
+            m.d.sync += [valid.eq(Cat(comes, valid)), gap.eq(Cat(comes & measures, gap))]
 
         # Counts move in every third clock at most, and what they will be next is known by then.
         seen = Signal(COUNT_BITS)
@@ -91,7 +92,7 @@ class Normalisation(wiring.Component):
         ]
         with m.If(enable):
             m.d.sync += [
-                use.eq(Cat(taken & measures & ~self.i.p.over & ~self.i.p.lost, use)),
+                use.eq(Cat(comes & measures & ~self.i.p.over & ~self.i.p.lost, use)),
                 gain.eq(Mux(size < self.offset_shift, size, self.offset_shift)),
             ]
             with m.If(use[2]):

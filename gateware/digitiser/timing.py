@@ -320,21 +320,26 @@ class Timing(wiring.Component):
             ready.eq(0),
         ]
         prepare = Signal(2)
+        # Registers alone say what becomes of the powers, as they are far from what asks for it:
+        # a measurement begins a step late, and sees a shift ahead that it is the last one.
+        begin = Signal()
+        assert HOLD > 4  # the next peak comes later than that
         with m.If(step):
+            m.d.sync += begin.eq(start)
             m.d.sync += [wait.eq(wait << 1), prepare.eq(prepare << 1)]
             with m.If(event & ~busy):
                 m.d.sync += [left.eq(powers[0]), best.eq(powers[1]), right.eq(powers[2])]
-            with m.If(start):
-                m.d.sync += [over["left"].eq(0), over["right"].eq(0), scaling.eq(1), busy.eq(1)]
+            with m.If(begin):
+                m.d.sync += [over["left"].eq(0), over["right"].eq(0), busy.eq(1)]
+                m.d.sync += [scaling.eq(~best[-1]), prepare.eq(best[-1])]
             with m.Elif(scaling):
-                with m.If(best[-1]):
-                    m.d.sync += [scaling.eq(0), prepare.eq(1)]
-                with m.Else():
-                    m.d.sync += [left.eq(left << 1), best.eq(best << 1), right.eq(right << 1)]
-                    m.d.sync += [
-                        over["left"].eq(over["left"] | left[-1]),
-                        over["right"].eq(over["right"] | right[-1]),
-                    ]
+                m.d.sync += [left.eq(left << 1), best.eq(best << 1), right.eq(right << 1)]
+                m.d.sync += [
+                    over["left"].eq(over["left"] | left[-1]),
+                    over["right"].eq(over["right"] | right[-1]),
+                    scaling.eq(~best[-2]),
+                    prepare.eq(best[-2]),
+                ]
             with m.If(prepare[0]):
                 m.d.sync += [
                     difference.eq(saturated["right"] - saturated["left"]),

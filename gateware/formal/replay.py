@@ -2,7 +2,8 @@
 
 Receiver and replay agree on which frames came back, and each row is read or dropped whole and in
 its turn, so no loss shifts the rows behind it. The FIFO of departures is proved in `memory`. Here
-it and that of the verdicts have room, and a batch begins when the last one's light is back.
+it and that of the verdicts have room. While `away` is low, no frame is on its way, and the receiver
+has had its time for the last row; the sequencer is proved to begin no batch before.
 """
 
 from __future__ import annotations
@@ -22,13 +23,14 @@ SPEC = NodeSpec(drive=DriveSpec(row_capacity=4), replay=DEPTH)
 TIME = 5  # bits of times
 NUMBER = 5  # bits of the numbers of symbols, more than can be kept
 PERIOD, DUE = 8, 6  # clocks of a frame, and from its departure until the receiver has it
+SUMMED = 1  # clocks that the receiver has for a row, besides its period
 QUIET = 3  # clocks around a batch's beginning
 APART = 6  # clocks between two frames; they are far longer
 LEVEL = DEPTH.bit_length() + 2
 # Registers of the block that the bench sees.
 INSIDE = {
     "now": TIME, "done": 1, "into": 3, "out": 3, "going": 1, "some": 1, "fetched": 1, "vacant": 1,
-    "drop": 1, "put": 1, "fetch": 1, "left": SPEC.drive.length_width, "kept": 32,
+    "drop": 1, "put": 1, "rest": 22, "fetch": 1, "left": SPEC.drive.length_width, "kept": 32,
 }  # fmt: skip
 
 
@@ -84,7 +86,7 @@ class ReplayBench(wiring.Component):
             m.d.sync += quiet.eq(quiet + 1)
         with m.If(self.begin):
             m.d.sync += still.eq(QUIET)
-            m.d.comb += [Assume(quiet == QUIET), Assume(~moves)]
+            m.d.comb += [Assume(quiet == QUIET), Assume(~moves), Assume(~dut.away)]
         with m.Elif(still != 0):
             m.d.sync += still.eq(still - 1)
             m.d.comb += Assume(~moves)
@@ -124,6 +126,24 @@ class ReplayBench(wiring.Component):
                 Assert((age >= DUE - PERIOD // 2) & (age < DUE + PERIOD // 2)),
             ]
 
+        # A row may still be summed so long after the receiver took its frame.
+        since = Signal(range(PERIOD + SUMMED + 1), init=PERIOD + SUMMED)
+        with m.If(takes):
+            m.d.sync += since.eq(0)
+        with m.Elif(since != PERIOD + SUMMED):
+            m.d.sync += since.eq(since + 1)
+        left, lately = Signal(), Signal()
+        rest = self.in_rest.as_signed()
+        m.d.sync += [left.eq(self.sent), lately.eq(self.times_ready | (rest >= 0))]
+        with m.If(~dut.away):
+            m.d.comb += [Assert(~self.times_ready | left), Assert(since == PERIOD + SUMMED)]
+        m.d.comb += [
+            Assert(dut.away == lately),
+            Assert((rest >= -1) & (rest <= PERIOD + SUMMED)),
+            Assert(rest + since >= PERIOD + SUMMED - 1),
+            Assert(~left | (rest >= 0)),
+        ]
+
         # Rows are read or dropped whole, each in its turn. `base` is the first symbol of the next.
         with m.If(drops):
             m.d.sync += [sent.eq(0), base.eq(0)]
@@ -153,6 +173,7 @@ class ReplayBench(wiring.Component):
         m.d.comb += [
             Cover(dropped & dut.q.valid & (row == 2)),
             Cover(takes & (sent == 3)),
+            Cover(~dut.away & (since == PERIOD + SUMMED) & (base != 0)),
             Cover(self.in_done & self.first_time[0]),
         ]
         return m
@@ -192,7 +213,7 @@ PROOF = Proof(
     bench=ReplayBench,
     depth=7,
     reach=40,
-    smaller={"FLIGHTS": 4, "WAITING": 4, "latency": lambda spec: DUE},
+    smaller={"FLIGHTS": 4, "WAITING": 4, "SUMMED": SUMMED, "latency": lambda spec: DUE},
     peek={
         **{f"in_{name}": f"dut.{name}" for name in (*INSIDE, "level")},
         "first_time": "dut.times.r_data",
@@ -214,6 +235,9 @@ PROOF = Proof(
         Bug("a dropped row is still counted", "fetch - Mux(drop, self.row, 0)", "fetch"),
         Bug("symbols are read before they are there", "some.eq(level > (fetch if fast else 0))",
             "some.eq(1)"),
+        Bug("the last row has no time to be summed", "m.If(self.sent | done)", "m.If(self.sent)"),
+        Bug("frames on their way are not seen", "away.eq(times.r_rdy | (rest >= 0))",
+            "away.eq(rest >= 0)"),
         Bug("one symbol of each row is left", "going.eq(left != 1)", "going.eq(left > 2)"),
     ),
 )  # fmt: skip

@@ -1,4 +1,5 @@
-"""Proof: no row beyond the grant, one batch for each rise of `arm`, and no frame after a halt.
+"""Proof: no row beyond the grant, one batch for each rise of `arm`, no frame after a halt, and no
+batch before the light of the last one is back.
 
 The drive is any that does what its framing is proved to do (`gateware.formal.framing`): a frame
 starts only a clock after `run`, and `MARGIN` clocks or more after the one before.
@@ -32,6 +33,7 @@ class SequencerBench(wiring.Component):
                 "watchdog": In(WATCHDOG_BITS),
                 "begin_frame": In(1),
                 "busy": In(1),
+                "away": In(1),
                 "phase": In(3),
                 "fresh": In(1),
                 "lead": In(LEAD_BITS),
@@ -49,7 +51,7 @@ class SequencerBench(wiring.Component):
             *(
                 getattr(dut, name).eq(getattr(self, name))
                 for name in ("start", "clear", "alive", "arm", "grant", "lead_in", "watchdog",
-                             "busy", *CAUSES)
+                             "busy", "away", *CAUSES)
             ),
             dut.started.eq(self.begin_frame & ran & (since == MARGIN)),
         ]  # fmt: skip
@@ -91,10 +93,23 @@ class SequencerBench(wiring.Component):
             m.d.sync += halted.eq(1)
         with m.If(halted):
             m.d.comb += Assert(~dut.run)
+        # Frames that left are back before the next batch begins, whatever ended theirs.
+        owed, waited = Signal(), Signal()
+        with m.If(dut.started):
+            m.d.sync += owed.eq(1)
+        with m.Elif(dut.returning & ~self.away):
+            m.d.sync += owed.eq(0)
+        with m.If(dut.returning & self.away):
+            m.d.sync += waited.eq(1)
+        with m.If(begins):
+            m.d.comb += Assert(~owed)
         # A frame on its way is never cut, but for the drive's own fault.
         with m.If(self.busy):
             m.d.comb += Assert(dut.arm_drive)
-        with m.If(self.phase.matches(BatchPhase.OFF, BatchPhase.DONE, BatchPhase.STOPPED)):
+        rests = self.phase.matches(BatchPhase.OFF, BatchPhase.DONE, BatchPhase.STOPPED)
+        with m.If(rests):
+            m.d.comb += Assert(~owed)
+        with m.If(rests | (self.phase == BatchPhase.RETURNING)):
             m.d.comb += [Assert(~dut.arm_drive), Assert(~dut.run), Assert(~ran), Assert(~self.busy)]
         # What waits is dropped where no frame can start.
         with m.If(dut.flush):
@@ -111,6 +126,7 @@ class SequencerBench(wiring.Component):
             Assert(~self.lead.any() | (rows == 0)),
             Assert(~dut.run | (self.phase == BatchPhase.ON) | (self.phase == BatchPhase.ENDING)),
             Assert(self.timer <= DRAIN),
+            Assert(dut.arm_drive == self.phase.matches(BatchPhase.ON, BatchPhase.ENDING)),
         ]
         on = self.phase == BatchPhase.ON
         with m.If(on):
@@ -129,6 +145,7 @@ class SequencerBench(wiring.Component):
             Cover((rows == 2) & (leading == 1) & (self.phase == BatchPhase.DONE) & (allowed == 2)),
             Cover((rows == 1) & (allowed == 9) & (self.phase == BatchPhase.STOPPED)),
             Cover(halted & dut.started & (rows == 1)),
+            Cover(waited & begins),
         ]
         return m
 
@@ -149,6 +166,11 @@ PROOF = Proof(
         Bug(
             "a batch may begin again without a new rise of `arm`", "self.arm & fresh)", "self.arm)"
         ),
+        Bug(
+            "a halted batch does not wait for its light",
+            "m.If(~self.away)",
+            "m.If(~self.away | halted)",
+        ),
         Bug("a halt lets frames go on", "on & counts & ~halt", "on & counts"),
         Bug(
             "what waits is dropped while a frame may start",
@@ -157,8 +179,8 @@ PROOF = Proof(
         ),
         Bug(
             "a frame is cut by a halt",
-            "self.arm_drive.eq(on | (phase == BatchPhase.ENDING))",
-            "self.arm_drive.eq(on)",
+            "halted.eq(1)",
+            "[halted.eq(1), self.arm_drive.eq(0)]",
         ),
     ),
 )

@@ -17,6 +17,7 @@ from shotveil.gateware.formal.proof import Bug, Proof
 from shotveil.gateware.node.sequencer import Sequencer
 from shotveil.models.host_link.packet import WORD
 from shotveil.models.node.register import Access, Register, RegisterMap
+from shotveil.models.node.sequencer import BatchPhase
 
 GAP = 4  # clocks between the writes of two requests; the endpoint takes more
 ADDRESS_BITS = 3
@@ -46,9 +47,11 @@ class SettingsBench(wiring.Component):
                 "write": In(1),
                 "halt": In(1),
                 "busy": In(1),
+                "away": In(1),
                 "started": In(1),
                 "in_touched": In(1),
                 "in_changed": In(1),
+                "phase": In(3),
             }
         )
 
@@ -56,7 +59,7 @@ class SettingsBench(wiring.Component):
         m = Module()
         m.submodules.dut = dut = self.dut
         m.submodules.sequencer = sequencer = Sequencer(1)
-        on, locked = sequencer.arm_drive, Signal()
+        on, locked = sequencer.arm_drive | sequencer.returning, Signal()
         m.d.sync += locked.eq(on)
         m.d.comb += [
             dut.bus.address.eq(self.address),
@@ -68,6 +71,7 @@ class SettingsBench(wiring.Component):
             sequencer.grant.eq(1),
             sequencer.stop.eq(self.halt),
             sequencer.busy.eq(self.busy),
+            sequencer.away.eq(self.away),
             sequencer.started.eq(self.started),
         ]
         before, since = Signal(ADDRESS_BITS), Signal(range(GAP + 1), init=GAP)
@@ -104,6 +108,7 @@ class SettingsBench(wiring.Component):
             Assert(dut.held == told),
             Assert(self.in_touched == written[1]),
             Assert(self.in_changed == changed),
+            Assert(sequencer.arm_drive == self.phase.matches(BatchPhase.ON, BatchPhase.ENDING)),
         ]
 
         again = Signal()
@@ -122,7 +127,9 @@ PROOF = Proof(
     bench=SettingsBench,
     depth=6,
     reach=22,
-    peek={"in_touched": "dut.touched", "in_changed": "dut.changed"},
+    peek={
+        "in_touched": "dut.touched", "in_changed": "dut.changed", "phase": "sequencer.phase",
+    },
     bugs=(
         Bug("a commit acts during a batch", "takes.eq(decoded[\"commit\"] & ~self.locked)",
             "takes.eq(decoded[\"commit\"])"),

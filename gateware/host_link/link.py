@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from shotveil.gateware.host_link import cobs, crc, endpoint, packet
 from shotveil.gateware.host_link.endpoint import Endpoint, inside
-from shotveil.gateware.host_link.payloads import COUNTERS
+from shotveil.gateware.host_link.payloads import COUNTERS, token
 from shotveil.gateware.primitives.stage import Stage
 from shotveil.models.host_link.endpoint import require_shape
 
@@ -62,7 +62,10 @@ class HostLink(wiring.Component):
             wiring.connect(m, source, stage.i)
             wiring.connect(m, stage.o, sink)
         wiring.connect(m, device.o, serialiser.i)
-        wiring.connect(m, serialiser.o, append.i)
+        # Whether the encoder has room comes too late to move the serialiser's word.
+        m.submodules.response_bytes = stage = Stage(token(), full_rate=True)
+        wiring.connect(m, serialiser.o, stage.i)
+        wiring.connect(m, stage.o, append.i)
         wiring.connect(m, append.o, encoder.i)
         wiring.connect(m, encoder.o, wiring.flipped(self.o))
         m.d.comb += [store.clear.eq(self.clear), device.clear.eq(self.clear)]

@@ -25,7 +25,6 @@ from shotveil.models.host_link.packet import WORD
 from shotveil.models.node.ports import ReadPort, WritePort, write_ports
 from shotveil.models.node.register_map import register_map
 from shotveil.models.node.row_store import SLOTS
-from shotveil.models.node.sequencer import SequencerState
 from shotveil.models.node.spec import NodeSpec
 
 SETTLE = 128  # clocks without input that empty all registers that have no reset
@@ -42,6 +41,8 @@ class NodeCore(wiring.Component):
       `emitting` is high while the output is on.
     * A server compares the returned light with what it sent. A client has a homodyne receiver for
       frames that it did not send.
+    * A batch is over when its last row is back and summed, or late; settings stay until then, and a
+      restart waits for it. So nothing of a batch is left in the receiver when the next begins.
     * `restart` stops a running batch, then holds the receiver in reset while its sums are cleared.
       The receiver loses its earlier samples. No frame starts for `restart_clocks`.
     * With `spec.store`, rows that stay lie in block RAM beside the drive, see `RowStore`.
@@ -99,12 +100,13 @@ class NodeCore(wiring.Component):
         # Restart: the light goes off, then the receiver is reset. It goes by a register of its own,
         # and its parts are done with that later, while everything else still waits.
         wanted, resetting = Signal(), Signal()
+        batch = transmitter.on | transmitter.returning
         left = Signal(range(self.restart_clocks))
         with m.If(strobes["restart"]):
             m.d.sync += wanted.eq(1)
         with m.Elif(resetting & (left == 0)):
             m.d.sync += resetting.eq(0)
-        with m.Elif(wanted & ~resetting & ~transmitter.on):
+        with m.Elif(wanted & ~resetting & ~batch):
             m.d.sync += [wanted.eq(0), resetting.eq(1), left.eq(self.restart_clocks - 1)]
         with m.If(resetting & (left != 0)):
             m.d.sync += left.eq(left - 1)
@@ -134,10 +136,10 @@ class NodeCore(wiring.Component):
                 elif member.is_port and member.flow is Out and key in status:
                     m.d.comb += status[key].eq(getattr(part, name))
 
-        # Settings stay as they are while light may leave.
+        # Settings stay as they are while light may leave, and until it is back.
         held = Signal()
         m.d.sync += [
-            bank.locked.eq(transmitter.on),
+            bank.locked.eq(batch),
             held.eq((held | bank.held) & ~strobes["clear"]),
         ]
         m.d.comb += status["settings_held"].eq(held)
@@ -179,13 +181,11 @@ class NodeCore(wiring.Component):
             wire("store", store)
             start, stop = start & ~store.broken, stop | store.broken
             forgotten = Signal()
-            state = transmitter.state
-            over = (state == SequencerState.DONE) | (state == SequencerState.STOPPED)
             m.d.comb += [
                 store.row.eq(settings["drive_row"]),
                 store.rewind.eq(strobes["store_rewind"]),
                 # In the clock in which the row buffer is emptied, so that no row is cut in two.
-                store.flush.eq(drop | over),
+                store.flush.eq(drop | transmitter.ended),
                 store.forget.eq(forgotten),
             ]
             m.d.sync += forgotten.eq(lost)
@@ -223,6 +223,7 @@ class NodeCore(wiring.Component):
                 replay.sent.eq(sent),
                 replay.received.eq(receiver.started),
                 receiver.skip.eq(replay.skip),
+                transmitter.away.eq(replay.away),
                 status["frames_matched"].eq(replay.matched),
                 status["frames_missed"].eq(replay.missed),
             ]

@@ -15,7 +15,7 @@ from shotveil.gateware.digitiser import payloads as received_payloads
 from shotveil.gateware.drive import payloads
 from shotveil.gateware.primitives.counter import EventCounter
 from shotveil.gateware.primitives.memory import NO_COLLISIONS, DeepFifo
-from shotveil.models.node.replay import DECISION, FLIGHTS, TIME_BITS, latency
+from shotveil.models.node.replay import DECISION, FLIGHTS, SUMMED, TIME_BITS, latency
 from shotveil.models.node.sequencer import LEAD_BITS
 from shotveil.models.node.spec import NodeSpec
 
@@ -33,6 +33,8 @@ class Replay(wiring.Component):
     * `q`: the rows that came back, symbol by symbol. `room`: there is room for another row.
     * `matched`, `missed`: numbers of rows that came back and that did not; `clear` sets them to
       zero.
+    * `away`: a frame is on its way back, or its row is being summed: it was judged less than a
+      period and `SUMMED` clocks ago.
     * Times wrap after 2^`time_bits` clocks. A frame has to be judged, one way or the other, within
       that time of its departure.
     * It takes block RAM for `spec.replay` symbols, and one block RAM for times.
@@ -56,6 +58,7 @@ class Replay(wiring.Component):
                 "skip": Out(1),
                 "q": Out(stream.Signature(received_payloads.sent(spec.digitiser))),
                 "room": Out(1),
+                "away": Out(1),
                 "clear": In(1),
                 "matched": Out(count),
                 "missed": Out(count),
@@ -117,6 +120,15 @@ class Replay(wiring.Component):
             was_due.eq(due),
             known.eq(Mux(times.r_en | drop_all, 0, (known << 1) | times.r_rdy)),
         ]
+
+        # The clocks in which the receiver may still be at the latest frame's row. They begin anew
+        # with each frame that leaves, so they bridge the time until the head of `times` is known.
+        rest = Signal(signed(len(self.period) + 2), init=-1)
+        with m.If(self.sent | done):
+            m.d.sync += rest.eq(self.period + SUMMED)
+        with m.Elif(rest >= 0):
+            m.d.sync += rest.eq(rest - 1)
+        m.d.sync += self.away.eq(times.r_rdy | (rest >= 0))
 
         # Whether each row is read or dropped, in their order.
         verdicts = SyncFIFO(width=1, depth=WAITING)

@@ -29,6 +29,8 @@ class Sequencer(wiring.Component):
     * `run`, `blank`, `flush`, and `arm_drive` (for the drive's `arm`) go to the drive; `started`
       and `busy` come from it. A frame starts at least `models.node.sequencer.MARGIN` clocks after
       the one before.
+    * `away`: frames are on their way back, or their rows are being summed. Behind its last frame a
+      batch lasts until `away` is low; `returning` is high meanwhile.
     * `drain`: clocks from the end of `busy` until the drive has sent all of the frame.
     * `state`: the state for the host, as `models.node.sequencer.SequencerState`. `left`: rows that
       are granted but have not started. `rows`, `frames`: numbers that started since `clear`; they
@@ -41,14 +43,14 @@ class Sequencer(wiring.Component):
         self._drain = drain
         self._tick_bits = tick_bits
         pulses = ("start", "stop", "clear", "alive", "link_fault", "tripped", "starved",
-                  "started", "busy", "arm")  # fmt: skip
+                  "started", "busy", "away", "arm")  # fmt: skip
         super().__init__(
             {
                 **dict.fromkeys(pulses, In(1)),
                 "grant": In(GRANT_BITS),
                 "lead_in": In(LEAD_BITS),
                 "watchdog": In(WATCHDOG_BITS),
-                **dict.fromkeys(("run", "blank", "arm_drive", "flush"), Out(1)),
+                **dict.fromkeys(("run", "blank", "arm_drive", "returning", "flush"), Out(1)),
                 "state": Out(3),
                 "left": Out(GRANT_BITS),
                 "rows": Out(COUNT_BITS),
@@ -79,7 +81,7 @@ class Sequencer(wiring.Component):
                 )
             ),
             halt.eq(causes.any()),
-            self.arm_drive.eq(on | (phase == BatchPhase.ENDING)),
+            self.returning.eq(phase == BatchPhase.RETURNING),
         ]
 
         # The grant: what is proved needs these few lines alone.
@@ -105,7 +107,7 @@ class Sequencer(wiring.Component):
         ends, over = Signal(), Signal()
         m.d.comb += [
             ends.eq((phase == BatchPhase.ENDING) & (timer == self._drain)),
-            over.eq((phase == BatchPhase.DONE) | (phase == BatchPhase.STOPPED)),
+            over.eq(phase.matches(BatchPhase.RETURNING, BatchPhase.DONE, BatchPhase.STOPPED)),
         ]
         m.d.sync += [
             self.flush.eq(ends | (over & self.arm)),
@@ -116,13 +118,15 @@ class Sequencer(wiring.Component):
             m.d.sync += timer.eq(0)
         with m.Switch(phase):
             with m.Case(BatchPhase.OFF), m.If(begins):
-                m.d.sync += [phase.eq(BatchPhase.ON), halted.eq(0)]
+                m.d.sync += [phase.eq(BatchPhase.ON), halted.eq(0), self.arm_drive.eq(1)]
             with m.Case(BatchPhase.ON):
                 with m.If(halt):
                     m.d.sync += halted.eq(1)
                 with m.If(halt | ~counts):
                     m.d.sync += phase.eq(BatchPhase.ENDING)
             with m.Case(BatchPhase.ENDING), m.If(ends):
+                m.d.sync += [phase.eq(BatchPhase.RETURNING), self.arm_drive.eq(0)]
+            with m.Case(BatchPhase.RETURNING), m.If(~self.away):
                 m.d.sync += phase.eq(Mux(halted, BatchPhase.STOPPED, BatchPhase.DONE))
             with m.Case(BatchPhase.DONE, BatchPhase.STOPPED), m.If(~self.arm):
                 m.d.sync += phase.eq(BatchPhase.OFF)
@@ -151,6 +155,8 @@ class Sequencer(wiring.Component):
         with m.Switch(phase):
             with m.Case(BatchPhase.OFF):
                 m.d.comb += self.state.eq(SequencerState.IDLE)
+            with m.Case(BatchPhase.RETURNING):
+                m.d.comb += self.state.eq(SequencerState.RETURNING)
             with m.Case(BatchPhase.DONE):
                 m.d.comb += self.state.eq(SequencerState.DONE)
             with m.Case(BatchPhase.STOPPED):

@@ -16,8 +16,8 @@ from shotveil.models.node.trigger import DELAY_BITS
 
 # Ports of the drive that only the sequencer may set.
 RULED = ("run", "hold", "blank", "flush", "arm")
-GRANTED = ("arm", "start", "stop", "alive", "link_fault", "grant", "lead_in", "watchdog",
-           "state", "left", "rows", "frames", "fault")  # fmt: skip
+GRANTED = ("arm", "start", "stop", "alive", "link_fault", "grant", "lead_in", "watchdog", "away",
+           "returning", "state", "left", "rows", "frames", "fault")  # fmt: skip
 
 
 class BatchTransmitter(wiring.Component):
@@ -26,7 +26,7 @@ class BatchTransmitter(wiring.Component):
     * It has the streams, settings and status of `Drive`, except those that the sequencer sets; the
       ports of `Sequencer` for the host; and `trigger`, `triggered`, `trigger_delay` of `Trigger`.
     * `drop`: between batches, rows that wait are dropped. During a batch it does nothing, since the
-      end of the batch drops them.
+      end of the batch drops them, when `ended` is high.
     * `hold`: while high, no frame starts. `on`: high during a batch, until its last code has left.
     * `sent`: high when a frame's first code leaves at `o`.
     """
@@ -46,6 +46,7 @@ class BatchTransmitter(wiring.Component):
                 "drop": In(1),
                 "hold": In(1),
                 "on": Out(1),
+                "ended": Out(1),
                 "sent": Out(1),
             }
         )
@@ -85,6 +86,7 @@ class BatchTransmitter(wiring.Component):
             # Triggers from before the batch do not count in this batch.
             trigger.started.eq(drive.started | ~sequencer.run),
             self.on.eq(sequencer.arm_drive),
+            self.ended.eq(sequencer.flush),
             self.sent.eq(drive.o.payload.first & drive.armed),
         ]
         return m

@@ -21,6 +21,9 @@ TIME_BITS = 28  # width of times in clocks; they wrap after 2 s
 FLIGHTS = 64  # the most frames in flight at once
 # Latency, in clocks, of the arithmetic that matches an arrival.
 DECISION = 4
+# Most clocks, behind a frame's period, until its last symbols are summed. Of the 64 that may wait
+# for the phase, 15 may be pilots, which take 40 clocks each; as many wait for their sums, 4 clocks.
+SUMMED = 1 << 10
 
 
 def latency(spec: DigitiserSpec) -> int:

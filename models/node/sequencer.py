@@ -4,7 +4,9 @@ The model works clock by clock, because the sequencer makes promises about time.
 `start` if `arm` is high and has been low since the last batch; it then latches `grant` and
 `lead_in`. The sequencer asks for frames until `lead_in` blank ones and `grant` others have started,
 or until a fault or the host halts the batch. After the last frame the drive is disarmed, and the
-rows left in the row buffer are dropped, and so are rows that still arrive until `arm` goes low.
+rows left in the row buffer are dropped, and so are rows that still arrive until `arm` goes low. The
+batch is over when its light is back, that is, when `away` is low: only then can the next one begin,
+so no row is counted in a batch that did not send it.
 
 `run` follows the count of frames by two clocks, and the drive follows `run` by one. A frame starts
 at least `MARGIN` clocks after the one before, so no extra frame can start.
@@ -32,8 +34,9 @@ class BatchPhase(enum.IntEnum):
     OFF = 0
     ON = 1
     ENDING = 2  # no further frame starts; the last one is still leaving
-    DONE = 3
-    STOPPED = 4
+    RETURNING = 3  # all frames have left; some are not back yet
+    DONE = 4
+    STOPPED = 5
 
 
 class SequencerState(enum.IntEnum):
@@ -45,6 +48,7 @@ class SequencerState(enum.IntEnum):
     WAITING = 3  # the sequencer waits for a row or for the trigger
     DONE = 4
     STOPPED = 5
+    RETURNING = 6  # the light is off; rows are on their way back, or are being summed
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,7 @@ class Inputs:
     starved: int = 0
     started: int = 0
     busy: int = 0
+    away: int = 0
     grant: int = 0
     lead_in: int = 0
     watchdog: int = 1
@@ -73,6 +78,7 @@ class Outputs:
     run: int
     blank: int
     arm_drive: int
+    returning: int
     flush: int
     state: int
     left: int
@@ -111,6 +117,7 @@ class SequencerModel:
             run=self.run,
             blank=self.blank,
             arm_drive=int(self.phase in (BatchPhase.ON, BatchPhase.ENDING)),
+            returning=int(self.phase == BatchPhase.RETURNING),
             flush=self.flush,
             state=self._state(),
             left=self.left,
@@ -143,7 +150,7 @@ class SequencerModel:
         self.waiting = int(not i.busy)
         self.run = int(on and counts and not causes)
         self.blank = int(self.lead != 0)
-        over = self.phase in (BatchPhase.DONE, BatchPhase.STOPPED)
+        over = self.phase in (BatchPhase.RETURNING, BatchPhase.DONE, BatchPhase.STOPPED)
         self.flush = int(ends or (over and bool(i.arm)))
         if i.alive or not on:
             self.tick, self.ticks = 0, i.watchdog
@@ -170,16 +177,21 @@ class SequencerModel:
             if causes or not counts:
                 self.phase = BatchPhase.ENDING
         elif ends:
+            self.phase = BatchPhase.RETURNING
+        elif self.phase == BatchPhase.RETURNING and not i.away:
             self.phase = BatchPhase.STOPPED if halted else BatchPhase.DONE
         elif self.phase in (BatchPhase.DONE, BatchPhase.STOPPED) and not i.arm:
             self.phase = BatchPhase.OFF
         return out
 
     def _state(self) -> SequencerState:
-        if self.phase in (BatchPhase.OFF, BatchPhase.DONE, BatchPhase.STOPPED):
-            return {BatchPhase.OFF: SequencerState.IDLE, BatchPhase.DONE: SequencerState.DONE}.get(
-                self.phase, SequencerState.STOPPED
-            )
+        if self.phase not in (BatchPhase.ON, BatchPhase.ENDING):
+            return {
+                BatchPhase.OFF: SequencerState.IDLE,
+                BatchPhase.RETURNING: SequencerState.RETURNING,
+                BatchPhase.DONE: SequencerState.DONE,
+                BatchPhase.STOPPED: SequencerState.STOPPED,
+            }[self.phase]
         if self.waiting and self.phase == BatchPhase.ON:
             return SequencerState.WAITING
         return SequencerState.LEAD_IN if self.blank else SequencerState.PLAYING

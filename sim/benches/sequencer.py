@@ -55,7 +55,7 @@ async def each_cause_halts_a_batch(dut: Any, cause: str) -> None:
     """The frame on its way is completed, `left` keeps the rows, and `fault` names the cause."""
     bench = await CocotbBench(dut, component()).begin()
     n, at = 400, 90
-    names = ("stop", "clear", "link_fault", "tripped", "starved", "start", "arm", "alive")
+    names = ("stop", "clear", "link_fault", "tripped", "starved", "start", "arm", "alive", "away")
     i = {name: np.zeros(n, np.int64) for name in (*names, "started", "busy")}
     i["arm"][2:], i["start"][6], i["alive"][:] = 1, 1, 1
     setup = {"grant": 50, "lead_in": 1, "watchdog": 1}
@@ -66,7 +66,7 @@ async def each_cause_halts_a_batch(dut: Any, cause: str) -> None:
         i[LINES.get(cause, cause)][at] = 1
     model = SequencerModel(DRAIN)
     outputs = frames_of(model, i, setup, bench.rng)
-    shown = ("run", "blank", "arm_drive", "flush", "state", "fault", "left")
+    shown = ("run", "blank", "arm_drive", "returning", "flush", "state", "fault", "left")
     due = {name: np.array([getattr(out, name) for out in outputs]) for name in shown}
     assert due["fault"][-1] == 1 << FAULTS.index(cause) and due["left"][-1] > 0
     run = Run(setup, {"i": i}, {"o": n}, linger=0)

@@ -151,12 +151,13 @@ def sequencer_cases(size: int, rng: np.random.Generator) -> list[Case]:
         i = {name: pulses(n, rare / 3, rng) for name in names}
         i["start"] = pulses(n, 0.05, rng)
         i["alive"] = pulses(n, 0.02, rng)
+        i["away"] = np.repeat(pulses(n // 15 + 1, 0.5, rng), 15)[:n]
         i["arm"] = np.repeat(pulses(n // 40 + 1, 0.85, rng), 40)[:n]
         i["arm"][:2] = 0
         i["started"], i["busy"] = np.zeros(n, np.int64), np.zeros(n, np.int64)
         setup = {"grant": grant, "lead_in": lead_in, "watchdog": 0 if number == 4 else 1}
         outputs = frames_of(state, i, setup, rng)
-        shown = ("run", "blank", "arm_drive", "flush", "state", "fault", "left")
+        shown = ("run", "blank", "arm_drive", "returning", "flush", "state", "fault", "left")
         expected = {name: np.array([getattr(out, name) for out in outputs]) for name in shown}
         run = Run(setup, {"i": i}, {"o": n}, linger=0)
         status = {"rows": state.rows, "frames": state.frames}

@@ -123,7 +123,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("pairs[2].eq(cross[1] - cross[2])", "pairs[2].eq(cross[1] + cross[2])"),
         ("self.i.p.over | self.i.p.saturated)", "self.i.p.over)"),
         ("index.eq(self.i.p.index >> self.mode_shift)", "index.eq(self.i.p.index)"),
-        ("going.eq(~skip),", "going.eq(1),"),
+        ("going.eq(~skip)", "going.eq(1)"),
     ),
     *_of(
         "gateware/host_link/cobs.py",
@@ -138,6 +138,7 @@ MUTATIONS: tuple[Mutation, ...] = (
          "(phase == BatchPhase.OFF) & self.start & self.arm"),
         ("phase.eq(Mux(halted, BatchPhase.STOPPED, BatchPhase.DONE))",
          "phase.eq(BatchPhase.DONE)"),
+        ("m.If(~self.away)", "m.If(~self.away | halted)"),
     ),
     *_of(
         "gateware/node/trigger.py",
@@ -149,6 +150,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "gateware/node/replay.py",
         ("age = Signal(self._time_bits)", "age = Signal(self._time_bits + 1)"),
         ("late.eq(age >= high)", "late.eq(age >= low)"),
+        ("m.If(self.sent | done)", "m.If(self.sent)"),
     ),
     *_of(
         "models/host_link/cobs.py",

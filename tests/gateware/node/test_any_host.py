@@ -135,6 +135,53 @@ def begin(node, rows):
     device.strobe("start")
 
 
+PERIOD = LAYOUT.length * SPEC.drive.samples_per_symbol
+
+
+@pytest.mark.parametrize("part", [0.0, 0.1, 0.45, 0.8])
+def test_rows_that_are_on_their_way_back_are_in_no_other_batch(part):
+    """The host takes no notice of them, and gives no restart; where in a frame its orders fall
+    depends on the delay. A start before the light is back begins nothing."""
+    way = int((15 + part) * PERIOD)
+    pipe = NodePipe(SPEC, chain.Loopback(SPEC, way))
+    node = opened(pipe)
+    node.configure(DRIVE, receiver_settings(), loop_delay=way + pipe.block)
+    device = node.device
+    counts = "frames_sent", "frames_matched", "frames_missed"
+    begin(node, rows_of(4, 1))
+    while device.read("frames_sent") < 6:
+        pass
+    for number in (2, 3):
+        device.write(arm=0)
+        device.send(WritePort.ROWS, words_of(rows_of(4, number)))
+        device.write(arm=1)
+        device.strobe("start")
+        if number == 2:
+            assert node.registers.state.get() == "returning" and device.read("drive_armed") == 0
+        while node.registers.state.get() not in ("done", "stopped"):
+            pass
+        assert device.read_all(counts) == dict(zip(counts, (6, 4, 0), strict=True))
+        device.strobe("clear", "snapshot")
+        sums = node._sums(ReadPort.SESSION, (SPEC.digitiser.words, 16))[: SPEC.digitiser.segments]
+        node._sums(ReadPort.MODES, (SPEC.digitiser.modes, 4))
+        square = sums.reshape(-1, 4, 4)[:, 0, 3].sum()
+        assert square == (rows_of(4, 1 if number == 2 else 3)[:, 0] ** 2).sum()
+
+
+def test_light_that_never_comes_back_is_waited_for_no_longer_than_its_time():
+    pipe = NodePipe(SPEC, lambda codes: np.full((2, codes.shape[1]), 1 << 13))
+    node = opened(pipe)
+    node.configure(DRIVE, receiver_settings(), loop_delay=15 * PERIOD)
+    begin(node, rows_of(3, 1))
+    while not node.device.read("frames_sent"):
+        pass
+    began = pipe.clocks
+    while node.registers.state.get() != "done":
+        pass
+    assert node.device.read("frames_missed") == 3
+    assert 19 * PERIOD < pipe.clocks - began < 25 * PERIOD
+
+
 CHANGES = {
     "drive_scale": 1 << 14,
     "drive_half_wave_i": 30000,

@@ -41,6 +41,21 @@ def test_pace():
     assert result.last["q"] - result.first["q"] <= 3 * 47
 
 
+@pytest.mark.parametrize("comes", [True, False])
+def test_a_frame_is_away_until_its_row_is_summed(comes):
+    """Or until it is late by half a frame; without a gap, however long it flies."""
+    period, sent, flight = 700, 100, 3000
+    delay = flight + replay.latency(SMALL.digitiser)
+    judged = sent + delay + (0 if comes else period // 2)
+    last = judged + period + replay.SUMMED
+    settings = {"lead_in": 0, "row": 48, "period": period, "loop_delay": flight}
+    result = bit_true.play("replay", last + 40, {"q": 48 * comes}, settings, begin=[3], sent=[sent],
+                  taken=sent + 4 * np.arange(48), received=[sent + delay] * comes)  # fmt: skip
+    (away,) = np.nonzero(result.outputs["o"]["away"])
+    np.testing.assert_array_equal(away, np.arange(away[0], away[-1] + 1))
+    assert sent < away[0] <= sent + 4 and last < away[-1] <= last + 8
+
+
 def test_where_symbols_last_two_samples_they_follow_each_other_every_two_clocks():
     brisk = replace(
         SMALL,

@@ -35,7 +35,7 @@ def test_the_page_is_that_of_the_map():
         ("grant", "setting", "24", "0 … 16777215 rows", "0 rows", "rows (client: frames)"),
         ("drive_bias_i", "setting", "18, signed", "-0.99987 … 0.99987 full scale", "0 full scale",
          "voltage of the null of arm I; steps of 7.629e-06 full scale"),
-        ("state", "status", "3", "0 … 5", "", "of the sequencer; values from 0: idle, lead-in"),
+        ("state", "status", "3", "0 … 6", "", "of the sequencer; values from 0: idle, lead-in"),
         ("fault", "status", "5", "0 … 31", "", "sticky; bits from 0: tripped, watchdog"),
     ],
 )  # fmt: skip

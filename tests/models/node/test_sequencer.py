@@ -46,10 +46,30 @@ def test_a_batch_in_all_its_clocks():
     assert not any(out["fault"])
     state = SequencerState
     due = [state.IDLE] * 11 + [state.WAITING] * 11 + [state.PLAYING] * (50 + DRAIN - 22)
-    assert out["state"] == due + [state.DONE] * (80 - 50 - DRAIN)
+    assert out["state"] == [*due, state.RETURNING, *[state.DONE] * (79 - 50 - DRAIN)]
     # A lead-in frame that is on its way shows as that.
     early = play(30, **BATCH | {"busy": range(14, 49)})
     assert early["state"][11:24] == [state.WAITING] * 4 + [state.LEAD_IN] * 7 + [state.PLAYING] * 2
+
+
+@pytest.mark.parametrize("halt", [[], [33]])
+def test_a_batch_is_over_when_its_light_is_back(halt):
+    """Whatever ended it, and though `arm` is low meanwhile: no start counts before that."""
+    end, back = 50 + DRAIN, 70
+    arm = [*range(5, 58), *range(60, 100)]
+    high = BATCH | {"arm": arm, "start": [10, 62, 68, 75], "stop": halt, "away": range(25, back)}
+    out = play(90, **high)
+    assert when(out["returning"]) == list(range(end, back + 1))
+    assert when(out["state"], SequencerState.RETURNING) == when(out["returning"])
+    assert when(out["arm_drive"]) == list(range(11, end))
+    assert out["fault"][-1] == (sequencer.STOP if halt else 0)
+    # `arm` rose while the light was away, so it has to rise once more.
+    over = SequencerState.STOPPED if halt else SequencerState.DONE
+    assert out["state"][back + 1 :] == [over] * (89 - back)
+    # Rows that come with `arm` low are the next batch's, and stay.
+    assert when(out["flush"]) == [*range(end, 59), *range(61, 90)]
+    out = play(90, **high | {"arm": range(5, 58)})
+    assert out["state"][back + 1 :] == [over, *[SequencerState.IDLE] * (88 - back)]
 
 
 def test_a_batch_begins_only_if_arm_was_low_since_the_last():
@@ -97,9 +117,11 @@ def test_each_cause_halts_a_batch(cause, bit):
     assert when(out["run"]) == list(range(12, 34))
     assert out["fault"] == [0] * 34 + [bit] * 36
     assert when(out["arm_drive"]) == list(range(11, 50 + DRAIN))
-    assert out["state"][33:] == [SequencerState.PLAYING] * (17 + DRAIN) + [
-        SequencerState.STOPPED
-    ] * (20 - DRAIN)
+    assert out["state"][33:] == [
+        *[SequencerState.PLAYING] * (17 + DRAIN),
+        SequencerState.RETURNING,
+        *[SequencerState.STOPPED] * (19 - DRAIN),
+    ]
     # Rows that come are dropped until arm goes low.
     assert when(out["flush"]) == list(range(50 + DRAIN, 70))
     out = play(20, model, arm=range(8))
@@ -113,8 +135,9 @@ def test_each_cause_halts_a_batch(cause, bit):
 def test_arm_going_low_is_a_stop_and_causes_add_up():
     out = play(70, **BATCH | {"arm": range(5, 33), "tripped": [33]})
     assert out["fault"][34] == sequencer.STOP | sequencer.TRIPPED
-    assert out["state"][50 + DRAIN] == SequencerState.STOPPED
-    assert out["state"][51 + DRAIN] == SequencerState.IDLE
+    assert out["state"][50 + DRAIN] == SequencerState.RETURNING
+    assert out["state"][51 + DRAIN] == SequencerState.STOPPED
+    assert out["state"][52 + DRAIN] == SequencerState.IDLE
     # Before and behind a batch, nothing is a fault.
     out = play(80, **BATCH | {"stop": [3, 60], "tripped": [3, 45, 60], "starved": [7]})
     assert not any(out["fault"]) and out["state"][-1] == SequencerState.DONE
@@ -158,11 +181,14 @@ def test_a_frame_that_goes_on_keeps_the_output_on():
 
 
 def test_names_of_states():
-    assert [phase.name for phase in BatchPhase] == ["OFF", "ON", "ENDING", "DONE", "STOPPED"]
+    assert [phase.name for phase in BatchPhase] == [
+        "OFF", "ON", "ENDING", "RETURNING", "DONE", "STOPPED",
+    ]  # fmt: skip
     assert [(s.name, int(s)) for s in SequencerState] == [
         ("IDLE", 0), ("LEAD_IN", 1), ("PLAYING", 2), ("WAITING", 3), ("DONE", 4), ("STOPPED", 5),
+        ("RETURNING", 6),
     ]  # fmt: skip
-    assert Inputs() == Inputs(*[0] * 12, watchdog=1)
+    assert Inputs() == Inputs(*[0] * 13, watchdog=1)
     widths = (sequencer.GRANT_BITS, sequencer.LEAD_BITS, sequencer.COUNT_BITS,
               sequencer.WATCHDOG_BITS, sequencer.TICK_BITS, sequencer.MARGIN)  # fmt: skip
     assert widths == (24, 16, 32, 16, 16, 7)

@@ -9,6 +9,7 @@ from shotveil.host.commands.cli import main
 from shotveil.models.common.checks import RangeError
 from shotveil.sim.cases import digitiser, drive
 from shotveil.sim.synthesis import figures
+from shotveil.sim.synthesis.ecp5 import Figures
 
 COMMITTED = json.loads(figures.SYNTHESIS_FIGURES.read_text())
 ROW = {"lut": 1000, "ff": 100, "dsp": 4, "bram": 2, "mhz": [150.0, 160.0, 155.0]}
@@ -103,3 +104,25 @@ def test_the_command_compares_and_fails(monkeypatch, capsys, tmp_path):
     said = capsys.readouterr()
     assert end.value.code == 1 and "tools differ" in said.out
     assert re.search(r"drive/dac.*lut.*900 -> 1000", said.err)
+
+
+def test_a_run_that_was_interrupted_goes_on_with_the_next_seed(monkeypatch, tmp_path):
+    """What was placed is kept at once, and is not placed again."""
+    monkeypatch.setattr(figures, "cache_folder", lambda name: tmp_path)
+    asked = []
+
+    def place(verilog, seeds, target_mhz):
+        asked.append(list(seeds))
+        for seed in seeds:
+            if len(asked) == 1 and seed == 3:
+                raise KeyboardInterrupt
+            yield Figures(10, 20, 0, 0, 100.04 + seed)
+
+    monkeypatch.setattr(figures.synthesis, "place", place)
+    entry = figures.targets()["digitiser/entry"]
+    with pytest.raises(KeyboardInterrupt):
+        figures.measure("digitiser/entry", entry)
+    for _ in range(2):
+        row = figures.measure("digitiser/entry", entry)["ecp5"]
+        assert row == {"lut": 10, "ff": 20, "dsp": 0, "bram": 0, "mhz": [101.0, 102.0, 103.0]}
+    assert asked == [[1, 2, 3], [3]]
