@@ -94,6 +94,7 @@ class Board:
         converters. roles: the parties whose node fits.
     node: what its nodes are given in `NodeSpec.chosen`, where that differs from the usual: the
         clock `clock_hz`, the bits of converters, the sizes of memories.
+    store: `NodeSpec.store` of a server's node, which is the only one that keeps rows.
     """
 
     name: str
@@ -108,6 +109,7 @@ class Board:
     loopback: bool = True
     roles: tuple[Role, ...] = ROLES
     node: Mapping[str, int] = field(default_factory=dict)
+    store: int = 0
 
     def link(self, name: str = "") -> BoardLink:
         """The host link of that name, or the default one. Raises `RangeError` if there is none."""
@@ -124,7 +126,8 @@ class Board:
 
     def spec(self, role: Role, loopback: bool = False, samples_per_symbol: int = 4) -> NodeSpec:
         """The node that is built for the board."""
-        more: dict[str, int] = {"samples_per_symbol": samples_per_symbol, **self.node}
+        store = self.store if role == "server" else 0
+        more = {"samples_per_symbol": samples_per_symbol, "store": store, **self.node}
         return NodeSpec.chosen(role, loopback=loopback, **more)
 
     def design(self, spec: NodeSpec, link: str = "") -> Elaboratable:

@@ -44,12 +44,14 @@ class NodeCore(wiring.Component):
       frames that it did not send.
     * `restart` stops a running batch, then holds the receiver in reset while its sums are cleared.
       The receiver loses its earlier samples. No frame starts for `restart_clocks`.
-    * With `spec.store`, rows that stay lie in block RAM beside the drive, see `RowStore`.
+    * With `spec.store`, rows that stay lie in `memory`, whose `port` is a `RowMemory`; without one,
+      in block RAM beside the drive. See `RowStore`.
     * With `spec.loopback`, `adc` is not used; the receiver gets `codes` one clock later instead.
     """
 
-    def __init__(self, spec: NodeSpec):
+    def __init__(self, spec: NodeSpec, memory: wiring.Component | None = None):
         self.spec = spec
+        self._memory = memory
         self.map = register_map(spec)
         self.server = spec.role == "server"
         self._receiver = Receiver(spec.digitiser, always_valid=True)
@@ -174,7 +176,8 @@ class NodeCore(wiring.Component):
         stop: Value = strobes["stop"] | strobes["restart"]
         if store:
             m.submodules.store = store
-            m.submodules.store_memory = memory = BlockMemory(spec)
+            memory: Any = self._memory or BlockMemory(spec)
+            m.submodules.store_memory = memory
             connect(m, store.memory, memory.port)
             wire("store", store)
             start, stop = start & ~store.broken, stop | store.broken
