@@ -86,6 +86,11 @@ class Keeper:
             behind = self.stored[-1] or behind
 
 
+def keeper_of(loop: Loop) -> Keeper | None:
+    """The node that keeps the rows of a loop, if it is to keep any."""
+    return Keeper(loop) if loop.settings.store else None
+
+
 def play(
     loop: Loop,
     number: int,
@@ -256,7 +261,7 @@ def _play_once(loop: Loop, paths: dict[NodeSpec, Path]) -> None:
     for spec, path in paths.items():
         adopt(spec, path)
     xi, _ = directions(np.ones((1, loop.network.layers[0].columns)))
-    play(loop, 0, xi[0], np.random.default_rng(0))
+    play(loop, 0, xi[0], np.random.default_rng(0), keeper=keeper_of(loop))
 
 
 def _player_of(paths: dict[NodeSpec, Path], loop: Loop) -> Player:
@@ -271,7 +276,7 @@ def player(loop: Loop) -> Player:
     Only the session's sums come over the host link, so a layer counts as one frame.
     """
 
-    keeper = Keeper(loop) if loop.settings.store else None
+    keeper = keeper_of(loop)
 
     def of_layer(number: int, xi: Complex, records: Records, rng: np.random.Generator) -> Played:
         got = play(loop, number, xi, rng, records.offsets[number], keeper=keeper)
