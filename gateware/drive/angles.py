@@ -88,3 +88,13 @@ class Angles(wiring.Component):
         with m.If(~self.play):
             m.d.sync += [position.eq(0), playing.eq(0), known.eq(0), self.o.valid.eq(0)]
         return m
+
+
+class NoAngles(wiring.Component):
+    """Stands for `Angles` in a drive without a table: it takes nothing and gives nothing."""
+
+    def __init__(self, spec: DriveSpec):
+        super().__init__(dict(Angles(spec).signature.members))
+
+    def elaborate(self, platform: object) -> Module:
+        return Module()

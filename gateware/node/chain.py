@@ -45,7 +45,8 @@ class NodeCore(wiring.Component):
     * `restart` stops a running batch, then holds the receiver in reset while its sums are cleared.
       The receiver loses its earlier samples. No frame starts for `restart_clocks`.
     * With `spec.store`, rows that stay lie in `memory`, whose `port` is a `RowMemory`; without one,
-      in block RAM beside the drive. See `RowStore`.
+      in block RAM beside the drive. See `RowStore`. Such a node has no table of angles, which would
+      take as much block RAM as a row of the greatest length.
     * With `spec.loopback`, `adc` is not used; the receiver gets `codes` one clock later instead.
     """
 
@@ -88,7 +89,7 @@ class NodeCore(wiring.Component):
         m = Module()
         m.submodules.link = link = HostLink(len(write_ports(spec)), len(ReadPort), spec.window)
         m.submodules.bank = bank = RegisterBank(self.map)
-        m.submodules.transmitter = transmitter = BatchTransmitter(spec.drive)
+        m.submodules.transmitter = transmitter = BatchTransmitter(spec.drive, table=not spec.store)
         m.submodules.receiver = receiver = self._receiver
         m.submodules.capture = capture = Capture(spec)
         replay = Replay(spec) if self.server else None
@@ -301,6 +302,7 @@ class NodeCore(wiring.Component):
         }
         dropped = {WritePort.ROWS}
         if store is not None:
+            rooms[WritePort.ANGLES] = C(0)
             assert plays is not None
             rows = self._stored_rows(m, transmitter.i, store, plays)
             symbols |= {WritePort.ROWS: rows, WritePort.STORE: store.i}

@@ -33,7 +33,7 @@ from shotveil.models.link.encoding import Complex, directions
 from shotveil.models.node import chain
 from shotveil.models.node.spec import NodeSpec
 from shotveil.models.waveform.mesh import angle_table
-from shotveil.sim.loop.lockstep import ALONE, PARTIES, Lockstep
+from shotveil.sim.loop.lockstep import ALONE, Lockstep
 from shotveil.sim.loop.node_device import NodePipe, adopt, library, train
 from shotveil.sim.loop.rate import CLEARING
 from shotveil.sim.loop.session import Loop, Played, Player, Records

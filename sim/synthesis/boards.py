@@ -238,7 +238,7 @@ def build_all(
     """
     for role in roles or board.roles:
         name = build_name(board, role, link, loopback, samples_per_symbol)
-        spec = board.spec(role, loopback, samples_per_symbol)
+        spec = board.spec(role, loopback, samples_per_symbol, link)
         try:
             yield name, build(board, spec, FOLDER / board.name / name, link, seeds, tell)
         except (RuntimeError, ModuleNotFoundError) as error:
