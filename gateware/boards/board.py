@@ -127,10 +127,20 @@ class Board:
         return NodeSpec.chosen(self.roles[0], **self.node).clock_hz
 
     def spec(
-        self, role: Role, loopback: bool = False, samples_per_symbol: int = 4, link: str = ""
+        self,
+        role: Role,
+        loopback: bool = False,
+        samples_per_symbol: int = 4,
+        link: str = "",
+        store: int | None = None,
     ) -> NodeSpec:
-        """The node that is built for the board with one of its links."""
-        store = (self.link(link).store or self.store) if role == "server" else 0
+        """The node that is built for the board with one of its links.
+
+        A server's node keeps `store` row symbols; None takes as many as the board is made for.
+        """
+        if store is None:
+            store = self.link(link).store or self.store
+        store = store if role == "server" else 0
         more = {"samples_per_symbol": samples_per_symbol, "store": store, **self.node}
         return NodeSpec.chosen(role, loopback=loopback, **more)
 

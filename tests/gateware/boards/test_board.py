@@ -73,6 +73,8 @@ def test_only_a_server_keeps_rows_in_its_own_memory_or_in_that_of_its_link():
         4096, 4096, 3 * 4096,
     ]  # fmt: skip
     assert some.spec("client", link="roomy").store == 0 and made().spec("server").store == 0
+    assert some.spec("client", store=8192).store == 0
+    assert [some.spec("server", store=n).store for n in (0, 8192)] == [0, 8192]
 
 
 def test_limits_name_what_is_over_them():
