@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from amaranth.hdl import DomainRenamer, Module, Mux
 from amaranth.lib import stream, wiring
+from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.fifo import AsyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
@@ -25,6 +26,8 @@ class AxiLink(wiring.Component):
     * `registers`: the mailbox for the processor, from `base` on; `memory`: its memory. Both are in
       the domain `axi`, whose clock comes from the processor, so that it is answered whatever
       becomes of the node's clock.
+    * `rows`: the address of the memory for rows that stay, in the node's clock. It is set before
+      any host speaks to the node.
     """
 
     def __init__(self, base: int):
@@ -35,6 +38,7 @@ class AxiLink(wiring.Component):
                 "i": In(stream.Signature(8)),
                 "registers": In(Axi(DATA, IDS)),
                 "memory": Out(AxiRead(WIDE, WIDE_IDS)),
+                "rows": Out(32),
             }
         )
 
@@ -49,6 +53,7 @@ class AxiLink(wiring.Component):
         m.submodules.to_host = to_host = AsyncFIFOBuffered(
             width=8, depth=DEPTH, w_domain="sync", r_domain="axi"
         )
+        m.submodules.rows = FFSynchronizer(mailbox.rows, self.rows)
         wiring.connect(m, wiring.flipped(self.registers), mailbox.axi)
         wiring.connect(m, chunks.axi, wiring.flipped(self.memory))
         wiring.connect(m, mailbox.chunks, chunks.i)

@@ -20,6 +20,7 @@ from shotveil.models.host_link.mailbox import (
     POSITIONS,
     REGISTER_BYTES,
     RING,
+    ROWS_BYTES,
     UP,
     WINDOW,
     Control,
@@ -44,6 +45,7 @@ class Mailbox(wiring.Component):
     * `chunks`: pieces of memory to fetch; `memory`: bytes come from there. `flush` pulses when all
       is to be forgotten, and `flushing` says that this is still going on. `waiting`, `done` and
       `bad_words` are what the processor reads of chunks.
+    * `rows`: the address of the memory for rows that stay, 0 for none.
     * Takes one block RAM of a Zynq-7000.
     """
 
@@ -61,6 +63,7 @@ class Mailbox(wiring.Component):
                 "waiting": In(range(CHUNKS + 1)),
                 "done": In(POSITION),
                 "bad_words": In(POSITION),
+                "rows": Out(32),
             }
         )
 
@@ -144,6 +147,7 @@ class Mailbox(wiring.Component):
             MailboxRegister.CHUNK_COUNT: self.waiting,
             MailboxRegister.CHUNKS_DONE: self.done,
             MailboxRegister.BAD_WORDS: self.bad_words,
+            MailboxRegister.ROWS_PLACE: self.rows,
         }
 
     def _written(self, m: Module, bus: Any, positions: dict[str, Signal], address: Signal) -> None:
@@ -162,6 +166,7 @@ class Mailbox(wiring.Component):
             & (value <= CHUNK_BYTES)
             & (self.waiting != CHUNKS)
             & ~self.flushing,
+            MailboxRegister.ROWS_PLACE: value[: (ROWS_BYTES - 1).bit_length()] == 0,
         }
         done = {
             MailboxRegister.CONTROL: [self.memory.eq(value[0]), self.flush.eq(value[1])],
@@ -169,6 +174,7 @@ class Mailbox(wiring.Component):
             MailboxRegister.UP_TAIL: [positions["UP_TAIL"].eq(value)],
             MailboxRegister.CHUNK_PLACE: [address.eq(value)],
             MailboxRegister.CHUNK_COUNT: [],
+            MailboxRegister.ROWS_PLACE: [self.rows.eq(value)],
         }
         assert int(Control.MEMORY) == 1 and int(Control.FLUSH) == 2
         m.d.comb += [

@@ -9,7 +9,7 @@ from amaranth.lib import wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
-from shotveil.gateware.axi.port import Axi, Burst
+from shotveil.gateware.axi.port import ADDRESS_BITS, Axi, Burst
 from shotveil.gateware.axi.reader import BYTES, DATA, IDS, Reader
 from shotveil.gateware.node.row_memory import RowMemory
 from shotveil.models.common.checks import require
@@ -20,31 +20,34 @@ WRITES = 16  # that are on their way at most
 
 
 class AxiRowMemory(wiring.Component):
-    """A `RowMemory` behind an AXI port, from the address `base` on, in the clock of the node.
+    """A `RowMemory` behind an AXI port, in the clock of the node.
 
+    * `base`: the address of the first symbol, a multiple of `bytes`, whose lower bits do not
+      matter; 0 where there is no memory. It stays while symbols are kept or read.
     * A symbol is written by itself, with its half of a word marked by strobes. Nothing is read
       before all answers to writes have come. If one is an error, every symbol comes as `bad` from
-      then on, because nobody knows which one is missing.
+      then on, because nobody knows which one is missing. So it is if there is no memory.
     * Pieces are read by a `Reader`, which hides the memory's latency. A symbol that comes with an
       error is `bad`.
-    * Raises `RangeError` for symbols that do not fill half a word, and for a `base` that is no
-      multiple of a word's bytes or leaves no room for the rows.
+    * Raises `RangeError` for symbols that do not fill half a word.
     """
 
-    def __init__(self, spec: NodeSpec, base: int):
+    def __init__(self, spec: NodeSpec):
         require("width of symbol", spec.drive.symbol.width, at_least=16, at_most=16)
-        most = (1 << 32) - SYMBOL // 8 * spec.store
-        require("base", base, at_least=0, at_most=most, integer=True)
-        require("base modulo 8", base % BYTES, at_least=0, at_most=0)
-        self._spec, self._base = spec, base
-        super().__init__({"port": In(RowMemory(spec)), "axi": Out(Axi(DATA, IDS))})
+        self._spec = spec
+        self.bytes = SYMBOL // 8 << (spec.store - 1).bit_length()  # with all addresses of `base`
+        super().__init__(
+            {"port": In(RowMemory(spec)), "base": In(ADDRESS_BITS), "axi": Out(Axi(DATA, IDS))}
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         port: Any = self.port
         axi = self.axi
         bits = len(port.piece.p.count)
-        first = self._base // BYTES
+        above = self.base[(self.bytes - 1).bit_length() :]
+        nowhere = Signal(init=1)
+        m.d.sync += nowhere.eq(above == 0)
 
         # Writes.
         writing = Signal(range(WRITES + 1))
@@ -62,9 +65,9 @@ class AxiRowMemory(wiring.Component):
         ]
         with m.If(put):
             m.d.sync += [
-                axi.awvalid.eq(1),
-                axi.wvalid.eq(1),
-                axi.awaddr.eq((first + place[1:]) << 3),
+                axi.awvalid.eq(~nowhere),
+                axi.wvalid.eq(~nowhere),
+                axi.awaddr[3:].eq(Cat(place[1:], above)),
                 axi.wdata.eq(Cat(symbol, symbol)),
                 axi.wstrb.eq(Mux(place[0], 0xF0, 0x0F)),
             ]
@@ -74,8 +77,8 @@ class AxiRowMemory(wiring.Component):
                 axi.wvalid.eq(axi.wvalid & ~axi.wready),
             ]
         m.d.sync += [
-            writing.eq(writing + put - answered),
-            failed.eq(failed | (answered & axi.bresp[1])),
+            writing.eq(writing + (put & ~nowhere) - answered),
+            failed.eq(failed | (answered & axi.bresp[1]) | (put & nowhere)),
         ]
 
         # Reads: whole words are asked for, and what is due of them is known beside the reader.
@@ -91,7 +94,7 @@ class AxiRowMemory(wiring.Component):
         m.d.comb += [
             passes.eq((writing == 0) & ~axi.awvalid & pieces.w_rdy),
             reader.i.valid.eq(port.piece.valid & passes),
-            reader.i.p.word.eq(first + at[1:]),
+            reader.i.p.word.eq(Cat(at[1:], above)),
             reader.i.p.words.eq((count + at[0] + 1) >> 1),
             port.piece.ready.eq(reader.i.ready & passes),
             pieces.w_en.eq(port.piece.valid & port.piece.ready),

@@ -31,6 +31,7 @@ class BoardLink:
     clocks_hz: frequencies of the link's own clocks, which a build has to meet.
     constraints: lines for the constraints file of a board that Vivado builds.
     linux: whether the link ends in a program on the board's own Linux, which a build adds.
+    store: row symbols that a server's node keeps in memory behind the link, see `NodeSpec.store`.
     """
 
     name: str
@@ -39,6 +40,7 @@ class BoardLink:
     clocks_hz: tuple[float, ...] = ()
     constraints: str = ""
     linux: bool = False
+    store: int = 0
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ class Board:
         converters. roles: the parties whose node fits.
     node: what its nodes are given in `NodeSpec.chosen`, where that differs from the usual: the
         clock `clock_hz`, the bits of converters, the sizes of memories.
+    store: row symbols that a server's node keeps in block RAM, if its link has no memory for them.
     """
 
     name: str
@@ -108,6 +111,7 @@ class Board:
     loopback: bool = True
     roles: tuple[Role, ...] = ROLES
     node: Mapping[str, int] = field(default_factory=dict)
+    store: int = 0
 
     def link(self, name: str = "") -> BoardLink:
         """The host link of that name, or the default one. Raises `RangeError` if there is none."""
@@ -122,9 +126,22 @@ class Board:
         """The clock of converters and node."""
         return NodeSpec.chosen(self.roles[0], **self.node).clock_hz
 
-    def spec(self, role: Role, loopback: bool = False, samples_per_symbol: int = 4) -> NodeSpec:
-        """The node that is built for the board."""
-        more: dict[str, int] = {"samples_per_symbol": samples_per_symbol, **self.node}
+    def spec(
+        self,
+        role: Role,
+        loopback: bool = False,
+        samples_per_symbol: int = 4,
+        link: str = "",
+        store: int | None = None,
+    ) -> NodeSpec:
+        """The node that is built for the board with one of its links.
+
+        A server's node keeps `store` row symbols; None takes as many as the board is made for.
+        """
+        if store is None:
+            store = self.link(link).store or self.store
+        store = store if role == "server" else 0
+        more = {"samples_per_symbol": samples_per_symbol, "store": store, **self.node}
         return NodeSpec.chosen(role, loopback=loopback, **more)
 
     def design(self, spec: NodeSpec, link: str = "") -> Elaboratable:

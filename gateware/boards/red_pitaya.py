@@ -20,7 +20,7 @@ from shotveil.gateware.boards.delta_sigma import DeltaSigma
 from shotveil.gateware.boards.zynq import CLOCK_HZ as PROCESSOR_HZ
 from shotveil.gateware.boards.zynq import ProcessorLink, constraints
 from shotveil.gateware.node.chain import NodeCore
-from shotveil.models.node.spec import NodeSpec
+from shotveil.models.node.spec import LARGEST_STORE, NodeSpec
 
 CLOCK_HZ = 125_000_000
 # A shorter raw record than usual, and one of the longest rows in flight: the device is small.
@@ -79,8 +79,8 @@ class RedPitayaTop(Elaboratable):
         m = Module()
         m.domains += [ClockDomain(name, reset_less=True) for name in DOMAINS]
         m.submodules.clocks = RedPitayaClocks()
-        m.submodules.node = node = NodeCore(self._spec)
         link = self._link.connect(m, platform, self._spec)
+        m.submodules.node = node = NodeCore(self._spec, getattr(link, "row_memory", None))
         wiring.connect(m, link.o, node.link.i)
         wiring.connect(m, node.link.o, link.i)
         m.submodules.trigger = trigger = io.FFBuffer("i", platform.request("trigger", 0, dir="-"))
@@ -152,7 +152,7 @@ class RedPitayaClocks(Elaboratable):
 
 def _ethernet(m: Module, platform: Any, spec: NodeSpec) -> ProcessorLink:
     """The board's processor, whose Linux is in the network."""
-    m.submodules.processor = link = ProcessorLink()
+    m.submodules.processor = link = ProcessorLink(spec)
     return link
 
 
@@ -206,6 +206,7 @@ RED_PITAYA = Board(
             clocks_hz=(PROCESSOR_HZ,),
             constraints=constraints("processor", "adc_clock_0__p"),
             linux=True,
+            store=LARGEST_STORE,
         ),
         BoardLink("uart", "UART at 3 Mbaud on E1", serial_port),
     ),

@@ -15,20 +15,22 @@ from amaranth.lib.cdc import ResetSynchronizer
 from amaranth.lib.wiring import In, Out
 
 from shotveil.gateware.axi.link import AxiLink
+from shotveil.gateware.axi.row_memory import AxiRowMemory
 from shotveil.models.host_link.mailbox import BASE
+from shotveil.models.node.spec import NodeSpec
 
 CLOCK_HZ = 125e6  # of FCLK0, as vendors' boot loaders set it
 NARROW = {"LEN": 4, "SIZE": 2}  # bits of AXI3 where AXI4 has more
-# Inputs of the ports that are in use, where the link says nothing: no writes to memory, accesses
-# that may be buffered, and no limit but the port's own to what is on its way.
+# Inputs of the memory ports where nobody says anything: no writes, accesses that may be buffered,
+# and no limit but the port's own to what is on its way.
 TIED = {
     **dict.fromkeys(("AWVALID", "WVALID", "WLAST", "BREADY"), (0, 1)),
     **dict.fromkeys(("AWADDR",), (0, 32)),
     **dict.fromkeys(("AWID", "WID"), (0, 6)),
-    **dict.fromkeys(("AWLEN", "AWCACHE", "AWQOS", "ARQOS"), (0, 4)),
+    **dict.fromkeys(("AWLEN", "AWQOS", "ARQOS"), (0, 4)),
     **dict.fromkeys(("AWSIZE", "AWBURST", "AWLOCK", "ARLOCK"), (0, 2)),
     **dict.fromkeys(("AWPROT", "ARPROT"), (0, 3)),
-    "ARCACHE": (0b0011, 4),
+    **dict.fromkeys(("AWCACHE", "ARCACHE"), (0b0011, 4)),
     "WDATA": (0, 64),
     "WSTRB": (0, 8),
     **dict.fromkeys(("RDISSUECAP1EN", "WRISSUECAP1EN"), (0, 1)),
@@ -55,11 +57,14 @@ class ProcessorLink(wiring.Component):
     * `o`: bytes from the host, `i`: bytes to it, in the node's clock.
     * The registers are at the port M_AXI_GP0, the memory is read through S_AXI_HP0. Both run in a
       domain `axi` of the processor's clock FCLK0, and are reset when the processor is.
+    * Rows that stay lie behind S_AXI_HP1, which runs in the node's clock: `row_memory` is for a
+      `NodeCore` that keeps some, None for one that keeps none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, spec: NodeSpec) -> None:
         byte = stream.Signature(8)
         super().__init__({"o": Out(byte), "i": In(byte)})
+        self.row_memory = AxiRowMemory(spec) if spec.store else None
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -78,12 +83,20 @@ class ProcessorLink(wiring.Component):
             "i_IRQF2P": C(0, 20),
             "i_MAXIGP0ACLK": ClockSignal("axi"),
             "i_SAXIHP0ACLK": ClockSignal("axi"),
-            **{f"i_SAXIHP0{name}": C(value, width) for name, (value, width) in TIED.items()},
             **_port(m, link.registers, "MAXIGP0"),
-            **_port(m, link.memory, "SAXIHP0"),
+            **_memory_port(m, link.memory, "SAXIHP0"),
         }
+        if self.row_memory:
+            m.d.comb += self.row_memory.base.eq(link.rows)
+            ports["i_SAXIHP1ACLK"] = ClockSignal()
+            ports |= _memory_port(m, self.row_memory.axi, "SAXIHP1")
         m.submodules.ps7 = Instance("PS7", **ports)
         return m
+
+
+def _memory_port(m: Module, interface: Any, name: str) -> dict[str, Any]:
+    tied = {f"i_{name}{field}": C(value, width) for field, (value, width) in TIED.items()}
+    return tied | _port(m, interface, name)
 
 
 def _port(m: Module, interface: Any, name: str) -> dict[str, Any]:

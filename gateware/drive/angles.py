@@ -12,6 +12,17 @@ from shotveil.gateware.primitives.memory import NO_COLLISIONS
 from shotveil.models.drive.spec import DriveSpec
 
 
+def _ports(spec: DriveSpec) -> dict[str, wiring.Member]:
+    layout = payloads.host_symbol(spec)
+    return {
+        "i": In(stream.Signature(layout)),
+        "o": Out(stream.Signature(layout)),
+        "play": In(1),
+        "clear": In(1),
+        "length": Out(spec.length_width),
+    }
+
+
 class Angles(wiring.Component):
     """Replays the loaded table as the row of every frame.
 
@@ -24,16 +35,7 @@ class Angles(wiring.Component):
 
     def __init__(self, spec: DriveSpec):
         self._spec = spec
-        layout = payloads.host_symbol(spec)
-        super().__init__(
-            {
-                "i": In(stream.Signature(layout)),
-                "o": Out(stream.Signature(layout)),
-                "play": In(1),
-                "clear": In(1),
-                "length": Out(spec.length_width),
-            }
-        )
+        super().__init__(_ports(spec))
 
     @property
     def latency(self) -> int:
@@ -88,3 +90,13 @@ class Angles(wiring.Component):
         with m.If(~self.play):
             m.d.sync += [position.eq(0), playing.eq(0), known.eq(0), self.o.valid.eq(0)]
         return m
+
+
+class NoAngles(wiring.Component):
+    """Stands for `Angles` in a drive without a table: it takes nothing and gives nothing."""
+
+    def __init__(self, spec: DriveSpec):
+        super().__init__(_ports(spec))
+
+    def elaborate(self, platform: object) -> Module:
+        return Module()

@@ -10,7 +10,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect
 
 from shotveil.gateware.drive import payloads
-from shotveil.gateware.drive.angles import Angles
+from shotveil.gateware.drive.angles import Angles, NoAngles
 from shotveil.gateware.drive.dac import Dac
 from shotveil.gateware.drive.framing import LENGTHS, DriveFraming
 from shotveil.gateware.drive.linearisation import ARMS, Linearisation
@@ -35,6 +35,7 @@ class Drive(wiring.Component):
       `blank`, `flush`, `started`, `taken`, `symbol`, `buffered`: see `DriveFraming`. All other
       settings are registers that may change only while disarmed; `settings` gives them for
       `DriveSettings`.
+    * Built without `table`, it takes no angles and cannot play any.
     * `clipped`, `refused`, `saturated` and `starved` count what could not be sent as asked; the
       flags of the same names are sticky. `clear` resets all of them. `clipped` counts samples whose
       symbol or shaped value saturated, as seen before the linearisation.
@@ -42,7 +43,7 @@ class Drive(wiring.Component):
       other frame is being sent.
     """
 
-    def __init__(self, spec: DriveSpec):
+    def __init__(self, spec: DriveSpec, table: bool = True):
         self.spec = spec
         shape = fixedpoint.shape
         count = spec.counter_bits
@@ -91,7 +92,7 @@ class Drive(wiring.Component):
         self._scaling = Scaling(spec)
         self._shaping = Shaping(spec)
         self._linearisation = Linearisation(spec)
-        self._angles = Angles(spec)
+        self._angles = Angles(spec) if table else NoAngles(spec)
         self._dac = Dac(spec)
 
     @property

@@ -45,12 +45,15 @@ class NodeCore(wiring.Component):
       restart waits for it. So nothing of a batch is left in the receiver when the next begins.
     * `restart` stops a running batch, then holds the receiver in reset while its sums are cleared.
       The receiver loses its earlier samples. No frame starts for `restart_clocks`.
-    * With `spec.store`, rows that stay lie in block RAM beside the drive, see `RowStore`.
+    * With `spec.store`, rows that stay lie in `memory`, whose `port` is a `RowMemory`; without one,
+      in block RAM beside the drive. See `RowStore`. Such a node has no table of angles, which would
+      take as much block RAM as a row of the greatest length.
     * With `spec.loopback`, `adc` is not used; the receiver gets `codes` one clock later instead.
     """
 
-    def __init__(self, spec: NodeSpec):
+    def __init__(self, spec: NodeSpec, memory: wiring.Component | None = None):
         self.spec = spec
+        self._memory = memory
         self.map = register_map(spec)
         self.server = spec.role == "server"
         self._receiver = Receiver(spec.digitiser, always_valid=True)
@@ -87,7 +90,7 @@ class NodeCore(wiring.Component):
         m = Module()
         m.submodules.link = link = HostLink(len(write_ports(spec)), len(ReadPort), spec.window)
         m.submodules.bank = bank = RegisterBank(self.map)
-        m.submodules.transmitter = transmitter = BatchTransmitter(spec.drive)
+        m.submodules.transmitter = transmitter = BatchTransmitter(spec.drive, table=not spec.store)
         m.submodules.receiver = receiver = self._receiver
         m.submodules.capture = capture = Capture(spec)
         replay = Replay(spec) if self.server else None
@@ -176,7 +179,8 @@ class NodeCore(wiring.Component):
         stop: Value = strobes["stop"] | strobes["restart"]
         if store:
             m.submodules.store = store
-            m.submodules.store_memory = memory = BlockMemory(spec)
+            memory: Any = self._memory or BlockMemory(spec)
+            m.submodules.store_memory = memory
             connect(m, store.memory, memory.port)
             wire("store", store)
             start, stop = start & ~store.broken, stop | store.broken
@@ -299,6 +303,7 @@ class NodeCore(wiring.Component):
         }
         dropped = {WritePort.ROWS}
         if store is not None:
+            rooms[WritePort.ANGLES] = C(0)
             assert plays is not None
             rows = self._stored_rows(m, transmitter.i, store, plays)
             symbols |= {WritePort.ROWS: rows, WritePort.STORE: store.i}

@@ -29,10 +29,11 @@ class BatchTransmitter(wiring.Component):
       end of the batch drops them, when `ended` is high.
     * `hold`: while high, no frame starts. `on`: high during a batch, until its last code has left.
     * `sent`: high when a frame's first code leaves at `o`.
+    * `table`: see `Drive`.
     """
 
-    def __init__(self, spec: DriveSpec):
-        self._drive = Drive(spec)
+    def __init__(self, spec: DriveSpec, table: bool = True):
+        self._drive = Drive(spec, table)
         self._sequencer = Sequencer(drain=self._drive.latency + 8)
         drive = self._drive.signature.members
         sequencer = self._sequencer.signature.members

@@ -20,6 +20,7 @@ from shotveil.models.host_link.mailbox import (
     IDENTITY,
     POSITIONS,
     RING,
+    ROWS_BYTES,
     UP,
     Control,
     MailboxRegister,
@@ -89,7 +90,9 @@ class NodeMailbox:
     """The node behind the mailbox at `registers`.
 
     `buffer`, if there is one, is memory at the address `buffer_address` of `buffer_size` bytes that
-    nothing else uses. Raises `MailboxError` if no mailbox of this version is there.
+    nothing else uses. Behind what carries bytes, the node gets `ROWS_BYTES` of it for rows that
+    stay; `rows_place` is their address, 0 if there is no room. Raises `MailboxError` if no mailbox
+    of this version is there.
     """
 
     def __init__(
@@ -110,6 +113,10 @@ class NodeMailbox:
         self._slot = min(LARGEST_SLOT, buffer_size // CHUNKS) & ~63
         if buffer is not None and not self._slot:
             raise RangeError(f"buffer_size = {buffer_size}; allowed: {64 * CHUNKS} bytes or more")
+        behind = -(-(buffer_address + CHUNKS * self._slot) // ROWS_BYTES) * ROWS_BYTES
+        fits = behind + ROWS_BYTES <= buffer_address + buffer_size
+        self.rows_place = behind if buffer is not None and fits else 0
+        registers.set_word(MailboxRegister.ROWS_PLACE, self.rows_place)
         self.flush()
 
     def flush(self) -> None:

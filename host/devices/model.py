@@ -362,7 +362,9 @@ class ModelDevice(Device):
         if port is WritePort.SLOTS:
             return self._store.waiting, SLOTS
         taken = {WritePort.ROWS: len(self._rows), WritePort.ANGLES: len(self._table)}
-        return taken.get(port, 0), capacity
+        # A node that keeps rows has no table of angles.
+        none = port is WritePort.ANGLES and self.spec.store
+        return taken.get(port, 0), 0 if none else capacity
 
     def room(self, port: WritePort) -> int:
         """Return how many words a port can take now."""

@@ -239,8 +239,13 @@ class Node:
     def load_angles(self, table: npt.ArrayLike) -> None:
         """Load a table of angles, shape (2, n) in the format `DriveSpec.symbol`.
 
-        This switches the light off. Raises `RangeError` for values outside the format.
+        This switches the light off. Raises `RangeError` for values outside the format, and for a
+        node that keeps rows, which has no such table.
         """
+        if self.spec.store:
+            raise RangeError(
+                f"the node at {self.device.name} keeps rows and has no table of angles"
+            )
         angles = self._pairs("angles", table, 2)
         self.device.write(arm=0)
         self.device.strobe("clear_angles")

@@ -115,8 +115,10 @@ def opened(file: str, base: int, ring: bool) -> tuple[NodeMailbox, str]:
     if found is None:
         return NodeMailbox(registers), "bytes go through the mailbox's ring"
     address, size = found
-    where = f"bytes go through {size >> 10} KiB of memory at {address:#x}"
-    return NodeMailbox(registers, MappedView("/dev/mem", address, size), address, size), where
+    mailbox = NodeMailbox(registers, MappedView("/dev/mem", address, size), address, size)
+    place = mailbox.rows_place
+    rows = f"rows that stay lie at {place:#x}" if place else "there is no room for rows that stay"
+    return mailbox, f"bytes go through {size >> 10} KiB of memory at {address:#x}, {rows}"
 
 
 def _number(text: str) -> int:

@@ -104,6 +104,7 @@ class NodeTransmitter:
         self._expected: _Expected | None = None
         self._node: Node | None = of_role(reach(), "server")
         self.spec = self._node.spec
+        self._keeps = self.spec.store > 0  # whether rows may stay there
 
     def close(self) -> None:
         """Switch the light off and close the connection to the node."""
@@ -145,7 +146,7 @@ class NodeTransmitter:
             self._expected = None
             weights = self._held[key]
             scale = self._scale(_largest(weights))
-            if not self.spec.store or self._scale(_largest(decoys)) > scale:
+            if not self._keeps or self._scale(_largest(decoys)) > scale:
                 return  # the weights at the node would not have the scale of this layer
             layer = (request.session, request.batch, request.layer)
             own = [tuple(part.decoys or ()) for part in plan]
@@ -195,6 +196,7 @@ class NodeTransmitter:
             places = known.slots(shot.part, slots) if known and stored else None
             batch = self._play(rows, scale, places, modes=not (slots >= 0).any())
             if batch.refusals:
+                self._keeps &= "store_unreadable" not in batch.spoilt
                 raise ProtocolError(
                     Refusal.UNAVAILABLE,
                     f"the server's node stopped early: {', '.join(batch.refusals)}",

@@ -8,6 +8,7 @@ bytes modulo 2¹⁶, so they stay apart where a ring is full.
 
 Bytes may also come from memory of the processor, as *chunks*, which the node fetches by itself. The
 source of the bytes is chosen by `CONTROL`; while it is memory, the ring to the node stays as it is.
+A node that keeps rows in memory is told where by `ROWS_PLACE`, which a flush leaves alone.
 
 A wrong access is answered by an error and has no effect. This file is also what the program on a
 board's own Linux knows of the mailbox, so it needs no package beside Python's own.
@@ -19,7 +20,7 @@ import enum
 from collections import deque
 
 BASE = 0x4000_0000  # where a Zynq-7000's processor sees it: its port M_AXI_GP0
-IDENTITY = 0x53484D31  # "SHM1": the version of this page too
+IDENTITY = 0x53484D32  # "SHM2": the version of this page too
 WINDOW = 0x10000  # bytes of addresses that are decoded; beyond them all accesses are errors
 RING = 2048  # bytes of each ring, a power of two: half a block RAM of a Zynq-7000
 DOWN, UP = 0x8000, 0xC000  # where the rings lie
@@ -27,6 +28,7 @@ POSITIONS = 1 << 16
 CHUNKS = 16  # chunks that wait
 CHUNK_BYTES = 1 << 20  # bytes of the largest chunk
 CHUNK_ALIGNMENT = 8  # of a chunk's first byte: a word of the memory
+ROWS_BYTES = 1 << 22  # of memory for rows that stay at the node; they begin at a multiple of it
 
 
 class MailboxRegister(enum.IntEnum):
@@ -42,6 +44,7 @@ class MailboxRegister(enum.IntEnum):
     CHUNK_COUNT = 0x1C  # bytes of the next chunk; a write lets it wait. Reads: chunks that wait
     CHUNKS_DONE = 0x20  # chunks of which all bytes went to the node, modulo 2^16, read only
     BAD_WORDS = 0x24  # words of memory that came with an error; stops at 2^16 − 1, read only
+    ROWS_PLACE = 0x28  # address of `ROWS_BYTES` of memory that are the node's own; 0: none
 
 
 class Control(enum.IntFlag):
@@ -51,7 +54,7 @@ class Control(enum.IntFlag):
     FLUSH = 2  # empties rings and chunks, zeroes positions; reads as 1 until it is done
 
 
-REGISTER_BYTES = 0x28
+REGISTER_BYTES = 0x2C
 LARGEST = POSITIONS - 1  # of a counter that stops
 
 
@@ -67,6 +70,7 @@ class MailboxModel:
         self.memory = memory if memory is not None else {}
         self.bad_words = 0
         self.memory_chosen = False
+        self.rows_place = 0
         self._down, self._up = bytearray(RING), bytearray(RING)
         self._flush()
 
@@ -93,6 +97,7 @@ class MailboxModel:
             MailboxRegister.CHUNK_COUNT: len(self.chunks),
             MailboxRegister.CHUNKS_DONE: self.chunks_done,
             MailboxRegister.BAD_WORDS: self.bad_words,
+            MailboxRegister.ROWS_PLACE: self.rows_place,
         }[MailboxRegister(address)], True
 
     def write(self, address: int, word: int, strobe: int = 0b1111) -> bool:
@@ -128,6 +133,10 @@ class MailboxModel:
             if not 1 <= word <= CHUNK_BYTES or len(self.chunks) == CHUNKS:
                 return False
             self.chunks.append(self._fetch(self.chunk_address, word))
+        elif register == MailboxRegister.ROWS_PLACE:
+            if word % ROWS_BYTES:
+                return False
+            self.rows_place = word
         else:
             return False
         return True

@@ -23,10 +23,10 @@ from shotveil.models.drive.spec import DriveSpec
 from shotveil.models.signal.frame import FrameLayout
 
 REFERENCE = 0.7  # level of preamble and pilots, as a fraction of the largest symbol
-LEAD_IN = 64  # frames before each part, in which the receivers lock
-# The client's phase lock is slow compared with its loop delay of 3 frames, and fast compared with
-# the drift of the fibre.
-LOCK = PhaseLockSettings(ki=1 << 12, kp=0)
+LEAD_IN = 32  # frames before each part, in which the receivers lock
+# The client's phase lock is slow compared with its loop delay of 3 frames, and so fast compared
+# with the lead-in that it has settled by then (`shotveil lab design lead-in`).
+LOCK = PhaseLockSettings(ki=1 << 13, kp=0)
 # The paths are matched, so the phase drifts slowly and many pilots can be averaged.
 PHASE_SHIFT = 7
 TIMING_SHIFT = 9

@@ -72,14 +72,14 @@ class PlainReader(wiring.Component):
 class RowsBehindAxi(wiring.Component):
     """A row store whose memory is a processor's, from `BASE` on."""
 
-    BASE = 0x1000_0040
+    BASE = 0x1000_2000
     SPEC = NodeSpec(  # rows long enough to hide the memory's latency
         drive=DriveSpec(row_capacity=512), digitiser=DigitiserSpec(modes=64, row_capacity=512),
         capture=64, replay=512, store=1536,
     )  # fmt: skip
 
     def __init__(self) -> None:
-        self._store, self._memory = RowStore(self.SPEC), AxiRowMemory(self.SPEC, self.BASE)
+        self._store, self._memory = RowStore(self.SPEC), AxiRowMemory(self.SPEC)
         members = dict(self._store.signature.members.items())
         members["axi"] = members.pop("memory") and Out(Axi(DATA, IDS))
         super().__init__(members)
@@ -89,6 +89,7 @@ class RowsBehindAxi(wiring.Component):
         m.submodules.store, m.submodules.memory = store, memory = self._store, self._memory
         wiring.connect(m, store.memory, memory.port)
         wiring.connect(m, memory.axi, wiring.flipped(self.axi))
+        m.d.comb += memory.base.eq(self.BASE)
         for name, member in store.signature.members.items():
             if name == "memory":
                 continue

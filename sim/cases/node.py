@@ -250,10 +250,15 @@ KEEPING = NodeSpec(  # a store of three banks
 
 
 class RowsInBlockRam(wiring.Component):
-    """A row store with its memory of block RAM; `spoil` makes the memory's symbols unreadable."""
+    """A row store with its memory of block RAM; `spoil` makes the memory's symbols unreadable.
 
-    def __init__(self, spec: NodeSpec = KEEPING) -> None:
-        self._spec, self._store = spec, RowStore(spec)
+    Another `memory` may take the place of block RAM.
+    """
+
+    def __init__(
+        self, spec: NodeSpec = KEEPING, memory: Callable[[NodeSpec], Any] = BlockMemory
+    ) -> None:
+        self._memory, self._store = memory(spec), RowStore(spec)
         members = dict(self._store.signature.members.items())
         del members["memory"]
         super().__init__({**members, "spoil": In(1)})
@@ -261,7 +266,7 @@ class RowsInBlockRam(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.store = store = self._store
-        m.submodules.memory = memory = BlockMemory(self._spec)
+        m.submodules.memory = memory = self._memory
         ours, theirs = store.memory, memory.port
         for name in ("keep", "piece"):
             wiring.connect(m, getattr(ours, name), getattr(theirs, name))

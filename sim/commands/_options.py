@@ -65,6 +65,14 @@ samples_option = click.option(
     "(any of 2 and 4).",
 )
 
+store_option = click.option(
+    "--store",
+    type=int,
+    default=1 << 20,
+    help="Number of row symbols that stay at the server's node; rows that do not fit are sent each "
+    "time, all of them with 0 (a multiple of 4096, from 0 to 1048576).",
+)
+
 
 def record_frames_option(
     default: int, lowest: int = 1

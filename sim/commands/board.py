@@ -60,6 +60,13 @@ def links() -> Iterable[str]:
     help="Seed of the placement, where the board's tools take one; the option may be repeated, and "
     "the first seed that meets the clocks is taken (0 or more).",
 )
+@click.option(
+    "--store",
+    type=int,
+    show_default="what the board has memory for",
+    help="Number of row symbols that the server's node keeps; with 0 all rows are sent to it each "
+    "time (a multiple of 4096, from 0 to 1048576).",
+)
 @samples_option
 @json_option
 def board(
@@ -68,6 +75,7 @@ def board(
     loopback: bool,
     link: str | None,
     seed: tuple[int, ...],
+    store: int | None,
     samples_per_symbol: int,
     json: bool,
 ) -> None:
@@ -93,6 +101,7 @@ def board(
             seed,
             lambda line: click.echo(line, err=True),
             samples_per_symbol,
+            store,
         ):
             made.append({"node": name, "found": found})
             if not json:

@@ -18,6 +18,7 @@ from shotveil.sim.commands._options import (
     impairments_option,
     record_frames_option,
     samples_option,
+    store_option,
 )
 
 
@@ -46,6 +47,7 @@ from shotveil.sim.commands._options import (
 )
 @impairments_option("realistic")
 @samples_option
+@store_option
 @record_frames_option(20_000)
 @click.option(
     "--report",

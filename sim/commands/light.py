@@ -17,6 +17,7 @@ from shotveil.sim.commands._options import (
     impairments_option,
     record_frames_option,
     samples_option,
+    store_option,
 )
 
 
@@ -57,6 +58,7 @@ from shotveil.sim.commands._options import (
     help="Technical excess noise of the channel, in shot-noise units (0 or more).",
 )
 @samples_option
+@store_option
 @seed_option
 @record_frames_option(2000, lowest=100)
 @click.option(
@@ -76,6 +78,7 @@ def light(
     transmittance: float | None,
     excess_noise: float | None,
     samples_per_symbol: int,
+    store: int,
     seed: int,
     record_frames: int,
     calibration: Path | None,
@@ -89,15 +92,17 @@ def light(
     """
     with needs(EXTRA):
         from shotveil.models.common.checks import RangeError, require
+        from shotveil.models.node.spec import NodeSpec
         from shotveil.sim.loop import light as work
 
     for port in (server_port, client_port):
         require("port", port, at_least=0, at_most=65535)
     chosen = work.impaired(impairments, transmittance, excess_noise)
+    server = NodeSpec.chosen("server", samples_per_symbol=samples_per_symbol, store=store)
     made = work.calibrate(gain, full_scale, chosen, seed, record_frames, samples_per_symbol)
     if calibration is not None:
         made.save(calibration)
-    nodes = work.LiveNodes(made.table)  # made before any host can connect
+    nodes = work.LiveNodes(made.table, server)  # made before any host can connect
     listeners: list[socket.socket] = []
     try:
         for port in (server_port, client_port):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -100,20 +101,7 @@ class Library:
             **{name: fields_of(port.p) for name, port in {**ports.inputs, **ports.outputs}.items()},
             **{name: fields_of(line) for name, line in {**ports.settings, **ports.status}.items()},
         }
-        self.path = path or _compile(
-            name,
-            {
-                "generated_dut.v": clocked(emit(component, "dut", primitive)),
-                "shell.v": shell(ports),
-                "wrapper.cpp": wrapper(ports),
-                **(
-                    {"MULT18X18D.v": (PRIMITIVES / "MULT18X18D.v").read_text()}
-                    if primitive is Primitive.ECP5
-                    else {}
-                ),
-            },
-            training,
-        )
+        self.path = path or _compile(name, _sources(component, primitive), training)
         self._calls = ctypes.CDLL(str(self.path))
         self._calls.create.restype = ctypes.c_void_p
         self._calls.destroy.argtypes = (ctypes.c_void_p,)
@@ -398,6 +386,22 @@ def _join(parts: list[Any], empty: Any) -> Any:
         return {name: _join([part[name] for part in parts], empty[name]) for name in empty}
     joined: IntArray = np.concatenate([empty, *parts])
     return joined
+
+
+def _sources(component: wiring.Component, primitive: Primitive) -> dict[str, str]:
+    """What a design is compiled from: its text, that around it, and the cells that it has."""
+    ports = Ports.of(component)
+    design = emit(component, "dut", primitive)
+    return {
+        "generated_dut.v": clocked(design),
+        "shell.v": shell(ports),
+        "wrapper.cpp": wrapper(ports),
+        **{
+            cell.name: cell.read_text()
+            for cell in sorted(PRIMITIVES.glob("*.v"))
+            if re.search(rf"\b{cell.stem}\b", design)
+        },
+    }
 
 
 def _compile(name: str, sources: Mapping[str, str], training: Training | None) -> Path:

@@ -15,6 +15,7 @@ from shotveil.host.run.inference import Inference
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.light import Light, links_of, one_or_each
 from shotveil.models.networks.network import Network
+from shotveil.models.node.spec import LARGEST_STORE
 from shotveil.models.waveform.impairments import Impairments
 from shotveil.sim.loop import pool
 from shotveil.sim.loop.bench import calibrated
@@ -73,14 +74,16 @@ def through_nodes(
     backend: str = "model",
     impairments: str = "realistic",
     samples_per_symbol: int = 4,
+    store: int = LARGEST_STORE,
     record_frames: int | None = None,
     processes: int | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> NodesOutcome:
     """Run images (n, inputs) through both nodes; losses and detectors are those of `link`.
 
-    `samples_per_symbol` are those of both nodes, 2 or 4. If `processes` is None, there are as many
-    as processors. If `record_frames` is None, vacuum and dark record have `RECORD_SYMBOLS` symbols
+    `samples_per_symbol` are those of both nodes, 2 or 4. `store` row symbols stay at the server's
+    compiled node; the results are the same. If `processes` is None, there are as many as
+    processors. If `record_frames` is None, vacuum and dark record have `RECORD_SYMBOLS` symbols
     each, in at most `RECORD_FRAMES` frames.
 
     Raises `RangeError` for an unknown backend or preset, for light that exceeds the range of the
@@ -93,7 +96,7 @@ def through_nodes(
     # This comes first, so that a user who lacks a package need not wait for a calibration to know.
     rtl = import_extra("shotveil.sim.loop.rtl", "rtl") if backend == "rtl" else None
     links = links_of(link, len(network.layers))
-    asked = LoopSettings.of(links[0], PRESETS[impairments], seed=seed, paced=True)
+    asked = LoopSettings.of(links[0], PRESETS[impairments], seed=seed, paced=True, store=store)
     asked = asked.with_samples(samples_per_symbol)
     if any(asked.impairments.over(each) != asked.impairments for each in links):
         raise RangeError(

@@ -83,6 +83,14 @@ SAMPLES = Question(
 """How many samples a symbol lasts; what that costs depends on the other imperfections."""
 
 
+LEAD = Question(
+    "frames of the lead-in",
+    (16, 24, 32, 40, 48, 64, 128),
+    lambda s, frames: replace(s, lead_in=int(frames)),
+)
+"""How long receivers have to lock, which costs the rows that come first."""
+
+
 def answer(
     question: Question,
     network: Network,

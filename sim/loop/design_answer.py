@@ -18,6 +18,7 @@ from shotveil.models.networks.network import load_network
 from shotveil.models.waveform.impairments import Impairments
 from shotveil.sim.loop.design import (
     GOAL,
+    LEAD,
     QUESTIONS,
     SAMPLES,
     ImperfectionCost,
@@ -30,12 +31,13 @@ from shotveil.sim.loop.settings import REALISTIC
 Real = NDArray[np.float64]
 FLOOR = 1e-8  # SNU; smaller values, such as rounding errors, are drawn here
 SAMPLES_NAME = "samples-per-symbol"
+LEAD_NAME = "lead-in"
 LASER = ("linewidth", "unmatched_out", "unmatched_back")
 
 
 def questions() -> Iterable[str]:
     """The names of all design questions."""
-    return *QUESTIONS, SAMPLES_NAME
+    return *QUESTIONS, LEAD_NAME, SAMPLES_NAME
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,8 @@ def answered(
 ) -> DesignAnswer:
     """Excess noise and accuracy at each value of one imperfection, with all else ideal.
 
-    What the number of samples a symbol costs is also told with realistic distortions.
+    What the number of samples a symbol costs is also told with realistic distortions, and what a
+    shorter lead-in costs with these alone.
     """
     whole = load_network(network)
     pixels, labels = load_mnist(None, "test")
@@ -72,7 +75,10 @@ def answered(
             for name, others in links_of_samples().items()
         }
         return _of_samples(found, right)
-    return _of_question(answer(QUESTIONS[question], whole, gain, f2, rows), f2, right)
+    # Ideal optics leave nothing to lock to; all other questions are about one imperfection alone.
+    others = realistic_distortions() if question == LEAD_NAME else None
+    asked = {**QUESTIONS, LEAD_NAME: LEAD}[question]
+    return _of_question(answer(asked, whole, gain, f2, rows, others=others), f2, right)
 
 
 def _of_question(found: ImperfectionCost, f2: float, right: Callable[[Real], Real]) -> DesignAnswer:
@@ -104,13 +110,18 @@ def _of_question(found: ImperfectionCost, f2: float, right: Callable[[Real], Rea
     )
 
 
+def realistic_distortions() -> Impairments:
+    """What realistic, calibrated optics do to light without noise of their own."""
+    return REALISTIC.calibrated().distortions()
+
+
 def links_of_samples() -> dict[str, Impairments]:
     """The links over which symbols of 2 and of 4 samples are compared.
 
     An oscillator's path that is too long or too short turns the laser's phase noise into noise of
     the symbols. The longer a symbol lasts, the more of it is averaged out, whatever the nodes do.
     """
-    real = REALISTIC.calibrated().distortions()
+    real = realistic_distortions()
     return {
         "all else ideal": Impairments(),
         "realistic, still laser": real.without(*LASER),

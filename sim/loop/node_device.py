@@ -23,6 +23,7 @@ from shotveil.models.node.chain import Loopback, Plant
 from shotveil.models.node.spec import NodeSpec
 from shotveil.sim.engines.run import unpack
 from shotveil.sim.engines.shared_library import Instance, Library, Training, Words
+from shotveil.sim.loop.row_memory import SimulatedMemory
 
 _known: dict[NodeSpec, Path] = {}
 
@@ -30,7 +31,7 @@ _known: dict[NodeSpec, Path] = {}
 @functools.cache
 def library(spec: NodeSpec) -> Library:
     """The compiled node: it takes some tens of seconds once, then it comes from the cache."""
-    return Library(NodeCore(spec), f"node_{spec.role}", path=_known.get(spec))
+    return Library(_node(spec), f"node_{spec.role}", path=_known.get(spec))
 
 
 def adopt(spec: NodeSpec, path: Path) -> None:
@@ -40,7 +41,12 @@ def adopt(spec: NodeSpec, path: Path) -> None:
 
 def train(spec: NodeSpec, training: Training) -> Path:
     """Compile a node with a profile of what `training` does; return the path for `adopt`."""
-    return Library(NodeCore(spec), f"node_{spec.role}", training=training).path
+    return Library(_node(spec), f"node_{spec.role}", training=training).path
+
+
+def _node(spec: NodeSpec) -> NodeCore:
+    """The node, with a memory for its rows if it keeps any."""
+    return NodeCore(spec, SimulatedMemory(spec) if spec.store else None)
 
 
 Surroundings = Callable[[Mapping[str, IntArray]], tuple[IntArray, IntArray]]
@@ -81,13 +87,22 @@ class NodePipe:
         self._fields = library(spec).fields["codes"]
         require("block", block, at_least=16, at_most=1 << 20, integer=True)
         self.block = block
-        self._hear(np.zeros((len(self._axes), block), dtype=np.int64))
-        self._level = np.zeros(block, dtype=np.int64)
+        self._wait(block)
         self._in = bytearray()
         self._out = bytearray()
         self._record = record
         self.recorded: dict[str, list[IntArray]] = {}
         self.clocks = 0
+
+    def enter(self, surroundings: Surroundings, block: int, record: bool = False) -> None:
+        """Take other surroundings from now on, beginning with a dark block of `block` clocks."""
+        self._surroundings, self.block, self._record = surroundings, block, record
+        self.recorded = {}
+        self._wait(block)
+
+    def _wait(self, block: int) -> None:
+        self._hear(np.zeros((len(self._axes), block), dtype=np.int64))
+        self._level = np.zeros(block, dtype=np.int64)
 
     def time(self) -> float:
         """The node's time in seconds."""

@@ -14,6 +14,7 @@ import functools
 import multiprocessing
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ import numpy as np
 
 from shotveil.host.devices.device import DeviceError
 from shotveil.host.devices.link import LinkDevice
-from shotveil.host.devices.node import BatchResult, Node
+from shotveil.host.devices.node import BatchResult, Node, StoredRows
 from shotveil.host.devices.transport import Transport
 from shotveil.models.common.checks import RangeError
 from shotveil.models.common.fixedpoint import IntArray
@@ -32,7 +33,7 @@ from shotveil.models.link.encoding import Complex, directions
 from shotveil.models.node import chain
 from shotveil.models.node.spec import NodeSpec
 from shotveil.models.waveform.mesh import angle_table
-from shotveil.sim.loop.lockstep import ALONE, PARTIES, Lockstep
+from shotveil.sim.loop.lockstep import ALONE, Lockstep
 from shotveil.sim.loop.node_device import NodePipe, adopt, library, train
 from shotveil.sim.loop.rate import CLEARING
 from shotveil.sim.loop.session import Loop, Played, Player, Records
@@ -42,6 +43,7 @@ PATIENCE = 60.0  # seconds without progress
 # Clocks of the server's blocks, or a frame if that is longer. The host learns so much later how
 # much room the node has, and still has to keep rows coming.
 FAR = 4400
+LOADING = 4096  # clocks of the server's blocks while rows are loaded
 AMPLE = 3  # such blocks, for which a node's buffer may hold rows besides one
 # The most clocks from a frame's end to the phase shifter's code that results from it.
 ANSWER = 300
@@ -65,6 +67,30 @@ class RtlPlayed:
     recorded: dict[str, IntArray]
 
 
+class Keeper:
+    """The server's compiled node, which keeps the rows of a loop's layers from image to image.
+
+    `stored` has the rows of each layer at the node; None for a layer for which there is no room
+    behind those in front of it.
+    """
+
+    def __init__(self, loop: Loop) -> None:
+        self.pipe = NodePipe(node_specs(loop)["server"], block=LOADING)
+        self.node = _node(self.pipe)
+        self.stored: list[StoredRows | None] = []
+        behind = None
+        for light in loop.layers:
+            rows = light.rows[loop.settings.lead_in :]
+            fits = rows[:, 0].size <= self.node.room_behind(behind)
+            self.stored.append(self.node.load_rows(rows, behind) if fits else None)
+            behind = self.stored[-1] or behind
+
+
+def keeper_of(loop: Loop) -> Keeper | None:
+    """The node that keeps the rows of a loop, if it is to keep any."""
+    return Keeper(loop) if loop.settings.store else None
+
+
 def play(
     loop: Loop,
     number: int,
@@ -72,23 +98,27 @@ def play(
     rng: np.random.Generator,
     offset: tuple[int, ...] | None = None,
     record: bool = False,
+    keeper: Keeper | None = None,
 ) -> RtlPlayed:
     """Send layer `number` through the gateware of both nodes, to a client of direction ξ (N,).
 
     `offset` is that of the server's receiver, as a null record gives it. With `record`, everything
-    that passes the converters is kept. Raises `RangeError` if a node reports a fault, and
-    `ClientFailed`, which is a subclass, if only the client's does.
+    that passes the converters is kept, and the sums of the modes are fetched. The rows are sent
+    from the node of the `keeper`; without one, or if it has no room for them, they come over the
+    host link. Raises `RangeError` if a node reports a fault, and `ClientFailed`, which is a
+    subclass, if only the client's does.
     """
     s, light = loop.settings, loop.layers[number]
-    far, near = blocks_of(light)
+    stored = keeper.stored[number] if keeper else None
+    far, near = blocks_of(light, stored is not None)
     lockstep = Lockstep(loop.optics(number, xi, rng), far, near)
     specs = node_specs(loop)
     pipes = {
-        party: NodePipe(
-            specs[party], block=ALONE, surroundings=lockstep.surroundings(party), record=record
-        )
-        for party in PARTIES
+        "server": keeper.pipe if keeper else NodePipe(specs["server"]),
+        "client": NodePipe(specs["client"]),
     }
+    for party, pipe in pipes.items():
+        pipe.enter(lockstep.surroundings(party), ALONE, record)
     found: dict[str, Any] = {}
 
     def start(party: str, other: str) -> None:
@@ -119,7 +149,7 @@ def play(
     thread = threading.Thread(target=client, daemon=True)
     thread.start()
     try:
-        with _node(pipes["server"]) as node:
+        with nullcontext(keeper.node) if keeper else _node(pipes["server"]) as node:
             node.configure(
                 light.drive,
                 light.server,
@@ -128,7 +158,10 @@ def play(
                 offset=offset,
             )
             start("server", "client")
-            found["server"] = node.play(light.rows[s.lead_in :])
+            if stored:
+                found["server"] = node.play_slots(stored.slots(), modes=record)
+            else:
+                found["server"] = node.play(light.rows[s.lead_in :], modes=record)
     finally:
         lockstep.leave("server")
         thread.join(PATIENCE)
@@ -150,16 +183,17 @@ def play(
     return RtlPlayed(found["server"], found["client"], values[:, 0], recorded)
 
 
-def blocks_of(light: LayerLight) -> tuple[int, int]:
+def blocks_of(light: LayerLight, stored: bool = False) -> tuple[int, int]:
     """The lengths in clocks of the server's and of the client's blocks.
 
     A row leaves once it is whole in the node's buffer. So what the host sends may be late by no
     more than the buffer holds besides a row, which for the longest rows is little: their blocks are
-    shorter, because the host learns of room some blocks late.
+    shorter, because the host learns of room some blocks late. Rows that are `stored` at the node do
+    not wait for a host.
     """
     drive, near = light.setup.drive, light.setup.period - ANSWER
     spare = (drive.row_capacity - light.setup.layout.row) * drive.samples_per_symbol
-    if spare >= AMPLE * FAR:
+    if stored or spare >= AMPLE * FAR:
         return near * max(1, FAR // near), near
     short = min(near, max(ALONE, spare // (2 * AMPLE)))
     return short, short
@@ -183,11 +217,14 @@ def node_specs(loop: Loop) -> dict[str, NodeSpec]:
     """
     s = loop.settings
     longest = max(loop.layers, key=lambda light: light.setup.period)
-    samples = longest.setup.to_server + blocks_of(longest)[0] + 2 * longest.setup.period
+    block = max(blocks_of(longest, stored)[0] for stored in (False, s.store > 0))
+    samples = longest.setup.to_server + block + 2 * longest.setup.period
     symbols = -(-samples // s.drive.samples_per_symbol)
     replay = max(NodeSpec.replay, 1 << (symbols - 1).bit_length())
     return {
-        "server": NodeSpec("server", s.drive, s.server, replay=replay, clock_hz=s.clock_hz),
+        "server": NodeSpec(
+            "server", s.drive, s.server, replay=replay, store=s.store, clock_hz=s.clock_hz
+        ),
         "client": NodeSpec("client", s.drive, s.client, clock_hz=s.clock_hz),
     }
 
@@ -224,7 +261,7 @@ def _play_once(loop: Loop, paths: dict[NodeSpec, Path]) -> None:
     for spec, path in paths.items():
         adopt(spec, path)
     xi, _ = directions(np.ones((1, loop.network.layers[0].columns)))
-    play(loop, 0, xi[0], np.random.default_rng(0))
+    play(loop, 0, xi[0], np.random.default_rng(0), keeper=keeper_of(loop))
 
 
 def _player_of(paths: dict[NodeSpec, Path], loop: Loop) -> Player:
@@ -239,8 +276,10 @@ def player(loop: Loop) -> Player:
     Only the session's sums come over the host link, so a layer counts as one frame.
     """
 
+    keeper = keeper_of(loop)
+
     def of_layer(number: int, xi: Complex, records: Records, rng: np.random.Generator) -> Played:
-        got = play(loop, number, xi, rng, records.offsets[number])
+        got = play(loop, number, xi, rng, records.offsets[number], keeper=keeper)
         return Played(
             got.values / np.sqrt(records.client.shot_variance),
             got.server.session[None],

@@ -16,6 +16,7 @@ from shotveil.host.verification.estimation import Estimate
 from shotveil.models.link.encoding import directions
 from shotveil.models.link.light import Values, light_through, links_of
 from shotveil.models.networks.network import Network
+from shotveil.models.node.spec import LARGEST_STORE
 from shotveil.models.waveform.impairments import Impairments
 from shotveil.sim.loop.backend import NodesOutcome, through_nodes
 from shotveil.sim.loop.budget import budget
@@ -83,6 +84,7 @@ def loop_run(
     *,
     backend: str = "model",
     samples_per_symbol: int = 4,
+    store: int = LARGEST_STORE,
     seed: int = 1,
     record_frames: int = 20_000,
     processes: int | None = None,
@@ -100,7 +102,7 @@ def loop_run(
     start = time.perf_counter()
     outcome = through_nodes(
         network, images, link, seed,
-        backend=backend, impairments=preset, samples_per_symbol=samples_per_symbol,
+        backend=backend, impairments=preset, samples_per_symbol=samples_per_symbol, store=store,
         record_frames=record_frames, processes=processes, progress=progress,
     )  # fmt: skip
     seconds = time.perf_counter() - start

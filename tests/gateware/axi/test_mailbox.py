@@ -10,6 +10,7 @@ from shotveil.models.host_link.mailbox import (
     DOWN,
     IDENTITY,
     RING,
+    ROWS_BYTES,
     UP,
     Control,
     MailboxRegister,
@@ -60,6 +61,9 @@ def test_registers_rings_and_what_is_refused():
             assert await put(ctx, MailboxRegister.CHUNK_COUNT, count) == right
             seen.append(await word(ctx, MailboxRegister.CHUNK_COUNT))
         assert seen == [(0, True), (CHUNKS, True), (1, True)]
+        # The memory for rows that stay, which a flush leaves alone.
+        assert not await put(ctx, MailboxRegister.ROWS_PLACE, 5 * ROWS_BYTES + 8)
+        assert await put(ctx, MailboxRegister.ROWS_PLACE, 5 * ROWS_BYTES)
         # Flush, which lasts as long as the chunks say.
         ctx.set(dut.flushing, 1)
         assert await put(ctx, MailboxRegister.CONTROL, Control.MEMORY | Control.FLUSH)
@@ -68,6 +72,8 @@ def test_registers_rings_and_what_is_refused():
         assert await word(ctx, MailboxRegister.CONTROL) == (1, True)
         for register in ("DOWN_HEAD", "DOWN_TAIL", "UP_HEAD", "UP_TAIL", "CHUNK_PLACE"):
             assert await word(ctx, MailboxRegister[register]) == (0, True)
+        assert await word(ctx, MailboxRegister.ROWS_PLACE) == (5 * ROWS_BYTES, True)
+        assert ctx.get(dut.rows) == 5 * ROWS_BYTES
 
     simulate(dut, bench)
 

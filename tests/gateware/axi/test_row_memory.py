@@ -7,10 +7,12 @@ import pytest
 from shotveil.gateware.axi.row_memory import AxiRowMemory
 from shotveil.models.common.checks import RangeError
 from shotveil.models.common.fixedpoint import Q
+from shotveil.models.host_link.mailbox import ROWS_BYTES
+from shotveil.models.node.spec import LARGEST_STORE, NodeSpec
 from shotveil.sim.cases.node import KEEPING
 from tests.gateware.axi.driving import memory, simulate
 
-BASE = 0x40
+BASE = 0x400
 WORDS = [(7 << 40) + 0x0100_0001 * k for k in range(BASE // 8 + KEEPING.store // 2)]
 
 
@@ -46,11 +48,13 @@ def writes(axi, content, *, refused=(), slow=0):
 
 def play(keep, pieces, **how):
     """Write symbols by place, then read pieces; the symbols with their flags, and the memory."""
-    dut, content, found = AxiRowMemory(KEEPING, BASE), list(WORDS), []
+    dut, content, found = AxiRowMemory(KEEPING), list(WORDS), []
     port = dut.port
     refused, bad, slow = how.get("refused", ()), how.get("bad", ()), how.get("slow", 0)
 
     async def host(ctx):
+        ctx.set(dut.base, how.get("base", BASE + 8))  # the lower bits do not matter
+        await ctx.tick()
         for place, symbol in keep:
             ctx.set(port.keep.p.place, place)
             ctx.set(port.keep.p.symbol.as_value(), symbol)
@@ -101,6 +105,16 @@ def test_no_symbol_is_believed_after_a_write_that_failed():
     assert [flag for _, flag in found] == [1, 1, 1]
 
 
+def test_without_memory_nothing_is_written_and_no_symbol_is_believed():
+    found, content = play([(4, 1), (9, 2)], [(0, 3), (9, 1)], base=0x200)
+    assert [flag for _, flag in found] == [1] * 4 and content == WORDS
+
+
+def test_it_says_how_much_memory_it_takes():
+    assert AxiRowMemory(KEEPING).bytes == 4 * 256 and KEEPING.store == 192
+    assert AxiRowMemory(NodeSpec(store=LARGEST_STORE)).bytes == ROWS_BYTES
+
+
 def test_refuses():
     narrow = replace(
         KEEPING,
@@ -108,7 +122,4 @@ def test_refuses():
         digitiser=replace(KEEPING.digitiser, reference=Q(1, 13)),
     )
     with pytest.raises(RangeError, match="width of symbol = 14"):
-        AxiRowMemory(narrow, 0)
-    for base, message in ((4, "base modulo 8 = 4"), (-8, "base = -8"), ((1 << 32) - 8, "base = ")):
-        with pytest.raises(RangeError, match=message):
-            AxiRowMemory(KEEPING, base)
+        AxiRowMemory(narrow)

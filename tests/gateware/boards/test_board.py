@@ -66,6 +66,17 @@ def test_the_clock_and_the_converters_of_a_node_are_those_of_its_board():
         slow.design(NodeSpec())
 
 
+def test_only_a_server_keeps_rows_in_its_own_memory_or_in_that_of_its_link():
+    roomy = BoardLink("roomy", "a processor", lambda m, platform, spec: None, store=3 * 4096)
+    some = made(store=4096, links=(PLAIN, roomy))
+    assert [some.spec("server", link=name).store for name in ("", "plain", "roomy")] == [
+        4096, 4096, 3 * 4096,
+    ]  # fmt: skip
+    assert some.spec("client", link="roomy").store == 0 and made().spec("server").store == 0
+    assert some.spec("client", store=8192).store == 0
+    assert [some.spec("server", store=n).store for n in (0, 8192)] == [0, 8192]
+
+
 def test_limits_name_what_is_over_them():
     limits = Limits(lut=10, bram=4.5, dsp=2)
     assert limits.beyond(10, 4.5, 2) == []

@@ -140,3 +140,9 @@ def test_what_the_board_offers():
     # LFE5UM5G-85F as its maker describes it.
     assert (board.limits.lut, board.limits.bram, board.limits.dsp) == (83_640, 208, 156)
     assert board.loopback and board.roles == ("server", "client")
+
+
+def test_the_server_keeps_a_private_head():
+    board = ecpix5.ECPIX5
+    assert board.spec("server").store == board.spec("server", link="usb").store == 10 * 4096
+    assert board.spec("client").store == 0

@@ -8,6 +8,7 @@ from amaranth.hdl import ClockDomain, Module
 from amaranth.lib.wiring import connect
 
 from shotveil.gateware.boards import zynq
+from shotveil.models.node.spec import LARGEST_STORE, NodeSpec
 
 # Ports and widths of UG585's M_AXI_GP and S_AXI_HP; inputs of the cell among them.
 AXI3 = {"ADDR": 32, "LEN": 4, "SIZE": 2, "BURST": 2, "RESP": 2, "LOCK": 2, "CACHE": 4, "PROT": 3,
@@ -15,6 +16,7 @@ AXI3 = {"ADDR": 32, "LEN": 4, "SIZE": 2, "BURST": 2, "RESP": 2, "LOCK": 2, "CACH
 OF_PORT = {
     "MAXIGP0": {"ID": 12, "DATA": 32, "STRB": 4},
     "SAXIHP0": {"ID": 6, "DATA": 64, "STRB": 8},
+    "SAXIHP1": {"ID": 6, "DATA": 64, "STRB": 8},
 }
 INPUTS = {
     "MAXIGP0": {"AWREADY", "WREADY", "BID", "BRESP", "BVALID", "ARREADY", "RID", "RDATA", "RRESP",
@@ -24,6 +26,7 @@ INPUTS = {
                 "ARADDR", "ARLEN", "ARSIZE", "ARBURST", "ARLOCK", "ARCACHE", "ARPROT", "ARQOS",
                 "ARVALID", "RREADY", "ACLK", "RDISSUECAP1EN", "WRISSUECAP1EN"},
 }  # fmt: skip
+INPUTS["SAXIHP1"] = INPUTS["SAXIHP0"]
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +34,8 @@ def text():
     """The Verilog of a link whose bytes come back."""
     m = Module()
     m.domains.sync = ClockDomain("sync", reset_less=True)
-    m.submodules.processor = link = zynq.ProcessorLink()
+    m.submodules.processor = link = zynq.ProcessorLink(NodeSpec(store=LARGEST_STORE))
+    m.submodules.rows = link.row_memory
     connect(m, link.o, link.i)
     return verilog.convert(m, ports=[], emit_src=False)
 
@@ -79,3 +83,12 @@ def test_constraints_name_the_cell_and_both_clocks():
     assert lines[0] == "create_clock -name axi -period 8.000 [get_pins {processor/ps7/FCLKCLK[0]}]"
     assert [line.split()[0] for line in lines[1:]] == ["set_max_delay"] * 2
     assert all("axi" in line and "adc" in line for line in lines[1:])
+
+
+def test_a_node_that_keeps_no_rows_has_no_second_port():
+    m = Module()
+    m.domains.sync = ClockDomain("sync", reset_less=True)
+    m.submodules.processor = link = zynq.ProcessorLink(NodeSpec(role="client"))
+    connect(m, link.o, link.i)
+    text = verilog.convert(m, ports=[], emit_src=False)
+    assert "SAXIHP0ACLK" in text and "SAXIHP1" not in text and link.row_memory is None

@@ -17,7 +17,7 @@ from shotveil.models.host_link.packet import Op
 from shotveil.models.node import chain
 from shotveil.models.node.light import layout_of
 from shotveil.models.node.ports import ReadPort, WritePort
-from shotveil.models.node.spec import NodeSpec
+from shotveil.models.node.spec import LARGEST_STORE, NodeSpec
 from shotveil.models.signal.frame import FrameLayout
 from shotveil.sim.loop.node_device import NodePipe
 
@@ -308,7 +308,7 @@ def test_a_record_begins_anew_with_each_capture():
 
 # Rows that stay ---------------------------------------------------------------------------------
 
-KEEPING = NodeSpec(store=4096)
+KEEPING = NodeSpec(store=LARGEST_STORE)  # as in the loop of both nodes
 
 
 class SlowPipe(NodePipe):

@@ -11,7 +11,7 @@ from shotveil.host.devices.mailbox import (
     reserved_buffer,
 )
 from shotveil.models.common.checks import RangeError
-from shotveil.models.host_link.mailbox import CHUNKS, RING, MailboxRegister
+from shotveil.models.host_link.mailbox import CHUNKS, RING, ROWS_BYTES, MailboxRegister
 from tests.host.devices.boarding import ADDRESS, ModelRegisters, PlainMemory
 
 SIZE = 64 * 4 * CHUNKS
@@ -50,6 +50,25 @@ def test_bytes_go_there_and_back(way):
     while more := mailbox.take():
         got += more
     assert registers.device.heard == sent == got and len(sent) > 40_000
+
+
+@pytest.mark.parametrize(
+    ("address", "size", "place"),
+    [
+        (0x100_0000, 32 << 20, 0x140_0000),  # the vendor's buffer: slots take its first MiB
+        (0x100_0000, 8 << 20, 0x140_0000),
+        (0x100_0000, (8 << 20) - 64, 0),
+        (0x1010_0000, 16 << 20, 0x1040_0000),
+        (0x1030_0000, 16 << 20, 0x1040_0000),
+        (0x1030_0040, 16 << 20, 0x1080_0000),  # the slots end behind the first place
+    ],
+)
+def test_rows_that_stay_get_memory_that_carries_no_bytes(address, size, place):
+    registers = ModelRegisters(Echo(), PlainMemory(1 << 20))
+    mailbox = NodeMailbox(registers, registers.memory, address, size)
+    assert mailbox.rows_place == registers.model.rows_place == place
+    assert not place or (place >= address + (1 << 20) and place + ROWS_BYTES <= address + size)
+    assert NodeMailbox(ModelRegisters(Echo())).rows_place == 0
 
 
 @pytest.mark.parametrize(("way", "room"), [("ring", RING), ("memory", SIZE)])

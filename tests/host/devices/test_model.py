@@ -106,6 +106,13 @@ def test_zeros_are_named_and_in_the_map():
         assert {v for n, v in values.items() if n in NEVER or n.startswith("link_")} == {0}
 
 
+def test_a_node_that_keeps_rows_has_no_table_of_angles():
+    device = model("server", NodeSpec(store=4096))
+    assert device.room(WritePort.ANGLES) == 0 and model("server").room(WritePort.ANGLES) == 4096
+    with pytest.raises(RangeError, match="keeps rows and has no table of angles"):
+        Node(device).load_angles(np.zeros((2, 4), np.int64))
+
+
 def test_what_waits_and_what_was_sent_shows():
     device = model("server")
     node = configured(device)

@@ -142,10 +142,10 @@ def test_frames_are_counted_from_the_end_of_each_part():
     [
         ([FOUND] * 3, (), "saw light 3 times; allowed: 4"),
         ([FOUND] * 5, (), "saw light 5 times; allowed: 4"),
-        ([FOUND, FOUND, FOUND - 1, FOUND], (), "read 64 frames of part 2; allowed: 65"),
-        ([FOUND, FOUND + 1, FOUND, FOUND], (), "read 66 frames of part 1"),
+        ([FOUND, FOUND, FOUND - 1, FOUND], (), "read 32 frames of part 2; allowed: 33"),
+        ([FOUND, FOUND + 1, FOUND, FOUND], (), "read 34 frames of part 1"),
         # The last one, which then looks like those that were waited for in vain.
-        ([FOUND] * 4, (FOUND - 1,), "read 64 frames of part 0"),
+        ([FOUND] * 4, (FOUND - 1,), "read 32 frames of part 0"),
         ([FOUND] * 4, (FOUND - 2,), "1 of 2 values of part 0 are lost, or beyond the range"),
     ],
 )

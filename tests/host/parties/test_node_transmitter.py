@@ -286,6 +286,28 @@ def test_rows_come_as_before_where_they_cannot_stay(spec, drawn):
     assert {name for name, _ in calls} == {"play"}
 
 
+def test_a_memory_that_gives_no_rows_is_not_asked_again():
+    """As that of a board whose program found no room for rows; the next image's rows are sent."""
+    calls = []
+    node = Node(ModelDevice(KEEPING, Fibre()))
+    watched(calls)(node)
+    own, spoilt = node.play_slots, frozenset({"store_unreadable"})
+    node.play_slots = lambda *a, **m: replace(own(*a, **m), spoilt=spoilt)
+    light = NodeTransmitter(lambda: node, np.random.default_rng(4), CALIBRATION)
+    light.hold("w", WEIGHTS)
+    plan = list(light.parts(WEIGHTS, DECOYS, 1, 0))
+    for batch in range(2):
+        light.expect(pb.LayerRequest(session="s", batch=batch, layer=0), "w", plan, QUIET)
+        one = shot([0, 1])
+        one.session, one.batch, one.part = "s", batch, 0
+        if batch:
+            light.send(one)
+            continue
+        with pytest.raises(ProtocolError, match="stopped early: store_unreadable"):
+            light.send(one)
+    assert [name for name, _ in calls] == ["load_rows", "load_rows", "play_slots", "play"]
+
+
 def test_a_layer_of_another_session_is_not_taken_for_the_one_that_was_prepared():
     calls = []
     node = Node(ModelDevice(KEEPING, Fibre()))

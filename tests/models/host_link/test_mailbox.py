@@ -10,6 +10,7 @@ from shotveil.models.host_link.mailbox import (
     POSITIONS,
     REGISTER_BYTES,
     RING,
+    ROWS_BYTES,
     UP,
     Control,
     MailboxModel,
@@ -65,6 +66,7 @@ def test_a_ring_takes_what_it_holds_and_no_more():
         (MailboxRegister.CHUNK_PLACE, 4, 15),
         (MailboxRegister.CHUNK_COUNT, 0, 15),
         (MailboxRegister.CHUNK_COUNT, CHUNK_BYTES + 1, 15),
+        (MailboxRegister.ROWS_PLACE, ROWS_BYTES + 8, 15),
         (REGISTER_BYTES, 0, 15),
         (UP, 0, 15),
         (DOWN + RING, 0, 15),
@@ -77,6 +79,14 @@ def test_wrong_writes_have_no_effect(address, word, strobe):
     assert [model.read(register) for register in MailboxRegister] == before
     for nowhere in (REGISTER_BYTES, DOWN, UP - 4, UP + RING, -4):
         assert model.read(nowhere) == (0, False)
+
+
+def test_the_memory_for_rows_stays_through_a_flush():
+    model = MailboxModel()
+    assert model.read(MailboxRegister.ROWS_PLACE) == (0, True)
+    assert model.write(MailboxRegister.ROWS_PLACE, 5 * ROWS_BYTES)
+    assert model.write(MailboxRegister.CONTROL, Control.FLUSH)
+    assert model.read(MailboxRegister.ROWS_PLACE) == (5 * ROWS_BYTES, True)
 
 
 def test_chunks_come_from_memory_with_zeros_where_it_fails():

@@ -75,7 +75,7 @@ def test_both_receivers_are_set_alike_but_for_the_offset():
     half = receiver_settings(SPEC, DRIVE, layout, 1 << 13)
     assert half.minimum > server.minimum
     assert receiver_settings(SPEC, DRIVE, layout, 1 << 14, 0.35).pilot == round(0.35 * 2**15)
-    assert (LOCK.ki, LOCK.kp) == (4096, 0)
+    assert (LOCK.ki, LOCK.kp) == (8192, 0)
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def test_parts_hold_all_rows_and_one_decoy_or_more():
             assert (rows + decoys) // slots - -(-rows // slots) < 1
     assert parts_of(100, 64, 40, spec) == Parts(8, 13, 4)
     assert parts_of(10, 512, 1, spec) == Parts(1, 10, 1)
-    assert Parts(8, 13, 4).frames == 17 * (64 + 8) and LEAD_IN == 64
+    assert Parts(8, 13, 4).frames == 17 * (32 + 8) and LEAD_IN == 32
 
 
 def test_layers_that_cannot_be_sent_are_refused():

@@ -4,6 +4,7 @@ import click
 import pytest
 
 from shotveil.models.common.checks import RangeError
+from shotveil.models.node.spec import LARGEST_STORE, NodeSpec
 from shotveil.sim.commands import _options as options
 from shotveil.sim.loop.backend import BACKENDS, PRESETS
 
@@ -75,6 +76,15 @@ def test_record_frames():
     assert told(options.record_frames_option(50))[1].endswith("(1 or more).  [default: 50]")
     assert told(options.record_frames_option(50, lowest=9))[1].endswith(
         "(9 or more).  [default: 50]"
+    )
+
+
+def test_store():
+    assert given(options.store_option) == {"store": LARGEST_STORE}
+    assert given(options.store_option, "--store", "8192") == {"store": 8192}
+    assert told(options.store_option)[1].endswith(
+        f"(a multiple of {NodeSpec().drive.row_capacity}, from 0 to {LARGEST_STORE}).  "
+        f"[default: {LARGEST_STORE}]"
     )
 
 

@@ -42,7 +42,8 @@ def test_what_is_run_by_default_and_told(lab, ran):
         {
             "network": "mnist-paper", "images": 100, "gain": 1.3, "f2": 2.4, "backend": "rtl",
             "processes": None, "compare": 10, "impairments": "realistic", "record_frames": 20_000,
-            "samples_per_symbol": 4, "report": Path("reports/cosim.html"), "seed": 1,
+            "samples_per_symbol": 4, "store": 1 << 20, "report": Path("reports/cosim.html"),
+            "seed": 1,
         }
     ]  # fmt: skip
 
@@ -51,7 +52,7 @@ def test_options_reach_the_run(lab, ran):
     options = {
         "network": "mnist", "images": 3, "gain": 1.5, "f2": 3.5, "backend": "model",
         "processes": 1, "compare": 0, "impairments": "ideal", "record_frames": 60,
-        "samples_per_symbol": 2, "report": Path("some/where.html"), "seed": 9,
+        "samples_per_symbol": 2, "store": 0, "report": Path("some/where.html"), "seed": 9,
     }  # fmt: skip
     words = [w for name, v in options.items() for w in (f"--{name.replace('_', '-')}", v)]
     code, out, _ = lab("cosim", *words, "--json")

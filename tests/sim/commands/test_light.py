@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from shotveil.models.node.spec import NodeSpec
 from shotveil.models.waveform.impairments import Impairments
 from shotveil.sim.loop import light as work
 
@@ -31,7 +32,7 @@ def lit(monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(work, "calibrate", calibrate)
-    monkeypatch.setattr(work, "LiveNodes", lambda table: f"nodes on {table}")
+    monkeypatch.setattr(work, "LiveNodes", lambda *given: given)
     monkeypatch.setattr(work, "serve", serve)
     return seen
 
@@ -44,7 +45,7 @@ def test_an_ideal_loop_by_default(lab, lit):
     calibrated, (nodes, listeners, names) = lit
     assert calibrated == ("calibrated", 1.3, 24.0, Impairments(), 1, 2000, 4)
     (_, server), (_, client) = names
-    assert nodes == "nodes on the table" and (code, err) == (0, "")
+    assert nodes == ("the table", NodeSpec("server", store=1 << 20)) and (code, err) == (0, "")
     assert out == (
         "loop of 0 dB, gain 1.3, full scale 24 √SNU\n"
         f"a server at tcp:127.0.0.1:{server}\na client at tcp:127.0.0.1:{client}\n\n"
@@ -54,13 +55,20 @@ def test_an_ideal_loop_by_default(lab, lit):
 
 def test_options_say_what_stands_on_the_table(lab, lit, tmp_path):
     table = ["--gain", 1.5, "--full-scale", 12, "--seed", 7, "--record-frames", 300]
-    table += ["--samples-per-symbol", 2]
+    table += ["--samples-per-symbol", 2, "--store", 0]
     loss = ["--impairments", "realistic", "--transmittance", 0.25, "--excess-noise", 0.125]
     code, out, _ = lab("light", *FREE, *table, *loss, "--calibration", tmp_path)
     made = work.impaired("realistic", 0.25, 0.125)
     assert made.transmittance == pytest.approx(0.25) and made.excess_noise == 0.125
     assert lit[:2] == [("calibrated", 1.5, 12.0, made, 7, 300, 2), ("saved", tmp_path)]
+    assert lit[2][0] == ("the table", NodeSpec.chosen("server", samples_per_symbol=2))
     assert code == 0 and out.startswith("loop of 6.02 dB, gain 1.5, full scale 12 √SNU\n")
+
+
+def test_a_store_that_no_node_has_is_refused_before_the_calibration(lab, lit):
+    code, _, err = lab("light", *FREE, "--store", 4097)
+    assert code == 2 and "store = 4097; allowed: multiples of row_capacity = 4096" in err
+    assert not lit
 
 
 def test_one_object_when_ready_and_one_when_stopped(lab, lit):

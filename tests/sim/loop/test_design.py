@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from shotveil.models.networks.network import load_network
+from shotveil.models.node.light import LEAD_IN
 from shotveil.models.waveform.impairments import Impairments
-from shotveil.sim.loop.design import QUESTIONS, SAMPLES, ImperfectionCost, answer, limit
+from shotveil.sim.loop.design import LEAD, QUESTIONS, SAMPLES, ImperfectionCost, answer, limit
+from shotveil.sim.loop.design_answer import realistic_distortions
 
 
 def test_coarser_converters_add_noise_by_the_square_of_their_step():
@@ -38,3 +40,14 @@ def test_the_laser_costs_more_where_symbols_are_shorter():
     found = answer(SAMPLES, load_network("mnist-paper"), 1.3, 2.4, rows=64, others=laser)
     more = 9.1 * 2 * 2 * np.pi * 3.2e-5 * 0.25 * (1 / 2 - 1 / 4)
     assert found.excess[0] - found.excess[1] == pytest.approx(more, rel=0.35)
+
+
+def test_receivers_have_locked_by_the_end_of_the_lead_in():
+    """The first rows behind it are read as well as those behind one that is four times as long."""
+    question = replace(LEAD, values=(LEAD_IN // 2, LEAD_IN, 4 * LEAD_IN))
+    real = realistic_distortions()
+    found = answer(question, load_network("mnist-paper"), 1.3, 2.4, rows=10, others=real)
+    half, own, long = found.f2
+    assert own == pytest.approx(long, rel=0.02) and half < 0.7 * long
+    # The server turns its symbols by each frame's own pilots.
+    assert found.excess == pytest.approx(found.excess[-1], rel=0.05)

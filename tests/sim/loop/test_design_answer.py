@@ -9,7 +9,7 @@ import pytest
 from shotveil.models.networks.mnist import load_mnist
 from shotveil.models.networks.network import load_network
 from shotveil.sim.loop import design_answer
-from shotveil.sim.loop.design import QUESTIONS, SAMPLES, ImperfectionCost, Question
+from shotveil.sim.loop.design import LEAD, QUESTIONS, SAMPLES, ImperfectionCost, Question
 from shotveil.sim.loop.design_answer import FLOOR, LASER, _picture, answered, questions
 from shotveil.sim.loop.settings import REALISTIC
 
@@ -35,7 +35,7 @@ def asked(monkeypatch):
 
 
 def test_all_questions_have_a_name():
-    assert list(questions()) == [*QUESTIONS, "samples-per-symbol"]
+    assert list(questions()) == [*QUESTIONS, "lead-in", "samples-per-symbol"]
 
 
 def test_one_imperfection_in_lines_and_numbers(asked, tmp_path):
@@ -59,6 +59,14 @@ def test_one_imperfection_in_lines_and_numbers(asked, tmp_path):
     }  # fmt: skip
     found.save(tmp_path / "new.png")
     assert matplotlib.image.imread(tmp_path / "new.png").shape[0] > 400
+
+
+def test_a_shorter_lead_in_is_judged_over_realistic_optics(asked):
+    """Ideal ones turn no phase that receivers would have to lock to."""
+    answered("lead-in", "mnist-paper", 1.3, 2.5, 10, 50)
+    answered("dac-bits", "mnist-paper", 1.3, 2.5, 10, 50)
+    assert [given[0] for given in asked.answer] == [LEAD, QUESTIONS["dac-bits"]]
+    assert asked.others == [REALISTIC.calibrated().distortions(), None]
 
 
 def test_a_goal_that_is_not_crossed(asked, monkeypatch):

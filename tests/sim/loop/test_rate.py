@@ -46,7 +46,7 @@ def test_words_on_the_wire_cost_their_packets():
 def test_without_a_link_in_the_way_light_is_what_takes_the_time(loop):
     clock = placed_clock({"ecp5": PLACED})
     found = project(loop, rate.UNLIMITED, clock)
-    light = sum((layer.rows + 64) * 1728 for layer in loop.network.layers) / CLOCK_HZ
+    light = sum((layer.rows + 32) * 1728 for layer in loop.network.layers) / CLOCK_HZ
     assert light < 1 / found.images_a_second < 1.03 * light
     assert found.bound.startswith("the frames of light") and found.feasible
     slower = project(loop, rate.UNLIMITED, rate.Clock(CLOCK_HZ / 2, "half"))
@@ -104,9 +104,9 @@ def test_shares_of_the_time_are_those_of_steps_and_frames(loop):
     clock = rate.Clock(CLOCK_HZ, "given")
     found = project(loop, rate.UNLIMITED, clock)
     assert sum(found.shares.values()) == pytest.approx(1)
-    # Of 432 symbols of a frame, 392 are the row's; of 794 rows and 128 other frames, the rows.
-    frames = (794 + 128) * 1728 / CLOCK_HZ * found.images_a_second
-    assert found.shares["row"] == pytest.approx(frames * 794 / 922 * 392 / 432)
+    # Of 432 symbols of a frame, 392 are the row's; of 794 rows and 64 other frames, the rows.
+    frames = (794 + 64) * 1728 / CLOCK_HZ * found.images_a_second
+    assert found.shares["row"] == pytest.approx(frames * 794 / 858 * 392 / 432)
     assert found.shares["preamble"] == pytest.approx(found.shares["row"] * 16 / 392)
     paced = project(loop, HostLinkRate("", 5e7), clock)
     assert sum(paced.shares.values()) == pytest.approx(1)

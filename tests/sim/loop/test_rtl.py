@@ -1,6 +1,7 @@
 """The compiled gateware of both nodes in the loop, against the bit-true models."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from shotveil.models.networks.network import Layer, Network, load_network
 from shotveil.models.node.chain import NodeSetup
 from shotveil.models.node.spec import NodeSpec
 from shotveil.sim.loop import rtl
-from shotveil.sim.loop.session import Loop
+from shotveil.sim.loop.session import Loop, infer
 from shotveil.sim.loop.settings import realistic
 
 pytest.importorskip("shotveil.sim.loop.node_device")
@@ -56,6 +57,55 @@ def short_loop():
     return loop, xi
 
 
+def test_rows_that_stay_at_the_node_give_what_streamed_rows_give():
+    """Two layers, two images: each is loaded once, and played again from where it lies."""
+    weights = load_network("mnist-paper").layers[0].weights
+    layers = Layer(weights[:6]), Layer(np.ascontiguousarray(weights[6:9, :6]))
+    loop = Loop(Network("part", layers), realistic(1.3, 2.4))
+    images = load_mnist(None, "test")[0][:2]
+    records, streamed = loop.records(4), Loop(loop.network, replace(loop.settings, store=0))
+    assert [rtl.node_specs(each)["server"].store for each in (loop, streamed)] == [1 << 20, 0]
+    assert rtl.keeper_of(streamed) is None
+    played, loaded, sent = [], [], []
+    with pytest.MonkeyPatch.context() as patch:
+        for name, seen in (("play_slots", played), ("load_rows", loaded), ("play", sent)):
+            own = getattr(Node, name)
+            patch.setattr(
+                Node, name, lambda *a, own=own, seen=seen, **k: (seen.append(a[1]), own(*a, **k))[1]
+            )
+        got = infer(loop, images, records, player=rtl.player(loop))
+    own = infer(loop, images, records)
+    assert [len(rows) for rows in loaded] == [6, 3] and not sent
+    assert [list(slots) for slots in played] == [
+        list(range(0, 6 * 392, 392)), [6 * 392, 6 * 392 + 3, 6 * 392 + 6],
+    ] * 2  # fmt: skip
+    np.testing.assert_array_equal(got.outputs, own.outputs)
+    for ours, theirs in zip(got.sums, own.sums, strict=True):
+        whole = theirs.reshape(2, -1, *theirs.shape[1:]).sum(axis=1)
+        np.testing.assert_array_equal(ours, whole)
+
+
+def test_a_layer_that_does_not_fit_the_store_is_streamed(monkeypatch):
+    """The store holds ten rows of the first layer, which has eleven; the second has room."""
+    rng = np.random.default_rng(6)
+    shapes = (11, 784), (3, 11)
+    layers = tuple(Layer(rng.normal(size=shape).astype(np.float32)) for shape in shapes)
+    loop = Loop(Network("part", layers), realistic(1.3, 2.4))
+    monkeypatch.setattr(Node, "room_behind", lambda node, behind=None: 10 * 392)
+    keeper = rtl.Keeper(loop)
+    first, second = keeper.stored
+    assert first is None and (second.first, second.count, second.row) == (0, 3, 6)
+    records = loop.records(4)
+    for number, rows in enumerate((11, 3)):
+        xi, _ = directions(rng.normal(size=(1, shapes[number][1])))
+        got = rtl.play(
+            loop, number, xi[0], np.random.default_rng(3), records.offsets[number], keeper=keeper
+        )
+        own = loop.play(number, xi[0], records, np.random.default_rng(3))
+        np.testing.assert_array_equal(got.server.session, own.sums.sum(axis=0))
+        assert got.server.rows_sent == rows
+
+
 @pytest.mark.parametrize(("columns", "replay"), [(784, 8192), (6145, 16_384)])
 def test_the_server_keeps_its_rows_until_their_light_is_back(columns, replay):
     weights = np.random.default_rng(1).normal(size=(1, columns)).astype(np.float32)
@@ -91,9 +141,9 @@ def test_nodes_wait_for_each_other_before_the_light_comes(slow, monkeypatch):
 def test_a_client_that_gets_no_more_light_fails_at_once(monkeypatch):
     loop, xi = short_loop()
     play = Node.play
-    monkeypatch.setattr(Node, "play", lambda node, rows: play(node, rows, grant=1))
+    monkeypatch.setattr(Node, "play", lambda node, rows, **how: play(node, rows, grant=1))
     started = time.monotonic()
-    with pytest.raises(rtl.ClientFailed, match="light ended after 65 of 67 frames") as failed:
+    with pytest.raises(rtl.ClientFailed, match="light ended after 33 of 35 frames") as failed:
         rtl.play(loop, 0, xi, np.random.default_rng(3))
     assert failed.value.server.rows_sent == 1
     assert time.monotonic() - started < rtl.PATIENCE / 2

@@ -160,11 +160,12 @@ def command(*options):
 
 
 def test_each_build_has_a_folder_of_its_own(monkeypatch, tmp_path):
-    asked = []
+    asked, kept = [], []
 
     def build(board, spec, folder, link, seeds, tell):
         assert board is ECPIX5
         asked.append((spec.role, spec.loopback, link, folder.relative_to(tmp_path).as_posix()))
+        kept.append(spec.store)
 
     monkeypatch.setattr(boards, "FOLDER", tmp_path)
     monkeypatch.setattr(boards, "build", build)
@@ -178,6 +179,10 @@ def test_each_build_has_a_folder_of_its_own(monkeypatch, tmp_path):
     ]
     assert command("ecpix5", "--role", "client", "--link", "uart") == 0
     assert asked[-1] == ("client", False, "uart", "ecpix5/client")
+    assert kept == [ECPIX5.store, 0] * 4 + [0]
+    assert command("ecpix5", "--store", "0") == 0
+    assert [name for *_, name in asked[-2:]] == ["ecpix5/server-0-stored", "ecpix5/client"]
+    assert kept[-2:] == [0, 0]
 
 
 def test_a_build_that_failed_says_which(monkeypatch, capsys):

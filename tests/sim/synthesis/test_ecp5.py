@@ -12,6 +12,32 @@ from shotveil.sim.engines.verilog import emit
 from shotveil.sim.synthesis import ecp5 as synthesis
 
 
+def test_only_large_memories_of_zeros_begin_with_anything():
+    def text(*words):
+        lines = "".join(f"    held_0[{k}] = {word};\n" for k, word in enumerate(words))
+        return f"  reg [3:0] held_0;\n  initial begin\n{lines}  end\n  assign a = b;\n"
+
+    zeros = ["4'h0"] * 4096
+    assert synthesis.without_zeros(text(*zeros)) == "  reg [3:0] held_0;\n  assign a = b;\n"
+    for kept in (text(*zeros[1:]), text(*zeros[1:], "4'h8"), text("18'h00026", *zeros)):
+        assert synthesis.without_zeros(kept) == kept
+    memory = Memory(shape=4, depth=4096, init=[])
+
+    class Large(wiring.Component):
+        o: Out(4)
+
+        def elaborate(self, platform):
+            m = Module()
+            m.submodules.memory = memory
+            write, read = memory.write_port(), memory.read_port()
+            m.d.sync += [write.addr.eq(write.addr + 1), write.en.eq(1), read.addr.eq(write.addr)]
+            m.d.sync += [write.data.eq(read.data + 1), self.o.eq(read.data)]
+            return m
+
+    written = emit(Large(), "dut", Primitive.ECP5)
+    assert written.count("= 4'h0;") >= 4096 > 10 > synthesis.without_zeros(written).count("= 4'h0")
+
+
 class Small(wiring.Component):
     """Two multipliers and one block RAM."""
 
