@@ -18,8 +18,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-import numpy as np
-
 from shotveil.host.leakage.composition import ChannelClass
 from shotveil.host.ledger.accounts import (
     COMPOSITION,
@@ -547,9 +545,8 @@ def remaining_inferences(
 
     def fits(inferences: int) -> bool:
         extra = Tally(account.layers)
-        for layer, (channel, (rows, _)) in enumerate(zip(channels, account.layers, strict=True)):
-            copies = np.full(rows, inferences, dtype=np.int64)
-            extra.add(budget.sense, layer, channel, modulation_variance[layer], copies)
+        for layer, channel in enumerate(channels):
+            extra.add(budget.sense, layer, channel, modulation_variance[layer], inferences)
         return tally.bits(budget.sense, extra) <= budget.bits
 
     return 0 if tally.bits(budget.sense) > budget.bits else most_fitting(fits, most)
