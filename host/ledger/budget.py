@@ -446,9 +446,12 @@ class BudgetFilter:
             self.accounts = restore(self._log)
             raise
         if written.sequence >= self._kept + EVERY:
-            keep(self._log, self.accounts)
+            self._keep()
             self._kept = written.sequence
         return written.sequence
+
+    def _keep(self) -> None:
+        keep(self._log, self.accounts)
 
     def _require_here(self) -> None:
         if self.accounts.moved:
