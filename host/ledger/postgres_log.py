@@ -25,11 +25,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import alembic.util
 import psycopg
 import sqlalchemy as sa
 
 from shotveil.host.ledger.event_log import (
-    FORMAT,
     Event,
     EventLog,
     Head,
@@ -38,58 +38,12 @@ from shotveil.host.ledger.event_log import (
     read_key,
     write_empty,
 )
+from shotveil.host.ledger.postgres_tables import FORMAT, upgrade
 from shotveil.models.common.checks import RangeError
 
 PAGE = 512  # rows that are read at a time
 LOCK_SECONDS, IDLE_SECONDS = 30, 10  # a server that stands still with the lock loses it
 
-_TABLES = sa.MetaData()
-sa.Table(
-    "events",
-    _TABLES,
-    sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("time", sa.Double, nullable=False),
-    sa.Column("kind", sa.Text, nullable=False),
-    sa.Column("body", sa.Text, nullable=False),
-    sa.Column("digest", sa.LargeBinary, nullable=False),
-)
-sa.Table(
-    "head",
-    _TABLES,
-    sa.Column("one", sa.Integer, sa.CheckConstraint("one = 1"), primary_key=True),
-    sa.Column("format", sa.Integer, nullable=False),
-    sa.Column("sequence", sa.BigInteger, nullable=False),
-    sa.Column("digest", sa.LargeBinary, nullable=False),
-    sa.Column("seal", sa.LargeBinary, nullable=False),
-    sa.Column("place", sa.BigInteger, nullable=False),
-)
-sa.Table(
-    "segments",
-    _TABLES,
-    sa.Column("last", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("seal", sa.LargeBinary, nullable=False),
-)
-sa.Table(
-    "snapshot",
-    _TABLES,
-    sa.Column("one", sa.Integer, sa.CheckConstraint("one = 1"), primary_key=True),
-    sa.Column("last", sa.BigInteger, nullable=False),
-    sa.Column("version", sa.Text, nullable=False),
-    sa.Column("state", sa.LargeBinary, nullable=False),
-    sa.Column("seal", sa.LargeBinary, nullable=False),
-)
-sa.Table(
-    "records",
-    _TABLES,
-    sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("value", sa.LargeBinary, nullable=False),
-)
-_FINAL = """
-CREATE FUNCTION events_are_final() RETURNS trigger LANGUAGE plpgsql
-    AS $$ BEGIN RAISE EXCEPTION 'events are append-only'; END $$;
-CREATE TRIGGER events_are_final BEFORE UPDATE OR DELETE OR TRUNCATE ON events
-    FOR EACH STATEMENT EXECUTE FUNCTION events_are_final();
-"""
 # All that a turn writes, in one question to the database: it holds the lock meanwhile.
 _APPEND = (
     "WITH added AS (INSERT INTO events SELECT * FROM "
@@ -153,6 +107,8 @@ class PostgresLog(EventLog):
         try:
             with self._reading():
                 exists = self._query("SELECT to_regclass('head')")[0][0] is not None
+                for (written,) in self._query("SELECT format FROM head") if exists else ():
+                    self._require_format(written)
             if create and not exists:
                 self._key = read_key(self.path, key_path)
                 self._make()
@@ -542,8 +498,7 @@ class PostgresLog(EventLog):
         if not rows:
             raise RangeError(f"ledger {self.path} is empty; put back the last copy")
         sequence, digest, seal, self._place, written, _ = rows[0]
-        if written != FORMAT:
-            raise RangeError(f"ledger {self.path} has format {written}; allowed: {FORMAT}")
+        self._require_format(written)
         head = Head(int(sequence), bytes(digest))
         if not hmac.compare_digest(self._head_seal(head), bytes(seal)):
             raise RangeError(
@@ -551,6 +506,13 @@ class PostgresLog(EventLog):
                 "its key"
             )
         return head
+
+    def _require_format(self, written: int) -> None:
+        if written != FORMAT:
+            raise RangeError(
+                f"ledger {self.path} has format {written}; allowed: {FORMAT}"
+                + (", which `shotveil ledger upgrade` makes of it" if written < FORMAT else "")
+            )
 
     def _stored_snapshot(self) -> tuple[int, str, bytes, bytes] | None:
         rows = self._query("SELECT last, version, state, seal FROM snapshot")
@@ -602,15 +564,31 @@ class PostgresLog(EventLog):
         self._place = self._here()
         empty = Head(0, b"")
         with self._told(), self._engine.begin() as connection:
-            _TABLES.create_all(connection, checkfirst=False)
-            connection.exec_driver_sql(
-                "CREATE TABLE lasting (writer INT PRIMARY KEY, last BIGINT NOT NULL)"
-            )
-            connection.exec_driver_sql(_FINAL)
+            upgrade(connection)
             connection.exec_driver_sql(
                 "INSERT INTO head VALUES (1, %s, 0, %s, %s, %s)",
                 (FORMAT, b"", self._head_seal(empty), self._place),
             )
+
+
+def upgrade_database(address: str) -> None:
+    """Give the ledger at `address` the tables of this version. Its events stay as they are.
+
+    Raises `RangeError` where there is no ledger, or one of a later version.
+    """
+    url, _ = split_address(address)
+    engine = sa.create_engine(url.set(drivername="postgresql+psycopg"))
+    path = url.set(query={}).render_as_string()
+    try:
+        with engine.begin() as connection:
+            if not sa.inspect(connection).has_table("head"):
+                raise RangeError(f"ledger {path} is not found; allowed: a database with one")
+            upgrade(connection)
+    except (sa.exc.SQLAlchemyError, alembic.util.CommandError) as error:
+        said = str(getattr(error, "orig", None) or error).strip().splitlines()
+        raise RangeError(f"ledger {path} cannot be upgraded: {said[0]}") from None
+    finally:
+        engine.dispose()
 
 
 def split_address(address: str) -> tuple[sa.URL, Path]:
