@@ -368,6 +368,7 @@ class PostgresLog(EventLog):
         if self.begin() != Head(0, b""):
             self.finish(keep=False)
             raise RangeError(f"ledger {self.path} is not empty; allowed: a new one")
+        self._page = None
         try:
             left = iter(rows)
             while page := list(islice(left, PAGE)):
