@@ -34,7 +34,7 @@ from shotveil.host.ledger.snapshots import EVERY, restore
 from shotveil.models.common.checks import RangeError
 
 MOST_SHARING = 64  # threads whose events go to disk together
-SHORT_WAIT = 0.05  # seconds of waiting for a turn after which the time is used to read
+SHORT_WAIT = 0.25  # seconds of waiting for a turn after which the time is used to read
 BREATH = 0.001  # seconds for which the thread that makes a snapshot leaves the processor to others
 POLL = 0.02  # seconds between two looks at what other servers wrote, while a reserve waits
 STALE = 1.0  # seconds for which the standing of a client may be that of the last turn

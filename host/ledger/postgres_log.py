@@ -46,21 +46,30 @@ LOCK_SECONDS, IDLE_SECONDS = 30, 10  # a server that stands still with the lock 
 
 # All that a turn writes, in one question to the database: it holds the lock meanwhile.
 _APPEND = (
-    "WITH added AS (INSERT INTO events SELECT * FROM "
-    "unnest(%s::bigint[], %s::float8[], %s::text[], %s::text[], %s::bytea[])), "
-    "kept AS (INSERT INTO records SELECT * FROM unnest(%s::text[], %s::bytea[]) "
+    "WITH added AS (INSERT INTO events SELECT * FROM unnest($1, $2, $3, $4, $5)), "
+    "kept AS (INSERT INTO records SELECT * FROM unnest($6, $7) "
     "ON CONFLICT (name) DO UPDATE SET value = excluded.value) "
-    "UPDATE head SET sequence = %s, digest = %s, seal = %s "
+    "UPDATE head SET sequence = $8, digest = $9, seal = $10 "
     "RETURNING set_config('synchronous_commit', 'off', true)"
 )
 _LASTING = (
-    "INSERT INTO lasting VALUES (pg_backend_pid(), %s) "
+    "INSERT INTO lasting VALUES (pg_backend_pid(), $1) "
     "ON CONFLICT (writer) DO UPDATE SET last = greatest(lasting.last, excluded.last)"
 )
 _HEAD = "SELECT sequence, digest, seal, place, format, (SELECT max(last) FROM lasting) FROM head"
 _ROWS = (
     "SELECT sequence, time, kind, body, digest FROM events WHERE sequence > %s "
     f"ORDER BY sequence LIMIT {PAGE}"
+)
+
+
+# What is prepared once on the connection of turns.
+_PREPARED = (
+    f"PREPARE turn_head AS {_HEAD} FOR UPDATE",
+    f"PREPARE turn_rows (bigint) AS {_ROWS % '$1'}",
+    "PREPARE turn_append (bigint[], float8[], text[], text[], bytea[], text[], bytea[], bigint, "
+    f"bytea, bytea) AS {_APPEND}",
+    f"PREPARE turn_lasting (bigint) AS {_LASTING}",
 )
 
 
@@ -158,8 +167,7 @@ class PostgresLog(EventLog):
                     )
                     for statement in (
                         f"SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'",
-                        f"PREPARE turn_head AS {_HEAD} FOR UPDATE",
-                        f"PREPARE turn_rows (bigint) AS {_ROWS % '$1'}",
+                        *_PREPARED,
                         # Of servers that are gone; the others say it again.
                         "DELETE FROM lasting WHERE last < (SELECT max(last) FROM lasting)",
                     ):
@@ -223,20 +231,24 @@ class PostgresLog(EventLog):
         head = self._head
         assert self._turn is not None
         database: Any = self._turn.connection.driver_connection
+        asked: list[str] = []
+        values: list[Any] = []
+        if events:
+            asked.append(f"EXECUTE turn_append ({', '.join(['%s'] * 10)})")
+            values += [*map(list, zip(*events, strict=True)), list(kept), list(kept.values())]
+            values += [head.sequence, head.digest, self._head_seal(head)]
+        if last:
+            asked.append("COMMIT")
+            if self._at_once:
+                asked.append("EXECUTE turn_lasting (%s)")
+                values.append(head.sequence)
         # All on one way there and back, for which all other servers wait up to the COMMIT.
         with self._told():
-            with database.pipeline():
-                if events:
-                    values = *map(list, zip(*events, strict=True)), list(kept), list(kept.values())
-                    database.execute(
-                        _APPEND, (*values, head.sequence, head.digest, self._head_seal(head))
-                    )
-                if last:
-                    ended = database.execute("COMMIT")
-                    if self._at_once:
-                        database.execute(_LASTING, (head.sequence,))
-            if last and ended.statusmessage != "COMMIT":  # as after an error before
-                raise RangeError(f"ledger {self.path}: the database did not keep what was written")
+            done = psycopg.ClientCursor(database).execute("; ".join(asked), values)
+        if events and last:
+            done.nextset()
+        if last and done.statusmessage != "COMMIT":  # as after an error before
+            raise RangeError(f"ledger {self.path}: the database did not keep what was written")
 
     def _give_up(self) -> None:
         """Drop the connection of a turn, whatever state it is in; the database undoes the turn."""
