@@ -43,7 +43,7 @@ class LoadResult:
 
     servers, clients: Number of servers, and of clients of each. rate: What was asked for, in
         reserves a second; 0 means as many as there could be.
-    reserves: Reserves that were answered; seconds: how long that took.
+    reserves: Reserves that were answered; seconds: how long that took, to a tenth of a second.
     processor: Seconds of processor of all servers in that time; None after a kill.
     rows_sent: Rows whose light left; rows_charged: rows that the ledger charges.
     median, p99: Seconds that a reserve took.
@@ -128,7 +128,7 @@ def load(
         accounts.register(NETWORK)
         accounts.set_budget(NETWORK.digest, budget, "declared")
     rng = np.random.default_rng(seed)
-    begun, kills = math.inf, 0
+    begun, last, kills = math.inf, 0.0, 0
     notes = _Notes(folder)
     quota = -(-reserves // servers)
     children: dict[int, subprocess.Popen[bytes]] = {}
@@ -176,14 +176,14 @@ def load(
                 (folder / GO).touch()
             done = notes.count("*-*")
             progress(done - reported)
-            reported = done
+            if done > reported:
+                reported, last = done, time.monotonic()
     finally:
         for child in children.values():
             child.kill()
             child.wait()
-    seconds = time.monotonic() - begun
     used = sum(float(path.read_text()) for path in folder.glob("processor.*"))
-    measured = servers, clients, rate, seconds, None if kills else used, kills
+    measured = servers, clients, rate, last - begun, None if kills else used, kills
     return _check(ledger, folder, budget, *measured)
 
 
