@@ -600,8 +600,8 @@ def load(
 def capacity(files: tuple[Path, ...], servers: int, plot: Path | None, json: bool) -> None:
     """Work out what a fleet would do, from FILES that `ledger load --json` printed.
 
-    It needs a load with --servers 1 --rate 0, and some with more servers. Loads with kills do not
-    count.
+    It needs a load with --rate 0, and loads with different numbers of servers. Loads with kills do
+    not count.
     """
     from shotveil.host.operations.capacity import costs_of, fleet_of
     from shotveil.host.operations.load import LoadResult

@@ -25,7 +25,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import alembic.util
 import psycopg
 import sqlalchemy as sa
 
@@ -189,7 +188,6 @@ class PostgresLog(EventLog):
                 self._page = after, found.fetchall()
                 stored = self._read_head(head)
                 self._surely = head[0][5] or 0
-                self._note_lasting()
                 return stored
         except BaseException:
             self._give_up()
@@ -322,6 +320,7 @@ class PostgresLog(EventLog):
         Raises `RangeError` where the database holds less than this process has seen, or other
         events.
         """
+        self._note_lasting()
         if stored == self._head:
             return 0
         if stored.sequence <= self._head.sequence:
@@ -597,7 +596,7 @@ def upgrade_database(address: str) -> None:
             if not sa.inspect(connection).has_table("head"):
                 raise RangeError(f"ledger {path} is not found; allowed: a database with one")
             upgrade(connection)
-    except (sa.exc.SQLAlchemyError, alembic.util.CommandError) as error:
+    except sa.exc.SQLAlchemyError as error:
         said = str(getattr(error, "orig", None) or error).strip().splitlines()
         raise RangeError(f"ledger {path} cannot be upgraded: {said[0]}") from None
     finally:
