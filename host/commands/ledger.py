@@ -146,6 +146,21 @@ def move(file: Address, to: Address, json: bool) -> None:
 
 @ledger.command()
 @file_argument
+@json_option
+def upgrade(file: Address, json: bool) -> None:
+    """Give the ledger FILE, of an earlier version of Shotveil, the form that this one writes.
+
+    Stop all servers of the ledger first. Its events, receipts and checkpoints stay what they are,
+    and the whole chain is checked. Nothing changes where the ledger has that form already.
+    """
+    from shotveil.host.ledger.stores import upgrade_ledger
+
+    head = upgrade_ledger(file)
+    _print_head(file, head, f"of this version, with {head.sequence} events", json)
+
+
+@ledger.command()
+@file_argument
 @click.option(
     "--statement",
     type=FILE,
@@ -585,8 +600,8 @@ def load(
 def capacity(files: tuple[Path, ...], servers: int, plot: Path | None, json: bool) -> None:
     """Work out what a fleet would do, from FILES that `ledger load --json` printed.
 
-    It needs a load with --servers 1 --rate 0, and some with more servers. Loads with kills do not
-    count.
+    It needs a load with --rate 0, and loads with different numbers of servers. Loads with kills do
+    not count.
     """
     from shotveil.host.operations.capacity import costs_of, fleet_of
     from shotveil.host.operations.load import LoadResult

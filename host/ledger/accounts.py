@@ -41,6 +41,7 @@ what may still be sent, and `host.ledger.odometer` reports.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -54,6 +55,7 @@ from shotveil.host.ledger.event_log import Event
 from shotveil.models.common.checks import RangeError, require
 
 Integers = NDArray[np.int64]
+Copies = int | Integers  # of each row of a layer: one number for all of them, or shape (rows,)
 Sense = Literal["declared", "estimated", "certified"]
 SENSES: tuple[Sense, ...] = get_args(Sense)
 KEPT_SESSIONS = 256
@@ -73,6 +75,9 @@ class LayerChannel:
     certified: ChannelClass = LOST
 
 
+_NOTHING_BACK = LayerChannel(LOST)
+
+
 class Tally:
     """Counts how often each row of each layer was sent, and computes what that leaks.
 
@@ -82,11 +87,13 @@ class Tally:
 
     def __init__(self, layers: Sequence[tuple[int, int]]) -> None:
         self.layers = [(int(rows), int(columns)) for rows, columns in layers]
-        self._counts: dict[Sense, list[dict[tuple[ChannelClass, float], NDArray[np.int64]]]] = {
+        self._counts: dict[Sense, list[dict[tuple[ChannelClass, float], Copies]]] = {
             sense: [{} for _ in layers] for sense in SENSES
         }
         self._bits: dict[tuple[Sense, int], float] = {}
-        self._most: dict[tuple[Sense, int], float] = {}  # at least that
+        # As it was when it was last worked out, and the mean of K·V_A that was added since.
+        self._then: dict[tuple[Sense, int], float] = {}
+        self._since: dict[tuple[Sense, int], float] = {}
         self.disclosed = 0.0  # bits disclosed of the network besides the light of its rows
 
     def add(
@@ -95,22 +102,23 @@ class Tally:
         layer: int,
         channel: ChannelClass,
         modulation_variance: float,
-        copies: NDArray[np.int64],
+        copies: Copies,
     ) -> None:
-        """Add `copies`, shape (rows,), to a layer's counts; negative numbers take copies back.
+        """Add `copies` to a layer's counts; negative numbers take copies back.
 
         modulation_variance: V_A of the rows as they were sent, in SNU.
         """
         held = self._counts[sense][layer]
         key = channel, modulation_variance
-        total = held.get(key, 0) + copies
-        if np.any(total):
-            held[key] = compact(total)
-        else:
+        total = compact(held.get(key, 0) + copies)
+        if isinstance(total, int) and total == 0:
             held.pop(key, None)
-        self._bits.pop((sense, layer), None)
-        if (sense, layer) in self._most:
-            self._most[sense, layer] += _if_lost(modulation_variance, copies)
+        else:
+            held[key] = total
+        place = sense, layer
+        self._bits.pop(place, None)
+        if place in self._then:
+            self._since[place] += modulation_variance * _mean_of_added(copies)
 
     def bits(self, sense: Sense, extra: Tally | None = None) -> float:
         """Return the Holevo bound in bits per real weight, as the mean over the network's weights.
@@ -124,22 +132,26 @@ class Tally:
         return float((total + disclosed) / sum(weights))
 
     def has_room(
-        self, sense: Sense, limit: float, layer: int, variance: float, copies: Integers
+        self, sense: Sense, limit: float, layer: int, variance: float, copies: Copies
     ) -> bool:
         """Return whether `bits` stays within a limit with more `copies` of a layer, all lost.
 
         variance: V_A of the rows, in SNU.
 
         As long as there is much room this is quick: since the leakage was last worked out, what was
-        added counts as if it had been lost and came alone. Copies tell as much as they hold at
-        most, and what they add to other light is less.
+        added counts as if it had been lost and came alone, all rows equally often. Copies tell as
+        much as they hold at most, what they add to other light is less, and what lost light tells
+        is concave in K·V_A.
         """
         weights = [rows * columns for rows, columns in self.layers]
-        more = weights[layer] * _if_lost(variance, copies) + self.disclosed
+        more = variance * _mean_of_added(copies)
         for _ in range(2):
-            if len([key for key in self._most if key[0] == sense]) == len(weights):
-                most = sum(w * self._most[sense, i] for i, w in enumerate(weights))
-                if (most + more) / sum(weights) <= limit:
+            if all((sense, i) in self._then for i in range(len(weights))):
+                most = self.disclosed
+                for i, w in enumerate(weights):
+                    since = self._since[sense, i] + (more if i == layer else 0.0)
+                    most += w * (self._then[sense, i] + _if_lost(since))
+                if most / sum(weights) <= limit:
                     return True
             self.bits(sense)  # works out anew what is not exact any more
         extra = Tally(self.layers)
@@ -154,7 +166,7 @@ class Tally:
         """Return the number of rows sent, each counted as often as it was sent."""
         return int(
             sum(
-                c.sum() * (rows if len(c) == 1 else 1)
+                c * rows if isinstance(c, int) else c.sum()
                 for (rows, _), held in zip(self.layers, self._counts[sense], strict=True)
                 for c in held.values()
             )
@@ -162,7 +174,7 @@ class Tally:
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a snapshot keeps: all but the bits, which follow from the counts."""
-        return {**vars(self), "_bits": {}, "_most": {}}
+        return {**vars(self), "_bits": {}, "_then": {}, "_since": {}}
 
     def _layer(self, sense: Sense, layer: int, extra: Tally | None) -> float:
         held = self._counts[sense][layer]
@@ -172,8 +184,7 @@ class Tally:
         keys = sorted({*held, *more})
         bits = 0.0
         if keys:
-            none = np.zeros(1, dtype=np.int64)
-            patterns, occurrence = _patterns([held.get(k, none) + more.get(k, none) for k in keys])
+            patterns, occurrence = _patterns([held.get(k, 0) + more.get(k, 0) for k in keys])
             variances = np.array([variance for _, variance in keys])
             channels = sorted({channel for channel, _ in keys})
             modulation = np.zeros((len(channels), patterns.shape[1]))
@@ -185,47 +196,48 @@ class Tally:
             leakage = composed_leakage(channels, modulation, least)
             bits = float(np.average(leakage, weights=occurrence))
         if not more:
-            self._bits[sense, layer] = self._most[sense, layer] = bits
+            self._bits[sense, layer] = self._then[sense, layer] = bits
+            self._since[sense, layer] = 0.0
         return bits
 
 
-def _if_lost(variance: float, copies: Integers) -> float:
-    """Return what copies tell, in bits per real weight of a layer, if they are lost, all alone.
+def _mean_of_added(copies: Copies) -> float:
+    """Return the mean number of copies of a row. Those that are taken back count as 0."""
+    return max(copies, 0) if isinstance(copies, int) else float(np.maximum(copies, 0).mean())
 
-    Copies that are taken back count as 0: that does not add to what leaks.
+
+def _if_lost(modulation: float) -> float:
+    """Return at least what copies of a row tell if they are lost, in bits per real weight.
+
+    modulation: K·V_A of the copies, in SNU. It is rounded up to 16 steps an octave, so that hardly
+        anything is ever worked out.
     """
-    added = np.maximum(compact(copies), 0)
-    if len(added) == 1:
-        return _of_one_row(variance * int(added[0]))
-    numbers, often = np.unique(added, return_counts=True)
-    each = [_of_one_row(variance * int(number)) for number in numbers]
-    return float(np.average(each, weights=often))
+    return _of_steps(math.ceil(16 * math.log2(modulation) + 1e-9)) if modulation > 0 else 0.0
 
 
 @lru_cache(maxsize=4096)
-def _of_one_row(modulation: float) -> float:
-    return float(composed_leakage([LOST], np.array([modulation])))
+def _of_steps(steps: int) -> float:
+    return float(composed_leakage([LOST], np.array([2.0 ** (steps / 16)])))
 
 
-def compact(copies: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return copies, shape (rows,), as shape (1,) where all rows have the same number.
+def compact(copies: Copies) -> Copies:
+    """Return copies as one number where all rows have the same.
 
-    Such an array means the same in sums, and most clients send all rows equally often.
+    It means the same in sums, and most clients send all rows equally often.
     """
-    return copies[:1].copy() if np.all(copies == copies[0]) else copies
+    if isinstance(copies, int) or not (copies == copies[0]).all():
+        return copies
+    return int(copies[0])
 
 
-def _patterns(
-    counts: Sequence[NDArray[np.int64]],
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _patterns(counts: Sequence[Copies]) -> tuple[Integers, Integers]:
     """Return the different columns of counts, (counts, patterns), and how often each occurs.
 
-    counts: Arrays (rows,), or (1,) where all rows have the same number. Many rows share the same
-        counts, so that what leaks is computed once for each pattern.
+    Many rows share the same counts, so that what leaks is computed once for each pattern.
     """
-    apart = [c for c in counts if len(c) > 1]
+    apart = [c for c in counts if not isinstance(c, int)]
     if not apart:
-        return np.stack(counts), np.ones(1, dtype=np.int64)
+        return np.array(counts, dtype=np.int64)[:, None], np.ones(1, dtype=np.int64)
     order = np.lexsort(apart[::-1])
     ordered = np.stack(apart)[:, order]
     first = np.flatnonzero(np.append(True, np.any(ordered[:, 1:] != ordered[:, :-1], axis=0)))
@@ -274,7 +286,7 @@ class Budget:
 
 @dataclass
 class SessionAccount:
-    """One client's session: V_A (SNU), channel and committed copies, (rows,), of each layer.
+    """One client's session: V_A (SNU), channel and committed copies of each layer.
 
     Sessions with the same `standing` share the lists of channels and of committed copies.
     """
@@ -284,7 +296,7 @@ class SessionAccount:
     modulation_variance: list[float]
     failure_probability: float
     channels: list[LayerChannel]
-    committed: list[NDArray[np.int64]]
+    committed: list[Copies]
     ended: str = ""
     standing: str = ""
     server: str = ""  # of a fleet, whose session it is
@@ -311,7 +323,10 @@ class NetworkAccount:
 
     def client(self, name: str) -> Tally:
         """Return the tally of a client, which is opened if it is new."""
-        return self.clients.setdefault(name, Tally(self.layers))
+        known = self.clients.get(name)
+        if known is None:
+            known = self.clients[name] = Tally(self.layers)
+        return known
 
     def budget_of(self, client: str) -> Budget | None:
         """Return the budget that limits a client: its own, else the one for each client."""
@@ -428,7 +443,7 @@ class Accounts:
             variances,
             float(body["failure_probability"]),
             [LayerChannel(ChannelClass(*map(float, pair))) for pair in body["declared"]],
-            [np.zeros(rows, dtype=np.int64) for rows, _ in account.layers],
+            [0] * len(account.layers),
             standing=body.get("standing", ""),
             server=body.get("server", ""),
         )
@@ -454,8 +469,7 @@ class Accounts:
             int(body["inferences"]),
             Emission(*body.get("emission", ())),
         )
-        copies = self.copies_of(reserve)
-        self._add(reserve.session, reserve.layer, LayerChannel(LOST), copies)
+        self._add(reserve.session, reserve.layer, _NOTHING_BACK, self.copies_of(reserve))
         self.outstanding[sequence] = reserve
         while len(self.outstanding) > KEPT_RESERVES:
             self._forget_a_reserve()
@@ -464,22 +478,20 @@ class Accounts:
         reserve = self.outstanding.pop(int(body["reserve"]))
         session, layer = self.sessions[reserve.session], reserve.layer
         copies = self.copies_of(reserve)
-        self._add(reserve.session, layer, LayerChannel(LOST), -copies)
-        self._add(reserve.session, layer, session.channels[layer], copies)
-        session.committed[layer] = session.committed[layer] + copies
+        self._rate_anew(reserve.session, layer, _NOTHING_BACK, session.channels[layer], copies)
+        session.committed[layer] = compact(session.committed[layer] + copies)
 
     def _on_settle(self, _: int, body: Mapping[str, Any]) -> None:
         reserve = self.outstanding.pop(int(body["reserve"]))
-        self._add(reserve.session, reserve.layer, LayerChannel(LOST), -self.copies_of(reserve))
+        self._add(reserve.session, reserve.layer, _NOTHING_BACK, -self.copies_of(reserve))
         self._forget_sessions()
 
     def _on_channel(self, _: int, body: Mapping[str, Any]) -> None:
         session, layer = self.sessions[body["session"]], int(body["layer"])
         _require_layer(layer, len(session.channels))
         new = LayerChannel(*(ChannelClass(*map(float, body[sense])) for sense in SENSES))
-        self._add(body["session"], layer, session.channels[layer], -session.committed[layer])
-        session.channels[layer] = new
-        self._add(body["session"], layer, new, session.committed[layer])
+        old, session.channels[layer] = session.channels[layer], new
+        self._rate_anew(body["session"], layer, old, new, session.committed[layer])
 
     def _on_end(self, _: int, body: Mapping[str, Any]) -> None:
         self.sessions[body["session"]].ended = body["reason"] or "ended"
@@ -518,8 +530,8 @@ class Accounts:
         """Return the standing of a client, which is opened if it is new."""
         return self.clients.setdefault(name, ClientStanding())
 
-    def copies_of(self, reserve: Reserve) -> NDArray[np.int64]:
-        """Return the copies, shape (rows,), that a reserve charges.
+    def copies_of(self, reserve: Reserve) -> Copies:
+        """Return the copies that a reserve charges.
 
         Raises `ValueError` if the reserve fits no layer.
         """
@@ -528,20 +540,28 @@ class Accounts:
         rows = network.layers[reserve.layer][0]
         if not (0 <= reserve.first < reserve.stop <= rows and reserve.inferences > 0):
             raise ValueError(f"rows {reserve.first} to {reserve.stop} of {rows}")
+        if (reserve.first, reserve.stop) == (0, rows):
+            return reserve.inferences
         copies = np.zeros(rows, dtype=np.int64)
         copies[reserve.first : reserve.stop] = reserve.inferences
         return copies
 
-    def _add(
-        self, session_id: str, layer: int, channel: LayerChannel, copies: NDArray[np.int64]
-    ) -> None:
+    def _add(self, session_id: str, layer: int, channel: LayerChannel, copies: Copies) -> None:
         session = self.sessions[session_id]
         account = self.networks[session.network]
+        variance = session.modulation_variance[layer]
         # A reserve counts as lost light in every sense, the declared one included.
-        for sense in SENSES:
-            rated = getattr(channel, sense)
-            for tally in (account.total, account.client(session.client)):
-                tally.add(sense, layer, rated, session.modulation_variance[layer], copies)
+        for tally in (account.total, account.client(session.client)):
+            for sense in SENSES:
+                tally.add(sense, layer, getattr(channel, sense), variance, copies)
+
+    def _rate_anew(
+        self, session_id: str, layer: int, old: LayerChannel, new: LayerChannel, copies: Copies
+    ) -> None:
+        """Charge copies at a new channel in place of the old one."""
+        if old != new:
+            self._add(session_id, layer, old, -copies)
+            self._add(session_id, layer, new, copies)
 
     def find(self, network: str) -> tuple[str, NetworkAccount]:
         """Return the digest and the account of a network.

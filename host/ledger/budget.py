@@ -18,8 +18,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-import numpy as np
-
 from shotveil.host.leakage.composition import ChannelClass
 from shotveil.host.ledger.accounts import (
     COMPOSITION,
@@ -448,9 +446,12 @@ class BudgetFilter:
             self.accounts = restore(self._log)
             raise
         if written.sequence >= self._kept + EVERY:
-            keep(self._log, self.accounts)
+            self._keep()
             self._kept = written.sequence
         return written.sequence
+
+    def _keep(self) -> None:
+        keep(self._log, self.accounts)
 
     def _require_here(self) -> None:
         if self.accounts.moved:
@@ -547,9 +548,8 @@ def remaining_inferences(
 
     def fits(inferences: int) -> bool:
         extra = Tally(account.layers)
-        for layer, (channel, (rows, _)) in enumerate(zip(channels, account.layers, strict=True)):
-            copies = np.full(rows, inferences, dtype=np.int64)
-            extra.add(budget.sense, layer, channel, modulation_variance[layer], copies)
+        for layer, channel in enumerate(channels):
+            extra.add(budget.sense, layer, channel, modulation_variance[layer], inferences)
         return tally.bits(budget.sense, extra) <= budget.bits
 
     return 0 if tally.bits(budget.sense) > budget.bits else most_fitting(fits, most)

@@ -90,12 +90,12 @@ class Checkpoint:
 
 
 def sign(log: EventLog) -> Checkpoint:
-    """Return a checkpoint of the head of a log."""
+    """Return a checkpoint of the last event of a log that surely lasts."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     key = Ed25519PrivateKey.from_private_bytes(log.signing_secret)
     unsigned = Checkpoint(
-        key.public_key().public_bytes_raw().hex(), log.head, round(time.time(), 3)
+        key.public_key().public_bytes_raw().hex(), log.lasting, round(time.time(), 3)
     )
     signature = key.sign(unsigned.statement)
     return Checkpoint(unsigned.ledger, unsigned.head, unsigned.time, signature)

@@ -229,6 +229,11 @@ class EventLog:
         return self._head if self._lock_file is not None else self._stored_head()
 
     @property
+    def lasting(self) -> Head:
+        """The last event that is surely kept, also if the power fails."""
+        return self.head
+
+    @property
     def key(self) -> bytes:
         """The log's key, which its owner alone may know."""
         return self._key
@@ -370,28 +375,48 @@ class EventLog:
         """Return the head of an event by its number. Raises `RangeError` for a missing one."""
         return self._head_at(sequence)
 
-    def save(self, state: bytes, version: str) -> None:
-        """Keep `state`, what all events so far add up to, for `resume` with the same version.
+    def save(
+        self,
+        state: bytes,
+        version: str,
+        head: Head | None = None,
+        pause: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Keep `state`, what all events up to a head add up to, for `resume` with this version.
+
+        head: The head; None means that of the last event.
+        pause: Function that is called after every few events, for a caller that must not keep
+            others from the processor.
 
         Raises `RangeError` where an event since the last call was changed in the file.
         """
         with self._guard:
-            (last, seal), rows = self._segments()[-1], []
-            new = []
+            head = head or self._head
+            (after, seal), rows = self._segments()[-1], []
+            new, before = [], self._head_at(after)
+            found = before == head
+            events = () if found else self.events(before)
             # The chain says that these rows are what was appended; the seal then stands for them.
-            for event, row in zip(self.events(self._head_at(last)), self._rows(last), strict=True):
+            for event, row in zip(events, self._rows(after), strict=False):
                 rows.append(row)
-                if len(rows) == SEGMENT or event.sequence == self._head.sequence:
+                found = (event.sequence, event.digest) == (head.sequence, head.digest)
+                if len(rows) == SEGMENT or found:
                     seal = self._segment_seal(seal, rows)
                     new.append((event.sequence, seal))
                     rows = []
-            last = self._head.sequence
-            kept = last, version, state, self._snapshot_seal(last, version, state, seal)
-            self._store_snapshot(new, kept)
+                if found:
+                    break
+                if event.sequence % 64 == 0:
+                    pause()
+            if not found:
+                raise RangeError(f"ledger {self.path} does not hold event {head.sequence}")
+            kept = head.sequence, version, state
+            self._store_snapshot(new, (*kept, self._snapshot_seal(*kept, seal)), after)
 
     def _store_snapshot(
-        self, new: list[tuple[int, bytes]], kept: tuple[int, str, bytes, bytes]
+        self, new: list[tuple[int, bytes]], kept: tuple[int, str, bytes, bytes], after: int
     ) -> None:
+        """Write a snapshot, with its segments behind the one that ends `after` an event."""
         self.require_in_place()
         database = self._open_database()
         with _whole(database):

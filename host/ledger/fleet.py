@@ -6,6 +6,7 @@ back. So every decision is made on all events before it, as with one server. Whi
 turn it reads what is there already, so that little is left to add. The threads of a server that
 wait for a turn share one, and its cost: what they wrote is on disk when any returns, if that of one
 has to be. A commit need not: if the database's machine fails, its light stays charged as lost.
+Other servers have their turns while one waits for the disk; light leaves only after that.
 
 A session belongs to one server. A server holds its own name in the database as long as it is
 connected; the sessions of one that is gone are ended by the others. A client has its sessions at
@@ -24,15 +25,17 @@ from types import TracebackType
 from typing import Any
 
 from shotveil.host.leakage.composition import ChannelClass
+from shotveil.host.ledger import snapshots
 from shotveil.host.ledger.accounts import LayerChannel, Reserve
 from shotveil.host.ledger.budget import BudgetFilter
-from shotveil.host.ledger.event_log import Event
+from shotveil.host.ledger.event_log import Head
 from shotveil.host.ledger.postgres_log import PostgresLog
 from shotveil.host.ledger.snapshots import EVERY, restore
 from shotveil.models.common.checks import RangeError
 
 MOST_SHARING = 64  # threads whose events go to disk together
-SHORT_WAIT = 0.05  # seconds of waiting for a turn after which the time is used to read
+SHORT_WAIT = 0.25  # seconds of waiting for a turn after which the time is used to read
+BREATH = 0.001  # seconds for which the thread that makes a snapshot leaves the processor to others
 POLL = 0.02  # seconds between two looks at what other servers wrote, while a reserve waits
 STALE = 1.0  # seconds for which the standing of a client may be that of the last turn
 REAP_SECONDS = 10.0  # between two looks for servers that are gone
@@ -56,7 +59,7 @@ class Turns:
 
     begin, failed: Functions that are called at the beginning of each turn, and after one that
         failed.
-    wait: Function that is called again and again while this server waits for its turn.
+    wait: Function that `pass_the_time` calls while this server waits for its turn.
     """
 
     def __init__(
@@ -72,6 +75,9 @@ class Turns:
         self._count = threading.Lock()
         self._waiting = 0
         self._turn: _Turn | None = None
+        self._reading = threading.Lock()
+        self._asked: float | None = None  # when this server began to wait for its turn
+        self._look = 0.0  # when it reads next, if it still waits then
 
     def __enter__(self) -> bool:
         with self._count:
@@ -94,14 +100,13 @@ class Turns:
         return True
 
     def _start(self) -> None:
-        begun = threading.Event()
-        helper = threading.Thread(target=self._pass_the_time, args=[begun], daemon=True)
-        helper.start()
+        now = time.monotonic()
+        self._look, self._asked = now + SHORT_WAIT, now
         try:
             stored = self._log.begin()
         finally:
-            begun.set()
-            helper.join()
+            with self._reading:  # whoever reads has finished then
+                self._asked = None
         self._turn = _Turn()
         try:
             self._begin(stored)
@@ -109,11 +114,14 @@ class Turns:
             self._over(error)
             raise
 
-    def _pass_the_time(self, begun: threading.Event) -> None:
-        pause = SHORT_WAIT
-        while not begun.wait(pause):
-            self._meanwhile()
-            pause *= 2  # a long wait means that there is much to do, so it must not cost much
+    def pass_the_time(self) -> None:
+        """Call `wait` if this server has waited long for its turn; to be called now and then."""
+        with self._reading:
+            asked, now = self._asked, time.monotonic()
+            if asked is not None and now >= self._look:
+                # A long wait means that there is much to do, so it must not cost much.
+                self._look = now + 2 * (now - asked)
+                self._meanwhile()
 
     def __exit__(
         self,
@@ -177,6 +185,7 @@ class FleetFilter(BudgetFilter):
     """
 
     _log: PostgresLog
+    _changed: Any  # Turns, which are used as a `threading.Condition`
 
     def __init__(self, address: str) -> None:
         self._log = PostgresLog(address)
@@ -184,14 +193,17 @@ class FleetFilter(BudgetFilter):
         self._followed = self._reaped = -1e9
         self._stale = False
         self._holder: Any = None
+        self._dumped: tuple[Head, bytes] | None = None  # what a snapshot is to be made of
+        self._closing = threading.Event()
+        self._helper = threading.Thread(target=self._help, name="ledger", daemon=True)
         try:
             self._hold()
             self._read()
             self._kept = self._log.head.sequence
-            turns: Any = Turns(self._log, self._follow, self._distrust, self._read_ahead)
-            self._changed = turns
+            self._changed = Turns(self._log, self._follow, self._distrust, self._read_ahead)
             with self._changed:
                 self._reap()
+            self._helper.start()
         except BaseException:
             if self._holder is not None:
                 self._holder.close()
@@ -258,6 +270,8 @@ class FleetFilter(BudgetFilter):
                         self.end_session(session, "the server had stopped")
         except RangeError:
             pass  # the others end them, when they see that this server is gone
+        self._closing.set()
+        self._helper.join()
         if self._holder is not None:
             self._holder.close()
         self._log.close()
@@ -277,6 +291,19 @@ class FleetFilter(BudgetFilter):
         ]
         return super()._write_all(named, client, evidence, at_once=at_once)
 
+    def _keep(self) -> None:
+        # All servers wait for a turn, so it only notes what the accounts are.
+        self._dumped = self._log.head, snapshots.dump(self.accounts)
+
+    def _help(self) -> None:
+        """Do beside the turns what can wait: read ahead, and make snapshots."""
+        while not self._closing.wait(SHORT_WAIT):
+            self._changed.pass_the_time()
+            dumped, self._dumped = self._dumped, None
+            if dumped is not None:
+                with suppress(RangeError):  # a turn that failed; or the next start tells of it
+                    snapshots.write(self._log, *dumped, lambda: time.sleep(BREATH))
+
     def _elsewhere(self, account: Any) -> bool:
         return bool(account.server != self._server)
 
@@ -291,7 +318,7 @@ class FleetFilter(BudgetFilter):
         if self._stale:
             self._start_anew(stored)
         try:
-            self._log.follow(self.accounts.apply, stored, _lasts)
+            self._log.follow(self.accounts.apply, stored)
         except RangeError:
             if self._log.holds(self._log.head):
                 raise
@@ -305,7 +332,7 @@ class FleetFilter(BudgetFilter):
         if self._stale:
             return
         with suppress(RangeError):  # the turn meets it again, and says what is wrong
-            self._log.catch_up(self.accounts.apply, _lasts)
+            self._log.catch_up(self.accounts.apply)
 
     def _start_anew(self, stored: Any) -> None:
         self._log.require_lasting(stored)
@@ -338,8 +365,3 @@ class FleetFilter(BudgetFilter):
                 gone[account.server] = not self._log.is_held(account.server)
             if gone[account.server]:
                 self.end_session(session, "the server had stopped")
-
-
-def _lasts(event: Event) -> bool:
-    """Return whether a server surely waited for the disk when it wrote an event."""
-    return event.kind != "commit"

@@ -2,7 +2,10 @@
 
 It is the log of `host.ledger.event_log` in another store: the same events, bytes and HMACs, so a
 log can be copied from one to the other. The row of the head is locked by whoever writes, so there
-is one order of events over all servers, and the chain of hashes has no branches.
+is one order of events over all servers, and the chain of hashes has no branches. It gives the lock
+back before what it wrote is on the database's disk, and then waits for the disk beside the others,
+who may go on from there meanwhile. What is surely on the disk it says in the table `lasting`, in a
+transaction of its own, which the database shows to others only when it is on the disk itself.
 
 The key never enters the database. It is a file that each server has, named in the address:
 `postgresql://user@host/database?key=FILE`.
@@ -15,6 +18,7 @@ import hmac
 import json
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
@@ -25,7 +29,6 @@ import psycopg
 import sqlalchemy as sa
 
 from shotveil.host.ledger.event_log import (
-    FORMAT,
     Event,
     EventLog,
     Head,
@@ -34,66 +37,38 @@ from shotveil.host.ledger.event_log import (
     read_key,
     write_empty,
 )
+from shotveil.host.ledger.postgres_tables import FORMAT, upgrade
 from shotveil.models.common.checks import RangeError
 
-PAGE = 4096  # rows that are read at a time
+PAGE = 512  # rows that are read at a time
 LOCK_SECONDS, IDLE_SECONDS = 30, 10  # a server that stands still with the lock loses it
 
-_TABLES = sa.MetaData()
-sa.Table(
-    "events",
-    _TABLES,
-    sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("time", sa.Double, nullable=False),
-    sa.Column("kind", sa.Text, nullable=False),
-    sa.Column("body", sa.Text, nullable=False),
-    sa.Column("digest", sa.LargeBinary, nullable=False),
-)
-sa.Table(
-    "head",
-    _TABLES,
-    sa.Column("one", sa.Integer, sa.CheckConstraint("one = 1"), primary_key=True),
-    sa.Column("format", sa.Integer, nullable=False),
-    sa.Column("sequence", sa.BigInteger, nullable=False),
-    sa.Column("digest", sa.LargeBinary, nullable=False),
-    sa.Column("seal", sa.LargeBinary, nullable=False),
-    sa.Column("place", sa.BigInteger, nullable=False),
-)
-sa.Table(
-    "segments",
-    _TABLES,
-    sa.Column("last", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("seal", sa.LargeBinary, nullable=False),
-)
-sa.Table(
-    "snapshot",
-    _TABLES,
-    sa.Column("one", sa.Integer, sa.CheckConstraint("one = 1"), primary_key=True),
-    sa.Column("last", sa.BigInteger, nullable=False),
-    sa.Column("version", sa.Text, nullable=False),
-    sa.Column("state", sa.LargeBinary, nullable=False),
-    sa.Column("seal", sa.LargeBinary, nullable=False),
-)
-sa.Table(
-    "records",
-    _TABLES,
-    sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("value", sa.LargeBinary, nullable=False),
-)
-_FINAL = """
-CREATE FUNCTION events_are_final() RETURNS trigger LANGUAGE plpgsql
-    AS $$ BEGIN RAISE EXCEPTION 'events are append-only'; END $$;
-CREATE TRIGGER events_are_final BEFORE UPDATE OR DELETE OR TRUNCATE ON events
-    FOR EACH STATEMENT EXECUTE FUNCTION events_are_final();
-"""
 # All that a turn writes, in one question to the database: it holds the lock meanwhile.
 _APPEND = (
-    "WITH added AS (INSERT INTO events SELECT * FROM "
-    "unnest(%s::bigint[], %s::float8[], %s::text[], %s::text[], %s::bytea[])), "
-    "kept AS (INSERT INTO records SELECT * FROM unnest(%s::text[], %s::bytea[]) "
+    "WITH added AS (INSERT INTO events SELECT * FROM unnest($1, $2, $3, $4, $5)), "
+    "kept AS (INSERT INTO records SELECT * FROM unnest($6, $7) "
     "ON CONFLICT (name) DO UPDATE SET value = excluded.value) "
-    "UPDATE head SET sequence = %s, digest = %s, seal = %s "
-    "RETURNING set_config('synchronous_commit', %s, true)"
+    "UPDATE head SET sequence = $8, digest = $9, seal = $10 "
+    "RETURNING set_config('synchronous_commit', 'off', true)"
+)
+_LASTING = (
+    "INSERT INTO lasting VALUES (pg_backend_pid(), $1) "
+    "ON CONFLICT (writer) DO UPDATE SET last = greatest(lasting.last, excluded.last)"
+)
+_HEAD = "SELECT sequence, digest, seal, place, format, (SELECT max(last) FROM lasting) FROM head"
+_ROWS = (
+    "SELECT sequence, time, kind, body, digest FROM events WHERE sequence > %s "
+    f"ORDER BY sequence LIMIT {PAGE}"
+)
+
+
+# What is prepared once on the connection of turns.
+_PREPARED = (
+    f"PREPARE turn_head AS {_HEAD} FOR UPDATE",
+    f"PREPARE turn_rows (bigint) AS {_ROWS % '$1'}",
+    "PREPARE turn_append (bigint[], float8[], text[], text[], bytea[], text[], bytea[], bigint, "
+    f"bytea, bytea) AS {_APPEND}",
+    f"PREPARE turn_lasting (bigint) AS {_LASTING}",
 )
 
 
@@ -124,6 +99,9 @@ class PostgresLog(EventLog):
         self._values: dict[str, bytes] = {}
         self._at_once = False
         self._lasting = Head(0, b"")  # the last one that is surely on the database's disk
+        self._surely = 0  # number of the last event that the database said is on its disk
+        self._unsure: deque[Head] = deque()  # heads after `_lasting`, which may not be there yet
+        self._page: tuple[int, list[tuple[Any, ...]]] | None = None  # read with the lock
         self._engine = sa.create_engine(
             url.set(drivername="postgresql+psycopg"),
             pool_pre_ping=True,
@@ -137,6 +115,8 @@ class PostgresLog(EventLog):
         try:
             with self._reading():
                 exists = self._query("SELECT to_regclass('head')")[0][0] is not None
+                for (written,) in self._query("SELECT format FROM head") if exists else ():
+                    self._require_format(written)
             if create and not exists:
                 self._key = read_key(self.path, key_path)
                 self._make()
@@ -171,19 +151,44 @@ class PostgresLog(EventLog):
         """The last event that this process knows; a reader asks the database."""
         return self._head if self._writable else self._stored_head()
 
+    @property
+    def lasting(self) -> Head:
+        """The last event that is surely on the database's disk, as far as this process knows."""
+        return self._lasting if self._writable else self._stored_head()
+
     def begin(self) -> Head:
         """Take the lock of the log over all servers, and return its head."""
         try:
             with self._told():
                 if self._turn is None:
-                    self._turn = self._engine.connect()
-                    self._turn.exec_driver_sql(
-                        f"SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'"
+                    self._turn = self._engine.connect().execution_options(
+                        isolation_level="AUTOCOMMIT"  # a turn says itself where it begins and ends
                     )
-                    self._turn.commit()
+                    for statement in (
+                        f"SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'",
+                        *_PREPARED,
+                        # Of servers that are gone; the others say it again.
+                        "DELETE FROM lasting WHERE last < (SELECT max(last) FROM lasting)",
+                    ):
+                        self._turn.exec_driver_sql(statement)
                 self._local.connection, self._broken = self._turn, False
                 self._events, self._values, self._at_once = [], {}, False
-                return self._stored_head(" FOR UPDATE")
+                database: Any = self._turn.connection.driver_connection
+                after = self._head.sequence
+                # All on one way there and back. The last question is put when the lock is there.
+                # Not as a pipeline, at whose end psycopg may stop the clock of an idle transaction.
+                found = database.execute(
+                    "BEGIN ISOLATION LEVEL READ COMMITTED; EXECUTE turn_head; "
+                    f"EXECUTE turn_rows ({after:d})",
+                    prepare=False,
+                )
+                found.nextset()
+                head = found.fetchall()
+                found.nextset()
+                self._page = after, found.fetchall()
+                stored = self._read_head(head)
+                self._surely = head[0][5] or 0
+                return stored
         except BaseException:
             self._give_up()
             raise
@@ -197,41 +202,51 @@ class PostgresLog(EventLog):
         self._local.connection = None
 
     def finish(self, *, keep: bool = True) -> None:
-        """Release the lock; with `keep` all that was appended is on disk, without it is gone."""
-        turn = self._turn
-        assert turn is not None
+        """Release the lock; with `keep` all that was appended is on disk, without it is gone.
+
+        Others have the lock already while this waits for the disk.
+        """
+        assert self._turn is not None
         try:
             if keep:
-                with self._told():
-                    self._put_down(commit=True)
-                    turn.commit()
+                self._put_down(last=True)
                 if self._at_once:
                     self._lasting = self._head
+                    self._unsure.clear()
         except BaseException:
             keep = False
             raise
         finally:
-            self._local.connection = None
+            self._local.connection = self._page = None
             if not keep:
                 self._give_up()
 
-    def _put_down(self, *, commit: bool = False) -> None:
-        """Write what was appended in this turn to the database, and `commit` it with that."""
-        if not self._events:
-            return
+    def _put_down(self, *, last: bool = False) -> None:
+        """Write what was appended in this turn to the database; the `last` time, end the turn."""
         events, kept, self._events, self._values = self._events, self._values, [], {}
-        values = *map(list, zip(*events, strict=True)), list(kept), list(kept.values())
+        if not events and not last:
+            return
         head = self._head
-        waits = "on" if self._at_once else "off"
         assert self._turn is not None
         database: Any = self._turn.connection.driver_connection
-        # Both on one way there and back, for which all other servers wait.
-        with self._told(), database.pipeline():
-            database.execute(
-                _APPEND, (*values, head.sequence, head.digest, self._head_seal(head), waits)
-            )
-            if commit:
-                database.commit()
+        asked: list[str] = []
+        values: list[Any] = []
+        if events:
+            asked.append(f"EXECUTE turn_append ({', '.join(['%s'] * 10)})")
+            values += [*map(list, zip(*events, strict=True)), list(kept), list(kept.values())]
+            values += [head.sequence, head.digest, self._head_seal(head)]
+        if last:
+            asked.append("COMMIT")
+            if self._at_once:
+                asked.append("EXECUTE turn_lasting (%s)")
+                values.append(head.sequence)
+        # All on one way there and back, for which all other servers wait up to the COMMIT.
+        with self._told():
+            done = psycopg.ClientCursor(database).execute("; ".join(asked), values)
+        if events and last:
+            done.nextset()
+        if last and done.statusmessage != "COMMIT":  # as after an error before
+            raise RangeError(f"ledger {self.path}: the database did not keep what was written")
 
     def _give_up(self) -> None:
         """Drop the connection of a turn, whatever state it is in; the database undoes the turn."""
@@ -265,7 +280,7 @@ class PostgresLog(EventLog):
                     raise
                 self.finish()
                 return written
-        written = []
+        written, self._page = [], None
         for kind, body in events:
             text, now = canonical(body), time.time()
             sequence = self._head.sequence + 1
@@ -274,6 +289,7 @@ class PostgresLog(EventLog):
             accept(event)
             self._events.append((sequence, now, kind, text, digest))
             self._head = Head(sequence, digest)
+            self._unsure.append(self._head)
             written.append(event)
         self._values |= records or {}
         self._at_once |= at_once
@@ -294,21 +310,17 @@ class PostgresLog(EventLog):
     def seen(self, head: Head) -> None:
         """Take a head that `begin` returned, because everything was read anew."""
         self._head = head
+        self._unsure.clear()
 
-    def follow(
-        self,
-        apply: Callable[[Event], None],
-        stored: Head,
-        lasts: Callable[[Event], bool] = lambda event: True,
-    ) -> int:
+    def follow(self, apply: Callable[[Event], None], stored: Head) -> int:
         """Call `apply` with each event that other servers wrote; return how many there were.
 
         stored: The head that `begin` returned.
-        lasts: Function that says of an event whether its writer waited for the disk.
 
         Raises `RangeError` where the database holds less than this process has seen, or other
         events.
         """
+        self._note_lasting()
         if stored == self._head:
             return 0
         if stored.sequence <= self._head.sequence:
@@ -320,14 +332,18 @@ class PostgresLog(EventLog):
         for event in self.events(self._head, stored):
             apply(event)
             self._head = Head(event.sequence, event.digest)
-            if lasts(event):
-                self._lasting = self._head
+            self._unsure.append(self._head)
+        self._note_lasting()
         return self._head.sequence - before
 
-    def catch_up(self, apply: Callable[[Event], None], lasts: Callable[[Event], bool]) -> int:
+    def catch_up(self, apply: Callable[[Event], None]) -> int:
         """Do as `follow` without the lock, while nobody in this process has it."""
         with self._reading():
-            return self.follow(apply, self._stored_head(), lasts)
+            return self.follow(apply, self._stored_head())
+
+    def _note_lasting(self) -> None:
+        while self._unsure and self._unsure[0].sequence <= self._surely:
+            self._lasting = self._unsure.popleft()
 
     def require_lasting(self, stored: Head) -> None:
         """Raise `RangeError` unless the database holds all that was surely on its disk.
@@ -363,6 +379,7 @@ class PostgresLog(EventLog):
         if self.begin() != Head(0, b""):
             self.finish(keep=False)
             raise RangeError(f"ledger {self.path} is not empty; allowed: a new one")
+        self._page = None
         try:
             left = iter(rows)
             while page := list(islice(left, PAGE)):
@@ -381,8 +398,8 @@ class PostgresLog(EventLog):
         except BaseException:
             self.finish(keep=False)
             raise
+        self._head, self._at_once = head, True
         self.finish()
-        self._head = head
 
     def holds(self, head: Head) -> bool:
         """Return whether `head` is that of an event in the database, or of an empty log."""
@@ -453,19 +470,22 @@ class PostgresLog(EventLog):
             finally:
                 self._local.connection = None
 
+    def _in_turn(self) -> bool:
+        return self._turn is not None and getattr(self._local, "connection", None) is self._turn
+
     def _query(self, statement: str, values: tuple[Any, ...] = ()) -> Sequence[Any]:
         with self._reading(), self._told():
-            if self._local.connection is self._turn:
+            if self._in_turn():
                 self._put_down()
             return self._local.connection.exec_driver_sql(statement, values).fetchall()
 
     def _rows(self, after: int) -> Iterator[tuple[Any, ...]]:
         while True:
-            page = self._query(
-                "SELECT sequence, time, kind, body, digest FROM events WHERE sequence > %s "
-                f"ORDER BY sequence LIMIT {PAGE}",
-                (after,),
-            )
+            page: Sequence[Any]
+            if self._page is not None and self._in_turn() and self._page[0] == after:
+                page, self._page = self._page[1], None
+            else:
+                page = self._query(_ROWS, (after,))
             yield from map(tuple, page)
             if len(page) < PAGE:
                 return
@@ -483,13 +503,14 @@ class PostgresLog(EventLog):
             raise RangeError(f"ledger {self.path}: event {sequence} is missing")
         return Head(sequence, bytes(rows[0][0]))
 
-    def _stored_head(self, lock: str = "") -> Head:
-        rows = self._query(f"SELECT sequence, digest, seal, place, format FROM head{lock}")
+    def _stored_head(self) -> Head:
+        return self._read_head(self._query(_HEAD))
+
+    def _read_head(self, rows: Sequence[Any]) -> Head:
         if not rows:
             raise RangeError(f"ledger {self.path} is empty; put back the last copy")
-        sequence, digest, seal, self._place, written = rows[0]
-        if written != FORMAT:
-            raise RangeError(f"ledger {self.path} has format {written}; allowed: {FORMAT}")
+        sequence, digest, seal, self._place, written, _ = rows[0]
+        self._require_format(written)
         head = Head(int(sequence), bytes(digest))
         if not hmac.compare_digest(self._head_seal(head), bytes(seal)):
             raise RangeError(
@@ -498,30 +519,40 @@ class PostgresLog(EventLog):
             )
         return head
 
+    def _require_format(self, written: int) -> None:
+        if written != FORMAT:
+            raise RangeError(
+                f"ledger {self.path} has format {written}; allowed: {FORMAT}"
+                + (", which `shotveil ledger upgrade` makes of it" if written < FORMAT else "")
+            )
+
     def _stored_snapshot(self) -> tuple[int, str, bytes, bytes] | None:
         rows = self._query("SELECT last, version, state, seal FROM snapshot")
         return (rows[0][0], rows[0][1], bytes(rows[0][2]), bytes(rows[0][3])) if rows else None
 
-    def _store_snapshot(
-        self, new: list[tuple[int, bytes]], kept: tuple[int, str, bytes, bytes]
+    def save(
+        self,
+        state: bytes,
+        version: str,
+        head: Head | None = None,
+        pause: Callable[[], None] = lambda: None,
     ) -> None:
-        alone = getattr(self._local, "connection", None) is None
-        if alone:
-            self.begin()
-        try:
-            self._put_down()
-            with self._told():
-                run = self._local.connection.exec_driver_sql
-                for segment in new:
-                    run("INSERT INTO segments VALUES (%s, %s)", segment)
-                run("DELETE FROM snapshot", ())
-                run("INSERT INTO snapshot VALUES (1, %s, %s, %s, %s)", kept)
-        except BaseException:
-            if alone:
-                self.finish(keep=False)
-            raise
-        if alone:
-            self.finish()
+        """Keep a state as `EventLog.save`, outside a turn; others go on writing meanwhile."""
+        with self._reading():
+            super().save(state, version, head, pause)
+
+    def _store_snapshot(
+        self, new: list[tuple[int, bytes]], kept: tuple[int, str, bytes, bytes], after: int
+    ) -> None:
+        with self._told(), self._engine.begin() as connection:
+            run = connection.exec_driver_sql
+            run("LOCK TABLE segments IN EXCLUSIVE MODE")  # which lets others read
+            if run("SELECT coalesce(max(last), 0) FROM segments").scalar_one() != after:
+                return  # another server made one meanwhile
+            for segment in new:
+                run("INSERT INTO segments VALUES (%s, %s)", segment)
+            run("DELETE FROM snapshot")
+            run("INSERT INTO snapshot VALUES (1, %s, %s, %s, %s)", kept)
 
     def _put_records(self, records: Iterable[tuple[str, bytes]]) -> None:
         for name, value in records:
@@ -545,12 +576,31 @@ class PostgresLog(EventLog):
         self._place = self._here()
         empty = Head(0, b"")
         with self._told(), self._engine.begin() as connection:
-            _TABLES.create_all(connection, checkfirst=False)
-            connection.exec_driver_sql(_FINAL)
+            upgrade(connection)
             connection.exec_driver_sql(
                 "INSERT INTO head VALUES (1, %s, 0, %s, %s, %s)",
                 (FORMAT, b"", self._head_seal(empty), self._place),
             )
+
+
+def upgrade_database(address: str) -> None:
+    """Give the ledger at `address` the tables of this version. Its events stay as they are.
+
+    Raises `RangeError` where there is no ledger, or one of a later version.
+    """
+    url, _ = split_address(address)
+    engine = sa.create_engine(url.set(drivername="postgresql+psycopg"))
+    path = url.set(query={}).render_as_string()
+    try:
+        with engine.begin() as connection:
+            if not sa.inspect(connection).has_table("head"):
+                raise RangeError(f"ledger {path} is not found; allowed: a database with one")
+            upgrade(connection)
+    except sa.exc.SQLAlchemyError as error:
+        said = str(getattr(error, "orig", None) or error).strip().splitlines()
+        raise RangeError(f"ledger {path} cannot be upgraded: {said[0]}") from None
+    finally:
+        engine.dispose()
 
 
 def split_address(address: str) -> tuple[sa.URL, Path]:

@@ -13,6 +13,7 @@ import hashlib
 import io
 import pickle
 import zlib
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ import numpy as np
 
 from shotveil.host.ledger import accounts as accounts_module
 from shotveil.host.ledger.accounts import Accounts
-from shotveil.host.ledger.event_log import EventLog
+from shotveil.host.ledger.event_log import EventLog, Head
 from shotveil.models.common.checks import RangeError
 
 EVERY = 4096  # events between two snapshots of a ledger that is in use
@@ -58,7 +59,22 @@ def restore(log: EventLog, *, renew: bool = False) -> Accounts:
 
 def keep(log: EventLog, accounts: Accounts) -> None:
     """Make the snapshot of a log, whose events add up to `accounts`."""
-    log.save(zlib.compress(pickle.dumps(accounts, protocol=5), 1), version())
+    write(log, log.head, dump(accounts))
+
+
+def dump(accounts: Accounts) -> bytes:
+    """Return accounts as they are now, for `write`."""
+    return pickle.dumps(accounts, protocol=5)
+
+
+def write(
+    log: EventLog, head: Head, dumped: bytes, pause: Callable[[], None] | None = None
+) -> None:
+    """Make a snapshot of a log: the accounts that `dump` dumped when it had a head.
+
+    pause: As for `EventLog.save`.
+    """
+    log.save(zlib.compress(dumped, 1), version(), head, pause or (lambda: None))
 
 
 def _load(state: bytes) -> Accounts:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from shotveil.host.extras import needs
 from shotveil.host.ledger.budget import BudgetFilter
-from shotveil.host.ledger.event_log import KEY_BYTES, EventLog, key_beside, write_new
+from shotveil.host.ledger.event_log import KEY_BYTES, EventLog, Head, key_beside, write_new
 from shotveil.models.common.checks import RangeError
 
 Address = Path | str  # a file, or the URL of a database
@@ -54,6 +54,20 @@ def make_ledger(ledger: Address) -> Path:
             key.unlink()
             raise
     return key
+
+
+def upgrade_ledger(ledger: Address) -> Head:
+    """Give a ledger of an earlier version the form that this one writes; return its head.
+
+    Its events stay as they are, and the whole chain is checked. No server may have it open.
+    """
+    if is_database(ledger):
+        with needs("fleet"):
+            from shotveil.host.ledger.postgres_log import upgrade_database
+
+            upgrade_database(str(ledger))
+    with open_log(ledger, writable=not is_database(ledger)) as log:  # which converts a file
+        return log.verify()
 
 
 def open_log(

@@ -22,7 +22,7 @@ class Costs:
 
     own: Of processor, at the server whose reserve it is.
     follow: Of processor, at each other server.
-    log: Of the log, where one server with many clients writes as often as it can.
+    log: Of the log, at most: where servers with many clients write as often as they can.
     """
 
     own: float
@@ -50,21 +50,21 @@ class Fleet:
 def costs_of(loads: Sequence[LoadResult]) -> Costs:
     """Return what loads cost: the least squares over loads with different numbers of servers.
 
-    Raises `RangeError` unless there are loads with two different numbers of servers, and one with
-    one server and without a rate.
+    Raises `RangeError` unless there are loads with two different numbers of servers, and one
+    without a rate.
     """
     whole = [each for each in loads if each.processor is not None and each.reserves]
     number = np.array([each.servers for each in whole], dtype=np.float64)
-    alone = [each.seconds / each.reserves for each in whole if (each.servers, each.rate) == (1, 0)]
-    if len(np.unique(number)) < 2 or not alone:
+    most = [each.seconds / each.reserves for each in whole if each.rate == 0]
+    if len(np.unique(number)) < 2 or not most:
         raise RangeError(
             f"{len(whole)} loads without kills are given; allowed: some with different numbers of "
-            "servers, and one of them with 1 server and --rate 0"
+            "servers, and one of them with --rate 0"
         )
     processor = np.array([(each.processor or 0.0) / each.reserves for each in whole])
     design = np.stack([np.ones(len(whole)), number - 1], axis=1)
     own, follow = np.maximum(np.linalg.lstsq(design, processor)[0], 1e-9)
-    return Costs(float(own), float(follow), min(alone))
+    return Costs(float(own), float(follow), min(most))
 
 
 def fleet_of(costs: Costs, servers: int) -> Fleet:

@@ -1,8 +1,9 @@
 """A load on the ledger of a fleet: servers as processes, clients as threads, kills at random.
 
 Each client reserves the rows of a layer, notes that light left, and commits. The notes are what a
-link would have seen. Afterwards the ledger is compared with them: nothing was sent without a
-reserve, nothing was charged twice, and after no event was a budget exceeded.
+link would have seen. All begin at the same moment, when each has its session. Afterwards the ledger
+is compared with the notes: nothing was sent without a reserve, nothing was charged twice, and after
+no event was a budget exceeded.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from shotveil.models.networks.network import Layer, Network
 
 ROWS = 64
 CHANNEL = ChannelClass(0.9, 0.01)
+GO = "go"  # file in the folder of notes that appears when all servers have all sessions
 VARIANCE = 2.0
 NETWORK = Network(
     "load", (Layer(np.random.default_rng(5).normal(size=(ROWS, 16)).astype(np.float32)),)
@@ -41,8 +43,8 @@ class LoadResult:
 
     servers, clients: Number of servers, and of clients of each. rate: What was asked for, in
         reserves a second; 0 means as many as there could be.
-    reserves: Reserves that were answered; seconds: how long that took, from the first one on.
-    processor: Seconds of processor of all servers, from when they were ready; None after a kill.
+    reserves: Reserves that were answered; seconds: how long that took, to a tenth of a second.
+    processor: Seconds of processor of all servers in that time; None after a kill.
     rows_sent: Rows whose light left; rows_charged: rows that the ledger charges.
     median, p99: Seconds that a reserve took.
     bits, budget: Charged at the end, and allowed, in bits per weight.
@@ -126,22 +128,22 @@ def load(
         accounts.register(NETWORK)
         accounts.set_budget(NETWORK.digest, budget, "declared")
     rng = np.random.default_rng(seed)
-    begun, kills = math.inf, 0
+    begun, last, kills = math.inf, 0.0, 0
+    notes = _Notes(folder)
     quota = -(-reserves // servers)
     children: dict[int, subprocess.Popen[bytes]] = {}
     life = [0] * servers
 
     def start(number: int) -> None:
-        done = sum(_count(path) for path in folder.glob(f"{number}-*"))
+        done = notes.count(f"{number}-*")
         life[number] += 1
-        notes = folder / f"{number}-{life[number]}"
         children[number] = subprocess.Popen(
             [
                 sys.executable,
                 "-c",
                 "import sys; from shotveil.host.operations.load import work; work(*sys.argv[1:])",
                 str(ledger),
-                str(notes),
+                str(folder / f"{number}-{life[number]}"),
                 str(number),
                 str(clients),
                 str(max(0, quota - done)),
@@ -152,7 +154,7 @@ def load(
     try:
         for number in range(servers):
             start(number)
-        next_kill = _later(rng, kill_every)
+        next_kill = math.inf
         reported = 0
         while children:
             time.sleep(0.1)
@@ -168,18 +170,20 @@ def load(
                 kills += 1
                 start(victim)
                 next_kill = _later(rng, kill_every)
-            done = sum(_count(path) for path in folder.glob("*-*"))
-            if done:
-                begun = min(begun, time.monotonic())
+            if begun == math.inf and len([*folder.glob("ready.*")]) == servers:
+                begun = time.monotonic()
+                next_kill = _later(rng, kill_every)
+                (folder / GO).touch()
+            done = notes.count("*-*")
             progress(done - reported)
-            reported = done
+            if done > reported:
+                reported, last = done, time.monotonic()
     finally:
         for child in children.values():
             child.kill()
             child.wait()
-    seconds = time.monotonic() - begun
     used = sum(float(path.read_text()) for path in folder.glob("processor.*"))
-    measured = servers, clients, rate, seconds, None if kills else used, kills
+    measured = servers, clients, rate, last - begun, None if kills else used, kills
     return _check(ledger, folder, budget, *measured)
 
 
@@ -188,12 +192,20 @@ def work(ledger: str, notes: str, name: str, clients: str, reserves: str, rate: 
     file = os.open(notes, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     left, guard = [int(reserves)], threading.Lock()
     pause = int(clients) / float(rate) if float(rate) else 0.0
+    opened, begin = threading.Barrier(int(clients) + 1), threading.Event()
+    beside = Path(notes).name.replace("-", ".")
     with open_filter(Path(ledger) if "://" not in ledger else ledger) as accounts:
 
         def client(number: int) -> None:
             session = f"{notes} {number}"
             own = f"client-{name}-{number}"
-            accounts.open_session(session, NETWORK.digest, own, VARIANCE, [CHANNEL], 1e-9)
+            try:
+                accounts.open_session(session, NETWORK.digest, own, VARIANCE, [CHANNEL], 1e-9)
+            except BaseException:
+                opened.abort()
+                raise
+            opened.wait()
+            begin.wait()
             due = time.monotonic() + pause * np.random.default_rng(number).random()
             while True:
                 with guard:
@@ -213,13 +225,18 @@ def work(ledger: str, notes: str, name: str, clients: str, reserves: str, rate: 
                 os.write(file, f"{reserve.sequence} {rows} {took:.6f}\n".encode())
                 accounts.commit(reserve)
 
-        used = time.process_time()
         threads = [threading.Thread(target=client, args=[n]) for n in range(int(clients))]
         for thread in threads:
             thread.start()
+        opened.wait()
+        Path(notes).with_name(f"ready.{beside}").touch()
+        while not Path(notes).with_name(GO).exists():
+            time.sleep(0.01)
+        used = time.process_time()
+        begin.set()
         for thread in threads:
             thread.join()
-        own = Path(notes).with_name("processor." + Path(notes).name.replace("-", "."))
+        own = Path(notes).with_name(f"processor.{beside}")
         own.write_text(str(time.process_time() - used))
     if left[0]:
         sys.exit(1)
@@ -294,8 +311,24 @@ def _check(
     )
 
 
-def _count(path: Path) -> int:
-    return path.read_bytes().count(b"\n")
+class _Notes:
+    """How many notes there are, read on from where they were read last."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._read: dict[Path, tuple[int, int]] = {}  # bytes, and lines in them
+
+    def count(self, pattern: str) -> int:
+        """Return the number of lines in the files of a pattern."""
+        lines = 0
+        for path in self._folder.glob(pattern):
+            size, known = self._read.get(path, (0, 0))
+            with path.open("rb") as file:
+                file.seek(size)
+                new = file.read()
+            self._read[path] = size + len(new), known + new.count(b"\n")
+            lines += self._read[path][1]
+        return lines
 
 
 def _later(rng: np.random.Generator, mean: float) -> float:

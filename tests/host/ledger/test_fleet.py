@@ -7,13 +7,16 @@ import pytest
 pytest.importorskip("sqlalchemy")
 pytest.importorskip("psycopg")
 
+import sqlalchemy as sa
+
 from shotveil.host.leakage.composition import ChannelClass
-from shotveil.host.ledger import fleet
+from shotveil.host.ledger import fleet, snapshots
 from shotveil.host.ledger.accounts import LayerChannel
 from shotveil.host.ledger.budget import BudgetExhausted
-from shotveil.host.ledger.event_log import Event
+from shotveil.host.ledger.event_log import Event, Head
 from shotveil.host.ledger.fleet import FleetFilter
 from shotveil.host.ledger.odometer import read_accounts, report
+from shotveil.host.ledger.postgres_log import split_address
 from shotveil.host.ledger.stores import make_ledger, open_log
 from shotveil.models.common.checks import RangeError
 from tests.host.ledger.test_postgres_log import run
@@ -219,15 +222,46 @@ def test_a_snapshot_is_made_by_whoever_crosses_its_place(two, address, monkeypat
     begin(other, "s2", "bob")
     saved = []
     for ledger in two:
-        monkeypatch.setattr(
-            ledger._log, "save", lambda *_, log=ledger._log: saved.append(log.head.sequence)
-        )
+        log = ledger.log
+        monkeypatch.setattr(ledger, "_keep", lambda log=log: saved.append(log.head.sequence))
     for _ in range(12):
         one.commit(one.reserve("s1", 0, 0, 64, 1))
         other.commit(other.reserve("s2", 0, 0, 64, 1))
     # Each time by one server, wherever it stood.
     assert [number // 8 for number in saved] == sorted({number // 8 for number in saved})
     assert len(saved) >= 5
+
+
+def test_a_snapshot_is_made_beside_the_turns_and_holds_what_was_written_before(two, address):
+    one, other = two
+    begin(one, "s1", "alice")
+    with one._changed:
+        one._keep()
+        head = one.log.head
+        one.reserve("s1", 0, 0, 64, 1)
+    begin(other, "s2", "bob")
+
+    def made():
+        return other._log._query("SELECT last FROM snapshot")
+
+    while not made():  # the test has a time limit
+        threading.Event().wait(0.01)
+    assert made()[0][0] == head.sequence
+    with open_log(address, writable=False) as log:
+        state, events = log.resume(snapshots.version())
+        assert state is not None and [event.kind for event in events] == ["reserve", "session"]
+        with other._changed:
+            assert report(snapshots.restore(log)) == report(other.accounts)
+    # One that another server began before changes nothing.
+    other.log._store_snapshot([(1, b"")], (1, "", b"", b""), 0)
+    assert made()[0][0] == head.sequence
+
+
+def test_a_turn_that_failed_leaves_no_snapshot(two):
+    one, other = two
+    begin(one, "s", "alice")
+    with pytest.raises(RangeError, match="does not hold event"):
+        snapshots.write(other.log, Head(one.log.head.sequence, b"x" * 32), b"")
 
 
 def test_a_server_whose_name_was_lost_takes_it_again(two, monkeypatch):
@@ -276,23 +310,44 @@ def test_a_database_may_lose_a_commit_with_its_power_and_nothing_else(two, addre
         assert other.log.verify() == other.log.head
 
 
-def test_only_a_turn_that_has_to_last_waits_for_the_disk(two, address):
-    one, _ = two
+def test_only_a_turn_that_has_to_last_waits_for_the_disk(two):
+    one, other = two
     begin(one, "s", "alice")
-    waited = []
-    put_down = one._log._put_down
 
-    def watch(**_):
-        put_down()
-        waited.append(one._log._turn.exec_driver_sql("SHOW synchronous_commit").scalar())
+    def surely():
+        assert other._log._query("SHOW synchronous_commit")[0][0] == "on"
+        return other._log._query("SELECT max(last) FROM lasting")[0][0]
 
-    one._log._put_down = watch
     made = one.reserve("s", 0, 0, 64, 1)
-    assert waited.pop() == "on"
+    assert surely() == made.sequence and one.log.lasting == one.log.head
     one.commit(made)
-    assert waited.pop() == "off"
+    assert surely() == made.sequence == one.log.lasting.sequence < one.log.head.sequence
     one.commit(one.reserve("s", 0, 0, 64, 1), {"evidence": b"x"}, LayerChannel(GOOD, GOOD, GOOD))
-    assert waited.pop() == "on"
+    assert surely() == one.log.head.sequence and one.log.lasting == one.log.head
+
+
+def test_others_go_on_while_a_server_waits_for_the_disk_and_its_light_does_not(two, address):
+    one, other = two
+    begin(one, "s", "alice")
+    begin(other, "o", "bob")
+    made = []
+    engine = sa.create_engine(split_address(address)[0].set(drivername="postgresql+psycopg"))
+    with engine.connect() as slow:  # as a disk that takes its time for what `one` wrote
+        slow.exec_driver_sql("LOCK TABLE lasting IN EXCLUSIVE MODE")
+        waiting = threading.Thread(target=lambda: made.append(one.reserve("s", 0, 0, 64, 1)))
+        before = other.log.head.sequence
+        waiting.start()
+        while other._log._query("SELECT sequence FROM head")[0][0] == before:
+            threading.Event().wait(0.01)
+        with other._changed:  # it has its turn, and knows of the light that has not left
+            assert list(other.accounts.outstanding) == [before + 1]
+            assert other.log.lasting.sequence <= before and not made
+        slow.rollback()
+        waiting.join()
+    engine.dispose()
+    with other._changed:
+        assert other.log.lasting.sequence == before + 1
+    assert made
 
 
 def test_who_waits_for_its_turn_reads_what_is_there_already(two, monkeypatch):
@@ -303,9 +358,9 @@ def test_who_waits_for_its_turn_reads_what_is_there_already(two, monkeypatch):
     before, left = other.log.head.sequence, []
     follow = other._log.follow
 
-    def followed(apply, stored, lasts):
+    def followed(apply, stored):
         left.append(stored.sequence - other.log.head.sequence)
-        return follow(apply, stored, lasts)
+        return follow(apply, stored)
 
     monkeypatch.setattr(other._log, "follow", followed)
     with one._changed:

@@ -21,7 +21,8 @@ def load(servers, rate=50.0, reserves=1000):
 
 def test_costs_are_those_that_loads_were_made_of():
     loads = [load(1, 0.0), load(2), load(8)]
-    found = costs_of([*loads, replace(load(4), processor=None, kills=3)])
+    slower = replace(load(8, 0.0), seconds=50.0)  # the log costs no more than the least
+    found = costs_of([*loads, slower, replace(load(4), processor=None, kills=3)])
     assert found.own == pytest.approx(COSTS.own) and found.follow == pytest.approx(COSTS.follow)
     assert found.log == pytest.approx(COSTS.log)
     for few in ([], loads[:1], loads[1:]):

@@ -51,7 +51,9 @@ def test_a_ledger_that_is_there_is_not_loaded(tmp_path, notes):
 
 
 @pytest.mark.skipif(not os.environ.get("SHOTVEIL_SOAK"), reason="minutes: make soak-fleet")
-@pytest.mark.parametrize(("rate", "kill_every"), [(0.0, 0.0), (100.0, 0.0), (100.0, 10.0)])
+@pytest.mark.parametrize(
+    ("rate", "kill_every"), [(0.0, 0.0), (50.0, 0.0), (100.0, 0.0), (200.0, 0.0), (100.0, 10.0)]
+)
 def test_eight_servers_and_four_hundred_clients(database, notes, rate, kill_every):
     found = load(
         database, notes, servers=8, clients=50, reserves=10_000, rate=rate, kill_every=kill_every,
