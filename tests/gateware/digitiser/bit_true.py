@@ -20,6 +20,7 @@ from shotveil.sim.engines.amaranth_bench import AmaranthBench
 from shotveil.sim.engines.equality import check
 from shotveil.sim.engines.run import Run
 from shotveil.sim.engines.verilator_bench import VerilatorBench
+from tests.gateware.patience import hurried
 
 # Small memories: Amaranth's simulator starts them word by word.
 SPECS = {n: DigitiserSpec(quadratures=n, modes=64, row_capacity=512) for n in (1, 2)}
@@ -52,7 +53,7 @@ def in_amaranth(name, quadratures, specs=SPECS):
     spec = specs[quadratures]
     settings_fit(BLOCKS[name].component(DigitiserSpec(quadratures=quadratures)), quadratures)
     given = small(name, spec)
-    check(AmaranthBench(BLOCKS[name].component(spec)), given)
+    check(AmaranthBench(BLOCKS[name].component(spec)), hurried(given))
     if name not in ("chain", "synchroniser", "correlator"):
         check(AmaranthBench(BLOCKS[name].component(spec)), stalled(given, 0.35, seed=8))
 
@@ -80,7 +81,7 @@ def fails_without(name, component, monkeypatch):
     spec = SPECS[BLOCKS[name].quadratures[0]]
     monkeypatch.setattr(component, "elaborate", lambda self, platform: Module())
     with pytest.raises(AssertionError):
-        check(AmaranthBench(BLOCKS[name].component(spec)), small(name, spec))
+        check(AmaranthBench(BLOCKS[name].component(spec)), hurried(small(name, spec)))
 
 
 def zeros(component, n, **others):
