@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
+# A file of tests runs in one process; files begin in the order that tests/conftest.py gives them.
+PARALLEL := --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 # Every target with a line of help is a command, not a file.
 .PHONY: $(shell sed -nE 's/^([a-z-]+):.*##.*/\1/p' $(firstword $(MAKEFILE_LIST)))
@@ -37,7 +39,7 @@ test: .venv/.setup-test  ## linter, type check and all tests
 	@ln -sfn $(foreach folder,models gateware host sim,../../../$(folder)) build/typed/shotveil
 	@ln -sfn ../../../host/shotveil/__init__.py build/typed/shotveil
 	$(BIN)/mypy
-	$(BIN)/pytest --numprocesses auto --dist loadfile
+	$(BIN)/pytest $(PARALLEL)
 
 docs: .venv/.setup-docs-networks  ## the documentation as a site, in build/site (half a minute)
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs build/site
@@ -53,7 +55,7 @@ test-pythons:  ## the tests in TESTS (all) on every Python from 3.11 to 3.14 tha
 	        || { echo "$$python is not here"; continue; }; \
 	    $$python -m venv build/python$$version \
 	        && build/python$$version/bin/python -m pip install --quiet --editable '.[test]' \
-	        && build/python$$version/bin/pytest --numprocesses auto --dist loadfile $(TESTS) \
+	        && build/python$$version/bin/pytest $(PARALLEL) $(TESTS) \
 	        || exit 1; \
 	done
 
@@ -155,7 +157,7 @@ mutations: .venv/.setup-test  ## plant 40 changes in gateware and models, which 
 	$(BIN)/shotveil lab mutations $(FILE)
 
 coverage: .venv/.setup-test  ## branch coverage of leakage, ledger, verification and parties, at least 80 % together (many minutes)
-	$(BIN)/pytest --numprocesses auto --dist loadfile --cov-branch --cov-fail-under 80 \
+	$(BIN)/pytest $(PARALLEL) --cov-branch --cov-fail-under 80 \
 	    --cov-report term-missing:skip-covered \
 	    $(foreach room,leakage ledger verification parties,--cov host/$(room) tests/host/$(room))
 

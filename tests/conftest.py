@@ -24,6 +24,32 @@ settings.register_profile("search", _UNHURRIED, print_blob=True, max_examples=20
 settings.load_profile("steady")
 
 
+# The files that take longest begin first: at the end, all processors but one would wait for them.
+# Neighbours build different gateware, as one would wait for the other's build.
+LONGEST = (
+    "tests/gateware/node/test_any_host.py",
+    "tests/packaging/test_distributions.py",
+    "tests/sim/loop/test_cosim.py",
+    "tests/gateware/digitiser/test_chain.py",
+    "tests/sim/loop/test_node_device.py",
+    "tests/sim/engines/test_shared_library.py",
+    "tests/pages/test_extending.py",
+    "tests/gateware/node/test_chain.py",
+    "tests/ground/test_machine.py",
+    "tests/sim/loop/test_attacks.py",
+    "tests/gateware/drive/test_chain.py",
+    "tests/host/parties/test_processes.py",
+    "tests/host/parties/test_soak.py",
+)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """Put the longest files in front; all others stay in their random order."""
+    rank = {file: number for number, file in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.nodeid.partition("::")[0], len(rank)))
+
+
 def pytest_terminal_summary(terminalreporter, config):
     """Say in which order the tests ran, so that it can be had again."""
     seed = config.getoption("randomly_seed", None)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from shotveil.sim.figures import architecture
+from tests.conftest import LONGEST
 
 ROOT = Path(__file__).parents[1]
 # What code in a folder may import of the package, and of other people's where that is restricted.
@@ -109,6 +110,10 @@ def test_each_module_has_a_test_file_of_its_path():
         if path.name != "__init__.py" and not mirror(path).exists()
     }
     assert lacking == set()
+
+
+def test_the_tests_that_begin_first_are_there():
+    assert [file for file in LONGEST if not (ROOT / file).is_file()] == []
 
 
 def test_each_room_says_what_it_is_for():

@@ -101,6 +101,8 @@ class Library:
             **{name: fields_of(port.p) for name, port in {**ports.inputs, **ports.outputs}.items()},
             **{name: fields_of(line) for name, line in {**ports.settings, **ports.status}.items()},
         }
+        if path is None:
+            verilator.builds()  # refuses a folder before the seconds that writing Verilog takes
         self.path = path or _compile(name, _sources(component, primitive), training)
         self._calls = ctypes.CDLL(str(self.path))
         self._calls.create.restype = ctypes.c_void_p

@@ -7,8 +7,39 @@ from __future__ import annotations
 
 from shotveil.sim.proofs.mutations import Mutation
 
+_SEARCH = "a search finds the same best by other steps, or from other ends of its range"
+_LIMIT = "no rule makes computed numbers equal the limit, and both cases hold there"
+
 # What stands on a line, what the mutant has there, and why both are the same: by file.
 EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
+    "host/leakage/supporting_planes.py": {
+        (
+            "low = np.stack([np.full(n, -42.0), np.full(n, -45.0)])",
+            "low = np.stack([np.full(n, -43.0), np.full(n, -45.0)])",
+        ): _SEARCH,
+        (
+            "points = 41 if zoom == 0 else 13",
+            "points = 42 if zoom == 0 else 13",
+        ): _SEARCH,
+        (
+            "around = 1.3 * width / (points - 1)",
+            "around = 2.3 * width / (points - 1)",
+        ): _SEARCH,
+        (
+            "np.stack([60 * everywhere, 14 * everywhere]),",
+            "np.stack([61 * everywhere, 14 * everywhere]),",
+        ): _SEARCH,
+        (
+            "rounding = excess < 1e-4 * at_split",
+            "rounding = excess <= 1e-4 * at_split",
+        ): _LIMIT,
+    },
+    "host/leakage/spectrum.py": {
+        (
+            "power = power[power > _FAINTEST * power.max()]",
+            "power = power[power >= _FAINTEST * power.max()]",
+        ): _LIMIT,
+    },
     "gateware/digitiser/cordic.py": {
         (
             'factor = register(narrow, signed(18), f"factor_{name}", stage)',

@@ -63,7 +63,8 @@ class User:
             (self.project / name / "__init__.py").write_text(f'raise ImportError("not {name}")\n')
         run(sys.executable, "-m", "venv", "--without-pip", self.environment)
         self.python = self.environment / "bin" / "python"
-        pip(self.python, "install", wheel)
+        # Compiling all modules of NumPy, SciPy and Matplotlib would take as long as the tests.
+        pip(self.python, "install", "--no-compile", wheel)
         self.variables = {
             **{name: value for name, value in os.environ.items() if name != "SHOTVEIL_CACHE"},
             "PYTHONPATH": str(self.project),

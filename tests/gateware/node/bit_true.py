@@ -15,6 +15,7 @@ from shotveil.sim.engines.equality import check
 from shotveil.sim.engines.run import Run
 from shotveil.sim.engines.shared_library import LibraryBench
 from shotveil.sim.engines.verilator_bench import VerilatorBench
+from tests.gateware.patience import hurried
 
 
 def cases(name, size, seed=4):
@@ -23,7 +24,7 @@ def cases(name, size, seed=4):
 
 def in_amaranth(name):
     """A few short cases."""
-    check(AmaranthBench(BLOCKS[name].component()), cases(name, 0)[:3])
+    check(AmaranthBench(BLOCKS[name].component()), hurried(cases(name, 0)[:3]))
 
 
 def as_verilog(name):
@@ -44,7 +45,7 @@ def fails_if_empty(name, monkeypatch):
     """The tests of a block are red where it does nothing."""
     monkeypatch.setattr(BLOCKS[name].gut, "elaborate", lambda self, platform: Module())
     with pytest.raises(AssertionError):
-        check(AmaranthBench(BLOCKS[name].component()), cases(name, 0)[:3])
+        check(AmaranthBench(BLOCKS[name].component()), hurried(cases(name, 0)[:3]))
 
 
 def play(name, n, due, settings=None, **ones):

@@ -172,6 +172,9 @@ def test_a_row_that_meets_three_patches_leaks_as_in_three_inferences():
     assert set(leaked.total_weight_bits) > {"holevo", "holevo_spectrum", "holevo_mean"}
     assert leaked.total_weight_bits == pytest.approx(three.total_weight_bits_after)
     assert leaked.weight_bounds_bits == pytest.approx(three.weight_bounds_bits_after)
+    # An even number of columns fills its modes, so the total is what leaks of each weight.
+    each = {name: total / (12 * 30) for name, total in leaked.total_weight_bits.items()}
+    assert each == pytest.approx(leaked.weight_bounds_bits)
     assert leaked.layers[0].weight_bounds_bits == pytest.approx(leaked.weight_bounds_bits)
     assert leaked.layers[0].weight_bounds_bits["holevo_spectrum"] > (
         1.2 * three.weight_bounds_bits["holevo_spectrum"]

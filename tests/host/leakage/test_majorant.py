@@ -62,6 +62,7 @@ def test_limits():
     assert majorant_per_mode(0, 0.5, 0.1) == 0
     assert majorant_per_mode(7.0, 0.0, 0.1) == holevo_per_mode(8.0, 0.0, 0.1)
     assert majorant_per_mode(7.0, 0.9, 0.0) == holevo_per_mode(8.0, 0.9, 0.0)
+    assert majorant_after(0, 3.0, 0.9, 0.01) == 0  # nothing was sent yet
     assert majorant_after(10, 3.0, 0.9, 0.01) == majorant_per_mode(30.0, 0.9, 0.01) / 2
     assert majorant_per_mode(np.ones((3, 1)), np.full(2, 0.5), 0.1).shape == (3, 2)
     huge = majorant_per_mode(1e25, 0.99, 0.1)

@@ -64,6 +64,13 @@ def chi(inferences, channel, sense="declared"):
     return float(bound(inferences, V_A, *channel))
 
 
+def test_a_ledger_is_made_only_where_that_is_asked_for(path):
+    """A path that is mistyped must not begin an account at zero."""
+    with pytest.raises(RangeError, match="ledger"):
+        BudgetFilter(path)
+    assert not path.exists()
+
+
 def test_a_reserve_counts_as_lost_light_until_it_is_committed(ledger):
     open_session(ledger)
     reserve = ledger.reserve("s", 0, 0, 40, 5)

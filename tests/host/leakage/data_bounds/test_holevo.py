@@ -27,3 +27,8 @@ def test_nothing_can_be_learned_from_one_mode_or_without_noise():
 def test_at_a_point_worked_out_by_hand():
     # g = 2, so n̄ = 1, N = 2: (M/4)·[2·t(½) − t(1)], t(½) = 1.5·log2(1.5) + ½, t(1) = 2.
     assert holevo(2, 8, 2) == pytest.approx(2 * (2 * (1.5 * np.log2(1.5) + 0.5) - 2), rel=1e-13)
+
+
+def test_at_a_point_with_coherent_light_worked_out_by_hand():
+    # g = 2, so n̄ = 1, c = 3, N = 2: (M/4)·[2·t(4/2) − t(1)], t(2) = 3·log2(3) − 2, t(1) = 2.
+    assert holevo(2, 8, 2, 3) == pytest.approx(2 * (2 * (3 * np.log2(3) - 2) - 2), rel=1e-13)
