@@ -35,6 +35,7 @@ def database(postgres, tmp_path):
     admin = sa.create_engine(
         sa.make_url(postgres.get_uri()).set(drivername="postgresql+psycopg"),
         isolation_level="AUTOCOMMIT",
+        pool_pre_ping=True,  # a test may have stopped the server meanwhile
     )
     with admin.connect() as connection:
         connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")

@@ -1,5 +1,6 @@
 """`shotveil ledger`: what they print, and how they refuse."""
 
+import hmac
 import json
 import shutil
 import sqlite3
@@ -13,7 +14,7 @@ from shotveil.host.leakage.composition import ChannelClass
 from shotveil.host.leakage.declared import network_leakage
 from shotveil.host.ledger.accounts import Emission
 from shotveil.host.ledger.budget import BudgetFilter
-from shotveil.host.ledger.event_log import EventLog
+from shotveil.host.ledger.event_log import EventLog, key_beside
 from shotveil.host.ledger.odometer import read_accounts
 from shotveil.host.operations.load import LoadResult
 from shotveil.host.parties.keys import LINK, SERVER, make_keys, read_keys
@@ -290,3 +291,21 @@ def test_the_page_of_fleets_says_what_its_loads_say(capsys):
     docs = Path(__file__).parents[3] / "docs"
     code, out, _ = run(capsys, "ledger", "capacity", *sorted(docs.glob("fleet/loads/*.json")))
     assert code == 0 and out.strip() in (docs / "fleet.md").read_text(encoding="utf-8")
+
+
+def test_a_ledger_of_an_earlier_version_is_upgraded_and_stays_what_it_was(path, tmp_path, capsys):
+    with EventLog(path) as log:
+        head = log.head
+    with sqlite3.connect(path) as database:  # as format 1 left it
+        for table in ("segments", "snapshot", "records"):
+            database.execute(f"DROP TABLE {table}")
+        database.execute("ALTER TABLE head DROP COLUMN place")
+        seal = hmac.new(key_beside(path).read_bytes(), f"last event {head}".encode(), "sha256")
+        database.execute("UPDATE head SET seal = ?", (seal.digest(),))
+        database.execute("PRAGMA user_version = 1")
+    for _ in range(2):
+        code, out, _ = run(capsys, "ledger", "upgrade", path, "--json")
+        assert code == 0 and json.loads(out)["head"] == str(head)
+    with sqlite3.connect(path) as database:
+        assert database.execute("PRAGMA user_version").fetchone() == (2,)
+    assert run(capsys, "ledger", "verify", path)[0] == 0

@@ -1,6 +1,9 @@
 """Many servers, one account: decisions, sessions, refusals, and what a dead server leaves."""
 
+import os
+import signal
 import threading
+from contextlib import suppress
 
 import pytest
 
@@ -308,6 +311,35 @@ def test_a_database_may_lose_a_commit_with_its_power_and_nothing_else(two, addre
         one.commit(kept)
         other.reserve("s", 0, 0, 64, 1)
         assert other.log.verify() == other.log.head
+
+
+def test_a_database_that_crashes_keeps_all_light_that_left_and_the_servers_go_on(two, address):
+    one, other = two
+    begin(one, "s", "alice")
+    begin(other, "o", "bob")
+    run(address, "ALTER SYSTEM SET wal_writer_delay = '10s'", alone=True)
+    try:
+        run(address, "SELECT pg_reload_conf()")
+        made = one.reserve("s", 0, 0, 64, 1)
+        one.commit(made)  # which is not on the disk
+        with other._changed:
+            assert not other.accounts.outstanding
+        ((pid,),) = other._log._query("SELECT pg_backend_pid()")
+        os.kill(pid, signal.SIGKILL)  # then PostgreSQL starts all over, from its disk
+        for ledger, session in ((other, "o"), (one, "s")):
+            again = None
+            while again is None:  # the test has a time limit
+                with suppress(RangeError):
+                    again = ledger.reserve(session, 0, 0, 64, 1)
+            assert made.sequence < again.sequence
+        events = list(other.log.events())
+        kinds = {event.sequence: event.kind for event in events}
+        assert kinds[made.sequence] == kinds[again.sequence] == "reserve"
+        with one._changed:
+            assert report(one.accounts) == report(read_accounts(address))
+    finally:
+        run(address, "ALTER SYSTEM RESET wal_writer_delay", alone=True)
+        run(address, "SELECT pg_reload_conf()")
 
 
 def test_only_a_turn_that_has_to_last_waits_for_the_disk(two):

@@ -23,10 +23,11 @@ def address(database):
     return database
 
 
-def run(address, *statements):
-    """Do with the database what somebody does who may, but has no key."""
+def run(address, *statements, alone=False):
+    """Do with the database what somebody does who may, but has no key; `alone`: one by one."""
     url, _ = split_address(address)
-    engine = sa.create_engine(url.set(drivername="postgresql+psycopg"))
+    how = {"isolation_level": "AUTOCOMMIT"} if alone else {}
+    engine = sa.create_engine(url.set(drivername="postgresql+psycopg"), **how)
     try:
         with engine.begin() as connection:
             for statement in statements:
