@@ -40,6 +40,12 @@ EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
             "power = power[power >= _FAINTEST * power.max()]",
         ): _LIMIT,
     },
+    "host/verification/confidence.py": {
+        (
+            "best_at = _FIRST * 4.0 ** (choice - 1)",
+            "best_at = _FIRST * 5.0 ** (choice - 1)",
+        ): "the limits hold whatever the amounts of light are at which they are best",
+    },
     "gateware/digitiser/cordic.py": {
         (
             'factor = register(narrow, signed(18), f"factor_{name}", stage)',

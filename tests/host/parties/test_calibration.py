@@ -28,6 +28,11 @@ def test_what_is_saved_is_loaded(tmp_path, known):
     assert type(known).load(tmp_path / "c.json") == known
 
 
+def test_optics_of_which_nothing_else_is_said_have_no_errors():
+    plain = ServerCalibration(SERVER.receiver, SERVER.arms, full_scale=24.0, delay=0)
+    assert (plain.offset, plain.distortion) == ((0, 0), 0)
+
+
 def edited(path, known, edit):
     known.save(path)
     values = json.loads(path.read_text())
