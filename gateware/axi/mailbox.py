@@ -85,6 +85,8 @@ class Mailbox(wiring.Component):
         }
         down_head, down_tail, up_head, up_tail = positions.values()
         address = Signal(32)
+        rows = Signal(32 - (ROWS_BYTES - 1).bit_length())
+        m.d.comb += self.rows[-len(rows) :].eq(rows)
 
         # To the node: a word is read, then the byte that is due is kept until it is taken.
         asked = Signal()
@@ -116,7 +118,7 @@ class Mailbox(wiring.Component):
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += up_head.eq(up_head + 1)
 
-        self._written(m, bus, positions, address)
+        self._written(m, bus, positions, address, rows)
         with m.If(self.flush):
             m.d.sync += [position.eq(0) for position in positions.values()]
             m.d.sync += [asked.eq(0), address.eq(0)]
@@ -150,7 +152,9 @@ class Mailbox(wiring.Component):
             MailboxRegister.ROWS_PLACE: self.rows,
         }
 
-    def _written(self, m: Module, bus: Any, positions: dict[str, Signal], address: Signal) -> None:
+    def _written(
+        self, m: Module, bus: Any, positions: dict[str, Signal], address: Signal, rows: Signal
+    ) -> None:
         """Carry out a write, or call it bad."""
         value = bus.w_data
         filled = (value[:POSITION] - positions["DOWN_TAIL"])[:POSITION]
@@ -174,7 +178,7 @@ class Mailbox(wiring.Component):
             MailboxRegister.UP_TAIL: [positions["UP_TAIL"].eq(value)],
             MailboxRegister.CHUNK_PLACE: [address.eq(value)],
             MailboxRegister.CHUNK_COUNT: [],
-            MailboxRegister.ROWS_PLACE: [self.rows.eq(value)],
+            MailboxRegister.ROWS_PLACE: [rows.eq(value[-len(rows) :])],
         }
         assert int(Control.MEMORY) == 1 and int(Control.FLUSH) == 2
         m.d.comb += [

@@ -5,7 +5,7 @@ Model: `models.drive.chain`.
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, ResetInserter, Signal
+from amaranth.hdl import C, Module, Mux, ResetInserter, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect
 
@@ -35,7 +35,7 @@ class Drive(wiring.Component):
       `blank`, `flush`, `started`, `taken`, `symbol`, `buffered`: see `DriveFraming`. All other
       settings are registers that may change only while disarmed; `settings` gives them for
       `DriveSettings`.
-    * Built without `table`, it takes no angles and cannot play any.
+    * Built without `table`, it takes no angles, and `angle` does nothing.
     * `clipped`, `refused`, `saturated` and `starved` count what could not be sent as asked; the
       flags of the same names are sticky. `clear` resets all of them. `clipped` counts samples whose
       symbol or shaped value saturated, as seen before the linearisation.
@@ -93,6 +93,7 @@ class Drive(wiring.Component):
         self._shaping = Shaping(spec)
         self._linearisation = Linearisation(spec)
         self._angles = Angles(spec) if table else NoAngles(spec)
+        self._table = table
         self._dac = Dac(spec)
 
     @property
@@ -123,17 +124,19 @@ class Drive(wiring.Component):
         m.submodules.angles = angles
         m.submodules.dac = dac
 
+        angle: Value = self.angle if self._table else C(0)
+
         # Rows come from the host or from the table. A stage holds what has no room yet, and is
         # emptied with the row buffer.
         rows = Stage(payloads.host_symbol(self.spec))
         m.submodules.rows = ResetInserter(self.flush)(rows)
         connect(m, rows.o, framing.i)
         play = Signal()
-        m.d.sync += play.eq(self.angle & self.run)
+        m.d.sync += play.eq(angle & self.run)
         m.d.comb += [
-            rows.i.payload.eq(Mux(self.angle, angles.o.payload, self.i.payload)),
-            rows.i.valid.eq(Mux(self.angle, angles.o.valid, self.i.valid)),
-            self.i.ready.eq(rows.i.ready & ~self.angle),
+            rows.i.payload.eq(Mux(angle, angles.o.payload, self.i.payload)),
+            rows.i.valid.eq(Mux(angle, angles.o.valid, self.i.valid)),
+            self.i.ready.eq(rows.i.ready & ~angle),
             angles.o.ready.eq(rows.i.ready),
             angles.play.eq(play),
             angles.clear.eq(self.clear_angles),
@@ -176,8 +179,8 @@ class Drive(wiring.Component):
         for name in ("busy", "started", "taken", "symbol", "buffered"):
             m.d.comb += getattr(self, name).eq(getattr(framing, name))
         m.d.comb += [scaling.scale.eq(self.scale), scaling.reference.eq(self.reference)]
+        m.d.comb += linearisation.angle.eq(angle)
         for name in (
-            "angle",
             "clear",
             *(f"{n}_{a}" for n in ("gain", "half_wave", "bias") for a in ARMS),
         ):

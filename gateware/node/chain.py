@@ -309,7 +309,7 @@ class NodeCore(wiring.Component):
             symbols |= {WritePort.ROWS: rows, WritePort.STORE: store.i}
             taps[WritePort.SLOTS] = store.slots
             left = self.spec.store - store.loaded
-            most = Mux(left > ALWAYS, ALWAYS, left)
+            most = Mux(left >> (ALWAYS.bit_length() - 1) != 0, ALWAYS, left)
             rooms[WritePort.ROWS] = Mux(plays, 0, rooms[WritePort.ROWS])
             rooms[WritePort.STORE] = Mux(transmitter.on, 0, most)
             rooms[WritePort.SLOTS] = SLOTS - store.waiting

@@ -483,6 +483,8 @@ class ModelDevice(Device):
 
     def _drive_registers(self) -> DriveRegisters:
         ports = {name.removeprefix("drive_"): value for name, value in self._set.items()}
+        if self.spec.store:
+            ports["angle"] = 0  # there is no table to play from
         return DriveRegisters.of_ports(ports, self._pulse)
 
     def _setup(self) -> chain.NodeSetup:

@@ -84,6 +84,8 @@ class NodeSetup:
                 f"layout = {self.digitiser.layout} of the digitiser is not the drive's "
                 f"{self.drive.layout}"
             )
+        if self.drive.angle and spec.store:
+            raise RangeError("angle = True; allowed in a node that keeps rows: False")
         require("lead_in", self.lead_in, at_least=0, below=1 << 16, integer=True)
         frame = 2 * self.digitiser.period
         limit = min(spec.drive.samples_per_symbol * spec.replay - frame, replay.FLIGHTS * frame)

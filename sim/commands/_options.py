@@ -70,7 +70,7 @@ store_option = click.option(
     type=int,
     default=1 << 20,
     help="Number of row symbols that stay at the server's node; rows that do not fit are sent each "
-    "time, all of them with 0 (a multiple of 4096, from 0 to 1048576).",
+    "time, all of them with 0 (from 0 to 1048576, a multiple of 4096).",
 )
 
 

@@ -65,7 +65,7 @@ def links() -> Iterable[str]:
     type=int,
     show_default="what the board has memory for",
     help="Number of row symbols that the server's node keeps; with 0 all rows are sent to it each "
-    "time (a multiple of 4096, from 0 to 1048576).",
+    "time (from 0 to 1048576, a multiple of 4096).",
 )
 @samples_option
 @json_option

@@ -10,6 +10,7 @@ from shotveil.host.devices.model import NEVER, ModelDevice, open_url
 from shotveil.host.devices.node import Node
 from shotveil.host.devices.registers import Registers
 from shotveil.models.common.checks import RangeError
+from shotveil.models.drive.spec import DriveSettings
 from shotveil.models.node.ports import ReadPort, WritePort
 from shotveil.models.node.register import Access, Register, RegisterMap, RegisterRole
 from shotveil.models.node.register_map import LINK, register_map
@@ -111,6 +112,16 @@ def test_a_node_that_keeps_rows_has_no_table_of_angles():
     assert device.room(WritePort.ANGLES) == 0 and model("server").room(WritePort.ANGLES) == 4096
     with pytest.raises(RangeError, match="keeps rows and has no table of angles"):
         Node(device).load_angles(np.zeros((2, 4), np.int64))
+    drive = DriveSettings(layout=DRIVE.layout, angle=True)
+    with pytest.raises(RangeError, match="angle = True; allowed in a node that keeps rows: False"):
+        Node(device).configure(drive, DIGITISER)
+    # Whoever sets the register all the same gets rows.
+    node = configured(device)
+    stored = node.load_rows(ROWS)
+    node.device.write(drive_angle=1)
+    np.testing.assert_array_equal(
+        node.play_slots(stored.slots()).session, configured(model("server")).play(ROWS).session
+    )
 
 
 def test_what_waits_and_what_was_sent_shows():

@@ -83,7 +83,7 @@ def test_store():
     assert given(options.store_option) == {"store": LARGEST_STORE}
     assert given(options.store_option, "--store", "8192") == {"store": 8192}
     assert told(options.store_option)[1].endswith(
-        f"(a multiple of {NodeSpec().drive.row_capacity}, from 0 to {LARGEST_STORE}).  "
+        f"(from 0 to {LARGEST_STORE}, a multiple of {NodeSpec().drive.row_capacity}).  "
         f"[default: {LARGEST_STORE}]"
     )
 

@@ -59,8 +59,9 @@ def short_loop():
 
 def test_rows_that_stay_at_the_node_give_what_streamed_rows_give():
     """Two layers, two images: each is loaded once, and played again from where it lies."""
-    weights = load_network("mnist-paper").layers[0].weights
-    layers = Layer(weights[:6]), Layer(np.ascontiguousarray(weights[6:9, :6]))
+    rng = np.random.default_rng(6)
+    shapes = (11, 784), (3, 11)
+    layers = tuple(Layer(rng.normal(size=shape).astype(np.float32)) for shape in shapes)
     loop = Loop(Network("part", layers), realistic(1.3, 2.4))
     images = load_mnist(None, "test")[0][:2]
     records, streamed = loop.records(4), Loop(loop.network, replace(loop.settings, store=0))
@@ -75,9 +76,9 @@ def test_rows_that_stay_at_the_node_give_what_streamed_rows_give():
             )
         got = infer(loop, images, records, player=rtl.player(loop))
     own = infer(loop, images, records)
-    assert [len(rows) for rows in loaded] == [6, 3] and not sent
+    assert [len(rows) for rows in loaded] == [11, 3] and not sent
     assert [list(slots) for slots in played] == [
-        list(range(0, 6 * 392, 392)), [6 * 392, 6 * 392 + 3, 6 * 392 + 6],
+        list(range(0, 11 * 392, 392)), [11 * 392 + 6 * k for k in range(3)],
     ] * 2  # fmt: skip
     np.testing.assert_array_equal(got.outputs, own.outputs)
     for ours, theirs in zip(got.sums, own.sums, strict=True):

@@ -180,9 +180,9 @@ def test_each_build_has_a_folder_of_its_own(monkeypatch, tmp_path):
     assert command("ecpix5", "--role", "client", "--link", "uart") == 0
     assert asked[-1] == ("client", False, "uart", "ecpix5/client")
     assert kept == [ECPIX5.store, 0] * 4 + [0]
-    assert command("ecpix5", "--store", "0") == 0
-    assert [name for *_, name in asked[-2:]] == ["ecpix5/server-0-stored", "ecpix5/client"]
-    assert kept[-2:] == [0, 0]
+    assert command("ecpix5", "--store", "8192") == 0
+    assert [name for *_, name in asked[-2:]] == ["ecpix5/server-8192-stored", "ecpix5/client"]
+    assert kept[-2:] == [8192, 0]
 
 
 def test_a_build_that_failed_says_which(monkeypatch, capsys):
