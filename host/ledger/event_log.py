@@ -627,9 +627,12 @@ class EventLog:
             self._lock_file = None
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
 def canonical(body: Mapping[str, Any]) -> str:
     """Return the one text of an event's body that its digest is of."""
-    return json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return _CANONICAL.encode(body)
 
 
 def _missing(path: Path, key: Path | None) -> RangeError:

@@ -333,7 +333,7 @@ class PostgresLog(EventLog):
             apply(event)
             self._head = Head(event.sequence, event.digest)
             self._unsure.append(self._head)
-        self._note_lasting()
+            self._note_lasting()
         return self._head.sequence - before
 
     def catch_up(self, apply: Callable[[Event], None]) -> int:
