@@ -156,8 +156,8 @@ soak-node: .venv/.setup-test  ## N=10000 hosts killed at any byte, settings writ
 mutations: .venv/.setup-test  ## plant 40 changes in gateware and models, which their tests have to find (many minutes)
 	$(BIN)/shotveil lab mutations $(FILE)
 
-coverage: .venv/.setup-test  ## branch coverage of leakage, ledger, verification and parties, at least 80 % together (many minutes)
-	$(BIN)/pytest $(PARALLEL) --cov-branch --cov-fail-under 80 \
+coverage: .venv/.setup-test  ## branch coverage of leakage, ledger, verification and parties, at least 95 % together (5 minutes)
+	$(BIN)/pytest $(PARALLEL) --cov-branch --cov-fail-under 95 \
 	    --cov-report term-missing:skip-covered \
 	    $(foreach room,leakage ledger verification parties,--cov host/$(room) tests/host/$(room))
 

@@ -135,8 +135,8 @@ def test_what_is_asked_where_nothing_else_is_given(shotveil, asked, keys):
 
 
 def test_every_option_reaches_the_client(shotveil, asked, keys, tmp_path, monkeypatch):
-    closed = []
-    monkeypatch.setattr(DataLedger, "close", lambda self: closed.append(self))
+    closed, close = [], DataLedger.close
+    monkeypatch.setattr(DataLedger, "close", lambda self: (closed.append(self), close(self)))
     asked.checks, asked.warnings = 3, ["one", "two"]
     code, out, _ = shotveil(
         f"ask --keys {keys} --name alice --server a:1 --link b:2 --network other --images 8 "

@@ -11,7 +11,7 @@ from tests.host.commands.walk import leaves
 LIGHT = "--gain 1.3 --photons 6"
 LINES = {
     "attack": "tap --sessions 2",
-    "demo": "--images 5 --out demo.html",
+    "demo": None,  # test_demo.py
     "doctor": None,  # test_doctor.py
     "features": None,  # test_features.py
     "device capture": "model:server --out record --rows 1",

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 import re
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -263,8 +264,11 @@ def test_each_layer_counts_at_its_own_gain(tmp_path):
     again = DataLedger(path, bound="qcrb")
     assert most(again) == total
     again.close()
-    with pytest.raises(RangeError, match="gain = 1 is outside"):
-        DataLedger(tmp_path / "b.db").charge(IMAGES[:1], [1.5, 1.0], ROWS, COLUMNS)
+    with (
+        closing(DataLedger(tmp_path / "b.db")) as other,
+        pytest.raises(RangeError, match="gain = 1 is outside"),
+    ):
+        other.charge(IMAGES[:1], [1.5, 1.0], ROWS, COLUMNS)
 
 
 def test_the_budget_of_a_whole_image(tmp_path):

@@ -1,6 +1,7 @@
 """The files that tell a party of its own optics."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -8,6 +9,8 @@ from shotveil.host.parties.calibration import ClientCalibration, ServerCalibrati
 from shotveil.host.verification.estimation import Calibration
 from shotveil.models.common.checks import RangeError
 from shotveil.models.drive.spec import Arm
+from shotveil.models.node.register_map import register_map
+from shotveil.models.node.spec import NodeSpec
 
 SERVER = ServerCalibration(
     Calibration(4.3e6, 1.2e5, 1000, 2000, (16384, 16384), 2, 0.9),
@@ -31,6 +34,14 @@ def test_what_is_saved_is_loaded(tmp_path, known):
 def test_optics_of_which_nothing_else_is_said_have_no_errors():
     plain = ServerCalibration(SERVER.receiver, SERVER.arms, full_scale=24.0, delay=0)
     assert (plain.offset, plain.distortion) == ((0, 0), 0)
+
+
+def test_offsets_are_those_that_a_node_takes():
+    most = 1 << (register_map(NodeSpec())["digitiser_offset_x"].width - 1)
+    replace(SERVER, offset=(-most, most - 1))
+    for wrong in ((most, 0), (0, -most - 1)):
+        with pytest.raises(RangeError, match=r"offset = "):
+            replace(SERVER, offset=wrong)
 
 
 def edited(path, known, edit):

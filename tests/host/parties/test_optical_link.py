@@ -77,6 +77,24 @@ def test_slots_are_where_the_server_put_the_rows():
     np.testing.assert_allclose(values, expected, atol=10)
 
 
+@pytest.mark.parametrize(
+    ("places", "error"),
+    [
+        ([[4]], r"places are not ascending within \[0, 3\]"),
+        ([[-1]], "not ascending"),
+        ([[2, 2]], r"not ascending within \[0, 4\]"),
+        ([[0, 1, 2]], "places have 12 bytes; allowed: a multiple of 8"),
+    ],
+)
+def test_places_of_checks_are_those_of_repetitions(link, places, error):
+    """Of three images and one check there are four repetitions, the last of which is number 3."""
+    checks = min(len(places[0]), 2)
+    met = {"check_real": pack(XI.real[:1]), "check_imaginary": pack(XI.imag[:1])}
+    sent = np.array(places, "<i4").tobytes()
+    with refused(error):
+        link.measure(settings(checks=checks, places=sent, **met))
+
+
 @pytest.mark.parametrize("mixed", [False, True])
 def test_decoys_and_checks_are_where_the_server_and_the_client_put_them(mixed):
     """Two decoys of the part's own; of four repetitions, the second is a check."""

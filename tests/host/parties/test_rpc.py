@@ -97,11 +97,6 @@ class Light:
             yield pb.Reading(part=part)
 
 
-@pytest.fixture(autouse=True)
-def fresh_log(monkeypatch):
-    monkeypatch.setattr(rpc, "_REFUSALS", rpc._Refusals())
-
-
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory):
     folder = tmp_path_factory.mktemp("keys")

@@ -3,6 +3,7 @@
 import logging
 import math
 import re
+import threading
 import time
 from collections import Counter
 from contextlib import contextmanager
@@ -505,6 +506,22 @@ def test_all_sessions_end_with_the_server(at):
     ] * 2
     at.server.shut_down()
     assert len(at.light.dropped) == 2
+
+
+def test_a_server_that_drains_waits_for_no_session_that_is_quiet(at, monkeypatch):
+    class Hurry(threading.Event):
+        waited = 0
+
+        def wait(self, timeout=None):
+            self.waited += 1
+            return True
+
+    at.open()  # no layer was ever sent
+    at.server.drain(hurry := Hurry(), 60)
+    assert hurry.waited == 1  # it began just now
+    monkeypatch.setattr("shotveil.host.parties.server.QUIET_SECONDS", 0.0)
+    at.server.drain(hurry, 60)
+    assert hurry.waited == 1
 
 
 def test_reasons_are_cut_to_what_the_link_takes(at):

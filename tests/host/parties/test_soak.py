@@ -61,9 +61,9 @@ def serve(arguments, ready):
     main()
 
 
-def test_kills_at_random_moments_under_load(tmp_path, monkeypatch):
+def test_kills_at_random_moments_under_load(tmp_path, monkeypatch, caplog):
     """SIGKILL of `shotveil serve`; ledgers verify, and hold what was sent, at most as reserved."""
-    logging.getLogger("shotveil").setLevel(logging.CRITICAL)
+    caplog.set_level(logging.CRITICAL, logger="shotveil")
     keys, folder = tmp_path / "keys", tmp_path / "ledger"
     make_keys(keys, ["alice"])
     folder.mkdir()
@@ -213,14 +213,14 @@ def test_faults_are_detected_almost_surely(name, strength):
     assert outcome.detected >= 0.999
 
 
-def test_malformed_messages_harm_nobody(tmp_path, monkeypatch):
+def test_malformed_messages_harm_nobody(tmp_path, monkeypatch, caplog):
     """Random, truncated, altered, replayed and out-of-order bytes at server and link, over TLS."""
     # Few streams, so that one that never ends is noticed soon.
     few = [("grpc.max_concurrent_streams", 24), ("grpc.so_reuseport", 0)]
     monkeypatch.setattr("shotveil.host.parties.rpc._SERVER_OPTIONS", few)
     # As many sessions as it likes, so that not only the limit on them is met.
     monkeypatch.setattr("shotveil.host.parties.rpc.OPENS", 1 << 30)
-    logging.getLogger("shotveil").setLevel(logging.ERROR)
+    caplog.set_level(logging.ERROR, logger="shotveil")
     make_keys(tmp_path, ["alice"])
     shots = []
     link = SimulatedLink(SETTINGS, SEED, patience=0.3, record=shots.append)

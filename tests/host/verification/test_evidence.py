@@ -1,6 +1,7 @@
 """Evidence processes: false alarms at most at their level, whatever is looked at, and detection."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -190,6 +191,11 @@ def test_declared_noise_of_a_link():
     assert (noise.white + noise.spike / 50) == pytest.approx(
         1.1 + 0.7 * link.declared_excess_noise(50)
     )
+    # A unit that may drift by 1 % makes noise look that much larger.
+    detector = replace(link.server_detector, shot_noise_drift=0.01)
+    drifting = HonestNoise.declared(replace(link, server_detector=detector), 50)
+    assert drifting.white == pytest.approx(1.01 * noise.white)
+    assert drifting.spike == pytest.approx(1.01 * noise.spike)
 
 
 # The expectation of E under the null is an integral that can be taken: for the noise that a test

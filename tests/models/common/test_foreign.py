@@ -67,7 +67,7 @@ def test_what_is_no_file_is_refused_and_does_not_block(file, tmp_path):
     for path, said in (
         (tmp_path, "cannot be read: Is a directory"),
         (tmp_path / "none", "cannot be read: No such file"),
-        (tmp_path / "\0", "cannot be read: embedded null byte"),
+        (tmp_path / "\0", "cannot be read: .*embedded null"),
         (tmp_path / ("a" * 300), "cannot be read: File name too long"),
     ):
         with pytest.raises(RangeError, match=said):
