@@ -39,5 +39,6 @@ def test_latency_of_an_answer():
         cobs.Encoder,
     )
     # The first block of the frame is complete with its third byte, the status of zero.
-    due = sum(block.latency for block in blocks) + 2
+    # A register stands between serialiser and checksum.
+    due = sum(block.latency for block in blocks) + 2 + 1
     assert result.first["o"] - result.last["i"] == due

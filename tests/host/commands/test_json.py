@@ -31,6 +31,7 @@ LINES = {
         f"ledger {name}" for name in ("adopt", "checkpoint", "readmit", "restore", "settle")
     ),
     "ledger show": "ledger.db",
+    "ledger upgrade": None,  # tests/host/ledger/test_postgres_tables.py
     "ledger verify": "ledger.db",
     "plan": None,  # test_plan.py
     "registers": "",

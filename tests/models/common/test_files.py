@@ -43,3 +43,19 @@ def test_data_are_on_disk_before_the_name_is(tmp_path, monkeypatch):
     write_atomically(str(path), "again")  # a folder that is there, and a name as text
     assert path.read_text() == "again"
     assert seen == [(5, False), (5, True)]
+
+
+def test_links_and_pipes_stay_what_they_are(tmp_path):
+    """As root, a file that took the place of /dev/null would break the machine."""
+    (tmp_path / "far").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "far" / "file")
+    write_atomically(tmp_path / "link", "seen")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "far" / "file").read_text() == "seen"
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    write_atomically(tmp_path / "pipe", b"through")
+    assert os.read(reader, 100) == b"through" and (tmp_path / "pipe").is_fifo()
+    os.close(reader)
+    with pytest.raises(RangeError, match="cannot be written: Is a directory"):
+        write_atomically(tmp_path / "far", b"")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["far", "link", "pipe"]

@@ -16,8 +16,8 @@ def built(monkeypatch):
     """What is asked to be built; each build tells a line and gives two nodes."""
     asked = []
 
-    def build_all(board, roles, loopback, link, seeds, tell, samples_per_symbol):
-        asked.append((board, roles, loopback, link, seeds, samples_per_symbol))
+    def build_all(board, roles, loopback, link, seeds, tell, samples_per_symbol, store):
+        asked.append((board, roles, loopback, link, seeds, samples_per_symbol, store))
         tell("seed 1: too slow")
         yield "server", "seed 2: clk 126.0 of 125 MHz"
         yield "client", "seed 1: clk 130.0 of 125 MHz"
@@ -34,7 +34,7 @@ def test_nodes_are_told_as_they_are_built_and_attempts_on_the_other_stream(lab, 
         "seed 1: too slow\n",
     )
     ((board, *how),) = built
-    assert board is ECPIX5 and how == [(), False, "", (), 4]
+    assert board is ECPIX5 and how == [(), False, "", (), 4, None]
 
 
 def test_one_json_object(lab, built):
@@ -56,9 +56,10 @@ def test_options_say_what_is_built(lab, built):
         lab("board", "ecpix5", *options, "--seed", 5, "--seed", 0, "--samples-per-symbol", 2)[0]
         == 0
     )
-    assert built[0][1:] == (("client", "server"), True, "usb", (5, 0), 2)
+    assert built[0][1:] == (("client", "server"), True, "usb", (5, 0), 2, None)
+    assert lab("board", "ecpix5", "--store", 8192)[0] == 0 and built[1][-1] == 8192
     code, _, err = lab("board", "ecpix5", "--role", "judge")
-    assert code == 2 and "'judge' is not one of 'server', 'client'" in err and len(built) == 1
+    assert code == 2 and "'judge' is not one of 'server', 'client'" in err and len(built) == 2
 
 
 @pytest.mark.parametrize("error", [RuntimeError, ModuleNotFoundError])

@@ -94,12 +94,13 @@ def test_the_phase_lock_is_closed_to_the_bit(part, image):
     xi, _ = directions(image)
     client = loop.play(0, xi[0], loop.records(20), np.random.default_rng(1)).client
     phases = client.received.phases
-    codes, _ = phase_lock.model(settings.client, settings.lock, phases.angle, phases.bad)
+    codes, locked = phase_lock.model(settings.client, settings.lock, phases.angle, phases.bad)
     lag = 3
     first = len(client.codes) - len(codes)
     np.testing.assert_array_equal(client.codes[first + lag :], codes[:-lag])
     assert not client.codes[: first + lag].any()
-    assert client.locked
+    # The pilots' own noise leaves the window of 10° now and then.
+    assert locked.mean() > 0.5 and client.locked == locked[-1]
 
 
 def test_the_client_comes_to_its_timing_without_having_found_it_on_the_way(
