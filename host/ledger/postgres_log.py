@@ -453,8 +453,7 @@ class PostgresLog(EventLog):
             yield
         except (sa.exc.SQLAlchemyError, psycopg.Error) as error:
             self._broken = True
-            said = str(getattr(error, "orig", None) or error).strip().splitlines()
-            raise RangeError(f"ledger {self.path}: {said[0] if said else error}") from None
+            raise RangeError(f"ledger {self.path}: {_said(error)}") from None
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
@@ -597,10 +596,15 @@ def upgrade_database(address: str) -> None:
                 raise RangeError(f"ledger {path} is not found; allowed: a database with one")
             upgrade(connection)
     except sa.exc.SQLAlchemyError as error:
-        said = str(getattr(error, "orig", None) or error).strip().splitlines()
-        raise RangeError(f"ledger {path} cannot be upgraded: {said[0]}") from None
+        raise RangeError(f"ledger {path} cannot be upgraded: {_said(error)}") from None
     finally:
         engine.dispose()
+
+
+def _said(error: Exception) -> str:
+    """Return the first line of what the database said of an error."""
+    lines = str(getattr(error, "orig", None) or error).strip().splitlines()
+    return lines[0] if lines else str(error)
 
 
 def split_address(address: str) -> tuple[sa.URL, Path]:

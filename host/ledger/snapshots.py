@@ -68,13 +68,13 @@ def dump(accounts: Accounts) -> bytes:
 
 
 def write(
-    log: EventLog, head: Head, dumped: bytes, pause: Callable[[], None] | None = None
+    log: EventLog, head: Head, dumped: bytes, pause: Callable[[], None] = lambda: None
 ) -> None:
     """Make a snapshot of a log: the accounts that `dump` dumped when it had a head.
 
     pause: As for `EventLog.save`.
     """
-    log.save(zlib.compress(dumped, 1), version(), head, pause or (lambda: None))
+    log.save(zlib.compress(dumped, 1), version(), head, pause)
 
 
 def _load(state: bytes) -> Accounts:

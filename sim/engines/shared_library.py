@@ -103,7 +103,7 @@ class Library:
         }
         if path is None:
             verilator.builds()  # refuses a folder before the seconds that writing Verilog takes
-        self.path = path or _compile(name, _sources(component, primitive), training)
+        self.path = path or _compile(name, _sources(component, ports, primitive), training)
         self._calls = ctypes.CDLL(str(self.path))
         self._calls.create.restype = ctypes.c_void_p
         self._calls.destroy.argtypes = (ctypes.c_void_p,)
@@ -390,9 +390,8 @@ def _join(parts: list[Any], empty: Any) -> Any:
     return joined
 
 
-def _sources(component: wiring.Component, primitive: Primitive) -> dict[str, str]:
+def _sources(component: wiring.Component, ports: Ports, primitive: Primitive) -> dict[str, str]:
     """What a design is compiled from: its text, that around it, and the cells that it has."""
-    ports = Ports.of(component)
     design = emit(component, "dut", primitive)
     return {
         "generated_dut.v": clocked(design),
