@@ -94,7 +94,7 @@ if TYPE_CHECKING:
     type=float,
     show_default="what the server grants, up to 2 + √2",
     help="Largest power gain to amplify any layer with. Without it, a server that grants more than "
-    "2 + √2 is refused (above 1).",
+    "2 + √2 is refused (above 1, at most 10⁶).",
 )
 @client_optics_options
 @click.option(
@@ -190,6 +190,7 @@ def ask(
     from shotveil.host.parties.routing import RoutedParties, routes
     from shotveil.host.parties.rpc import RemoteClientPort, RemoteModel
     from shotveil.host.run.samples import load_samples
+    from shotveil.models.link.amplifier import require_gain
     from shotveil.models.link.light import one_or_each
     from shotveil.models.networks.network import load_client_part
     from shotveil.models.networks.tasks import Task
@@ -197,7 +198,7 @@ def ask(
     without = "link", "batch", "check_rate", "max_gain", *receiver
     require_node_options(context, device, calibration, without)
     if max_gain is not None:
-        require("max gain", max_gain, above=1)
+        require_gain(max_gain, "max gain")
     if max_image_bits is not None:
         require("max image bits", max_image_bits, at_least=0)
     if data_budget is not None and ledger is None:

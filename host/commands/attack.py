@@ -41,7 +41,10 @@ if TYPE_CHECKING:
     help="Strength of the attack; what it means and its range depend on the attack (any number).",
 )
 @click.option(
-    "--gain", type=float, default=1.3, help="Power gain that the client is granted (above 1)."
+    "--gain",
+    type=float,
+    default=1.3,
+    help="Power gain that the client is granted (above 1, at most 10⁶).",
 )
 @photons_option
 @f2_option

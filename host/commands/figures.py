@@ -34,7 +34,7 @@ from shotveil.models.common.checks import require
     "--gain",
     type=float,
     default=1.3,
-    help="Power gain of the client's amplifier in the figures of leakage (above 1).",
+    help="Power gain of the client's amplifier in the figures of leakage (above 1, at most 10⁶).",
 )
 @click.option(
     "--photons",
@@ -67,10 +67,10 @@ def figures(
     from shotveil.host.run.curves import calibrated_curve
     from shotveil.host.run.run import classified
     from shotveil.host.run.samples import load_samples
-    from shotveil.models.link.amplifier import LARGEST_GAIN
+    from shotveil.models.link.amplifier import require_gain
     from shotveil.models.networks.network import load_network
 
-    require("gain", gain, above=1, at_most=LARGEST_GAIN)
+    require_gain(gain)
     require("photons", photons, above=0)
     samples = load_samples(data, "test").first(images)
     chosen = [load_network(name) for name in network]

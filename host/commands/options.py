@@ -286,7 +286,7 @@ gain_option = click.option(
     type=PER_LAYER,
     required=True,
     help="Power gain of the client's amplifier, for all layers, or one for each with commas "
-    "between (above 1).",
+    "between (above 1, at most 10⁶).",
 )
 photons_option = click.option(
     "--photons",

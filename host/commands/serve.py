@@ -138,7 +138,7 @@ DEMO_BUDGET = 8.0  # bits per weight; no weight of the demo's networks holds mor
     type=PER_LAYER,
     show_default="that of 0.05 bit per weight and 0.01 bit per pixel",
     help="Power gain that clients are granted, for all layers, or one for each with commas between "
-    "(above 1).",
+    "(above 1, at most 10⁶).",
 )
 @photons_option
 @f2_option

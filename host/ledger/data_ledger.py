@@ -24,9 +24,9 @@ from shotveil.host.leakage.catalogue import DATA_BOUND, DATA_BOUNDS, data_bound
 from shotveil.host.leakage.data import bits_of_vector
 from shotveil.host.ledger.event_log import EventLog
 from shotveil.models.common.checks import RangeError, require
+from shotveil.models.link.amplifier import noise_quantum, require_gain
 from shotveil.models.link.encoding import modes_of
 from shotveil.models.link.light import one_or_each
-from shotveil.models.link.optics import noise_quantum
 
 _Rows = dict[tuple[int, int], tuple[float, float, int]]
 
@@ -99,7 +99,7 @@ class DataLedger:
         Raises `DataBudgetExhausted`, and charges nothing, if any image would exceed the budget, and
         `RangeError` for another gain or number of photons.
         """
-        require("gain", gain, above=1)
+        require_gain(gain)
         returned = [0.0] * len(rows) if coherent is None else [float(c) for c in coherent]
         require("coherent photons", returned, at_least=0)
         with self._lock:

@@ -21,6 +21,7 @@ from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.files import write_atomically
 from shotveil.models.common.foreign import ForeignFile, shown
 from shotveil.models.drive.spec import Arm
+from shotveil.models.link.amplifier import require_gain
 from shotveil.models.node.spec import QUADRATURES
 
 HOW = "allowed: a file that a calibration wrote; for simulated nodes, `shotveil lab light` does"
@@ -141,7 +142,7 @@ class ClientCalibration(_Party):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require("gain", self.gain, above=1)
+        require_gain(self.gain)
 
 
 def _pair(values: Sequence[int]) -> tuple[int, int]:

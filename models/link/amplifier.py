@@ -18,6 +18,12 @@ if TYPE_CHECKING:  # command-line options are made from settings, and help is no
 # Far beyond any amplifier, and below where the square of a gain overflows a float.
 LARGEST_GAIN = 1e6
 
+
+def require_gain(gain: object, name: str = "gain") -> None:
+    """Raise `RangeError` unless a power gain, or each of many, is one that a link can have."""
+    require(name, gain, above=1, at_most=LARGEST_GAIN)
+
+
 Gain = TypeVar("Gain", float, "NDArray[np.float64]")  # one gain, or many at once
 
 
@@ -28,7 +34,7 @@ def noise_quantum(gain: Gain) -> Gain:
     noise of variance g·|ξ_k|², which averages to g/N over N modes. Raises `RangeError` unless every
     gain is above 1 and at most `LARGEST_GAIN`.
     """
-    require("gain", gain, above=1, at_most=LARGEST_GAIN)
+    require_gain(gain)
     return 2 * (gain - 1) / gain
 
 
@@ -41,7 +47,7 @@ def inference_noise(gain: Gain, efficiency: float = 1.0, electronic_noise: float
     `LARGEST_GAIN`, and the detector is possible. Source: PRX 15, 041056; docs/physics.md derives
     the detector's terms.
     """
-    require("gain", gain, above=1, at_most=LARGEST_GAIN)
+    require_gain(gain)
     detector = Detector(efficiency, electronic_noise)
     amplifier = (2 * gain**2 - 3 * gain + 2) / gain
     return (amplifier + detector.added_noise) / (gain - 1)

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shotveil.models.common.checks import require
-from shotveil.models.link.optics import noise_quantum
+from shotveil.models.link.amplifier import noise_quantum, require_gain
 from shotveil.models.signal.frame import FrameLayout, Slot
 from shotveil.models.waveform.mesh import Mesh
 from shotveil.models.waveform.noise import Normals
@@ -53,7 +53,7 @@ class ClientOptics:
         vacuum: bool = True,
         loss_imbalance: float = 0.0,
     ) -> None:
-        require("gain", gain, above=1)
+        require_gain(gain)
         require("mode", mode, at_least=0, below=layout.row, integer=True)
         self._pulses, self._gain, self._vacuum = pulses, gain, vacuum
         slots = layout.slots()

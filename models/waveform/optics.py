@@ -27,6 +27,7 @@ from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.fixedpoint import to_float
 from shotveil.models.digitiser.spec import DigitiserSpec
 from shotveil.models.drive.spec import Arm, DriveSpec
+from shotveil.models.link.amplifier import require_gain
 from shotveil.models.signal.frame import FrameLayout
 from shotveil.models.waveform.client import ClientOptics
 from shotveil.models.waveform.delay import Delay
@@ -79,7 +80,7 @@ class OpticsSetup:
     vacuum: bool = True
 
     def __post_init__(self) -> None:
-        require("gain", self.gain, above=1)
+        require_gain(self.gain)
         require("amplitude", self.amplitude, at_least=0)
         require("step", self.step, above=0)
         require("settle", self.settle, at_least=1, at_most=1000, integer=True)

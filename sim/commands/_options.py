@@ -48,7 +48,10 @@ def impairments_option(default: str) -> Callable[[Callable[..., Any]], Callable[
 
 
 gain_option = click.option(
-    "--gain", type=float, default=1.3, help="Power gain of the client's amplifier (above 1)."
+    "--gain",
+    type=float,
+    default=1.3,
+    help="Power gain of the client's amplifier (above 1, at most 10⁶).",
 )
 f2_option = click.option(
     "--f2",
@@ -65,12 +68,17 @@ samples_option = click.option(
     "(any of 2 and 4).",
 )
 
+# `LARGEST_STORE` and the row buffer of `models/node/spec.py`, which loads NumPy; a test holds them
+# together.
+MOST_STORED = 1 << 20
+STORE_RANGE = f"(from 0 to {MOST_STORED}, a multiple of 4096)"
+
 store_option = click.option(
     "--store",
     type=int,
-    default=1 << 20,
+    default=MOST_STORED,
     help="Number of row symbols that stay at the server's node; rows that do not fit are sent each "
-    "time, all of them with 0 (from 0 to 1048576, a multiple of 4096).",
+    f"time, all of them with 0 {STORE_RANGE}.",
 )
 
 

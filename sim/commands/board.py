@@ -10,7 +10,7 @@ import click
 from shotveil.host.commands.options import OneOf, json_option
 from shotveil.host.commands.output import Failed, print_json
 from shotveil.host.extras import needs
-from shotveil.sim.commands._options import samples_option
+from shotveil.sim.commands._options import STORE_RANGE, samples_option
 
 if TYPE_CHECKING:
     from shotveil.models.node.spec import Role
@@ -65,7 +65,7 @@ def links() -> Iterable[str]:
     type=int,
     show_default="what the board has memory for",
     help="Number of row symbols that the server's node keeps; with 0 all rows are sent to it each "
-    "time (from 0 to 1048576, a multiple of 4096).",
+    f"time {STORE_RANGE}.",
 )
 @samples_option
 @json_option

@@ -20,6 +20,7 @@ from shotveil.models.common.checks import require
 from shotveil.models.common.fixedpoint import IntArray, to_float
 from shotveil.models.drive.spec import Arm
 from shotveil.models.host_link.endpoint import EndpointModel
+from shotveil.models.link.amplifier import require_gain
 from shotveil.models.node.ports import ReadPort, write_ports
 from shotveil.models.node.register import Access
 from shotveil.models.node.register_map import register_map
@@ -58,7 +59,7 @@ class Table:
     samples_per_symbol: int = 4
 
     def __post_init__(self) -> None:
-        require("gain", self.gain, above=1)
+        require_gain(self.gain)
         require("full scale", self.full_scale, above=0)
         require("seed", self.seed, at_least=0, integer=True)
 

@@ -5,7 +5,7 @@ import pytest
 from scipy.optimize import minimize_scalar
 
 from shotveil.models.common.checks import RangeError
-from shotveil.models.link.amplifier import inference_noise, noise_quantum
+from shotveil.models.link.amplifier import inference_noise, noise_quantum, require_gain
 
 
 @pytest.mark.parametrize("gain, noise", [(1.3, 3.79487), (2, 2), (2 + math.sqrt(2), 1.82843)])
@@ -36,3 +36,9 @@ def test_arrays_and_ranges(function):
     for gain in (1, 0.5, np.array([2.0, 1.0])):
         with pytest.raises(RangeError, match=r"is outside \(1, 1e\+06\]"):
             function(gain)
+
+
+def test_a_gain_is_named_as_its_place_calls_it():
+    require_gain([1.3, 1e6])
+    with pytest.raises(RangeError, match=r"^max gain = 1e\+300 is outside \(1, 1e\+06\]$"):
+        require_gain(1e300, "max gain")

@@ -55,7 +55,8 @@ def test_options_of_names(make, name, names):
 @pytest.mark.parametrize(
     ("option", "name", "default", "says"),
     [
-        (options.gain_option, "gain", 1.3, "Power gain of the client's amplifier (above 1)."),
+        (options.gain_option, "gain", 1.3, "Power gain of the client's amplifier (above "
+         "1, at most 10⁶)."),
         (options.f2_option, "f2", 2.4, "Optical signal-to-noise scale F² as it arrives at the "
          "client (above 0)."),
     ],
