@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,10 @@ OPTIONS = ("--cc", "--exe", "--build", "-O3", "--x-assign", "fast", "--x-initial
 # GCC records a profile and arranges the code by it. This helps because a design is one long stretch
 # of code that is executed in every clock and does not fit a processor's first-level cache.
 TRAINED = ("-fprofile-generate -fprofile-update=single", "-fprofile-use -Wno-missing-profile")
+
+# Without a profile the code is as fast from one file at -O1 as from several at -O3, within 3 %, and
+# compiled in two thirds of the time.
+UNTRAINED = ("--output-split", "0", "-CFLAGS", "-O1")
 
 # The fields through which C++ and Python exchange the state of a stream.
 STREAM = (
@@ -411,7 +415,7 @@ def _compile(name: str, sources: Mapping[str, str], training: Training | None) -
     control = verilator.waivers()
     versions = f"{command} {verilator.version(str(command))}"
     trained = training is not None and _profiles()
-    parts = (*OPTIONS, versions, control, *(TRAINED if trained else ()), *sources.keys(),
+    parts = (*OPTIONS, versions, control, *(TRAINED if trained else UNTRAINED), *sources.keys(),
              *sources.values())  # fmt: skip
     path = verilator.builds() / f"library-{name}-{verilator.digest(*parts)}.so"
     with waiting(f"Verilator to build {name}"), verilator.alone(path):
@@ -433,12 +437,12 @@ def _build(path: Path, texts: Mapping[str, str], versions: str, training: Traini
         runtime = verilator.builds() / f"runtime-shared-{verilator.digest(versions)}"
         fresh = objects / "dut.so"
 
-        def build(flag: str = "") -> None:
+        def build(flag: str = "", more: Sequence[str] = ()) -> None:
             old = verilator.fetch_runtime(runtime, objects)
             make = [option for file in old for option in ("-MAKEFLAGS", f"-o {file}")]
             done = subprocess.run(
                 [str(command), *OPTIONS, *make, "-CFLAGS", f"-fPIC -fvisibility=hidden {flag}",
-                 "-LDFLAGS", f"-shared {flag}", "-Mdir", "objects", "-o", "dut.so",
+                 "-LDFLAGS", f"-shared {flag}", "-Mdir", "objects", "-o", "dut.so", *more,
                  *(str(folder / file) for file in texts)],
                 cwd=folder, env={**os.environ, **extra},
                 capture_output=True, text=True, errors="replace",
@@ -452,7 +456,7 @@ def _build(path: Path, texts: Mapping[str, str], versions: str, training: Traini
             verilator.refuse_warnings(log)
 
         if training is None:
-            build()
+            build(more=UNTRAINED)
             verilator.keep_runtime(runtime, objects)
         else:
             watched, informed = TRAINED
