@@ -22,6 +22,10 @@ EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
             "points = 42 if zoom == 0 else 13",
         ): _SEARCH,
         (
+            "around = 1.5 * width / (points - 1)",
+            "around = 1.5 * width / (points + 1)",
+        ): _SEARCH,
+        (
             "around = 1.3 * width / (points - 1)",
             "around = 2.3 * width / (points - 1)",
         ): _SEARCH,
@@ -36,9 +40,27 @@ EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
     },
     "host/leakage/spectrum.py": {
         (
+            "loss = np.append(0.0, np.geomspace(min(1e-2 * lost, 1e-2), 1.0, 24)) "
+            "if lost else np.zeros(1)",
+            "loss = np.append(0.0, np.geomspace(min(1e-2 * lost, 1.01), 1.0, 24)) "
+            "if lost else np.zeros(1)",
+        ): _SEARCH,
+        (
+            "loss = np.append(0.0, np.geomspace(min(1e-2 * lost, 1e-2), 1.0, 24)) "
+            "if lost else np.zeros(1)",
+            "loss = np.append(0.0, np.geomspace(min(1e-2 * lost, 1e-2), 2.0, 24)) "
+            "if lost else np.zeros(1)",
+        ): _SEARCH,
+        (
             "power = power[power > _FAINTEST * power.max()]",
             "power = power[power >= _FAINTEST * power.max()]",
         ): _LIMIT,
+    },
+    "host/ledger/budget.py": {
+        (
+            "if left <= 0 or not self._in_flight():",
+            "if left < 0 or not self._in_flight():",
+        ): "with no time left it waits for none, and is refused when it looks again",
     },
     "host/verification/confidence.py": {
         (

@@ -89,7 +89,7 @@ def test_nothing_is_lent_where_nothing_may_be_spent():
 
 @pytest.mark.parametrize(
     "arguments", [(-1.0, 1.0, 1.0, 0.1), (1.0, -1.0, 1.0, 0.1), (1.0, 1.0, 1.1, 0.1),
-                  (1.0, 1.0, 1.0, -0.1)]
+                  (1.0, 1.0, -0.1, 0.1), (1.0, 1.0, 1.0, -0.1)]
 )  # fmt: skip
 def test_bad_input_is_refused(arguments):
     with pytest.raises(RangeError):

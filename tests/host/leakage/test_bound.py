@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from shotveil.host.leakage.bound import data_bound, half_log2_1p, weight_bound
+from shotveil.host.leakage.bound import (
+    data_bound,
+    half_log2_1p,
+    spectrum_bound,
+    weight_bound,
+)
 from shotveil.models.common.checks import RangeError
 
 WORDS = {"label": "somebody", "covers": "Somebody.", "order": 1}
@@ -46,6 +51,7 @@ def test_arguments_reach_the_formula_in_their_order():
         ((0, 1.5, 1), "rows = 1.5 is outside the integers"),
         ((0, 1, 0), r"modes = 0 is outside the integers in \[1, ∞\)"),
         ((0, 1, 1.5), "modes = 1.5 is outside the integers"),
+        ((0, 1, 1, -1), r"coherent photons = -1 is outside \[0, ∞\)"),
     ],
 )
 def test_a_data_bound_refuses(arguments, message):
@@ -69,6 +75,48 @@ def test_a_weight_bound_refuses(arguments, message):
     assert proved(0, 0, 0, 0) == 0 and proved(0, 0, 1, 0) == 100
     with pytest.raises(RangeError, match=message):
         proved(*arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ((0, 1, 0, 1, 0), r"lit share = 0 is outside \(0, 1\]"),
+        ((1.5, 1, 0, 1, 0), r"lit share = 1.5 is outside \(0, 1\]"),
+        ((1, 1, -1, 1, 0), r"modulation_variance = -1 is outside \[0, ∞\)"),
+        ((1, 1, 0, 1, -1), r"excess_noise = -1 is outside \[0, ∞\)"),
+        ((1, 0.5, 0, 1, 0), "inferences = 0.5 is outside the integers"),
+    ],
+)
+def test_light_in_a_share_of_the_modes_is_refused_alike(arguments, message):
+    # All light and all noise are in a quarter of the modes, whose mean is a quarter of theirs.
+    assert proved.over_lit(0.25, 3, 0.5, 1, 0.1) == (3 * 0.5 / 0.25 + 100 + 1000 * 0.1 / 0.25) / 4
+    assert proved.over_lit(1, 0, 0, 0, 0) == 0
+    with pytest.raises(RangeError, match=message):
+        proved.over_lit(*arguments)
+
+
+@spectrum_bound(theorem=True, **WORDS)
+def shaped(spectrum, inferences, modulation_variance, transmittance, excess_noise):
+    return len(spectrum) + proved.function(
+        inferences, modulation_variance, transmittance, excess_noise
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ((-1, 0, 0, 0), r"inferences = -1 is outside the integers in \[0, ∞\)"),
+        ((0.5, 0, 0, 0), "inferences = 0.5 is outside the integers"),
+        ((0, -1, 0, 0), r"modulation_variance = -1 is outside \[0, ∞\)"),
+        ((0, 0, -0.1, 0), r"transmittance = -0.1 is outside \[0, 1\]"),
+        ((0, 0, 1.1, 0), r"transmittance = 1.1 is outside \[0, 1\]"),
+        ((0, 0, 0, -1), r"excess_noise = -1 is outside \[0, ∞\)"),
+    ],
+)
+def test_a_bound_of_a_spectrum_refuses(arguments, message):
+    assert shaped("abc", 0, 0, 0, 0) == 3 and shaped("abc", 2, 5, 1, 0) == 113
+    with pytest.raises(RangeError, match=message):
+        shaped("abc", *arguments)
 
 
 def test_half_a_logarithm():

@@ -53,10 +53,12 @@ def test_refuses(arguments):
         layer_leakage(LINK, *arguments)
 
 
-@pytest.mark.parametrize("place, name", [(0, "rows"), (1, "columns"), (2, "inferences")])
+@pytest.mark.parametrize(
+    "place, name", [(0, "rows"), (1, "columns"), (2, "inferences"), (3, "patches")]
+)
 @pytest.mark.parametrize("value", [0, -1, 1.5])
 def test_what_is_refused_is_named(place, name, value):
-    arguments = [7, 9, 2]
+    arguments = [7, 9, 2, 1]
     arguments[place] = value
     with pytest.raises(RangeError, match=f"^{name} = {value}"):
         layer_leakage(LINK, *arguments)

@@ -79,11 +79,12 @@ def test_it_grows_with_light_and_noise_and_falls_with_transmittance():
 
 
 def test_what_is_out_of_range_is_refused():
-    for wrong in ((-1, 1, 0.1), (1, 1.1, 0.1), (1, 1, -0.1)):
+    for wrong in ((-1, 1, 0.1), (1, -0.1, 0.1), (1, 1.1, 0.1), (1, 1, -0.1)):
         with pytest.raises(RangeError):
             majorant_per_mode(*wrong)
-    with pytest.raises(RangeError):
-        majorant_after(1.5, 1, 1, 0.1)
+    for wrong in (1.5, 1), (-1, -1), (1, -1):
+        with pytest.raises(RangeError):
+            majorant_after(*wrong, 1, 0.1)
 
 
 def test_the_table_is_what_its_maker_makes(tmp_path, monkeypatch):

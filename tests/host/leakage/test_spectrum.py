@@ -25,6 +25,14 @@ def test_a_spectrum_is_that_of_the_second_moments_of_complex_modes():
     assert few.share[few.energy > 0].sum() == pytest.approx(2 / 6)
 
 
+def test_components_are_told_apart_by_energy_as_finely_as_there_are_kinds():
+    amplitude = np.sqrt(np.geomspace(1, 1e-5, 40))  # one component in the middle of each kind
+    found = spectrum_of(np.kron(np.diag(amplitude), np.eye(2)))
+    wanted = amplitude**2 * 40 / (amplitude @ amplitude)
+    assert np.sort(found.energy)[1:] == pytest.approx(np.sort(wanted), rel=1e-6)
+    assert found.share[found.energy > 0] == pytest.approx(1 / 40)
+
+
 def test_the_basis_and_the_order_of_columns_do_not_matter():
     rng = np.random.default_rng(2)
     weights = rng.normal(size=(40, 16)) * np.geomspace(1, 9, 16)

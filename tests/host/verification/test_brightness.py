@@ -64,5 +64,6 @@ def test_each_layer_has_its_own_light():
     rng = np.random.default_rng(5)
     assert one.add(*layer(rng, 6.0, 1.3), 0) == one.add(*layer(rng, 60.0, 2.0), 1) == ""
     assert one.ratio == pytest.approx(1, abs=0.2)
-    with pytest.raises(RangeError, match="false alarm probability = 1"):
-        check(level=1.0)
+    for level in (0, 1):
+        with pytest.raises(RangeError, match=f"false alarm probability = {level}"):
+            check(level=level)

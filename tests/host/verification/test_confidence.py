@@ -81,11 +81,19 @@ def test_where_there_is_no_light_nothing_is_known():
 
 
 @pytest.mark.parametrize(
-    "modes, variance, delta", [(0, 1.0, 0.1), (5, 0.0, 0.1), (5, 1.0, 0.0), (5, 1.0, 1.0)]
+    "modes, variance, delta",
+    [(0, 1.0, 0.1), (1.5, 1.0, 0.1), (5, 0.0, 0.1), (5, 1.0, 0.0), (5, 1.0, 1.0)],
 )
 def test_values_out_of_range_are_refused(modes, variance, delta):
     with pytest.raises(RangeError):
         channel_at_any_time(SymbolStatistics(5, 1.0, 1.0, 2.0), Detector(), modes, variance, delta)
+
+
+def test_a_row_may_be_a_single_mode():
+    found = channel_at_any_time(
+        SymbolStatistics(10**6, 1.2e7, 1.2e7, 1.3e7), Detector(), 1, 12.0, 0.1
+    )
+    assert 0.9 < found.transmittance < 1 and 0 < found.excess_noise < 0.1
 
 
 def test_the_worse_of_two_is_worse_in_each():

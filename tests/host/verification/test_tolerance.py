@@ -6,6 +6,7 @@ import pytest
 from shotveil.host.leakage.certificate import ChannelEstimate
 from shotveil.host.verification.estimation import Calibration
 from shotveil.host.verification.tolerance import tolerated
+from shotveil.models.common.checks import RangeError
 
 
 def test_a_calibration_of_few_symbols_tolerates_more():
@@ -19,3 +20,10 @@ def test_a_calibration_of_few_symbols_tolerates_more():
         error = 4.8916 * np.sqrt(2 / count)
         assert channel.excess_noise == pytest.approx(0.02 + error * 1.03 / 0.45, rel=1e-3)
         assert channel.transmittance == pytest.approx(0.96 * (1 - error * np.hypot(1.03, 0.03)))
+
+
+@pytest.mark.parametrize("probability", [0, 1, 1.5])
+def test_what_is_no_probability_is_refused(probability):
+    calibration = Calibration(1.03, 0.03, 1000, 1000, (1, 1), 2, 0.9)
+    with pytest.raises(RangeError, match=f"false_alarm_probability = {probability} is outside"):
+        tolerated(ChannelEstimate(0.96, 0.02), calibration, probability)

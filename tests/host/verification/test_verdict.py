@@ -173,6 +173,7 @@ def test_signs_are_reported_and_the_leakage_rule_applies():
         ({"modulation_variance": -1}, "modulation_variance = -1"),
         ({"inferences": 0.5}, r"inferences = 0\.5"),
         ({"failure_probability": 0}, "failure_probability = 0"),
+        ({"false_alarm_probability": 0}, "false_alarm_probability = 0"),
         ({"false_alarm_probability": 1}, "false_alarm_probability = 1"),
         ({"statistics": SymbolStatistics(1, 1, 1, 1)}, "count of verified symbols = 1"),
         ({"statistics": SymbolStatistics(9, np.ones(2), 1, 1)}, "statistics hold an array"),
