@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = ("models", "gateware", "host", "sim")
 PASSED, FAILED, INTERRUPTED = 0, 1, 2  # exit codes of pytest
 PATIENCE = 1800.0  # seconds after which tests of a mutation count as failed: it made them wait
+OF_ONE = 200  # seconds for one test; without a mutation each takes far less, or they are not tried
 # Builds of Verilog take most of the time, and play the same cases as Amaranth's simulator.
 QUICK = "not verilog and not shared_library and not empty and not bench"
 
@@ -202,7 +203,8 @@ def tried(mutation: Mutation | None, tests: Path, root: Path = ROOT) -> Mutation
     with tempfile.TemporaryDirectory() as name:
         planted(mutation, Path(name), root)
         command = [sys.executable, "-m", "pytest", "-q", "-x", "-n0", "-p", "no:randomly",
-                   "-p", "no:cacheprovider", "-k", QUICK, str(tests)]  # fmt: skip
+                   "-p", "no:cacheprovider", "--timeout", str(OF_ONE), "-k", QUICK,
+                   str(tests)]  # fmt: skip
         with waiting(f"the tests in {tests}"):
             try:
                 done = subprocess.run(

@@ -271,7 +271,7 @@ NODE = "--keys keys --name alice --device model:client --calibration node.json"
         ("--keys none", "client = ''; allowed: 1 to 32 letters"),
         ("--keys keys --name a/b", "client = 'a/b'"),
         ("--keys keys --name alice --data-budget 1", "--data-budget is given without --ledger"),
-        ("--keys keys --name alice --max-gain 1", "max gain = 1 is outside (1, ∞)"),
+        ("--keys keys --name alice --max-gain 1", "max gain = 1 is outside (1, 1e+06]"),
         ("--keys keys --name alice --images 0", "images = 0 is outside [1, 10000]"),
         ("--keys keys --name alice --images 10001", "images = 10001 is outside [1, 10000]"),
         ("--keys keys --name alice --ledger a.db --data-budget -1", "data budget = -1"),

@@ -99,6 +99,18 @@ def test_what_is_no_good_request_is_refused(owner, alice, tmp_path):
         sign_request(owner, alice / "client-alice.csr", "alice", alice / "client-alice.pem")
 
 
+@pytest.mark.parametrize("days", [0, 3651, 1.5])
+def test_a_certificate_lasts_from_a_day_to_ten_years(owner, alice, tmp_path, days):
+    request = alice / "client-alice.csr"
+    with pytest.raises(RangeError, match=rf"days = {days} is outside the integers in \[1, 3650\]"):
+        sign_request(owner, request, "alice", tmp_path / "no.pem", days)
+    assert not (tmp_path / "no.pem").exists()
+    for good in (1, 3650):
+        out = sign_request(owner, request, "alice", tmp_path / f"{good}.pem", good)
+        made = x509.load_pem_x509_certificate(out.read_bytes())
+        assert (made.not_valid_after_utc - made.not_valid_before_utc).days == good
+
+
 def test_a_list_is_read_anew_and_only_if_it_is_the_authoritys(owner, alice, tmp_path):
     certificate = (alice / "client-alice.pem").read_bytes()
     other = (owner / "client-bob.pem").read_bytes()

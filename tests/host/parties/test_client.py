@@ -353,9 +353,10 @@ def test_what_does_not_fit_is_refused_before_any_light():
     for batch in (0, 1025, 2.5):
         with pytest.raises(RangeError, match="batch"):
             asked.classify(IMAGES, batch)
-    for name, bad in (("check_rate", -0.1), ("check_rate", 1.1), ("in_flight", 0)):
-        with pytest.raises(RangeError):
-            client(World(), **{name: bad})
+    for name, bad in {"check_rate": (-0.1, 1.1), "in_flight": (0, 1.5)}.items():
+        for value in bad:
+            with pytest.raises(RangeError):
+                client(World(), **{name: value})
     client(World(), check_rate=1.0, in_flight=1)
     assert not world.settings and not world.requests
 

@@ -6,6 +6,7 @@ import os
 
 import grpc
 import pytest
+from cryptography import x509
 
 from shotveil.host.parties import rpc
 from shotveil.host.parties.keys import CLIENT, LINK, SERVER, _issue, make_keys, read_keys, role_name
@@ -64,6 +65,24 @@ def test_files_are_private_complete_and_never_overwritten(tmp_path):
 def test_names_are_words(tmp_path, name):
     with pytest.raises(RangeError, match="client = "):
         make_keys(tmp_path / "keys", [name])
+
+
+def lifetime(path):
+    """Days for which a certificate is valid."""
+    certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    return (certificate.not_valid_after_utc - certificate.not_valid_before_utc).days
+
+
+def test_keys_last_from_a_day_to_ten_years(tmp_path):
+    for days in (0, 3651, 1.5):
+        with pytest.raises(RangeError, match=rf"days = {days} is outside .* \[1, 3650\]"):
+            make_keys(tmp_path / "none", ["alice"], days)
+    assert not (tmp_path / "none").exists()
+    for days in (1, 3650):
+        made = make_keys(tmp_path / str(days), ["alice"], days)
+        by_name = {path.name: lifetime(path) for path in made}
+        assert by_name["client-alice.pem"] == by_name["server.pem"] == days
+        assert by_name["authority.pem"] == 10 * days
 
 
 def test_missing_keys_name_the_command(tmp_path):
