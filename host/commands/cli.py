@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import metadata
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -172,6 +173,10 @@ def _machine_refuses(error: OSError) -> NoReturn:
         except OSError:
             _divert_output()
     place = f"{error.filename}: " if error.filename is not None else ""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        place = place or "the working folder was removed: "
     _end(BAD_INPUT, f"{place}{error.strerror or error}{DOCTOR}")
 
 

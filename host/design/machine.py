@@ -126,12 +126,16 @@ def _output(command: Sequence[str]) -> str:
 
 
 def _paths() -> Iterator[Finding]:
-    for what, path in (
-        ("environment", Path(sys.prefix)),
-        ("working folder", Path.cwd()),
-        ("temporary folder", Path(tempfile.gettempdir())),
+    for what, find, mend in (
+        ("environment", lambda: sys.prefix, ""),
+        ("working folder", os.getcwd, "change to a folder that is there"),
+        ("temporary folder", tempfile.gettempdir, "set TMPDIR to a folder that can be written"),
     ):
-        text = str(path)
+        try:
+            text = find()
+        except OSError as error:  # a folder that was removed under its shell, or a full disk
+            yield Finding(BAD, what, f"none: {error.strerror}", mend)
+            continue
         if any(letter.isspace() for letter in text):
             yield Finding(
                 NOTE,

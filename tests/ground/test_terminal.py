@@ -33,6 +33,17 @@ def undisturbed():
     return run(INFER)[1].split(b"of")[0].split()[-1]
 
 
+def test_a_working_folder_that_was_removed_is_named(tmp_path):
+    gone = f"mkdir '{tmp_path}/gone'; cd '{tmp_path}/gone'; rmdir '{tmp_path}/gone';"
+    assert undisturbed() in run(INFER, gone)[1]  # which needs none
+    code, _, err = run("ledger init a.db", gone)
+    assert code == 2 and "No such file or directory" in err
+    code, out, _ = run("doctor", gone)
+    assert code == 1 and b"BAD   working folder: none: No such file" in out
+    code, _, err = run("figures --out f", gone)
+    assert code == 2 and err.startswith("shotveil: ") and err.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     "environment",
     [

@@ -1,4 +1,7 @@
+import errno
+import os
 import socket
+import tempfile
 
 from shotveil.host.design.machine import BAD, OK, findings
 
@@ -21,3 +24,23 @@ def test_a_folder_without_keys_and_a_missing_ledger_are_named(tmp_path):
     found = states(keys=tmp_path, ledger=tmp_path / "none.db")
     assert found["keys"].state == found["ledger"].state == BAD
     assert "shotveil keys" in found["keys"].mend and "-wal" in found["ledger"].mend
+
+
+def test_folders_that_are_gone_are_findings_like_others(tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    monkeypatch.setattr(tempfile, "gettempdir", _no_space)
+    found = states()
+    assert found["environment"].state == OK
+    assert found["working folder"].state == BAD
+    assert "change to a folder" in found["working folder"].mend
+    assert found["temporary folder"] == (
+        BAD, "temporary folder", "none: No space left on device",
+        "set TMPDIR to a folder that can be written",
+    )  # fmt: skip
+
+
+def _no_space():
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
