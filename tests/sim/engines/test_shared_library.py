@@ -15,10 +15,12 @@ from shotveil.gateware.drive.chain import Drive
 from shotveil.models.common.checks import RangeError
 from shotveil.models.drive.spec import DriveSpec
 from shotveil.sim.cases.drive import chain_cases, stalled
+from shotveil.sim.engines import shared_library
 from shotveil.sim.engines.amaranth_bench import AmaranthBench
+from shotveil.sim.engines.compilers import _clangs, compiler
 from shotveil.sim.engines.equality import check
 from shotveil.sim.engines.run import ExtraOutput, Run, Timeout
-from shotveil.sim.engines.shared_library import Library, LibraryBench, _profiles
+from shotveil.sim.engines.shared_library import Library, LibraryBench
 from shotveil.sim.engines.verilator_bench import VerilatorBench
 
 SPEC = DriveSpec(row_capacity=512)
@@ -134,9 +136,13 @@ def repeat(path):
     return instance.step(500, {"i": samples}, ["o"])["o"]
 
 
-@pytest.mark.skipif(not _profiles(), reason="needs GCC, which counts what is executed")
-def test_a_trained_library_gives_the_same(monkeypatch, tmp_path):
+@pytest.mark.parametrize("command", ["g++", *_clangs()[:1]])
+def test_a_trained_library_gives_the_same(monkeypatch, tmp_path, command):
     monkeypatch.setenv("SHOTVEIL_CACHE", str(tmp_path))
+    monkeypatch.setattr(shared_library, "compiler", compiler.__wrapped__)
+    monkeypatch.setenv("CXX", command)
+    if not compiler.__wrapped__().trains:
+        pytest.skip(f"{command} cannot record what is executed")
     trained_on = []
 
     def train(path):
@@ -144,7 +150,8 @@ def test_a_trained_library_gives_the_same(monkeypatch, tmp_path):
         program = "import pathlib, runpy, sys; file, path = sys.argv[1:]; "
         program += "runpy.run_path(file)['repeat'](pathlib.Path(path))"
         subprocess.run([sys.executable, "-c", program, __file__, path], check=True)
-        assert list(path.parent.glob("*.gcda")), "nothing was counted"
+        counted = [*path.parent.glob("*.gcda"), *path.parent.glob("*.profraw")]
+        assert counted, "nothing was counted"
 
     plain = Library(Repeater(), "repeater")
     trained = Library(Repeater(), "repeater", training=train)
