@@ -45,6 +45,8 @@ def test_there_and_back_it_is_the_same_to_the_byte(file, database, tmp_path):
     receipt = Checkpoint.parse((tmp_path / "receipt").read_text())
     with open_log(database, writable=False) as log:
         require_part_of(log, receipt)
+        # The old place is closed for good, so all of the new one has to be on its disk.
+        assert log._query("SELECT max(last) FROM lasting") == [(head.sequence,)]
     with open_filter(database) as fleet:
         assert fleet.evidence("alice")
         fleet.set_budget(NETWORK.digest, 1.0, "declared")
