@@ -170,10 +170,10 @@ soak: .venv/.setup-test  ## the long floors: 500 kills, 10^5 malformed messages 
 soak-evidence: .venv/.setup-test  ## whole lives of 10^4 clients: who is noticed, who is refused, what is charged (half an hour)
 	SHOTVEIL_SOAK=1 $(BIN)/pytest -s -n0 --timeout 0 tests/host/verification/test_lives.py
 
-soak-ledger: .venv/.setup-test  ## a ledger of 10^6 events: start, memory, reserves (a quarter of an hour)
+soak-ledger: .venv/.setup-test  ## a ledger of 10^6 events: start, memory, reserves (two minutes)
 	SHOTVEIL_SOAK=1 $(BIN)/pytest -s -n0 --timeout 0 tests/host/ledger/test_age.py
 
-soak-kills: .venv/.setup-test  ## 100 kills of link, server and client, 100 cuts of the network; one hostile client of 50 (half an hour)
+soak-kills: .venv/.setup-test  ## 100 kills of link, server and client, 100 cuts of the network; one hostile client of 50 (20 minutes)
 	SHOTVEIL_SOAK=1 $(BIN)/pytest -s -n0 --timeout 0 tests/host/parties/test_kills.py tests/host/parties/test_hostile.py
 
 soak-fleet: .venv/.setup-test  ## the ledger of a fleet: 10^5 events moved there and back, then 8 servers x 50 clients with kills (minutes)
