@@ -62,6 +62,14 @@ EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
             "if left < 0 or not self._in_flight():",
         ): "with no time left it waits for none, and is refused when it looks again",
     },
+    "host/verification/assumptions.py": {
+        (
+            "_RISES = np.geomspace(1e-6, 1.0, 25)  "
+            "# relative rises of a slope that the test looks for",
+            "_RISES = np.geomspace(1e-6, 1.0, 26)  "
+            "# relative rises of a slope that the test looks for",
+        ): "the test may look for any rises; a mixture of more of them is as valid",
+    },
     "host/verification/confidence.py": {
         (
             "best_at = _FIRST * 4.0 ** (choice - 1)",

@@ -1,5 +1,6 @@
 """Addresses of ledgers: which store they mean, and what making one refuses."""
 
+import shutil
 import stat
 import sys
 
@@ -31,6 +32,25 @@ def test_a_file_needs_no_further_package(tmp_path, monkeypatch):
         assert type(log) is EventLog and log.head.sequence == 0
     with pytest.raises(RangeError, match="exists already"):
         make_ledger(path)
+
+
+def test_opening_makes_no_ledger_and_adopts_none(tmp_path):
+    for opening in (open_log, open_filter):
+        with pytest.raises(RangeError, match=r"none\.db"):
+            opening(tmp_path / "none.db")
+    assert not list(tmp_path.iterdir())
+    made = tmp_path / "a.db"
+    make_ledger(made)
+    with open_log(made) as log:
+        assert log.append("said", {}).sequence == 1  # it is opened for writing
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for path in (made, key_of(made)):
+        shutil.copy(path, elsewhere)
+    with pytest.raises(RangeError, match="adopt"):
+        open_log(elsewhere / "a.db")
+    with open_log(elsewhere / "a.db", adopt=True) as log:
+        assert log.head.sequence >= 1
 
 
 def test_a_database_needs_the_extra(monkeypatch):
