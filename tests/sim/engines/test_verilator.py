@@ -23,7 +23,7 @@ def slowly(monkeypatch, tmp_path):
         (folder / "finished").touch()
         made.append(folder)
 
-    def builds(path, texts, versions, training):
+    def builds(path, texts, versions, by, training):
         time.sleep(0.2)
         path.touch()
         made.append(path)
