@@ -233,7 +233,7 @@ def compiled(loop: Loop, trained: bool = False) -> Callable[[Loop], Player]:
     """Compile both nodes; return a function that makes players in any process of this machine.
 
     If they are `trained`, by the loop's first layer, compiling takes some minutes more, and an
-    image takes a sixth less time. The results are the same.
+    image takes a fifth less time. The results are the same.
     """
     paths = {
         spec: train(spec, functools.partial(_rehearse, loop, spec))
