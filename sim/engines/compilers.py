@@ -14,6 +14,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,7 +57,9 @@ class Compiler:
     def options(self) -> list[str]:
         """Options of Verilator by which its makefile calls this compiler and what it links with."""
         named = [shlex.quote(f"{name}={self.command}") for name in ("CXX", "LINK") if self.command]
-        link = ["-LDFLAGS", "-latomic"] if self.kind == "clang" else []
+        # On Linux, Clang leaves some atomic operations to GCC's library.
+        apart = self.kind == "clang" and sys.platform == "linux"
+        link = ["-LDFLAGS", "-latomic"] if apart else []
         return [option for each in named for option in ("-MAKEFLAGS", each)] + link
 
     def watched(self, folder: Path) -> str:

@@ -1,5 +1,6 @@
 import os
 import subprocess
+import sys
 
 import pytest
 
@@ -19,6 +20,13 @@ def test_cxx_decides_and_its_arguments_stay_with_it(monkeypatch):
     assert (found.command, found.kind, found.trains) == ("g++ -pipe", "gcc", True)
     assert found.version.startswith("g++")
     assert found.options == ["-MAKEFLAGS", "'CXX=g++ -pipe'", "-MAKEFLAGS", "'LINK=g++ -pipe'"]
+
+
+@pytest.mark.parametrize(("system", "links"), [("linux", True), ("darwin", False)])
+def test_clang_links_with_gccs_library_where_there_is_one(monkeypatch, system, links):
+    monkeypatch.setattr(sys, "platform", system)
+    assert ("-latomic" in Compiler("clang++", kind="clang").options) == links
+    assert "-latomic" not in Compiler("g++", kind="gcc").options
 
 
 def test_what_cannot_be_run_trains_nothing(monkeypatch):
