@@ -62,6 +62,12 @@ EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
             "if left < 0 or not self._in_flight():",
         ): "with no time left it waits for none, and is refused when it looks again",
     },
+    "host/parties/optical_link.py": {
+        (
+            "if np.abs(np.linalg.norm(vectors, axis=1) - 1).max() > 1e-5:",
+            "if np.abs(np.linalg.norm(vectors, axis=1) - 1).max() >= 1e-5:",
+        ): _LIMIT,
+    },
     "host/verification/assumptions.py": {
         (
             "_RISES = np.geomspace(1e-6, 1.0, 25)  "

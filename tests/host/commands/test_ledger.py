@@ -4,6 +4,7 @@ import hmac
 import json
 import shutil
 import sqlite3
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
@@ -87,7 +88,7 @@ def test_verify_prints_a_head_and_takes_one(path, capsys):
     other = head[:-1] + ("0" if head[-1] != "0" else "1")
     code, _, error = run(capsys, "ledger", "verify", path, "--head", other)
     assert code == 2 and "was replaced" in error
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         database.execute("DROP TRIGGER events_are_final")
         database.execute(
             "UPDATE events SET body = replace(body, 'bob', 'eve') WHERE kind='session'"
@@ -296,7 +297,7 @@ def test_the_page_of_fleets_says_what_its_loads_say(capsys):
 def test_a_ledger_of_an_earlier_version_is_upgraded_and_stays_what_it_was(path, tmp_path, capsys):
     with EventLog(path) as log:
         head = log.head
-    with sqlite3.connect(path) as database:  # as format 1 left it
+    with closing(sqlite3.connect(path)) as database, database:  # as format 1 left it
         for table in ("segments", "snapshot", "records"):
             database.execute(f"DROP TABLE {table}")
         database.execute("ALTER TABLE head DROP COLUMN place")
@@ -306,6 +307,6 @@ def test_a_ledger_of_an_earlier_version_is_upgraded_and_stays_what_it_was(path, 
     for _ in range(2):
         code, out, _ = run(capsys, "ledger", "upgrade", path, "--json")
         assert code == 0 and json.loads(out)["head"] == str(head)
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         assert database.execute("PRAGMA user_version").fetchone() == (2,)
     assert run(capsys, "ledger", "verify", path)[0] == 0

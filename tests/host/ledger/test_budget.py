@@ -7,6 +7,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -669,7 +670,7 @@ def test_evidence_that_was_changed_is_refused(path, change):
         standing(ledger, "a")
         for value in (b"first", b"second"):
             ledger.commit(ledger.reserve("a", 0, 0, 40, 5), {"x": value})
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         if change == "remove":
             database.execute("DELETE FROM records")
         else:

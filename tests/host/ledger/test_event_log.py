@@ -8,6 +8,7 @@ import os
 import shutil
 import sqlite3
 import threading
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ def path(tmp_path):
 
 def forge(path, *statements):
     """Edit the file as an intruder would: with the triggers that forbid it dropped."""
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         database.execute("DROP TRIGGER events_are_final")
         database.execute("DROP TRIGGER events_stay")
         for statement in statements:
@@ -190,10 +191,10 @@ def test_a_head_of_another_history_is_found(path, tmp_path):
     with pytest.raises(RangeError, match="was replaced"):
         verify(other, heads[0])
     # The other one's head record, sealed with the same key, is put in place of ours.
-    with sqlite3.connect(other) as database:
+    with closing(sqlite3.connect(other)) as database, database:
         record = database.execute("SELECT * FROM head").fetchone()
     database.close()
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         database.execute("REPLACE INTO head VALUES (?, ?, ?, ?, ?)", record)
     database.close()
     with pytest.raises(RangeError, match="8 events were written, but"):

@@ -1,7 +1,9 @@
 """A ledger goes from a file to a database and back, and stays what it is."""
 
 import os
+import sqlite3
 import time
+from contextlib import closing
 
 import pytest
 
@@ -116,9 +118,7 @@ def test_nothing_that_is_there_is_replaced(file, database, tmp_path):
 
 
 def test_a_damaged_ledger_is_not_moved(file, database):
-    import sqlite3
-
-    with sqlite3.connect(file) as raw:
+    with closing(sqlite3.connect(file)) as raw, raw:
         raw.execute("DROP TRIGGER events_are_final")
         raw.execute("UPDATE events SET body = '{}' WHERE sequence = 5")
     raw.close()

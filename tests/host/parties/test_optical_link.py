@@ -254,3 +254,26 @@ def test_a_link_tells_of_a_session_that_was_dropped_that_its_light_never_left():
     assert json.loads(link.state(asked).body)["emitted"] is False
     asked.session = "t"  # of which it never heard
     assert json.loads(link.state(asked).body)["emitted"] is None
+
+
+def test_what_has_not_left_when_the_server_asks_never_leaves():
+    link = SimulatedLink(LINK, 1, patience=0.5)
+    epoch = link.claim().epoch
+    link.load([emission()])
+
+    def left(batch):
+        asked = pb.Light(version=4, session="s", batch=batch, layer=0, part=0, epoch=epoch)
+        return json.loads(link.state(asked).body)["emitted"]
+
+    first = link.measure(settings())
+    link.emit(shot(last=False))
+    assert left(0) is True
+    link.emit(shot(part=1))  # asking about light that has left takes nothing from the rest
+    assert [reading.part for reading in first] == [0, 1]
+    second = link.measure(settings(batch=1))
+    assert left(1) is False
+    with refused("gave the layer up"):
+        list(second)
+    with refused("optics were not set"):
+        link.emit(shot(batch=1))
+    assert left(1) is False
