@@ -95,7 +95,9 @@ def _compile(
     folder: Path,
 ) -> None:
     waves = any(option.startswith("--trace") for option in options)
-    folder.mkdir(parents=True, exist_ok=True)
+    # What an earlier build left that was cut short would be taken for whole.
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     for file, text in texts.items():
         (folder / file).write_text(text)
     log = folder / "build.log"

@@ -125,12 +125,15 @@ def test_a_warning_fails_the_build_each_time(verilated):
 
 
 @pytest.mark.parametrize("error", [SystemExit(1), RuntimeError("no")])
-def test_a_build_that_fails_says_what_verilator_said(verilated, error):
+def test_a_build_that_fails_says_what_verilator_said(verilated, error, tmp_path):
     verilated["log"], verilated["error"] = "x" * 5000 + "syntax error", error
     with pytest.raises(RuntimeError, match=r"verilator failed:\nx+syntax error") as found:
         build("bench", "bench", {"bench.v": BENCH}, public=("done",))
     assert len(str(found.value)) < 4100
+    (left,) = (tmp_path / "verilator").glob("bench-*/bench.v")
+    half = left.with_name("Vtop__ALL.cpp")  # which make would take for whole
+    half.touch()
     verilated["error"] = None
     verilated["log"] = ""
-    build("bench", "bench", {"bench.v": BENCH}, public=("done",))
-    assert verilated["calls"] == 2
+    _, folder = build("bench", "bench", {"bench.v": BENCH}, public=("done",))
+    assert verilated["calls"] == 2 and folder == half.parent and not half.exists()
