@@ -68,6 +68,12 @@ EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
             "if np.abs(np.linalg.norm(vectors, axis=1) - 1).max() >= 1e-5:",
         ): _LIMIT,
     },
+    "host/parties/rpc.py": {
+        (
+            '("grpc.keepalive_permit_without_calls", 1),',
+            '("grpc.keepalive_permit_without_calls", 2),',
+        ): "gRPC takes every number but 0 for yes",
+    },
     "host/verification/assumptions.py": {
         (
             "_RISES = np.geomspace(1e-6, 1.0, 25)  "
