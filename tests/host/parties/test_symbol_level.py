@@ -13,8 +13,9 @@ from shotveil.host.adversaries.attacks import (
 from shotveil.host.adversaries.curious_server import CuriousTransmitter
 from shotveil.host.leakage.data_bounds.qcrb import qcrb
 from shotveil.host.parties.client import DataClient
+from shotveil.host.parties.optical_link import SimulatedLink
 from shotveil.host.protocol import messages_pb2 as pb
-from shotveil.host.protocol.wire import ProtocolError, Refusal, pack
+from shotveil.host.protocol.wire import ProtocolError, Refusal, pack, unpack
 from shotveil.host.verification.monitor import MonitorSettings
 from shotveil.models.adversaries.adversary import (
     LinkAdversary,
@@ -284,3 +285,22 @@ def test_a_curious_server_needs_the_light_itself(tmp_path):
         curious_server("tap", None)
     with pytest.raises(RangeError, match="is none of"):
         interference("homodyne-server", None)
+
+
+@pytest.mark.parametrize(
+    ("squeezing", "possible"), [(1e-3, True), (1.0, True), (0.99e-3, False), (1.01, False)]
+)
+def test_a_server_squeezes_its_vacuum_by_thirty_decibels_at_most(squeezing, possible):
+    link = SimulatedLink(LINK, 1, symbol_level=True, patience=5)
+    xi, _ = directions(np.ones((1, 8)))
+    optics = {"real": pack(xi.real), "imaginary": pack(xi.imag)}
+    link.measure(pb.Settings(version=4, session="s", gain=1.3, images=1, modes=4, **optics))
+    dark = pack(np.zeros((1, 4)))
+    part = {"session": "s", "repetitions": 1, "slots": 1, "modes": 4, "last": True, "x": dark}
+    sent = pb.Light(version=4, measure_p=b"\0", p=dark, squeezing=squeezing, **part)
+    if possible:
+        (record,) = link.send([sent])
+        assert np.abs(unpack("values", record.values, (1, 4))).max() < 10
+    else:
+        with pytest.raises(ProtocolError, match=rf"squeezing = {squeezing:g} is outside \[0.001, "):
+            list(link.send([sent]))
