@@ -28,17 +28,21 @@ settings.load_profile("steady")
 # Neighbours build different gateware, as one would wait for the other's build.
 LONGEST = (
     "tests/gateware/node/test_any_host.py",
-    "tests/packaging/test_distributions.py",
+    "tests/gateware/formal/test_endpoint.py",
     "tests/sim/loop/test_cosim.py",
     "tests/gateware/digitiser/test_chain.py",
+    "tests/host/parties/test_processes.py",
     "tests/sim/loop/test_node_device.py",
+    "tests/ground/test_terminal.py",
+    "tests/packaging/test_distributions.py",
+    "tests/host/devices/test_node.py",
+    "tests/gateware/drive/test_chain.py",
     "tests/sim/engines/test_shared_library.py",
+    "tests/models/link/test_sufficient.py",
     "tests/pages/test_extending.py",
     "tests/gateware/node/test_chain.py",
     "tests/ground/test_machine.py",
     "tests/sim/loop/test_attacks.py",
-    "tests/gateware/drive/test_chain.py",
-    "tests/host/parties/test_processes.py",
     "tests/host/parties/test_soak.py",
 )
 
