@@ -76,6 +76,19 @@ class DataBound(Bound):
         return self.function(*(np.asarray(value, dtype=np.float64) for value in given))
 
 
+def _require_use(
+    inferences: ArrayLike,
+    modulation_variance: ArrayLike,
+    transmittance: ArrayLike,
+    excess_noise: ArrayLike,
+) -> None:
+    """Raise `RangeError` unless weights can be sent so often, in such light, over this channel."""
+    require("inferences", inferences, at_least=0, integer=True)
+    require("modulation_variance", modulation_variance, at_least=0)
+    require("transmittance", transmittance, at_least=0, at_most=1)
+    require("excess_noise", excess_noise, at_least=0)
+
+
 class WeightBound(Bound):
     """A bound on what leaks of the server's weights to the holder of light that is not returned.
 
@@ -99,10 +112,7 @@ class WeightBound(Bound):
         The arguments are broadcast; for numbers the result is a scalar. Raises `RangeError` for a
         value out of range.
         """
-        require("inferences", inferences, at_least=0, integer=True)
-        require("modulation_variance", modulation_variance, at_least=0)
-        require("transmittance", transmittance, at_least=0, at_most=1)
-        require("excess_noise", excess_noise, at_least=0)
+        _require_use(inferences, modulation_variance, transmittance, excess_noise)
         return self.function(inferences, modulation_variance, transmittance, excess_noise)
 
     def over_lit(
@@ -151,10 +161,7 @@ class SpectrumBound(Bound):
 
         Raises `RangeError` for a value out of range.
         """
-        require("inferences", inferences, at_least=0, integer=True)
-        require("modulation_variance", modulation_variance, at_least=0)
-        require("transmittance", transmittance, at_least=0, at_most=1)
-        require("excess_noise", excess_noise, at_least=0)
+        _require_use(inferences, modulation_variance, transmittance, excess_noise)
         return float(
             self.function(spectrum, inferences, modulation_variance, transmittance, excess_noise)
         )
