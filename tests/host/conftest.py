@@ -31,7 +31,7 @@ def database(postgres, tmp_path):
     """The address of an empty database, with a key beside the test's other files."""
     import sqlalchemy as sa
 
-    name = "d" + tmp_path.name.encode().hex()[-40:] + tmp_path.parent.name[-4:].strip("-")
+    name = "d" + tmp_path.name.encode().hex()[-40:] + tmp_path.parent.name[-4:].replace("-", "_")
     admin = sa.create_engine(
         sa.make_url(postgres.get_uri()).set(drivername="postgresql+psycopg"),
         isolation_level="AUTOCOMMIT",
