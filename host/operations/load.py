@@ -206,7 +206,7 @@ def work(ledger: str, notes: str, name: str, clients: str, reserves: str, rate: 
                 raise
             opened.wait()
             begin.wait()
-            due = time.monotonic() + pause * np.random.default_rng(number).random()
+            due = time.monotonic() + pause * np.random.default_rng([int(name), number]).random()
             while True:
                 with guard:
                     if not left[0]:
