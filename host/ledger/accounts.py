@@ -546,22 +546,29 @@ class Accounts:
         copies[reserve.first : reserve.stop] = reserve.inferences
         return copies
 
-    def _add(self, session_id: str, layer: int, channel: LayerChannel, copies: Copies) -> None:
+    def _add(
+        self,
+        session_id: str,
+        layer: int,
+        channel: LayerChannel,
+        copies: Copies,
+        senses: Sequence[Sense] = SENSES,
+    ) -> None:
         session = self.sessions[session_id]
         account = self.networks[session.network]
         variance = session.modulation_variance[layer]
         # A reserve counts as lost light in every sense, the declared one included.
         for tally in (account.total, account.client(session.client)):
-            for sense in SENSES:
+            for sense in senses:
                 tally.add(sense, layer, getattr(channel, sense), variance, copies)
 
     def _rate_anew(
         self, session_id: str, layer: int, old: LayerChannel, new: LayerChannel, copies: Copies
     ) -> None:
-        """Charge copies at a new channel in place of the old one."""
-        if old != new:
-            self._add(session_id, layer, old, -copies)
-            self._add(session_id, layer, new, copies)
+        """Charge copies at a new channel in place of the old one, in the senses that differ."""
+        senses = [sense for sense in SENSES if getattr(old, sense) != getattr(new, sense)]
+        self._add(session_id, layer, old, -copies, senses)
+        self._add(session_id, layer, new, copies, senses)
 
     def find(self, network: str) -> tuple[str, NetworkAccount]:
         """Return the digest and the account of a network.
