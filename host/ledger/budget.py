@@ -339,6 +339,13 @@ class BudgetFilter:
                 found[name] = value
             return found
 
+    def take_over(self, client: str) -> dict[str, bytes]:
+        """Return the `evidence` on a client, which from now on no one else adds to.
+
+        A server calls this before it begins the client's first session there. Raises as `evidence`.
+        """
+        return self.evidence(client)
+
     def refuse(self, client: str, reason: str, evidence: Mapping[str, bytes]) -> None:
         """Refuse a client, in all sessions to come, until `readmit`; keep its evidence."""
         with self._changed:

@@ -5,8 +5,12 @@ events that other servers wrote to its own accounts, decides on them, writes, an
 back. So every decision is made on all events before it, as with one server. While it waits for its
 turn it reads what is there already, so that little is left to add. The threads of a server that
 wait for a turn share one, and its cost: what they wrote is on disk when any returns, if that of one
-has to be. A commit need not: if the database's machine fails, its light stays charged as lost.
-Other servers have their turns while one waits for the disk; light leaves only after that.
+has to be. Others have their turns while one waits for the disk; light leaves only after that.
+
+A commit takes no turn of its own. It waits for the next one of its server, which writes it before
+anything else, or has one made for it soon. So what verification learned of a client is kept before
+the client's next light leaves. Where the server, or the database's machine, fails before that, the
+light stays charged as lost, which is the safe side.
 
 A session belongs to one server. A server holds its own name in the database as long as it is
 connected; the sessions of one that is gone are ended by the others. A client has its sessions at
@@ -37,6 +41,7 @@ MOST_SHARING = 64  # threads whose events go to disk together
 SHORT_WAIT = 0.25  # seconds of waiting for a turn after which the time is used to read
 BREATH = 0.001  # seconds for which the thread that makes a snapshot leaves the processor to others
 POLL = 0.02  # seconds between two looks at what other servers wrote, while a reserve waits
+RIDE = 0.2  # seconds for which a commit waits for a turn, at least; twice that at most
 STALE = 1.0  # seconds for which the standing of a client may be that of the last turn
 REAP_SECONDS = 10.0  # between two looks for servers that are gone
 
@@ -57,8 +62,9 @@ class Turns:
     The context is left when what was written is on disk. Where that fails, it raises, and whoever
     shared the turn raises too.
 
-    begin, failed: Functions that are called at the beginning of each turn, and after one that
-        failed.
+    begin, over: Functions that are called at the beginning of each turn, and at its end with
+        whether what was written is kept.
+    enter: Function that is called for each thread that comes into a turn, before it goes on.
     wait: Function that `pass_the_time` calls while this server waits for its turn.
     """
 
@@ -66,10 +72,12 @@ class Turns:
         self,
         log: PostgresLog,
         begin: Callable[[Any], None],
-        failed: Callable[[], None],
+        enter: Callable[[], None],
+        over: Callable[[bool], None],
         wait: Callable[[], None],
     ) -> None:
-        self._log, self._begin, self._failed, self._meanwhile = log, begin, failed, wait
+        self._log, self._begin, self._enter, self._ended = log, begin, enter, over
+        self._meanwhile = wait
         self._lock = threading.RLock()
         self._depth = 0
         self._count = threading.Lock()
@@ -97,6 +105,12 @@ class Turns:
         except BaseException:
             self._lock.release()
             raise
+        if self._depth == 1:
+            try:
+                self._enter()
+            except BaseException as error:
+                self.__exit__(type(error), error, None)
+                raise
         return True
 
     def _start(self) -> None:
@@ -161,8 +175,7 @@ class Turns:
         except BaseException as other:
             error = error or other
         turn.error = error
-        if error is not None:
-            self._failed()
+        self._ended(error is None)
         turn.over.set()
 
     def wait(self, timeout: float) -> None:
@@ -194,16 +207,25 @@ class FleetFilter(BudgetFilter):
         self._stale = False
         self._holder: Any = None
         self._dumped: tuple[Head, bytes] | None = None  # what a snapshot is to be made of
+        self._commits: dict[int, tuple[Any, ...]] = {}  # that wait for a turn, or for its end
+        self._riding: list[int] = []  # which of them are in the present turn
+        self._queueing = threading.Lock()
         self._closing = threading.Event()
-        self._helper = threading.Thread(target=self._help, name="ledger", daemon=True)
+        self._helpers = [
+            threading.Thread(target=task, name=f"ledger {name}", daemon=True)
+            for name, task in (("reader", self._help), ("commits", self._carry))
+        ]
         try:
             self._hold()
             self._read()
             self._kept = self._log.head.sequence
-            self._changed = Turns(self._log, self._follow, self._distrust, self._read_ahead)
+            self._changed = Turns(
+                self._log, self._follow, self._ride, self._turn_over, self._read_ahead
+            )
             with self._changed:
                 self._reap()
-            self._helper.start()
+            for helper in self._helpers:
+                helper.start()
         except BaseException:
             if self._holder is not None:
                 self._holder.close()
@@ -224,9 +246,7 @@ class FleetFilter(BudgetFilter):
         """Begin a session as `BudgetFilter.open_session`; the client's sessions elsewhere end."""
         with self._changed:
             self._reap()
-            for other, account in list(self.accounts.sessions.items()):
-                if account.client == client and not account.ended and self._elsewhere(account):
-                    self.end_session(other, "the client went to another server")
+            self._end_elsewhere(client)
             super().open_session(
                 session,
                 network,
@@ -238,19 +258,38 @@ class FleetFilter(BudgetFilter):
                 standing,
             )
 
+    def take_over(self, client: str) -> dict[str, bytes]:
+        """Return the evidence on a client, after its sessions elsewhere are ended in the same turn.
+
+        What another server learned of it and has not written by then is never written: the light
+        stays charged as lost. Raises as `evidence`.
+        """
+        with self._changed:
+            self._end_elsewhere(client)
+            return self.evidence(client)
+
     def commit(
         self,
         reserve: Reserve,
         evidence: Mapping[str, bytes] | None = None,
         channel: LayerChannel | None = None,
     ) -> None:
-        """Charge a reserve as `BudgetFilter.commit`, unless its session has ended.
+        """Charge a reserve as `BudgetFilter.commit`, with this server's next turn.
 
-        A session that ended may go on elsewhere, where the evidence on the client grows now.
+        Where the channel stays as it is, the caller does not wait for that turn. Otherwise, and
+        where many commits wait already, a turn is taken now.
+
+        Raises `RangeError` for a reserve that is not outstanding, and for a session that has ended,
+        since it may go on elsewhere, where the evidence on the client grows now. A commit that
+        waits when its session ends elsewhere is dropped: its light stays charged as lost, and the
+        session's next reserve is refused.
         """
-        with self._changed:
-            known = self.accounts.sessions.get(reserve.session)
-            if known is None or known.ended:
+        known = self.accounts.sessions.get(reserve.session)
+        new = channel is not None and (known is None or known.channels[reserve.layer] != channel)
+        if not new and self._queue(reserve, dict(evidence or {}), channel):
+            return
+        with self._changed:  # in which those that wait are written first
+            if not self._is_open(reserve):
                 raise RangeError(f"session {reserve.session} has ended; its light stays charged")
             super().commit(reserve, evidence, channel)
 
@@ -271,7 +310,8 @@ class FleetFilter(BudgetFilter):
         except RangeError:
             pass  # the others end them, when they see that this server is gone
         self._closing.set()
-        self._helper.join()
+        for helper in self._helpers:
+            helper.join()
         if self._holder is not None:
             self._holder.close()
         self._log.close()
@@ -304,8 +344,60 @@ class FleetFilter(BudgetFilter):
                 with suppress(RangeError):  # a turn that failed; or the next start tells of it
                     snapshots.write(self._log, *dumped, lambda: time.sleep(BREATH))
 
-    def _elsewhere(self, account: Any) -> bool:
-        return bool(account.server != self._server)
+    def _queue(self, *commit: Any) -> bool:
+        """Let a commit wait for the next turn; return whether it may, as far as is known here."""
+        number = commit[0].sequence
+        with self._queueing:
+            if (
+                len(self._commits) >= MOST_SHARING
+                or number in self._commits
+                or number not in self.accounts.outstanding
+                or not self._is_open(commit[0])
+            ):
+                return False
+            self._commits[number] = commit
+            return True
+
+    def _ride(self) -> None:
+        """Write the commits that wait, before anything else is done in a turn."""
+        with self._queueing:
+            waiting = [commit for n, commit in self._commits.items() if n not in self._riding]
+        for reserve, evidence, channel in waiting:
+            self._riding.append(reserve.sequence)
+            if self._is_open(reserve) and reserve.sequence in self.accounts.outstanding:
+                with suppress(RangeError):  # the light stays charged
+                    super().commit(reserve, evidence, channel)
+
+    def _turn_over(self, kept: bool) -> None:
+        """Forget the commits that are written; or read everything again, and try them again."""
+        if kept:
+            with self._queueing:
+                for number in self._riding:
+                    del self._commits[number]
+        else:
+            self._stale = True  # the accounts may be ahead
+        self._riding.clear()
+
+    def _carry(self) -> None:
+        """Take a turn for commits that no other one took along."""
+        before: set[int] = set()
+        while not self._closing.wait(RIDE):
+            with self._queueing:
+                now = set(self._commits)
+            if now & before:
+                with suppress(RangeError), self._changed:  # else they wait for the next turn
+                    pass
+            before = now
+
+    def _is_open(self, reserve: Reserve) -> bool:
+        known = self.accounts.sessions.get(reserve.session)
+        return known is not None and not known.ended
+
+    def _end_elsewhere(self, client: str) -> None:
+        for session, account in list(self.accounts.sessions.items()):
+            elsewhere = account.server != self._server
+            if account.client == client and not account.ended and elsewhere:
+                self.end_session(session, "the client went to another server")
 
     def _read(self) -> None:
         """Read the accounts from the database, at one moment, without keeping others from it."""
@@ -339,10 +431,6 @@ class FleetFilter(BudgetFilter):
         self.accounts = restore(self._log)
         self._log.seen(stored)
         self._stale = False
-
-    def _distrust(self) -> None:
-        """After a turn that failed, read everything again: the accounts may be ahead."""
-        self._stale = True
 
     def _hold(self) -> None:
         """Hold this server's name in the database; the connection that did may have been cut."""

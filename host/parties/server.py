@@ -447,7 +447,7 @@ class ModelServer:
             monitor = self._monitors.get(client)
             if monitor is None:
                 modes = [layer.modes for layer in self._network.layers]
-                known = self._ledger.evidence(client)
+                known = self._ledger.take_over(client)
                 settings, digest = self._settings.monitor, self._network.digest
                 monitor = ClientMonitor(
                     self._links, modes, settings, digest, known, certifies=self._light.mixes

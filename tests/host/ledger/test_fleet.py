@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from shotveil.host.leakage.composition import ChannelClass
 from shotveil.host.ledger import fleet, snapshots
 from shotveil.host.ledger.accounts import LayerChannel
-from shotveil.host.ledger.budget import BudgetExhausted
+from shotveil.host.ledger.budget import BudgetExhausted, standing_name
 from shotveil.host.ledger.event_log import Event, Head
 from shotveil.host.ledger.fleet import FleetFilter
 from shotveil.host.ledger.odometer import read_accounts, report
@@ -31,6 +31,21 @@ GOOD = ChannelClass(0.9, 0.01)
 
 def begin(ledger, session, client, **more):
     ledger.open_session(session, NETWORK.digest, client, 2.0, [GOOD] * 2, 1e-6, 4.0, **more)
+
+
+def turn(ledger):
+    """Take a turn of a server, in which it reads what others wrote and writes what waits."""
+    ledger.read(lambda accounts: None)
+
+
+def kinds_of(ledger):
+    return [event.kind for event in ledger.log.events()]
+
+
+@pytest.fixture
+def waiting(monkeypatch):
+    """Lets commits wait until something else takes a turn; to be named before the servers."""
+    monkeypatch.setattr(fleet, "RIDE", 3600.0)
 
 
 @pytest.fixture
@@ -97,13 +112,210 @@ def test_a_client_has_its_sessions_at_one_server(two):
     assert other.evidence("alice") == {"layer 0": b"first"}
     assert other.accounts.sessions["here"].ended == "the client went to another server"
     assert not other.accounts.sessions["another's"].ended
+    turn(one)
     with pytest.raises(RangeError, match="its light stays charged"):
         one.commit(in_flight, {"layer 0": b"older"})
     with pytest.raises(RangeError, match="session here has ended"):
         one.reserve("here", 0, 0, 64, 1)
     other.commit(other.reserve("there", 0, 0, 64, 1), {"layer 0": b"second"})
+    turn(other)
     assert one.evidence("alice") == {"layer 0": b"second"}
     assert in_flight.sequence in one.accounts.outstanding
+
+
+def test_a_commit_takes_no_turn_and_is_written_before_the_next_light_is_granted(
+    waiting, two, monkeypatch
+):
+    one, other = two
+    begin(one, "s", "alice")
+    begun, real = [], one._log.begin
+    monkeypatch.setattr(one._log, "begin", lambda: (begun.append(one.log.head), real())[1])
+    for number in range(3):
+        one.commit(one.reserve("s", 0, 0, 64, 1), {"layer 0": b"%d" % number})
+    assert len(begun) == 3
+    assert kinds_of(other)[2:] == ["reserve", "commit", "reserve", "commit", "reserve"]
+    name = standing_name("alice", 0, "layer 0")
+    assert other.log.record(name) == b"1"  # as of the last light that was granted
+    assert one.evidence("alice") == {"layer 0": b"2"}
+    assert len(begun) == 4 and not one.accounts.outstanding
+    assert other.log.verify() == one.log.head
+
+
+def test_a_commit_that_no_turn_takes_along_is_written_soon(two):
+    one, other = two
+    begin(one, "s", "alice")
+    one.commit(one.reserve("s", 0, 0, 64, 1))
+    while kinds_of(other)[-1] != "commit":  # the test has a time limit
+        threading.Event().wait(0.01)
+    turn(other)
+    assert not other.accounts.outstanding
+
+
+def test_a_commit_is_decided_on_by_its_own_server_at_once(waiting, two):
+    one, _ = two
+    begin(one, "s", "alice")
+    full = one.reserve("s", 0, 0, 64, 1)
+    total = one.accounts.networks[NETWORK.digest].total.bits("declared")
+    one.set_budget(NETWORK.digest, total * 1.001, "declared")
+    one.commit(full)  # which makes room for more
+    assert one.reserve("s", 0, 0, 64, 1, patience=0).stop > 1
+
+
+def test_commits_wait_in_no_greater_number_than_may_share_a_turn(waiting, two, monkeypatch):
+    one, other = two
+    monkeypatch.setattr(fleet, "MOST_SHARING", 2)
+    begin(one, "s", "alice")
+    made = [one.reserve("s", 0, 0, 64, 1) for _ in range(3)]
+    for reserve in made[:2]:
+        one.commit(reserve)
+    assert kinds_of(other).count("commit") == 0
+    one.commit(made[2])
+    assert kinds_of(other).count("commit") == 3
+    assert not one._commits
+
+
+def test_a_reserve_is_committed_once_however_often_it_is_told(waiting, two):
+    one, other = two
+    begin(one, "s", "alice")
+    reserve = one.reserve("s", 0, 0, 64, 1)
+    one.commit(reserve)
+    for _ in range(2):  # while the first commit waits, and when it is written
+        with pytest.raises(RangeError, match="is not outstanding"):
+            one.commit(reserve)
+    assert kinds_of(other).count("commit") == 1
+    at_once = one.reserve("s", 0, 0, 64, 1)
+    one.commit(at_once)
+    with pytest.raises(RangeError, match="is not outstanding"):
+        one.commit(at_once, None, LayerChannel(GOOD, GOOD, GOOD))
+    assert one.accounts.sessions["s"].channels[0] == LayerChannel(GOOD)
+
+
+@pytest.mark.parametrize("how", ["end", "close", "refuse", "restate", "settle"])
+def test_a_commit_that_waits_is_written_before_whatever_comes_next(waiting, two, how):
+    one, other = two
+    begin(one, "s", "alice")
+    reserve = one.reserve("s", 0, 0, 64, 1)
+    one.commit(reserve, {"layer 0": b"older"})
+    if how == "end":
+        one.end_session("s", "over")
+    elif how == "close":
+        one.close()
+    elif how == "refuse":
+        one.refuse("alice", "too much noise", {"layer 0": b"newer"})
+        assert one.evidence("alice") == {"layer 0": b"newer"}
+    elif how == "restate":
+        later = one.reserve("s", 0, 0, 64, 1)
+        one.commit(later, {"layer 0": b"newer"}, LayerChannel(GOOD, GOOD, GOOD))
+        assert one.evidence("alice") == {"layer 0": b"newer"}
+    else:
+        with pytest.raises(RangeError, match="is not outstanding"):
+            one.settle(reserve.sequence, {})
+    assert kinds_of(other)[3] == "commit"
+    turn(other)
+    assert not other.accounts.outstanding
+
+
+def test_a_commit_that_waits_while_its_session_ends_elsewhere_changes_nothing(waiting, two):
+    one, other = two
+    begin(one, "here", "alice", standing="terms")
+    reserve = one.reserve("here", 0, 0, 64, 1)
+    one.commit(reserve, {"layer 0": b"older"})
+    begin(other, "there", "alice", standing="terms")
+    other.commit(other.reserve("there", 0, 0, 64, 1), {"layer 0": b"newer"})
+    turn(other)
+    with pytest.raises(RangeError, match="session here has ended"):
+        one.reserve("here", 0, 0, 64, 1)
+    assert reserve.sequence in one.accounts.outstanding
+    assert one.evidence("alice") == other.evidence("alice") == {"layer 0": b"newer"}
+    assert not one._commits
+
+
+@pytest.mark.parametrize("written", [False, True])
+def test_no_server_adds_to_evidence_that_another_one_took_over(waiting, two, written):
+    """Else a client could go to and fro, and none of its evidence would be kept."""
+    one, other = two
+    begin(one, "here", "alice", standing="terms")
+    begin(one, "another's", "bob")
+    one.commit(one.reserve("here", 0, 0, 64, 1), {"layer 0": b"first"})
+    reserve = one.reserve("here", 0, 0, 64, 1)
+    one.commit(reserve, {"layer 0": b"second"})
+    if written:
+        turn(one)
+    known = other.take_over("alice")
+    assert known == {"layer 0": b"second" if written else b"first"}
+    turn(one)
+    begin(other, "there", "alice", standing="terms")
+    assert other.evidence("alice") == known
+    assert (reserve.sequence in other.accounts.outstanding) == (not written)
+    assert not one.accounts.sessions["another's"].ended
+
+
+def test_light_whose_commit_waits_when_its_server_is_killed_stays_charged_as_lost(waiting, two):
+    one, other = two
+    begin(one, "s", "alice")
+    reserve = one.reserve("s", 0, 0, 64, 1)
+    turn(other)
+    lost = other.accounts.networks[NETWORK.digest].total.bits("declared")
+    one.commit(reserve)
+    one._holder.close()
+    one._log.close()  # its process is gone, and it wrote nothing
+    turn(other)
+    assert list(other.accounts.outstanding) == [reserve.sequence]
+    assert other.accounts.networks[NETWORK.digest].total.bits("declared") == lost
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_commit_whose_turn_fails_is_written_by_the_next_one_and_once(
+    waiting, two, monkeypatch, kept
+):
+    """The database may have kept a turn though its answer was lost."""
+    one, other = two
+    begin(one, "s", "alice")
+    reserve = one.reserve("s", 0, 0, 64, 1)
+    one.commit(reserve, {"layer 0": b"first"})
+    real = one._log.finish
+
+    def cut(**how):
+        real(keep=kept)
+        raise RangeError("the connection was cut")
+
+    monkeypatch.setattr(one._log, "finish", cut)
+    with pytest.raises(RangeError, match="the connection was cut"):
+        one.reserve("s", 0, 0, 64, 1)
+    assert kinds_of(other).count("commit") == kept
+    monkeypatch.setattr(one._log, "finish", real)
+    one.reserve("s", 0, 0, 64, 1)
+    assert kinds_of(other).count("commit") == 1
+    assert reserve.sequence not in one.accounts.outstanding and not one._commits
+    assert one.evidence("alice") == {"layer 0": b"first"}
+    assert other.log.verify() == one.log.head
+
+
+def test_a_server_that_commits_while_the_database_is_away_goes_on_when_it_is_back(two, address):
+    one, other = two
+    begin(one, "s", "alice")
+    made = [one.reserve("s", 0, 0, 64, 1) for _ in range(4)]
+    stop = threading.Event()
+
+    def cut():
+        while not stop.wait(0.02):
+            other._log._query(
+                "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'relation' "
+                "AND relation = 'head'::regclass AND mode = 'RowShareLock'"
+            )
+
+    cutter = threading.Thread(target=cut)
+    with pytest.raises(RangeError), one._changed:
+        cutter.start()
+        for reserve in made:
+            one.commit(reserve)
+        one.reserve("s", 0, 0, 64, 1)
+        stop.wait(0.3)
+    stop.set()
+    cutter.join()
+    while kinds_of(other).count("commit") < 4:  # the test has a time limit
+        threading.Event().wait(0.01)
+    assert kinds_of(other)[-4:] == ["commit"] * 4
 
 
 def test_a_client_that_one_server_refuses_is_refused_by_the_other(two, monkeypatch):
@@ -289,6 +501,7 @@ def test_a_database_may_lose_a_commit_with_its_power_and_nothing_else(two, addre
     run(address, "CREATE TABLE old AS SELECT * FROM head")
     if lost == "commit":
         one.commit(kept)
+        turn(one)
     else:
         one.reserve("s", 1, 0, 10, 1)
     with other._changed:
@@ -322,7 +535,8 @@ def test_a_database_that_crashes_keeps_all_light_that_left_and_the_servers_go_on
     try:
         run(address, "SELECT pg_reload_conf()")
         made = one.reserve("s", 0, 0, 64, 1)
-        one.commit(made)  # which is not on the disk
+        one.commit(made)
+        turn(one)  # whose commit is not on the disk
         with other._changed:
             assert not other.accounts.outstanding
         ((pid,),) = other._log._query("SELECT pg_backend_pid()")
@@ -355,6 +569,7 @@ def test_only_a_turn_that_has_to_last_waits_for_the_disk(two):
     made = one.reserve("s", 0, 0, 64, 1)
     assert surely() == made.sequence and one.log.lasting == one.log.head
     one.commit(made)
+    turn(one)
     assert surely() == made.sequence == one.log.lasting.sequence < one.log.head.sequence
     one.commit(one.reserve("s", 0, 0, 64, 1), {"evidence": b"x"}, LayerChannel(GOOD, GOOD, GOOD))
     assert surely() == one.log.head.sequence and one.log.lasting == one.log.head
