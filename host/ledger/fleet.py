@@ -29,6 +29,7 @@ from types import TracebackType
 from typing import Any
 
 from shotveil.host.leakage.composition import ChannelClass
+from shotveil.host.leakage.majorant import plane_table
 from shotveil.host.ledger import snapshots
 from shotveil.host.ledger.accounts import LayerChannel, Reserve
 from shotveil.host.ledger.budget import BudgetFilter
@@ -201,6 +202,7 @@ class FleetFilter(BudgetFilter):
     _changed: Any  # Turns, which are used as a `threading.Condition`
 
     def __init__(self, address: str) -> None:
+        plane_table()  # which would be read from its file in the first turn with a budget
         self._log = PostgresLog(address)
         self._server = secrets.token_hex(8)
         self._followed = self._reaped = -1e9

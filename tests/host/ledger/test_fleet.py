@@ -14,6 +14,7 @@ pytest.importorskip("psycopg")
 import sqlalchemy as sa
 
 from shotveil.host.leakage.composition import ChannelClass
+from shotveil.host.leakage.majorant import plane_table
 from shotveil.host.ledger import fleet, snapshots
 from shotveil.host.ledger.accounts import LayerChannel
 from shotveil.host.ledger.budget import BudgetExhausted, standing_name
@@ -316,6 +317,12 @@ def test_a_server_that_commits_while_the_database_is_away_goes_on_when_it_is_bac
     while kinds_of(other).count("commit") < 4:  # the test has a time limit
         threading.Event().wait(0.01)
     assert kinds_of(other)[-4:] == ["commit"] * 4
+
+
+def test_what_the_first_decision_needs_is_read_before_the_first_turn(address):
+    plane_table.cache_clear()
+    with FleetFilter(address):
+        assert plane_table.cache_info().currsize == 1
 
 
 def test_a_client_that_one_server_refuses_is_refused_by_the_other(two, monkeypatch):
