@@ -179,6 +179,9 @@ soak-kills: .venv/.setup-test  ## 100 kills of link, server and client, 100 cuts
 soak-fleet: .venv/.setup-test  ## the ledger of a fleet: 10^5 events moved there and back, then 8 servers x 50 clients with kills (minutes)
 	SHOTVEIL_SOAK=1 $(BIN)/pytest -s -n0 --timeout 0 tests/host/ledger/test_migration.py tests/host/operations/test_load.py
 
+soak-reserves: .venv/.setup-test  ## RESERVES=1000000 by a fleet of 8 servers x 50 clients with kills: none above the budget (half an hour)
+	SHOTVEIL_RESERVES=$(or $(RESERVES),1000000) $(BIN)/pytest -s -n0 --timeout 0 tests/host/operations/test_load.py -k million
+
 console-report: .venv/.setup-test  ## what the console costs, with Chromium: SECONDS=1800 for its memory (a minute)
 	$(BIN)/python -c 'from tests.host.console.measure import main; main("report", $(or $(SECONDS),60))'
 

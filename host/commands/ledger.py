@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict
 from json import loads
 from pathlib import Path
@@ -565,7 +567,16 @@ def load(
 
     if not is_database(file) and servers != 1:
         raise RangeError(f"servers = {servers}; allowed: 1 for a ledger that is a file")
-    with tempfile.TemporaryDirectory() as folder, progress_bar("reserves") as progress:
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as shown:
+        progress = shown.enter_context(progress_bar("reserves"))
+        checking: list[Callable[[int, int], None]] = []
+
+        def checked(done: int, total: int) -> None:
+            if not checking:
+                shown.close()  # the bar of the reserves
+                checking.append(shown.enter_context(progress_bar("events checked")))
+            checking[0](done, total)
+
         found = put_load(
             file,
             Path(folder),
@@ -577,6 +588,7 @@ def load(
             budget_share=budget_share,
             seed=seed,
             progress=lambda number: progress(number, reserves),
+            checked=checked,
         )
     if json:
         print_json(asdict(found))

@@ -2,13 +2,16 @@
 
 import os
 
+import numpy as np
 import pytest
 
 pytest.importorskip("sqlalchemy")
 pytest.importorskip("psycopg")
 
-from shotveil.host.ledger.event_log import EventLog
-from shotveil.host.operations.load import load
+from shotveil.host.leakage.composition import LOST
+from shotveil.host.ledger.accounts import Tally
+from shotveil.host.ledger.event_log import Event, EventLog
+from shotveil.host.operations.load import ROWS, VARIANCE, _Fits, first_moment, load
 from shotveil.models.common.checks import RangeError
 
 SMALL = {"servers": 2, "clients": 3, "rate": 0.0, "budget_share": 100.0, "seed": 1}
@@ -48,6 +51,41 @@ def test_a_ledger_that_is_there_is_not_loaded(tmp_path, notes):
     EventLog(tmp_path / "a.db", create=True).close()
     with pytest.raises(RangeError, match="exists already"):
         load(tmp_path / "a.db", notes, reserves=1, kill_every=0, **SMALL)
+
+
+def test_the_check_finds_a_total_above_the_budget_and_what_may_be_left_out_of_it():
+    most = 300
+    whole = Tally([(ROWS, 16)])
+    whole.add("declared", 0, LOST, VARIANCE, most)
+    fits = _Fits(whole.bits("declared"))
+    total = Tally([(ROWS, 16)])
+    body = {"first": 0, "stop": ROWS, "inferences": 1}
+    for sequence in range(1, most + 1):
+        total.add("declared", 0, LOST, VARIANCE, 1)
+        fits.require(total, Event(sequence, 0.0, "reserve", body, b""))
+    total.add("declared", 0, LOST, VARIANCE, np.arange(ROWS) == 0)
+    with pytest.raises(RangeError, match=f"event {most + 1} takes the total to"):
+        fits.require(total, Event(most + 1, 0.0, "reserve", body | {"stop": 1}, b""))
+
+
+def test_no_two_clients_of_a_load_begin_at_the_same_moment():
+    begun = {first_moment(server, client) for server in range(8) for client in range(50)}
+    assert len(begun) == 400 and 0 <= min(begun) < 0.05 < 0.95 < max(begun) < 1
+
+
+@pytest.mark.skipif(not os.environ.get("SHOTVEIL_RESERVES"), reason="hours: make soak-reserves")
+def test_a_million_reserves_with_kills_are_never_above_the_budget(database, notes):
+    """Near its end, what is committed and the light on its way take all of the budget."""
+    told = []
+    reserves = int(os.environ["SHOTVEIL_RESERVES"])
+    found = load(
+        database, notes, servers=8, clients=50, reserves=reserves, rate=0.0, kill_every=60.0,
+        budget_share=7.3, seed=1, checked=lambda done, total: told.append((done, total)),
+    )  # fmt: skip
+    print(f"\n{found}")
+    assert found.reserves >= reserves and 0 < found.bits <= found.budget
+    assert sum(done for done, _ in told) // 1000 == told[-1][1] // 1000
+    assert found.rows_charged <= found.rows_sent + 64 * 50 * found.kills
 
 
 @pytest.mark.skipif(not os.environ.get("SHOTVEIL_SOAK"), reason="minutes: make soak-fleet")
