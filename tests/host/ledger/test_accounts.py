@@ -123,6 +123,23 @@ def test_light_is_lost_until_it_is_committed_and_then_as_its_session_says():
     assert bits(replayed(*events)) == pytest.approx(expected)
 
 
+def test_a_commit_leaves_the_senses_alone_that_it_does_not_change():
+    accounts = replayed(network(), session(2), reserve(3), reserve(4))
+    tallies = accounts.networks["d1"].total, accounts.networks["d1"].client("alice")
+
+    def forgotten_by(event):
+        for tally in tallies:
+            for sense in SENSES:
+                tally.bits(sense)
+        accounts.apply(event)
+        return [{place for place in tally._then if place not in tally._bits} for tally in tallies]
+
+    assert forgotten_by(commit(5, 3)) == [{("declared", 0)}] * 2
+    accounts.apply(channel(6, GOOD, WORSE, LOST))
+    assert forgotten_by(commit(7, 4)) == [{("declared", 0), ("estimated", 0)}] * 2
+    assert forgotten_by(channel(8, GOOD, WORSE, WORSE)) == [{("certified", 0)}] * 2
+
+
 def test_rows_layers_clients_and_brightness_are_apart():
     accounts = replayed(
         network(),
