@@ -142,6 +142,20 @@ def test_a_commit_takes_no_turn_and_is_written_before_the_next_light_is_granted(
     assert other.log.verify() == one.log.head
 
 
+def test_who_joins_a_turn_writes_what_waits_before_anything_else(waiting, two):
+    one, other = two
+    begin(one, "s", "alice")
+    made = one.reserve("s", 0, 0, 64, 1)
+    joins = threading.Thread(target=one.reserve, args=["s", 0, 0, 64, 1])
+    with one._changed:
+        one.commit(made)
+        joins.start()
+        while one._changed._waiting < 1:
+            threading.Event().wait(0.01)
+    joins.join()
+    assert kinds_of(other)[-3:] == ["reserve", "commit", "reserve"]
+
+
 def test_a_commit_that_no_turn_takes_along_is_written_soon(two):
     one, other = two
     begin(one, "s", "alice")
@@ -580,6 +594,7 @@ def test_only_a_turn_that_has_to_last_waits_for_the_disk(two):
     assert surely() == made.sequence == one.log.lasting.sequence < one.log.head.sequence
     one.commit(one.reserve("s", 0, 0, 64, 1), {"evidence": b"x"}, LayerChannel(GOOD, GOOD, GOOD))
     assert surely() == one.log.head.sequence and one.log.lasting == one.log.head
+    assert kinds_of(other)[-2:] == ["channel", "commit"]
 
 
 def test_others_go_on_while_a_server_waits_for_the_disk_and_its_light_does_not(two, address):
