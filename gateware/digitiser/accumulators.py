@@ -173,9 +173,17 @@ class Accumulators(wiring.Component):
         behind = 1 + Multiplier.LATENCY
         add = delay(m, going, behind)
         place = delay(m, Cat(turn, word), behind)
-        for bank in (frames, session):
-            m.d.comb += [bank.add.eq(add), bank.place.eq(place)]
-            m.d.comb += [getattr(bank, f"value_{n}").eq(o) for n, o in enumerate(products)]
+        # One bank takes them a clock after the other: synthesis would take registers that hold the
+        # same for one, which had to lie beside the sums of both.
+        for later, bank in enumerate((frames, session)):
+            m.d.comb += [
+                bank.add.eq(delay(m, add, later)),
+                bank.place.eq(delay(m, place, later)),
+                *(
+                    getattr(bank, f"value_{n}").eq(delay(m, product, later))
+                    for n, product in enumerate(products)
+                ),
+            ]
 
         # The sums of a mode need pairs of products: kept, and added up in the 4 clocks after.
         late_turn = place[: len(turn)]

@@ -54,8 +54,8 @@ class Cordic(wiring.Component):
     @property
     def latency(self) -> int:
         """Clocks from input to output."""
-        # Choice of the quarter, its turn, iterations, narrowing, product, rounding, saturation.
-        return 2 + self._spec.iterations + 1 + Multiplier.LATENCY + 2
+        # Choice of the quarter, its turn, iterations, product, the way from it, rounding, saturation.
+        return 2 + self._spec.iterations + Multiplier.LATENCY + 3
 
     def elaborate(self, platform: object) -> Module:
         spec = self._spec
@@ -122,15 +122,17 @@ class Cordic(wiring.Component):
         limited = []
         for name, w, out in (("u", u, self.u), ("v", v, self.v)):
             narrow = round_shift(w, spec.guard_bits - PRODUCT_GUARD, Rounding.HALF_EVEN)
-            factor = register(narrow, signed(18), f"factor_{name}", stage)
             m.submodules[f"product_{name}"] = product = Multiplier(18, 18)
             m.d.comb += [
                 product.enable.eq(1),
-                product.a.eq(factor),
+                product.a.eq(narrow),  # which the multiplier's own register takes
                 product.b.eq(inverse_gain(spec)),
             ]
-            scaled = round_shift(product.o, INVERSE_BITS + PRODUCT_GUARD, Rounding.HALF_EVEN)
-            late = stage + 1 + Multiplier.LATENCY
+            # A register on the way from the multiplier's column to the sum of the rounding.
+            late = stage + Multiplier.LATENCY
+            exact = register(product.o, product.o.shape(), f"exact_{name}", late)
+            scaled = round_shift(exact, INVERSE_BITS + PRODUCT_GUARD, Rounding.HALF_EVEN)
+            late += 1
             result = register(scaled, scaled.shape(), f"result_{name}", late)
             with m.If(live[late + 1]):
                 m.d.sync += out.eq(constrain(result, spec.symbol, Overflow.SATURATE))

@@ -33,7 +33,7 @@ class MatchedFilter(wiring.Component):
       together.
     """
 
-    latency = 7
+    latency = 8
 
     def __init__(self, spec: DigitiserSpec, always_valid: bool = False):
         self._spec = spec
@@ -103,8 +103,9 @@ class MatchedFilter(wiring.Component):
                 m.d.sync += tap.eq(read.data)
             taps.append(tap)
 
-        # Memory, its output register, multiplier: five steps.
-        ahead = 2 + Multiplier.LATENCY
+        # Memory, its output register, multiplier, and a register on the way from the multiplier's
+        # column to the sums, which is long: six steps.
+        ahead = 2 + Multiplier.LATENCY + 1
         begins = delay(m, payload.mark, ahead, step)
         ends = delay(m, payload.phase == symbol - 1, ahead, step)
         width = spec.adc_bits + spec.coefficient.width + 3
@@ -126,7 +127,7 @@ class MatchedFilter(wiring.Component):
                     multiplier.b.eq(late),
                 ]
                 before = Mux(begins, 0, sums[k]) if k == 0 else sums[k]
-                following.append(before + multiplier.o)
+                following.append(before + delay(m, multiplier.o, 1, step))
             total = Signal(signed(width), name=f"total_{axis}", reset_less=True)
             with m.If(step):
                 with m.If(ends):

@@ -189,7 +189,7 @@ class Endpoint(wiring.Component):
         ]
         m.d.sync += [
             got.eq((Cat(port.valid for port in reads) & receiving).any() & ~got),
-            got_word.eq(Array(port.p for port in reads)[_index(request.target, reads)]),
+            got_word.eq(_chosen([port.p for port in reads], receiving)),
         ]
         with m.If(self.words.valid & self.words.ready):
             m.d.sync += left.eq(left - 1)
