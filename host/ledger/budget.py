@@ -12,7 +12,7 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple
 from pathlib import Path
 from types import TracebackType
@@ -345,6 +345,11 @@ class BudgetFilter:
         A server calls this before it begins the client's first session there. Raises as `evidence`.
         """
         return self.evidence(client)
+
+    def have_ended(self, sessions: Iterable[str]) -> bool:
+        """Return whether all these sessions have ended, as the ledger stands now."""
+        with self._changed:
+            return all(self.accounts.sessions[session].ended for session in sessions)
 
     def refuse(self, client: str, reason: str, evidence: Mapping[str, bytes]) -> None:
         """Refuse a client, in all sessions to come, until `readmit`; keep its evidence."""

@@ -445,7 +445,7 @@ class ModelServer:
         """Return what verification knows of a client, from the ledger if it has no open session."""
         with self._knowing:
             monitor = self._monitors.get(client)
-            if monitor is None:
+            if monitor is None or self._is_over(monitor):
                 modes = [layer.modes for layer in self._network.layers]
                 known = self._ledger.take_over(client)
                 settings, digest = self._settings.monitor, self._network.digest
@@ -454,6 +454,12 @@ class ModelServer:
                 )
                 self._monitors[client] = monitor
             return monitor
+
+    def _is_over(self, monitor: ClientMonitor) -> bool:
+        """Whether all sessions with a monitor were ended by other servers, which may know more."""
+        with self._guard:
+            own = {name: s.begun for name, s in self._sessions.items() if s.monitor is monitor}
+        return bool(own) and all(own.values()) and self._ledger.have_ended(own)
 
     def _session(self, session_id: str, client: str) -> _Session:
         with self._guard:

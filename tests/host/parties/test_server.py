@@ -14,6 +14,7 @@ import pytest
 from shotveil.host.leakage.composition import LOST, ChannelClass
 from shotveil.host.ledger.accounts import Emission, LayerChannel
 from shotveil.host.ledger.budget import BudgetFilter
+from shotveil.host.ledger.stores import make_ledger, open_filter
 from shotveil.host.parties.server import (
     IDLE_SECONDS,
     MOST_OF_CLIENT,
@@ -28,6 +29,7 @@ from shotveil.host.protocol.order import Order
 from shotveil.host.protocol.wire import MOST_REASON, ProtocolError, Refusal
 from shotveil.host.run.schedule import Part
 from shotveil.host.verification.monitor import MonitorSettings
+from shotveil.host.verification.records import Period
 from shotveil.models.common.checks import RangeError
 from shotveil.models.link.decoys import RowMoments
 from shotveil.models.link.encoding import encode_rows
@@ -91,8 +93,8 @@ class Light:
 
 
 class Setup:
-    def __init__(self, folder, budget=None, **settings):
-        self.ledger = BudgetFilter(folder / "ledger.db", create=True)
+    def __init__(self, folder, budget=None, ledger=None, **settings):
+        self.ledger = ledger or BudgetFilter(folder / "ledger.db", create=True)
         self.light = Light()
         if budget is not None:
             self.ledger.register(NETWORK)
@@ -622,6 +624,45 @@ def test_in_a_fresh_order_an_image_comes_alone(tmp_path):
     with pytest.raises(RangeError, match="alone cannot be permuted; allowed: whole files of dense"):
         ModelServer(alone, settings, ledger, "port", np.random.default_rng(1), at.make)
     ledger.close()
+
+
+@pytest.fixture
+def two(database, tmp_path):
+    """Two servers of a fleet."""
+    pytest.importorskip("sqlalchemy")
+    pytest.importorskip("psycopg")
+    make_ledger(database)
+    with open_filter(database) as first, open_filter(database) as second:
+        yield Setup(tmp_path, ledger=first), Setup(tmp_path, ledger=second)
+
+
+def test_a_client_that_comes_back_is_judged_by_what_all_servers_know(two):
+    """Else what another server learned meanwhile would be written over, to and fro."""
+    one, other = two
+
+    def serve(at, session, batch):
+        for layer in (0, 1):
+            list(at.layer(session, layer, batch))
+
+    def known(at):
+        return {
+            name: Period.from_bytes(data).decoys.count.sum()
+            for name, data in at.ledger.take_over("alice").items()
+        }
+
+    serve(one, one.open().session, 0)
+    once = known(one)
+    serve(other, other.open().session, 0)
+    # Its first session there is over, but nobody has told the server that has it.
+    session = one.open().session
+    serve(one, session, 0)
+    assert once and known(one) == {name: 3 * count for name, count in once.items()}
+    # A second session at the same server goes on with what the first one knows.
+    again = one.open().session
+    assert one.server._sessions[again].monitor is one.server._sessions[session].monitor
+    serve(one, session, 1)
+    serve(one, again, 0)
+    assert known(one) == {name: 5 * count for name, count in once.items()}
 
 
 def test_settings_are_checked():
