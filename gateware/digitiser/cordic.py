@@ -54,7 +54,7 @@ class Cordic(wiring.Component):
     @property
     def latency(self) -> int:
         """Clocks from input to output."""
-        # Choice of the quarter, its turn, iterations, product, the way from it, rounding, saturation.
+        # Choice of the quarter, its turn, iterations, product, the way from it, rounding, limits.
         return 2 + self._spec.iterations + Multiplier.LATENCY + 3
 
     def elaborate(self, platform: object) -> Module:

@@ -163,7 +163,7 @@ def measure(name: str, target: Target) -> dict[str, Row]:
     found["ecp5"] = {**rows[0], "mhz": [round(row["mhz"], 1) for row in rows]}
     if target.zynq:
         mapped = emit(target.component(), "dut", Primitive.ZYNQ)
-        place = _kept("zynq", mapped)
+        place = _kept(synthesis.ZYNQ, mapped)
         if not place.exists():
             write_atomically(place, json.dumps(asdict(synthesis.map_zynq(mapped))))
         found["zynq"] = json.loads(place.read_text())

@@ -79,3 +79,26 @@ def test_zynq():
     estimate = synthesis.map_zynq(emit(Small(), "dut", Primitive.ZYNQ))
     assert estimate.dsp == 2
     assert estimate.bram36 == 0.5
+
+
+class Total(wiring.Component):
+    """A sum of products: the multiplier has its registers, the adder and its register follow."""
+
+    def __init__(self):
+        super().__init__({"a": In(signed(18)), "b": In(signed(14)), "o": Out(signed(33))})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.product = product = Multiplier(18, 14)
+        total = Signal(signed(33), reset_less=True)
+        m.d.comb += [product.a.eq(self.a), product.b.eq(self.b), product.enable.eq(1)]
+        m.d.sync += total.eq(total + product.o)
+        m.d.comb += self.o.eq(total)
+        return m
+
+
+def test_an_adder_behind_a_multiplier_with_all_its_registers_is_counted():
+    """It cannot go into the DSP block, whose output register is taken."""
+    estimate = synthesis.map_zynq(emit(Total(), "dut", Primitive.ZYNQ))
+    assert (estimate.dsp, estimate.ff) == (1, 33)
+    assert 33 <= estimate.lut <= 36
