@@ -21,8 +21,10 @@ VERSION = "1.0.0"  # version of the fields that start with `shotveil:`
 def names(path: Path) -> tuple[Path, Path]:
     """Return the paths for the samples and the metadata of a record.
 
-    Raises `RangeError` if one of them exists or the folder does not.
+    Raises `RangeError` if one of them exists or the folder does not, and for the path of a device.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):  # root could write beside it
+        raise RangeError(f"{path} is a device; allowed: a new name")
     if path.suffix in SUFFIXES:  # of a person who names one of the two files
         path = path.with_suffix("")
     files = path.with_name(path.name + ".sigmf-data"), path.with_name(path.name + ".sigmf-meta")

@@ -88,12 +88,6 @@ EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
             "best_at = _FIRST * 5.0 ** (choice - 1)",
         ): "the limits hold whatever the amounts of light are at which they are best",
     },
-    "gateware/digitiser/cordic.py": {
-        (
-            'factor = register(narrow, signed(18), f"factor_{name}", stage)',
-            'factor = register(narrow, signed(19), f"factor_{name}", stage)',
-        ): "the register holds a value of 18 bits, and one bit more repeats its sign",
-    },
     "gateware/host_link/endpoint.py": {
         (
             "beyond.eq(request.target[:12] + request.count[: payloads.COUNT]),",

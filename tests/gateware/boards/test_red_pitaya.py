@@ -58,7 +58,7 @@ def test_what_the_board_offers():
     board = red_pitaya.RED_PITAYA
     assert [link.name for link in board.links] == ["ethernet", "uart"]
     assert board.clocks_hz() == (125e6, 125e6) and board.clocks_hz("uart") == (125e6,)
-    assert (board.limits.lut, board.limits.bram, board.limits.dsp) == (14_080, 54, 80)
+    assert (board.limits.lut, board.limits.bram, board.limits.dsp) == (15_136, 54, 80)
     assert "processor/ps7/FCLKCLK[0]" in board.link().constraints and board.link().linux
     assert not board.link("uart").constraints and not board.link("uart").linux
     for role, store in (("server", 1 << 19), ("client", 0)):
