@@ -346,18 +346,20 @@ class FleetFilter(BudgetFilter):
                 with suppress(RangeError):  # a turn that failed; or the next start tells of it
                     snapshots.write(self._log, *dumped, lambda: time.sleep(BREATH))
 
-    def _queue(self, *commit: Any) -> bool:
+    def _queue(
+        self, reserve: Reserve, evidence: Mapping[str, bytes], channel: LayerChannel | None
+    ) -> bool:
         """Let a commit wait for the next turn; return whether it may, as far as is known here."""
-        number = commit[0].sequence
+        number = reserve.sequence
         with self._queueing:
             if (
                 len(self._commits) >= MOST_SHARING
                 or number in self._commits
                 or number not in self.accounts.outstanding
-                or not self._is_open(commit[0])
+                or not self._is_open(reserve)
             ):
                 return False
-            self._commits[number] = commit
+            self._commits[number] = reserve, evidence, channel
             return True
 
     def _ride(self) -> None:
