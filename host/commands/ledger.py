@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import asdict
 from json import loads
 from pathlib import Path
@@ -561,22 +559,13 @@ def load(
     """
     import tempfile
 
-    from shotveil.host.commands.show import progress_bar
+    from shotveil.host.commands.show import progress_bars
     from shotveil.host.ledger.stores import is_database
     from shotveil.host.operations.load import load as put_load
 
     if not is_database(file) and servers != 1:
         raise RangeError(f"servers = {servers}; allowed: 1 for a ledger that is a file")
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as shown:
-        progress = shown.enter_context(progress_bar("reserves"))
-        checking: list[Callable[[int, int], None]] = []
-
-        def checked(done: int, total: int) -> None:
-            if not checking:
-                shown.close()  # the bar of the reserves
-                checking.append(shown.enter_context(progress_bar("events checked")))
-            checking[0](done, total)
-
+    with tempfile.TemporaryDirectory() as folder, progress_bars() as progress:
         found = put_load(
             file,
             Path(folder),
@@ -587,8 +576,7 @@ def load(
             kill_every=kill_every,
             budget_share=budget_share,
             seed=seed,
-            progress=lambda number: progress(number, reserves),
-            checked=checked,
+            progress=progress,
         )
     if json:
         print_json(asdict(found))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,17 @@ def progress_bar(description: str) -> Iterator[Callable[[int, int], None]]:
 
     A terminal gets a bar; a file or the log of a batch system gets a line twice a minute.
     """
+    with progress_bars() as advance:
+        advance(description, 0, None)  # it is shown from the start
+        yield functools.partial(advance, description)
+
+
+@contextmanager
+def progress_bars() -> Iterator[Callable[[str, int, int | None], None]]:
+    """The same for a task of several stages: give a function (description, done since, total).
+
+    A stage begins when it is named for the first time.
+    """
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -27,6 +39,7 @@ def progress_bar(description: str) -> Iterator[Callable[[int, int], None]]:
         Progress,
         ProgressColumn,
         Task,
+        TaskID,
         TextColumn,
         TimeRemainingColumn,
     )
@@ -40,9 +53,16 @@ def progress_bar(description: str) -> Iterator[Callable[[int, int], None]]:
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield _lines(description, console)
+        lines: dict[str, Callable[[int, int | None], None]] = {}
+
+        def tell(description: str, done: int, total: int | None) -> None:
+            if description not in lines:
+                lines[description] = _lines(description, console)
+            lines[description](done, total)
+
+        yield tell
         return
-    bar = Progress(
+    bars = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
@@ -50,24 +70,26 @@ def progress_bar(description: str) -> Iterator[Callable[[int, int], None]]:
         TimeRemainingColumn(),
         console=console,
     )
-    with bar:
-        task = bar.add_task(description, total=None)
+    tasks: dict[str, TaskID] = {}
+    with bars:
 
-        def advance(done: int, total: int) -> None:
-            bar.update(task, advance=done, total=total)
+        def advance(description: str, done: int, total: int | None) -> None:
+            if description not in tasks:
+                tasks[description] = bars.add_task(description, total=None)
+            bars.update(tasks[description], advance=done, total=total)
 
         yield advance
 
 
-def _lines(description: str, console: Console) -> Callable[[int, int], None]:
+def _lines(description: str, console: Console) -> Callable[[int, int | None], None]:
     start = shown = time.monotonic()
     count = 0
 
-    def advance(done: int, total: int) -> None:
+    def advance(done: int, total: int | None) -> None:
         nonlocal count, shown
         count += done
         now = time.monotonic()
-        if count and now - shown >= SECONDS_BETWEEN_LINES:
+        if count and total and now - shown >= SECONDS_BETWEEN_LINES:
             shown = now
             left = (now - start) * (total - count) / count
             console.print(f"{description}: {count:,} of {total:,}, {left:,.0f} s left")

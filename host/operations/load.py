@@ -100,8 +100,7 @@ def load(
     kill_every: float,
     budget_share: float,
     seed: int,
-    progress: Callable[[int], None] = lambda done: None,
-    checked: Callable[[int, int], None] = lambda done, total: None,
+    progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
 ) -> LoadResult:
     """Make a new ledger and load it; check it, and return what was measured.
 
@@ -111,9 +110,8 @@ def load(
     rate: Reserves a second in all; 0 for as many as there can be.
     kill_every: Mean number of seconds between two kills of a random server; 0 for none.
     budget_share: The budget as a share of what all reserves need, > 0.
-    progress: Function that is called with the number of reserves since its last call.
-    checked: Function that is called with the number of events that were checked since its last
-        call, and with that of all.
+    progress: Function that is called with a stage, how many of its steps were done since its last
+        call, and how many there are. The stages are "reserves" and then "events checked".
 
     Raises `RangeError` where the ledger exists or what is found in it is wrong.
     """
@@ -180,7 +178,7 @@ def load(
                 next_kill = _later(rng, kill_every)
                 (folder / GO).touch()
             done = notes.count("*-*")
-            progress(done - reported)
+            progress("reserves", done - reported, reserves)
             if done > reported:
                 reported, last = done, time.monotonic()
     finally:
@@ -189,7 +187,7 @@ def load(
             child.wait()
     used = sum(float(path.read_text()) for path in folder.glob("processor.*"))
     measured = servers, clients, rate, last - begun, None if kills else used, kills
-    return _check(ledger, folder, budget, checked, *measured)
+    return _check(ledger, folder, budget, progress, *measured)
 
 
 def work(ledger: str, notes: str, name: str, clients: str, reserves: str, rate: str) -> None:
@@ -259,7 +257,7 @@ def _check(
     ledger: Address,
     folder: Path,
     budget: float,
-    checked: Callable[[int, int], None],
+    progress: Callable[[str, int, int], None],
     servers: int,
     clients: int,
     rate: float,
@@ -296,7 +294,7 @@ def _check(
                 # As the accounts stood when the light was let out, and not only at the end.
                 fits.require(accounts.networks[NETWORK.digest].total, event)
             if event.sequence % 1000 == 0:
-                checked(1000, all_events)
+                progress("events checked", 1000, all_events)
     for number in noted:
         raise RangeError(f"light of reserve {number} left and is not charged")
     total = accounts.networks[NETWORK.digest].total

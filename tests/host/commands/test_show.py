@@ -1,6 +1,6 @@
 import re
 
-from shotveil.host.commands.show import progress_bar
+from shotveil.host.commands.show import progress_bar, progress_bars
 
 
 def test_lines_with_the_time_left_where_there_is_no_terminal(monkeypatch, capsys):
@@ -14,3 +14,13 @@ def test_lines_with_the_time_left_where_there_is_no_terminal(monkeypatch, capsys
     assert re.fullmatch(r"points: 1,000 of 4,000, \d+ s left", first)
     assert last == "points: 4,000 of 4,000, 0 s left"
     assert out == ""
+
+
+def test_each_stage_has_lines_of_its_own(monkeypatch, capsys):
+    monkeypatch.setattr("shotveil.host.commands.show.SECONDS_BETWEEN_LINES", 0.0)
+    with progress_bars() as progress:
+        progress("reserves", 5, 10)
+        progress("events checked", 1, 40)
+        progress("reserves", 5, 10)
+    lines = [line.partition(",")[0] for line in capsys.readouterr().err.splitlines()]
+    assert lines == ["reserves: 5 of 10", "events checked: 1 of 40", "reserves: 10 of 10"]

@@ -8,6 +8,7 @@ import pytest
 pytest.importorskip("sqlalchemy")
 pytest.importorskip("psycopg")
 
+from shotveil.host.commands.show import progress_bars
 from shotveil.host.leakage.composition import LOST
 from shotveil.host.ledger.accounts import Tally
 from shotveil.host.ledger.event_log import Event, EventLog
@@ -25,9 +26,13 @@ def notes(tmp_path):
 
 
 def test_servers_that_are_killed_lose_nothing_and_charge_nothing_twice(database, notes):
-    done = []
-    found = load(database, notes, reserves=300, kill_every=1.5, progress=done.append, **SMALL)
-    assert found.reserves >= 300 and sum(done) == found.reserves
+    told = []
+    found = load(
+        database, notes, reserves=300, kill_every=1.5, progress=lambda *step: told.append(step),
+        **SMALL,
+    )  # fmt: skip
+    made = [done for stage, done, total in told if (stage, total) == ("reserves", 300)]
+    assert found.reserves >= 300 and sum(made) == found.reserves
     assert 0 < found.rows_sent <= found.rows_charged <= found.rows_sent + 64 * 3 * found.kills
     assert 0 < found.median <= found.p99
     assert (found.servers, found.clients, found.rate) == (2, 3, 0.0)
@@ -78,10 +83,17 @@ def test_a_million_reserves_with_kills_are_never_above_the_budget(database, note
     """Near its end, what is committed and the light on its way take all of the budget."""
     told = []
     reserves = int(os.environ["SHOTVEIL_RESERVES"])
-    found = load(
-        database, notes, servers=8, clients=50, reserves=reserves, rate=0.0, kill_every=60.0,
-        budget_share=7.3, seed=1, checked=lambda done, total: told.append((done, total)),
-    )  # fmt: skip
+    with progress_bars() as progress:
+
+        def tell(stage: str, done: int, total: int) -> None:
+            progress(stage, done, total)
+            if stage == "events checked":
+                told.append((done, total))
+
+        found = load(
+            database, notes, servers=8, clients=50, reserves=reserves, rate=0.0, kill_every=60.0,
+            budget_share=7.3, seed=1, progress=tell,
+        )  # fmt: skip
     print(f"\n{found}")
     assert found.reserves >= reserves and 0 < found.bits <= found.budget
     assert sum(done for done, _ in told) // 1000 == told[-1][1] // 1000
