@@ -20,14 +20,11 @@ from shotveil.gateware.boards.delta_sigma import DeltaSigma
 from shotveil.gateware.boards.zynq import CLOCK_HZ as PROCESSOR_HZ
 from shotveil.gateware.boards.zynq import ProcessorLink, constraints
 from shotveil.gateware.node.chain import NodeCore
-from shotveil.models.node.spec import NodeSpec
+from shotveil.models.node.spec import LARGEST_STORE, NodeSpec
 
 CLOCK_HZ = 125_000_000
 # A shorter raw record than usual, and one of the longest rows in flight: the device is small.
 COMPACT = {"capture": 1024, "replay": 4096}
-# Row symbols in DDR, for a network like `mnist-paper` with its decoys: with twice as many the
-# server's node takes three lookup tables more than the limit below allows.
-STORE = 1 << 19
 DOMAINS = ("sync", "dac_write", "dac_clock")  # in the order of the PLL's outputs
 WIDTH = 14
 
@@ -209,7 +206,7 @@ RED_PITAYA = Board(
             clocks_hz=(PROCESSOR_HZ,),
             constraints=constraints("processor", "adc_clock_0__p"),
             linux=True,
-            store=STORE,
+            store=LARGEST_STORE,
         ),
         BoardLink("uart", "UART at 3 Mbaud on E1", serial_port),
     ),
@@ -217,7 +214,7 @@ RED_PITAYA = Board(
     clock="125 MHz from the ADC",
     node={"clock_hz": CLOCK_HZ, **COMPACT},
     # Of the Zynq-7010; Vivado needs some LUTs free to route well, and a tenth of its 60 block RAMs
-    # to place them near what they serve. A fifth of the LUTs was the aim, which the server's node
-    # misses. yosys counts some more than Vivado takes, which puts two small functions into one.
-    limits=Limits(lut=int(0.86 * 17_600), bram=54, dsp=80),
+    # to place them near what they serve. yosys counts some more LUTs than Vivado takes, which puts
+    # two small functions into one.
+    limits=Limits(lut=int(0.8 * 17_600), bram=54, dsp=80),
 )

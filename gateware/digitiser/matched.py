@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from shotveil.gateware.digitiser import payloads
 from shotveil.gateware.primitives import fixedpoint
+from shotveil.gateware.primitives.dsp48 import SUM_WIDTH, Addend, dsp48e1
 from shotveil.gateware.primitives.fixedpoint import round_shift
 from shotveil.gateware.primitives.memory import NO_COLLISIONS
-from shotveil.gateware.primitives.multiplier import Multiplier
+from shotveil.gateware.primitives.multiplier import Multiplier, Primitive, primitive_of
 from shotveil.gateware.primitives.pipeline import delay
 from shotveil.models.common.fixedpoint import Rounding
 from shotveil.models.digitiser.spec import DigitiserSpec
+
+# Steps from a sample to its products: memory, its output register, multiplier, and a register on
+# the way from the multiplier's column to the sums, which is long.
+AHEAD = 2 + Multiplier.LATENCY + 1
 
 
 class MatchedFilter(wiring.Component):
@@ -103,45 +108,18 @@ class MatchedFilter(wiring.Component):
                 m.d.sync += tap.eq(read.data)
             taps.append(tap)
 
-        # Memory, its output register, multiplier, and a register on the way from the multiplier's
-        # column to the sums, which is long: six steps.
-        ahead = 2 + Multiplier.LATENCY + 1
-        begins = delay(m, payload.mark, ahead, step)
-        ends = delay(m, payload.phase == symbol - 1, ahead, step)
-        width = spec.adc_bits + spec.coefficient.width + 3
+        begins = delay(m, payload.mark, AHEAD, step)
+        ends = delay(m, payload.phase == symbol - 1, AHEAD, step)
         totals = {}
         for axis in payloads.axes(spec):
             late = delay(m, payload[axis], 2, step)
-            # Without reset: a frame's first symbol begins with a mark, and takes none of what was.
-            sums = [
-                Signal(signed(width), name=f"sum_{axis}_{k}", reset_less=True) for k in range(span)
-            ]
-            following = []
-            for k in range(span):
-                m.submodules[f"product_{axis}_{k}"] = multiplier = Multiplier(
-                    spec.coefficient.width, spec.adc_bits
-                )
-                m.d.comb += [
-                    multiplier.enable.eq(step),
-                    multiplier.a.eq(taps[k]),
-                    multiplier.b.eq(late),
-                ]
-                before = Mux(begins, 0, sums[k]) if k == 0 else sums[k]
-                following.append(before + delay(m, multiplier.o, 1, step))
-            total = Signal(signed(width), name=f"total_{axis}", reset_less=True)
-            with m.If(step):
-                with m.If(ends):
-                    m.d.sync += total.eq(following[-1])
-                    m.d.sync += sums[0].eq(0)
-                    m.d.sync += [s.eq(f) for s, f in zip(sums[1:], following, strict=False)]
-                with m.Else():
-                    m.d.sync += [s.eq(f) for s, f in zip(sums, following, strict=True)]
-            totals[axis] = total
+            add = self._in_dsp48 if primitive_of(platform) is Primitive.ZYNQ else self._in_fabric
+            totals[axis] = add(m, axis, taps, late, begins, ends)
 
         # A flag of any sample in a symbol's window becomes a flag of the symbol.
         flags = {}
         for name in ("mark", "lost", "over"):
-            given = delay(m, payload[name] & (payload.mark | (name == "over")), ahead, step)
+            given = delay(m, payload[name] & (payload.mark | (name == "over")), AHEAD, step)
             line = [Signal(name=f"{name}_{k}") for k in range(span)]
             before = [line[0] & ~begins, *line[1:]]
             # A mark belongs only to the symbol that begins with it.
@@ -165,3 +143,68 @@ class MatchedFilter(wiring.Component):
                 m.d.sync += self.o.p[name].eq(flag)
         m.d.sync += self.o.valid.eq(step & finished)
         return m
+
+    def _in_fabric(
+        self, m: Module, axis: str, taps: list[Signal], sample: Value, begins: Value, ends: Value
+    ) -> Value:
+        """The sum of a symbol that ended, from multipliers and adders."""
+        spec, step = self._spec, self.i.valid
+        # Without reset: a frame's first symbol begins with a mark, and takes none of what was.
+        sums = [
+            Signal(signed(self._width), name=f"sum_{axis}_{k}", reset_less=True)
+            for k in range(spec.span)
+        ]
+        following = []
+        for k, tap in enumerate(taps):
+            m.submodules[f"product_{axis}_{k}"] = multiplier = Multiplier(
+                spec.coefficient.width, spec.adc_bits
+            )
+            m.d.comb += [
+                multiplier.enable.eq(step),
+                multiplier.a.eq(tap),
+                multiplier.b.eq(sample),
+            ]
+            before = Mux(begins, 0, sums[k]) if k == 0 else sums[k]
+            following.append(before + delay(m, multiplier.o, 1, step))
+        total = Signal(signed(self._width), name=f"total_{axis}", reset_less=True)
+        with m.If(step):
+            with m.If(ends):
+                m.d.sync += total.eq(following[-1])
+                m.d.sync += sums[0].eq(0)
+                m.d.sync += [s.eq(f) for s, f in zip(sums[1:], following, strict=False)]
+            with m.Else():
+                m.d.sync += [s.eq(f) for s, f in zip(sums, following, strict=True)]
+        return total
+
+    def _in_dsp48(
+        self, m: Module, axis: str, taps: list[Signal], sample: Value, begins: Value, ends: Value
+    ) -> Value:
+        """The same from a column of DSP blocks of Zynq-7000, where a sum moves on by the cascade.
+
+        It needs no lookup table, so that a node with its store fits the smallest device.
+        """
+        step = self.i.valid
+        # A block has its sum after `AHEAD` steps. What it adds is chosen two steps before.
+        begin = delay(m, self.i.p.mark, AHEAD - 2, step)
+        ended = delay(m, self.i.p.phase == self._spec.samples_per_symbol - 1, AHEAD - 1, step)
+        below = None
+        for k, tap in enumerate(taps):
+            stays = Mux(ended, Addend.BELOW, Addend.SUM)
+            first = Mux(ended | begin, Addend.NOTHING, Addend.SUM)
+            addend = Signal(3, name=f"addend_{axis}_{k}")
+            sums = Signal(SUM_WIDTH, name=f"sum_{axis}_{k}")
+            above = Signal(SUM_WIDTH, name=f"cascade_{axis}_{k}")
+            m.d.comb += addend.eq(first if k == 0 else stays)
+            m.submodules[f"sum_{axis}_{k}"] = dsp48e1(
+                tap, sample, step, sums, addend=addend, below=below, above=above, input_registers=2
+            )
+            below = above
+        total = Signal(signed(self._width), name=f"total_{axis}", reset_less=True)
+        with m.If(step & ends):
+            m.d.sync += total.eq(sums)
+        return total
+
+    @property
+    def _width(self) -> int:
+        """Bits of an exact sum."""
+        return self._spec.adc_bits + self._spec.coefficient.width + 3

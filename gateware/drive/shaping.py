@@ -9,7 +9,8 @@ from amaranth.lib.wiring import In, Out
 
 from shotveil.gateware.drive import payloads
 from shotveil.gateware.primitives import fixedpoint
-from shotveil.gateware.primitives.multiplier import Multiplier
+from shotveil.gateware.primitives.dsp48 import SUM_WIDTH, Addend, dsp48e1
+from shotveil.gateware.primitives.multiplier import Multiplier, Primitive, primitive_of
 from shotveil.gateware.primitives.pipeline import delay
 from shotveil.models.common.fixedpoint import Overflow, Rounding
 from shotveil.models.drive.spec import DriveSpec
@@ -94,18 +95,11 @@ class Shaping(wiring.Component):
             line = [Signal(shape, reset_less=True, name=f"{arm}_{j}") for j in range(span)]
             with m.If(taken):
                 m.d.sync += [s.eq(p) for s, p in zip(line, [self.i.p[arm], *line], strict=False)]
-            products = []
-            for j, (tap, symbol) in enumerate(zip(taps, line, strict=True)):
-                m.submodules[f"multiplier_{arm}_{j}"] = multiplier = Multiplier(
-                    spec.coefficient.width, spec.scaled.width
-                )
-                m.d.comb += [
-                    multiplier.enable.eq(enable),
-                    multiplier.a.eq(tap),
-                    multiplier.b.eq(delay(m, symbol, 1, enable)),
-                ]
-                products.append(multiplier.o)
-            total = _adder_tree(m, products, enable)
+            if primitive_of(platform) is Primitive.ZYNQ:
+                sums = self._sums_in_dsp48(m, arm, taps, line, enable)
+            else:
+                sums = self._products(m, arm, taps, line, enable)
+            total = _adder_tree(m, sums, enable)
             shift = spec.scaled.fraction + spec.coefficient.fraction - spec.sample.fraction
             nearest = fixedpoint.round_shift(total, shift, Rounding.HALF_EVEN)
             rounded = delay(m, nearest, 1, enable)
@@ -117,6 +111,50 @@ class Shaping(wiring.Component):
             self.o.p.first.eq(first),
         ]
         return m
+
+    def _products(
+        self, m: Module, arm: str, taps: list[Value], line: list[Signal], enable: Value
+    ) -> list[Value]:
+        """The product of each tap and symbol."""
+        spec = self._spec
+        products: list[Value] = []
+        for j, (tap, symbol) in enumerate(zip(taps, line, strict=True)):
+            m.submodules[f"multiplier_{arm}_{j}"] = multiplier = Multiplier(
+                spec.coefficient.width, spec.scaled.width
+            )
+            m.d.comb += [
+                multiplier.enable.eq(enable),
+                multiplier.a.eq(tap),
+                multiplier.b.eq(delay(m, symbol, 1, enable)),
+            ]
+            products.append(multiplier.o)
+        return products
+
+    def _sums_in_dsp48(
+        self, m: Module, arm: str, taps: list[Value], line: list[Signal], enable: Value
+    ) -> list[Value]:
+        """The sums of two products each: the first level of the adder tree, in DSP blocks.
+
+        The second block of a pair has one more register in front of its multiplier, so that the sum
+        of the first block is there when it adds. So has a last one that is alone.
+        """
+        spec = self._spec
+        width = spec.coefficient.width + spec.scaled.width + 1
+        sums: list[Value] = []
+        cascade = None
+        for j, (tap, symbol) in enumerate(zip(taps, line, strict=True)):
+            ends = j % 2 == 1 or j == spec.span - 1
+            addend = Addend.NOTHING if cascade is None else Addend.BELOW
+            above = None if ends else Signal(SUM_WIDTH, name=f"cascade_{arm}_{j}")
+            total = Signal(SUM_WIDTH, name=f"total_{arm}_{j}")
+            m.submodules[f"sum_{arm}_{j}"] = dsp48e1(
+                tap, delay(m, symbol, 1, enable), enable, total,
+                addend=addend, below=cascade, above=above, input_registers=2 if ends else 1,
+            )  # fmt: skip
+            cascade = above
+            if ends:
+                sums.append(total[:width].as_signed())
+        return sums
 
     def _taps(self, m: Module, phase: Signal, enable: Signal) -> list[Value]:
         """The taps of a phase, one clock later: h[phase], h[L + phase], …"""

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import enum
 
-from amaranth.hdl import C, Cat, ClockSignal, Instance, Module, Signal, signed
+from amaranth.hdl import C, ClockSignal, Instance, Module, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.vendor import LatticePlatform, XilinxPlatform
 
+from shotveil.gateware.primitives.dsp48 import SUM_WIDTH, dsp48e1
 from shotveil.models.common.checks import require
 
 
@@ -117,63 +118,7 @@ class Multiplier(wiring.Component):
 
     def _zynq(self) -> Module:
         m = Module()
-        a = Signal(signed(30))  # the multiplier takes the lower 25 bits
-        b = Signal(signed(18))
-        product = Signal(48)
-        m.d.comb += [a.eq(self.a), b.eq(self.b), self.o.eq(product)]
-        registers = ("A1", "A2", "B1", "B2", "M", "P")
-        unused = ("AD", "ALUMODE", "C", "CARRYIN", "CTRL", "D", "INMODE")
-        m.submodules.dsp = Instance(
-            "DSP48E1",
-            p_AREG=1,
-            p_ACASCREG=1,
-            p_BREG=1,
-            p_BCASCREG=1,
-            p_MREG=1,
-            p_PREG=1,
-            p_ADREG=0,
-            p_ALUMODEREG=0,
-            p_CARRYINREG=0,
-            p_CARRYINSELREG=0,
-            p_CREG=0,
-            p_DREG=0,
-            p_INMODEREG=0,
-            p_OPMODEREG=0,
-            p_USE_DPORT="FALSE",
-            p_USE_MULT="MULTIPLY",
-            p_USE_SIMD="ONE48",
-            i_CLK=ClockSignal(),
-            i_A=a,
-            i_B=b,
-            i_C=C(0, 48),
-            i_D=C(0, 25),
-            i_ACIN=C(0, 30),
-            i_BCIN=C(0, 18),
-            i_PCIN=C(0, 48),
-            i_CARRYCASCIN=C(0),
-            i_MULTSIGNIN=C(0),
-            i_CARRYIN=C(0),
-            i_CARRYINSEL=C(0, 3),
-            i_ALUMODE=C(0, 4),  # P = Z + X + Y
-            i_INMODE=C(0, 5),
-            i_OPMODE=C(0b0000101, 7),  # X + Y = the product, Z = 0
-            **{f"i_CE{name}": self.enable for name in registers},
-            **{f"i_CE{name}": C(1) for name in unused},
-            **{
-                f"i_RST{name}": C(0)
-                for name in (
-                    "A",
-                    "ALLCARRYIN",
-                    "ALUMODE",
-                    "B",
-                    "C",
-                    "CTRL",
-                    "D",
-                    "INMODE",
-                    "M",
-                    "P",
-                )
-            },
-            o_P=Cat(product),
-        )
+        total = Signal(SUM_WIDTH)
+        m.submodules.dsp = dsp48e1(self.a, self.b, self.enable, total)
+        m.d.comb += self.o.eq(total)
         return m

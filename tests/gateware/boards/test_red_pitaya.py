@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In
 from amaranth.sim import Simulator
 
 from shotveil.gateware.boards import red_pitaya
-from shotveil.models.node.spec import NodeSpec
+from shotveil.models.node.spec import LARGEST_STORE, NodeSpec
 
 # Of RedPitaya-FPGA, sdc/red_pitaya.xdc: bits 2 to 15 of adc_dat_i, and dac_dat_o.
 ADC = (
@@ -58,10 +58,10 @@ def test_what_the_board_offers():
     board = red_pitaya.RED_PITAYA
     assert [link.name for link in board.links] == ["ethernet", "uart"]
     assert board.clocks_hz() == (125e6, 125e6) and board.clocks_hz("uart") == (125e6,)
-    assert (board.limits.lut, board.limits.bram, board.limits.dsp) == (15_136, 54, 80)
+    assert (board.limits.lut, board.limits.bram, board.limits.dsp) == (14_080, 54, 80)
     assert "processor/ps7/FCLKCLK[0]" in board.link().constraints and board.link().linux
     assert not board.link("uart").constraints and not board.link("uart").linux
-    for role, store in (("server", 1 << 19), ("client", 0)):
+    for role, store in (("server", LARGEST_STORE), ("client", 0)):
         assert board.spec(role) == NodeSpec(role=role, capture=1024, replay=4096, store=store)
         assert board.spec(role, link="uart").store == 0  # no program tells it where memory is
     assert board.tools.constraints.startswith("set_input_delay -clock adc_clock_0__p 3.400 ")

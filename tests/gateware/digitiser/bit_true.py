@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from amaranth.hdl import Module, Value
 
+from shotveil.gateware.primitives.multiplier import Primitive
 from shotveil.models.digitiser.spec import DigitiserSpec
 from shotveil.models.node.register_map import register_map
 from shotveil.models.node.spec import NodeSpec
@@ -43,9 +44,9 @@ def small(name, spec, seed=4):
     return cases(name, SMALL.get(name, 40), spec, seed)
 
 
-def verilator(name, spec):
-    label = f"digitiser_{name}_{spec.quadratures}_{spec.samples_per_symbol}"
-    return VerilatorBench(BLOCKS[name].component(spec), label, depth=1 << 20)
+def verilator(name, spec, primitive=Primitive.INFERRED):
+    label = f"digitiser_{name}_{spec.quadratures}_{spec.samples_per_symbol}_{primitive.value}"
+    return VerilatorBench(BLOCKS[name].component(spec), label, primitive=primitive, depth=1 << 20)
 
 
 def in_amaranth(name, quadratures, specs=SPECS):

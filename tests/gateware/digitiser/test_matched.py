@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from shotveil.gateware.digitiser.matched import MatchedFilter
+from shotveil.gateware.primitives.multiplier import Primitive
+from shotveil.sim.cases.drive import stalled
 from shotveil.sim.engines.amaranth_bench import AmaranthBench
 from shotveil.sim.engines.equality import Case, check
 from shotveil.sim.engines.run import Run
@@ -21,6 +23,13 @@ def test_two_samples_a_symbol_in_amaranth():
 
 def test_as_verilog():
     bit_true.as_verilog("matched")
+
+
+@pytest.mark.parametrize("spec", [bit_true.SPECS[2], bit_true.SPECS[1], bit_true.BRISK[2]])
+def test_in_the_dsp_blocks_of_zynq(spec):
+    bench = bit_true.verilator("matched", spec, Primitive.ZYNQ)
+    check(bench, bit_true.cases("matched", 4000, spec))
+    check(bench, stalled(bit_true.cases("matched", 2000, spec, seed=5), 0.35, seed=9))
 
 
 def test_an_empty_design_fails(monkeypatch):

@@ -119,8 +119,9 @@ def test_another_spec():
     check(bit_true.verilator("chain", other, label="other"), bit_true.cases("chain", 2000, other))
 
 
-def test_with_the_multipliers_of_ecp5():
-    bench = bit_true.verilator("chain", primitive=Primitive.ECP5, label="ecp5")
+@pytest.mark.parametrize("device", [Primitive.ECP5, Primitive.ZYNQ])
+def test_with_the_blocks_of_a_device(device):
+    bench = bit_true.verilator("chain", primitive=device, label=device.value)
     check(bench, bit_true.cases("chain", 2000))
 
 

@@ -1,11 +1,14 @@
 """Pulses are shaped: equal to the model to the bit, and at the pace that is promised."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from shotveil.gateware.drive.shaping import Shaping
+from shotveil.gateware.primitives.multiplier import Primitive
 from shotveil.models.drive import shaping
-from shotveil.sim.cases.drive import both
+from shotveil.sim.cases.drive import both, stalled
 from shotveil.sim.engines.amaranth_bench import AmaranthBench
 from shotveil.sim.engines.equality import Case, check
 from shotveil.sim.engines.run import Run
@@ -18,6 +21,15 @@ def test_in_amaranth():
 
 def test_as_verilog():
     bit_true.as_verilog("shaping")
+
+
+@pytest.mark.parametrize("span", [8, 7, 2])
+def test_in_the_dsp_blocks_of_zynq(span):
+    spec = replace(bit_true.SPEC, taps=4 * span)
+    label = f"zynq_{span}"
+    bench = bit_true.verilator("shaping", spec, primitive=Primitive.ZYNQ, label=label)
+    check(bench, bit_true.cases("shaping", 2000, spec))
+    check(bench, stalled(bit_true.cases("shaping", 2000, spec, seed=5), 0.35, seed=9))
 
 
 def test_an_empty_design_fails(monkeypatch):

@@ -135,13 +135,15 @@ def test_a_design_that_is_too_large_is_no_build(route, tmp_path):
 
 
 def test_a_vivado_project_that_is_too_large_is_no_build(monkeypatch, tmp_path):
-    used = synthesis.ZynqEstimate(lut=15_137, ff=1, dsp=81, bram36=54.5)
+    limit = RED_PITAYA.limits.lut
+    used = synthesis.ZynqEstimate(lut=limit + 1, ff=1, dsp=81, bram36=54.5)
     monkeypatch.setattr(boards, "plan_of", lambda board, design, link: Plan())
     monkeypatch.setattr(boards, "lint", lambda verilog, folder: None)
     monkeypatch.setattr(synthesis, "map_zynq", lambda verilog, top: used)
-    with pytest.raises(RuntimeError, match=r"15137 LUT of 15136, 54.5 BRAM of 54, 81 DSP of 80"):
+    found = rf"{limit + 1} LUT of {limit}, 54.5 BRAM of 54, 81 DSP of 80"
+    with pytest.raises(RuntimeError, match=found):
         boards.vivado_project(RED_PITAYA, NodeSpec(), tmp_path)
-    used = synthesis.ZynqEstimate(lut=15_136, ff=1, dsp=80, bram36=54)
+    used = synthesis.ZynqEstimate(lut=limit, ff=1, dsp=80, bram36=54)
     assert boards.vivado_project(RED_PITAYA, NodeSpec(), tmp_path) == used
 
 
