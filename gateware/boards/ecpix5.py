@@ -157,4 +157,5 @@ ECPIX5 = Board(
     converters="four of your own on the PMODs, or none",
     clock="125 MHz by a PLL from 100 MHz on the board",
     limits=Limits(lut=83_640, bram=208, dsp=156),  # all that the device has
+    store=10 * 4096,  # 80 block RAMs: the ten rows of `mnist-head`, and three decoys
 )

@@ -142,8 +142,7 @@ def test_what_the_board_offers():
     assert board.loopback and board.roles == ("server", "client")
 
 
-def test_a_server_keeps_a_private_head_if_asked():
-    """Not by default before it has been placed: 80 of the device's block RAMs lie all over it."""
+def test_a_server_keeps_a_private_head():
     board = ecpix5.ECPIX5
-    assert board.spec("server").store == 0 and board.limits.bram == 208
-    assert board.design(board.spec("server", store=10 * 4096), "usb")._spec.store == 10 * 4096
+    assert board.spec("server").store == 10 * 4096 and board.spec("client").store == 0
+    assert board.design(board.spec("server", store=8192), "usb")._spec.store == 8192
