@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from shotveil.host.extras import import_extra
 from shotveil.host.run.curves import OUTPUTS_IN_CHUNK, accuracy_curve
+from shotveil.host.run.workers import leave_with_parent
 from shotveil.models.link.normals import fill_normals
 from shotveil.models.networks.mnist import load_mnist
 from shotveil.models.networks.network import Network, load_network
@@ -123,10 +124,10 @@ def measure(name: str, points: int, rounds: int) -> dict[str, Any]:
     f2 = np.geomspace(1e-2, 1e2, points)
     spawn = multiprocessing.get_context("spawn")
     with (
-        ProcessPoolExecutor(1, spawn) as torch_side,
-        ProcessPoolExecutor(1, spawn) as fresh_side,
-        ProcessPoolExecutor(1, spawn) as shared_side,
-        ProcessPoolExecutor(1, spawn) as limits,
+        ProcessPoolExecutor(1, spawn, leave_with_parent) as torch_side,
+        ProcessPoolExecutor(1, spawn, leave_with_parent) as fresh_side,
+        ProcessPoolExecutor(1, spawn, leave_with_parent) as shared_side,
+        ProcessPoolExecutor(1, spawn, leave_with_parent) as limits,
     ):
 
         def timed(side: ProcessPoolExecutor, way: str, *arguments: Any) -> tuple[float, Any]:

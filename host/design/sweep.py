@@ -18,14 +18,12 @@ import json
 import multiprocessing
 import os
 import signal
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from importlib import metadata
 from math import prod
-from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +38,7 @@ from shotveil.host.run.inference import infer
 from shotveil.host.run.run import classified
 from shotveil.host.run.samples import load_samples
 from shotveil.host.run.summary import summarise
+from shotveil.host.run.workers import leave_with_parent
 from shotveil.models.common.checks import RangeError, require
 from shotveil.models.common.files import write_atomically
 from shotveil.models.common.foreign import ForeignFile
@@ -378,24 +377,17 @@ def _executor(
     cores = os.cpu_count() or 1
     workers = min(count, cores if workers is None else workers)
     # Processes are spawned, because a forked process would inherit locks and ends of other pipes.
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _leave_with_parent)
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin)
     try:
         yield pool, max(1, cores // workers)
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _leave_with_parent() -> None:
-    """Make a worker ignore Ctrl-C and end together with its parent, even if that is killed."""
+def _begin() -> None:
+    """Make a worker ignore Ctrl-C, and end together with its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+    leave_with_parent()
 
 
 @cache

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from shotveil.host.run.workers import leave_with_parent
 from shotveil.models.common.checks import require
 from shotveil.sim.loop.session import (
     Loop,
@@ -84,6 +85,7 @@ _work: Callable[[int, NDArray[np.floating]], Seen]
 
 def _begin(given: Queue[tuple[Loop, Records, Callable[[Loop], Player]]]) -> None:
     global _work
+    leave_with_parent()
     threadpool_limits(1)
     loop, records, player_of = given.get()
     _work = functools.partial(_infer_one, loop, records, player_of(loop))

@@ -1,5 +1,7 @@
 """Images in several processes: the same results, in the images' order, and errors that come out."""
 
+import queue
+
 import numpy as np
 import pytest
 
@@ -68,3 +70,15 @@ def test_two_processes_give_what_one_gives_in_the_images_order():
     np.testing.assert_array_equal(one.outputs, two.outputs)
     np.testing.assert_array_equal(one.sums[0], two.sums[0])
     assert len(np.unique(one.outputs, axis=0)) == 3 and done == [1] * 6
+
+
+def test_a_process_of_the_pool_ends_with_the_one_that_asked(monkeypatch):
+    began = []
+    monkeypatch.setattr(pool, "leave_with_parent", lambda: began.append(True))
+    given = queue.Queue()
+    given.put((FakeLoop(), "records", models))
+    monkeypatch.setattr(pool, "_work", None, raising=False)
+    monkeypatch.setattr(pool, "threadpool_limits", lambda threads: None)
+    monkeypatch.setattr(pool.gc, "freeze", lambda: None)
+    pool._begin(given)
+    assert began == [True]
