@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from shotveil.host.run.workers import leave_with_parent
+from tests.alive import alive
 
 # Two workers, one of which is busy, and their process numbers.
 POOL = """
@@ -16,7 +17,7 @@ import multiprocessing, os, time
 from concurrent.futures import ProcessPoolExecutor
 from shotveil.host.run.workers import leave_with_parent
 
-if __name__ == "__main__":
+if multiprocessing.parent_process() is None:
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(2, spawn, leave_with_parent) as pool:
         pool.submit(time.sleep, 600)
@@ -24,15 +25,6 @@ if __name__ == "__main__":
         print(*pool._processes, flush=True)
         time.sleep(600)
 """
-
-
-def alive(process):
-    """Whether a process is there that is no zombie."""
-    try:
-        stat = Path(f"/proc/{process}/stat").read_text()
-    except FileNotFoundError:
-        return False
-    return stat.rpartition(")")[2].split()[0] != "Z"
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc")
