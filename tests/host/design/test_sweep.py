@@ -27,6 +27,7 @@ from shotveil.models.common.checks import RangeError
 from shotveil.models.link.optics import Link
 from shotveil.models.networks.mnist import load_mnist
 from shotveil.models.networks.network import Layer, Network
+from tests.alive import alive
 
 
 @pytest.fixture(scope="module")
@@ -275,14 +276,6 @@ def command(settings, out, *arguments):
 
 def lines(journal):
     return journal.read_bytes().count(b"\n") if journal.exists() else 0
-
-
-def alive(pid):
-    """Whether a process still runs; one that has ended and waits to be reaped does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def wait_until(condition, process, seconds=60):
