@@ -17,7 +17,7 @@ import multiprocessing, os, time
 from concurrent.futures import ProcessPoolExecutor
 from shotveil.host.run.workers import leave_with_parent
 
-if multiprocessing.parent_process() is None:
+if __name__ != "__mp_main__":  # in a worker it is
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(2, spawn, leave_with_parent) as pool:
         pool.submit(time.sleep, 600)
