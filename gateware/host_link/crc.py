@@ -35,7 +35,7 @@ class CrcCheck(wiring.Component):
     * Throughput: one token per clock. Latency: `latency` clocks.
     """
 
-    latency = 1
+    latency = 2
 
     def __init__(self) -> None:
         tokens = stream.Signature(payloads.judged())
@@ -44,14 +44,22 @@ class CrcCheck(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         register = Signal(32, init=START)
+        # The comparison has a register of its own: 32 bits to compare, and then a fault to set far
+        # away, are too long a way for one clock of the node.
+        waiting = Signal()
+        before = Signal(payloads.judged(), reset_less=True)
+        differs = Signal()
         token = Signal(payloads.judged(), reset_less=True)
         m.d.comb += [self.i.ready.eq(self.o.ready | ~self.o.valid), self.o.payload.eq(token)]
-        wrong = self.i.p.end & (self.i.p.fault == Fault.NONE) & (register != RESIDUE)
+        wrong = before.end & (before.fault == Fault.NONE) & differs
         with m.If(self.i.ready):
             m.d.sync += [
-                self.o.valid.eq(self.i.valid),
-                token.eq(self.i.p),
-                token.fault.eq(Mux(wrong, Fault.CRC, self.i.p.fault)),
+                waiting.eq(self.i.valid),
+                before.eq(self.i.p),
+                differs.eq(register != RESIDUE),
+                self.o.valid.eq(waiting),
+                token.eq(before),
+                token.fault.eq(Mux(wrong, Fault.CRC, before.fault)),
             ]
             with m.If(self.i.valid):
                 m.d.sync += register.eq(Mux(self.i.p.end, START, update(register, self.i.p.byte)))
