@@ -13,6 +13,7 @@ import click
 from shotveil.host.commands.options import (
     DATA,
     FILE,
+    GAIN_RANGE,
     channel_of,
     client_optics_options,
     data_bound_option,
@@ -94,7 +95,7 @@ if TYPE_CHECKING:
     type=float,
     show_default="what the server grants, up to 2 + √2",
     help="Largest power gain to amplify any layer with. Without it, a server that grants more than "
-    "2 + √2 is refused (above 1, at most 10⁶).",
+    f"2 + √2 is refused ({GAIN_RANGE}).",
 )
 @client_optics_options
 @click.option(

@@ -11,6 +11,7 @@ import click
 
 from shotveil.host.commands.adversaries import attack_name, print_adversaries
 from shotveil.host.commands.options import (
+    GAIN_RANGE,
     NETWORK,
     channel_options,
     data_option,
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     "--gain",
     type=float,
     default=1.3,
-    help="Power gain that the client is granted (above 1, at most 10⁶).",
+    help=f"Power gain that the client is granted ({GAIN_RANGE}).",
 )
 @photons_option
 @f2_option

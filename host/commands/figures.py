@@ -10,6 +10,7 @@ import click
 
 from shotveil.host.commands.options import (
     FOLDER,
+    GAIN_RANGE,
     NETWORK,
     data_bound_option,
     data_option,
@@ -34,7 +35,7 @@ from shotveil.models.common.checks import require
     "--gain",
     type=float,
     default=1.3,
-    help="Power gain of the client's amplifier in the figures of leakage (above 1, at most 10⁶).",
+    help=f"Power gain of the client's amplifier in the figures of leakage ({GAIN_RANGE}).",
 )
 @click.option(
     "--photons",

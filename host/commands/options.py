@@ -281,12 +281,13 @@ def weight_bound_option(use: str) -> Decorator:
 
 # The link ---------------------------------------------------------------------------------------
 
+GAIN_RANGE = "above 1, at most 10⁶"  # as `models.link.amplifier.require_gain` has it
 gain_option = click.option(
     "--gain",
     type=PER_LAYER,
     required=True,
     help="Power gain of the client's amplifier, for all layers, or one for each with commas "
-    "between (above 1, at most 10⁶).",
+    f"between ({GAIN_RANGE}).",
 )
 photons_option = click.option(
     "--photons",

@@ -20,6 +20,7 @@ from click.core import ParameterSource
 from shotveil.host.commands.adversaries import require_attack, session_adversary_name
 from shotveil.host.commands.demo import DATA_BUDGET, WEIGHT_BUDGET
 from shotveil.host.commands.options import (
+    GAIN_RANGE,
     LEDGER,
     PER_LAYER,
     channel_of,
@@ -138,7 +139,7 @@ DEMO_BUDGET = 8.0  # bits per weight; no weight of the demo's networks holds mor
     type=PER_LAYER,
     show_default="that of 0.05 bit per weight and 0.01 bit per pixel",
     help="Power gain that clients are granted, for all layers, or one for each with commas between "
-    "(above 1, at most 10⁶).",
+    f"({GAIN_RANGE}).",
 )
 @photons_option
 @f2_option

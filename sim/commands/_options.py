@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from shotveil.host.commands.options import OneOf
+from shotveil.host.commands.options import GAIN_RANGE, OneOf
 from shotveil.host.extras import needs
 
 EXTRA = "lab"
@@ -51,7 +51,7 @@ gain_option = click.option(
     "--gain",
     type=float,
     default=1.3,
-    help="Power gain of the client's amplifier (above 1, at most 10⁶).",
+    help=f"Power gain of the client's amplifier ({GAIN_RANGE}).",
 )
 f2_option = click.option(
     "--f2",

@@ -11,6 +11,7 @@ from shotveil.host.commands import options
 from shotveil.host.leakage.catalogue import DATA_BOUNDS, WEIGHT_BOUNDS
 from shotveil.host.run.backends import backend_names
 from shotveil.models.common.checks import RangeError
+from shotveil.models.link.amplifier import LARGEST_GAIN, require_gain
 from shotveil.models.link.channel import Channel
 from shotveil.models.link.detector import Detector
 from shotveil.models.link.labs import LABS
@@ -233,3 +234,11 @@ def test_a_ledger_is_a_file_or_the_address_of_a_database(tmp_path):
     assert ledger.convert(url, None, None) == ledger.beside(tmp_path, url) == url
     assert ledger.convert("a.db", None, None) == Path("a.db")
     assert ledger.beside(tmp_path, "a.db") == str(tmp_path / "a.db")
+
+
+def test_the_range_of_gains_in_help_is_the_one_that_is_enforced():
+    assert options.GAIN_RANGE == "above 1, at most 10⁶" and LARGEST_GAIN == 10**6
+    require_gain(LARGEST_GAIN)
+    for gain in (1.0, math.nextafter(LARGEST_GAIN, math.inf)):
+        with pytest.raises(RangeError, match="gain"):
+            require_gain(gain)
