@@ -16,10 +16,10 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,7 @@ from shotveil.sim.engines.clocked_processes import clocked
 from shotveil.sim.engines.compilers import Compiler, compiler
 from shotveil.sim.engines.run import (
     ExtraOutput,
+    Fields,
     Ports,
     Result,
     Run,
@@ -48,16 +49,17 @@ from shotveil.sim.engines.run import (
 from shotveil.sim.engines.verilog import emit
 from shotveil.sim.engines.waiting import waiting
 
+if TYPE_CHECKING:
+    from shotveil.sim.engines.lanes import LaneLibrary
+
 PRIMITIVES = Path(__file__).parent / "primitives"
 
 Words = npt.NDArray[np.uint64]
-Training = Callable[[Path], None]
+# The code is as fast from one file at -O1 as from several at -O3, within 3 %, and compiled in two
+# thirds of the time.
 OPTIONS = ("--cc", "--exe", "--build", "-O3", "--x-assign", "fast", "--x-initial", "fast",
-           "-Wall", "-Wno-fatal", "--top-module", "shell", "--prefix", "Vshell")  # fmt: skip
-
-# Without a profile the code is as fast from one file at -O1 as from several at -O3, within 3 %, and
-# compiled in two thirds of the time.
-UNTRAINED = ("--output-split", "0", "-CFLAGS", "-O1")
+           "-Wall", "-Wno-fatal", "--top-module", "shell", "--prefix", "Vshell",
+           "--output-split", "0", "-CFLAGS", "-O1")  # fmt: skip
 
 # The fields through which C++ and Python exchange the state of a stream.
 STREAM = (
@@ -93,7 +95,6 @@ class Library:
         name: str,
         primitive: Primitive = Primitive.INFERRED,
         path: Path | None = None,
-        training: Training | None = None,
     ):
         self.ports = ports = Ports.of(component)
         self.streams = (*ports.inputs, *ports.outputs)
@@ -104,7 +105,7 @@ class Library:
         }
         if path is None:
             verilator.builds()  # refuses a folder before the seconds that writing Verilog takes
-        self.path = path or _compile(name, _sources(component, ports, primitive), training)
+        self.path = path or _compile(name, _sources(component, ports, primitive))
         self._calls = ctypes.CDLL(str(self.path))
         self._calls.create.restype = ctypes.c_void_p
         self._calls.destroy.argtypes = (ctypes.c_void_p,)
@@ -137,7 +138,7 @@ class _Queue:
 class Instance:
     """One instance of a design. Two threads may use two instances, but not the same one at once."""
 
-    def __init__(self, library: Library, calls: ctypes.CDLL):
+    def __init__(self, library: Library | LaneLibrary, calls: Any):
         self._library = library
         self._calls = calls
         self._handle = calls.create()
@@ -156,6 +157,11 @@ class Instance:
         self._elapsed = 0
         self._origin = 0
         self.begin()
+
+    @property
+    def fields(self) -> Mapping[str, Fields]:
+        """The fields of each port."""
+        return self._library.fields
 
     @property
     def clock(self) -> int:
@@ -279,7 +285,10 @@ class Instance:
 
 
 class LibraryBench:
-    """Plays the runs of `sim.engines.run` on a shared library, as the other benches do."""
+    """Plays the runs of `sim.engines.run` on a shared library, as the other benches do.
+
+    The library is one of Verilator's, made of `dut`, unless another is given.
+    """
 
     BLOCK = 512
 
@@ -290,8 +299,9 @@ class LibraryBench:
         endless: Collection[str] = (),
         start: str | None = None,
         primitive: Primitive = Primitive.INFERRED,
+        library: Library | LaneLibrary | None = None,
     ):
-        self._library = Library(dut, name, primitive)
+        self._library = library or Library(dut, name, primitive)
         self._endless = frozenset(endless)
         self._start = start
 
@@ -406,25 +416,21 @@ def _sources(component: wiring.Component, ports: Ports, primitive: Primitive) ->
     }
 
 
-def _compile(name: str, sources: Mapping[str, str], training: Training | None) -> Path:
+def _compile(name: str, sources: Mapping[str, str]) -> Path:
     """The shared library of a design, from the cache where it is known."""
     command, _ = verilator.executable()
     control, by = verilator.waivers(), compiler()
     versions = f"{command} {verilator.version(str(command))} {by.version}"
-    trained = training is not None and by.trains
-    parts = (*OPTIONS, versions, control, *((by.kind,) if trained else UNTRAINED),
-             *sources.keys(), *sources.values())  # fmt: skip
+    parts = (*OPTIONS, versions, control, *sources.keys(), *sources.values())
     path = verilator.builds() / f"library-{name}-{verilator.digest(*parts)}.so"
     with waiting(f"Verilator to build {name}"), verilator.alone(path):
         if not path.exists():
             texts = {"waivers.vlt": control, **sources}
-            _build(path, texts, versions, by, training if trained else None)
+            _build(path, texts, versions, by)
     return path
 
 
-def _build(
-    path: Path, texts: Mapping[str, str], versions: str, by: Compiler, training: Training | None
-) -> None:
+def _build(path: Path, texts: Mapping[str, str], versions: str, by: Compiler) -> None:
     command, extra = verilator.executable()
     # The file is moved into place when it is complete.
     with tempfile.TemporaryDirectory(dir=verilator.builds()) as built:
@@ -434,38 +440,24 @@ def _build(
         objects = folder / "objects"
         objects.mkdir()
         runtime = verilator.builds() / f"runtime-shared-{verilator.digest(versions)}"
-        fresh = objects / "dut.so"
-
-        def build(flag: str = "", more: Sequence[str] = ()) -> None:
-            old = verilator.fetch_runtime(runtime, objects)
-            make = [option for file in old for option in ("-MAKEFLAGS", f"-o {file}")]
-            done = subprocess.run(
-                [str(command), *OPTIONS, *make, "-CFLAGS", f"-fPIC -fvisibility=hidden {flag}",
-                 "-LDFLAGS", f"-shared {flag}", *by.options, "-Mdir", "objects", "-o", "dut.so",
-                 *more, *(str(folder / file) for file in texts)],
-                cwd=folder, env={**os.environ, **extra},
-                capture_output=True, text=True, errors="replace",
-            )  # fmt: skip
-            log = done.stdout + done.stderr
-            if done.returncode:
-                raise RangeError(
-                    f"verilator failed in {folder}: {verilator.cause(log)}; "
-                    "`shotveil doctor` looks at what it needs"
-                )
-            verilator.refuse_warnings(log)
-
-        if training is None:
-            build(more=UNTRAINED)
-            verilator.keep_runtime(runtime, objects)
-        else:
-            build(by.watched(objects))
-            with waiting("the run that shows the compiler what to make fast"):
-                training(fresh)
-            for made in objects.iterdir():  # all compiled files, but not the recorded profile
-                if made.suffix in (".o", ".a", ".so", ".gch"):
-                    made.unlink()
-            build(by.informed(objects))
-        shutil.move(fresh, path)
+        old = verilator.fetch_runtime(runtime, objects)
+        make = [option for file in old for option in ("-MAKEFLAGS", f"-o {file}")]
+        done = subprocess.run(
+            [str(command), *OPTIONS, *make, "-CFLAGS", "-fPIC -fvisibility=hidden",
+             "-LDFLAGS", "-shared", *by.options, "-Mdir", "objects", "-o", "dut.so",
+             *(str(folder / file) for file in texts)],
+            cwd=folder, env={**os.environ, **extra},
+            capture_output=True, text=True, errors="replace",
+        )  # fmt: skip
+        log = done.stdout + done.stderr
+        if done.returncode:
+            raise RangeError(
+                f"verilator failed in {folder}: {verilator.cause(log)}; "
+                "`shotveil doctor` looks at what it needs"
+            )
+        verilator.refuse_warnings(log)
+        verilator.keep_runtime(runtime, objects)
+        shutil.move(objects / "dut.so", path)
 
 
 def lines(ports: Ports) -> dict[str, tuple[int, bool]]:

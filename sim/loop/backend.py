@@ -23,7 +23,7 @@ from shotveil.sim.loop.session import Loop, LoopInference, Records, verified
 from shotveil.sim.loop.settings import REALISTIC, LoopSettings, prepare
 
 BACKENDS = ("model", "rtl")
-MANY = 10  # images from which on it is worth the time to compile the nodes with a profile
+MANY = 8  # images from which on it is faster to play them side by side
 PRESETS = {"ideal": Impairments(), "realistic": REALISTIC}
 # Frames of the vacuum and of the dark record, and the symbols that are enough for them: records of
 # the longest frames would fill the memory.
@@ -109,12 +109,18 @@ def through_nodes(
         length = loop.layers[0].setup.layout.length
         record_frames = min(RECORD_FRAMES, -(-RECORD_SYMBOLS // length))
     records = loop.records(record_frames)
-    player_of = pool.models
-    if rtl is not None:
-        player_of = rtl.compiled(loop, trained=len(images) >= MANY)
-    seen = pool.infer_in_processes(
-        loop, images, records, progress, player_of=player_of, processes=processes
-    )
+    if rtl is None:
+        seen = pool.infer_in_processes(loop, images, records, progress, processes=processes)
+    elif len(images) < MANY:
+        seen = pool.infer_in_processes(
+            loop, images, records, progress, player_of=rtl.compiled(loop), processes=processes
+        )
+    else:
+        side_by_side = import_extra("shotveil.sim.loop.side_by_side", "rtl")
+        seen = pool.infer_in_crowds(
+            loop, images, records, progress,
+            makers_of=side_by_side.compiled(loop), processes=processes,
+        )  # fmt: skip
     statistics = tuple(verified(loop, seen, number) for number in range(len(loop.layers)))
     return NodesOutcome(
         Inference(seen.outputs, statistics),

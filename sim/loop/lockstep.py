@@ -10,7 +10,7 @@ frame does not depend on when its batch began.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from shotveil.models.waveform.optics import Complex, Optics
 from shotveil.sim.loop.node_device import Surroundings
 
 Ports = Mapping[str, IntArray]
+Wait = Callable[[str, Callable[[], bool]], None]
 PARTIES = ("server", "client")
 ALONE = 128  # clocks of a block in darkness, in which a host waits for one answer after another
 AHEAD = 2  # the server's blocks that may wait for the client
@@ -35,10 +36,19 @@ class Lockstep:
     frame and goes on in blocks of `near` clocks, for which the server has already sent the light.
     It is dark again some frames behind the last one, or when the server has left. When the client
     has left, the server goes on alone.
+
+    `wait` is how the thread of a party waits until the other has done what a function says, where
+    threads of a gang take turns (`sim.engines.gang`).
     """
 
-    def __init__(self, optics: Optics, far: int, near: int) -> None:
-        self._optics, self._far, self._near = optics, far, near
+    def __init__(
+        self,
+        optics: Optics,
+        far: int,
+        near: int,
+        wait: Wait | None = None,
+    ) -> None:
+        self._optics, self._far, self._near, self._wait = optics, far, near, wait
         self._meeting = threading.Condition()
         self._present = set(PARTIES)
         self._ready: set[str] = set()
@@ -66,14 +76,16 @@ class Lockstep:
         with self._meeting:
             self._ready.add(party)
             self._meeting.notify_all()
-            self._meeting.wait_for(
-                lambda: other in self._ready or other not in self._present, timeout
-            )
-            return other in self._ready
+        self._wait_for(party, lambda: other in self._ready or other not in self._present, timeout)
+        return other in self._ready
 
     def started(self, party: str) -> bool:
         """Whether this party has called `start`."""
         return party in self._ready
+
+    def present(self, party: str) -> bool:
+        """Whether this party has not called `leave`."""
+        return party in self._present
 
     def leave(self, party: str) -> None:
         """Say that this party stops running."""
@@ -87,6 +99,16 @@ class Lockstep:
         """Whether the client has had all the light that it will get."""
         with self._meeting:
             return self._ended and len(self._tapped) < self._near
+
+    def _wait_for(
+        self, party: str, until: Callable[[], bool], timeout: float | None = None
+    ) -> None:
+        """Wait until something is true that the other party brings about."""
+        if self._wait is not None:
+            self._wait(party, until)
+            return
+        with self._meeting:
+            self._meeting.wait_for(until, timeout)
 
     def _server(self, ports: Ports) -> tuple[IntArray, IntArray]:
         frame, at = ports["frame"], 0
@@ -116,19 +138,20 @@ class Lockstep:
                 self._frame = np.concatenate([self._frame, frame[at:]])
                 self._starts += starts
             self._meeting.notify_all()
-            self._meeting.wait_for(
-                lambda: len(self._tapped) <= AHEAD * self._far or "client" not in self._present
-            )
+        self._wait_for(
+            "server",
+            lambda: len(self._tapped) <= AHEAD * self._far or "client" not in self._present,
+        )
         words = np.concatenate([self._words, words], axis=1)
         self._words = words[:, self._far :]
         return words[:, : self._far], np.zeros(self._far, np.int64)
 
     def _client(self, ports: Ports) -> tuple[IntArray, IntArray]:
         n = self._near
+        if not self._ready.issuperset(PARTIES):
+            return _dark(1, ALONE)
+        self._wait_for("client", lambda: len(self._tapped) >= n or self._ended)
         with self._meeting:
-            if not self._ready.issuperset(PARTIES):
-                return _dark(1, ALONE)
-            self._meeting.wait_for(lambda: len(self._tapped) >= n or self._ended)
             if len(self._tapped) < n:
                 return _dark(1, ALONE)
             tapped, self._tapped = self._tapped[:n], self._tapped[n:]

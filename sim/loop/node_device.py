@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import functools
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
+from amaranth.hdl import UnusedElaboratable
 
 from shotveil.gateware.node.chain import NodeCore
 from shotveil.host.devices.device import spec_of_role
@@ -22,7 +24,7 @@ from shotveil.models.common.fixedpoint import IntArray
 from shotveil.models.node.chain import Loopback, Plant
 from shotveil.models.node.spec import NodeSpec
 from shotveil.sim.engines.run import unpack
-from shotveil.sim.engines.shared_library import Instance, Library, Training, Words
+from shotveil.sim.engines.shared_library import Instance, Library, Words
 from shotveil.sim.loop.row_memory import SimulatedMemory
 
 _known: dict[NodeSpec, Path] = {}
@@ -31,20 +33,21 @@ _known: dict[NodeSpec, Path] = {}
 @functools.cache
 def library(spec: NodeSpec) -> Library:
     """The compiled node: it takes some tens of seconds once, then it comes from the cache."""
-    return Library(_node(spec), f"node_{spec.role}", path=_known.get(spec))
+    return Library(with_rows(spec), f"node_{spec.role}", path=_known.get(spec))
 
 
 def adopt(spec: NodeSpec, path: Path) -> None:
     """Use what another process compiled for a node, without a check that it is up to date."""
+    for_ports_alone()
     _known[spec] = path
 
 
-def train(spec: NodeSpec, training: Training) -> Path:
-    """Compile a node with a profile of what `training` does; return the path for `adopt`."""
-    return Library(_node(spec), f"node_{spec.role}", training=training).path
+def for_ports_alone() -> None:
+    """Let this process make components that it never elaborates, only to know their ports."""
+    warnings.filterwarnings("ignore", category=UnusedElaboratable)
 
 
-def _node(spec: NodeSpec) -> NodeCore:
+def with_rows(spec: NodeSpec) -> NodeCore:
     """The node, with a memory for its rows if it keeps any."""
     return NodeCore(spec, SimulatedMemory(spec) if spec.store else None)
 
@@ -65,6 +68,7 @@ class NodePipe:
       which for a server are `codes` (2, clocks) and `frame`, and for a client `shifter` (clocks,).
       It gives the ADC words and trigger levels of the next block, which has as many clocks as they
       have.
+    * `instance` is the compiled node; without one, a new one of `library`.
     * With `record`, everything on codes, adc, frame and shifter is kept in `recorded`.
     """
 
@@ -77,14 +81,15 @@ class NodePipe:
         trigger: Callable[[IntArray], IntArray] | None = None,
         surroundings: Surroundings | None = None,
         record: bool = False,
+        instance: Instance | None = None,
     ):
         self.spec = spec
         self._plant = None if spec.loopback else plant or Loopback(spec)
         self._trigger = trigger
         self._surroundings = surroundings
-        self._node: Instance | None = library(spec).instance()
+        self._node: Instance | None = instance or library(spec).instance()
         self._axes = ("x", "p")[: spec.digitiser.quadratures]
-        self._fields = library(spec).fields["codes"]
+        self._fields = self._node.fields["codes"]
         require("block", block, at_least=16, at_most=1 << 20, integer=True)
         self.block = block
         self._wait(block)
@@ -147,7 +152,7 @@ class NodePipe:
         if not self.spec.loopback:
             inputs["adc"] = self._packed
         if self._trigger is not None or self._surroundings is not None:
-            inputs["trigger"] = self._level.astype(np.uint64)
+            inputs["trigger"] = self._level.view(np.uint64)
         given = self._node.step_words(n, inputs, wanted)
         self.clocks += n
         self._out += given.pop("link__o").astype(np.uint8).tobytes()
@@ -155,7 +160,7 @@ class NodePipe:
         if "codes" in given:
             codes = unpack(self._fields, given.pop("codes"))
             got["codes"] = np.stack([codes["i"], codes["q"]])
-        got |= {name: words.astype(np.int64) for name, words in given.items()}
+        got |= {name: words.view(np.int64) for name, words in given.items()}
         if self._record:
             for name, samples in (("adc", self._adc), *got.items()):
                 self._keep(name, np.atleast_2d(samples))
@@ -173,13 +178,13 @@ class NodePipe:
         bits, due = self.spec.digitiser.adc_bits, (len(self._axes), self.block)
         if words.shape != due:
             raise RangeError(f"plant gave words of shape {words.shape}; allowed: {due}")
-        if np.any(words >> bits):
+        if words.size and (int(words.min()) < 0 or int(words.max()) >> bits):
             require("ADC word", words, at_least=0, below=1 << bits)
         self._adc = words
         packed = words[0]
         for k, line in enumerate(words[1:], 1):
             packed = packed | line << (k * bits)
-        self._packed: Words = packed.astype(np.uint64)
+        self._packed: Words = packed.view(np.uint64)
 
     def _keep(self, name: str, samples: IntArray) -> None:
         self.recorded.setdefault(name, []).append(samples)

@@ -10,11 +10,10 @@ frames trigger the client's drive.
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import multiprocessing
 import threading
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,12 +28,12 @@ from shotveil.models.common.checks import RangeError
 from shotveil.models.common.fixedpoint import IntArray
 from shotveil.models.drive import chain as drive_chain
 from shotveil.models.drive.spec import DriveSettings, registers
-from shotveil.models.link.encoding import Complex, directions
+from shotveil.models.link.encoding import Complex
 from shotveil.models.node import chain
 from shotveil.models.node.spec import NodeSpec
 from shotveil.models.waveform.mesh import angle_table
-from shotveil.sim.loop.lockstep import ALONE, Lockstep
-from shotveil.sim.loop.node_device import NodePipe, adopt, library, train
+from shotveil.sim.loop.lockstep import ALONE, Lockstep, Wait
+from shotveil.sim.loop.node_device import NodePipe, adopt, library
 from shotveil.sim.loop.rate import CLEARING
 from shotveil.sim.loop.session import Loop, Played, Player, Records
 from shotveil.sim.loop.settings import LayerLight
@@ -67,6 +66,26 @@ class RtlPlayed:
     recorded: dict[str, IntArray]
 
 
+class Nodes:
+    """How a loop comes to its nodes: each is compiled by Verilator, and goes on by itself."""
+
+    def pipe(self, spec: NodeSpec, block: int = ALONE) -> NodePipe:
+        """A node after its reset."""
+        return NodePipe(spec, block=block)
+
+    # How the thread of a party waits for the other, or None to let it wait by itself.
+    wait: Wait | None = None
+
+    def enter(self, party: str) -> None:
+        """Say that this thread drives the node of a party from now on."""
+
+    def leave(self, party: str) -> None:
+        """Say that nobody drives the node of a party any more."""
+
+
+ALONE_NODES = Nodes()
+
+
 class Keeper:
     """The server's compiled node, which keeps the rows of a loop's layers from image to image.
 
@@ -74,8 +93,8 @@ class Keeper:
     behind those in front of it.
     """
 
-    def __init__(self, loop: Loop) -> None:
-        self.pipe = NodePipe(node_specs(loop)["server"], block=LOADING)
+    def __init__(self, loop: Loop, nodes: Nodes = ALONE_NODES) -> None:
+        self.pipe = nodes.pipe(node_specs(loop)["server"], LOADING)
         self.node = _node(self.pipe)
         self.stored: list[StoredRows | None] = []
         behind = None
@@ -86,9 +105,9 @@ class Keeper:
             behind = self.stored[-1] or behind
 
 
-def keeper_of(loop: Loop) -> Keeper | None:
+def keeper_of(loop: Loop, nodes: Nodes = ALONE_NODES) -> Keeper | None:
     """The node that keeps the rows of a loop, if it is to keep any."""
-    return Keeper(loop) if loop.settings.store else None
+    return Keeper(loop, nodes) if loop.settings.store else None
 
 
 def play(
@@ -99,6 +118,7 @@ def play(
     offset: tuple[int, ...] | None = None,
     record: bool = False,
     keeper: Keeper | None = None,
+    nodes: Nodes = ALONE_NODES,
 ) -> RtlPlayed:
     """Send layer `number` through the gateware of both nodes, to a client of direction ξ (N,).
 
@@ -111,11 +131,11 @@ def play(
     s, light = loop.settings, loop.layers[number]
     stored = keeper.stored[number] if keeper else None
     far, near = blocks_of(light, stored is not None)
-    lockstep = Lockstep(loop.optics(number, xi, rng), far, near)
+    lockstep = Lockstep(loop.optics(number, xi, rng), far, near, nodes.wait)
     specs = node_specs(loop)
     pipes = {
-        "server": keeper.pipe if keeper else NodePipe(specs["server"]),
-        "client": NodePipe(specs["client"]),
+        "server": keeper.pipe if keeper else nodes.pipe(specs["server"]),
+        "client": nodes.pipe(specs["client"]),
     }
     for party, pipe in pipes.items():
         pipe.enter(lockstep.surroundings(party), ALONE, record)
@@ -135,6 +155,7 @@ def play(
             raise DeviceError(f"light ended after {rows} of {len(light.rows)} frames")
 
     def client() -> None:
+        nodes.enter("client")
         try:
             with _node(pipes["client"]) as node:
                 drive = _angle_drive(loop, number)
@@ -145,11 +166,12 @@ def play(
             found["error"] = error
         finally:
             lockstep.leave("client")
+            nodes.leave("client")
 
     thread = threading.Thread(target=client, daemon=True)
     thread.start()
     try:
-        with nullcontext(keeper.node) if keeper else _node(pipes["server"]) as node:
+        with contextlib.nullcontext(keeper.node) if keeper else _node(pipes["server"]) as node:
             node.configure(
                 light.drive,
                 light.server,
@@ -164,6 +186,8 @@ def play(
                 found["server"] = node.play(light.rows[s.lead_in :], modes=record)
     finally:
         lockstep.leave("server")
+        if nodes.wait is not None:
+            nodes.wait("server", lambda: not lockstep.present("client"))
         thread.join(PATIENCE)
     _require_sound("server", found["server"])
     if lockstep.late:
@@ -229,39 +253,9 @@ def node_specs(loop: Loop) -> dict[str, NodeSpec]:
     }
 
 
-def compiled(loop: Loop, trained: bool = False) -> Callable[[Loop], Player]:
-    """Compile both nodes; return a function that makes players in any process of this machine.
-
-    If they are `trained`, by the loop's first layer, compiling takes some minutes more, and an
-    image takes a fifth less time. The results are the same.
-    """
-    paths = {
-        spec: train(spec, functools.partial(_rehearse, loop, spec))
-        if trained
-        else library(spec).path
-        for spec in node_specs(loop).values()
-    }
-    return functools.partial(_player_of, paths)
-
-
-def _rehearse(loop: Loop, spec: NodeSpec, path: Path) -> None:
-    """Play a layer in another process, which writes its profile when it ends.
-
-    The other party's node is compiled only now, since no rehearsal is needed if both are known.
-    """
-    paths = {s: path if s == spec else library(s).path for s in node_specs(loop).values()}
-    rehearsal = multiprocessing.get_context("spawn").Process(target=_play_once, args=(loop, paths))
-    rehearsal.start()
-    rehearsal.join()
-    if rehearsal.exitcode:
-        raise RuntimeError(f"a layer could not be played: exit code {rehearsal.exitcode}")
-
-
-def _play_once(loop: Loop, paths: dict[NodeSpec, Path]) -> None:
-    for spec, path in paths.items():
-        adopt(spec, path)
-    xi, _ = directions(np.ones((1, loop.network.layers[0].columns)))
-    play(loop, 0, xi[0], np.random.default_rng(0), keeper=keeper_of(loop))
+def compiled(loop: Loop) -> Callable[[Loop], Player]:
+    """Compile both nodes; return a function that makes players in any process of this machine."""
+    return functools.partial(_player_of, {s: library(s).path for s in node_specs(loop).values()})
 
 
 def _player_of(paths: dict[NodeSpec, Path], loop: Loop) -> Player:
@@ -270,16 +264,16 @@ def _player_of(paths: dict[NodeSpec, Path], loop: Loop) -> Player:
     return player(loop)
 
 
-def player(loop: Loop) -> Player:
+def player(loop: Loop, nodes: Nodes = ALONE_NODES) -> Player:
     """What `infer` calls in place of `Loop.play` to get the same results from the gateware.
 
     Only the session's sums come over the host link, so a layer counts as one frame.
     """
-
-    keeper = keeper_of(loop)
+    keeper = keeper_of(loop, nodes)
 
     def of_layer(number: int, xi: Complex, records: Records, rng: np.random.Generator) -> Played:
-        got = play(loop, number, xi, rng, records.offsets[number], keeper=keeper)
+        offset = records.offsets[number]
+        got = play(loop, number, xi, rng, offset, keeper=keeper, nodes=nodes)
         return Played(
             got.values / np.sqrt(records.client.shot_variance),
             got.server.session[None],

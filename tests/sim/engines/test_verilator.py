@@ -23,7 +23,7 @@ def slowly(monkeypatch, tmp_path):
         (folder / "finished").touch()
         made.append(folder)
 
-    def builds(path, texts, versions, by, training):
+    def builds(path, texts, versions, by):
         time.sleep(0.2)
         path.touch()
         made.append(path)
@@ -45,7 +45,7 @@ def at_once(build, *designs):
     "build",
     [
         lambda text: cocotb_build.build("one", "top", {"generated_top.v": text}, public=()),
-        lambda text: shared_library._compile("one", {"generated_top.v": text}, None),
+        lambda text: shared_library._compile("one", {"generated_top.v": text}),
     ],
     ids=["bench", "library"],
 )
@@ -63,7 +63,7 @@ def test_builds_are_kept_in_the_user_s_cache(monkeypatch, tmp_path):
 def test_a_cache_that_make_cannot_build_in_is_refused(monkeypatch, tmp_path):
     monkeypatch.setenv("SHOTVEIL_CACHE", str(tmp_path / "my cache"))
     with pytest.raises(RangeError, match=r"my cache/verilator has a space.*set SHOTVEIL_CACHE"):
-        shared_library._compile("one", {}, None)
+        shared_library._compile("one", {})
 
 
 def installed(monkeypatch, found):

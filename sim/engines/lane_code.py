@@ -1,0 +1,451 @@
+"""C++ that plays many copies of a design at once, each in a lane of vectors.
+
+Verilator handles a node's words one by one. Here every word of the design's graph
+(`sim.engines.dataflow`) is a vector with that word of each copy, and a single bit is an integer
+with a bit for each copy (`primitives/lanes.h`). The state is kept twice: a clock reads one and
+writes the other.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from amaranth.hdl import Const, Value
+from amaranth.lib import wiring
+
+from shotveil.sim.engines.dataflow import WIDEST, Graph, Word, graph
+from shotveil.sim.engines.run import Ports
+from shotveil.sim.engines.shared_library import PRIMITIVES, STREAM
+
+LANES = 16  # as in primitives/lanes.h
+FULL = (1 << LANES) - 1
+# What C++ knows of a lane, and its type there and here; a lane without `streams` stands still.
+LANE = (
+    ("streams", "Stream*", ctypes.c_void_p),
+    ("lines", "uint64_t**", ctypes.c_void_p),
+    ("values", "uint64_t*", ctypes.c_void_p),
+    ("clock", "uint64_t", ctypes.c_uint64),  # clocks since the lane began
+    ("at", "uint64_t", ctypes.c_uint64),  # clocks of its step that have been played
+)
+
+
+def kind(width: int) -> str:
+    """The type of a word: M has a bit for each lane, V16, V32 and V64 an element."""
+    return "M" if width == 1 else f"V{bits(width)}"
+
+
+def bits(width: int) -> int:
+    """The bits of an element of that type."""
+    return 16 if width <= 16 else 32 if width <= 32 else 64
+
+
+def lines_of(ports: Ports) -> dict[str, Value]:
+    """The ports of a component as single signals, by name; some are constants."""
+    found: dict[str, Value] = {}
+    for name, port in {**ports.inputs, **ports.outputs}.items():
+        found |= {f"{name}__payload": Value.cast(port.p), f"{name}__valid": port.valid,
+                  f"{name}__ready": port.ready}  # fmt: skip
+    return found | {**ports.settings, **ports.status}
+
+
+def source(component: wiring.Component, ports: Ports) -> str:
+    """The C++ of a component: state, a clock, and the calls of `LaneLibrary`."""
+    lines = lines_of(ports)
+    incoming = {
+        *(f"{name}__{line}" for name in ports.inputs for line in ("payload", "valid")),
+        *(f"{name}__ready" for name in ports.outputs),
+        *ports.settings,
+    }
+    design = graph(component, {name: (line, name in incoming) for name, line in lines.items()})
+    known = {name: line for name, line in lines.items() if not isinstance(line, Const)}
+    records = (("Stream", STREAM), ("Lane", LANE))
+    return "\n".join(
+        [
+            (PRIMITIVES / "lanes.h").read_text(),
+            *(_struct(name, fields) for name, fields in records),
+            (PRIMITIVES / "lane_ports.h").read_text(),
+            _clock(design, {name: len(line) for name, line in known.items()}),
+            _calls(ports, known),
+        ]
+    )
+
+
+def _port(name: str) -> str:
+    """The name of a port in C++, where its own may mean something."""
+    return f"port_{name}"
+
+
+def _struct(name: str, fields: Iterable[tuple[str, str, Any]]) -> str:
+    return f"struct {name} {{ {' '.join(f'{type_} {field};' for field, type_, _ in fields)} }};"
+
+
+class _Writer:
+    """Writes the statements of one clock.
+
+    A word of w bits may have anything in the bits of its element above them (it is raw), until
+    something needs it without (`clean`) or with its sign there (`signed`).
+    """
+
+    def __init__(self, design: Graph) -> None:
+        self._graph = design
+        self.lines: list[str] = []
+        self._written: set[int] = set()
+        self._clean: set[int] = set()  # words that are clean by themselves
+        self._masked: dict[int, str] = {}
+        self._signed: dict[tuple[int, int], str] = {}
+        self.registers, self.memories = self._needed()
+
+    def _needed(self) -> tuple[list[int], list[int]]:
+        """The registers and memories on which the outputs depend, in order."""
+        design = self._graph
+        seen: set[int] = set()
+        registers: set[int] = set()
+        memories: set[int] = set()
+        waiting = list(design.outputs.values())
+        while waiting:
+            number = waiting.pop()
+            if number in seen:
+                continue
+            seen.add(number)
+            node = design.nodes[number]
+            waiting += node.args
+            if node.op == "state":
+                registers.add(node.extra)
+                waiting.append(design.registers[node.extra].following)
+            if node.op == "read" and node.extra not in memories:
+                memories.add(node.extra)
+                for port in design.memories[node.extra].writes:
+                    waiting += (port.enable, port.address, port.word)
+        return sorted(registers), sorted(memories)
+
+    def need(self, number: int) -> str:
+        """Write what a node depends on and itself, unless that is done; return its raw word."""
+        nodes, waiting = self._graph.nodes, [number]
+        while waiting:
+            at = waiting[-1]
+            missing = [a for a in nodes[at].args if a not in self._written]
+            if missing:
+                waiting += missing[::-1]
+                continue
+            waiting.pop()
+            if at not in self._written:
+                self._written.add(at)
+                node = nodes[at]
+                if node.width > WIDEST:
+                    raise NotImplementedError(f"a word of {node.width} bits")
+                if node.op != "state":
+                    text = self._expression(at, node)
+                    self.lines.append(f"const {kind(node.width)} v{at} = {text};")
+        return self.raw(number)
+
+    # Words of nodes that are written ---------------------------------------------------------
+
+    def width(self, number: int) -> int:
+        return self._graph.nodes[number].width
+
+    def raw(self, number: int) -> str:
+        node = self._graph.nodes[number]
+        return f"a.r{node.extra}" if node.op == "state" else f"v{number}"
+
+    def clean(self, number: int, width: int = 0) -> str:
+        """A word without anything above it, in the type for `width` bits if that is given."""
+        own = self.width(number)
+        name = self.raw(number)
+        if own not in (1, 16, 32, 64) and number not in self._clean:
+            if number not in self._masked:
+                self._masked[number] = f"c{number}"
+                self.lines.append(f"const {kind(own)} c{number} = {name} & {_all(own, -1)};")
+            name = self._masked[number]
+        return _converted(name, own, width or own)
+
+    def signed(self, number: int, width: int = 0) -> str:
+        """A word with its sign above it, in the type for `width` bits if that is given."""
+        own, wanted = self.width(number), width or self.width(number)
+        if own == 1:
+            return f"spread<{kind(wanted)}>({self.raw(number)})"
+        key = number, bits(wanted)
+        if key not in self._signed:
+            name = self._signed[key] = f"s{number}_{bits(wanted)}"
+            word, by = _converted(self.raw(number), own, wanted), bits(wanted) - own
+            word = f"sar(shl({word}, {by}), {by})" if by else word
+            self.lines.append(f"const {kind(wanted)} {name} = {word};")
+        return self._signed[key]
+
+    def address(self, number: int) -> str:
+        if self.width(number) == 1:
+            return f"bit<V16>({self.raw(number)}, 1)"
+        return self.clean(number)
+
+    # Expressions ----------------------------------------------------------------------------
+
+    def _expression(self, number: int, node: Word) -> str:
+        args, width, type_ = node.args, node.width, kind(node.width)
+        words = [self.raw(a) for a in args]
+        of = self.width(args[0]) if args else 0
+        match node.op:
+            case "constant":
+                self._clean.add(number)
+                return _all(width, node.extra)
+            case "input":
+                self._clean.add(number)
+                return f"p.{_port(node.extra)}"
+            case "not":
+                return f"M(~{words[0]})" if width == 1 else f"~{words[0]}"
+            case "and" | "or" | "xor":
+                cleans = [a in self._clean for a in args]
+                if all(cleans) or (node.op == "and" and any(cleans)):
+                    self._clean.add(number)
+                text = {"and": " & ", "or": " | ", "xor": " ^ "}[node.op].join(words)
+                return f"M({text})" if width == 1 else text
+            case "add" | "sub" | "mul":
+                if width == 1:
+                    return f"M({words[0]} {'&' if node.op == 'mul' else '^'} {words[1]})"
+                return {"add": " + ", "sub": " - ", "mul": " * "}[node.op].join(words)
+            case "neg":
+                return words[0] if width == 1 else f"{_all(width, 0)} - {words[0]}"
+            case "mux":
+                if {*args[1:]} <= self._clean:
+                    self._clean.add(number)
+                return f"sel({', '.join(words)})"
+            case "slice":
+                if width == 1:
+                    return f"test({words[0]}, {1 << node.extra:#x}ull)"
+                if args[0] in self._clean and node.extra + width == of:
+                    self._clean.add(number)
+                moved = f"shr({words[0]}, {node.extra})" if node.extra else words[0]
+                return _converted(moved, of, width)
+            case "zext":
+                self._clean.add(number)
+                return f"bit<{type_}>({words[0]}, 1)" if of == 1 else self.clean(args[0], width)
+            case "sext":
+                return self.signed(args[0], width)
+            case "cat":
+                return self._joined(number, args, type_)
+            case "eq" | "ult" | "ule":
+                if of == 1:
+                    a, b = words
+                    return {"eq": f"M(~({a} ^ {b}))", "ult": f"M(~{a} & {b})",
+                            "ule": f"M(~{a} | {b})"}[node.op]  # fmt: skip
+                return f"{node.op}({self.clean(args[0])}, {self.clean(args[1])})"
+            case "slt" | "sle":
+                if of == 1:
+                    return f"M({words[0]} {'& ~' if node.op == 'slt' else '| ~'}{words[1]})"
+                return f"{node.op}({self.signed(args[0])}, {self.signed(args[1])})"
+            case "any":
+                return f"test({words[0]}, {(1 << of) - 1:#x}ull)"
+            case "all":
+                return f"eq({self.clean(args[0])}, {_all(of, -1)})"
+            case "match":
+                return self._matched(words[0], of, node.extra)
+            case "sar" if width == 1:
+                return words[0]
+            case "shl" | "shr" if width == 1:
+                by = self.width(args[1])
+                moved = words[1] if by == 1 else f"test({words[1]}, {(1 << by) - 1:#x}ull)"
+                return f"M({words[0]} & ~{moved})"
+            case "shl" | "shr" | "sar":
+                word = {"shl": words[0], "shr": self.clean(args[0]), "sar": self.signed(args[0])}
+                by = self.width(args[1])
+                if by == 1:
+                    amount = f"bit<{type_}>({words[1]}, 1)"
+                elif bits(by) > bits(width):
+                    amount = f"narrow<{type_}>({self.clean(args[1])})"
+                else:
+                    amount = self.clean(args[1], width)
+                if node.op == "shr":
+                    self._clean.add(number)
+                return f"{node.op}_by({word[node.op]}, {amount}, {width})"
+            case "read":
+                place = self.address(args[0])
+                if self._graph.memories[node.extra].writes:
+                    return f"fetch(m.m{node.extra}, {place}, which)"
+                return f"look_up((const {type_}*)nullptr, table{node.extra}, {place}, which)"
+        raise NotImplementedError(f"the operation {node.op}")
+
+    def _joined(self, number: int, args: tuple[int, ...], type_: str) -> str:
+        parts, at = [], 0
+        for a in args:
+            own, top = self.width(a), a == args[-1] and at + self.width(a) == self.width(number)
+            if top and (own == 1 or a in self._clean):
+                self._clean.add(number)
+            if own == 1:
+                parts.append(f"bit<{type_}>({self.raw(a)}, {1 << at:#x}ull)")
+            elif self._graph.value(a) != 0:
+                total = self.width(number)
+                word = _converted(self.raw(a), own, total) if top else self.clean(a, total)
+                parts.append(f"shl({word}, {at})" if at else word)
+            at += own
+        return " | ".join(parts)
+
+    @staticmethod
+    def _matched(word: str, width: int, patterns: tuple[tuple[int, int], ...]) -> str:
+        if any(not mask for mask, _ in patterns):
+            return _all(1, 1)
+        if width == 1:
+            terms = [word if value else f"~{word}" for _, value in patterns]
+        else:
+            terms = [f"eq({word} & {_all(width, m)}, {_all(width, v)})" for m, v in patterns]
+        return f"M({' | '.join(terms)})"
+
+
+def _all(width: int, value: int) -> str:
+    """A word that is the same in all lanes."""
+    if width == 1:
+        return f"M({FULL * (value & 1)})"
+    return f"all<{kind(width)}>({value & (1 << width) - 1:#x}ull)"
+
+
+def _converted(word: str, own: int, width: int) -> str:
+    return word if kind(own) == kind(width) else f"to<{kind(width)}>({word})"
+
+
+def _clock(design: Graph, ports: Mapping[str, int]) -> str:
+    """State, memories and ports of a design, and the functions that reset and clock them."""
+    writer = _Writer(design)
+    for number in writer.registers:
+        word = writer.need(design.registers[number].following)
+        writer.lines.append(f"b.r{number} = {word};")
+    for name, number in design.outputs.items():
+        writer.need(number)
+        writer.lines.append(f"p.{_port(name)} = {writer.clean(number)};")
+    writes = []
+    for memory in writer.memories:
+        for port in design.memories[memory].writes:
+            on, _, word = (writer.need(n) for n in (port.enable, port.address, port.word))
+            place = writer.address(port.address)
+            writes.append(f"keep(m.m{memory}, {place}, M({on} & active), {word});")
+
+    # An address that leaves the memory finds room behind it.
+    rows = dict.fromkeys(writer.memories, 1)
+    for node in design.nodes:
+        if node.op == "read" and node.extra in rows:
+            rows[node.extra] = max(rows[node.extra], 1 << writer.width(node.args[0]))
+    for memory in writer.memories:
+        ports_ = design.memories[memory].writes
+        rows[memory] = max(rows[memory], *(1 << writer.width(port.address) for port in ports_), 1)
+
+    state, begun, held = [], [], []
+    for number in writer.registers:
+        register = design.registers[number]
+        state.append(f"{kind(register.width)} r{number};")
+        first = _all(register.width, register.init)
+        begun.append(f"s.r{number} = sel(lane, {first}, s.r{number});")
+        held.append(f"s.r{number} = sel(lane, old.r{number}, s.r{number});")
+    tables, kept = [], []
+    for memory in writer.memories:
+        found = design.memories[memory]
+        words = [f"{word:#x}ull" for word in found.init]
+        if not found.writes:  # all lanes share it
+            words += ["0"] * (rows[memory] - len(words))
+            size = f"uint{bits(found.width)}_t"
+            tables.append(f"static const {size} table{memory}[] = {{{', '.join(words)}}};")
+            continue
+        kept.append(f"{kind(found.width)} m{memory}[{rows[memory]}];")
+        table = "nullptr"  # all words are 0
+        if any(found.init):
+            table = f"table{memory}"
+            tables.append(f"static const uint64_t {table}[] = {{{', '.join(words)}}};")
+        begun.append(f"begin(m.m{memory}, {rows[memory]}, {table}, {len(found.init)}, lane);")
+    indent = "\n  "
+    return f"""
+struct State {{ {indent.join(state) or "M none;"} }};
+struct Memories {{ {indent.join(kept) or "M none;"} }};
+struct Ports {{ {indent.join(f"{kind(width)} {_port(name)};" for name, width in ports.items())} }};
+{indent.join(tables)}
+static void reset_lanes(State& s, Memories& m, M lane) {{
+  {indent.join(begun)}
+}}
+static void hold_lanes(State& s, const State& old, M lane) {{
+  {indent.join(held)}
+}}
+static void clock_lanes(const State& __restrict a, State& __restrict b, Memories& __restrict m,
+                 Ports& __restrict p, M active) {{
+  const Which which = {{active ? __builtin_ctz(active) : 0, active}};
+  {indent.join(writer.lines)}
+  {indent.join(writes)}
+}}
+"""
+
+
+def _calls(ports: Ports, lines: Mapping[str, Value]) -> str:
+    """The calls of a library: `create`, `destroy`, `reset` and `play`."""
+    first: list[str] = []  # in front of the first clock
+    before: list[str] = []
+    after: list[str] = []
+    last: list[str] = []
+    for k, name in enumerate((*ports.inputs, *ports.outputs)):
+        payload, valid, ready = (
+            f"p.{_port(f'{name}__{line}')}" for line in ("payload", "valid", "ready")
+        )
+        fires, waits = f"{name}__valid" in lines, f"{name}__ready" in lines
+        if name in ports.inputs and not fires:
+            before.append(f"play_always(lanes, {k}, active, {payload});")
+            after.append(f"played_always(lanes, {k}, active, clock);")
+            continue
+        first.append(f"M left{k} = left(lanes, {k}, active);")
+        if name in ports.inputs:
+            before.append(f"{valid} = offered(lanes, {k}, left{k}, {payload});")
+            taken = f"M({valid} & {ready})" if waits else valid
+            after.append(f"taken(lanes, {k}, {taken}, left{k}, clock);")
+        else:
+            room = f"accepting(lanes, {k}, left{k})" if waits else f"left{k}"
+            before.append(f"const M go{k} = {room};" + (f" {ready} = go{k};" if waits else ""))
+            given = f"M(go{k} & {valid})" if fires else f"go{k}"
+            after.append(f"given(lanes, {k}, {given}, left{k}, {payload}, clock);")
+    for k, name in enumerate((*ports.settings, *ports.status)):
+        first.append(f"const M line{k} = lined(lanes, {k}, active);")
+        if name in ports.settings:
+            first.append(f"set_value(lanes, {k}, active, p.{_port(name)});")
+            before.append(f"set_line(lanes, {k}, line{k}, p.{_port(name)}, clock);")
+        else:
+            after.append(f"get_line(lanes, {k}, line{k}, p.{_port(name)}, clock);")
+            last.append(f"get_value(lanes, {k}, active, p.{_port(name)});")
+    indent = "\n    "
+    return f"""
+// Both states, of which `now` is the present one; lanes that were reset are in use.
+struct alignas(64) Copies {{
+  State states[2];
+  State old;
+  Memories memories;
+  Ports ports;
+  int now = 0;
+  M used = 0;
+}};
+
+extern "C" {{
+
+EXPORT void* create() {{
+  void* room = std::aligned_alloc(64, (sizeof(Copies) + 63) / 64 * 64);
+  return room ? new (room) Copies : nullptr;
+}}
+
+EXPORT void destroy(void* handle) {{ std::free(handle); }}
+
+EXPORT void reset(void* handle, uint64_t lane) {{
+  Copies& c = *static_cast<Copies*>(handle);
+  reset_lanes(c.states[c.now], c.memories, 1 << lane);
+  c.used |= 1 << lane;
+}}
+
+EXPORT void play(void* handle, uint64_t clocks, Lane* lanes) {{
+  Copies& c = *static_cast<Copies*>(handle);
+  Ports& p = c.ports;
+  M active = 0;
+  for (int l = 0; l < LANES; l++) active |= (lanes[l].streams ? 1 : 0) << l;
+  const M resting = c.used & ~active;
+  if (resting) c.old = c.states[c.now];
+  {indent.join(first)}
+  for (uint64_t clock = 0; clock < clocks; clock++) {{
+    {indent.join(before)}
+    clock_lanes(c.states[c.now], c.states[!c.now], c.memories, p, active);
+    c.now = !c.now;
+    {indent.join(after)}
+  }}
+  {indent.join(last)}
+  if (resting) hold_lanes(c.states[c.now], c.old, resting);
+}}
+
+}}
+"""
