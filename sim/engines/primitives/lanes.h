@@ -35,14 +35,28 @@ template <> V64 all<V64>(uint64_t x) { return {H64{} + x, H64{} + x}; }
 template <class V, class A> IN V to(A a);
 template <> V32 to<V32, V16>(V16 a) { return __builtin_convertvector(a, V32); }
 template <> V16 to<V16, V32>(V32 a) { return __builtin_convertvector(a, V16); }
-IN H32 low(V32 a) { return __builtin_shufflevector(a, a, 0, 1, 2, 3, 4, 5, 6, 7); }
-IN H32 high(V32 a) { return __builtin_shufflevector(a, a, 8, 9, 10, 11, 12, 13, 14, 15); }
+// Halves of a vector, in a way that all compilers have.
+IN H32 low(V32 a) {
+  H32 half;
+  __builtin_memcpy(&half, &a, sizeof half);
+  return half;
+}
+IN H32 high(V32 a) {
+  H32 half;
+  __builtin_memcpy(&half, (const char*)&a + sizeof half, sizeof half);
+  return half;
+}
+IN V32 whole(H32 low, H32 high) {
+  V32 both;
+  __builtin_memcpy(&both, &low, sizeof low);
+  __builtin_memcpy((char*)&both + sizeof low, &high, sizeof high);
+  return both;
+}
 template <> V64 to<V64, V32>(V32 a) {
   return {__builtin_convertvector(low(a), H64), __builtin_convertvector(high(a), H64)};
 }
 template <> V32 to<V32, V64>(V64 a) {
-  const H32 l = __builtin_convertvector(a.lo, H32), h = __builtin_convertvector(a.hi, H32);
-  return __builtin_shufflevector(l, h, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  return whole(__builtin_convertvector(a.lo, H32), __builtin_convertvector(a.hi, H32));
 }
 template <> V64 to<V64, V16>(V16 a) { return to<V64>(to<V32>(a)); }
 template <> V16 to<V16, V64>(V64 a) { return to<V16>(to<V32>(a)); }
