@@ -31,6 +31,7 @@ from threadpoolctl import threadpool_limits
 
 from shotveil.host.run.workers import leave_with_parent
 from shotveil.models.common.checks import require
+from shotveil.sim.engines.waiting import waiting
 from shotveil.sim.loop.session import (
     Loop,
     LoopInference,
@@ -114,8 +115,23 @@ def infer_in_crowds(
     require("processes", processes, at_least=1, at_most=1024, integer=True)
     count = min(processes, len(images))
     items = list(enumerate(images))
-    if count < 2:
-        return collect(_crowd(loop, records, makers_of, items, lambda: progress(1)), records)
+    with waiting(f"{len(images)} images that go on side by side"):
+        if count < 2:
+            seen = _crowd(loop, records, makers_of, items, lambda: progress(1))
+        else:
+            seen = _crowds(loop, records, progress, makers_of, items, count)
+    return collect(seen, records)
+
+
+def _crowds(
+    loop: Loop,
+    records: Records,
+    progress: Callable[[int], None],
+    makers_of: MakersOf,
+    items: Sequence[tuple[int, NDArray[np.floating]]],
+    count: int,
+) -> list[Seen]:
+    """Deal numbered images out to `count` processes; return what was seen, in the same order."""
     context = multiprocessing.get_context("spawn")
     told: Queue[None] = context.Queue()
     shares = [items[first::count] for first in range(count)]
@@ -141,7 +157,7 @@ def infer_in_crowds(
         for share, future in zip(shares, futures, strict=True)
         for (index, _), one in zip(share, future.result(), strict=True)
     }
-    return collect([seen[index] for index in range(len(images))], records)
+    return [seen[index] for index, _ in items]
 
 
 def _crowd(
