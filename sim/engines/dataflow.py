@@ -15,13 +15,13 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from amaranth.hdl import Fragment, Signal, Value
+from amaranth.hdl import Fragment, Value
 from amaranth.hdl import _ir as ir
 from amaranth.hdl import _nir as nir
 from amaranth.lib import wiring
 
 WIDEST = 64
-CONSTANT = -1
+UNKNOWN = -1  # no number of a word
 MEMORY = "simulated_memory"  # of sim/engines/primitives
 LOW_FIRST = ("add", "sub", "mul", "neg")  # low bits of the result depend on low bits alone
 PER_BIT = ("~", "&", "|", "^", "m")
@@ -51,7 +51,7 @@ class StateWord:
 
     width: int
     init: int
-    following: int = CONSTANT
+    following: int = UNKNOWN
 
 
 @dataclass
@@ -211,7 +211,6 @@ def graph(component: wiring.Component, ports: Mapping[str, tuple[Value, bool]]) 
     listed = [
         (name, signal, ir.PortDirection.Input if incoming else ir.PortDirection.Output)
         for name, (signal, incoming) in ports.items()
-        if isinstance(signal, Signal)
     ]
     netlist = ir.build_netlist(Fragment.get(component, None), ports=listed)
     limit = sys.getrecursionlimit()
@@ -235,7 +234,6 @@ class _Pieces:
     """
 
     def __init__(self, netlist: nir.Netlist) -> None:
-        self._netlist = netlist
         self._widths: dict[int, int] = {}
         together: list[int] = []
         apart: list[int] = []
@@ -245,6 +243,10 @@ class _Pieces:
         def net(cell: int, bit: int) -> int:
             return cell << 16 | bit
 
+        def tie(a: int, b: int) -> None:
+            self._same[a].append(b)
+            self._same[b].append(a)
+
         def glue(value: Iterable[nir.Net]) -> None:
             bits = list(value)
             together.extend(int(a) for a, b in pairwise(bits) if _consecutive(a, b))
@@ -253,8 +255,7 @@ class _Pieces:
             bits = list(value)
             for k, (a, b) in enumerate(pairwise(bits), start):
                 if _consecutive(a, b):
-                    self._same[int(a)].append(net(cell, k))
-                    self._same[net(cell, k)].append(int(a))
+                    tie(int(a), net(cell, k))
                 elif not (a == b or (a.is_const and b.is_const)):
                     apart.append(net(cell, k))
 
@@ -308,8 +309,7 @@ class _Pieces:
                     self._widths[number] = cell.width
                     glue(cell.addr)
                     for k in range(cell.width - 1):
-                        self._same[net(number, k)].append(net(cell.memory, k))
-                        self._same[net(cell.memory, k)].append(net(number, k))
+                        tie(net(number, k), net(cell.memory, k))
         glued = self._spread(together, set())
         self._cuts = self._spread(apart, glued)
 
@@ -543,10 +543,8 @@ class _Reader:
                     return value if patterns[0][1] else graph.invert(value)
                 return graph.add("match", 1, value, extra=patterns)
             case nir.AsyncReadPort():
-                index = self._of(number).index((low, width))
-                return graph.add(
-                    "read", width, self.word(cell.addr), extra=self._places[cell.memory][index]
-                )
+                memory = self._places[cell.memory][self._of(number).index((low, width))]
+                return graph.add("read", width, self.word(cell.addr), extra=memory)
             case nir.Part():
                 value, amount = self.word(cell.value), self.word(cell.offset)
                 full = graph.nodes[value].width
@@ -568,9 +566,9 @@ class _Reader:
             case nir.Operator():
                 return self._operator(cell, part)
             case nir.Instance() if cell.type == MEMORY:
-                index = self._of(number).index((low, width))
+                memory = self._places[number][self._of(number).index((low, width))]
                 place = self.word(cell.ports_i["read_place"])
-                return graph.add("read", width, place, extra=self._places[number][index])
+                return graph.add("read", width, place, extra=memory)
         raise NotImplementedError(f"a cell {type(cell).__name__}")
 
     def _assigned(self, cell: nir.AssignmentList, low: int, width: int) -> int:
@@ -622,7 +620,7 @@ class _Reader:
                 same = self.equal(*words)
                 return same if op == "==" else graph.invert(same)
             case "u<" | "u<=" | "s<" | "s<=":
-                name = {"u": "u", "s": "s"}[op[0]] + ("le" if "=" in op else "lt")
+                name = op[0] + ("le" if "=" in op else "lt")
                 return graph.add(name, 1, *words)
             case "-" if len(words) == 1:
                 return graph.add("neg", width, *words)

@@ -9,15 +9,14 @@ writes the other.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from amaranth.hdl import Const, Value
 from amaranth.lib import wiring
 
 from shotveil.sim.engines.dataflow import WIDEST, Graph, Word, graph
 from shotveil.sim.engines.run import Ports
-from shotveil.sim.engines.shared_library import PRIMITIVES, STREAM
+from shotveil.sim.engines.shared_library import PRIMITIVES, STREAM, lines
 
 LANES = 16  # as in primitives/lanes.h
 FULL = (1 << LANES) - 1
@@ -41,32 +40,17 @@ def bits(width: int) -> int:
     return 16 if width <= 16 else 32 if width <= 32 else 64
 
 
-def lines_of(ports: Ports) -> dict[str, Value]:
-    """The ports of a component as single signals, by name; some are constants."""
-    found: dict[str, Value] = {}
-    for name, port in {**ports.inputs, **ports.outputs}.items():
-        found |= {f"{name}__payload": Value.cast(port.p), f"{name}__valid": port.valid,
-                  f"{name}__ready": port.ready}  # fmt: skip
-    return found | {**ports.settings, **ports.status}
-
-
 def source(component: wiring.Component, ports: Ports) -> str:
     """The C++ of a component: state, a clock, and the calls of `LaneLibrary`."""
-    lines = lines_of(ports)
-    incoming = {
-        *(f"{name}__{line}" for name in ports.inputs for line in ("payload", "valid")),
-        *(f"{name}__ready" for name in ports.outputs),
-        *ports.settings,
-    }
-    design = graph(component, {name: (line, name in incoming) for name, line in lines.items()})
-    known = {name: line for name, line in lines.items() if not isinstance(line, Const)}
+    known = lines(ports)
+    design = graph(component, known)
     records = (("Stream", STREAM), ("Lane", LANE))
     return "\n".join(
         [
             (PRIMITIVES / "lanes.h").read_text(),
             *(_struct(name, fields) for name, fields in records),
             (PRIMITIVES / "lane_ports.h").read_text(),
-            _clock(design, {name: len(line) for name, line in known.items()}),
+            _clock(design, {name: len(line) for name, (line, _) in known.items()}),
             _calls(ports, known),
         ]
     )
@@ -318,13 +302,11 @@ def _clock(design: Graph, ports: Mapping[str, int]) -> str:
             writes.append(f"keep(m.m{memory}, {place}, M({on} & active), {word});")
 
     # An address that leaves the memory finds room behind it.
-    rows = dict.fromkeys(writer.memories, 1)
-    for node in design.nodes:
-        if node.op == "read" and node.extra in rows:
-            rows[node.extra] = max(rows[node.extra], 1 << writer.width(node.args[0]))
-    for memory in writer.memories:
-        ports_ = design.memories[memory].writes
-        rows[memory] = max(rows[memory], *(1 << writer.width(port.address) for port in ports_), 1)
+    places = [(node.extra, node.args[0]) for node in design.nodes if node.op == "read"]
+    places += [(k, port.address) for k in writer.memories for port in design.memories[k].writes]
+    rows = dict.fromkeys(range(len(design.memories)), 1)
+    for memory, address in places:
+        rows[memory] = max(rows[memory], 1 << writer.width(address))
 
     state, begun, held = [], [], []
     for number in writer.registers:
@@ -369,7 +351,7 @@ static void clock_lanes(const State& __restrict a, State& __restrict b, Memories
 """
 
 
-def _calls(ports: Ports, lines: Mapping[str, Value]) -> str:
+def _calls(ports: Ports, known: Collection[str]) -> str:
     """The calls of a library: `create`, `destroy`, `reset` and `play`."""
     first: list[str] = []  # in front of the first clock
     before: list[str] = []
@@ -379,7 +361,7 @@ def _calls(ports: Ports, lines: Mapping[str, Value]) -> str:
         payload, valid, ready = (
             f"p.{_port(f'{name}__{line}')}" for line in ("payload", "valid", "ready")
         )
-        fires, waits = f"{name}__valid" in lines, f"{name}__ready" in lines
+        fires, waits = f"{name}__valid" in known, f"{name}__ready" in known
         if name in ports.inputs and not fires:
             before.append(f"play_always(lanes, {k}, active, {payload});")
             after.append(f"played_always(lanes, {k}, active, clock);")

@@ -19,7 +19,7 @@ import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -49,9 +49,6 @@ from shotveil.sim.engines.run import (
 from shotveil.sim.engines.verilog import emit
 from shotveil.sim.engines.waiting import waiting
 
-if TYPE_CHECKING:
-    from shotveil.sim.engines.lanes import LaneLibrary
-
 PRIMITIVES = Path(__file__).parent / "primitives"
 
 Words = npt.NDArray[np.uint64]
@@ -79,14 +76,28 @@ class _Stream(ctypes.Structure):
     _fields_ = tuple((name, kind) for name, _, kind in STREAM)
 
 
-class Library:
+class PortTables:
+    """The ports of a component, as an `Instance` of whatever plays it looks them up."""
+
+    def __init__(self, component: wiring.Component):
+        self.ports = ports = Ports.of(component)
+        self.streams = (*ports.inputs, *ports.outputs)
+        self.plain = (*ports.settings, *ports.status)
+        self.fields = {
+            **{name: fields_of(port.p) for name, port in {**ports.inputs, **ports.outputs}.items()},
+            **{name: fields_of(line) for name, line in {**ports.settings, **ports.status}.items()},
+        }
+
+    def instance(self) -> Instance:
+        """A new instance, in the state after a reset."""
+        raise NotImplementedError
+
+
+class Library(PortTables):
     """The compiled design of a component; `name` only labels the file in `build/`.
 
     `path` is the compiled file. If it is given, the file is used as it is, which saves the seconds
-    that it takes to write a large design as Verilog. `training`, called with the path of a library,
-    makes another process do with it what the design will mostly do, so that the compiler can record
-    a profile. Compilation then takes twice as long, and the result is faster by a quarter.
-    Compilers other than GCC and Clang ignore it.
+    that it takes to write a large design as Verilog.
     """
 
     def __init__(
@@ -96,16 +107,10 @@ class Library:
         primitive: Primitive = Primitive.INFERRED,
         path: Path | None = None,
     ):
-        self.ports = ports = Ports.of(component)
-        self.streams = (*ports.inputs, *ports.outputs)
-        self.plain = (*ports.settings, *ports.status)
-        self.fields = {
-            **{name: fields_of(port.p) for name, port in {**ports.inputs, **ports.outputs}.items()},
-            **{name: fields_of(line) for name, line in {**ports.settings, **ports.status}.items()},
-        }
+        super().__init__(component)
         if path is None:
             verilator.builds()  # refuses a folder before the seconds that writing Verilog takes
-        self.path = path or _compile(name, _sources(component, ports, primitive))
+        self.path = path or _compile(name, _sources(component, self.ports, primitive))
         self._calls = ctypes.CDLL(str(self.path))
         self._calls.create.restype = ctypes.c_void_p
         self._calls.destroy.argtypes = (ctypes.c_void_p,)
@@ -138,7 +143,7 @@ class _Queue:
 class Instance:
     """One instance of a design. Two threads may use two instances, but not the same one at once."""
 
-    def __init__(self, library: Library | LaneLibrary, calls: Any):
+    def __init__(self, library: PortTables, calls: Any):
         self._library = library
         self._calls = calls
         self._handle = calls.create()
@@ -299,7 +304,7 @@ class LibraryBench:
         endless: Collection[str] = (),
         start: str | None = None,
         primitive: Primitive = Primitive.INFERRED,
-        library: Library | LaneLibrary | None = None,
+        library: PortTables | None = None,
     ):
         self._library = library or Library(dut, name, primitive)
         self._endless = frozenset(endless)
@@ -460,18 +465,18 @@ def _build(path: Path, texts: Mapping[str, str], versions: str, by: Compiler) ->
         shutil.move(objects / "dut.so", path)
 
 
-def lines(ports: Ports) -> dict[str, tuple[int, bool]]:
-    """The Verilog ports of a component: name → its width, and whether it is an input."""
-    found: dict[str, tuple[int, bool]] = {}
+def lines(ports: Ports) -> dict[str, tuple[Value, bool]]:
+    """The Verilog ports of a component: name → its signal, and whether it is an input."""
+    found: dict[str, tuple[Value, bool]] = {}
     for side, incoming in ((ports.inputs, True), (ports.outputs, False)):
         for name, port in side.items():
-            found[f"{name}__payload"] = (len(Value.cast(port.p)), incoming)
+            found[f"{name}__payload"] = (Value.cast(port.p), incoming)
             if not isinstance(port.valid, Const):
-                found[f"{name}__valid"] = (1, incoming)
+                found[f"{name}__valid"] = (port.valid, incoming)
             if not isinstance(port.ready, Const):
-                found[f"{name}__ready"] = (1, not incoming)
-    found |= {name: (len(value), True) for name, value in ports.settings.items()}
-    found |= {name: (len(value), False) for name, value in ports.status.items()}
+                found[f"{name}__ready"] = (port.ready, not incoming)
+    found |= {name: (value, True) for name, value in ports.settings.items()}
+    found |= {name: (value, False) for name, value in ports.status.items()}
     return found
 
 
@@ -485,8 +490,8 @@ def shell(ports: Ports) -> str:
     """
     known = lines(ports)
     declare = [
-        f"{'input' if incoming else 'output'} wire [{width - 1}:0] p{k}"
-        for k, (width, incoming) in enumerate(known.values())
+        f"{'input' if incoming else 'output'} wire [{len(line) - 1}:0] p{k}"
+        for k, (line, incoming) in enumerate(known.values())
     ]
     connect = [".clk(clk)", ".rst(1'b0)", *(f".{name}(p{k})" for k, name in enumerate(known))]
     break_ = ",\n  "

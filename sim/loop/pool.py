@@ -66,9 +66,7 @@ def infer_in_processes(
     there are as many as processors. With one, everything runs in this process, where the two nodes
     of a layer have a thread each. Raises `RangeError`.
     """
-    processes = os.cpu_count() or 1 if processes is None else processes
-    require("processes", processes, at_least=1, at_most=1024, integer=True)
-    count = min(processes, len(images))
+    count = _count(processes, len(images))
     if count < 2:
         return infer(loop, images, records, progress, player_of(loop))
     seen: dict[int, Seen] = {}
@@ -93,6 +91,13 @@ def infer_in_processes(
     return collect([seen[index] for index in range(len(images))], records)
 
 
+def _count(processes: int | None, images: int) -> int:
+    """How many processes are of use; by default there are as many as processors."""
+    processes = os.cpu_count() or 1 if processes is None else processes
+    require("processes", processes, at_least=1, at_most=1024, integer=True)
+    return min(processes, images)
+
+
 PlayerMaker = Callable[[], AbstractContextManager[Player]]
 MakersOf = Callable[[Loop, int], list[PlayerMaker]]
 
@@ -111,9 +116,7 @@ def infer_in_crowds(
     `makers_of`, which has to be picklable, gives makers of the players that a process is to use at
     once, in a thread each, from the number of its images.
     """
-    processes = os.cpu_count() or 1 if processes is None else processes
-    require("processes", processes, at_least=1, at_most=1024, integer=True)
-    count = min(processes, len(images))
+    count = _count(processes, len(images))
     items = list(enumerate(images))
     with waiting(f"{len(images)} images that go on side by side"):
         if count < 2:
@@ -196,25 +199,29 @@ def _crowd(
 
 
 # The rest of this file runs in a process of the pool.
+
+
+def _settle() -> None:
+    """Keep to one processor, and only for as long as the process that asked."""
+    leave_with_parent()
+    threadpool_limits(1)
+
+
 _work: Callable[[int, NDArray[np.floating]], Seen]
+_tell: Callable[[], None]
 
 
 def _begin(given: Queue[tuple[Loop, Records, Callable[[Loop], Player]]]) -> None:
     global _work
-    leave_with_parent()
-    threadpool_limits(1)
+    _settle()
     loop, records, player_of = given.get()
     _work = functools.partial(_infer_one, loop, records, player_of(loop))
     gc.freeze()  # existing objects stay, so the garbage collector need not visit them again
 
 
-_tell: Callable[[], None]
-
-
 def _begin_crowd(told: Queue[None]) -> None:
     global _tell
-    leave_with_parent()
-    threadpool_limits(1)
+    _settle()
     _tell = functools.partial(told.put, None)
 
 

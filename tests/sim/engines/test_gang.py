@@ -1,9 +1,11 @@
 """Threads that go on together: nothing is lost or mixed up, and nobody waits for ever."""
 
 import threading
+from types import SimpleNamespace
 
 import pytest
 
+from shotveil.sim.engines import gang as module
 from shotveil.sim.engines.gang import Deadlock, Gang
 
 
@@ -55,12 +57,8 @@ def stepping(seat, *lengths):
 @pytest.fixture
 def arrays(monkeypatch):
     """Steps without arrays."""
-    from types import SimpleNamespace
-
-    from shotveil.sim.engines import gang
-
     monkeypatch.setattr(
-        gang, "lane_of",
+        module, "lane_of",
         lambda streams, lines, values, clock, at: SimpleNamespace(clock=clock, at=at),
     )  # fmt: skip
 

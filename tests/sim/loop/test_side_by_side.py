@@ -37,7 +37,7 @@ def test_every_image_gives_what_the_models_give(store, samples, processes):
     assert len(np.unique(got.outputs, axis=0)) == 5
 
 
-def test_rounds_are_equally_full(monkeypatch):
+def test_rounds_are_equally_full():
     loop = Loop(
         Network("part", (Layer(load_network("mnist-paper").layers[0].weights[:3]),)),
         replace(realistic(1.3, 2.4), store=1 << 12),
