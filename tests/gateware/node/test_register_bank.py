@@ -74,9 +74,9 @@ def played(bank, script, clocks=40):
             ctx.set(bank.bus.w_strobe, 0)
             ctx.set(bank.bus.r_strobe, 0)
             for port, value in script.get(clock, {}).items():
-                ctx.set(getattr(bank.bus, port), value)
+                ctx.set(bank.locked if port == "locked" else getattr(bank.bus, port), value)
             view = {n: ctx.get(s) for n, s in {**bank.settings, **bank.strobes}.items()}
-            view["r_valid"] = ctx.get(bank.bus.r_valid)
+            view |= {"r_valid": ctx.get(bank.bus.r_valid), "held": ctx.get(bank.held)}
             seen.append(view)
             await ctx.tick()
 
@@ -119,6 +119,32 @@ def test_settings_are_staged_and_change_together():
         assert {n: view[n] for n in before} == (before if clock < at else after), clock
         assert view["commit"] == (clock == at)
         assert view["go"] == (clock == 20 + bank.write_latency)
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_a_commit_is_held_where_it_would_change_a_setting_that_is_locked(name):
+    registers = MAPS[name]
+    settings = [(r, k) for r in registers.of(Access.SETTING).values() for k in range(r.words)]
+    others = [r for r in registers if r.access is not Access.SETTING and r.name != "commit"]
+    locked = [(r, k) for r, k in settings if not r.live]
+    harmless = [(r, k) for r, k in settings if r.live] + [(r, 0) for r in others]
+    script, held = {}, []
+    for round_, (register, k) in enumerate([locked[0], locked[-1], *harmless]):
+        at = 24 * round_
+        script |= {
+            at + 1: {"locked": 1},
+            # A read puts an address on its way, too, but touches nothing.
+            at + 2: {"r_strobe": 1, "address": registers.address(locked[0][0].name)},
+            at + 4: write(registers, register.name, 1, k),
+            at + 6: write(registers, "commit", 0),
+            at + 8: write(registers, "commit", 0),  # still not in effect
+            at + 12: {"locked": 0},
+            at + 13: write(registers, "commit", 0),
+        }
+        if round_ < 2:
+            held += [at + 6 + RegisterBank.write_latency, at + 8 + RegisterBank.write_latency]
+    seen = played(RegisterBank(registers), script, clocks=at + 24)
+    assert [clock for clock, view in enumerate(seen) if view["held"]] == held
 
 
 def test_what_a_node_does_after_reset():

@@ -21,7 +21,7 @@ DRIVE = {name: value for name, value in settings(RAW).items() if name != "run"} 
 IDLE = {
     **DRIVE, "clear": 0, "clear_angles": 0, "arm": 0, "start": 0, "stop": 0, "alive": 1,
     "link_fault": 0, "grant": 2, "lead_in": 1, "watchdog": 1, "trigger": 0, "triggered": 0,
-    "trigger_delay": 0, "hold": 0,
+    "trigger_delay": 0, "hold": 0, "drop": 0,
 }  # fmt: skip
 ROWS = np.random.default_rng(1).integers(-20000, 20000, (3, 2, 10))
 FRAME = LAYOUT.length * SPEC.samples_per_symbol
@@ -56,6 +56,28 @@ def test_nothing_leaves_that_was_not_let_out(changes):
     result = play(**changes)
     assert not result.outputs["o"]["first"].any()
     assert not result.outputs["o"]["i"].any() and result.status["frames"] == 0
+
+
+@pytest.mark.parametrize("way", ["end of a batch", "drop"])
+def test_rows_that_wait_are_not_those_of_the_next_batch(way):
+    bench = AmaranthBench(BatchTransmitter(SPEC), {"o"})
+    if way == "drop":
+        before = (
+            Run(IDLE, {"i": both(ROWS[:2])}, linger=8),
+            Run(IDLE | {"drop": 1}, linger=8),
+        )
+    else:  # the third row was not granted
+        go = IDLE | {"arm": 1, "start": 1}
+        before = (Run(IDLE), Run(go, {"i": both(ROWS)}, {"o": 6 * FRAME}), Run(IDLE, linger=8))
+    own = -ROWS[:1]
+    next_ = Run(IDLE | {"arm": 1, "start": 1, "grant": 1}, {"i": both(own)}, {"o": 4 * FRAME})
+    result = bench.run(*before, next_)[-1]
+    out = result.outputs["o"]
+    (starts,) = np.nonzero(out["first"])
+    due = chain.model(SPEC, RAW, np.concatenate([np.zeros((1, 2, 10), int), own])).codes
+    assert len(starts) == 2
+    for start, frame in zip(starts, due, strict=True):
+        np.testing.assert_array_equal(out["i"][start : start + FRAME], frame[0])
 
 
 @pytest.mark.parametrize(("cause", "bit"), [("stop", 16), ("link_fault", 4)])
