@@ -178,7 +178,7 @@ def ask(
     require_extra()
     import numpy as np
 
-    from shotveil.host.commands.show import progress_bar
+    from shotveil.host.commands.show import progress_bar, rate
     from shotveil.host.console.journal import Journal
     from shotveil.host.leakage.catalogue import DATA_BOUNDS
     from shotveil.host.ledger.data_ledger import DataLedger
@@ -329,11 +329,10 @@ def ask(
     if json:
         print_json(result)
         return
-    rate = len(pixels) / seconds
     click.echo(
         f"{result['network']}: {len(pixels):,} images, "
         + ("" if score is None else f"{task.measure} {score:.2%}, ")
-        + f"{f'{rate:,.0f}' if rate >= 10 else f'{rate:.2g}'} images a second"
+        + f"{rate(len(pixels) / seconds)} images a second"
     )
     elements = pixels.shape[1]
     click.echo(

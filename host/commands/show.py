@@ -97,6 +97,11 @@ def _lines(description: str, console: Console) -> Callable[[int, int | None], No
     return advance
 
 
+def rate(number: float) -> str:
+    """How many there are in a second, as text: with a fraction where they are few."""
+    return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"
+
+
 def show(summary: dict[str, Any]) -> None:
     """Print a summary for a person to read."""
     from rich.console import Console
@@ -108,7 +113,7 @@ def show(summary: dict[str, Any]) -> None:
     console.print(
         f"\n[bold]{escape(summary['network'])}[/bold]: [bold]{summary['accuracy']:.2%}[/bold] of "
         f"{summary['images']:,} images right ({low:.2%} to {high:.2%} by counting), "
-        f"{summary['images_per_second']:,.0f} a second"
+        f"{rate(summary['images_per_second'])} a second"
     )
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for name, value in _optics(summary) + _leaks(summary) + _verdict(summary["verification"]):

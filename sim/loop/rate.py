@@ -95,12 +95,12 @@ def placed_clock(
     nodes = [node_name(role, samples_per_symbol) for role in ROLES]
     missing = [name for name in nodes if name not in rows]
     if missing:
-        return Clock(clock_hz, f"the converters', {' and '.join(missing)} not placed yet")
+        return Clock(clock_hz, f"that of the converters; {' and '.join(missing)} not placed yet")
     slowest = {name: min(rows[name]["mhz"]) for name in nodes}
     name = min(slowest, key=slowest.__getitem__)
     placed = f"{name} placed at {slowest[name]:g} MHz"
     if slowest[name] >= clock_hz / 1e6:
-        return Clock(clock_hz, f"the converters' ({placed})")
+        return Clock(clock_hz, f"that of the converters; {placed}")
     return Clock(slowest[name] * 1e6, f"{placed}, converters slowed down to it")
 
 

@@ -1,6 +1,6 @@
 import re
 
-from shotveil.host.commands.show import progress_bar, progress_bars
+from shotveil.host.commands.show import progress_bar, progress_bars, rate
 
 
 def test_lines_with_the_time_left_where_there_is_no_terminal(monkeypatch, capsys):
@@ -24,3 +24,9 @@ def test_each_stage_has_lines_of_its_own(monkeypatch, capsys):
         progress("reserves", 5, 10)
     lines = [line.partition(",")[0] for line in capsys.readouterr().err.splitlines()]
     assert lines == ["reserves: 5 of 10", "events checked: 1 of 40", "reserves: 10 of 10"]
+
+
+def test_a_rate_is_never_rounded_to_nothing():
+    assert [rate(number) for number in (0.2712, 9.4, 14.6, 12345.6)] == [
+        "0.27", "9.4", "15", "12,346",
+    ]  # fmt: skip
