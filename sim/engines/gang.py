@@ -9,11 +9,14 @@ runs one at a time anyway, and threads that compete for it take three times as l
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from shotveil.sim.engines.lanes import Copies, lane_of
+
+State = Literal["away", "waiting", "resting", "working", "stuck"]
 
 
 class Deadlock(RuntimeError):
@@ -37,6 +40,10 @@ class Gang:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self._seats: list[Seat] = []
+        # A gang looks thousands of times an image whose turn it is, so it does not ask every seat.
+        self._working = 0
+        self._ready: deque[Seat] = deque()  # only wait for their turn
+        self._resting: list[Seat] = []
 
     def seat(self, copies: Copies, lane: int) -> Seat:
         """The place of one copy; nobody waits for it until its thread is expected."""
@@ -46,17 +53,28 @@ class Gang:
 
     def go_on(self) -> None:
         """Give the turn to the next thread, after steps if none is ready; needs the lock."""
-        while not any(seat.state == "working" for seat in self._seats):
-            ready = next((seat for seat in self._seats if seat.ready), None)
-            if ready is not None:
-                ready.turn("working")
+        while not self._working:
+            if self._ready:
+                self._ready.popleft().turn("working")
+            elif woken := next((seat for seat in self._resting if seat.until()), None):
+                woken.turn("working")
             elif any(seat.asked is not None for seat in self._seats):
                 self._play()
             else:
-                for seat in self._seats:
-                    if seat.state == "resting":
-                        seat.turn("stuck")
+                for seat in [*self._resting]:
+                    seat.turn("stuck")
                 return
+
+    def change(self, seat: Seat, state: State) -> None:
+        """Note what a thread does from now on; needs the lock."""
+        self._working += (state == "working") - (seat.state == "working")
+        if seat.state == "resting":
+            self._resting.remove(seat)
+        if state == "resting":
+            self._resting.append(seat)
+        elif state == "waiting" and seat.asked is None:
+            self._ready.append(seat)
+        seat.state = state
 
     def _play(self) -> None:
         """Play the steps that most seats of one design ask for, up to the end of the shortest."""
@@ -78,6 +96,7 @@ class Gang:
             step.played += clocks
             if step.played == step.clocks:
                 seat.asked = None
+                self._ready.append(seat)
 
 
 class Seat:
@@ -87,27 +106,20 @@ class Seat:
         self.copies, self.lane = copies, lane
         self.clock = 0  # clocks since `create`
         self.asked: _Step | None = None  # what it asks for
-        self.state: Literal["away", "waiting", "resting", "working", "stuck"] = "away"
+        self.state: State = "away"
+        self.until: Callable[[], bool] = lambda: True  # what it waits for if it rests
         self._gang = gang
         self._turn = threading.Condition(gang.lock)
-        self._until: Callable[[], bool] = lambda: True
-
-    @property
-    def ready(self) -> bool:
-        """Whether the thread only waits for its turn."""
-        if self.state == "resting":
-            return self._until()
-        return self.state == "waiting" and self.asked is None
 
     def turn(self, state: Literal["working", "stuck"]) -> None:
         """End the wait of the thread; needs the lock."""
-        self.state = state
+        self._gang.change(self, state)
         self._turn.notify()
 
     def expect(self) -> None:
         """Let the gang wait for the thread of this seat, which is going to `enter`."""
         with self._gang.lock:
-            self.state = "waiting"
+            self._gang.change(self, "waiting")
 
     def enter(self) -> None:
         """Wait for the first turn of this thread."""
@@ -117,7 +129,8 @@ class Seat:
     def leave(self) -> None:
         """Say that nobody works for this seat any more."""
         with self._gang.lock:
-            self.state, self.asked = "away", None
+            self.asked = None
+            self._gang.change(self, "away")
             self._gang.go_on()
 
     def rest(self, until: Callable[[], bool]) -> None:
@@ -125,8 +138,11 @@ class Seat:
 
         Raises `Deadlock` if all of them wait.
         """
+        if until():
+            return
         with self._gang.lock:
-            self.state, self._until = "resting", until
+            self.until = until
+            self._gang.change(self, "resting")
             self._wait()
 
     def _wait(self) -> None:
@@ -149,5 +165,6 @@ class Seat:
     def step(self, handle: int, clocks: int, streams: Any, lines: Any, values: Any) -> None:
         if clocks:
             with self._gang.lock:
-                self.state, self.asked = "waiting", _Step(clocks, streams, lines, values)
+                self.asked = _Step(clocks, streams, lines, values)
+                self._gang.change(self, "waiting")
                 self._wait()

@@ -2,14 +2,15 @@
 
 Verilator handles a node's words one by one. Here every word of the design's graph
 (`sim.engines.dataflow`) is a vector with that word of each copy, and a single bit is an integer
-with a bit for each copy (`primitives/lanes.h`). The state is kept twice: a clock reads one and
-writes the other.
+with a bit for each copy (`primitives/lanes.h`). A register is overwritten behind most of what reads
+it, since keeping the state twice would take twice as much of the processor's cache.
 """
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Collection, Iterable, Mapping
+import itertools
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from amaranth.lib import wiring
@@ -76,33 +77,46 @@ class _Writer:
         self._graph = design
         self.lines: list[str] = []
         self._written: set[int] = set()
+        self._overwritten: set[int] = set()  # registers
         self._clean: set[int] = set()  # words that are clean by themselves
         self._masked: dict[int, str] = {}
         self._signed: dict[tuple[int, int], str] = {}
         self.registers, self.memories = self._needed()
 
     def _needed(self) -> tuple[list[int], list[int]]:
-        """The registers and memories on which the outputs depend, in order."""
-        design = self._graph
+        """The registers and memories on which the outputs depend.
+
+        Each register stands in front of those that its next word is made from, except in a ring.
+        """
+        nodes, registers, memories = self._graph.nodes, self._graph.registers, self._graph.memories
         seen: set[int] = set()
-        registers: set[int] = set()
-        memories: set[int] = set()
-        waiting = list(design.outputs.values())
-        while waiting:
-            number = waiting.pop()
-            if number in seen:
-                continue
+        left: list[int] = []  # the registers, in the order in which the search leaves them
+        known: set[int] = set()
+
+        def below(number: int) -> Iterator[int]:
             seen.add(number)
-            node = design.nodes[number]
-            waiting += node.args
+            node = nodes[number]
             if node.op == "state":
-                registers.add(node.extra)
-                waiting.append(design.registers[node.extra].following)
-            if node.op == "read" and node.extra not in memories:
-                memories.add(node.extra)
-                for port in design.memories[node.extra].writes:
-                    waiting += (port.enable, port.address, port.word)
-        return sorted(registers), sorted(memories)
+                return iter((registers[node.extra].following,))
+            writes = memories[node.extra].writes if node.op == "read" else ()
+            if node.op == "read":
+                known.add(node.extra)
+            return itertools.chain(
+                node.args, *((port.enable, port.address, port.word) for port in writes)
+            )
+
+        for output in self._graph.outputs.values():
+            path = [] if output in seen else [(output, below(output))]
+            while path:
+                number, rest = path[-1]
+                following = next((n for n in rest if n not in seen), None)
+                if following is not None:
+                    path.append((following, below(following)))
+                    continue
+                path.pop()
+                if nodes[number].op == "state":
+                    left.append(nodes[number].extra)
+        return left[::-1], sorted(known)
 
     def need(self, number: int) -> str:
         """Write what a node depends on and itself, unless that is done; return its raw word."""
@@ -124,6 +138,13 @@ class _Writer:
                     self.lines.append(f"const {kind(node.width)} v{at} = {text};")
         return self.raw(number)
 
+    def overwrite(self, register: int, word: str) -> None:
+        """Write the next word of a register, and keep the present one for what needs it later."""
+        type_ = kind(self._graph.registers[register].width)
+        self.lines.append(f"const {type_} o{register} = s.r{register};")
+        self.lines.append(f"s.r{register} = {word};")
+        self._overwritten.add(register)
+
     # Words of nodes that are written ---------------------------------------------------------
 
     def width(self, number: int) -> int:
@@ -131,7 +152,9 @@ class _Writer:
 
     def raw(self, number: int) -> str:
         node = self._graph.nodes[number]
-        return f"a.r{node.extra}" if node.op == "state" else f"v{number}"
+        if node.op != "state":
+            return f"v{number}"
+        return f"o{node.extra}" if node.extra in self._overwritten else f"s.r{node.extra}"
 
     def clean(self, number: int, width: int = 0) -> str:
         """A word without anything above it, in the type for `width` bits if that is given."""
@@ -288,12 +311,12 @@ def _converted(word: str, own: int, width: int) -> str:
 def _clock(design: Graph, ports: Mapping[str, int]) -> str:
     """State, memories and ports of a design, and the functions that reset and clock them."""
     writer = _Writer(design)
-    for number in writer.registers:
-        word = writer.need(design.registers[number].following)
-        writer.lines.append(f"b.r{number} = {word};")
     for name, number in design.outputs.items():
         writer.need(number)
         writer.lines.append(f"p.{_port(name)} = {writer.clean(number)};")
+    for number in writer.registers:
+        word = writer.need(design.registers[number].following)
+        writer.overwrite(number, word)
     writes = []
     for memory in writer.memories:
         for port in design.memories[memory].writes:
@@ -342,7 +365,7 @@ static void reset_lanes(State& s, Memories& m, M lane) {{
 static void hold_lanes(State& s, const State& old, M lane) {{
   {indent.join(held)}
 }}
-static void clock_lanes(const State& __restrict a, State& __restrict b, Memories& __restrict m,
+static void clock_lanes(State& __restrict s, Memories& __restrict m,
                  Ports& __restrict p, M active) {{
   const Which which = {{active ? __builtin_ctz(active) : 0, active}};
   {indent.join(writer.lines)}
@@ -386,13 +409,12 @@ def _calls(ports: Ports, known: Collection[str]) -> str:
             last.append(f"get_value(lanes, {k}, active, p.{_port(name)});")
     indent = "\n    "
     return f"""
-// Both states, of which `now` is the present one; lanes that were reset are in use.
+// Lanes that were reset are in use; `old` is the state of those that rest.
 struct alignas(64) Copies {{
-  State states[2];
+  State state;
   State old;
   Memories memories;
   Ports ports;
-  int now = 0;
   M used = 0;
 }};
 
@@ -407,7 +429,7 @@ EXPORT void destroy(void* handle) {{ std::free(handle); }}
 
 EXPORT void reset(void* handle, uint64_t lane) {{
   Copies& c = *static_cast<Copies*>(handle);
-  reset_lanes(c.states[c.now], c.memories, 1 << lane);
+  reset_lanes(c.state, c.memories, 1 << lane);
   c.used |= 1 << lane;
 }}
 
@@ -417,16 +439,15 @@ EXPORT void play(void* handle, uint64_t clocks, Lane* lanes) {{
   M active = 0;
   for (int l = 0; l < LANES; l++) active |= (lanes[l].streams ? 1 : 0) << l;
   const M resting = c.used & ~active;
-  if (resting) c.old = c.states[c.now];
+  if (resting) c.old = c.state;
   {indent.join(first)}
   for (uint64_t clock = 0; clock < clocks; clock++) {{
     {indent.join(before)}
-    clock_lanes(c.states[c.now], c.states[!c.now], c.memories, p, active);
-    c.now = !c.now;
+    clock_lanes(c.state, c.memories, p, active);
     {indent.join(after)}
   }}
   {indent.join(last)}
-  if (resting) hold_lanes(c.states[c.now], c.old, resting);
+  if (resting) hold_lanes(c.state, c.old, resting);
 }}
 
 }}

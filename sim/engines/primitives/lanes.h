@@ -175,10 +175,10 @@ template <class A> IN bool as_one(A a, Which which, uint64_t& place) {
     for (int l = 0; l < LANES; l++) e[l] = table[at(a, l)]; \
     return r; } \
   template <class A> IN void keep(V* m, A a, M on, V w) { \
-    if (!on) return; \
     uint64_t place; \
-    if (on == 0xffff && as_one(a, {0, on}, place)) { m[place] = w; return; } \
-    scatter(m, a, on, w); } \
+    if (!on) return; \
+    if (!as_one(a, {__builtin_ctz(on), on}, place)) scatter(m, a, on, w); \
+    else m[place] = on == 0xffff ? w : sel(on, w, m[place]); } \
   static void begin(V* m, uint64_t rows, const uint64_t* init, uint64_t n, M lane) { \
     for (uint64_t k = 0; k < rows; k++) m[k] = sel(lane, all<V>(init && k < n ? init[k] : 0), m[k]); }
 MEMORY(V16, E16) MEMORY(V32, E32) MEMORY(V64, E64)
@@ -199,7 +199,10 @@ template <class A> IN M look_up(const M*, const uint16_t* table, A a, Which whic
   return r;
 }
 template <class A> IN void keep(M* m, A a, M on, M w) {
-  for (uint32_t rest = on; rest; rest &= rest - 1) {
+  uint64_t place;
+  if (!on) return;
+  if (as_one(a, {__builtin_ctz(on), on}, place)) m[place] = sel(on, w, m[place]);
+  else for (uint32_t rest = on; rest; rest &= rest - 1) {
     const int l = __builtin_ctz(rest);
     m[at(a, l)] = (m[at(a, l)] & ~(1 << l)) | (w & (1 << l));
   }

@@ -101,6 +101,27 @@ def test_operations(width):
         assert given[name].tolist() == expected, name
 
 
+class Ring(wiring.Component):
+    """Three words that go round, and one that has their sum: all read what others overwrite."""
+
+    def __init__(self):
+        super().__init__({"a": Out(8, init=1), "b": Out(8, init=2), "c": Out(8), "sum": Out(8)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.d.sync += Cat(self.a, self.b, self.c).eq(Cat(self.b, self.c, self.a))
+        m.d.sync += self.sum.eq(self.sum + self.a + (self.b << 1))
+        return m
+
+
+def test_registers_read_the_present_words_of_each_other():
+    given = LaneLibrary(Ring(), "ring").instance().step_words(5, {}, ["a", "b", "c", "sum"])
+    assert given["a"].tolist() == [1, 2, 0, 1, 2]
+    assert given["b"].tolist() == [2, 0, 1, 2, 0]
+    assert given["c"].tolist() == [0, 1, 2, 0, 1]
+    assert given["sum"].tolist() == [0, 5, 7, 9, 14]
+
+
 def test_types_of_words():
     assert [kind(width) for width in (1, 2, 16, 17, 32, 33, 64)] == [
         "M", "V16", "V16", "V32", "V32", "V64", "V64",

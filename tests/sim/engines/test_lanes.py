@@ -67,20 +67,24 @@ def test_blocks_of_the_node(name):
 
 
 class Counter(wiring.Component):
-    """Adds what comes in, and keeps the sums in a memory whose address is their low bits."""
+    """Adds what comes in, and keeps sums and their parity in memories, at the sums' low bits."""
 
     def __init__(self):
-        super().__init__({"step": In(8), "sum": Out(16), "kept": Out(16), "odd": Out(1)})
+        super().__init__(
+            {"step": In(8), "sum": Out(16), "kept": Out(16), "odd": Out(1), "was_odd": Out(1)}
+        )
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.memory = memory = Memory(shape=16, depth=8, init=[7] * 8)
-        write, read = memory.write_port(), memory.read_port(transparent_for=())
         m.d.sync += self.sum.eq(self.sum + self.step)
-        m.d.comb += [
-            write.addr.eq(self.sum), write.data.eq(self.sum), write.en.eq(1),
-            read.addr.eq(self.step), self.kept.eq(read.data), self.odd.eq(self.sum[0]),
-        ]  # fmt: skip
+        m.d.comb += self.odd.eq(self.sum[0])
+        for width, given, kept in ((16, self.sum, self.kept), (1, self.odd, self.was_odd)):
+            m.submodules += (memory := Memory(shape=width, depth=8, init=[7 % (1 << width)] * 8))
+            write, read = memory.write_port(), memory.read_port(transparent_for=())
+            m.d.comb += [
+                write.addr.eq(self.sum), write.data.eq(given), write.en.eq(1),
+                read.addr.eq(self.step), kept.eq(read.data),
+            ]  # fmt: skip
         return m
 
 
@@ -89,13 +93,13 @@ def counter():
     return LaneLibrary(Counter(), "lane_counter")
 
 
-OUTPUTS = ("sum", "kept", "odd")
+OUTPUTS = ("sum", "kept", "odd", "was_odd")
 
 
 def lane(arrays, clock=0, at=0):
     """A lane of `Counter` that plays the array `step`, and records the others."""
     pointers = [arrays[name].ctypes.data for name in ("step", *OUTPUTS)]
-    held = (ctypes.c_uint8 * 1)(), (ctypes.c_void_p * 4)(*pointers), (ctypes.c_uint64 * 4)()
+    held = (ctypes.c_uint8 * 1)(), (ctypes.c_void_p * 5)(*pointers), (ctypes.c_uint64 * 5)()
     arrays["held"] = held  # as long as the lane points to them
     return lane_of(*held, clock, at)
 
@@ -104,25 +108,30 @@ def counted(steps):
     """What `Counter` gives in each clock."""
     memory, total, word, found = [7] * 8, 0, 0, []
     for step in steps:
-        found.append((total, word, total & 1))
+        found.append((total, word, total & 1, word & 1))
         word, memory[total % 8] = memory[step % 8], total
         total = (total + step) % (1 << 16)
     return np.array(found).T
 
 
-def test_lanes_go_on_by_themselves_and_stand_still_while_others_run(counter):
-    """Each lane plays numbers of its own, in steps of any length, some of the lanes at a time."""
+@pytest.mark.parametrize("alike", [False, True])
+def test_lanes_go_on_by_themselves_and_stand_still_while_others_run(counter, alike):
+    """Each lane plays numbers of its own, or those of all others, some of the lanes at a time."""
     rng = np.random.default_rng(3)
     copies, clocks = counter.copies(), 400
     arrays = []
+    steps = rng.integers(0, 256, clocks).astype(np.uint64)
     for number in range(LANES):
         copies.reset(number)
-        steps = rng.integers(0, 256, clocks).astype(np.uint64)
+        if not alike:
+            steps = rng.integers(0, 256, clocks).astype(np.uint64)
         made = {name: np.zeros(clocks, np.uint64) for name in OUTPUTS}
         arrays.append({"step": steps, **made})
     at = [0] * LANES
     while min(at) < clocks:
         some = [k for k in range(LANES) if at[k] < clocks and rng.random() < 0.6]
+        if alike:  # those that are furthest behind, which are at the same place
+            some = [k for k in some if at[k] == min(at)]
         if not some:
             continue
         n = min(int(rng.integers(1, 40)), *(clocks - at[k] for k in some))
@@ -130,7 +139,7 @@ def test_lanes_go_on_by_themselves_and_stand_still_while_others_run(counter):
         for k in some:
             at[k] += n
     for one in arrays:
-        got = np.stack([one["sum"], one["kept"], one["odd"]]).astype(np.int64)
+        got = np.stack([one[name] for name in OUTPUTS]).astype(np.int64)
         np.testing.assert_array_equal(got, counted(one["step"].astype(int)))
 
 
@@ -138,7 +147,7 @@ def test_a_lane_begins_anew_while_the_others_go_on(counter):
     copies = counter.copies()
     ones = {
         "step": np.ones(50, np.uint64),
-        **{n: np.zeros(50, np.uint64) for n in ("sum", "kept", "odd")},
+        **{name: np.zeros(50, np.uint64) for name in OUTPUTS},
     }
     other = {name: array.copy() for name, array in ones.items()}
     copies.reset(0), copies.reset(1)
