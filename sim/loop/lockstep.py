@@ -83,16 +83,18 @@ class Lockstep:
         """Whether this party has called `start`."""
         return party in self._ready
 
-    def present(self, party: str) -> bool:
-        """Whether this party has not called `leave`."""
-        return party in self._present
-
     def leave(self, party: str) -> None:
         """Say that this party stops running."""
         with self._meeting:
             self._present.discard(party)
             self._ended |= party == "server"
             self._meeting.notify_all()
+
+    def outlast(self, party: str, timeout: float) -> bool:
+        """Let this party wait until the other has left. Returns False if it does not in time."""
+        (other,) = set(PARTIES) - {party}
+        self._wait_for(party, lambda: other not in self._present, timeout)
+        return other not in self._present
 
     @property
     def dark(self) -> bool:

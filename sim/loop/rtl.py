@@ -76,6 +76,9 @@ class Nodes:
     # How the thread of a party waits for the other, or None to let it wait by itself.
     wait: Wait | None = None
 
+    def expect(self, party: str) -> None:
+        """Say that another thread is going to `enter` for a party."""
+
     def enter(self, party: str) -> None:
         """Say that this thread drives the node of a party from now on."""
 
@@ -170,6 +173,7 @@ def play(
 
     thread = threading.Thread(target=client, daemon=True)
     thread.start()
+    nodes.expect("client")
     try:
         with contextlib.nullcontext(keeper.node) if keeper else _node(pipes["server"]) as node:
             node.configure(
@@ -186,9 +190,8 @@ def play(
                 found["server"] = node.play(light.rows[s.lead_in :], modes=record)
     finally:
         lockstep.leave("server")
-        if nodes.wait is not None:
-            nodes.wait("server", lambda: not lockstep.present("client"))
-        thread.join(PATIENCE)
+        if lockstep.outlast("server", PATIENCE):
+            thread.join()
     _require_sound("server", found["server"])
     if lockstep.late:
         raise DeviceError(

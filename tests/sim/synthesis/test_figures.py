@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -111,8 +112,9 @@ def test_a_run_that_was_interrupted_goes_on_with_the_next_seed(monkeypatch, tmp_
     monkeypatch.setattr(figures, "cache_folder", lambda name: tmp_path)
     asked = []
 
-    def place(verilog, seeds, target_mhz):
+    def place(verilog, seeds, target_mhz, effort):
         asked.append(list(seeds))
+        assert effort == entry.effort
         for seed in seeds:
             if len(asked) == 1 and seed == 3:
                 raise KeyboardInterrupt
@@ -126,3 +128,13 @@ def test_a_run_that_was_interrupted_goes_on_with_the_next_seed(monkeypatch, tmp_
         row = figures.measure("digitiser/entry", entry)["ecp5"]
         assert row == {"lut": 10, "ff": 20, "dsp": 0, "bram": 0, "mhz": [101.0, 102.0, 103.0]}
     assert asked == [[1, 2, 3], [3]]
+    # Other options of the tool give other figures.
+    entry = replace(entry, effort=figures.synthesis.MUCH_WIRE)
+    figures.measure("digitiser/entry", entry)
+    assert asked[2:] == [[1, 2, 3]]
+
+
+def test_nodes_that_need_much_wire_are_placed_for_that():
+    effort = {name: target.effort for name, target in figures.targets().items()}
+    much = {name for name in effort if effort[name] == figures.synthesis.MUCH_WIRE}
+    assert much == {"node server, 2 samples", "node client, 2 samples"}
