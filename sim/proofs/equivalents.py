@@ -104,6 +104,12 @@ EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
             "two kinds of damage that are as likely change places"
         ),
     },
+    "gateware/digitiser/timing.py": {
+        (
+            "m.d.sync += [scaling.eq(~best[-1]), prepare.eq(best[-1])]",
+            "m.d.sync += [scaling.eq(~best[-1]), prepare.eq(best[-2])]",
+        ): "a correlation is at most 2^32, so both of its word's highest bits are zero",
+    },
     "gateware/digitiser/phase_lock.py": {
         ("with m.Elif(clock[5:10].any()):", "with m.Elif(clock[6:10].any()):"): (
             "the product is taken four clocks later, of which the multiplier needs three"

@@ -49,9 +49,9 @@ def test_of_two_equal_powers_the_first_is_the_peak():
     check(AmaranthBench(Synchroniser(spec)), [case])
 
 
-@pytest.mark.parametrize("amplitudes", [(1600, 900), (900, 1600)])
+@pytest.mark.parametrize("amplitudes", [(1600, 900), (900, 1600), (1600, 1600)])
 def test_the_search_keeps_the_largest_peak_of_a_period(amplitudes):
-    """Whichever of two preambles comes first, frames are those of the stronger one."""
+    """Frames are those of the stronger of two preambles, or of the first of two equal ones."""
     spec, count = bit_true.SPECS[2], 6
     symbol = spec.samples_per_symbol
     setup = DigitiserSettings(layout=SHORT, pilot=1 << 14, minimum=1 << 16)
@@ -67,6 +67,21 @@ def test_the_search_keeps_the_largest_peak_of_a_period(amplitudes):
     assert len(marks) >= count - 3
     away = (marks - strongest) % setup.period
     assert np.all(np.minimum(away, setup.period - away) < 6 * symbol)
+    check(AmaranthBench(Synchroniser(spec)), [case])
+
+
+def test_peaks_as_strong_as_converters_allow_have_their_fraction():
+    """Their power is 2^32, the largest that there is, but for the ends of the converter's range."""
+    spec, count = bit_true.SPECS[2], 6
+    symbol = spec.samples_per_symbol
+    setup = DigitiserSettings(layout=SHORT, pilot=1 << 14, minimum=1 << 16)
+    code = np.repeat(spec.sample.highest * np.sign(spec.code), symbol, axis=1)
+    period = np.zeros((2, setup.period), np.int64)
+    period[:, 40 : 40 + code.shape[1]] = code
+    samples = np.tile(period, count)
+    assert correlator.model(spec, samples, setup.minimum).power.max() > 0.999 * 2**32
+    case = synchroniser_case(spec, setup, samples, np.zeros(samples.shape[1], np.bool_))
+    assert case.expected["o"]["mark"].sum() >= count - 3
     check(AmaranthBench(Synchroniser(spec)), [case])
 
 
