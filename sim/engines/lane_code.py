@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import ctypes
 import itertools
-from collections.abc import Collection, Iterable, Iterator, Mapping
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from amaranth.lib import wiring
@@ -21,6 +23,9 @@ from shotveil.sim.engines.shared_library import PRIMITIVES, STREAM, lines
 
 LANES = 16  # as in primitives/lanes.h
 FULL = (1 << LANES) - 1
+# Statements of a function. A clock as one function is so large that GCC gives every word a place of
+# its own on the stack, and takes twice as long for it.
+PIECE = 800
 # What C++ knows of a lane, and its type there and here; a lane without `streams` stands still.
 LANE = (
     ("streams", "Stream*", ctypes.c_void_p),
@@ -29,6 +34,8 @@ LANE = (
     ("clock", "uint64_t", ctypes.c_uint64),  # clocks since the lane began
     ("at", "uint64_t", ctypes.c_uint64),  # clocks of its step that have been played
 )
+
+NAME = re.compile(r"\b[vcso]\d\w*")  # of what `_Writer` defines
 
 
 def kind(width: int) -> str:
@@ -66,6 +73,15 @@ def _struct(name: str, fields: Iterable[tuple[str, str, Any]]) -> str:
     return f"struct {name} {{ {' '.join(f'{type_} {field};' for field, type_, _ in fields)} }};"
 
 
+@dataclass(frozen=True)
+class _Statement:
+    """A statement; if it has a `name`, that gets the value of the expression `text`."""
+
+    text: str
+    type_: str = ""
+    name: str = ""
+
+
 class _Writer:
     """Writes the statements of one clock.
 
@@ -75,7 +91,7 @@ class _Writer:
 
     def __init__(self, design: Graph) -> None:
         self._graph = design
-        self.lines: list[str] = []
+        self.statements: list[_Statement] = []
         self._written: set[int] = set()
         self._overwritten: set[int] = set()  # registers
         self._clean: set[int] = set()  # words that are clean by themselves
@@ -135,15 +151,22 @@ class _Writer:
                     raise NotImplementedError(f"a word of {node.width} bits")
                 if node.op != "state":
                     text = self._expression(at, node)
-                    self.lines.append(f"const {kind(node.width)} v{at} = {text};")
+                    self._let(kind(node.width), f"v{at}", text)
         return self.raw(number)
 
     def overwrite(self, register: int, word: str) -> None:
         """Write the next word of a register, and keep the present one for what needs it later."""
         type_ = kind(self._graph.registers[register].width)
-        self.lines.append(f"const {type_} o{register} = s.r{register};")
-        self.lines.append(f"s.r{register} = {word};")
+        self._let(type_, f"o{register}", f"s.r{register}")
+        self.do(f"s.r{register} = {word};")
         self._overwritten.add(register)
+
+    def do(self, text: str) -> None:
+        """Write a statement."""
+        self.statements.append(_Statement(text))
+
+    def _let(self, type_: str, name: str, text: str) -> None:
+        self.statements.append(_Statement(text, type_, name))
 
     # Words of nodes that are written ---------------------------------------------------------
 
@@ -163,7 +186,7 @@ class _Writer:
         if own not in (1, 16, 32, 64) and number not in self._clean:
             if number not in self._masked:
                 self._masked[number] = f"c{number}"
-                self.lines.append(f"const {kind(own)} c{number} = {name} & {_all(own, -1)};")
+                self._let(kind(own), f"c{number}", f"{name} & {_all(own, -1)}")
             name = self._masked[number]
         return _converted(name, own, width or own)
 
@@ -177,7 +200,7 @@ class _Writer:
             name = self._signed[key] = f"s{number}_{bits(wanted)}"
             word, by = _converted(self.raw(number), own, wanted), bits(wanted) - own
             word = f"sar(shl({word}, {by}), {by})" if by else word
-            self.lines.append(f"const {kind(wanted)} {name} = {word};")
+            self._let(kind(wanted), name, word)
         return self._signed[key]
 
     def address(self, number: int) -> str:
@@ -313,7 +336,7 @@ def _clock(design: Graph, ports: Mapping[str, int]) -> str:
     writer = _Writer(design)
     for name, number in design.outputs.items():
         writer.need(number)
-        writer.lines.append(f"p.{_port(name)} = {writer.clean(number)};")
+        writer.do(f"p.{_port(name)} = {writer.clean(number)};")
     for number in writer.registers:
         word = writer.need(design.registers[number].following)
         writer.overwrite(number, word)
@@ -322,7 +345,9 @@ def _clock(design: Graph, ports: Mapping[str, int]) -> str:
         for port in design.memories[memory].writes:
             on, _, word = (writer.need(n) for n in (port.enable, port.address, port.word))
             place = writer.address(port.address)
-            writes.append(f"keep(m.m{memory}, {place}, M({on} & active), {word});")
+            writes.append(f"keep(m.m{memory}, {place}, M({on} & which.active), {word});")
+    for write in writes:
+        writer.do(write)
 
     # An address that leaves the memory finds room behind it.
     places = [(node.extra, node.args[0]) for node in design.nodes if node.op == "read"]
@@ -331,13 +356,12 @@ def _clock(design: Graph, ports: Mapping[str, int]) -> str:
     for memory, address in places:
         rows[memory] = max(rows[memory], 1 << writer.width(address))
 
-    state, begun, held = [], [], []
+    state, first, begun = [], [], []
     for number in writer.registers:
         register = design.registers[number]
-        state.append(f"{kind(register.width)} r{number};")
-        first = _all(register.width, register.init)
-        begun.append(f"s.r{number} = sel(lane, {first}, s.r{number});")
-        held.append(f"s.r{number} = sel(lane, old.r{number}, s.r{number});")
+        type_ = kind(register.width)
+        state.append(f"{type_} r{number};")
+        first.append(f"{{offsetof(State, r{number}), sizeof({type_}), {register.init:#x}ull}},")
     tables, kept = [], []
     for memory in writer.memories:
         found = design.memories[memory]
@@ -355,23 +379,49 @@ def _clock(design: Graph, ports: Mapping[str, int]) -> str:
         begun.append(f"begin(m.m{memory}, {rows[memory]}, {table}, {len(found.init)}, lane);")
     indent = "\n  "
     return f"""
-struct State {{ {indent.join(state) or "M none;"} }};
-struct Memories {{ {indent.join(kept) or "M none;"} }};
+struct State {{ {indent.join(state or ["M none;"])} }};
+struct Memories {{ {indent.join(kept or ["M none;"])} }};
 struct Ports {{ {indent.join(f"{kind(width)} {_port(name)};" for name, width in ports.items())} }};
 {indent.join(tables)}
+static const Register registers[] = {{ {indent.join(first or ["{0, sizeof(M), 0}"])} }};
 static void reset_lanes(State& s, Memories& m, M lane) {{
+  for (const Register& r : registers) reset_word((char*)&s + r.at, r, lane);
   {indent.join(begun)}
 }}
 static void hold_lanes(State& s, const State& old, M lane) {{
-  {indent.join(held)}
+  for (const Register& r : registers)
+    hold_word((char*)&s + r.at, (const char*)&old + r.at, r, lane);
 }}
-static void clock_lanes(State& __restrict s, Memories& __restrict m,
-                 Ports& __restrict p, M active) {{
-  const Which which = {{active ? __builtin_ctz(active) : 0, active}};
-  {indent.join(writer.lines)}
-  {indent.join(writes)}
-}}
+{_functions(writer.statements)}
 """
+
+
+def _functions(statements: Sequence[_Statement]) -> str:
+    """The functions of a clock, and `clock_lanes`, which calls them one after the other."""
+    pieces = [statements[at : at + PIECE] for at in range(0, len(statements), PIECE)]
+    made = {one.name: k for k, piece in enumerate(pieces) for one in piece if one.name}
+    types = {one.name: one.type_ for one in statements if one.name}
+    handed: dict[str, None] = {}  # words that a later function needs
+    taken: list[list[str]] = []
+    for k, piece in enumerate(pieces):
+        found = dict.fromkeys(name for one in piece for name in NAME.findall(one.text))
+        taken.append([name for name in found if made.get(name, k) < k])
+        handed |= dict.fromkeys(taken[-1])
+    arguments = "State& __restrict s, Memories& __restrict m, Ports& __restrict p, "
+    text = [f"struct Handed {{ {' '.join(f'{types[name]} {name};' for name in handed)} }};"]
+    for k, piece in enumerate(pieces):
+        text.append(f"static __attribute__((noinline)) void clock_{k}(")
+        text.append(f"    {arguments}Handed& __restrict h, Which which) {{")
+        text += [f"  const {types[name]}& {name} = h.{name};" for name in taken[k]]
+        for one in piece:
+            text.append(f"  const {one.type_} {one.name} = {one.text};" if one.name else one.text)
+            if one.name in handed:
+                text.append(f"  h.{one.name} = {one.name};")
+        text.append("}")
+    text.append(f"static void clock_lanes({arguments}Handed& __restrict h, M active) {{")
+    text.append("  const Which which = {active ? __builtin_ctz(active) : 0, active};")
+    text += [f"  clock_{k}(s, m, p, h, which);" for k in range(len(pieces))]
+    return "\n".join([*text, "}"])
 
 
 def _calls(ports: Ports, known: Collection[str]) -> str:
@@ -415,6 +465,7 @@ struct alignas(64) Copies {{
   State old;
   Memories memories;
   Ports ports;
+  Handed handed;
   M used = 0;
 }};
 
@@ -443,7 +494,7 @@ EXPORT void play(void* handle, uint64_t clocks, Lane* lanes) {{
   {indent.join(first)}
   for (uint64_t clock = 0; clock < clocks; clock++) {{
     {indent.join(before)}
-    clock_lanes(c.state, c.memories, p, active);
+    clock_lanes(c.state, c.memories, p, c.handed, active);
     {indent.join(after)}
   }}
   {indent.join(last)}

@@ -25,7 +25,7 @@ from shotveil.sim.engines.waiting import waiting
 
 # Compilers prefer shorter vectors on some processors that have long ones, which costs 7 %.
 LONG = ("-mprefer-vector-width=512",) if platform.machine() == "x86_64" else ()
-OPTIONS = ("-std=gnu++20", "-march=native", *LONG, "-fPIC", "-shared", "-fvisibility=hidden",
+OPTIONS = ("-std=gnu++20", "-O2", "-march=native", *LONG, "-fPIC", "-shared", "-fvisibility=hidden",
            "-Wno-psabi")  # fmt: skip
 
 
@@ -110,9 +110,7 @@ def _compile(name: str, text: str) -> Path:
     by = compiler()
     folder = verilator.builds()
     # The code is for this processor, so another one that shares the cache needs its own.
-    # GCC takes twice as long with -O2 and much longer with -O3, for a fourth more clocks a second.
-    options = (*OPTIONS, "-O3" if by.clang else "-O1")
-    parts = (*options, by.command, by.version, _processor(), text)
+    parts = (*OPTIONS, by.command, by.version, _processor(), text)
     path = folder / f"lanes-{name}-{verilator.digest(*parts)}.so"
     with waiting(f"the compiler to build {name} in lanes"), verilator.alone(path):
         if not path.exists():
@@ -120,7 +118,7 @@ def _compile(name: str, text: str) -> Path:
                 made = Path(built) / "lanes.so"
                 (Path(built) / "lanes.cpp").write_text(text)
                 done = subprocess.run(
-                    [*by.call, *options, "lanes.cpp", "-o", made.name],
+                    [*by.call, *OPTIONS, "lanes.cpp", "-o", made.name],
                     cwd=built, capture_output=True, text=True, errors="replace",
                 )  # fmt: skip
                 if done.returncode:

@@ -1,4 +1,5 @@
 // Vectors of a word of each lane, and the operations on them; an M has a bit for each lane.
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <new>
@@ -31,6 +32,7 @@ template <class V> IN V all(uint64_t x);
 template <> V16 all<V16>(uint64_t x) { return V16{} + (uint16_t)x; }
 template <> V32 all<V32>(uint64_t x) { return V32{} + (uint32_t)x; }
 template <> V64 all<V64>(uint64_t x) { return {H64{} + x, H64{} + x}; }
+template <> M all<M>(uint64_t x) { return x ? 0xffff : 0; }
 
 template <class V, class A> IN V to(A a);
 template <> V32 to<V32, V16>(V16 a) { return __builtin_convertvector(a, V32); }
@@ -220,3 +222,22 @@ IN uint64_t take(const V16& v, int l) { return ((const E16*)&v)[l]; }
 IN uint64_t take(const V32& v, int l) { return ((const E32*)&v)[l]; }
 IN uint64_t take(const V64& v, int l) { return ((const E64*)&v)[l]; }
 IN uint64_t take(M v, int l) { return v >> l & 1; }
+
+// Registers by their place in the state. The loops would be as many statements as there are
+// registers, for which compilers take longer than for all clocks.
+struct Register { size_t at, size; uint64_t init; };
+#define BY_TYPE(r, DO) \
+  switch ((r).size) { \
+    case sizeof(M): DO(M); break; \
+    case sizeof(V16): DO(V16); break; \
+    case sizeof(V32): DO(V32); break; \
+    default: DO(V64); \
+  }
+static void reset_word(void* word, const Register& r, M lanes) {
+#define RESET(V) *(V*)word = sel(lanes, all<V>(r.init), *(V*)word)
+  BY_TYPE(r, RESET)
+}
+static void hold_word(void* word, const void* old, const Register& r, M lanes) {
+#define HOLD(V) *(V*)word = sel(lanes, *(const V*)old, *(V*)word)
+  BY_TYPE(r, HOLD)
+}

@@ -6,6 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from shotveil.sim.engines import lane_code
 from shotveil.sim.engines.lane_code import bits, kind
 from shotveil.sim.engines.lanes import LaneLibrary
 
@@ -80,6 +81,17 @@ class Operations(wiring.Component):
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_operations(width):
+    play_operations(width)
+
+
+@pytest.mark.parametrize("width", [1, 33])
+def test_a_clock_in_many_functions(monkeypatch, width):
+    """Words that one function makes reach those behind it."""
+    monkeypatch.setattr(lane_code, "PIECE", 3)
+    play_operations(width)
+
+
+def play_operations(width):
     rng = np.random.default_rng(width)
     count = 600
     corners = [0, 1, (1 << width) - 1, 1 << (width - 1), (1 << (width - 1)) - 1]
