@@ -106,7 +106,7 @@ class EndpointModel:
         self._expected = 0
         self._stored: dict[int, bytes] = {}  # frames of responses by sequence number, in order
         self._told = False  # whether the host was told that there is a gap
-        self._taken = [0] * write_ports  # words taken since HELLO, modulo 2^16
+        self._taken: list[int] = []  # by write port: words taken since HELLO, modulo 2^16
         self.counters = Counters()
         self.sessions_lost = 0
         self.alive = 0

@@ -110,6 +110,25 @@ EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
             "m.d.sync += [scaling.eq(~best[-1]), prepare.eq(best[-2])]",
         ): "a correlation is at most 2^32, so both of its word's highest bits are zero",
     },
+    "gateware/drive/shaping.py": {
+        ('"rewind": In(1),', '"rewind": In(2),'): "one bit drives it, so the second is always zero"
+    },
+    "gateware/primitives/dsp48.py": {
+        ("i_B=_extended(b, 18),", "i_B=_extended(b, 19),"): (
+            "the block's input has 18 bits, so the sign that is added goes nowhere"
+        ),
+    },
+    "models/digitiser/reference.py": {
+        (
+            "pad = 32",
+            "pad = 33",
+        ): "the delayed pulse has ended within 32 samples"
+    },
+    "models/drive/chain.py": {
+        ("step = max(1, CHUNK // samples)", "step = max(1, CHUNK * samples)"): (
+            "how many frames are computed at once changes the memory that it takes alone"
+        ),
+    },
     "gateware/digitiser/phase_lock.py": {
         ("with m.Elif(clock[5:10].any()):", "with m.Elif(clock[6:10].any()):"): (
             "the product is taken four clocks later, of which the multiplier needs three"

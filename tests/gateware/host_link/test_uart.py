@@ -138,6 +138,7 @@ async def stream_put(ctx, port, value):
 
 
 def test_rates():
+    assert step(1.0, 0.1) == step(1e6, 1e5)
     assert step(CLOCK, BAUD) / 65536 * CLOCK == pytest.approx(BAUD, rel=3e-4)
     for clock, baud in ((125e6, 2400), (20e6, 3e6), (125e6, 0), (-1, 9600)):
         with pytest.raises(RangeError):

@@ -5,6 +5,7 @@ import pytest
 from amaranth.hdl import Module, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.vendor import XilinxPlatform
 
 from shotveil.gateware.primitives.multiplier import Multiplier, Primitive, primitive_of
 from shotveil.gateware.primitives.pipeline import flow
@@ -82,6 +83,26 @@ def test_emitted_primitives():
     assert "MULT18X18D" in emit(Multiplier(18, 18), primitive=Primitive.ECP5)
     assert "DSP48E1" in emit(Multiplier(18, 18), primitive=Primitive.ZYNQ)
     assert primitive_of(None) is Primitive.INFERRED
+
+
+class Xilinx(XilinxPlatform):
+    """A device of a family, whose constructor would need pins."""
+
+    def __init__(self, family):
+        self._family = family
+
+    device = package = speed = "any"
+    default_clk = default_rst = None
+    family = property(lambda self: self._family)
+    resources = connectors = ()
+
+
+@pytest.mark.parametrize(
+    ("family", "primitive"),
+    [("series7", Primitive.ZYNQ), ("ultrascale", Primitive.INFERRED)],
+)
+def test_the_primitive_is_that_of_the_platform(family, primitive):
+    assert primitive_of(Xilinx(family)) is primitive
 
 
 def test_too_wide_is_refused():

@@ -33,6 +33,7 @@ def test_nothing_before_hello():
     assert answer.words == (123, 1 | WINDOW << 8 | WRITE_PORTS << 16 | READ_PORTS << 24)
     assert ask(device, 10, Op.READ, 1, 1).words == (0,)
     assert device.counters.link_gap == 2 and device.counters.link_accepted == 2
+    assert device.alive == 2  # what is refused is no sign of life
 
 
 def test_registers(device):

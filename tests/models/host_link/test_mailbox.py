@@ -104,3 +104,7 @@ def test_chunks_come_from_memory_with_zeros_where_it_fails():
     assert not model.write(MailboxRegister.CHUNK_COUNT, 1)
     assert model.write(MailboxRegister.CONTROL, Control.FLUSH)
     assert model.take() == b"" and model.read(MailboxRegister.CHUNKS_DONE) == (0, True)
+
+
+def test_each_register_is_a_word_of_its_own():
+    assert sorted(MailboxRegister) == list(range(0, REGISTER_BYTES, 4))
