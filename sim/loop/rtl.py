@@ -192,6 +192,8 @@ def play(
         lockstep.leave("server")
         if lockstep.outlast("server", PATIENCE):
             thread.join()
+        else:
+            found["error"] = DeviceError(f"client's node did not end within {PATIENCE:g} s")
     _require_sound("server", found["server"])
     if lockstep.late:
         raise DeviceError(

@@ -72,6 +72,14 @@ def test_a_party_starts_when_the_other_does_or_not_at_all():
     assert alone.start("server", 60) is False
 
 
+def test_a_party_outlasts_the_other_or_says_that_it_does_not_leave():
+    made = Lockstep(Optics(), FAR, NEAR)
+    assert not made.outlast("server", 0.01)
+    threading.Timer(0.05, made.leave, ["client"]).start()
+    assert made.outlast("server", 20)
+    assert made.outlast("server", 0)
+
+
 def test_light_begins_with_the_first_frame_and_words_come_a_block_later(both):
     made, optics = both
     serve = made.surroundings("server")
