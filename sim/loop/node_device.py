@@ -27,10 +27,6 @@ from shotveil.sim.engines.run import unpack
 from shotveil.sim.engines.shared_library import Instance, Library, Words
 from shotveil.sim.loop.row_memory import SimulatedMemory
 
-# Seconds of ours in which a short wait, such as between two polls of a host, has come to its end in
-# the node's time, although a clock takes a microsecond or two instead of 8 ns.
-GRACE = 1.0
-
 _known: dict[NodeSpec, Path] = {}
 
 
@@ -97,15 +93,23 @@ class NodePipe:
         require("block", block, at_least=16, at_most=1 << 20, integer=True)
         self.block = block
         self._wait(block)
+        self._grace = 0.0
         self._in = bytearray()
         self._out = bytearray()
         self._record = record
         self.recorded: dict[str, list[IntArray]] = {}
         self.clocks = 0
 
-    def enter(self, surroundings: Surroundings, block: int, record: bool = False) -> None:
-        """Take other surroundings from now on, beginning with a dark block of `block` clocks."""
+    def enter(
+        self, surroundings: Surroundings, block: int, record: bool = False, grace: float = 0.0
+    ) -> None:
+        """Take other surroundings from now on, beginning with a dark block of `block` clocks.
+
+        With some seconds of `grace`, a host that pauses for some microseconds pauses for as many
+        of the node, which take milliseconds. Otherwise its pause is over in a block.
+        """
         self._surroundings, self.block, self._record = surroundings, block, record
+        self._grace = grace
         self.recorded = {}
         self._wait(block)
 
@@ -118,11 +122,11 @@ class NodePipe:
         return self.clocks / self.spec.clock_hz
 
     def read(self, most: int, timeout: float) -> bytes:
-        """Up to `most` bytes; none if none came in `timeout` seconds of the node's time.
+        """Up to `most` bytes; none if none came in `timeout` seconds of the node's time or ours.
 
-        A node whose seconds take too long is given up after as many of ours, and `GRACE` more.
+        Ours are more by the `grace` that is given to `enter`.
         """
-        ends, until = time.monotonic() + timeout + GRACE, self.time() + timeout
+        ends, until = time.monotonic() + timeout + self._grace, self.time() + timeout
         while not self._out and time.monotonic() < ends and self.time() < until:
             self.advance()
         return self.take(most)

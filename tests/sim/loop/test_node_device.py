@@ -14,7 +14,6 @@ from shotveil.models.digitiser.spec import DigitiserSettings
 from shotveil.models.drive.spec import DriveSettings
 from shotveil.models.node.spec import NodeSpec
 from shotveil.models.signal.frame import FrameLayout
-from shotveil.sim.loop import node_device
 from shotveil.sim.loop.node_device import NodePipe
 
 
@@ -34,11 +33,16 @@ def test_a_loopback_node_needs_nothing_outside(rng):
         assert len(checks) > 8
 
 
-def test_a_pause_is_one_of_the_node_and_a_long_wait_one_of_ours(monkeypatch):
-    pipe = NodePipe(NodeSpec("server", loopback=True), block=128)
+def test_a_pause_is_one_of_the_node_if_there_is_grace_and_a_long_wait_one_of_ours():
+    pipe = NodePipe(NodeSpec("server"), block=128)
+
+    def dark(ports):
+        return np.zeros((2, 128), np.int64), np.zeros(128, np.int64)
+
+    pipe.enter(dark, 128, grace=20.0)
     assert pipe.read(1, 60e-6) == b""
     assert pipe.clocks == -(-round(60e-6 * pipe.spec.clock_hz) // 128) * 128
-    monkeypatch.setattr(node_device, "GRACE", 0.0)
+    pipe.enter(dark, 128)
     pipe.read(1, 0.05)
     assert 0 < pipe.clocks < 0.05 * pipe.spec.clock_hz
 
