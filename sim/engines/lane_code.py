@@ -340,7 +340,7 @@ def _clock(design: Graph, ports: Mapping[str, int]) -> str:
     for number in writer.registers:
         word = writer.need(design.registers[number].following)
         writer.overwrite(number, word)
-    writes = []
+    writes = []  # behind all that is read in this clock
     for memory in writer.memories:
         for port in design.memories[memory].writes:
             on, _, word = (writer.need(n) for n in (port.enable, port.address, port.word))

@@ -72,7 +72,7 @@ class Lockstep:
 
         Returns False if the other does not become ready in time.
         """
-        (other,) = set(PARTIES) - {party}
+        other = _other(party)
         with self._meeting:
             self._ready.add(party)
             self._meeting.notify_all()
@@ -92,7 +92,7 @@ class Lockstep:
 
     def outlast(self, party: str, timeout: float) -> bool:
         """Let this party wait until the other has left. Returns False if it does not in time."""
-        (other,) = set(PARTIES) - {party}
+        other = _other(party)
         self._wait_for(party, lambda: other not in self._present, timeout)
         return other not in self._present
 
@@ -163,6 +163,11 @@ class Lockstep:
         # What the client did before there was light does not matter.
         shifter = ports["shifter"] if len(ports["shifter"]) == n else np.zeros(n, np.int64)
         return self._optics.detect(tapped, starts, shifter), frame
+
+
+def _other(party: str) -> str:
+    (other,) = set(PARTIES) - {party}
+    return other
 
 
 def _dark(lines: int, clocks: int) -> tuple[IntArray, IntArray]:

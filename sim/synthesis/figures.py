@@ -225,6 +225,7 @@ def below_floor(name: str, floor: Floor, row: Row) -> list[str]:
 def render(figures: Mapping[str, Any]) -> str:
     """The Markdown page that shows a file of figures."""
     tools = ", ".join(f"{name} {number}" for name, number in figures["tools"].items())
+    static = [name for name, t in targets().items() if t.effort == synthesis.MUCH_WIRE]
     seeds = ", ".join(map(str, figures["seeds"]))
     lines = [
         "# Synthesis figures",
@@ -239,7 +240,7 @@ def render(figures: Mapping[str, Any]) -> str:
         "## ECP5: LFE5U-85F, grade 8",
         "",
         f"Out of context, router1, seeds {seeds}, target {figures['target_mhz']:g} MHz; {tools}.",
-        "Placed with HeAP, nodes of 2 samples a symbol with `static`.",
+        f"Placed with HeAP, and with `static`: {'; '.join(static)}.",
         "Registers behind block RAM are the block RAM's own where that is the same.",
         "Ports end in the fabric, so the clock is that of paths between registers. Boards with",
         "LFE5UM5G parts are judged by this table too: nextpnr's data of that family give block RAM",
