@@ -6,13 +6,16 @@ import io
 import os
 import platform
 import select
+import signal
 import sys
+import threading
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
+from types import FrameType
 from typing import Any, NoReturn
 
 import click
@@ -38,6 +41,33 @@ def _told_apart() -> Iterator[None]:
         yield
     except BrokenPipeError as error:
         raise PipeBroken(str(error)) from error
+
+
+class _CtrlC:
+    """Remembers in `seen` that Ctrl-C was pressed.
+
+    A library in C that is interrupted while it loads raises an `ImportError` in place of the
+    `KeyboardInterrupt`.
+    """
+
+    def __init__(self) -> None:
+        self.seen = False
+
+    def __enter__(self) -> _CtrlC:
+        handler = signal.getsignal(signal.SIGINT)
+        in_main = threading.current_thread() is threading.main_thread()  # others may set none
+        self._ours = in_main and handler is signal.default_int_handler
+        if self._ours:
+            signal.signal(signal.SIGINT, self._press)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._ours and signal.getsignal(signal.SIGINT) == self._press:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def _press(self, number: int, frame: FrameType | None) -> None:
+        self.seen = True
+        signal.default_int_handler(number, frame)
 
 
 class Program(Room):
@@ -87,8 +117,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # Pictures are drawn by Agg. A notebook's variable would make the import of matplotlib fail.
     os.environ["MPLBACKEND"] = "agg"
     try:
-        with _told_apart():
-            code = _run(arguments)
+        with _told_apart(), _CtrlC() as pressed:
+            code = _run(arguments, pressed)
             _flush()
     except PipeBroken as error:
         if not _output_is_closed():
@@ -97,7 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(code)
 
 
-def _run(arguments: Sequence[str] | None) -> int:
+def _run(arguments: Sequence[str] | None, pressed: _CtrlC) -> int:
     try:
         with_help(cli)
         code = cli.main(arguments, prog_name="shotveil", standalone_mode=False)
@@ -112,8 +142,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         print(f"shotveil: {error}", file=sys.stderr)
         return FAILED
     except (KeyboardInterrupt, click.Abort):
-        print("shotveil: interrupted", file=sys.stderr)
-        return INTERRUPTED
+        return _interrupted()
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -123,7 +152,12 @@ def _run(arguments: Sequence[str] | None) -> int:
     except PipeBroken:
         raise
     except Exception as error:
-        _bug(error)
+        if not pressed.seen:
+            _bug(error)
+        # What stopped half loaded, such as Matplotlib, can make Python abort where it cleans up.
+        code = _interrupted()
+        sys.stdout.flush()
+        os._exit(code)
     return code if isinstance(code, int) else 0
 
 
@@ -178,6 +212,11 @@ def _machine_refuses(error: OSError) -> NoReturn:
     except FileNotFoundError:
         place = place or "the working folder was removed: "
     _end(BAD_INPUT, f"{place}{error.strerror or error}{DOCTOR}")
+
+
+def _interrupted() -> int:
+    print("shotveil: interrupted", file=sys.stderr)
+    return INTERRUPTED
 
 
 def _bug(error: Exception) -> NoReturn:

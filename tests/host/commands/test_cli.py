@@ -73,6 +73,26 @@ def test_interruption_leaves_no_half_written_file(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_interruption_of_a_library_that_loads_is_no_bug(tmp_path):
+    # So pybind11 does with a KeyboardInterrupt; Matplotlib's fonts were seen to.
+    program = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from shotveil.host.commands import cli
+def load(**_):
+    try:
+        signal.raise_signal(signal.SIGINT)
+    except KeyboardInterrupt as error:
+        raise ImportError("initialization failed") from error
+cli.cli.callback = load
+cli.main(["doctor"])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "shotveil: interrupted\n")
+    bug = program.replace("signal.raise_signal(signal.SIGINT)", "raise KeyboardInterrupt")
+    assert subprocess.run([sys.executable, "-c", bug], capture_output=True).returncode == 70
+
+
 def test_command_shows_help_and_version():
     command = Path(sys.executable).with_name("shotveil")
     helped = subprocess.run([command, "--help"], capture_output=True, text=True, check=True)
