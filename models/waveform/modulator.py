@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from shotveil.models.drive.spec import Arm
 from shotveil.models.waveform.impairments import Impairments
+from shotveil.models.waveform.trigonometry import sine_and_cosine
 
 Complex = NDArray[np.complex128]
 
@@ -50,7 +51,8 @@ class Modulator:
         out = np.zeros(voltage.shape[-1], np.complex128)
         for line, arm, axis in zip(voltage, self._arms, self._axes, strict=True):
             phase = (line - arm.bias) * (math.pi / 2 / arm.half_wave)
-            out += np.sin(phase) * (axis / arm.gain)
+            sine, cosine = sine_and_cosine(phase)
+            out += sine * (axis / arm.gain)
             if self._leak:
-                out -= np.cos(phase) * (1j * self._leak * axis / arm.gain)
+                out -= cosine * (1j * self._leak * axis / arm.gain)
         return out

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shotveil.models.waveform.noise import Normals
+from shotveil.models.waveform.trigonometry import sine_and_cosine
 
 
 class PhaseWalk:
@@ -53,10 +54,8 @@ class PhaseWalk:
         n = len(field)
         if not (self._wanders or self._drift):
             return field * complex(math.cos(self._start), math.sin(self._start))
-        phase = self.take(n)
         turn = np.empty(n, np.complex128)
-        np.cos(phase, out=turn.real)
-        np.sin(phase, out=turn.imag)
+        turn.imag, turn.real = sine_and_cosine(self.take(n))
         return field * turn
 
     def take(self, n: int) -> NDArray[np.float64]:
