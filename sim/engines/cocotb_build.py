@@ -13,6 +13,7 @@ from typing import Any
 from cocotb_tools.runner import Verilator
 
 from shotveil.sim.engines import verilator
+from shotveil.sim.engines.compilers import compiler
 from shotveil.sim.engines.waiting import waiting
 
 # A bench runs for a second or two, and compiling it is what takes time. So all of it is compiled as
@@ -45,8 +46,10 @@ class BlockRunner(Verilator):
 
     def _build_command(self) -> Any:
         verilate, make = super()._build_command()
+        by = compiler()
+        verilate = [word for word in verilate if word != "--public-flat-rw"]
         old = [option for name in self.reused for option in ("-o", name)]
-        return [[word for word in verilate if word != "--public-flat-rw"], make + old]
+        return [verilate + by.link, make + by.named + old]
 
 
 def build(
@@ -76,7 +79,10 @@ def build(
         options += ["--trace-fst" if verilator.writes_fst() else "--trace", "--trace-structs"]
     command, _ = verilator.executable()
     texts = {**sources, "bench.vlt": control}
-    versions = f"{command} {verilator.version(str(command))} {importlib.metadata.version('cocotb')}"
+    versions = (
+        f"{command} {verilator.version(str(command))} {compiler().version} "
+        f"cocotb {importlib.metadata.version('cocotb')}"
+    )
     hashed = verilator.digest(top, *options, versions, *texts.keys(), *texts.values())
     folder = verilator.builds() / f"{name}-{hashed}"
     runner = BlockRunner()

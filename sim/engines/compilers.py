@@ -42,12 +42,22 @@ class Compiler:
     clang: bool = False
 
     @property
-    def options(self) -> list[str]:
-        """Options of Verilator by which its makefile calls this compiler and what it links with."""
-        named = [shlex.quote(f"{name}={self.command}") for name in ("CXX", "LINK") if self.command]
+    def named(self) -> list[str]:
+        """Arguments of make by which Verilator's makefile calls this compiler."""
+        return [f"{name}={self.command}" for name in ("CXX", "LINK") if self.command]
+
+    @property
+    def link(self) -> list[str]:
+        """Options of Verilator for what is linked with the design."""
         # On Linux, Clang leaves some atomic operations to GCC's library.
-        link = ["-LDFLAGS", "-latomic"] if self.clang and sys.platform == "linux" else []
-        return [option for each in named for option in ("-MAKEFLAGS", each)] + link
+        return ["-LDFLAGS", "-latomic"] if self.clang and sys.platform == "linux" else []
+
+    @property
+    def options(self) -> list[str]:
+        """Options of a Verilator that calls make itself."""
+        return [
+            word for each in self.named for word in ("-MAKEFLAGS", shlex.quote(each))
+        ] + self.link
 
     @property
     def call(self) -> list[str]:
@@ -69,6 +79,15 @@ def compiler() -> Compiler:
         if _works(found):
             return found
     return _known("", _is_clang("c++"))
+
+
+@functools.cache
+def has_headers(*names: str) -> bool:
+    """Whether the compiler finds these headers."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "headers.cpp"
+        file.write_text("".join(f"#include <{name}>\n" for name in names))
+        return _said([*compiler().call, "-E", str(file)])[0] == 0
 
 
 def _clangs() -> list[str]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import functools
 import hashlib
 import importlib.metadata
 import importlib.resources
@@ -24,6 +23,7 @@ from pathlib import Path
 from shotveil.host.extras import remedy
 from shotveil.host.run.cache import VARIABLE, cache_folder
 from shotveil.models.common.checks import RangeError
+from shotveil.sim.engines.compilers import has_headers
 
 MAKEFLAGS = (
     "OPT_FAST=-O3 OPT_GLOBAL=-O2 OPT_SLOW=-O0 CFG_CXXFLAGS_STD=-std=gnu++20 "
@@ -138,16 +138,9 @@ def cause(log: str) -> str:
     return (found or (lines or ["nothing was said"])[-1])[:500]
 
 
-@functools.cache
 def writes_fst() -> bool:
     """Whether the headers are there without which Verilator's FST files cannot be compiled."""
-    compiler = os.environ.get("CXX", "c++")
-    if shutil.which(compiler) is None:
-        return False
-    asked = "#include <lz4.h>\n#include <zlib.h>\n"
-    done = subprocess.run([compiler, "-E", "-x", "c++", "-"], input=asked, text=True,
-                          capture_output=True, check=False)  # fmt: skip
-    return done.returncode == 0
+    return has_headers("lz4.h", "zlib.h")
 
 
 def fetch_runtime(runtime: Path, folder: Path) -> list[str]:

@@ -4,6 +4,7 @@ import pytest
 
 from shotveil.sim.engines import cocotb_build, verilator
 from shotveil.sim.engines.cocotb_build import BlockRunner, build
+from shotveil.sim.engines.compilers import Compiler, compiler
 
 BENCH = """`timescale 1ns/1ps
 module bench;
@@ -52,6 +53,8 @@ def test_all_that_goes_in_makes_a_build_of_its_own(compiled, monkeypatch):
     ]
     monkeypatch.setattr(verilator, "version", lambda command: "Verilator 9")
     folders.append(folder())
+    monkeypatch.setattr(cocotb_build, "compiler", lambda: Compiler(version="another"))
+    folders.append(folder())
     assert len(set(folders)) == len(folders) == len(compiled)
 
 
@@ -78,10 +81,29 @@ def test_the_runner_makes_nothing_else_visible(monkeypatch):
     )
     runner = BlockRunner()
     runner.reused = ["verilated.o"]
+    monkeypatch.setattr(cocotb_build, "compiler", lambda: Compiler())
     assert runner._build_command() == [
         ["verilator", "--cc"],
         ["make", "-C", "x", "-o", "verilated.o"],
     ]
+    by = Compiler("clang++-97 -pipe", clang=True)
+    monkeypatch.setattr(cocotb_build, "compiler", lambda: by)
+    verilate, make = runner._build_command()
+    assert verilate == ["verilator", "--cc", *by.link]
+    assert make[3:5] == ["CXX=clang++-97 -pipe", "LINK=clang++-97 -pipe"]
+
+
+def test_what_cxx_names_compiles_and_links(monkeypatch, tmp_path):
+    called, compile_ = tmp_path / "called", tmp_path / "compile"
+    compile_.write_text(f'#!/bin/sh\necho "$@" >> {called}\nexec c++ "$@"\n')
+    compile_.chmod(0o755)
+    monkeypatch.setenv("CXX", f"{compile_} -pipe")
+    monkeypatch.setenv("SHOTVEIL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(cocotb_build, "compiler", compiler.__wrapped__)
+    build("other", "bench", {"generated_bench.v": BENCH}, public=("done",))
+    lines = called.read_text().splitlines()
+    assert any("-c " in line and line.startswith("-pipe") for line in lines)
+    assert any("-o bench" in line and line.startswith("-pipe") for line in lines)
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from shotveil.sim.engines.compilers import Compiler, _clangs, compiler
+from shotveil.sim.engines import compilers
+from shotveil.sim.engines.compilers import Compiler, _clangs, compiler, has_headers
 
 
 def script(folder, name, text="exit 1"):
@@ -57,3 +58,11 @@ def test_the_default_is_what_make_takes(monkeypatch, tmp_path):
     found = compiler.__wrapped__()
     assert found.command == "" and found.version and found.options == []
     assert found.call == ["c++"]
+
+
+def test_headers_are_those_that_the_compiler_finds_with_its_arguments(monkeypatch, tmp_path):
+    (tmp_path / "only_here.h").touch()
+    for command, there in (("g++", False), (f"g++ -I{tmp_path}", True), ("no-such", False)):
+        monkeypatch.setattr(compilers, "compiler", lambda by=command: Compiler(by))
+        assert has_headers.__wrapped__("string", "only_here.h") == there
+        assert has_headers.__wrapped__("string") == (command != "no-such")
