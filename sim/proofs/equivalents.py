@@ -93,6 +93,22 @@ EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
             "beyond.eq(request.target[:12] + request.count[: payloads.COUNT]),",
             "beyond.eq(request.target[:13] + request.count[: payloads.COUNT]),",
         ): "a target with bit 12 is refused in any case: it is no low address",
+        (
+            "put_addr = Signal(slot_bits + 8, reset_less=True)",
+            "put_addr = Signal(slot_bits + 9, reset_less=True)",
+        ): "what drives it has as many bits as the memory's address, so the highest is always zero",
+    },
+    "gateware/digitiser/cordic.py": {
+        (
+            'first = register(self.vectoring, 1, "first", 0)',
+            'first = register(self.vectoring, 2, "first", 0)',
+        ): "one bit drives it, so the second is always zero, and any bit that is high chooses"
+    },
+    "gateware/host_link/packet.py": {
+        (
+            "index = Signal(range(MAX_WORDS + 2))",
+            "index = Signal(range(MAX_WORDS + 3))",
+        ): "both ranges take nine bits"
     },
     "gateware/node/reading.py": {
         ('"hide": In(1),', '"hide": In(2),'): (
@@ -123,6 +139,18 @@ EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
             "pad = 32",
             "pad = 33",
         ): "the delayed pulse has ended within 32 samples"
+    },
+    "models/digitiser/pace.py": {
+        (
+            "summed.append(max(clock + latency, summed[-1] + symbol if summed else 0))",
+            "summed.append(max(clock + latency, summed[-1] + symbol if summed else 1))",
+        ): "the latency is a clock or more"
+    },
+    "models/digitiser/phase.py": {
+        (
+            "return np.where(pilot >= 0, pilot >> 1 & 1, 0)",
+            "return np.where(pilot > 0, pilot >> 1 & 1, 0)",
+        ): "the number 0 gives 0 in both ways"
     },
     "models/drive/chain.py": {
         ("step = max(1, CHUNK // samples)", "step = max(1, CHUNK * samples)"): (
