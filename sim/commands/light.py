@@ -42,7 +42,8 @@ from shotveil.sim.commands._options import (
     "--full-scale",
     type=float,
     default=24.0,
-    help="Field of the largest symbol, in square roots of shot-noise units (above 0).",
+    help="Field of the largest symbol, in square roots of shot-noise units (above 0, at most what "
+    "the server's receiver takes: 29.3 where all light returns).",
 )
 @impairments_option("ideal")
 @click.option(

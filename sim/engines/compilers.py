@@ -47,17 +47,11 @@ class Compiler:
         return [f"{name}={self.command}" for name in ("CXX", "LINK") if self.command]
 
     @property
-    def link(self) -> list[str]:
-        """Options of Verilator for what is linked with the design."""
-        # On Linux, Clang leaves some atomic operations to GCC's library.
-        return ["-LDFLAGS", "-latomic"] if self.clang and sys.platform == "linux" else []
-
-    @property
     def options(self) -> list[str]:
-        """Options of a Verilator that calls make itself."""
-        return [
-            word for each in self.named for word in ("-MAKEFLAGS", shlex.quote(each))
-        ] + self.link
+        """Options of Verilator by which its makefile calls this compiler and what it links with."""
+        named = [option for each in self.named for option in ("-MAKEFLAGS", shlex.quote(each))]
+        # On Linux, Clang leaves some atomic operations to GCC's library.
+        return named + (["-LDFLAGS", "-latomic"] if self.clang and sys.platform == "linux" else [])
 
     @property
     def call(self) -> list[str]:

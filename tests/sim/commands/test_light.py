@@ -1,6 +1,7 @@
 """`shotveil lab light`: what stands between the nodes, what it prints, and how it ends."""
 
 import json
+import re
 import socket
 from pathlib import Path
 
@@ -35,6 +36,19 @@ def lit(monkeypatch):
     monkeypatch.setattr(work, "LiveNodes", lambda *given: given)
     monkeypatch.setattr(work, "serve", serve)
     return seen
+
+
+DOCS = Path(__file__).parents[3] / "docs"
+
+
+def test_what_the_documents_ask_for_fits_the_receiver(lab):
+    text = (DOCS / "parties.md").read_text(encoding="utf-8")
+    asked = [float(found) for found in re.findall(r"lab light .*--full-scale ([0-9.]+)", text)]
+    most = work.brightest(Impairments())
+    assert asked and all(scale <= most for scale in asked)
+    assert f"takes: {most:.1f} where all light returns" in " ".join(
+        lab("light", "--help")[1].split()
+    )
 
 
 FREE = ["--server-port", 0, "--client-port", 0]
