@@ -39,8 +39,8 @@ from shotveil.sim.loop.session import Loop, Played, Player, Records
 from shotveil.sim.loop.settings import LayerLight
 
 PATIENCE = 60.0  # seconds without progress
-# Clocks of the server's blocks, or a frame if that is longer. The host learns so much later how
-# much room the node has, and still has to keep rows coming.
+# Clocks of the server's blocks, or a frame if that is longer, where a host has to keep rows coming.
+# It learns so much later how much room the node has.
 FAR = 4400
 GRACE = 1.0  # seconds of ours, in which any pause of a host is over in the node's time
 LOADING = 4096  # clocks of the server's blocks while rows are loaded
@@ -221,14 +221,22 @@ def blocks_of(light: LayerLight, stored: bool = False) -> tuple[int, int]:
     A row leaves once it is whole in the node's buffer. So what the host sends may be late by no
     more than the buffer holds besides a row, which for the longest rows is little: their blocks are
     shorter, because the host learns of room some blocks late. Rows that are `stored` at the node do
-    not wait for a host.
+    not wait for a host: their blocks are as long as its replay allows, which takes fewer calls.
     """
     drive, near = light.setup.drive, light.setup.period - ANSWER
+    if stored:
+        room = NodeSpec.replay * drive.samples_per_symbol - _kept(light, 0)
+        return near * max(1, room // near), near
     spare = (drive.row_capacity - light.setup.layout.row) * drive.samples_per_symbol
-    if stored or spare >= AMPLE * FAR:
+    if spare >= AMPLE * FAR:
         return near * max(1, FAR // near), near
     short = min(near, max(ALONE, spare // (2 * AMPLE)))
     return short, short
+
+
+def _kept(light: LayerLight, far: int) -> int:
+    """Samples for which the server's node keeps what it sent, for the light that comes back."""
+    return light.setup.to_server + far + 2 * light.setup.period
 
 
 def _clearing(spec: NodeSpec) -> int:
@@ -250,8 +258,7 @@ def node_specs(loop: Loop) -> dict[str, NodeSpec]:
     s = loop.settings
     longest = max(loop.layers, key=lambda light: light.setup.period)
     block = max(blocks_of(longest, stored)[0] for stored in (False, s.store > 0))
-    samples = longest.setup.to_server + block + 2 * longest.setup.period
-    symbols = -(-samples // s.drive.samples_per_symbol)
+    symbols = -(-_kept(longest, block) // s.drive.samples_per_symbol)
     replay = max(NodeSpec.replay, 1 << (symbols - 1).bit_length())
     return {
         "server": NodeSpec(

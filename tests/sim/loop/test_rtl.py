@@ -107,6 +107,19 @@ def test_a_layer_that_does_not_fit_the_store_is_streamed(monkeypatch):
         assert got.server.rows_sent == rows
 
 
+@pytest.mark.parametrize(("columns", "samples"), [(784, 4), (784, 2), (3136, 4)])
+def test_blocks_with_stored_rows_are_as_long_as_the_replay_allows(columns, samples):
+    weights = np.random.default_rng(1).normal(size=(1, columns)).astype(np.float32)
+    loop = Loop(Network("one", (Layer(weights),)), realistic(2.0, 1.0).with_samples(samples))
+    light = loop.layers[0]
+    far, near = rtl.blocks_of(light, stored=True)
+    assert near == light.setup.period - rtl.ANSWER and far % near == 0
+    setup, replay = light.setup, NodeSpec.replay * samples
+    held = setup.to_server + far + 2 * setup.period
+    assert held <= replay < held + near
+    assert rtl.node_specs(loop)["server"].replay == NodeSpec.replay
+
+
 @pytest.mark.parametrize(("columns", "replay"), [(784, 8192), (6145, 16_384)])
 def test_the_server_keeps_its_rows_until_their_light_is_back(columns, replay):
     weights = np.random.default_rng(1).normal(size=(1, columns)).astype(np.float32)
