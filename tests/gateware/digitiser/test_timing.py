@@ -11,6 +11,7 @@ from shotveil.gateware.digitiser.synchroniser import Synchroniser
 from shotveil.gateware.digitiser.timing import Timing
 from shotveil.models.digitiser import correlator
 from shotveil.models.digitiser.spec import DigitiserSettings, DigitiserSpec
+from shotveil.models.digitiser.timing import fraction, peaks
 from shotveil.sim.cases.digitiser import SHORT, synchroniser_case, synchroniser_cases
 from shotveil.sim.engines.amaranth_bench import AmaranthBench
 from shotveil.sim.engines.equality import check
@@ -67,6 +68,26 @@ def test_the_search_keeps_the_largest_peak_of_a_period(amplitudes):
     assert len(marks) >= count - 3
     away = (marks - strongest) % setup.period
     assert np.all(np.minimum(away, setup.period - away) < 6 * symbol)
+    check(AmaranthBench(Synchroniser(spec)), [case])
+
+
+@pytest.mark.parametrize("distance", [9, 10])
+def test_a_peak_that_follows_does_not_disturb_the_measurement(distance):
+    """The weakest peaks are shifted longest, and the echo holds while they are."""
+    spec, count = bit_true.SPECS[2], 6
+    symbol = spec.samples_per_symbol
+    setup = DigitiserSettings(layout=SHORT, pilot=1 << 14, minimum=1 << 16)
+    code = np.pad(np.repeat(spec.code, symbol, axis=1), ((0, 0), (0, 1)))
+    period = np.zeros((2, setup.period), np.int64)
+    period[:, 40 : 40 + code.shape[1]] = 40 * code
+    echo = (3 * 38 * code + np.roll(38 * code, 1, axis=1)) // 4  # a quarter of a sample later
+    period[:, 40 + distance : 40 + distance + code.shape[1]] += echo
+    samples = np.tile(period, count)
+    first, second = peaks(correlator.model(spec, samples, setup.minimum))[2:4]
+    assert second.position - first.position == distance
+    assert fraction(spec, second) != fraction(spec, first)
+    case = synchroniser_case(spec, setup, samples, np.zeros(samples.shape[1], np.bool_))
+    assert case.expected["o"]["mark"].sum() >= count - 3
     check(AmaranthBench(Synchroniser(spec)), [case])
 
 
