@@ -11,10 +11,10 @@ Real = NDArray[np.float64]
 def sine_and_cosine(phase: Real) -> tuple[Real, Real]:
     """The sine and the cosine of phases in rad, each of the shape of `phase`.
 
-    With t = tan(φ/2) they are 2t/(1 + t²) and (1 − t²)/(1 + t²). NumPy computes a tangent in double
-    precision with vector instructions and takes an eighth of the time of a sine and a cosine. The
-    error is below 10⁻¹⁵ as long as the phase is some turns; t stays finite, since no double is an
-    odd multiple of π.
+    With t = tan(φ/2) they are 2t/(1 + t²) and (1 − t²)/(1 + t²). In double precision, NumPy's
+    tangent takes half the time of its sine and cosine, and with AVX-512 an eighth. The error is
+    below 10⁻¹⁵ as long as the phase is some turns; t stays finite, since no double is an odd
+    multiple of π.
     """
     t = np.tan(0.5 * phase)
     square = t * t
