@@ -156,7 +156,7 @@ def _run(arguments: Sequence[str] | None, pressed: _CtrlC) -> int:
             _bug(error)
         # What stopped half loaded, such as Matplotlib, can make Python abort where it cleans up.
         code = _interrupted()
-        sys.stdout.flush()
+        _flush()
         os._exit(code)
     return code if isinstance(code, int) else 0
 

@@ -13,7 +13,7 @@ from typing import Any
 from cocotb_tools.runner import Verilator
 
 from shotveil.sim.engines import verilator
-from shotveil.sim.engines.compilers import Compiler, compiler
+from shotveil.sim.engines.compilers import bench_compiler
 from shotveil.sim.engines.waiting import waiting
 
 # A bench runs for a second or two, and compiling it is what takes time. So all of it is compiled as
@@ -48,16 +48,7 @@ class BlockRunner(Verilator):
         verilate, make = super()._build_command()
         verilate = [word for word in verilate if word != "--public-flat-rw"]
         old = [option for name in self.reused for option in ("-o", name)]
-        return [verilate, make + _compiler().named + old]
-
-
-def _compiler() -> Compiler:
-    """The compiler of all builds, unless it is Clang.
-
-    A bench waits in coroutines, for which Verilator's makefile has the option of GCC alone.
-    """
-    found = compiler()
-    return Compiler() if found.clang else found
+        return [verilate, make + bench_compiler().named + old]
 
 
 def build(
@@ -88,7 +79,7 @@ def build(
     command, _ = verilator.executable()
     texts = {**sources, "bench.vlt": control}
     versions = (
-        f"{command} {verilator.version(str(command))} {_compiler().version} "
+        f"{command} {verilator.version(str(command))} {bench_compiler().version} "
         f"cocotb {importlib.metadata.version('cocotb')}"
     )
     hashed = verilator.digest(top, *options, versions, *texts.keys(), *texts.values())

@@ -75,13 +75,22 @@ def compiler() -> Compiler:
     return _known("", _is_clang("c++"))
 
 
+def bench_compiler() -> Compiler:
+    """The compiler of cocotb's benches: that of all builds, unless it is Clang.
+
+    A bench waits in coroutines, for which Verilator's makefile has the option of GCC alone.
+    """
+    found = compiler()
+    return Compiler() if found.clang else found
+
+
 @functools.cache
 def has_headers(*names: str) -> bool:
-    """Whether the compiler finds these headers."""
+    """Whether the compiler of benches finds these headers."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "headers.cpp"
         file.write_text("".join(f"#include <{name}>\n" for name in names))
-        return _said([*compiler().call, "-E", str(file)])[0] == 0
+        return _said([*bench_compiler().call, "-E", str(file)])[0] == 0
 
 
 def _clangs() -> list[str]:

@@ -224,14 +224,12 @@ def blocks_of(light: LayerLight, stored: bool = False) -> tuple[int, int]:
     not wait for a host: their blocks are as long as its replay allows, which takes fewer calls.
     """
     drive, near = light.setup.drive, light.setup.period - ANSWER
-    if stored:
-        room = NodeSpec.replay * drive.samples_per_symbol - _kept(light, 0)
-        return near * max(1, room // near), near
     spare = (drive.row_capacity - light.setup.layout.row) * drive.samples_per_symbol
-    if spare >= AMPLE * FAR:
-        return near * max(1, FAR // near), near
-    short = min(near, max(ALONE, spare // (2 * AMPLE)))
-    return short, short
+    if not stored and spare < AMPLE * FAR:
+        short = min(near, max(ALONE, spare // (2 * AMPLE)))
+        return short, short
+    held = NodeSpec.replay * drive.samples_per_symbol - _kept(light, 0)
+    return near * max(1, (held if stored else FAR) // near), near
 
 
 def _kept(light: LayerLight, far: int) -> int:

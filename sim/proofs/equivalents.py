@@ -8,6 +8,7 @@ from __future__ import annotations
 from shotveil.sim.proofs.mutations import Mutation
 
 _SEARCH = "a search finds the same best by other steps, or from other ends of its range"
+_ONE_BIT = "one bit drives it, so the second is always zero, and any bit that is high counts"
 _LIMIT = "no rule makes computed numbers equal the limit, and both cases hold there"
 
 # What stands on a line, what the mutant has there, and why both are the same: by file.
@@ -102,7 +103,7 @@ EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
         (
             'first = register(self.vectoring, 1, "first", 0)',
             'first = register(self.vectoring, 2, "first", 0)',
-        ): "one bit drives it, so the second is always zero, and any bit that is high chooses"
+        ): _ONE_BIT
     },
     "gateware/host_link/packet.py": {
         (
@@ -111,9 +112,7 @@ EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
         ): "both ranges take nine bits"
     },
     "gateware/node/reading.py": {
-        ('"hide": In(1),', '"hide": In(2),'): (
-            "one bit drives it, so the second is always zero, and any bit that is high hides"
-        ),
+        ('"hide": In(1),', '"hide": In(2),'): _ONE_BIT,
     },
     "models/host_link/wire.py": {
         ("elif kind == 3:", "elif kind != 3:"): (
@@ -126,9 +125,7 @@ EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
             "m.d.sync += [scaling.eq(~best[-1]), prepare.eq(best[-2])]",
         ): "a correlation is at most 2^32, so both of its word's highest bits are zero",
     },
-    "gateware/drive/shaping.py": {
-        ('"rewind": In(1),', '"rewind": In(2),'): "one bit drives it, so the second is always zero"
-    },
+    "gateware/drive/shaping.py": {('"rewind": In(1),', '"rewind": In(2),'): _ONE_BIT},
     "gateware/primitives/dsp48.py": {
         ("i_B=_extended(b, 18),", "i_B=_extended(b, 19),"): (
             "the block's input has 18 bits, so the sign that is added goes nowhere"

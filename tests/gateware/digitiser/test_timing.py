@@ -34,6 +34,15 @@ def test_frames_are_found_while_times_wrap(free_run):
     check(AmaranthBench(Synchroniser(spec, time_bits=11)), given)
 
 
+def check_frames(spec, setup, samples, count):
+    """Compare with the model; return the marks, of which at most 3 of `count` are missing."""
+    case = synchroniser_case(spec, setup, samples, np.zeros(samples.shape[1], np.bool_))
+    (marks,) = np.nonzero(case.expected["o"]["mark"])
+    assert len(marks) >= count - 3
+    check(AmaranthBench(Synchroniser(spec)), [case])
+    return marks
+
+
 def test_of_two_equal_powers_the_first_is_the_peak():
     """Preambles whose every symbol ends in the middle of a sample: two samples are as good."""
     spec, amplitude, before, count = bit_true.SPECS[2], 1600, 60, 6
@@ -45,9 +54,7 @@ def test_of_two_equal_powers_the_first_is_the_peak():
     found = correlator.model(spec, samples, setup.minimum)
     (ties,) = np.nonzero(found.hit[1:] & found.hit[:-1] & (np.diff(found.power) == 0))
     assert len(ties) == count
-    case = synchroniser_case(spec, setup, samples, np.zeros(samples.shape[1], np.bool_))
-    assert case.expected["o"]["mark"].sum() >= count - 3
-    check(AmaranthBench(Synchroniser(spec)), [case])
+    check_frames(spec, setup, samples, count)
 
 
 @pytest.mark.parametrize("amplitudes", [(1600, 900), (900, 1600), (1600, 1600)])
@@ -62,13 +69,10 @@ def test_the_search_keeps_the_largest_peak_of_a_period(amplitudes):
         code = np.repeat(amplitude * spec.code, symbol, axis=1)
         period[:, at : at + code.shape[1]] = code
     samples = np.tile(period, count)
-    case = synchroniser_case(spec, setup, samples, np.zeros(samples.shape[1], np.bool_))
-    (marks,) = np.nonzero(case.expected["o"]["mark"])
+    marks = check_frames(spec, setup, samples, count)
     strongest = places[int(np.argmax(amplitudes))] + 16 * symbol + spec.delay
-    assert len(marks) >= count - 3
     away = (marks - strongest) % setup.period
     assert np.all(np.minimum(away, setup.period - away) < 6 * symbol)
-    check(AmaranthBench(Synchroniser(spec)), [case])
 
 
 @pytest.mark.parametrize("distance", [9, 10])
@@ -86,9 +90,7 @@ def test_a_peak_that_follows_does_not_disturb_the_measurement(distance):
     first, second = peaks(correlator.model(spec, samples, setup.minimum))[2:4]
     assert second.position - first.position == distance
     assert fraction(spec, second) != fraction(spec, first)
-    case = synchroniser_case(spec, setup, samples, np.zeros(samples.shape[1], np.bool_))
-    assert case.expected["o"]["mark"].sum() >= count - 3
-    check(AmaranthBench(Synchroniser(spec)), [case])
+    check_frames(spec, setup, samples, count)
 
 
 def test_peaks_as_strong_as_converters_allow_have_their_fraction():
@@ -101,9 +103,7 @@ def test_peaks_as_strong_as_converters_allow_have_their_fraction():
     period[:, 40 : 40 + code.shape[1]] = code
     samples = np.tile(period, count)
     assert correlator.model(spec, samples, setup.minimum).power.max() > 0.999 * 2**32
-    case = synchroniser_case(spec, setup, samples, np.zeros(samples.shape[1], np.bool_))
-    assert case.expected["o"]["mark"].sum() >= count - 3
-    check(AmaranthBench(Synchroniser(spec)), [case])
+    check_frames(spec, setup, samples, count)
 
 
 def test_a_judgement_must_be_over_when_the_frame_starts():

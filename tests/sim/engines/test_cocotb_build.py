@@ -2,7 +2,7 @@
 
 import pytest
 
-from shotveil.sim.engines import cocotb_build, verilator
+from shotveil.sim.engines import cocotb_build, compilers, verilator
 from shotveil.sim.engines.cocotb_build import BlockRunner, build
 from shotveil.sim.engines.compilers import Compiler, compiler
 
@@ -53,7 +53,7 @@ def test_all_that_goes_in_makes_a_build_of_its_own(compiled, monkeypatch):
     ]
     monkeypatch.setattr(verilator, "version", lambda command: "Verilator 9")
     folders.append(folder())
-    monkeypatch.setattr(cocotb_build, "compiler", lambda: Compiler(version="another"))
+    monkeypatch.setattr(compilers, "compiler", lambda: Compiler(version="another"))
     folders.append(folder())
     assert len(set(folders)) == len(folders) == len(compiled)
 
@@ -81,23 +81,17 @@ def test_the_runner_makes_nothing_else_visible(monkeypatch):
     )
     runner = BlockRunner()
     runner.reused = ["verilated.o"]
-    monkeypatch.setattr(cocotb_build, "compiler", lambda: Compiler())
+    monkeypatch.setattr(compilers, "compiler", lambda: Compiler())
     assert runner._build_command() == [
         ["verilator", "--cc"],
         ["make", "-C", "x", "-o", "verilated.o"],
     ]
     for clang, named in ((True, []), (False, ["CXX=x++ -pipe", "LINK=x++ -pipe"])):
         by = Compiler("x++ -pipe", clang=clang)
-        monkeypatch.setattr(cocotb_build, "compiler", lambda by=by: by)
+        monkeypatch.setattr(compilers, "compiler", lambda by=by: by)
         verilate, make = runner._build_command()
-        assert verilate == ["verilator", "--cc"] and make == [
-            "make",
-            "-C",
-            "x",
-            *named,
-            "-o",
-            "verilated.o",
-        ]
+        assert verilate == ["verilator", "--cc"]
+        assert make == ["make", "-C", "x", *named, "-o", "verilated.o"]
 
 
 def test_what_cxx_names_compiles_and_links(monkeypatch, tmp_path):
@@ -106,7 +100,7 @@ def test_what_cxx_names_compiles_and_links(monkeypatch, tmp_path):
     compile_.chmod(0o755)
     monkeypatch.setenv("CXX", f"{compile_} -pipe")
     monkeypatch.setenv("SHOTVEIL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(cocotb_build, "compiler", compiler.__wrapped__)
+    monkeypatch.setattr(compilers, "compiler", compiler.__wrapped__)
     build("other", "bench", {"generated_bench.v": BENCH}, public=("done",))
     lines = called.read_text().splitlines()
     assert any("-c " in line and line.startswith("-pipe") for line in lines)
